@@ -1,1 +1,10 @@
-//! rootfs
+//! The guest's root file system: a readable manifest and the host's files in, a byte-reproducible initramfs out.
+//!
+//! Neither root nor a `cpio` program is needed: device nodes exist only inside the archive. The same manifest
+//! and the same artefacts give the same bytes on every machine.
+
+mod archive;
+mod manifest;
+
+pub use archive::{Artefacts, BuildError, Compression, build};
+pub use manifest::{DeviceKind, Manifest, ManifestError, Node};

@@ -1,0 +1,242 @@
+//! The manifest: which path of the guest holds what, read from TOML and checked once.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// What the guest's root file system holds, by absolute path in the order of the archive.
+///
+/// Every path is absolute and normal, and its parent directory is in the manifest too: the kernel's
+/// unpacker (`init/initramfs.c`) drops an entry without a parent silently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    nodes: BTreeMap<String, Node>,
+}
+
+/// One inode of the guest. Modes are permission bits only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A directory.
+    Directory {
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A file whose bytes the host supplies under this name.
+    Artefact {
+        /// The name that the host's artefacts are looked up by.
+        name: String,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A file whose text stands in the manifest.
+    Text {
+        /// The file's whole content.
+        text: String,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// What the link points to, as the guest resolves it.
+        target: String,
+    },
+    /// A device node.
+    Device {
+        /// Character or block.
+        kind: DeviceKind,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+        /// Permission bits.
+        mode: u32,
+    },
+}
+
+/// The two kinds of device nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A character device.
+    Char,
+    /// A block device.
+    Block,
+}
+
+/// What is wrong with a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not TOML, or a key that the manifest does not know.
+    #[error("the manifest can't be read: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A mode that is no octal number of at most 07777.
+    #[error("{path}: mode {mode:?} is no octal number up to \"7777\"")]
+    Mode {
+        /// The entry concerned.
+        path: String,
+        /// What stood there.
+        mode: String,
+    },
+    /// A path that is not absolute, or has empty, `.` or `..` components.
+    #[error("{0:?} is no path for the guest: write it absolute, without \".\", \"..\" or a trailing slash")]
+    Path(String),
+    /// The same path in two tables.
+    #[error("{0} is listed twice")]
+    Twice(String),
+    /// The directory that an entry lies in is missing.
+    #[error("{path} lies in {parent}, which [dirs] does not list")]
+    NoParent {
+        /// The entry concerned.
+        path: String,
+        /// The directory that is missing.
+        parent: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    dirs: BTreeMap<String, String>,
+    #[serde(default)]
+    files: BTreeMap<String, File>,
+    #[serde(default)]
+    links: BTreeMap<String, String>,
+    #[serde(default)]
+    devices: BTreeMap<String, Device>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum File {
+    From { from: String, mode: String },
+    Text { text: String, mode: String },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Device {
+    Char { char: [u32; 2], mode: String },
+    Block { block: [u32; 2], mode: String },
+}
+
+impl Manifest {
+    /// The manifest of the testbed's own guest.
+    ///
+    /// # Errors
+    /// None in a tree whose tests pass.
+    pub fn testbed() -> Result<Self, ManifestError> {
+        Self::read(include_str!("../manifest.toml"))
+    }
+
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the path concerned.
+    pub fn read(text: &str) -> Result<Self, ManifestError> {
+        let document: Document = toml::from_str(text)?;
+        let mut manifest = Self { nodes: BTreeMap::new() };
+        for (path, mode) in document.dirs {
+            let mode = parse_mode(&path, &mode)?;
+            manifest.insert(path, Node::Directory { mode })?;
+        }
+        for (path, file) in document.files {
+            let node = match file {
+                File::From { from, mode } => Node::Artefact { name: from, mode: parse_mode(&path, &mode)? },
+                File::Text { text, mode } => Node::Text { text, mode: parse_mode(&path, &mode)? },
+            };
+            manifest.insert(path, node)?;
+        }
+        for (path, target) in document.links {
+            manifest.insert(path, Node::Symlink { target })?;
+        }
+        for (path, device) in document.devices {
+            let (kind, [major, minor], mode) = match device {
+                Device::Char { char, mode } => (DeviceKind::Char, char, mode),
+                Device::Block { block, mode } => (DeviceKind::Block, block, mode),
+            };
+            let mode = parse_mode(&path, &mode)?;
+            manifest.insert(path, Node::Device { kind, major, minor, mode })?;
+        }
+        manifest.check_parents()?;
+        Ok(manifest)
+    }
+
+    /// Adds one node.
+    ///
+    /// # Errors
+    /// A path that is not absolute and normal, or is there already.
+    pub fn insert(&mut self, path: String, node: Node) -> Result<(), ManifestError> {
+        let normal = path.strip_prefix('/').is_some_and(|rest| {
+            rest.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
+        });
+        if !normal {
+            return Err(ManifestError::Path(path));
+        }
+        match self.nodes.insert(path.clone(), node) {
+            None => Ok(()),
+            Some(_) => Err(ManifestError::Twice(path)),
+        }
+    }
+
+    /// All nodes; a directory comes before what lies in it.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    fn check_parents(&self) -> Result<(), ManifestError> {
+        for path in self.nodes.keys() {
+            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let listed = parent.is_empty() || matches!(self.nodes.get(parent), Some(Node::Directory { .. }));
+            if !listed {
+                return Err(ManifestError::NoParent { path: path.clone(), parent: parent.into() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_mode(path: &str, mode: &str) -> Result<u32, ManifestError> {
+    u32::from_str_radix(mode, 8)
+        .ok()
+        .filter(|bits| *bits <= 0o7777)
+        .ok_or_else(|| ManifestError::Mode { path: path.into(), mode: mode.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_testbeds_manifest_is_sound() {
+        let manifest = Manifest::testbed().unwrap();
+        assert!(manifest.nodes().any(|(path, _)| path == "/init"));
+    }
+
+    #[test]
+    fn an_entry_without_its_directory_is_refused() {
+        let error = Manifest::read("[links]\n\"/sbin/x\" = \"/init\"").unwrap_err();
+        assert_eq!(error.to_string(), "/sbin/x lies in /sbin, which [dirs] does not list");
+    }
+
+    #[test]
+    fn a_file_is_no_parent() {
+        let text = "[files]\n\"/a\" = { text = \"\", mode = \"0644\" }\n[dirs]\n\"/a/b\" = \"0755\"";
+        assert!(matches!(Manifest::read(text), Err(ManifestError::NoParent { .. })));
+    }
+
+    #[test]
+    fn paths_that_leave_the_root_and_odd_modes_are_refused() {
+        for path in ["etc", "/etc/", "/../etc", "/a//b", "/"] {
+            let text = format!("[dirs]\n{path:?} = \"0755\"");
+            assert!(matches!(Manifest::read(&text), Err(ManifestError::Path(_))), "{path}");
+        }
+        assert!(matches!(Manifest::read("[dirs]\n\"/a\" = \"0999\""), Err(ManifestError::Mode { .. })));
+        assert!(matches!(Manifest::read("[dirs]\n\"/a\" = \"17777\""), Err(ManifestError::Mode { .. })));
+    }
+
+    #[test]
+    fn a_path_in_two_tables_is_refused() {
+        let text = "[dirs]\n\"/a\" = \"0755\"\n[links]\n\"/a\" = \"/b\"";
+        assert!(matches!(Manifest::read(text), Err(ManifestError::Twice(_))));
+    }
+}
