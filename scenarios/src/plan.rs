@@ -1,0 +1,243 @@
+//! A plan: a scenario with everything resolved, ready to be carried out by the guest.
+//!
+//! **Processes.** Before the first step the guest's PID 1 starts every process with [`Start::First`], one after another in the
+//! order of [`Plan::processes`] (whatever a process refers to comes before it), each one fully set up before the next. Each is
+//! an actor: it does one operation at a time, as told. A `keyagent` also serves upcalls whenever it is idle.
+//!
+//! **Steps** are carried out in order. A foreground step ends before the next one begins. A background step is begun and left
+//! running, in `count` children of the process ("workers"); they share its session keyring, but not its process and
+//! thread keyrings. A plan ends when its last step and all background steps have ended.
+//!
+//! **Variables.** A name stands for a serial from the moment that an operation with `save` has given one. PID 1 keeps the table,
+//! and replaces each [`KeyRef`] before an actor sees the operation.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::key_ref::{KeyRef, Special};
+pub use crate::op::{Condition, Forgery, Op, Payload, Registration};
+
+/// A scenario, ready to be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `FAMILY/NAME`.
+    pub name: String,
+    /// The whole plan may take this long, in milliseconds; then everything of it is killed.
+    pub deadline_ms: u64,
+    /// Values for files under /proc/sys, by path with slashes as in `kernel/keys/gc_delay`. Set before the first process starts;
+    /// the guest restores the old values when the plan ends.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, String>,
+    /// The processes, in the order in which they are set up.
+    pub processes: Vec<Process>,
+    /// What they do, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A process: what it is before its first step.
+///
+/// A fresh child of PID 1, or of [`Process::parent`], becomes what the fields say in the order in which they stand here.
+/// Every process blocks all real-time signals from the start, so that none is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its name in the scenario.
+    pub name: String,
+    /// What it does besides its steps.
+    pub role: Role,
+    /// When it starts.
+    #[serde(default)]
+    pub start: Start,
+    /// The process that forks it, and whose keyrings, namespaces and ids it starts from. None: PID 1, which is root in the initial
+    /// namespaces and has no session keyring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Which session keyring it has.
+    #[serde(default)]
+    pub session: Session,
+    /// Variables whose keys are linked into its session keyring before it enters its namespaces, whatever their permissions are.
+    /// (For example: their creator links them into a keyring that everybody may use; the new process, still root, links that
+    /// keyring into its session keyring, which makes it a possessor of what is in it, links the keys, and unlinks the keyring.)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
+    /// Whose namespaces it enters. They are entered by `setns(pidfd)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Join>,
+    /// Namespaces of its own; with `pid` it is the init process of its pid namespace. `user` comes first, with the maps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unshare: Vec<Namespace>,
+    /// Written by PID 1 to uid_map, where it has a user namespace of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uid_map: Vec<IdRange>,
+    /// Likewise gid_map.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gid_map: Vec<IdRange>,
+    /// Host name to set, where it has a UTS namespace of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Limits, by the name in getrlimit(2) without `RLIMIT_` and in lower case (`sigpending`); soft and hard alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rlimits: BTreeMap<String, u64>,
+    /// Real, effective and saved group id, as in its user namespace; supplementary groups are dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    /// Real, effective and saved user id, as in its user namespace. Leaving 0 drops capabilities as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Exactly these capabilities in the permitted, effective and bounding sets, by name without `CAP_` and in lower case
+    /// (`sys_ptrace`), kept across the change of ids. None: what the ids leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
+    /// PR_SET_DUMPABLE, after the change of ids. None: 1, since a change of ids would otherwise have cleared it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dumpable: Option<bool>,
+    /// PR_SET_NO_NEW_PRIVS.
+    #[serde(default)]
+    pub no_new_privs: bool,
+    /// Whether PID 1 reaps it as soon as it has ended. If not, it stays a zombie until an [`Op::Reap`] or the plan's end.
+    #[serde(default = "yes")]
+    pub reaped: bool,
+    /// What it does first of all, in order: keyrings to create, keys to add, a type to register for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<Setup>,
+}
+
+/// What a process does besides its steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Serves upcalls.
+    Keyagent(Keyagent),
+    /// Asks for keys.
+    Requester,
+    /// Looks on, or meddles.
+    Observer,
+}
+
+/// How a keyagent serves.
+///
+/// An upcall is heard of by signal or notification, reported as [`crate::wire::What::Doorbell`], and met with a reaction, whose calls
+/// are reported one by one. One that its reaction has not completed is held: a later step `answer`s or `deny`s it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyagent {
+    /// How it hears of upcalls.
+    #[serde(default)]
+    pub hears: Hears,
+    /// What it does for its first upcall, its second, and so on; the last one is for all that follow. An empty reaction
+    /// holds the upcall. In a reaction [`KeyRef::Target`] and [`KeyRef::Authkey`] are those of its upcall.
+    pub reactions: Vec<Vec<Op>>,
+}
+
+/// How a keyagent hears of upcalls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hears {
+    /// Any real-time signal, through a signalfd.
+    #[default]
+    Signal,
+    /// Notifications of its process keyring (R28); its signals stay blocked and pending.
+    Watch,
+    /// It does not listen: signals stay pending until a step takes them.
+    Nothing,
+}
+
+/// When a process starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// Before the first step.
+    #[default]
+    First,
+    /// When a step [`Op::Start`] says so.
+    Step,
+}
+
+/// A process's session keyring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Session {
+    /// A new anonymous one.
+    #[default]
+    Fresh,
+    /// Its parent's. A child of PID 1 so has none.
+    Inherited,
+}
+
+/// Namespaces to enter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The process that is in them.
+    pub process: String,
+    /// Which of its namespaces.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// A kind of namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    /// Users, groups, capabilities.
+    User,
+    /// Process ids.
+    Pid,
+    /// Mounts. A new one is made private.
+    Mount,
+    /// Network. Its loopback is brought up.
+    Net,
+    /// System V IPC and message queues.
+    Ipc,
+    /// Host name.
+    Uts,
+    /// Control group root.
+    Cgroup,
+    /// Clock offsets.
+    Time,
+}
+
+/// One line of an id map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdRange {
+    /// First id inside.
+    pub inside: u32,
+    /// First id outside, in the user namespace above.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// An operation before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// What to do.
+    pub op: Op,
+    /// The variable for the serial that it gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<String>,
+}
+
+/// Something that a process is told to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Who.
+    pub process: String,
+    /// What.
+    pub op: Op,
+    /// The variable for the serial that it gives; the first worker's, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<String>,
+    /// Begin it, under this name, and go on with the next step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
+    /// How many workers of a background step do the same at once; they are forked first, and then let go together.
+    #[serde(default = "one")]
+    pub count: u32,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}

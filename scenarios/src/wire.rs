@@ -1,0 +1,299 @@
+//! What host and guest say to each other: one JSON object a line, in both directions.
+//!
+//! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams [`GuestMessage::Event`]s and closes
+//! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. [`HostMessage::PowerOff`] ends the session.
+//! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Op, Plan};
+
+/// The version of everything in this module and in [`crate::plan`]. Host and guest must agree on it exactly.
+pub const PROTOCOL: u32 = 1;
+
+/// What the host tells the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostMessage {
+    /// Carry out this plan. The next one comes only after this one has ended.
+    Run(Box<Plan>),
+    /// End the virtual machine.
+    PowerOff,
+}
+
+/// What the guest tells the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuestMessage {
+    /// The guest is up. Always the first message.
+    Hello(Hello),
+    /// Something happened while a plan was carried out.
+    Event(Event),
+    /// The plan ended, and nothing of it runs any more.
+    Finished(Finished),
+    /// The guest could not do its own part: says nothing about the kernel under test.
+    Broken(Broken),
+}
+
+/// How the guest introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The guest's [`PROTOCOL`].
+    pub protocol: u32,
+    /// `uname -r`.
+    pub release: String,
+    /// Number of CPUs online.
+    pub cpus: u32,
+    /// What the kernel can do, in words that a scenario may require: `keyagents`, `watch_queue`, `user_ns`, `cgroup`, …
+    pub features: Vec<String>,
+}
+
+/// One thing that happened in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Name of the process that it happened to.
+    pub process: String,
+    /// Index into [`Plan::steps`] of the step that caused it. None: the process's start, its set-up, its reaction to an
+    /// upcall, or its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// Which of a background step's workers, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<u32>,
+    /// Serial of the target whose upcall the process was serving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upcall: Option<i32>,
+    /// Monotonic time since the plan was begun, in microseconds.
+    pub at_us: u64,
+    /// What happened.
+    pub what: What,
+}
+
+/// The kinds of things that happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The process is in its namespaces, has its ids and its keyrings, and has not done anything yet.
+    Started(Identity),
+    /// A step was begun in the background, by a worker with these pids (see [`Identity::pids`]).
+    Begun {
+        /// The worker's pids.
+        pids: Vec<i32>,
+    },
+    /// A step ended, or one worker's part of it.
+    Done(Done),
+    /// A part of set-up, of a reaction, or of a step that takes several calls (`answer`, `deny`) ended.
+    Called {
+        /// The call, with every key that it names replaced by its serial.
+        op: Op,
+        /// How it went.
+        #[serde(flatten)]
+        done: Done,
+    },
+    /// The agent's signal arrived. Comes before the [`What::Called`] of the reaction.
+    Doorbell(Doorbell),
+    /// The process, or a worker that did not live to report, ended.
+    Ended(Ending),
+}
+
+/// How an operation went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What the kernel answered.
+    pub outcome: Outcome,
+    /// How long the operation took, in microseconds.
+    pub elapsed_us: u64,
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It succeeded, and gave this.
+    Ok(Value),
+    /// It failed with the errno of this name, as in `ENOKEY`.
+    Error(String),
+    /// It was not tried, since something that it names never came to be.
+    Skipped(String),
+    /// What it waited for did not happen in time.
+    TimedOut,
+}
+
+/// What a successful operation gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// Nothing but success.
+    None,
+    /// A key's serial number.
+    Serial(i32),
+    /// A count, a size, a bit.
+    Number(i64),
+    /// A key's payload, a callout, a security label, a hostname: what is printable.
+    Text(String),
+    /// A payload that is not UTF-8 or not printable, in lower-case hexadecimal digits.
+    Hex(String),
+    /// Serials in a keyring, in its own order.
+    Keyring(Vec<i32>),
+    /// `keyctl describe`.
+    Described(Described),
+    /// Lines of /proc/keys.
+    ProcKeys(Vec<ProcKey>),
+    /// One line of /proc/key-users.
+    KeyUser(KeyUser),
+    /// Signals that were pending and have been taken.
+    Signals(Vec<Doorbell>),
+    /// Notifications that were read from a watch queue, each as `subtype serial`, as in `linked 305419896`.
+    Notifications(Vec<Notification>),
+    /// A command's exit status and what it printed on both its outputs.
+    Command {
+        /// Exit code, or 128 plus the signal's number.
+        status: i32,
+        /// Its output, without the last newline.
+        output: String,
+    },
+}
+
+/// The answer of `KEYCTL_DESCRIBE`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    /// Key type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Owner, as the caller's user namespace sees it.
+    pub uid: u32,
+    /// Group, likewise.
+    pub gid: u32,
+    /// Permission mask.
+    pub perm: u32,
+    /// Description.
+    pub description: String,
+}
+
+/// A line of /proc/keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcKey {
+    /// Serial number.
+    pub serial: i32,
+    /// The flags column, as in `I--Q---`.
+    pub flags: String,
+    /// Usage count.
+    pub usage: u32,
+    /// The timeout column, as in `perm`, `expd`, `10m`.
+    pub timeout: String,
+    /// Permission mask.
+    pub perm: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group; the kernel prints -1 for none.
+    pub gid: i64,
+    /// Key type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The rest of the line: the description and what the type adds.
+    pub summary: String,
+}
+
+/// A line of /proc/key-users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyUser {
+    /// Whose line it is.
+    pub uid: u32,
+    /// Keys that exist.
+    pub keys: u32,
+    /// Keys that are instantiated.
+    pub instantiated: u32,
+    /// Keys charged to the quota.
+    pub quota_keys: u32,
+    /// Bytes charged to the quota.
+    pub quota_bytes: u32,
+}
+
+/// A notification of a watch queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// `instantiated`, `updated`, `linked`, `unlinked`, `cleared`, `revoked`, `invalidated`, `setattr`, or `lost`.
+    pub subtype: String,
+    /// Serial of the watched key.
+    pub key: i32,
+    /// The notification's auxiliary number: for `linked` and `unlinked` the other key's serial.
+    pub aux: i64,
+}
+
+/// Who a process turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its pid in each pid namespace that it is in, the guest's initial one first (`NSpid` of /proc/PID/status).
+    pub pids: Vec<i32>,
+    /// User id, as it sees itself.
+    pub uid: u32,
+    /// Group id, as it sees itself.
+    pub gid: u32,
+    /// Serials of the keyrings that it has, by their short names (`@s`, `@p`, …). One that it has not is absent: asking must
+    /// not create it.
+    pub keyrings: std::collections::BTreeMap<String, i32>,
+}
+
+/// The siginfo of an agent's signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doorbell {
+    /// Signal number.
+    pub signal: i32,
+    /// si_code: SI_KEYAGENT is -8 (R14).
+    pub code: i32,
+    /// si_pid.
+    pub pid: i32,
+    /// si_uid.
+    pub uid: u32,
+    /// si_int: the target's serial.
+    pub value: i32,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// By `exit`, with this code.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// How a plan ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// [`Plan::name`].
+    pub plan: String,
+    /// Whether it came to its end.
+    pub how: How,
+    /// Keys of the plan that are still in /proc/keys after all its processes have ended and been reaped, and collection has
+    /// been given its time (R26). Empty unless something leaks.
+    pub left: Vec<ProcKey>,
+    /// The kernel's taint mask (/proc/sys/kernel/tainted).
+    pub taint: u64,
+    /// Lines of the kernel log of warning level and worse that appeared during the plan.
+    pub log: Vec<String>,
+}
+
+/// Whether a plan came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Every step was carried out and every background step has ended.
+    Complete,
+    /// [`Plan::deadline_ms`] passed.
+    Deadline {
+        /// The steps that had been begun and had not ended.
+        waiting: Vec<usize>,
+    },
+}
+
+/// The guest's own fault, or the host's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// The plan at hand, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// What could not be done, and why.
+    pub why: String,
+}
