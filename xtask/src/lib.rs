@@ -1,1 +1,3 @@
-//! xtask
+//! The testbed's command line and its host side.
+
+pub mod vm;

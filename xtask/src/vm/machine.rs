@@ -1,0 +1,223 @@
+//! A running guest: its process, its channel, its console, and one queue of everything that happens to it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::console::{Console, Trouble};
+use super::process::{command_line, spawn_bound};
+use super::{Backend, Boot};
+
+/// How long a write to a guest that does not read may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What can happen to a guest. On one queue, causes come before their effects: what the kernel printed
+/// before PID 1 sent a message is delivered before that message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// PID 1 sent this line over the channel.
+    Message(String),
+    /// The kernel reported trouble on the console.
+    Trouble(Trouble),
+    /// The back end's process has closed the console: the guest is gone.
+    Gone,
+}
+
+/// A guest that was started. Dropping it stops it.
+#[derive(Debug)]
+pub struct Machine {
+    child: Child,
+    channel: UnixStream,
+    happenings: Receiver<Happening>,
+    console: Arc<Mutex<Console>>,
+    log: PathBuf,
+    command_line: String,
+    started: Instant,
+}
+
+impl Machine {
+    /// Starts the guest.
+    ///
+    /// # Errors
+    /// The back end's program is missing, or the log can't be written.
+    pub fn start(backend: &dyn Backend, boot: &Boot) -> Result<Self> {
+        let log = File::create(&boot.log)
+            .with_context(|| format!("can't write the console's log {}", boot.log.display()))?;
+        let (channel, guest_channel) = UnixStream::pair().context("no socket for the channel")?;
+        let (console_end, guest_console) = UnixStream::pair().context("no socket for the console")?;
+        console_end.set_nonblocking(true)?;
+        channel.set_write_timeout(Some(WRITE_TIMEOUT))?;
+
+        let mut command = backend.command(boot);
+        let command_line = command_line(&command);
+        command.stdin(Stdio::from(OwnedFd::from(guest_channel)));
+        // What the back end itself has to say belongs to the console's story.
+        command.stderr(Stdio::from(OwnedFd::from(guest_console.try_clone()?)));
+        command.stdout(Stdio::from(OwnedFd::from(guest_console)));
+        let child = spawn_bound(command)?;
+
+        let console = Arc::new(Mutex::new(Console::new(log)));
+        let (queue, happenings) = mpsc::channel();
+        let pump = Pump { channel: channel.try_clone()?, console_end, console: Arc::clone(&console), queue };
+        thread::spawn(move || pump.run());
+        let started = Instant::now();
+        Ok(Self { child, channel, happenings, console, log: boot.log.clone(), command_line, started })
+    }
+
+    /// Sends one line to PID 1.
+    ///
+    /// # Errors
+    /// The guest is gone, or does not read.
+    pub fn send(&mut self, line: &str) -> io::Result<()> {
+        self.channel.write_all(format!("{line}\n").as_bytes())
+    }
+
+    /// The next happening, or nothing within the given time.
+    pub fn next(&self, within: Duration) -> Option<Happening> {
+        match self.happenings.recv_timeout(within) {
+            Ok(happening) => Some(happening),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Happening::Gone),
+        }
+    }
+
+    /// The console so far.
+    pub fn console(&self) -> MutexGuard<'_, Console> {
+        self.console.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the whole console is written to.
+    pub fn log(&self) -> &std::path::Path {
+        &self.log
+    }
+
+    /// How the guest was started.
+    pub fn command_line(&self) -> &str {
+        &self.command_line
+    }
+
+    /// How long ago the guest was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends the guest at once.
+    pub fn stop(&mut self) {
+        // It may have ended by itself; there is nothing left to do then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits for a guest that was told to power off, and ends it if it does not within the given time.
+    /// Says whether it ended by itself.
+    pub fn wait(&mut self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.next(deadline.saturating_duration_since(Instant::now())) {
+                Some(Happening::Gone) => break,
+                Some(_) => {}
+                None => {
+                    self.stop();
+                    return false;
+                }
+            }
+        }
+        let _ = self.child.wait();
+        true
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The thread that reads console and channel.
+struct Pump {
+    channel: UnixStream,
+    console_end: UnixStream,
+    console: Arc<Mutex<Console>>,
+    queue: Sender<Happening>,
+}
+
+impl Pump {
+    fn run(mut self) {
+        let mut line = Vec::new();
+        let mut channel_open = true;
+        let mut console_open = true;
+        while console_open {
+            let Ok(ready) = self.wait(channel_open) else { break };
+            // The channel is read first but delivered last: the console bytes that led to a message are
+            // in their socket before the message is.
+            let messages = if ready { self.read_channel(&mut line, &mut channel_open) } else { Vec::new() };
+            console_open = self.drain_console();
+            for message in messages {
+                // Nobody listens any more when the machine was dropped.
+                let _ = self.queue.send(Happening::Message(message));
+            }
+        }
+        let _ = self.queue.send(Happening::Gone);
+    }
+
+    /// Sleeps until there is something to read; says whether the channel has some.
+    fn wait(&self, channel_open: bool) -> nix::Result<bool> {
+        let mut fds = vec![PollFd::new(self.console_end.as_fd(), PollFlags::POLLIN)];
+        if channel_open {
+            fds.push(PollFd::new(self.channel.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(nix::Error::EINTR) => Ok(false),
+            Err(error) => Err(error),
+            Ok(_) => Ok(fds.get(1).and_then(PollFd::any).unwrap_or(false)),
+        }
+    }
+
+    fn read_channel(&mut self, line: &mut Vec<u8>, open: &mut bool) -> Vec<String> {
+        let mut buffer = [0; 65536];
+        match self.channel.read(&mut buffer) {
+            Ok(0) => *open = false,
+            Ok(count) => line.extend_from_slice(&buffer[..count]),
+            Err(error) => *open = error.kind() == ErrorKind::Interrupted,
+        }
+        let mut messages = Vec::new();
+        while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            let message: Vec<u8> = line.drain(..=end).collect();
+            messages.push(String::from_utf8_lossy(&message[..end]).into_owned());
+        }
+        messages
+    }
+
+    /// Reads all there is; says whether more may come.
+    fn drain_console(&mut self) -> bool {
+        let mut buffer = [0; 65536];
+        loop {
+            match self.console_end.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => self.tell(&buffer[..count]),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return true,
+                    ErrorKind::Interrupted => {}
+                    _ => return false,
+                },
+            }
+        }
+    }
+
+    fn tell(&self, bytes: &[u8]) {
+        let troubles = self.console.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
+        for trouble in troubles {
+            let _ = self.queue.send(Happening::Trouble(trouble));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Virtual machines: start a guest, talk to it, watch it, end it.
+
+pub mod console;
+pub mod machine;
+pub mod probe;
+pub mod process;
+pub mod qemu;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+pub use console::{Trouble, TroubleKind};
+pub use machine::{Happening, Machine};
+
+/// What a guest is started from.
+#[derive(Debug, Clone)]
+pub struct Boot {
+    /// The kernel image.
+    pub image: PathBuf,
+    /// The initial root file system.
+    pub initramfs: PathBuf,
+    /// The guest's memory in MiB.
+    pub memory_mib: u32,
+    /// The guest's processors.
+    pub cpus: u32,
+    /// Where the console is written to.
+    pub log: PathBuf,
+}
+
+/// The kinds of virtual machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// QEMU with the host's processor.
+    Kvm,
+    /// QEMU with an emulated processor.
+    Tcg,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        })
+    }
+}
+
+/// A way to run a guest. A back end only knows its command line; [`Machine`] does what is common.
+///
+/// The command's standard input and output are sockets: it makes the first one the guest's channel, the
+/// device that it names to the guest as `keyagents.channel`, and writes the guest's console to the second.
+/// It ends when the guest powers off, restarts or panics.
+pub trait Backend: Send + Sync {
+    /// Which kind this is.
+    fn kind(&self) -> Kind;
+
+    /// The command that boots the guest.
+    fn command(&self, boot: &Boot) -> Command;
+
+    /// How long a guest may take from the start to PID 1's first word.
+    fn boot_deadline(&self) -> Duration;
+}

@@ -1,0 +1,87 @@
+//! Starting programs that never outlive this one.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use nix::sys::{prctl, signal::Signal};
+use nix::unistd::{Pid, getpid, getppid};
+
+struct Request {
+    command: Command,
+    reply: SyncSender<io::Result<Child>>,
+}
+
+/// The kernel sends the parent-death signal when the *thread* that forked ends, so this one never does.
+static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
+    let (requests, inbox) = channel::<Request>();
+    thread::spawn(move || {
+        for Request { mut command, reply } in inbox {
+            // The requester waits for the reply; if it has died, dropping the child handle is right too.
+            let _ = reply.send(command.spawn());
+        }
+    });
+    requests
+});
+
+/// Starts the command as a child that the kernel kills when this process ends, however it ends.
+///
+/// # Errors
+/// The program could not be started; the error carries the whole command line.
+pub fn spawn_bound(mut command: Command) -> Result<Child> {
+    let line = command_line(&command);
+    let parent = getpid();
+    // SAFETY: the closure runs between fork and exec and makes two system calls, both async-signal-safe.
+    unsafe { command.pre_exec(move || die_with(parent)) };
+    let (reply, answer) = sync_channel(1);
+    SPAWNER.send(Request { command, reply }).map_err(|_| anyhow!("the spawning thread is gone"))?;
+    answer
+        .recv()
+        .map_err(|_| anyhow!("the spawning thread is gone"))?
+        .with_context(|| format!("can't start: {line}"))
+}
+
+fn die_with(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // The parent may have died before the line above took effect.
+    if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+}
+
+/// The command as a person would type it.
+pub fn command_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_pasted_into_a_shell() {
+        let mut command = Command::new("qemu");
+        command.args(["-append", "quiet panic=-1", "it's", ""]);
+        assert_eq!(command_line(&command), r"qemu -append 'quiet panic=-1' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn a_program_that_does_not_exist_is_named_with_its_arguments() {
+        let mut command = Command::new("/does/not/exist");
+        command.arg("-x");
+        let error = format!("{:#}", spawn_bound(command).unwrap_err());
+        assert!(error.starts_with("can't start: /does/not/exist -x: "), "{error}");
+    }
+}

@@ -1,0 +1,72 @@
+//! QEMU, with the host's processor or an emulated one.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Backend, Boot, Kind};
+
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// What the guest's kernel is told, whichever processor it runs on.
+///
+/// `panic=-1 reboot=t` turns a panic into a triple fault, which `-no-reboot` turns into the end of QEMU.
+/// Level 5 prints warnings, WARN() and lockdep among them, and nothing of the usual boot.
+const KERNEL_COMMAND_LINE: &str =
+    "console=ttyS0 loglevel=5 panic=-1 reboot=t keyagents.channel=/dev/vport0p1";
+
+/// QEMU's system emulator.
+#[derive(Debug, Clone, Copy)]
+pub struct Qemu {
+    accelerator: Accelerator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accelerator {
+    Kvm,
+    Tcg,
+}
+
+impl Qemu {
+    /// On the host's processor. Whether that works is for [`probe`](super::probe) to find out.
+    pub fn kvm() -> Self {
+        Self { accelerator: Accelerator::Kvm }
+    }
+
+    /// On an emulated processor, which works everywhere.
+    pub fn tcg() -> Self {
+        Self { accelerator: Accelerator::Tcg }
+    }
+}
+
+impl Backend for Qemu {
+    fn kind(&self) -> Kind {
+        match self.accelerator {
+            Accelerator::Kvm => Kind::Kvm,
+            Accelerator::Tcg => Kind::Tcg,
+        }
+    }
+
+    fn command(&self, boot: &Boot) -> Command {
+        let mut command = Command::new(PROGRAM);
+        match self.accelerator {
+            Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
+            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
+        };
+        command.args(["-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-m", &boot.memory_mib.to_string(), "-smp", &boot.cpus.to_string()]);
+        // Descriptors 0 and 1 are sockets: see `Backend`.
+        command.args(["-chardev", "socket,id=channel,fd=0", "-chardev", "socket,id=console,fd=1"]);
+        command.args(["-serial", "chardev:console"]);
+        command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,nr=1"]);
+        command.arg("-kernel").arg(&boot.image).arg("-initrd").arg(&boot.initramfs);
+        command.args(["-append", KERNEL_COMMAND_LINE]);
+        command
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        match self.accelerator {
+            Accelerator::Kvm => Duration::from_secs(20),
+            Accelerator::Tcg => Duration::from_secs(90),
+        }
+    }
+}
