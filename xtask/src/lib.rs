@@ -1,3 +1,5 @@
 //! The testbed's command line and its host side.
 
+pub mod cache;
+pub mod session;
 pub mod vm;

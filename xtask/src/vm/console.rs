@@ -119,19 +119,21 @@ impl fmt::Display for Trouble {
 pub struct Console {
     unfinished: Vec<u8>,
     lines: VecDeque<String>,
+    bytes: u64,
     log: File,
 }
 
 impl Console {
     /// A console that is written to `log` as it comes in.
     pub fn new(log: File) -> Self {
-        Self { unfinished: Vec::new(), lines: VecDeque::new(), log }
+        Self { unfinished: Vec::new(), lines: VecDeque::new(), bytes: 0, log }
     }
 
     /// Takes what came in; gives the reports that it completes.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Trouble> {
         // A log that can't be written (full disk) must not cost the verdict.
         let _ = self.log.write_all(bytes);
+        self.bytes += bytes.len() as u64;
         self.unfinished.extend_from_slice(bytes);
         let mut troubles = Vec::new();
         while let Some(end) = self.unfinished.iter().position(|byte| *byte == b'\n') {
@@ -149,13 +151,9 @@ impl Console {
         self.lines.iter().skip(start).cloned().chain(unfinished).collect()
     }
 
-    /// The report that began with this trouble, as far as it has come in, at most `count` lines of it.
-    pub fn report(&self, trouble: &Trouble, count: usize) -> Vec<String> {
-        let start = self.lines.iter().position(|line| message(line) == trouble.line);
-        start.map_or_else(
-            || self.tail(count),
-            |start| self.lines.iter().skip(start).take(count).cloned().collect(),
-        )
+    /// How many bytes have come in.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn finish_line(&mut self, line: &[u8]) -> Option<Trouble> {
@@ -250,10 +248,9 @@ mod tests {
     }
 
     #[test]
-    fn a_report_starts_at_its_first_line() {
+    fn the_tail_ends_with_what_is_unfinished() {
         let mut console = console();
-        let troubles = console.take(b"before\n[ 1.0] WARNING: CPU: 0\n[ 1.1] Call Trace:\nunfinished");
-        assert_eq!(console.report(&troubles[0], 9), ["[ 1.0] WARNING: CPU: 0", "[ 1.1] Call Trace:"]);
-        assert_eq!(console.tail(1), ["[ 1.1] Call Trace:", "unfinished"]);
+        console.take(b"one\ntwo\r\nthr");
+        assert_eq!(console.tail(1), ["two", "thr"]);
     }
 }

@@ -33,6 +33,17 @@ pub enum Happening {
     Gone,
 }
 
+/// How a guest ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// It powered off, or restarted, which is the same here.
+    PoweredOff,
+    /// It had to be stopped.
+    Stopped,
+    /// The back end's program failed, and this is its status.
+    Failed(String),
+}
+
 /// A guest that was started. Dropping it stops it.
 #[derive(Debug)]
 pub struct Machine {
@@ -118,22 +129,24 @@ impl Machine {
         let _ = self.child.wait();
     }
 
-    /// Waits for a guest that was told to power off, and ends it if it does not within the given time.
-    /// Says whether it ended by itself.
-    pub fn wait(&mut self, within: Duration) -> bool {
-        let deadline = Instant::now() + within;
+    /// Waits for the guest to end by itself; ends it if it does not within the given time.
+    pub fn end_within(&mut self, time: Duration) -> Ending {
+        let deadline = Instant::now() + time;
         loop {
             match self.next(deadline.saturating_duration_since(Instant::now())) {
                 Some(Happening::Gone) => break,
                 Some(_) => {}
                 None => {
                     self.stop();
-                    return false;
+                    return Ending::Stopped;
                 }
             }
         }
-        let _ = self.child.wait();
-        true
+        match self.child.wait() {
+            Ok(status) if status.success() => Ending::PoweredOff,
+            Ok(status) => Ending::Failed(status.to_string()),
+            Err(error) => Ending::Failed(format!("no status: {error}")),
+        }
     }
 }
 

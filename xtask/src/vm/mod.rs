@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 pub use console::{Trouble, TroubleKind};
-pub use machine::{Happening, Machine};
+pub use machine::{Ending, Happening, Machine};
 
 /// What a guest is started from.
 #[derive(Debug, Clone)]

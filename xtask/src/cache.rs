@@ -1,0 +1,56 @@
+//! The cache directory: everything in it is keyed by content and can be deleted at any moment.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+
+/// `$KEYAGENTS_CACHE`, else `$XDG_CACHE_HOME/keyagents`, else `~/.cache/keyagents`. It is created if missing.
+///
+/// # Errors
+/// None of the three is set, or the directory can't be created.
+pub fn directory() -> Result<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = set("KEYAGENTS_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|base| base.join("keyagents")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/keyagents")))
+        .ok_or_else(|| anyhow!("no cache directory: set KEYAGENTS_CACHE or HOME"))?;
+    // Programs are started elsewhere with these paths: they must not depend on the current directory.
+    let directory = std::path::absolute(directory)?;
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("can't create the cache {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Writes a file so that nobody ever sees half of it.
+///
+/// # Errors
+/// The disk is full or the directory can't be written to.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let directory = path.parent().ok_or_else(|| anyhow!("{} is no file's path", path.display()))?;
+    let write = || -> std::io::Result<()> {
+        fs::create_dir_all(directory)?;
+        let temporary = path.with_extension(format!("part-{}", std::process::id()));
+        fs::File::create(&temporary)?.write_all(content)?;
+        fs::rename(&temporary, path)
+    };
+    write().with_context(|| format!("can't write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_else() {
+        let directory = env::temp_dir().join(format!("keyagents-cache-{}", std::process::id()));
+        let path = directory.join("a/file");
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

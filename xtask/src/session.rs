@@ -1,0 +1,235 @@
+//! A conversation with one guest: hello, plans, events, and how it ends.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use scenarios::plan::Plan;
+use scenarios::wire::{Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
+
+use crate::vm::{Backend, Boot, Ending, Happening, Kind, Machine, Trouble};
+
+/// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// After trouble, the console is listened to until it is quiet for `QUIET`, but no longer than `AFTERMATH`.
+const QUIET: Duration = Duration::from_millis(700);
+const AFTERMATH: Duration = Duration::from_secs(4);
+
+/// How long a guest may take to power off.
+const POWER_OFF: Duration = Duration::from_secs(5);
+
+/// How many lines of the console go with a failure.
+const CONSOLE_LINES: usize = 40;
+
+/// A guest that has said hello.
+#[derive(Debug)]
+pub struct Session {
+    machine: Machine,
+    kind: Kind,
+    hello: Hello,
+}
+
+/// What a plan gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Everything that happened, in the guest's order.
+    pub events: Vec<Event>,
+    /// How the plan ended.
+    pub finished: Finished,
+}
+
+/// Why a guest is no longer of use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whose fault it was.
+    pub kind: FailureKind,
+    /// What was seen, in one line.
+    pub why: String,
+    /// The console's lines that belong to it.
+    pub console: Vec<String>,
+    /// Where the whole console is.
+    pub log: PathBuf,
+    /// The events up to then.
+    pub events: Vec<Event>,
+}
+
+/// Whose fault a failure was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The guest's kernel reported a fault of its own.
+    Crashed,
+    /// Nothing went on any more.
+    Hung,
+    /// The testbed's own fault.
+    Broken,
+}
+
+impl Session {
+    /// Starts a guest and hears its hello.
+    ///
+    /// # Errors
+    /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
+    pub fn open(backend: &dyn Backend, boot: &Boot) -> Result<Result<Self, Failure>> {
+        let mut machine = Machine::start(backend, boot)?;
+        let within = backend.boot_deadline();
+        Ok(match hello(&mut machine, within) {
+            Ok(hello) => Ok(Self { machine, kind: backend.kind(), hello }),
+            Err(end) => Err(end.explain(&mut machine, Vec::new())),
+        })
+    }
+
+    /// How the guest introduced itself.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// What it runs on.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How long ago it was started.
+    pub fn age(&self) -> Duration {
+        self.machine.age()
+    }
+
+    /// Has the guest carry out a plan.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn run(&mut self, plan: &Plan) -> Result<Run, Box<Failure>> {
+        let mut events = Vec::new();
+        match self.carry_out(plan, &mut events) {
+            Ok(finished) => Ok(Run { events, finished }),
+            Err(end) => Err(Box::new(end.explain(&mut self.machine, events))),
+        }
+    }
+
+    /// Ends the guest in good order.
+    pub fn close(mut self) -> Ending {
+        match self.say(&HostMessage::PowerOff) {
+            Ok(()) => self.machine.end_within(POWER_OFF),
+            Err(_) => Ending::Stopped,
+        }
+    }
+
+    fn carry_out(&mut self, plan: &Plan, events: &mut Vec<Event>) -> Result<Finished, End> {
+        self.say(&HostMessage::Run(Box::new(plan.clone())))?;
+        let deadline = Instant::now() + Duration::from_millis(plan.deadline_ms) + PATIENCE;
+        loop {
+            match next_message(&self.machine, deadline)? {
+                GuestMessage::Event(event) => events.push(event),
+                GuestMessage::Finished(finished) if finished.plan == plan.name => return Ok(finished),
+                GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
+                other => {
+                    return Err(End::Guest(format!("it said {other:?} while it carried out {}", plan.name)));
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, message: &HostMessage) -> Result<(), End> {
+        let line = serde_json::to_string(message).map_err(|error| End::Guest(error.to_string()))?;
+        // A guest that died can't be written to; why it died is on the queue.
+        self.machine.send(&line).map_err(|_| End::Gone)
+    }
+}
+
+fn hello(machine: &mut Machine, within: Duration) -> Result<Hello, End> {
+    match next_message(machine, Instant::now() + within)? {
+        GuestMessage::Hello(hello) if hello.protocol == PROTOCOL => Ok(hello),
+        GuestMessage::Hello(hello) => Err(End::Guest(format!(
+            "it speaks version {} of the protocol, and the host version {PROTOCOL}: rebuild both",
+            hello.protocol
+        ))),
+        GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
+        other => Err(End::Guest(format!("it said {other:?} before hello"))),
+    }
+}
+
+fn next_message(machine: &Machine, deadline: Instant) -> Result<GuestMessage, End> {
+    match machine.next(deadline.saturating_duration_since(Instant::now())) {
+        Some(Happening::Message(line)) => serde_json::from_str(&line)
+            .map_err(|error| End::Guest(format!("it said what nobody understands ({error}): {line}"))),
+        Some(Happening::Trouble(trouble)) => Err(End::Trouble(trouble)),
+        Some(Happening::Gone) => Err(End::Gone),
+        None => Err(End::Silence),
+    }
+}
+
+/// What ended a conversation before its time.
+enum End {
+    Trouble(Trouble),
+    Gone,
+    Silence,
+    Guest(String),
+}
+
+impl End {
+    /// Listens to the guest's last words, stops it, and says what happened.
+    fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Failure {
+        let trouble = match &self {
+            Self::Trouble(trouble) => Some(trouble.clone()),
+            // The reason may still be on its way.
+            Self::Gone | Self::Silence => settle(machine),
+            Self::Guest(_) => None,
+        };
+        if matches!(self, Self::Trouble(_)) {
+            settle(machine);
+        }
+        let age = machine.age().as_secs_f32();
+        let (kind, why) = match (trouble, self) {
+            (Some(trouble), _) if trouble.kind.is_hang() => (FailureKind::Hung, trouble.to_string()),
+            (Some(trouble), _) => (FailureKind::Crashed, trouble.to_string()),
+            (None, Self::Guest(why)) => (FailureKind::Broken, format!("the guest's fault: {why}")),
+            (None, Self::Silence) => {
+                (FailureKind::Hung, format!("the guest is silent, {age:.0} s after its start"))
+            }
+            (None, Self::Gone | Self::Trouble(_)) => gone(machine),
+        };
+        machine.stop();
+        Failure {
+            kind,
+            why,
+            console: machine.console().tail(CONSOLE_LINES),
+            log: machine.log().into(),
+            events,
+        }
+    }
+}
+
+fn gone(machine: &mut Machine) -> (FailureKind, String) {
+    match machine.end_within(POWER_OFF) {
+        // A processor that resets without a word has met a fault that nobody could report.
+        Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
+        Ending::Stopped => (FailureKind::Broken, "the guest closed its console and did not end".into()),
+        Ending::Failed(status) => (
+            FailureKind::Broken,
+            format!("the virtual machine failed ({status}): {}", machine.command_line()),
+        ),
+    }
+}
+
+/// Listens until the guest is quiet or gone; gives the first trouble heard.
+fn settle(machine: &Machine) -> Option<Trouble> {
+    let deadline = Instant::now() + AFTERMATH;
+    let mut first = None;
+    let mut heard = machine.console().bytes();
+    loop {
+        match machine.next(QUIET.min(deadline.saturating_duration_since(Instant::now()))) {
+            Some(Happening::Trouble(trouble)) => {
+                first.get_or_insert(trouble);
+            }
+            Some(Happening::Message(_)) => {}
+            Some(Happening::Gone) => return first,
+            None => {
+                let now = machine.console().bytes();
+                if now == heard || Instant::now() >= deadline {
+                    return first;
+                }
+                heard = now;
+            }
+        }
+    }
+}
