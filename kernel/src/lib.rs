@@ -1,1 +1,36 @@
-//! kernel
+//! A kernel source in, a bootable image out.
+//!
+//! ```text
+//! kernels.toml ─> Origin ─> Tree ─> (series applied) ─> Config ─> Image
+//! ```
+//!
+//! [`image`] does the whole line and runs nothing at all when the image is already in the cache. Everything in the
+//! cache can be deleted at any moment; what an interrupted run left half done is done again by the next one.
+
+mod build;
+mod command;
+mod config;
+mod error;
+mod image;
+mod kernels;
+mod lock;
+mod progress;
+mod requirements;
+mod series;
+mod sources;
+mod tree;
+
+pub use crate::{
+    config::{Arch, Fragment, Profile},
+    error::Error,
+    image::{Image, Request, image},
+    kernels::{Kernels, Named},
+    progress::{Phase, Progress, Silent},
+    requirements::{Requirement, missing, requirements},
+    series::{Patch, Series},
+    sources::Origin,
+    tree::{Tree, tree},
+};
+
+/// What every fallible function of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

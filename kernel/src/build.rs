@@ -1,0 +1,172 @@
+//! `make`, out of tree: configuration first, then the kernel.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+};
+
+use crate::{
+    Arch, Error, Fragment, Phase, Progress, Result, command, command::Running, config,
+    requirements::has_program,
+};
+
+/// How many errors of the compiler's a person is shown; the log has them all.
+const SHOWN_ERRORS: usize = 8;
+
+/// A directory in which one tree is built for one architecture and profile. It is kept: only what changed is built
+/// again.
+#[derive(Debug)]
+pub(crate) struct Build<'a> {
+    pub(crate) tree: &'a Path,
+    pub(crate) directory: PathBuf,
+    pub(crate) arch: Arch,
+    pub(crate) jobs: usize,
+}
+
+impl Build<'_> {
+    /// Makes the `.config` and checks that it says what the fragments ask for.
+    pub(crate) fn configure(&self, fragments: &[Fragment], progress: &dyn Progress) -> Result<()> {
+        progress.started(&Phase::Configure, None);
+        fs::create_dir_all(&self.directory).map_err(Error::io("creating", &self.directory))?;
+        let requested = self.directory.join("requested.config");
+        fs::write(&requested, config::merged(fragments)).map_err(Error::io("writing", &requested))?;
+        // As `make tinyconfig` does it: everything that nobody asks for is off.
+        command::read(self.make().arg("allnoconfig").env("KCONFIG_ALLCONFIG", &requested), b"")?;
+        let file = self.directory.join(".config");
+        let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
+        config::check(fragments, &text, |option| self.has_option(option))?;
+        progress.finished();
+        Ok(())
+    }
+
+    /// Builds the image; its path is [`Build::product`].
+    pub(crate) fn run(&self, progress: &dyn Progress) -> Result<()> {
+        let counts = self.directory.join("steps-of-a-whole-build");
+        let is_whole = !self.vmlinux().exists();
+        let estimate = is_whole.then(|| fs::read_to_string(&counts).ok()?.parse().ok()).flatten();
+        progress.started(&Phase::Build, estimate.or(is_whole.then_some(ESTIMATED_STEPS)));
+
+        let log = self.log();
+        let mut out = File::create(&log).map_err(Error::io("creating", &log))?;
+        let (reader, writer) = std::io::pipe().map_err(Error::io("making a pipe for", &log))?;
+        let both = writer.try_clone().map_err(Error::io("making a pipe for", &log))?;
+        let mut command = self.make();
+        command.arg(format!("-j{}", self.jobs)).arg(self.target());
+        command.stdin(Stdio::null()).stdout(writer).stderr(both);
+        let mut make = Running::start(&mut command)?;
+        drop(command);
+
+        let mut errors = Vec::new();
+        let mut steps = 0;
+        for line in BufReader::new(reader).split(b'\n') {
+            let line = line.map_err(Error::io("reading the output of make for", &log))?;
+            let line = String::from_utf8_lossy(&line);
+            writeln!(out, "{line}").map_err(Error::io("writing", &log))?;
+            if is_step(&line) {
+                steps += 1;
+                progress.done(steps);
+            } else if is_error(&line) {
+                errors.push(line.into_owned());
+            }
+        }
+        let status = make.wait()?;
+        if !status.success() {
+            return Err(self.failure(status, errors));
+        }
+        if is_whole {
+            fs::write(&counts, steps.to_string()).map_err(Error::io("writing", &counts))?;
+        }
+        progress.finished();
+        Ok(())
+    }
+
+    /// What a virtual machine starts.
+    pub(crate) fn product(&self) -> PathBuf {
+        self.directory.join(match self.arch {
+            Arch::X86_64 => "arch/x86/boot/bzImage",
+            Arch::Um => "linux",
+        })
+    }
+
+    /// The kernel with its symbols.
+    pub(crate) fn vmlinux(&self) -> PathBuf {
+        self.directory.join("vmlinux")
+    }
+
+    /// What `uname -r` says.
+    pub(crate) fn release(&self) -> Result<String> {
+        let file = self.directory.join("include/config/kernel.release");
+        let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
+        Ok(text.trim_end().to_owned())
+    }
+
+    fn target(&self) -> &'static str {
+        match self.arch {
+            Arch::X86_64 => "bzImage",
+            Arch::Um => "linux",
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.with_extension("log")
+    }
+
+    fn make(&self) -> Command {
+        let mut command = Command::new("make");
+        command.arg("-C").arg(self.tree).arg(format!("O={}", self.directory.display()));
+        command.arg(format!("ARCH={}", self.arch.name()));
+        if has_program("ccache") {
+            command.args(["CC=ccache gcc", "HOSTCC=ccache gcc"]);
+        }
+        // The same source makes the same bytes, whoever builds it and when.
+        command.args(["KBUILD_BUILD_TIMESTAMP=2022-07-01 00:00:00 UTC", "KBUILD_BUILD_VERSION=1"]);
+        command.args(["KBUILD_BUILD_USER=keyagents", "KBUILD_BUILD_HOST=keyagents", "LOCALVERSION="]);
+        for name in [
+            "MAKEFLAGS",
+            "MFLAGS",
+            "MAKELEVEL",
+            "CROSS_COMPILE",
+            "KBUILD_OUTPUT",
+            "KCFLAGS",
+            "KCONFIG_CONFIG",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("LC_ALL", "C");
+        command
+    }
+
+    fn failure(&self, status: ExitStatus, mut first: Vec<String>) -> Error {
+        if first.iter().any(|line| line.contains("No space left on device")) {
+            return Error::DiskFull { path: self.directory.clone() };
+        }
+        first.truncate(SHOWN_ERRORS);
+        Error::Build { status: status.to_string(), first, log: self.log() }
+    }
+
+    /// Does this kernel have such an option at all? Reads every Kconfig file, so it is asked only after a failure.
+    fn has_option(&self, option: &str) -> bool {
+        let name = option.trim_start_matches("CONFIG_");
+        let pattern = format!("^(menu)?config {name}$");
+        let mut grep = command::git(self.tree);
+        grep.args(["grep", "-qE", &pattern, "--", "*Kconfig*"]);
+        command::output(&mut grep, b"").is_ok_and(|output| output.status.success())
+    }
+}
+
+/// Steps of a plain build from nothing, until one has been counted.
+const ESTIMATED_STEPS: u64 = 2300;
+
+/// kbuild's `  CC      security/keys/key.o`.
+fn is_step(line: &str) -> bool {
+    line.strip_prefix("  ").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
+}
+
+fn is_error(line: &str) -> bool {
+    ["error: ", "Error: ", "undefined reference", "No space left on device", "not found"]
+        .iter()
+        .any(|mark| line.contains(mark))
+        || line.contains("*** ") && !line.contains("Error ")
+}

@@ -1,0 +1,162 @@
+//! Programs that this crate runs. None outlives the command, and each failure shows the whole command line.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+};
+
+use nix::{
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
+
+use crate::{Error, Result};
+
+/// `git` on that repository, deaf to the user's own configuration and environment.
+pub(crate) fn git(repository: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(repository).args([
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "core.compression=0",
+        "-c",
+        "core.looseCompression=1",
+        "-c",
+        "core.autocrlf=false",
+        "-c",
+        "gc.auto=0",
+        "-c",
+        "checkout.workers=0",
+        "-c",
+        "advice.detachedHead=false",
+    ]);
+    for name in
+        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_NAMESPACE"]
+    {
+        command.env_remove(name);
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C");
+    command
+}
+
+/// A running program that is terminated when this is dropped, or when the thread that started it ends.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    line: String,
+}
+
+impl Running {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let line = line(command);
+        // SAFETY: between fork and exec the closure makes one prctl(2) call and touches no memory of the parent's.
+        unsafe {
+            command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from));
+        }
+        match command.spawn() {
+            Ok(child) => Ok(Self { child, line }),
+            Err(error) => Err(Error::Command {
+                command: line,
+                status: format!("could not start: {error}"),
+                stderr: String::new(),
+            }),
+        }
+    }
+
+    /// Its standard input, once; `None` if it was not piped.
+    pub(crate) fn stdin(&mut self) -> Option<impl Write + use<>> {
+        self.child.stdin.take()
+    }
+
+    /// Its standard output, once; `None` if it was not piped.
+    pub(crate) fn stdout(&mut self) -> Option<impl Read + use<>> {
+        self.child.stdout.take()
+    }
+
+    /// Its standard error, once; `None` if it was not piped.
+    pub(crate) fn stderr(&mut self) -> Option<impl Read + use<>> {
+        self.child.stderr.take()
+    }
+
+    /// Waits for its end, and says how it went.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.child.stdin.take());
+        self.child
+            .wait()
+            .map_err(|error| self.failure(format!("could not be waited for: {error}"), String::new()))
+    }
+
+    /// Waits for its end, which must be a success.
+    pub(crate) fn succeed(mut self) -> Result<()> {
+        let mut stderr = String::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            drop(self.child.stdin.take());
+            let _ = pipe.read_to_string(&mut stderr);
+        }
+        let status = self.wait()?;
+        if status.success() { Ok(()) } else { Err(self.failure(status, stderr)) }
+    }
+
+    /// The error that this program's end is.
+    pub(crate) fn failure(&self, status: impl ToString, stderr: String) -> Error {
+        Error::Command { command: self.line.clone(), status: status.to_string(), stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            // SIGTERM and not SIGKILL: make passes it on to the compilers and removes the half-written file.
+            let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Runs it with that input; whatever its exit status, the output comes back.
+pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::start(command)?;
+    let mut stdin = running.stdin();
+    let mut errors = running.child.stderr.take();
+    let mut stdout = Vec::new();
+    let mut stderr = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // A program that does not read its input to the end says why in its exit status.
+            let _ = stdin.take().map(|mut pipe| pipe.write_all(input));
+        });
+        scope.spawn(|| errors.as_mut().map(|pipe| pipe.read_to_end(&mut stderr)));
+        running.child.stdout.take().map(|mut pipe| pipe.read_to_end(&mut stdout))
+    });
+    let status = running.wait()?;
+    Ok(Output { status, stdout, stderr })
+}
+
+/// Runs it with that input; it must succeed, and what it printed comes back without the last newline.
+pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
+    let output = output(command, input)?;
+    if !output.status.success() {
+        return Err(Error::Command {
+            command: line(command),
+            status: output.status.to_string(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
+}
+
+/// The command line as a person would type it.
+fn line(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}

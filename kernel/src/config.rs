@@ -1,0 +1,218 @@
+//! From configuration fragments to a `.config` that says what was asked for.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result, error::Dropped};
+
+/// An architecture that a kernel can be built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// A PC: `bzImage`, for QEMU.
+    X86_64,
+    /// User-Mode Linux: a program of the host's.
+    Um,
+}
+
+impl Arch {
+    /// As `make ARCH=` and the cache's file names have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Um => "um",
+        }
+    }
+}
+
+/// What a kernel is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Fast to build and to boot.
+    Plain,
+    /// Finds what plain kernels get away with: lock order, use after free, leaks. Many times slower.
+    Debug,
+    /// Counts which lines of security/keys ran.
+    Coverage,
+}
+
+impl Profile {
+    /// As it appears in the cache's file names and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Debug => "debug",
+            Self::Coverage => "coverage",
+        }
+    }
+
+    /// The fragments that make it up, the later ones overriding the earlier ones.
+    pub(crate) fn fragments(self, arch: Arch, patched: bool) -> Result<Vec<Fragment>> {
+        let mut names = vec!["base", arch.name()];
+        match (self, arch) {
+            (Self::Plain, _) => {}
+            (Self::Debug, Arch::X86_64) => names.extend(["debug", "kasan"]),
+            (Self::Debug, Arch::Um) => names.push("debug"),
+            (Self::Coverage, _) => names.push("coverage"),
+        }
+        if patched {
+            names.push("keyagent");
+        }
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        names.into_iter().map(|name| Fragment::read(&directory.join(name).with_extension("config"))).collect()
+    }
+}
+
+/// Options that belong together, in a file as `.config` is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    file: PathBuf,
+    requests: Vec<Requested>,
+}
+
+/// One line of a fragment. `n` stands for "is not set".
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Requested {
+    option: String,
+    value: String,
+    line: usize,
+}
+
+impl Fragment {
+    /// Reads one. A line that is neither an option nor a comment is [`Error::FragmentSyntax`].
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).map_err(Error::io("reading", file))?;
+        Self::parse(file, &text)
+    }
+
+    fn parse(file: &Path, text: &str) -> Result<Self> {
+        let mut requests = Vec::new();
+        for (index, text) in text.lines().enumerate() {
+            let line = index + 1;
+            match assignment(text) {
+                Some((option, value)) => {
+                    requests.push(Requested { option: option.to_owned(), value: value.to_owned(), line });
+                }
+                None if text.is_empty() || text.starts_with('#') => {}
+                None => {
+                    let (file, text) = (file.to_owned(), text.to_owned());
+                    return Err(Error::FragmentSyntax { file, line, text });
+                }
+            }
+        }
+        Ok(Self { file: file.to_owned(), requests })
+    }
+
+    /// What it asks for, for hashing.
+    pub(crate) fn digest(&self, hash: &mut Sha256) {
+        for Requested { option, value, .. } in &self.requests {
+            hash.update(format!("{option}={value}\n"));
+        }
+    }
+}
+
+/// All fragments together, as input for `make allnoconfig`.
+pub(crate) fn merged(fragments: &[Fragment]) -> String {
+    let mut text = String::new();
+    for (option, (_, request)) in last_requests(fragments) {
+        let _ = match request.value.as_str() {
+            "n" => writeln!(text, "# {option} is not set"),
+            value => writeln!(text, "{option}={value}"),
+        };
+    }
+    text
+}
+
+/// Is every option in that `.config` as the fragments ask? `exists` tells whether the kernel has an option at all.
+pub(crate) fn check(fragments: &[Fragment], config: &str, exists: impl Fn(&str) -> bool) -> Result<()> {
+    let config: BTreeMap<&str, &str> = config.lines().filter_map(assignment).collect();
+    let dropped: Vec<Dropped> = last_requests(fragments)
+        .into_iter()
+        .filter_map(|(option, (file, request))| {
+            let found = config.get(option).copied().unwrap_or("n");
+            (found != request.value).then(|| Dropped {
+                option: option.to_owned(),
+                wanted: request.value.clone(),
+                found: found.to_owned(),
+                file: file.to_owned(),
+                line: request.line,
+                hint: match (request.value.as_str(), exists(option)) {
+                    (_, false) => "this kernel has no such option",
+                    ("n", true) => "something else selects it",
+                    (_, true) => "its dependencies are not met",
+                },
+            })
+        })
+        .collect();
+    if dropped.is_empty() { Ok(()) } else { Err(Error::Dropped(dropped)) }
+}
+
+/// For each option the request that counts: the last one.
+fn last_requests(fragments: &[Fragment]) -> BTreeMap<&str, (&Path, &Requested)> {
+    let all = fragments.iter().flat_map(|fragment| {
+        fragment.requests.iter().map(|request| (request.option.as_str(), (fragment.file.as_path(), request)))
+    });
+    all.collect()
+}
+
+/// `CONFIG_A=y` and `# CONFIG_A is not set` as an option and its value.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let unset = line.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" is not set"));
+    let (option, value) = unset.map(|option| (option, "n")).or_else(|| line.split_once('='))?;
+    let name = option.strip_prefix("CONFIG_")?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (is_name && !value.is_empty()).then_some((option, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(name: &str, text: &str) -> Fragment {
+        Fragment::parse(Path::new(name), text).unwrap()
+    }
+
+    #[test]
+    fn a_later_fragment_overrides_an_earlier_one() {
+        let fragments = [
+            fragment("a.config", "CONFIG_X=y\nCONFIG_N=8\n"),
+            fragment("b.config", "# CONFIG_X is not set\n"),
+        ];
+        assert_eq!(merged(&fragments), "CONFIG_N=8\n# CONFIG_X is not set\n");
+        check(&fragments, "CONFIG_N=8\n", |_| true).unwrap();
+    }
+
+    #[test]
+    fn a_dropped_option_names_fragment_and_line() {
+        let fragments =
+            [fragment("base.config", "# why\nCONFIG_KEYS=y\n\nCONFIG_GONE=y\n# CONFIG_BUG is not set\n")];
+        let error =
+            check(&fragments, "CONFIG_KEYS=y\nCONFIG_BUG=y\n", |option| option != "CONFIG_GONE").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the kernel's configuration is not what was asked for:\
+             \n  base.config:5: CONFIG_BUG=n was asked for, the final .config has y (something else selects it)\
+             \n  base.config:4: CONFIG_GONE=y was asked for, the final .config has n (this kernel has no such option)"
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_option_is_an_error_with_its_place() {
+        let error = Fragment::parse(Path::new("x.config"), "CONFIG_A=y\nCONFIG-B=y\n").unwrap_err();
+        assert_eq!(error.to_string(), "x.config:2: neither an option nor a comment: `CONFIG-B=y`");
+    }
+
+    #[test]
+    fn every_profile_has_its_fragments() {
+        for profile in [Profile::Plain, Profile::Debug, Profile::Coverage] {
+            for arch in [Arch::X86_64, Arch::Um] {
+                assert!(profile.fragments(arch, true).unwrap().len() >= 3);
+            }
+        }
+    }
+}

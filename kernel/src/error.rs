@@ -1,0 +1,246 @@
+//! Everything that can go wrong between a kernel's name and its image, in words that say what to do.
+
+use std::{io, path::PathBuf};
+
+use crate::Requirement;
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `kernels.toml` is not what it should be.
+    #[error("kernels.toml: {source}")]
+    Kernels {
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+
+    /// A name that `kernels.toml` does not have.
+    #[error("there is no kernel named `{name}`; there are {known}")]
+    NoSuchKernel {
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+
+    /// The host lacks what a build needs.
+    #[error("missing on this machine: {}\ninstall with: {}", list(.missing), install(.missing))]
+    MissingTools {
+        /// What is missing.
+        missing: Vec<Requirement>,
+    },
+
+    /// None of the named kernel's origins can be used here.
+    #[error("no source for kernel {kernel}:{}\ngive one of your own (a tarball or a directory)", attempts.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    NoOrigin {
+        /// The kernel's name.
+        kernel: String,
+        /// One line for each origin: what it is and why it does not serve.
+        attempts: Vec<String>,
+    },
+
+    /// What the user gave as a kernel source is none.
+    #[error("{} is not a kernel source: {reason}", path.display())]
+    NotASource {
+        /// What was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A download that did not arrive, or not whole.
+    #[error("downloading {url}: {reason}; run the command again, or give a source of your own")]
+    Download {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+
+    /// An archive whose contents are not the pinned ones.
+    #[error("{what} has SHA-256 {found}, expected {expected}; it was deleted: run the command again")]
+    Checksum {
+        /// The archive.
+        what: String,
+        /// The pin.
+        expected: String,
+        /// What the bytes hash to.
+        found: String,
+    },
+
+    /// An archive that can't be read to its end.
+    #[error("unpacking {}: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What happened, and what to do.
+        reason: String,
+    },
+
+    /// A file in the series directory that is not a patch in `git format-patch` form.
+    #[error("{patch}: {reason}")]
+    NotAPatch {
+        /// The file's name.
+        patch: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A patch that does not fit the source.
+    #[error("{0}")]
+    DoesNotApply(Box<DoesNotApply>),
+
+    /// Somebody edited the tree in the cache.
+    #[error(
+        "the tree {0} was edited by hand:\n{1}\nit belongs to the cache: save your work (`git -C {0} diff`), undo it (`git -C {0} reset --hard`) \
+         and give a directory of your own as the kernel source",
+        path.display(), files
+    )]
+    EditedTree {
+        /// The tree.
+        path: PathBuf,
+        /// The files that differ, one a line.
+        files: String,
+    },
+
+    /// A line of a configuration fragment that is neither an option nor a comment.
+    #[error("{}:{line}: neither an option nor a comment: `{text}`", file.display())]
+    FragmentSyntax {
+        /// The fragment.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+
+    /// Options that were asked for and are not in the final configuration.
+    #[error("the kernel's configuration is not what was asked for:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
+    Dropped(Vec<Dropped>),
+
+    /// The build ended in an error.
+    #[error("the kernel build failed ({status}){}\nthe whole log: {}", first.iter().map(|line| format!("\n  {line}")).collect::<String>(), log.display())]
+    Build {
+        /// How make ended.
+        status: String,
+        /// The first errors.
+        first: Vec<String>,
+        /// The build's output.
+        log: PathBuf,
+    },
+
+    /// A program that failed.
+    #[error("`{command}` {status}{}", if stderr.is_empty() { String::new() } else { format!(":\n{}", stderr.trim_end()) })]
+    Command {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// What it said.
+        stderr: String,
+    },
+
+    /// The disk is full.
+    #[error("no space left on the disk of {}; a kernel's source and builds take 6 GB: make room, or set KEYAGENTS_CACHE to a directory elsewhere", path.display())]
+    DiskFull {
+        /// A path on that disk.
+        path: PathBuf,
+    },
+
+    /// A file operation that failed.
+    #[error("{doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done: "reading".
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// The hunk that did not fit.
+#[derive(Debug, Default)]
+pub struct DoesNotApply {
+    /// The patch's file name.
+    pub patch: String,
+    /// The source file that the hunk is for, if git named one.
+    pub file: Option<String>,
+    /// The hunk's header and its line in the patch file, counted from 1.
+    pub hunk: Option<(String, usize)>,
+    /// The lines that the patch expects to find there.
+    pub expected: Vec<String>,
+    /// git's own words.
+    pub git: String,
+}
+
+impl std::fmt::Display for DoesNotApply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} does not apply", self.patch)?;
+        if let Some(file) = &self.file {
+            write!(f, " to {file}")?;
+        }
+        match &self.hunk {
+            Some((header, line)) => write!(f, ": hunk `{header}` ({}:{line})", self.patch)?,
+            None => write!(f, ":\n{}", self.git.trim_end())?,
+        }
+        if !self.expected.is_empty() {
+            write!(f, " expects these lines, and the source has others:")?;
+            for line in &self.expected {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One option that did not come out as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The option, with `CONFIG_`.
+    pub option: String,
+    /// The value that was asked for.
+    pub wanted: String,
+    /// The value that it has.
+    pub found: String,
+    /// The fragment.
+    pub file: PathBuf,
+    /// The line in the fragment, counted from 1.
+    pub line: usize,
+    /// Why that may be.
+    pub hint: &'static str,
+}
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { option, wanted, found, file, line, hint } = self;
+        write!(
+            f,
+            "{}:{line}: {option}={wanted} was asked for, the final .config has {found} ({hint})",
+            file.display()
+        )
+    }
+}
+
+impl Error {
+    /// An [`io::Error`] in its context; a full disk is told apart.
+    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull => Self::DiskFull { path },
+            _ => Self::Io { doing, path, source },
+        }
+    }
+}
+
+fn list(missing: &[Requirement]) -> String {
+    missing.iter().map(|one| one.name).collect::<Vec<_>>().join(", ")
+}
+
+fn install(missing: &[Requirement]) -> String {
+    let mut packages: Vec<_> = missing.iter().map(|one| one.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    format!("apt-get install {}", packages.join(" "))
+}

@@ -1,0 +1,177 @@
+//! The end of the line: a bootable image, cached by all that went into it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Arch, Error, Fragment, Named, Origin, Profile, Progress, Result, Series, Tree, build::Build,
+    command::read, requirements::missing, sources::hex, tree::tree,
+};
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The named kernel.
+    pub kernel: &'a Named,
+    /// A source of the user's own in place of the named kernel's.
+    pub origin: Option<Origin>,
+    /// The patches to apply; see [`Named::series`].
+    pub series: Series,
+    /// The architecture to build for.
+    pub arch: Arch,
+    /// What the kernel is good for.
+    pub profile: Profile,
+    /// Further fragments, merged last.
+    pub fragments: Vec<Fragment>,
+    /// How many compilers may run at once.
+    pub jobs: usize,
+}
+
+/// A bootable kernel. All its files lie in the cache, and can vanish when somebody deletes the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// What a virtual machine starts: a bzImage, or the program `linux` for User-Mode Linux.
+    pub path: PathBuf,
+    /// The kernel with its symbols, for reading addresses.
+    pub vmlinux: PathBuf,
+    /// The final configuration.
+    pub config: PathBuf,
+    /// What `uname -r` says in it.
+    pub release: String,
+    /// The architecture that it was built for.
+    pub arch: Arch,
+    /// The hash of all that went into it.
+    pub key: String,
+}
+
+/// The image for that request: from the cache at once, or else built, which takes minutes the first time.
+///
+/// `cache` is the project's cache directory; it is created when missing.
+pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
+    require_tools()?;
+    let recipe = Recipe::read(request)?;
+    for origin in request.origins() {
+        if let Some(identity) = origin.identity(cache)?
+            && let Some(image) = recipe.cached(&identity, cache)?
+        {
+            return Ok(image);
+        }
+    }
+    fs::create_dir_all(cache).map_err(Error::io("creating", cache))?;
+    let cache = &fs::canonicalize(cache).map_err(Error::io("finding", cache))?;
+    let tree = tree(request, cache, progress)?;
+    if let Some(image) = recipe.cached(&tree.identity, cache)? {
+        return Ok(image);
+    }
+    recipe.build(&tree, request.jobs, cache, progress)
+}
+
+impl Request<'_> {
+    pub(crate) fn origins(&self) -> &[Origin] {
+        self.origin.as_ref().map_or(&self.kernel.origins, std::slice::from_ref)
+    }
+}
+
+fn require_tools() -> Result<()> {
+    let missing = missing();
+    if missing.is_empty() { Ok(()) } else { Err(Error::MissingTools { missing }) }
+}
+
+/// All that goes into an image besides the source.
+struct Recipe {
+    fragments: Vec<Fragment>,
+    arch: Arch,
+    profile: Profile,
+    hash: Sha256,
+}
+
+impl Recipe {
+    fn read(request: &Request<'_>) -> Result<Self> {
+        let Request { arch, profile, .. } = *request;
+        let mut fragments = profile.fragments(arch, !request.series.is_empty())?;
+        fragments.extend(request.fragments.iter().cloned());
+        let mut hash = Sha256::new();
+        hash.update(format!("{}\n{}\n{}\n", arch.name(), profile.name(), toolchain()?));
+        fragments.iter().for_each(|fragment| fragment.digest(&mut hash));
+        request.series.digest(&mut hash);
+        Ok(Self { fragments, arch, profile, hash })
+    }
+
+    fn key(&self, identity: &str) -> String {
+        let hash = self.hash.clone().chain_update(identity).finalize();
+        hex(&hash)[..20].to_owned()
+    }
+
+    fn cached(&self, identity: &str, cache: &Path) -> Result<Option<Image>> {
+        let key = self.key(identity);
+        let directory = cache.join("images").join(&key);
+        let release = directory.join("release");
+        match fs::read_to_string(&release) {
+            Ok(release) => Ok(Some(self.image(&directory, release, key))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("reading", release)(error)),
+        }
+    }
+
+    fn build(&self, tree: &Tree, jobs: usize, cache: &Path, progress: &dyn Progress) -> Result<Image> {
+        let name = tree.path.file_name().unwrap_or_default().to_string_lossy();
+        let directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
+        let directory = cache.join("builds").join(directory);
+        let build = Build { tree: &tree.path, directory, arch: self.arch, jobs };
+        build.configure(&self.fragments, progress)?;
+        build.run(progress)?;
+        self.keep(&build, &tree.identity, cache)
+    }
+
+    /// Copies the results out of the build's directory, which the next build changes.
+    fn keep(&self, build: &Build<'_>, identity: &str, cache: &Path) -> Result<Image> {
+        let images = cache.join("images");
+        fs::create_dir_all(&images).map_err(Error::io("creating", &images))?;
+        let scratch = tempfile::tempdir_in(&images).map_err(Error::io("creating a directory in", &images))?;
+        let release = build.release()?;
+        let kept = self.image(scratch.path(), release.clone(), self.key(identity));
+        let files = [
+            (build.product(), &kept.path),
+            (build.vmlinux(), &kept.vmlinux),
+            (build.directory.join(".config"), &kept.config),
+        ];
+        for (from, to) in files {
+            fs::copy(&from, to).map_err(Error::io("copying", from))?;
+        }
+        let file = scratch.path().join("release");
+        fs::write(&file, &release).map_err(Error::io("writing", file))?;
+        let directory = images.join(&kept.key);
+        fs::rename(scratch.keep(), &directory).map_err(Error::io("renaming to", &directory))?;
+        Ok(self.image(&directory, release, kept.key))
+    }
+
+    fn image(&self, directory: &Path, release: String, key: String) -> Image {
+        let program = match self.arch {
+            Arch::X86_64 => "bzImage",
+            Arch::Um => "linux",
+        };
+        Image {
+            path: directory.join(program),
+            vmlinux: directory.join("vmlinux"),
+            config: directory.join("config"),
+            release,
+            arch: self.arch,
+            key,
+        }
+    }
+}
+
+/// The first lines of what the compiler and the linker say of themselves.
+fn toolchain() -> Result<String> {
+    let mut versions = Vec::new();
+    for program in ["gcc", "ld"] {
+        let said = read(Command::new(program).arg("--version"), b"")?;
+        versions.push(said.lines().next().unwrap_or_default().to_owned());
+    }
+    Ok(versions.join("\n"))
+}

@@ -1,0 +1,65 @@
+//! What the host must have before a kernel can be built.
+
+use std::{env, path::Path};
+
+/// One tool or header that a build needs, and the Debian (and Ubuntu) package that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The program's or the header's name.
+    pub name: &'static str,
+    /// The package.
+    pub package: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Program,
+    Header,
+}
+
+const REQUIREMENTS: &[Requirement] = &[
+    program("git", "git"),
+    program("make", "make"),
+    program("gcc", "gcc"),
+    program("ld", "binutils"),
+    program("flex", "flex"),
+    program("bison", "bison"),
+    program("bc", "bc"),
+    program("perl", "perl"),
+    program("zstd", "zstd"),
+    header("stdlib.h", "libc6-dev"),
+    header("libelf.h", "libelf-dev"),
+];
+
+const fn program(name: &'static str, package: &'static str) -> Requirement {
+    Requirement { name, package, kind: Kind::Program }
+}
+
+const fn header(name: &'static str, package: &'static str) -> Requirement {
+    Requirement { name, package, kind: Kind::Header }
+}
+
+/// Everything that a build needs.
+pub fn requirements() -> &'static [Requirement] {
+    REQUIREMENTS
+}
+
+/// The part of [`requirements`] that this machine lacks.
+pub fn missing() -> Vec<Requirement> {
+    REQUIREMENTS.iter().copied().filter(|one| !one.is_there()).collect()
+}
+
+/// Is a program of that name in `PATH`?
+pub(crate) fn has_program(name: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+}
+
+impl Requirement {
+    fn is_there(&self) -> bool {
+        match self.kind {
+            Kind::Program => has_program(self.name),
+            Kind::Header => Path::new("/usr/include").join(self.name).is_file(),
+        }
+    }
+}

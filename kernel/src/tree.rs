@@ -1,0 +1,229 @@
+//! A tree: a git repository in the cache with the pristine source as its base commit and the series on top.
+//!
+//! Its path never changes, since every object file depends on it, and a new version of the series rewrites only the
+//! files that differ: a rebuild then takes seconds.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error, Origin, Phase, Progress, Request, Result, Series,
+    command::{Running, git, read},
+    lock::Lock,
+    sources::{self, BASE, hex},
+};
+
+/// A source tree with the series applied.
+#[derive(Debug)]
+pub struct Tree {
+    /// Where it is. It belongs to the cache: a change made there by hand is found and refused.
+    pub path: PathBuf,
+    /// The commit of the pristine source.
+    pub base: String,
+    /// The commit that is checked out: the base with the series on top.
+    pub head: String,
+    /// What the source is: a package's version or a hash.
+    pub(crate) identity: String,
+    /// Held as long as the tree is used: another command would check out something else under a running build.
+    _lock: Lock,
+}
+
+/// The tree for that request, checked out. It is locked until it is dropped.
+pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
+    let base = Base::prepare(request, cache, progress)?;
+    let head = apply(&request.series, &base, progress)?;
+    check_out(&base.path, &head, progress)?;
+    Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
+}
+
+/// The repository with the pristine source in it.
+struct Base {
+    path: PathBuf,
+    commit: String,
+    identity: String,
+    lock: Lock,
+}
+
+impl Base {
+    fn prepare(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Self> {
+        let name = request.kernel.name.as_str();
+        let lock = Lock::take(&cache.join("locks").join(name), progress)?;
+        let (path, identity) = match &request.origin {
+            Some(Origin::Directory(directory)) => copy(directory, cache, progress)?,
+            Some(origin) => one_of(name, std::slice::from_ref(origin), cache, progress)?,
+            None => one_of(name, &request.kernel.origins, cache, progress)?,
+        };
+        let commit = read(git(&path).args(["rev-parse", "--verify", BASE]), b"")?;
+        Ok(Self { path, commit, identity, lock })
+    }
+}
+
+/// The tree of the first origin that has one already, or else of the first that can be fetched.
+fn one_of(
+    name: &str,
+    origins: &[Origin],
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<(PathBuf, String)> {
+    for origin in origins {
+        if let Some(identity) = origin.identity(cache)? {
+            let path = place(cache, name, &identity);
+            if path.is_dir() {
+                return Ok((path, identity));
+            }
+        }
+    }
+    let mut attempts = Vec::new();
+    for origin in origins {
+        match unpack(name, origin, cache, progress) {
+            Ok(tree) => return Ok(tree),
+            Err(error @ (Error::Download { .. } | Error::Command { .. })) if origins.len() > 1 => {
+                attempts.push(format!("{origin}: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::NoOrigin { kernel: name.into(), attempts })
+}
+
+fn unpack(name: &str, origin: &Origin, cache: &Path, progress: &dyn Progress) -> Result<(PathBuf, String)> {
+    let archive = origin.fetch(cache, progress)?;
+    let path = place(cache, name, &archive.identity);
+    if !path.is_dir() {
+        let partial = path.with_extension("partial");
+        remove(&partial)?;
+        sources::import(&archive, &partial, progress)?;
+        fs::rename(&partial, &path).map_err(Error::io("renaming", &partial))?;
+    }
+    archive.discard();
+    Ok((path, archive.identity))
+}
+
+/// Brings a user's directory into a tree of its own. git reads it and knows from the files' times what has changed
+/// since the last time; what the directory's own .gitignore names, such as object files, stays out.
+fn copy(directory: &Path, cache: &Path, progress: &dyn Progress) -> Result<(PathBuf, String)> {
+    for name in ["Makefile", "Kconfig"] {
+        if !directory.join(name).is_file() {
+            let reason = format!("there is no {name} at its top");
+            return Err(Error::NotASource { path: directory.into(), reason });
+        }
+    }
+    progress.started(&Phase::Copy { from: directory.into() }, None);
+    let path = place(cache, "directory", &directory.to_string_lossy());
+    if !path.join(".git/HEAD").is_file() {
+        read(git(Path::new("/")).args(["init", "-q", "--initial-branch=tree"]).arg(&path), b"")?;
+    }
+    let index = path.join(".git/directory-index");
+    remove(&index.with_extension("lock"))?;
+    let mut add = git(directory);
+    // With so low a threshold the files go into one pack instead of 80,000 objects.
+    add.args(["-c", "core.bigFileThreshold=1"]).arg("--git-dir").arg(path.join(".git"));
+    add.arg("--work-tree").arg(directory).args(["add", "--all", "."]).env("GIT_INDEX_FILE", &index);
+    read(&mut add, b"")?;
+    let tree = read(git(&path).arg("write-tree").env("GIT_INDEX_FILE", &index), b"")?;
+    let mut commit = git(&path);
+    commit.args(["commit-tree", &tree, "-m", "Pristine source"]);
+    for role in ["AUTHOR", "COMMITTER"] {
+        commit
+            .env(format!("GIT_{role}_NAME"), "keyagents")
+            .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost");
+        commit.env(format!("GIT_{role}_DATE"), "0 +0000");
+    }
+    let commit = read(&mut commit, b"")?;
+    read(git(&path).args(["update-ref", BASE, &commit]), b"")?;
+    progress.finished();
+    Ok((path, format!("tree {tree}")))
+}
+
+fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String> {
+    if series.is_empty() {
+        return Ok(base.commit.clone());
+    }
+    progress.started(&Phase::Series, Some(series.patches().len() as u64));
+    let head = series.commit(&base.path, &base.commit, |done| progress.done(done as u64))?;
+    progress.finished();
+    Ok(head)
+}
+
+/// Checks that commit out, writing only the files that differ from what is there.
+fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> Result<()> {
+    let git_dir = path.join(".git");
+    // It stands while files are written: who finds it knows that an earlier command was interrupted.
+    let unfinished = git_dir.join("unfinished-checkout");
+    let trusted = git_dir.join("index").is_file() && !unfinished.exists();
+    if trusted {
+        let files = read(git(path).args(["status", "--porcelain", "--untracked-files=no"]), b"")?;
+        if !files.is_empty() {
+            return Err(Error::EditedTree { path: path.into(), files });
+        }
+        if read(git(path).args(["rev-parse", "HEAD"]), b"")? == commit {
+            return Ok(());
+        }
+    }
+    fs::write(&unfinished, commit).map_err(Error::io("writing", &unfinished))?;
+    remove(&git_dir.join("index.lock"))?;
+    let mut command = git(path);
+    command.args(["checkout", "--force", "--progress", "--detach", commit]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut checkout = Running::start(&mut command)?;
+    let said = checkout.stderr().map(|stderr| follow(stderr, progress)).unwrap_or_default();
+    if !checkout.wait()?.success() {
+        return Err(checkout.failure("failed", said));
+    }
+    if !trusted {
+        read(git(path).args(["clean", "-fdq"]), b"")?;
+    }
+    remove(&unfinished)
+}
+
+/// Reads git's progress lines to their end; returns everything else that it said. git stays silent about a checkout
+/// that takes less than two seconds, and so does this.
+fn follow(stderr: impl Read, progress: &dyn Progress) -> String {
+    let mut said = String::new();
+    let mut started = false;
+    for piece in BufReader::new(stderr).split(b'\r').map_while(io::Result::ok) {
+        let piece = String::from_utf8_lossy(&piece);
+        match updated(&piece) {
+            Some((done, total)) => {
+                if !started {
+                    progress.started(&Phase::Checkout, Some(total));
+                }
+                started = true;
+                progress.done(done);
+            }
+            None => said.push_str(&piece),
+        }
+    }
+    if started {
+        progress.finished();
+    }
+    said
+}
+
+/// `Updating files:  12% (10080/84000)` as how many of how many.
+fn updated(line: &str) -> Option<(u64, u64)> {
+    let (_, counts) = line.trim_start().strip_prefix("Updating files:")?.split_once('(')?;
+    let (done, total) = counts.split_once(')')?.0.split_once('/')?;
+    Some((done.parse().ok()?, total.parse().ok()?))
+}
+
+/// Where a source of that identity has its tree.
+fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
+    let hash = hex(&Sha256::digest(identity));
+    cache.join("trees").join(format!("{name}-{}", &hash[..10]))
+}
+
+/// Removes a file or a directory; nothing there is fine.
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("removing", path)(error)),
+        _ => Ok(()),
+    }
+}
