@@ -1,0 +1,113 @@
+//! What is wrong with scenario files, and where.
+
+use std::{fmt, ops::Range};
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+/// One mistake in a scenario file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// Where, in bytes from the start of the file.
+    pub span: Range<usize>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), span, help: None }
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with the nearest of the right names, or all of them if none is near.
+    #[must_use]
+    pub fn with_names<'n>(self, wrong: &str, right: impl IntoIterator<Item = &'n str>) -> Self {
+        let right: Vec<&str> = right.into_iter().collect();
+        match nearest(wrong, &right) {
+            Some(name) => self.with_help(format!("did you mean `{name}`?")),
+            None if right.is_empty() || right.len() > 40 => self,
+            None => self.with_help(format!("known are: {}", right.join(", "))),
+        }
+    }
+}
+
+/// The name that was most likely meant.
+fn nearest<'n>(wrong: &str, right: &[&'n str]) -> Option<&'n str> {
+    let slips = |name: &str| strsim::damerau_levenshtein(wrong, name);
+    right.iter().copied().filter(|name| slips(name) <= 1.max(name.len() / 3)).min_by_key(|name| slips(name))
+}
+
+/// All that is wrong with one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblems {
+    /// The file's name, as it is shown.
+    pub file: String,
+    /// What is in it.
+    pub text: String,
+    /// In the order of their places.
+    pub problems: Vec<Problem>,
+}
+
+/// All that is wrong with the scenarios that were read.
+///
+/// Its `Display` shows each problem as `file:line:column`, the line, a caret, and advice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// The files with something wrong in them.
+    pub files: Vec<FileProblems>,
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(110);
+        for file in &self.files {
+            let source = NamedSource::new(&file.file, file.text.clone());
+            for problem in &file.problems {
+                handler.render_report(out, &Shown { problem, source: &source })?;
+            }
+        }
+        let count: usize = self.files.iter().map(|file| file.problems.len()).sum();
+        write!(out, "{count} problem{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+/// A problem together with the file that it is in, as miette wants it.
+#[derive(Debug)]
+struct Shown<'p> {
+    problem: &'p Problem,
+    source: &'p NamedSource<String>,
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.problem.message)
+    }
+}
+
+impl Diagnostic for Shown<'_> {
+    fn help<'h>(&'h self) -> Option<Box<dyn fmt::Display + 'h>> {
+        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.problem.span.clone();
+        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+    }
+}

@@ -1,0 +1,53 @@
+//! What a step says in `expect`.
+
+use toml::de::DeValue;
+
+use super::typed::{self, Value};
+use crate::{diagnostics::Problem, errno, scenario::Expect};
+
+/// `"ok"`, an errno's name, a text, a number, a table such as `{ key = "k" }`, or a list of these.
+pub(super) fn read(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
+    let span = value.span();
+    match value.get_ref() {
+        DeValue::String(text) => word(text).map_err(|problem| vec![Problem { span, ..problem }]),
+        DeValue::Integer(_) => typed::value(value).map(Expect::Number).map_err(|problem| vec![problem]),
+        DeValue::Array(_) => list(value),
+        _ => {
+            let expect = typed::value(value).map_err(|problem| vec![problem])?;
+            if let Expect::Error(name) = &expect {
+                known(name).map_err(|problem| vec![Problem { span, ..problem }])?;
+            }
+            Ok(expect)
+        }
+    }
+}
+
+fn list(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
+    let DeValue::Array(items) = value.into_inner() else { return Ok(Expect::AnyOf(Vec::new())) };
+    let mut problems = Vec::new();
+    let expects = items.into_iter().filter_map(|item| super::file::keep(read(item), &mut problems)).collect();
+    if problems.is_empty() { Ok(Expect::AnyOf(expects)) } else { Err(problems) }
+}
+
+fn word(text: &str) -> Result<Expect, Problem> {
+    match text {
+        "ok" => Ok(Expect::Ok),
+        "timed_out" => Ok(Expect::TimedOut),
+        _ if looks_like_errno(text) => known(text).map(|()| Expect::Error(text.to_owned())),
+        _ => Ok(Expect::Text(text.to_owned())),
+    }
+}
+
+fn looks_like_errno(text: &str) -> bool {
+    text.len() > 2
+        && text.starts_with('E')
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+/// Refuses what is no errno. The problem's place is left to the caller.
+pub(super) fn known(name: &str) -> Result<(), Problem> {
+    match errno::number(name) {
+        Some(_) => Ok(()),
+        None => Err(Problem::new(0..0, format!("no errno `{name}`")).with_names(name, errno::names())),
+    }
+}

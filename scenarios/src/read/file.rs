@@ -1,0 +1,188 @@
+//! The file as a whole.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use serde::Deserialize;
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::{
+    check,
+    process::{self, ReadProcess},
+    step::{self, ReadStep},
+    typed::{self, Table, Value},
+};
+use crate::{
+    diagnostics::Problem,
+    plan::{Plan, Process},
+    rule::{NoSuchRule, Rule},
+    scenario::Scenario,
+};
+
+/// What stands outside of `[process.…]` and `[[step]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    /// One sentence that says what the scenario shows.
+    title: String,
+    /// The rules that it proves.
+    rules: Vec<Spanned<String>>,
+    /// Milliseconds for the whole of it.
+    #[serde(default = "deadline_ms")]
+    deadline_ms: u64,
+    /// Features without which it is skipped.
+    #[serde(default)]
+    needs: Vec<String>,
+    /// Files under /proc/sys.
+    #[serde(default)]
+    sysctl: BTreeMap<String, String>,
+    #[serde(default, rename = "process")]
+    _process: (),
+    #[serde(default, rename = "step")]
+    _step: (),
+}
+
+fn deadline_ms() -> u64 {
+    60_000
+}
+
+pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<Scenario, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let declared = Declared::in_document(document.get_ref());
+    let start = document.span().start;
+    let processes = typed::take(document.get_mut(), "process").map(|(_, value)| value);
+    let steps = typed::take(document.get_mut(), "step").map(|(_, value)| value);
+    let head: Option<Head> = typed::table(document, &mut problems);
+    let rules = rules(head.as_ref(), &mut problems);
+    let processes = read_processes(processes, start, &mut problems);
+    let steps = read_steps(steps, start, &declared.processes, &mut problems);
+
+    let limit = head.as_ref().map_or(u64::MAX, |head| head.deadline_ms);
+    let order = check::check(&processes, &steps, &declared, limit, &mut problems);
+    let (Some(head), true) = (head, problems.is_empty()) else { return Err(problems) };
+
+    let (steps, expectations) = steps.into_iter().map(|step| (step.step, step.expectation)).unzip();
+    let plan = Plan {
+        name: name.to_owned(),
+        deadline_ms: head.deadline_ms,
+        sysctl: head.sysctl,
+        processes: in_order(&order, &processes),
+        steps,
+    };
+    Ok(Scenario {
+        name: name.to_owned(),
+        family: name.split('/').next().unwrap_or_default().to_owned(),
+        title: head.title,
+        rules,
+        needs: head.needs,
+        path: path.to_owned(),
+        expectations,
+        plan,
+    })
+}
+
+/// Names that the file declares somewhere, even where the declaration itself has problems: to miss them would be no news.
+pub(super) struct Declared {
+    pub(super) processes: Vec<String>,
+    pub(super) others: BTreeSet<String>,
+}
+
+impl Declared {
+    fn in_document(document: &DeTable<'_>) -> Self {
+        let processes: Vec<String> = match document.get("process").map(Spanned::get_ref) {
+            Some(DeValue::Table(table)) => table.keys().map(|key| key.get_ref().to_string()).collect(),
+            _ => Vec::new(),
+        };
+        let mut others = processes.iter().cloned().collect();
+        document.values().for_each(|value| gather(value.get_ref(), &mut others));
+        Self { processes, others }
+    }
+}
+
+fn gather(value: &DeValue<'_>, names: &mut BTreeSet<String>) {
+    match value {
+        DeValue::Array(items) => items.iter().for_each(|item| gather(item.get_ref(), names)),
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                match value.get_ref() {
+                    DeValue::String(name) if matches!(key.get_ref().as_ref(), "as" | "background") => {
+                        names.insert(name.to_string());
+                    }
+                    inner => gather(inner, names),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn rules(head: Option<&Head>, problems: &mut Vec<Problem>) -> Vec<Rule> {
+    let names = head.map(|head| head.rules.as_slice()).unwrap_or_default();
+    let parse = |name: &Spanned<String>| {
+        name.get_ref().parse().map_err(|wrong: NoSuchRule| vec![Problem::new(name.span(), wrong.to_string())])
+    };
+    names.iter().filter_map(|name| keep(parse(name), problems)).collect()
+}
+
+/// The processes in the order in which they start, each `join` of everything spelt out.
+fn in_order(order: &[usize], read: &[ReadProcess]) -> Vec<Process> {
+    let mut processes: Vec<Process> = Vec::new();
+    for &index in order {
+        let mut process = read[index].process.clone();
+        if let Some(join) = process.join.as_mut().filter(|join| join.namespaces.is_empty()) {
+            let joined = processes.iter().find(|other| other.name == join.process);
+            let inherited = joined.and_then(|other| other.join.as_ref()).map(|join| &join.namespaces);
+            let own = joined.map(|other| &other.unshare);
+            join.namespaces = own.into_iter().chain(inherited).flatten().copied().collect();
+            join.namespaces.sort_unstable();
+            join.namespaces.dedup();
+        }
+        processes.push(process);
+    }
+    processes
+}
+
+/// The value, or nothing with its problems put to the others.
+pub(super) fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|found| problems.extend(found)).ok()
+}
+
+fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Problem>) -> Vec<ReadProcess> {
+    let Some(value) = value else {
+        problems.push(Problem::new(start..start, "there are no processes").with_help("add [process.NAME]"));
+        return Vec::new();
+    };
+    let span = value.span();
+    let DeValue::Table(table) = value.into_inner() else {
+        problems.push(Problem::new(span, "`process` is not a table").with_help("say [process.NAME]"));
+        return Vec::new();
+    };
+    let entries: DeTable<'_> = table;
+    entries.into_iter().filter_map(|(name, value)| keep(process::read(&name, value), problems)).collect()
+}
+
+fn read_steps(
+    value: Option<Value<'_>>,
+    start: usize,
+    processes: &[String],
+    problems: &mut Vec<Problem>,
+) -> Vec<ReadStep> {
+    let span = value.as_ref().map_or(start..start, Spanned::span);
+    let steps: DeArray<'_> = match value.map(Spanned::into_inner) {
+        Some(DeValue::Array(steps)) => steps,
+        Some(_) => {
+            problems.push(Problem::new(span, "`step` is not a list").with_help("say [[step]]"));
+            return Vec::new();
+        }
+        None => DeArray::default(),
+    };
+    if steps.is_empty() {
+        problems.push(Problem::new(span, "there are no steps").with_help("add [[step]]"));
+    }
+    steps.into_iter().filter_map(|value| keep(step::read(value, processes), problems)).collect()
+}

@@ -1,0 +1,35 @@
+//! Reading scenario files: TOML in, a [`Scenario`] or every problem with its place out.
+
+mod check;
+mod expect;
+mod file;
+mod process;
+mod step;
+mod typed;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::{
+    diagnostics::{FileProblems, Problem},
+    scenario::Scenario,
+};
+
+/// Reads the text of the scenario `FAMILY/NAME`, which lies at `path`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn scenario(name: &str, path: &Path, text: &str) -> Result<Scenario, FileProblems> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let syntax: Vec<Problem> =
+        errors.iter().map(|error| Problem::new(error.span().unwrap_or(0..0), error.message())).collect();
+    let result = if syntax.is_empty() { file::read(name, path, document) } else { Err(syntax) };
+    result.map_err(|mut problems| {
+        problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        FileProblems { file: path.display().to_string(), text: text.to_owned(), problems }
+    })
+}

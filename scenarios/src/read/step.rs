@@ -1,0 +1,198 @@
+//! `[[step]]`, and operations wherever they stand.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    expect,
+    file::keep,
+    typed::{self, Key, Value},
+};
+use crate::{
+    diagnostics::Problem,
+    plan::{Condition, KeyRef, Op, Step},
+    scenario::{Expect, Expectation},
+};
+
+/// The words of a step. No process can be called so.
+pub(super) const WORDS: [&str; 6] = ["as", "expect", "background", "count", "within_ms", "at_least_ms"];
+
+/// An operation with the places of what it refers to.
+#[derive(Clone)]
+pub(super) struct ReadOp {
+    pub(super) op: Op,
+    pub(super) place: Range<usize>,
+    pub(super) keys: Vec<(KeyRef, Range<usize>)>,
+    /// The process, or the background step, that a signal goes to.
+    pub(super) receiver: Option<Spanned<String>>,
+    /// A background step.
+    pub(super) job: Option<Spanned<String>>,
+}
+
+/// A step with the places of what it refers to.
+pub(super) struct ReadStep {
+    pub(super) step: Step,
+    pub(super) expectation: Expectation,
+    pub(super) op: ReadOp,
+    pub(super) background: Option<Spanned<String>>,
+    /// The variable that the expectation names.
+    pub(super) expected_keys: Vec<Spanned<String>>,
+}
+
+/// What stands beside `PROCESS.OPERATION`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spec {
+    #[serde(rename = "as")]
+    save: Option<Spanned<String>>,
+    background: Option<Spanned<String>>,
+    count: Option<Spanned<u32>>,
+    within_ms: Option<u64>,
+    at_least_ms: Option<u64>,
+    /// Read apart; it stands here to be among the known names.
+    #[serde(default, rename = "expect")]
+    _expect: (),
+}
+
+pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadStep, Vec<Problem>> {
+    let span = value.span();
+    let DeValue::Table(mut table) = value.into_inner() else {
+        return Err(vec![Problem::new(span, "a step is a table").with_help("say [[step]]")]);
+    };
+    let mut problems = Vec::new();
+    let expect = typed::take(&mut table, "expect");
+    let expect_place = expect.as_ref().map_or(span.clone(), |(_, value)| value.span());
+    let expect = expect.and_then(|(_, value)| keep(expect::read(value), &mut problems)).unwrap_or_default();
+    let told = told(&mut table, &span, processes, &mut problems);
+    let spec: Option<Spec> = typed::table(Spanned::new(span.clone(), table), &mut problems);
+    let (Some((process, op)), Some(spec), true) = (told, spec, problems.is_empty()) else {
+        return Err(problems);
+    };
+
+    let count = spec.count.as_ref().map_or(1, |count| *count.get_ref());
+    if let Some(place) = spec.count.as_ref().filter(|_| spec.background.is_none() || count == 0) {
+        let problem = Problem::new(place.span(), "`count` is for background steps, and at least 1");
+        return Err(vec![problem.with_help("add background = \"NAME\"")]);
+    }
+    Ok(ReadStep {
+        step: Step {
+            process: process.get_ref().to_string(),
+            op: op.op.clone(),
+            save: spec.save.map(Spanned::into_inner),
+            background: spec.background.clone().map(Spanned::into_inner),
+            count,
+        },
+        expected_keys: variables(&expect)
+            .into_iter()
+            .map(|name| Spanned::new(expect_place.clone(), name))
+            .collect(),
+        expectation: Expectation {
+            outcome: expect,
+            within_ms: spec.within_ms,
+            at_least_ms: spec.at_least_ms,
+        },
+        op,
+        background: spec.background,
+    })
+}
+
+/// An entry of `setup` or of a reaction: an operation, perhaps with `as`.
+pub(super) fn read_setup(value: Value<'_>) -> Result<(ReadOp, Option<String>), Vec<Problem>> {
+    let span = value.span();
+    let DeValue::Table(mut table) = value.into_inner() else {
+        return Err(vec![
+            Problem::new(span, "an operation is a table").with_help("say { OPERATION = { … } }"),
+        ]);
+    };
+    let save = match typed::take(&mut table, "as") {
+        Some((_, value)) => Some(typed::value(value).map_err(|problem| vec![problem])?),
+        None => None,
+    };
+    Ok((operation(table, &span)?, save))
+}
+
+/// Takes `PROCESS.OPERATION = { … }` out of a step.
+fn told<'t>(
+    table: &mut DeTable<'t>,
+    span: &Range<usize>,
+    processes: &[String],
+    problems: &mut Vec<Problem>,
+) -> Option<(Key<'t>, ReadOp)> {
+    let mut names: Vec<_> =
+        table.iter().filter(|(_, value)| value.get_ref().is_table()).map(|(key, _)| key.clone()).collect();
+    if names.len() != 1 {
+        for name in &names {
+            table.remove(name);
+        }
+        let (place, message) = match names.pop() {
+            Some(second) => (second.span(), "a step has only one process that does something"),
+            None => (span.clone(), "nobody does anything in this step"),
+        };
+        problems.push(Problem::new(place, message).with_help("say PROCESS.OPERATION = { … }"));
+        return None;
+    }
+    let name = names.pop()?;
+    let (_, value) = typed::take(table, name.get_ref())?;
+    if !processes.iter().any(|process| *process == *name.get_ref()) {
+        let problem = Problem::new(name.span(), format!("no process `{}`", name.get_ref()));
+        problems.push(problem.with_names(name.get_ref(), processes.iter().map(String::as_str)));
+    }
+    let place = value.span();
+    let DeValue::Table(ops) = value.into_inner() else { return None };
+    Some((name, keep(operation(ops, &place), problems)?))
+}
+
+fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ReadOp, Vec<Problem>> {
+    let mut ops = ops.into_iter();
+    let (Some((tag, args)), None) = (ops.next(), ops.next()) else {
+        return Err(vec![Problem::new(span.clone(), "exactly one operation has to stand here")]);
+    };
+    let args_span = args.span();
+    let DeValue::Table(args) = args.into_inner() else {
+        return Err(vec![
+            Problem::new(args_span, "an operation's arguments are a table")
+                .with_help(format!("say {} = {{ … }}", tag.get_ref())),
+        ]);
+    };
+    let mut problems = Vec::new();
+    let op = typed::tagged(Some(&tag), Spanned::new(args_span.clone(), args.clone()), &mut problems);
+    let (Some(mut op), true) = (op, problems.is_empty()) else { return Err(problems) };
+    let place = |text: &str| find(&args, text).unwrap_or_else(|| args_span.clone());
+
+    if let Op::Reject { error, .. } | Op::Deny { error, .. } = &op {
+        expect::known(error).map_err(|problem| vec![Problem { span: place(error), ..problem }])?;
+    }
+    let spanned = |name: &String| Spanned::new(place(name), name.clone());
+    let receiver = match &op {
+        Op::Signal { to, .. } | Op::Forge { to, .. } => Some(spanned(to)),
+        _ => None,
+    };
+    let job = match &op {
+        Op::Await { job, .. } | Op::Wait { until: Condition::Blocked(job), .. } => Some(spanned(job)),
+        _ => None,
+    };
+    let keys = op.keys_mut().into_iter().map(|key| (key.clone(), place(&key.to_string()))).collect();
+    Ok(ReadOp { place: tag.span(), op, keys, receiver, job })
+}
+
+/// Where this text stands in a table, however deep.
+fn find(table: &DeTable<'_>, text: &str) -> Option<Range<usize>> {
+    table.iter().find_map(|(_, value)| match value.get_ref() {
+        DeValue::String(string) if string == text => Some(value.span()),
+        DeValue::Table(inner) => find(inner, text),
+        _ => None,
+    })
+}
+
+fn variables(expect: &Expect) -> Vec<String> {
+    match expect {
+        Expect::Key(name) | Expect::NotKey(name) => vec![name.clone()],
+        Expect::AnyOf(several) => several.iter().flat_map(variables).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,408 @@
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::{
+    diagnostics::Diagnostics,
+    plan::{Join, Namespace},
+    scenario::Scenario,
+};
+
+fn read(text: &str) -> Result<Scenario, Diagnostics> {
+    super::scenario("family/name", Path::new("name.toml"), text)
+        .map_err(|file| Diagnostics { files: vec![file] })
+}
+
+fn complaint(text: &str) -> String {
+    read(text).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
+}
+
+#[test]
+fn a_short_scenario_means_what_its_defaults_say() {
+    let scenario = read(
+        r#"
+title = "t"
+rules = ["R8"]
+process.box = { join = "agent", holds = ["agent"] }
+process.agent = { serves = "user", unshare = ["user", "net"] }
+[[step]]
+box.request = { description = "k", callout = "c" }
+"#,
+    )
+    .unwrap();
+    let plan = scenario.plan();
+    let names: Vec<&str> = plan.processes.iter().map(|process| process.name.as_str()).collect();
+    assert_eq!(names, ["agent", "box"], "a process starts after those that it refers to");
+    let join = Join { process: "agent".into(), namespaces: vec![Namespace::User, Namespace::Net] };
+    assert_eq!(plan.processes[1].join, Some(join), "joining a process is joining all of its own namespaces");
+    assert_snapshot!(serde_json::to_string(&plan.processes[0].role).unwrap(), @r##"{"keyagent":{"hears":"signal","reactions":[[{"answer":{"payload":"{callout}"}}]]}}"##);
+    assert_snapshot!(serde_json::to_string(&plan.processes[0].setup).unwrap(), @r##"[{"op":{"register":{"type":"user","with":{"signal":35},"into":"@s"}},"save":"agent"}]"##);
+    assert_snapshot!(serde_json::to_string(&plan.steps).unwrap(), @r##"[{"process":"box","op":{"request":{"type":"user","description":"k","callout":"c"}},"count":1}]"##);
+}
+
+#[test]
+fn every_mistake_is_shown_at_its_place_with_the_nearest_right_name() {
+    let text = r##"title = "t"
+rules = ["R8", "R99"]
+colour = 3
+[process.agent]
+role = "keyagnt"
+serves = "user"
+anser = "x"
+[process.box]
+unshare = ["user", "pidd"]
+holds = ["agnt"]
+[[step]]
+box.requst = { description = "k", callout = "c" }
+as = "k"
+[[step]]
+bx.read = { kye = "k", bar = 4 }
+expect = "ENOKY"
+[[step]]
+box.search = { description = 5, into = "@z" }
+expects = "ENOKEY"
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × no rule `R99`: they are R1 to R28
+       ╭─[name.toml:2:16]
+     1 │ title = "t"
+     2 │ rules = ["R8", "R99"]
+       ·                ─────
+     3 │ colour = 3
+       ╰────
+      × unknown field `colour`
+       ╭─[name.toml:3:1]
+     2 │ rules = ["R8", "R99"]
+     3 │ colour = 3
+       · ──────
+     4 │ [process.agent]
+       ╰────
+      help: known are: title, rules, deadline_ms, needs, sysctl, process, step
+      × unknown name `keyagnt`
+       ╭─[name.toml:5:8]
+     4 │ [process.agent]
+     5 │ role = "keyagnt"
+       ·        ─────────
+     6 │ serves = "user"
+       ╰────
+      help: did you mean `keyagent`?
+      × unknown field `anser`
+       ╭─[name.toml:7:1]
+     6 │ serves = "user"
+     7 │ anser = "x"
+       · ─────
+     8 │ [process.box]
+       ╰────
+      help: did you mean `answer`?
+      × unknown name `pidd`
+        ╭─[name.toml:9:20]
+      8 │ [process.box]
+      9 │ unshare = ["user", "pidd"]
+        ·                    ──────
+     10 │ holds = ["agnt"]
+        ╰────
+      help: did you mean `pid`?
+      × unknown name `requst`
+        ╭─[name.toml:12:5]
+     11 │ [[step]]
+     12 │ box.requst = { description = "k", callout = "c" }
+        ·     ──────
+     13 │ as = "k"
+        ╰────
+      help: did you mean `request`?
+      × no process `bx`
+        ╭─[name.toml:15:1]
+     14 │ [[step]]
+     15 │ bx.read = { kye = "k", bar = 4 }
+        · ──
+     16 │ expect = "ENOKY"
+        ╰────
+      help: did you mean `box`?
+      × unknown field `kye`
+        ╭─[name.toml:15:13]
+     14 │ [[step]]
+     15 │ bx.read = { kye = "k", bar = 4 }
+        ·             ───
+     16 │ expect = "ENOKY"
+        ╰────
+      help: did you mean `key`?
+      × unknown field `bar`
+        ╭─[name.toml:15:24]
+     14 │ [[step]]
+     15 │ bx.read = { kye = "k", bar = 4 }
+        ·                        ───
+     16 │ expect = "ENOKY"
+        ╰────
+      help: known are: key
+      × no errno `ENOKY`
+        ╭─[name.toml:16:10]
+     15 │ bx.read = { kye = "k", bar = 4 }
+     16 │ expect = "ENOKY"
+        ·          ───────
+     17 │ [[step]]
+        ╰────
+      help: did you mean `ENOKEY`?
+      × invalid type: integer `5`, expected a string
+        ╭─[name.toml:18:30]
+     17 │ [[step]]
+     18 │ box.search = { description = 5, into = "@z" }
+        ·                              ─
+     19 │ expects = "ENOKEY"
+        ╰────
+      × `@z` names no key: say @s, @p, @t, @u, @us, @a, @r, @target, @authkey, a variable, or PROCESS:@s
+        ╭─[name.toml:18:40]
+     17 │ [[step]]
+     18 │ box.search = { description = 5, into = "@z" }
+        ·                                        ────
+     19 │ expects = "ENOKEY"
+        ╰────
+      × unknown field `expects`
+        ╭─[name.toml:19:1]
+     18 │ box.search = { description = 5, into = "@z" }
+     19 │ expects = "ENOKEY"
+        · ───────
+        ╰────
+      help: did you mean `expect`?
+    13 problems
+"##);
+}
+
+#[test]
+fn what_a_step_refers_to_has_to_exist_by_then() {
+    let text = r##"title = "t"
+rules = []
+[process.agent]
+serves = "user"
+[process.box]
+holds = ["agnt"]
+[[step]]
+box.read = { key = "k" }
+[[step]]
+box.request = { description = "d", into = "bx:@s" }
+as = "k"
+[[step]]
+box.await = { job = "r" }
+[[step]]
+box.signal = { to = "agnet", signal = "SIGTERM" }
+[[step]]
+box.describe = { key = "#5" }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × no key is called `agnt` here
+       ╭─[name.toml:6:10]
+     5 │ [process.box]
+     6 │ holds = ["agnt"]
+       ·          ──────
+     7 │ [[step]]
+       ╰────
+      help: did you mean `agent`?
+      × no key is called `k` here
+       ╭─[name.toml:8:20]
+     7 │ [[step]]
+     8 │ box.read = { key = "k" }
+       ·                    ───
+     9 │ [[step]]
+       ╰────
+      help: a later step stores it
+      × no process `bx`
+        ╭─[name.toml:10:43]
+      9 │ [[step]]
+     10 │ box.request = { description = "d", into = "bx:@s" }
+        ·                                           ───────
+     11 │ as = "k"
+        ╰────
+      help: did you mean `box`?
+      × no background step `r` has begun here
+        ╭─[name.toml:13:21]
+     12 │ [[step]]
+     13 │ box.await = { job = "r" }
+        ·                     ───
+     14 │ [[step]]
+        ╰────
+      × no process `agnet`
+        ╭─[name.toml:15:21]
+     14 │ [[step]]
+     15 │ box.signal = { to = "agnet", signal = "SIGTERM" }
+        ·                     ───────
+     16 │ [[step]]
+        ╰────
+      help: did you mean `agent`?
+      × a scenario can't know serials
+        ╭─[name.toml:17:24]
+     16 │ [[step]]
+     17 │ box.describe = { key = "#5" }
+        ·                        ────
+        ╰────
+      help: store one with `as`, and say its name
+    6 problems
+"##);
+}
+
+#[test]
+fn a_scenario_that_can_never_finish_is_refused() {
+    let text = r##"title = "t"
+rules = []
+deadline_ms = 500
+[process.a]
+parent = "b"
+[process.b]
+join = "a"
+[process.late]
+start = "step"
+[[step]]
+late.describe = { key = "@s" }
+[[step]]
+a.wait = { until = { upcalls = 1 } }
+[[step]]
+a.exit = {}
+[[step]]
+a.describe = { key = "@s" }
+[[step]]
+b.request = { description = "d" }
+at_least_ms = 600
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × these processes wait for each other to start
+       ╭─[name.toml:7:8]
+     6 │ [process.b]
+     7 │ join = "a"
+       ·        ───
+     8 │ [process.late]
+       ╰────
+      help: processes start one after another: `parent`, `join` and `holds` can't go in a circle
+      × `late` has not started
+        ╭─[name.toml:11:6]
+     10 │ [[step]]
+     11 │ late.describe = { key = "@s" }
+        ·      ────────
+     12 │ [[step]]
+        ╰────
+      help: add a step with `start = {}` before
+      × `a` is no keyagent and gets no upcalls
+        ╭─[name.toml:13:3]
+     12 │ [[step]]
+     13 │ a.wait = { until = { upcalls = 1 } }
+        ·   ────
+     14 │ [[step]]
+        ╰────
+      help: say role = "keyagent"
+      × `a` has ended: this would wait for ever
+        ╭─[name.toml:17:3]
+     16 │ [[step]]
+     17 │ a.describe = { key = "@s" }
+        ·   ────────
+     18 │ [[step]]
+        ╰────
+      help: let another process do it
+      × this can't take 600 ms
+        ╭─[name.toml:19:3]
+     18 │ [[step]]
+     19 │ b.request = { description = "d" }
+        ·   ───────
+     20 │ at_least_ms = 600
+        ╰────
+      help: the whole scenario has deadline_ms = 500
+    5 problems
+"##);
+}
+
+#[test]
+fn a_file_without_a_story_is_refused() {
+    let text = r##"title = "t"
+rules = []
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × there are no processes
+       ╭─[name.toml:1:1]
+     1 │ title = "t"
+       · ▲
+     2 │ rules = []
+       ╰────
+      help: add [process.NAME]
+      × there are no steps
+       ╭─[name.toml:1:1]
+     1 │ title = "t"
+       · ▲
+     2 │ rules = []
+       ╰────
+      help: add [[step]]
+    2 problems
+"##);
+}
+
+#[test]
+fn broken_toml_is_shown_at_its_place() {
+    let text = r##"title = "t
+rules = []
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × invalid basic string, expected `"`
+       ╭─[name.toml:1:11]
+     1 │ title = "t
+       ·           ▲
+     2 │ rules = []
+       ╰────
+    1 problem
+"##);
+}
+
+#[test]
+fn a_behaviour_is_one_and_a_keyagents() {
+    let text = r##"title = "t"
+rules = []
+[process.a]
+answer = "x"
+hold = true
+[process.b]
+role = "observer"
+serves = "user"
+[process.c]
+reject = "EKEYREJECTD"
+[process.count]
+[[step]]
+a.describe = { key = "@s" }
+count = 3
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × more than one behaviour
+       ╭─[name.toml:3:10]
+     2 │ rules = []
+     3 │ [process.a]
+       ·          ─
+     4 │ answer = "x"
+       ╰────
+      help: say one of answer, reject, negate, hold, reactions
+      × only a keyagent serves and answers
+       ╭─[name.toml:6:10]
+     5 │ hold = true
+     6 │ [process.b]
+       ·          ─
+     7 │ role = "observer"
+       ╰────
+      help: say role = "keyagent"
+      × no errno `EKEYREJECTD`
+        ╭─[name.toml:10:10]
+      9 │ [process.c]
+     10 │ reject = "EKEYREJECTD"
+        ·          ─────────────
+     11 │ [process.count]
+        ╰────
+      help: did you mean `EKEYREJECTED`?
+      × `count` can't name a process
+        ╭─[name.toml:11:10]
+     10 │ reject = "EKEYREJECTD"
+     11 │ [process.count]
+        ·          ─────
+     12 │ [[step]]
+        ╰────
+      help: use letters, digits, `-` and `_`, and none of the words of a step (as, expect, background, count, …)
+      × `count` is for background steps, and at least 1
+        ╭─[name.toml:14:9]
+     13 │ a.describe = { key = "@s" }
+     14 │ count = 3
+        ·         ─
+        ╰────
+      help: add background = "NAME"
+    5 problems
+"##);
+}

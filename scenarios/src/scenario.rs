@@ -1,0 +1,103 @@
+//! A scenario: a plan, and what the plan is expected to show.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::{plan::Plan, rule::Rule};
+
+/// A scenario, read and found sound.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// `FAMILY/NAME`.
+    pub name: String,
+    /// The family: its folder's name.
+    pub family: String,
+    /// One sentence that says what it shows.
+    pub title: String,
+    /// The rules that it proves.
+    pub rules: Vec<Rule>,
+    /// Features that a guest must announce ([`crate::wire::Hello::features`]) for it to run there.
+    pub needs: Vec<String>,
+    /// Its file. The snapshot lies beside it.
+    pub path: PathBuf,
+    /// What is to be expected of each step.
+    pub expectations: Vec<Expectation>,
+    pub(crate) plan: Plan,
+}
+
+impl Scenario {
+    /// What the guest has to do.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The snapshot's file.
+    pub fn snapshot(&self) -> PathBuf {
+        self.path.with_extension("snap")
+    }
+
+    /// The first feature that it needs and that is not among these.
+    pub fn missing<'s>(&'s self, features: &[String]) -> Option<&'s str> {
+        self.needs.iter().find(|need| !features.contains(need)).map(String::as_str)
+    }
+}
+
+/// What is expected of a step, whatever the snapshot says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The outcome.
+    pub outcome: Expect,
+    /// It must not take longer, in milliseconds.
+    pub within_ms: Option<u64>,
+    /// It must take at least so long, in milliseconds.
+    pub at_least_ms: Option<u64>,
+}
+
+/// The outcome that is expected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// Success.
+    #[default]
+    Ok,
+    /// Failure with this errno.
+    Error(String),
+    /// What a `wait` waited for did not happen in time.
+    TimedOut,
+    /// Success with this text.
+    Text(String),
+    /// Success with a text that contains this.
+    Has(String),
+    /// Success with a text that does not contain this.
+    Lacks(String),
+    /// Success with this number.
+    Number(i64),
+    /// Success with so many lines, links, signals or notifications.
+    Count(usize),
+    /// Success with the serial that this variable holds.
+    Key(String),
+    /// Success with the serial of a key that is not this variable's.
+    NotKey(String),
+    /// A key described so; what is left out may be anything.
+    Described(Description),
+    /// Any one of these: the outcome of a race.
+    AnyOf(Vec<Expect>),
+}
+
+/// What `keyctl describe` is expected to say.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// Key type.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Permission mask.
+    pub perm: Option<u32>,
+    /// Description.
+    pub description: Option<String>,
+}
