@@ -1,0 +1,27 @@
+//! `cargo xtask host`: what this machine lacks.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::host::{self, Consent};
+use crate::terminal::Terminal;
+
+/// What to do about it.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Something is missing and was not installed.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    host::ensure(Consent::from_flag(options.install), terminal)?;
+    terminal.say("This machine has everything that the testbed needs.");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask kernel`: the patched kernel by itself.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::cache;
+use crate::host::{self, Consent};
+use crate::image::{self, KernelOptions};
+use crate::terminal::Terminal;
+
+/// What to do with a kernel.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the image and print its path, alone on standard output
+    Image(ImageOptions),
+}
+
+/// Which image.
+#[derive(Debug, Args)]
+pub struct ImageOptions {
+    #[command(flatten)]
+    kernel: KernelOptions,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no image.
+pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
+    match command {
+        Command::Image(options) => {
+            host::ensure(Consent::from_flag(options.install), terminal)?;
+            let image = image::image(&options.kernel, &cache::directory()?, terminal)?;
+            terminal.say(&image.path.display().to_string());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The command line: one module a subcommand.
+
+pub mod host;
+pub mod kernel;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::terminal::Terminal;
+
+/// Keyagents for Linux, and the virtual machines that prove them.
+///
+/// Exit codes: 0 all passed; 1 a scenario failed, crashed or hung; 2 the testbed could not do its part.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the patched kernel, or show where it is
+    #[command(subcommand)]
+    Kernel(kernel::Command),
+
+    /// Say what this machine lacks, or install it
+    Host(host::Options),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// The testbed could not do its part.
+    pub fn run(&self, terminal: &Terminal) -> Result<ExitCode> {
+        match &self.command {
+            Command::Kernel(command) => kernel::run(command, terminal),
+            Command::Host(options) => host::run(options, terminal),
+        }
+    }
+}

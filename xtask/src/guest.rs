@@ -1,0 +1,79 @@
+//! What the guest runs: the agent, built static, in an initramfs.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rootfs::{Artefacts, Compression, Manifest};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::cache;
+use crate::terminal::Terminal;
+use crate::vm::process::command_line;
+use crate::workspace;
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The initramfs with the agent as it is in the tree now.
+///
+/// # Errors
+/// The agent does not build; the error has the compiler's messages.
+pub fn initramfs(cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
+    let work = terminal.work("Building the guest");
+    let agent = build_agent()?;
+    let agent = fs::read(&agent).with_context(|| format!("can't read {}", agent.display()))?;
+    let artefacts = Artefacts::from([("agent", agent.as_slice())]);
+    let archive = rootfs::build(&Manifest::testbed()?, &artefacts, Compression::None)?;
+    let key: String = Sha256::digest(&archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let path = cache.join("initramfs").join(format!("{key}.cpio"));
+    if !path.exists() {
+        cache::write_whole(&path, &archive)?;
+    }
+    work.done();
+    Ok(path)
+}
+
+/// A line of cargo's messages.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    executable: Option<PathBuf>,
+}
+
+fn build_agent() -> Result<PathBuf> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--package", "agent", "--bin", "agent", "--profile", "guest", "--locked"])
+        // Without an explicit target the flags would reach proc-macros, which can't be static.
+        .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .current_dir(workspace::root())
+        // The outer cargo may hold the lock of its own target directory.
+        .env("CARGO_TARGET_DIR", workspace::target().join("guest"))
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
+        .stdin(Stdio::null());
+    let line = command_line(&command);
+    let output = command.output().with_context(|| format!("can't start: {line}"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .filter(|message| message.reason == "compiler-artifact")
+        .find_map(|message| message.executable)
+        .ok_or_else(|| anyhow!("`{line}` named no executable"))
+}
+
+/// A static program, with the same bytes wherever it is built. Flags are parted as cargo wants it.
+fn rustflags() -> String {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+    flags.push(format!("--remap-path-prefix={}=/keyagents", workspace::root().display()));
+    flags.join("\x1f")
+}

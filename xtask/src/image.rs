@@ -1,0 +1,68 @@
+//! The kernel image that was asked for on the command line.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use kernel::{Arch, Image, Kernels, Origin, Request};
+
+use crate::terminal::Terminal;
+
+/// Which kernel.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KernelOptions {
+    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
+    #[arg(long, value_name = "NAME")]
+    pub kernel: Option<String>,
+
+    /// A kernel source of your own, a directory or a tarball; it is never written to
+    #[arg(long, value_name = "DIR|TARBALL")]
+    pub kernel_src: Option<PathBuf>,
+
+    /// What the kernel is built for
+    #[arg(long, value_enum, default_value_t)]
+    pub profile: Profile,
+}
+
+/// What a kernel is built for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Fast to build and to boot
+    #[default]
+    Plain,
+    /// KASAN, lockdep, kmemleak and their kin: finds what plain kernels get away with, many times slower
+    Debug,
+    /// Counts which lines of security/keys ran
+    Coverage,
+}
+
+impl From<Profile> for kernel::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Plain => Self::Plain,
+            Profile::Debug => Self::Debug,
+            Profile::Coverage => Self::Coverage,
+        }
+    }
+}
+
+/// The image, from the cache or built now.
+///
+/// # Errors
+/// What `kernel` says: no such kernel, no source, a patch that does not apply, a build that failed.
+pub fn image(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Image> {
+    let kernels = Kernels::load()?;
+    let kernel = kernels.get_or_default(options.kernel.as_deref())?;
+    let request = Request {
+        kernel,
+        origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
+        series: kernel.series()?,
+        arch: Arch::X86_64,
+        profile: options.profile.into(),
+        fragments: Vec::new(),
+        jobs: thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    Ok(kernel::image(&request, cache, terminal)?)
+}

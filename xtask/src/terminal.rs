@@ -1,0 +1,193 @@
+//! What a person sees: results on standard output, progress and notes on standard error.
+//!
+//! Progress is drawn in place where somebody watches, and is one plain line for each piece of work otherwise
+//! (no terminal, `CI`, `NO_COLOR`).
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use console::style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kernel::Phase;
+
+const SPINNER: &str = "  {spinner:.cyan} {msg} {elapsed:.dim}";
+const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {eta:.dim}";
+const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {eta:.dim}";
+
+/// Work that takes less than this is not worth a line.
+const WORTH_TELLING: Duration = Duration::from_millis(1500);
+
+/// The terminal, or what stands in for it.
+#[derive(Debug)]
+pub struct Terminal {
+    live: bool,
+    current: Mutex<Option<Work>>,
+}
+
+impl Terminal {
+    /// Finds out who is watching.
+    pub fn new() -> Self {
+        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let colours = !set("NO_COLOR") && io::stdout().is_terminal();
+        console::set_colors_enabled(colours);
+        console::set_colors_enabled_stderr(!set("NO_COLOR") && io::stderr().is_terminal());
+        let live = io::stderr().is_terminal() && !set("CI") && !set("NO_COLOR");
+        Self { live, current: Mutex::new(None) }
+    }
+
+    /// Begins a piece of work of unknown length.
+    pub fn work(&self, what: &str) -> Work {
+        self.counted(what, SPINNER, None)
+    }
+
+    /// Begins a piece of work of so many things.
+    pub fn work_on(&self, what: &str, total: u64) -> Work {
+        self.counted(what, THINGS, Some(total))
+    }
+
+    fn counted(&self, what: &str, template: &str, total: Option<u64>) -> Work {
+        let target = if self.live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(total, target).with_message(what.to_owned());
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        if self.live {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        } else {
+            complain(&format!("  {what} …"));
+        }
+        Work { bar, what: what.to_owned(), started: Instant::now() }
+    }
+
+    /// A result, for standard output.
+    pub fn say(&self, line: &str) {
+        self.above(|| {
+            // Whoever closed the pipe does not want to read on.
+            let _ = writeln!(io::stdout().lock(), "{line}");
+        });
+    }
+
+    /// Something that a person should know, for standard error.
+    pub fn note(&self, text: &str) {
+        self.above(|| complain(&format!("  {} {text}", style("note:").for_stderr().yellow())));
+    }
+
+    /// Why a command could not do its part, for standard error.
+    pub fn error(&self, error: &anyhow::Error) {
+        // Work that failed is not finished: its display ends here.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        complain(&format!("{} {error:#}", style("error:").for_stderr().red().bold()));
+    }
+
+    /// Prints above the progress that is being drawn.
+    fn above(&self, print: impl FnOnce()) {
+        match &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(work) => work.bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A piece of work that goes on. Dropping it ends its display.
+#[derive(Debug)]
+pub struct Work {
+    bar: ProgressBar,
+    what: String,
+    started: Instant,
+}
+
+impl Work {
+    /// So much is done by now, in all.
+    pub fn reach(&self, amount: u64) {
+        self.bar.set_position(amount);
+    }
+
+    /// It has come to its end: what took long is worth a line that stays.
+    pub fn done(self) {
+        let took = self.started.elapsed();
+        self.bar.finish_and_clear();
+        if took >= WORTH_TELLING {
+            let tick = style("✓").for_stderr().green();
+            complain(&format!("  {tick} {} {}", self.what, style(seconds(took)).for_stderr().dim()));
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A span of time as people say it.
+pub fn seconds(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => format!("{:.1} s", time.as_secs_f64()),
+        long => format!("{} min {:02} s", long / 60, long % 60),
+    }
+}
+
+impl kernel::Progress for Terminal {
+    fn started(&self, phase: &Phase, total: Option<u64>) {
+        let what = match phase {
+            Phase::Download { file } => format!("Downloading {file}"),
+            Phase::Unpack { file } => format!("Unpacking {file}"),
+            Phase::Copy { from } => format!("Copying {}", from.display()),
+            Phase::Checkout => "Checking the sources out".into(),
+            Phase::Series => "Applying the series".into(),
+            Phase::Configure => "Configuring".into(),
+            Phase::Build => "Building the kernel".into(),
+        };
+        let template = match total {
+            None => SPINNER,
+            Some(_) if phase.in_bytes() => BYTES,
+            Some(_) => THINGS,
+        };
+        let work = self.counted(&what, template, total);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+    }
+
+    fn done(&self, amount: u64) {
+        if let Some(work) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
+            // A build's total is an estimate: better a longer bar than one that is full too early.
+            if work.bar.length().is_some_and(|total| amount > total) {
+                work.bar.set_length(amount);
+            }
+            work.reach(amount);
+        }
+    }
+
+    fn finished(&self) {
+        let work = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(work) = work {
+            work.done();
+        }
+    }
+
+    fn note(&self, text: &str) {
+        Self::note(self, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_say_them() {
+        assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(185)), "3 min 05 s");
+    }
+}
