@@ -6,7 +6,10 @@
 //!
 //! **Steps** are carried out in order. A foreground step ends before the next one begins. A background step is begun and left
 //! running, in `count` children of the process ("workers"); they share its session keyring, but not its process and
-//! thread keyrings. A plan ends when its last step and all background steps have ended.
+//! thread keyrings. In a worker's description, callout and payload `{worker}` stands for its number.
+//!
+//! **The end.** A plan ends when its last step and all background steps have ended, and every keyagent that is alive and not
+//! stopped has finished the reaction that it was in. Then everything that still lives is killed and reaped.
 //!
 //! **Variables.** A name stands for a serial from the moment that an operation with `save` has given one. PID 1 keeps the table,
 //! and replaces each [`KeyRef`] before an actor sees the operation.

@@ -90,9 +90,11 @@ pub enum What {
         #[serde(flatten)]
         done: Done,
     },
-    /// The agent's signal arrived. Comes before the [`What::Called`] of the reaction.
+    /// The agent's signal arrived, or a notification was met (then all but [`Doorbell::value`] is 0). Comes before the
+    /// [`What::Called`] of the reaction; [`Event::upcall`] is set in all of them.
     Doorbell(Doorbell),
-    /// The process, or a worker that did not live to report, ended.
+    /// The process, or a worker that did not live to report, ended. Reported for every process, also for those that are
+    /// killed when the plan is over.
     Ended(Ending),
 }
 
