@@ -110,7 +110,7 @@ impl Build<'_> {
     }
 
     fn log(&self) -> PathBuf {
-        self.directory.with_extension("log")
+        self.directory.join("build.log")
     }
 
     fn make(&self) -> Command {

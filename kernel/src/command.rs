@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read, Write},
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
 };
@@ -29,6 +29,8 @@ pub(crate) fn git(repository: &Path) -> Command {
         "-c",
         "core.looseCompression=1",
         "-c",
+        "core.fsync=none",
+        "-c",
         "core.autocrlf=false",
         "-c",
         "gc.auto=0",
@@ -51,18 +53,19 @@ pub(crate) fn git(repository: &Path) -> Command {
 pub(crate) struct Running {
     child: Child,
     line: String,
+    place: PathBuf,
 }
 
 impl Running {
     /// Starts it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let line = line(command);
+        let (line, place) = (line(command), place(command));
         // SAFETY: between fork and exec the closure makes one prctl(2) call and touches no memory of the parent's.
         unsafe {
             command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from));
         }
         match command.spawn() {
-            Ok(child) => Ok(Self { child, line }),
+            Ok(child) => Ok(Self { child, line, place }),
             Err(error) => Err(Error::Command {
                 command: line,
                 status: format!("could not start: {error}"),
@@ -107,7 +110,7 @@ impl Running {
 
     /// The error that this program's end is.
     pub(crate) fn failure(&self, status: impl ToString, stderr: String) -> Error {
-        Error::Command { command: self.line.clone(), status: status.to_string(), stderr }
+        failure(self.line.clone(), &self.place, status.to_string(), stderr)
     }
 }
 
@@ -145,11 +148,8 @@ pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
 pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
     let output = output(command, input)?;
     if !output.status.success() {
-        return Err(Error::Command {
-            command: line(command),
-            status: output.status.to_string(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        });
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(failure(line(command), &place(command), output.status.to_string(), stderr));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
 }
@@ -159,4 +159,17 @@ fn line(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
+}
+
+/// The directory that the program works in.
+fn place(command: &Command) -> PathBuf {
+    let directory = command.get_args().skip_while(|word| *word != "-C").nth(1).map(Path::new);
+    directory.or(command.get_current_dir()).unwrap_or(Path::new("/")).to_owned()
+}
+
+fn failure(command: String, place: &Path, status: String, stderr: String) -> Error {
+    if stderr.contains("No space left on device") {
+        return Error::DiskFull { path: place.to_owned() };
+    }
+    Error::Command { command, status, stderr }
 }

@@ -70,12 +70,12 @@ pub enum Error {
     },
 
     /// An archive that can't be read to its end.
-    #[error("unpacking {}: {reason}", path.display())]
+    #[error("unpacking {}: {source}; the archive is truncated or damaged: fetch it again", path.display())]
     Archive {
-        /// The archive.
+        /// The archive. It is gone already if this program fetched it.
         path: PathBuf,
-        /// What happened, and what to do.
-        reason: String,
+        /// What happened.
+        source: io::Error,
     },
 
     /// A file in the series directory that is not a patch in `git format-patch` form.
@@ -169,8 +169,8 @@ pub struct DoesNotApply {
     pub file: Option<String>,
     /// The hunk's header and its line in the patch file, counted from 1.
     pub hunk: Option<(String, usize)>,
-    /// The lines that the patch expects to find there.
-    pub expected: Vec<String>,
+    /// The lines that the patch expects to find there, each with whether the source file has such a line anywhere.
+    pub expected: Vec<(bool, String)>,
     /// git's own words.
     pub git: String,
 }
@@ -186,9 +186,9 @@ impl std::fmt::Display for DoesNotApply {
             None => write!(f, ":\n{}", self.git.trim_end())?,
         }
         if !self.expected.is_empty() {
-            write!(f, " expects these lines, and the source has others:")?;
-            for line in &self.expected {
-                write!(f, "\n    {line}")?;
+            write!(f, " expects these lines; the source has none that is marked `!`:")?;
+            for (is_there, line) in &self.expected {
+                write!(f, "\n    {} {line}", if *is_there { ' ' } else { '!' })?;
             }
         }
         Ok(())

@@ -145,8 +145,11 @@ impl Patch {
             b"",
         )?;
         if !applied.status.success() {
-            let git = String::from_utf8_lossy(&applied.stderr).into_owned();
-            return Err(Error::DoesNotApply(Box::new(self.explain(git))));
+            let said = String::from_utf8_lossy(&applied.stderr).into_owned();
+            let source = |file: &str| {
+                read(git(repository).env("GIT_INDEX_FILE", index).args(["show", &format!(":{file}")]), b"")
+            };
+            return Err(Error::DoesNotApply(Box::new(self.explain(said, source))));
         }
 
         let tree = read(git(repository).env("GIT_INDEX_FILE", index).arg("write-tree"), b"")?;
@@ -161,16 +164,18 @@ impl Patch {
         read(&mut command, text.as_bytes())
     }
 
-    /// Finds the hunk that git's message is about.
-    fn explain(&self, git: String) -> DoesNotApply {
+    /// Finds the hunk that git's message is about, and which of its lines the source file does not have.
+    fn explain(&self, git: String, source: impl Fn(&str) -> Result<String>) -> DoesNotApply {
         let mut failure = DoesNotApply { patch: self.name.clone(), ..DoesNotApply::default() };
         let place = git.lines().find_map(|line| line.strip_prefix("error: patch failed: ")?.rsplit_once(':'));
         if let Some((file, line)) = place {
             let text = String::from_utf8_lossy(&self.mail);
             failure.file = Some(file.to_owned());
             if let Some((at, header, expected)) = find_hunk(&text, file, line) {
+                let source = source(file).unwrap_or_default();
+                let is_there = |line: &String| source.lines().any(|there| there == line);
                 failure.hunk = Some((header, at));
-                failure.expected = expected;
+                failure.expected = expected.into_iter().map(|line| (is_there(&line), line)).collect();
             }
         }
         failure.git = git;
@@ -206,4 +211,107 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     };
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIL: &str = "\
+From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001
+From: =?UTF-8?q?Zo=C3=AB?= <zoe@example.org>
+Date: Fri, 1 Jul 2022 10:00:00 +0200
+Subject: [PATCH 1/1] KEYS: Say hello
+ at length
+
+Because.
+
+Signed-off-by: Zoe <zoe@example.org>
+---
+ a.c | 2 +-
+ 1 file changed, 1 insertion(+), 1 deletion(-)
+
+diff --git a/a.c b/a.c
+index 1111111..2222222 100644
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ context
+ one
+-two
++TWO
+ three
+-- 
+2.39.5
+
+";
+
+    fn repository(contents: &str) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        read(git(path).args(["init", "-q"]), b"").unwrap();
+        let blob = read(git(path).args(["hash-object", "-w", "--stdin"]), contents.as_bytes()).unwrap();
+        let tree = read(git(path).arg("mktree"), format!("100644 blob {blob}\ta.c\n").as_bytes()).unwrap();
+        let author = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
+        let base = read(git(path).args(author).args(["commit-tree", &tree, "-m", "base"]), b"").unwrap();
+        (directory, base)
+    }
+
+    fn series(mail: &str) -> Series {
+        Series { patches: vec![Patch::parse("0001-hello.patch".into(), mail.into()).unwrap()] }
+    }
+
+    #[test]
+    fn a_patch_becomes_a_commit_of_its_author() {
+        let (repository, base) = repository("one\ntwo\nthree\n");
+        let head = series(MAIL).commit(repository.path(), &base, |_| {}).unwrap();
+        let shown =
+            read(git(repository.path()).args(["show", "-s", "--format=%an|%ae|%aI|%s|%b", &head]), b"");
+        let expected = "Zo\u{eb}|zoe@example.org|2022-07-01T10:00:00+02:00|KEYS: Say hello at length|Because.\n\n\
+                        Signed-off-by: Zoe <zoe@example.org>";
+        assert_eq!(shown.unwrap().trim_end(), expected);
+        let file = read(git(repository.path()).args(["show", &format!("{head}:a.c")]), b"").unwrap();
+        assert_eq!(file, "one\nTWO\nthree");
+        assert_eq!(series(MAIL).commit(repository.path(), &base, |_| {}).unwrap(), head);
+    }
+
+    #[test]
+    fn a_hunk_that_does_not_fit_is_named_with_its_lines() {
+        let (repository, base) = repository("one\n2\nthree\n");
+        let error = series(MAIL).commit(repository.path(), &base, |_| {}).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "0001-hello.patch does not apply to a.c: hunk `@@ -1,3 +1,3 @@ context` (0001-hello.patch:18) expects \
+             these lines; the source has none that is marked `!`:\
+             \n      one\n    ! two\n      three"
+        );
+    }
+
+    #[test]
+    fn a_mailbox_is_split_and_its_cover_letter_left_out() {
+        let cover = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n\
+                     From: Zoe <zoe@example.org>\nSubject: [PATCH 0/1] Hello\n\nFrom here on, words.\n\n";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), format!("{cover}{MAIL}")).unwrap();
+        let series = Series::read(file.path()).unwrap();
+        assert_eq!(series.patches().len(), 1);
+        assert_eq!(series.patches()[0].name, "[PATCH 1/1] KEYS: Say hello");
+    }
+
+    #[test]
+    fn a_directory_is_read_in_order_and_one_that_is_not_there_is_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["0002-b.patch", "0001-a.patch", "0000-cover-letter.patch", "README"] {
+            fs::write(directory.path().join(name), MAIL).unwrap();
+        }
+        let series = Series::read(directory.path()).unwrap();
+        let names: Vec<_> = series.patches().iter().map(|patch| patch.name.as_str()).collect();
+        assert_eq!(names, ["0001-a.patch", "0002-b.patch"]);
+        assert!(Series::read(&directory.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_no_mail_is_refused_by_name() {
+        let error = Patch::parse("x.patch".into(), b"diff --git a/a b/a\n".to_vec()).unwrap_err();
+        assert!(error.to_string().starts_with("x.patch: no `From:` line"), "{error}");
+    }
 }

@@ -96,9 +96,15 @@ fn unpack(name: &str, origin: &Origin, cache: &Path, progress: &dyn Progress) ->
     let archive = origin.fetch(cache, progress)?;
     let path = place(cache, name, &archive.identity);
     if !path.is_dir() {
-        let partial = path.with_extension("partial");
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
         remove(&partial)?;
-        sources::import(&archive, &partial, progress)?;
+        sources::import(&archive, &partial, progress).inspect_err(|error| {
+            if matches!(error, Error::Archive { .. }) {
+                archive.discard();
+            }
+        })?;
         fs::rename(&partial, &path).map_err(Error::io("renaming", &partial))?;
     }
     archive.discard();
@@ -133,7 +139,7 @@ fn copy(directory: &Path, cache: &Path, progress: &dyn Progress) -> Result<(Path
         commit
             .env(format!("GIT_{role}_NAME"), "keyagents")
             .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost");
-        commit.env(format!("GIT_{role}_DATE"), "0 +0000");
+        commit.env(format!("GIT_{role}_DATE"), "@0 +0000");
     }
     let commit = read(&mut commit, b"")?;
     read(git(&path).args(["update-ref", BASE, &commit]), b"")?;
@@ -227,3 +233,6 @@ fn remove(path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,10 @@ use crate::{Error, Phase, Progress, Result};
 /// Fetches it, unless it is here already from an earlier run that was interrupted later.
 pub(super) fn fetch(url: &str, sha256: &str, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
     let file = url.rsplit('/').next().unwrap_or(url);
-    let path = downloads.join(format!("{}-{file}", &sha256[..sha256.len().min(12)]));
+    let name = format!("{sha256}-{file}");
+    let path = downloads.join(&name);
     if !path.is_file() {
-        let partial = path.with_extension("partial");
+        let partial = downloads.join(name + ".partial");
         let found = receive(url, file, &partial, progress)?;
         if found != sha256 {
             let _ = fs::remove_file(&partial);

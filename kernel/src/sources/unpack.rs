@@ -34,7 +34,7 @@ pub(crate) fn import(archive: &Archive, repository: &Path, progress: &dyn Progre
         Ok(()) => importer.succeed(),
         // The importer's own words come first: it is why the pipe broke.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => importer.succeed(),
-        Err(error) => Err(Error::Archive { path: archive.path.clone(), reason: advice(&error) }),
+        Err(source) => Err(Error::Archive { path: archive.path.clone(), source }),
     }?;
     for name in ["Makefile", "Kconfig"] {
         let there = read(git(repository).args(["cat-file", "-e", &format!("{BASE}:{name}")]), b"");
@@ -45,16 +45,6 @@ pub(crate) fn import(archive: &Archive, repository: &Path, progress: &dyn Progre
     }
     progress.finished();
     Ok(())
-}
-
-fn advice(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => format!("{error}: the file is truncated, fetch it again"),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            format!("{error}: the file is damaged, fetch it again")
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// Opens the archive by its first bytes and sends its files to `git fast-import`.

@@ -1,0 +1,196 @@
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
+
+use super::*;
+use crate::{Arch, Kernels, Named, Profile, Silent};
+
+/// A tarball whose files lie in one directory, as kernel.org's do.
+fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, contents) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(contents.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, format!("linux-1/{name}"), contents.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+const FILES: &[(&str, &str)] =
+    &[("Makefile", "VERSION = 1\n"), ("Kconfig", "\n"), ("a.c", "one\ntwo\nthree\n")];
+
+struct Bench {
+    directory: tempfile::TempDir,
+    kernel: Named,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let kernel = Kernels::load().unwrap().get_or_default(None).unwrap().clone();
+        Self { directory: tempfile::tempdir().unwrap(), kernel }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn tree(&self, source: &str, series: Series) -> Result<Tree> {
+        let request = Request {
+            kernel: &self.kernel,
+            origin: Some(Origin::at(&self.path(source))?),
+            series,
+            arch: Arch::X86_64,
+            profile: Profile::Plain,
+            fragments: Vec::new(),
+            jobs: 1,
+        };
+        tree(&request, &self.path("cache"), &Silent)
+    }
+
+    /// A series of one patch that turns the second line of a.c into that word.
+    fn series(&self, word: &str) -> Series {
+        let patch = format!(
+            "From: Z <z@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\nSubject: [PATCH] Change\n\nWhy.\n---\n\
+             diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,3 +1,3 @@\n one\n-two\n+{word}\n three\n-- \n2\n"
+        );
+        self.write("series/0001-change.patch", patch);
+        Series::read(&self.path("series")).unwrap()
+    }
+}
+
+fn second_line(tree: &Tree) -> String {
+    fs::read_to_string(tree.path.join("a.c")).unwrap().lines().nth(1).unwrap().to_owned()
+}
+
+/// Modification times by file name.
+fn times(directory: &Path) -> BTreeMap<String, (i64, i64)> {
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    files
+        .filter(|file| file.file_name() != ".git")
+        .map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap()))
+        .map(|(name, data)| (name, (data.mtime(), data.mtime_nsec())))
+        .collect()
+}
+
+#[test]
+fn another_version_of_the_series_rewrites_only_what_it_changes() {
+    let bench = Bench::new();
+    bench.write("linux.tar", tarball(FILES));
+    let first = bench.tree("linux.tar", bench.series("TWO")).unwrap();
+    assert_eq!(second_line(&first), "TWO");
+    assert_ne!(first.base, first.head);
+    let (path, before) = (first.path.clone(), times(&first.path));
+    drop(first);
+
+    let second = bench.tree("linux.tar", bench.series("2")).unwrap();
+    assert_eq!((second.path.as_path(), second_line(&second).as_str()), (path.as_path(), "2"));
+    let after = times(&path);
+    assert_eq!(before["Makefile"], after["Makefile"]);
+    assert_ne!(before["a.c"], after["a.c"]);
+}
+
+#[test]
+fn an_empty_series_checks_the_pristine_source_out() {
+    let bench = Bench::new();
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    io::Write::write_all(&mut xz, &tarball(FILES)).unwrap();
+    bench.write("linux.tar.xz", xz.finish().unwrap());
+    let tree = bench.tree("linux.tar.xz", Series::default()).unwrap();
+    assert_eq!(tree.base, tree.head);
+    assert_eq!(second_line(&tree), "two");
+}
+
+#[test]
+fn an_unpacking_that_was_interrupted_starts_again() {
+    let bench = Bench::new();
+    bench.write("linux.tar", tarball(FILES));
+    let path = bench.tree("linux.tar", Series::default()).unwrap().path.clone();
+    let partial = path.with_file_name(format!("{}.partial", path.file_name().unwrap().to_str().unwrap()));
+    fs::rename(&path, &partial).unwrap();
+    fs::remove_dir_all(partial.join(".git/objects")).unwrap();
+    assert_eq!(second_line(&bench.tree("linux.tar", Series::default()).unwrap()), "two");
+    assert!(!partial.exists());
+}
+
+#[test]
+fn a_checkout_that_was_interrupted_starts_again() {
+    let bench = Bench::new();
+    bench.write("linux.tar", tarball(FILES));
+    let path = bench.tree("linux.tar", Series::default()).unwrap().path.clone();
+    fs::write(path.join(".git/unfinished-checkout"), "").unwrap();
+    fs::write(path.join(".git/index.lock"), "").unwrap();
+    fs::write(path.join("a.c"), "half").unwrap();
+    fs::write(path.join("stray.c"), "").unwrap();
+    fs::remove_file(path.join("Makefile")).unwrap();
+    let tree = bench.tree("linux.tar", bench.series("TWO")).unwrap();
+    assert_eq!(second_line(&tree), "TWO");
+    assert!(path.join("Makefile").exists() && !path.join("stray.c").exists());
+}
+
+#[test]
+fn a_tree_that_was_edited_by_hand_is_not_overwritten() {
+    let bench = Bench::new();
+    bench.write("linux.tar", tarball(FILES));
+    let path = bench.tree("linux.tar", Series::default()).unwrap().path.clone();
+    fs::write(path.join("a.c"), "an hour's work\n").unwrap();
+    let error = bench.tree("linux.tar", bench.series("TWO")).unwrap_err();
+    assert!(matches!(&error, Error::EditedTree { files, .. } if files == " M a.c"), "{error}");
+    assert_eq!(fs::read_to_string(path.join("a.c")).unwrap(), "an hour's work\n");
+}
+
+#[test]
+fn a_truncated_archive_says_so_and_leaves_no_tree() {
+    let bench = Bench::new();
+    let whole = tarball(FILES);
+    bench.write("linux.tar", &whole[..700]);
+    let error = bench.tree("linux.tar", Series::default()).unwrap_err();
+    assert!(error.to_string().contains("truncated"), "{error}");
+    bench.write("linux.tar", &whole);
+    assert_eq!(second_line(&bench.tree("linux.tar", Series::default()).unwrap()), "two");
+}
+
+#[test]
+fn an_archive_of_something_else_is_no_kernel_source() {
+    let bench = Bench::new();
+    bench.write("other.tar", tarball(&[("README", "hello\n")]));
+    let error = bench.tree("other.tar", Series::default()).unwrap_err();
+    assert!(
+        error.to_string().ends_with("is not a kernel source: there is no Makefile at its top"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_directory_of_the_users_is_followed_and_never_written_to() {
+    let bench = Bench::new();
+    for (name, contents) in FILES {
+        bench.write(&format!("mine/{name}"), contents);
+    }
+    bench.write("mine/.gitignore", "*.o\n");
+    bench.write("mine/a.o", "object");
+    let before = times(&bench.path("mine"));
+
+    let tree = bench.tree("mine", bench.series("TWO")).unwrap();
+    assert_eq!(second_line(&tree), "TWO");
+    assert!(!tree.path.join("a.o").exists());
+    assert_eq!(times(&bench.path("mine")), before);
+    let (path, identity) = (tree.path.clone(), tree.identity.clone());
+    drop(tree);
+
+    bench.write("mine/a.c", "one\ntwo\nthree\nfour\n");
+    let tree = bench.tree("mine", Series::default()).unwrap();
+    assert_eq!(fs::read_to_string(path.join("a.c")).unwrap().lines().count(), 4);
+    assert_ne!(tree.identity, identity);
+}
+
+#[test]
+fn gits_progress_line_tells_how_many_files() {
+    assert_eq!(updated("Updating files:  12% (10080/84000)"), Some((10080, 84000)));
+    assert_eq!(updated("HEAD is now at 1234567 Change"), None);
+}
