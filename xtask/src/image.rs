@@ -38,6 +38,25 @@ pub enum Profile {
     Coverage,
 }
 
+/// What the kernel runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// A PC, real or virtual: a bzImage
+    #[default]
+    X86_64,
+    /// User-Mode Linux: a program
+    Um,
+}
+
+impl From<Target> for Arch {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::X86_64 => Self::X86_64,
+            Target::Um => Self::Um,
+        }
+    }
+}
+
 impl From<Profile> for kernel::Profile {
     fn from(profile: Profile) -> Self {
         match profile {
@@ -52,14 +71,14 @@ impl From<Profile> for kernel::Profile {
 ///
 /// # Errors
 /// What `kernel` says: no such kernel, no source, a patch that does not apply, a build that failed.
-pub fn image(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Image> {
+pub fn image(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<Image> {
     let kernels = Kernels::load()?;
     let kernel = kernels.get_or_default(options.kernel.as_deref())?;
     let request = Request {
         kernel,
         origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
         series: kernel.series()?,
-        arch: Arch::X86_64,
+        arch,
         profile: options.profile.into(),
         fragments: Vec::new(),
         jobs: thread::available_parallelism().map_or(1, NonZero::get),

@@ -1,10 +1,13 @@
 //! A conversation with one guest: hello, plans, events, and how it ends.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use scenarios::plan::Plan;
+use scenarios::trace::Trace;
+use scenarios::verdict::Verdict;
 use scenarios::wire::{Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
 
 use crate::vm::{Backend, Boot, Ending, Happening, Kind, Machine, Trouble};
@@ -48,8 +51,8 @@ pub struct Failure {
     pub why: String,
     /// The console's lines that belong to it.
     pub console: Vec<String>,
-    /// Where the whole console is.
-    pub log: PathBuf,
+    /// Where the whole console is, if a guest was started.
+    pub log: Option<PathBuf>,
     /// The events up to then.
     pub events: Vec<Event>,
 }
@@ -63,6 +66,46 @@ pub enum FailureKind {
     Hung,
     /// The testbed's own fault.
     Broken,
+}
+
+impl Failure {
+    /// The testbed's own fault, before there was a guest.
+    pub fn broken(why: &str) -> Self {
+        Self {
+            kind: FailureKind::Broken,
+            why: why.into(),
+            console: Vec::new(),
+            log: None,
+            events: Vec::new(),
+        }
+    }
+}
+
+impl Failure {
+    /// What is to be said of the plan at hand.
+    pub fn verdict(&self, plan: &Plan) -> Verdict {
+        let story = Trace::of(plan, &self.events).to_string();
+        let said =
+            if self.events.is_empty() { self.to_string() } else { format!("{self}\nuntil then:\n{story}") };
+        match self.kind {
+            FailureKind::Crashed => Verdict::Crashed(said),
+            FailureKind::Hung => Verdict::Hung(said),
+            FailureKind::Broken => Verdict::Broken(said),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.why)?;
+        for line in &self.console {
+            writeln!(f, "  │ {line}")?;
+        }
+        match &self.log {
+            Some(log) => writeln!(f, "  the whole console: {}", log.display()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Session {
@@ -193,7 +236,7 @@ impl End {
             kind,
             why,
             console: machine.console().tail(CONSOLE_LINES),
-            log: machine.log().into(),
+            log: Some(machine.log().to_path_buf()),
             events,
         }
     }

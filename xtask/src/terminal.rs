@@ -5,7 +5,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::style;
@@ -23,7 +23,8 @@ const WORTH_TELLING: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub struct Terminal {
     live: bool,
-    current: Mutex<Option<Work>>,
+    drawn: Mutex<Option<ProgressBar>>,
+    phase: Mutex<Option<Work>>,
 }
 
 impl Terminal {
@@ -34,7 +35,7 @@ impl Terminal {
         console::set_colors_enabled(colours);
         console::set_colors_enabled_stderr(!set("NO_COLOR") && io::stderr().is_terminal());
         let live = io::stderr().is_terminal() && !set("CI") && !set("NO_COLOR");
-        Self { live, current: Mutex::new(None) }
+        Self { live, drawn: Mutex::default(), phase: Mutex::default() }
     }
 
     /// Begins a piece of work of unknown length.
@@ -42,7 +43,7 @@ impl Terminal {
         self.counted(what, SPINNER, None)
     }
 
-    /// Begins a piece of work of so many things.
+    /// Begins a piece of work of so many things. Its end is told by what follows it.
     pub fn work_on(&self, what: &str, total: u64) -> Work {
         self.counted(what, THINGS, Some(total))
     }
@@ -58,6 +59,7 @@ impl Terminal {
         } else {
             complain(&format!("  {what} …"));
         }
+        *lock(&self.drawn) = Some(bar.clone());
         Work { bar, what: what.to_owned(), started: Instant::now() }
     }
 
@@ -77,14 +79,14 @@ impl Terminal {
     /// Why a command could not do its part, for standard error.
     pub fn error(&self, error: &anyhow::Error) {
         // Work that failed is not finished: its display ends here.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.phase).take();
         complain(&format!("{} {error:#}", style("error:").for_stderr().red().bold()));
     }
 
     /// Prints above the progress that is being drawn.
     fn above(&self, print: impl FnOnce()) {
-        match &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(work) => work.bar.suspend(print),
+        match &*lock(&self.drawn) {
+            Some(bar) => bar.suspend(print),
             None => print(),
         }
     }
@@ -94,6 +96,10 @@ impl Default for Terminal {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn complain(line: &str) {
@@ -156,11 +162,11 @@ impl kernel::Progress for Terminal {
             Some(_) => THINGS,
         };
         let work = self.counted(&what, template, total);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+        *lock(&self.phase) = Some(work);
     }
 
     fn done(&self, amount: u64) {
-        if let Some(work) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(work) = &*lock(&self.phase) {
             // A build's total is an estimate: better a longer bar than one that is full too early.
             if work.bar.length().is_some_and(|total| amount > total) {
                 work.bar.set_length(amount);
@@ -170,7 +176,7 @@ impl kernel::Progress for Terminal {
     }
 
     fn finished(&self) {
-        let work = self.current.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = lock(&self.phase).take();
         if let Some(work) = work {
             work.done();
         }

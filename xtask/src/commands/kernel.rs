@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::cache;
 use crate::host::{self, Consent};
-use crate::image::{self, KernelOptions};
+use crate::image::{self, KernelOptions, Target};
 use crate::terminal::Terminal;
 
 /// What to do with a kernel.
@@ -23,6 +23,10 @@ pub struct ImageOptions {
     #[command(flatten)]
     kernel: KernelOptions,
 
+    /// What the kernel runs on
+    #[arg(long, value_enum, default_value_t)]
+    arch: Target,
+
     /// Install missing packages, with sudo if need be
     #[arg(long)]
     install: bool,
@@ -36,7 +40,7 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::Image(options) => {
             host::ensure(Consent::from_flag(options.install), terminal)?;
-            let image = image::image(&options.kernel, &cache::directory()?, terminal)?;
+            let image = image::image(&options.kernel, options.arch.into(), &cache::directory()?, terminal)?;
             terminal.say(&image.path.display().to_string());
             Ok(ExitCode::SUCCESS)
         }

@@ -2,6 +2,7 @@
 
 pub mod host;
 pub mod kernel;
+pub mod test;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run scenarios against the patched kernel in a virtual machine
+    Test(test::Options),
+
     /// Build the patched kernel, or show where it is
     #[command(subcommand)]
     Kernel(kernel::Command),
@@ -37,6 +41,7 @@ impl Cli {
     /// The testbed could not do its part.
     pub fn run(&self, terminal: &Terminal) -> Result<ExitCode> {
         match &self.command {
+            Command::Test(options) => test::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Host(options) => host::run(options, terminal),
         }

@@ -1,0 +1,72 @@
+//! The scenarios that were asked for, one after the other.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use console::style;
+use scenarios::scenario::Scenario;
+use scenarios::suite;
+
+use crate::report::{Report, summary};
+use crate::terminal::Terminal;
+use crate::testbed::Testbed;
+use crate::workspace;
+
+/// Reads all scenarios, and gives those whose name contains one of the filters: all, if there is none.
+///
+/// # Errors
+/// A scenario that is wrong, whether it was asked for or not; or a filter that fits none.
+pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
+    let mut scenarios = suite::load(&workspace::suite())?;
+    if scenarios.is_empty() {
+        bail!("there are no scenarios in {}", workspace::suite().display());
+    }
+    for filter in filters {
+        if !scenarios.iter().any(|scenario| scenario.name.contains(filter)) {
+            let mut families: Vec<&str> = scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
+            families.dedup();
+            bail!("no scenario's name contains `{filter}`; the families are {}", families.join(", "));
+        }
+    }
+    scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|f| scenario.name.contains(f)));
+    Ok(scenarios)
+}
+
+/// Notes snapshots that no scenario belongs to.
+///
+/// # Errors
+/// The suite's folder can't be read.
+pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
+    for snapshot in suite::stale_snapshots(&workspace::suite()).context("can't look for stale snapshots")? {
+        terminal.note(&format!("{} belongs to no scenario: delete it", snapshot.display()));
+    }
+    Ok(())
+}
+
+/// Runs the scenarios and shows what comes of them.
+pub fn run(testbed: &mut Testbed, scenarios: &[Scenario], terminal: &Terminal) -> Vec<Report> {
+    let started = Instant::now();
+    terminal.say(&format!("{} {}", style("keyagents").bold(), style(testbed.describe()).dim()));
+    let work = terminal.work_on("Running scenarios", scenarios.len() as u64);
+    let mut reports = Vec::new();
+    let mut family = "";
+    for scenario in scenarios {
+        if scenario.family != family {
+            family = &scenario.family;
+            terminal.say(&format!("\n  {}", style(family).bold()));
+        }
+        let began = Instant::now();
+        let verdict = testbed.run(scenario);
+        let report = Report { scenario: scenario.name.clone(), verdict, took: began.elapsed() };
+        terminal.say(&report.line(scenario));
+        reports.push(report);
+        work.reach(reports.len() as u64);
+    }
+    testbed.close();
+    drop(work);
+    for details in reports.iter().filter_map(Report::details) {
+        terminal.say(&details);
+    }
+    terminal.say(&format!("\n{}", summary(&reports, started.elapsed())));
+    reports
+}
