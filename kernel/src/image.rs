@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Arch, Error, Fragment, Named, Origin, Profile, Progress, Result, Series, Tree, build::Build,
-    command::read, requirements::missing, sources::hex, tree::tree,
+    command::read, disk::remove, lock::Lock, requirements::missing, sources::hex, tree::tree,
 };
 
 /// What to build.
@@ -122,32 +122,45 @@ impl Recipe {
         let name = tree.path.file_name().unwrap_or_default().to_string_lossy();
         let directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
         let directory = cache.join("builds").join(directory);
-        let build = Build { tree: &tree.path, directory, arch: self.arch, jobs };
+        let build = Build { tree: &tree.path, directory, arch: self.arch, profile: self.profile, jobs };
         build.configure(&self.fragments, progress)?;
         build.run(progress)?;
-        self.keep(&build, &tree.identity, cache)
+        self.keep(&build, &tree.identity, cache, progress)
     }
 
     /// Copies the results out of the build's directory, which the next build changes.
-    fn keep(&self, build: &Build<'_>, identity: &str, cache: &Path) -> Result<Image> {
-        let images = cache.join("images");
-        fs::create_dir_all(&images).map_err(Error::io("creating", &images))?;
-        let scratch = tempfile::tempdir_in(&images).map_err(Error::io("creating a directory in", &images))?;
+    fn keep(
+        &self,
+        build: &Build<'_>,
+        identity: &str,
+        cache: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Image> {
+        let _lock = Lock::take(&cache.join("locks/images"), progress)?;
+        if let Some(image) = self.cached(identity, cache)? {
+            return Ok(image);
+        }
+        let partial = cache.join("images/partial");
+        remove(&partial)?;
+        fs::create_dir_all(&partial).map_err(Error::io("creating", &partial))?;
+
         let release = build.release()?;
-        let kept = self.image(scratch.path(), release.clone(), self.key(identity));
+        let image = self.image(&partial, release.clone(), self.key(identity));
         let files = [
-            (build.product(), &kept.path),
-            (build.vmlinux(), &kept.vmlinux),
-            (build.directory.join(".config"), &kept.config),
+            (build.product(), &image.path),
+            (build.vmlinux(), &image.vmlinux),
+            (build.directory.join(".config"), &image.config),
         ];
         for (from, to) in files {
             fs::copy(&from, to).map_err(Error::io("copying", from))?;
         }
-        let file = scratch.path().join("release");
+        let file = partial.join("release");
         fs::write(&file, &release).map_err(Error::io("writing", file))?;
-        let directory = images.join(&kept.key);
-        fs::rename(scratch.keep(), &directory).map_err(Error::io("renaming to", &directory))?;
-        Ok(self.image(&directory, release, kept.key))
+
+        let directory = cache.join("images").join(&image.key);
+        remove(&directory)?;
+        fs::rename(&partial, &directory).map_err(Error::io("renaming", partial))?;
+        Ok(self.image(&directory, release, image.key))
     }
 
     fn image(&self, directory: &Path, release: String, key: String) -> Image {
@@ -175,3 +188,6 @@ fn toolchain() -> Result<String> {
     }
     Ok(versions.join("\n"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 mod build;
 mod command;
 mod config;
+mod disk;
 mod error;
 mod image;
 mod kernels;

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error, Origin, Phase, Progress, Request, Result, Series,
     command::{Running, git, read},
+    disk::remove,
     lock::Lock,
     sources::{self, BASE, hex},
 };
@@ -223,15 +224,6 @@ fn updated(line: &str) -> Option<(u64, u64)> {
 fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
     let hash = hex(&Sha256::digest(identity));
     cache.join("trees").join(format!("{name}-{}", &hash[..10]))
-}
-
-/// Removes a file or a directory; nothing there is fine.
-fn remove(path: &Path) -> Result<()> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("removing", path)(error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

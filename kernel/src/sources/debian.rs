@@ -13,6 +13,7 @@ use super::Archive;
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, read},
+    disk::remove,
     requirements::has_program,
 };
 
@@ -87,12 +88,13 @@ impl Candidate {
     }
 
     fn download(&self, downloads: &Path, to: &Path, progress: &dyn Progress) -> Result<()> {
-        let scratch =
-            tempfile::tempdir_in(downloads).map_err(Error::io("creating a directory in", downloads))?;
+        let scratch = downloads.join(format!("{}.partial", self.package));
+        remove(&scratch)?;
+        fs::create_dir_all(&scratch).map_err(Error::io("creating", &scratch))?;
         progress.started(&Phase::Download { file: format!("{} {}", self.package, self.version) }, self.bytes);
         let mut command = Command::new("apt-get");
         command.args(["download", "-qq", "-o", "APT::Status-Fd=1", "-o", "APT::Sandbox::User="]);
-        command.arg(format!("{}={}", self.package, self.version)).current_dir(scratch.path());
+        command.arg(format!("{}={}", self.package, self.version)).current_dir(&scratch);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut apt = Running::start(&mut command)?;
         if let (Some(status), Some(bytes)) = (apt.stdout(), self.bytes) {
@@ -103,7 +105,7 @@ impl Candidate {
         }
         apt.succeed()?;
 
-        let files = fs::read_dir(scratch.path()).map_err(Error::io("reading", scratch.path()))?;
+        let files = fs::read_dir(&scratch).map_err(Error::io("reading", &scratch))?;
         let mut files = files.flatten().map(|entry| entry.path());
         let file = files.find(|path| path.extension().is_some_and(|end| end == "deb")).ok_or_else(|| {
             Error::Download {
@@ -113,7 +115,7 @@ impl Candidate {
         })?;
         fs::rename(&file, to).map_err(Error::io("renaming", &file))?;
         progress.finished();
-        Ok(())
+        remove(&scratch)
     }
 }
 
