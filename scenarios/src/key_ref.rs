@@ -65,6 +65,11 @@ impl Special {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or(0, |entry| entry.2)
     }
 
+    /// The one with this number.
+    pub fn from_id(id: i32) -> Option<Self> {
+        Self::ALL.iter().find(|entry| entry.2 == id).map(|entry| entry.0)
+    }
+
     fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|entry| entry.1 == name).map(|entry| entry.0)
     }

@@ -12,7 +12,8 @@
 //! stopped has finished the reaction that it was in. Then everything that still lives is killed and reaped.
 //!
 //! **Variables.** A name stands for a serial from the moment that an operation with `save` has given one. PID 1 keeps the table,
-//! and replaces each [`KeyRef`] before an actor sees the operation.
+//! and replaces each [`KeyRef`] before an actor sees the operation. Whenever a keyagent hears of an upcall, the variable
+//! `NAME.target` (NAME is the keyagent's) is set to the target's serial, so that other processes can meddle with it.
 
 use std::collections::BTreeMap;
 

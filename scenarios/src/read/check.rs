@@ -172,7 +172,9 @@ impl<'s> Story<'s> {
     }
 
     fn variable(&self, name: &str, place: &std::ops::Range<usize>, problems: &mut Vec<Problem>) {
-        if self.variables.contains(name) || self.forgiven.contains(name) {
+        let targets = |process: &&str| matches!(self.role(process), Some(Role::Keyagent(_)));
+        let is_target = name.strip_suffix(".target").filter(targets).is_some();
+        if self.variables.contains(name) || self.forgiven.contains(name) || is_target {
             return;
         }
         let problem = Problem::new(place.clone(), format!("no key is called `{name}` here"));
@@ -181,6 +183,13 @@ impl<'s> Story<'s> {
         } else {
             problem.with_names(name, self.variables.iter().copied())
         });
+    }
+
+    fn role(&self, name: &str) -> Option<&Role> {
+        self.processes
+            .iter()
+            .find(|process| process.process.name == name)
+            .map(|process| &process.process.role)
     }
 
     fn process(&self, name: &str, place: &std::ops::Range<usize>, problems: &mut Vec<Problem>) {

@@ -1,0 +1,161 @@
+//! Whether steps went as they say.
+
+use crate::{
+    plan::{Op, Step},
+    scenario::{Description, Expect, Scenario},
+    wire::{Described, Done, Event, Outcome, Value, What},
+};
+
+/// The steps that did not go as they say, each once however many workers it has.
+pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
+    let variables = |name: &str| variable(scenario, events, name);
+    let mut lines: Vec<String> = Vec::new();
+    for (index, (step, expectation)) in scenario.plan().steps.iter().zip(&scenario.expectations).enumerate() {
+        let results: Vec<&Done> = events
+            .iter()
+            .filter(|event| event.step == Some(index))
+            .filter_map(|event| if let What::Done(done) = &event.what { Some(done) } else { None })
+            .collect();
+        let says = |complaint: String| format!("step {}, {}: {complaint}", index + 1, step.process);
+        if results.is_empty() && !ends_itself(step) {
+            lines.push(says("no answer".to_owned()));
+        }
+        for done in results {
+            let wrong = (!meets(&expectation.outcome, &done.outcome, &variables))
+                .then(|| format!("expected {}, got {}", wanted(&expectation.outcome), got(&done.outcome)));
+            let ms = done.elapsed_us / 1000;
+            let late = expectation.within_ms.filter(|limit| ms > *limit);
+            let early = expectation.at_least_ms.filter(|limit| ms < *limit);
+            let complaints = [
+                wrong,
+                late.map(|limit| format!("took {ms} ms, at most {limit} expected")),
+                early.map(|limit| format!("took {ms} ms, at least {limit} expected")),
+            ];
+            lines.extend(complaints.into_iter().flatten().map(says));
+        }
+    }
+    lines.dedup();
+    lines
+}
+
+/// A process that ends itself can't report that it has.
+fn ends_itself(step: &Step) -> bool {
+    matches!(step.op, Op::Exit { .. }) || step.background.is_some()
+}
+
+/// The serial that a variable holds at the end.
+fn variable(scenario: &Scenario, events: &[Event], name: &str) -> Option<i32> {
+    let plan = scenario.plan();
+    let by_step =
+        plan.steps.iter().enumerate().filter(|(_, step)| step.save.as_deref() == Some(name)).find_map(
+            |(index, _)| {
+                events.iter().find_map(|event| match &event.what {
+                    What::Done(Done { outcome: Outcome::Ok(Value::Serial(serial)), .. })
+                        if event.step == Some(index) =>
+                    {
+                        Some(*serial)
+                    }
+                    _ => None,
+                })
+            },
+        );
+    by_step.or_else(|| {
+        let process = plan
+            .processes
+            .iter()
+            .find(|it| it.setup.iter().any(|setup| setup.save.as_deref() == Some(name)))?;
+        let place = process.setup.iter().position(|setup| setup.save.as_deref() == Some(name))?;
+        let calls = events
+            .iter()
+            .filter(|event| event.process == process.name && event.step.is_none() && event.upcall.is_none())
+            .filter_map(|event| if let What::Called { done, .. } = &event.what { Some(done) } else { None });
+        match calls.map(|done| &done.outcome).nth(place)? {
+            Outcome::Ok(Value::Serial(serial)) => Some(*serial),
+            _ => None,
+        }
+    })
+}
+
+fn meets(expect: &Expect, outcome: &Outcome, variable: &dyn Fn(&str) -> Option<i32>) -> bool {
+    match (expect, outcome) {
+        (Expect::AnyOf(several), _) => several.iter().any(|expect| meets(expect, outcome, variable)),
+        (Expect::Error(name), Outcome::Error(found)) => name == found,
+        (Expect::TimedOut, Outcome::TimedOut) => true,
+        (Expect::Ok, Outcome::Ok(_)) => true,
+        (_, Outcome::Ok(value)) => meets_value(expect, value, variable),
+        _ => false,
+    }
+}
+
+fn meets_value(expect: &Expect, value: &Value, variable: &dyn Fn(&str) -> Option<i32>) -> bool {
+    match (expect, value) {
+        (Expect::Text(text), Value::Text(found) | Value::Hex(found)) => text == found,
+        (Expect::Text(text), Value::Command { status, output }) => *status == 0 && text == output,
+        (Expect::Has(part), _) => text_of(value).is_some_and(|text| text.contains(part.as_str())),
+        (Expect::Lacks(part), _) => text_of(value).is_some_and(|text| !text.contains(part.as_str())),
+        (Expect::Number(number), Value::Number(found)) => number == found,
+        (Expect::Number(number), Value::Serial(found)) => *number == i64::from(*found),
+        (Expect::Count(count), _) => size(value) == Some(*count),
+        (Expect::Key(name), Value::Serial(found)) => variable(name) == Some(*found),
+        (Expect::NotKey(name), Value::Serial(found)) => variable(name).is_some_and(|serial| serial != *found),
+        (Expect::Described(wanted), Value::Described(found)) => fits(wanted, found),
+        _ => false,
+    }
+}
+
+fn fits(wanted: &Description, found: &Described) -> bool {
+    wanted.kind.as_ref().is_none_or(|kind| *kind == found.kind)
+        && wanted.uid.is_none_or(|uid| uid == found.uid)
+        && wanted.gid.is_none_or(|gid| gid == found.gid)
+        && wanted.perm.is_none_or(|perm| perm == found.perm)
+        && wanted.description.as_ref().is_none_or(|description| *description == found.description)
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) | Value::Hex(text) | Value::Command { output: text, .. } => Some(text.clone()),
+        Value::ProcKeys(keys) => Some(
+            keys.iter().map(|key| format!("{} {}", key.kind, key.summary)).collect::<Vec<_>>().join("\n"),
+        ),
+        _ => None,
+    }
+}
+
+fn size(value: &Value) -> Option<usize> {
+    match value {
+        Value::Keyring(serials) => Some(serials.len()),
+        Value::ProcKeys(keys) => Some(keys.len()),
+        Value::Signals(signals) => Some(signals.len()),
+        Value::Notifications(all) => Some(all.len()),
+        _ => None,
+    }
+}
+
+fn wanted(expect: &Expect) -> String {
+    match expect {
+        Expect::Ok => "success".to_owned(),
+        Expect::Error(name) => name.clone(),
+        Expect::TimedOut => "a time-out".to_owned(),
+        Expect::Text(text) => format!("{text:?}"),
+        Expect::Has(part) => format!("something with {part:?}"),
+        Expect::Lacks(part) => format!("something without {part:?}"),
+        Expect::Number(number) => number.to_string(),
+        Expect::Count(count) => format!("{count} of them"),
+        Expect::Key(name) => format!("the key `{name}`"),
+        Expect::NotKey(name) => format!("another key than `{name}`"),
+        Expect::Described(description) => format!("{description:?}"),
+        Expect::AnyOf(several) => several.iter().map(wanted).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn got(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok(Value::Serial(_)) => "a key".to_owned(),
+        Outcome::Ok(Value::None) => "success".to_owned(),
+        Outcome::Ok(Value::Text(text)) => format!("{text:?}"),
+        Outcome::Ok(value) => format!("{value:?}"),
+        Outcome::Error(name) => name.clone(),
+        Outcome::Skipped(why) => format!("nothing: {why}"),
+        Outcome::TimedOut => "a time-out".to_owned(),
+    }
+}

@@ -1,0 +1,139 @@
+//! Outcomes in words.
+
+use super::names::Names;
+use crate::{
+    plan::Op,
+    wire::{Described, Doorbell, KeyUser, Notification, Outcome, ProcKey, Value},
+};
+
+/// What came of an operation, as in ` → ENOKEY`; nothing for plain success.
+pub(super) fn of(op: &Op, outcome: &Outcome, names: &Names) -> String {
+    match outcome {
+        Outcome::Ok(Value::None) => String::new(),
+        Outcome::Ok(value) => format!(" → {}", of_value(value, names)),
+        Outcome::Error(name) => format!(" → {name}"),
+        Outcome::Skipped(why) => format!(" → not tried: {why}"),
+        Outcome::TimedOut if matches!(op, Op::Wait { .. } | Op::Await { .. }) => " → not in time".to_owned(),
+        Outcome::TimedOut => " → no answer in time".to_owned(),
+    }
+}
+
+fn of_value(value: &Value, names: &Names) -> String {
+    match value {
+        Value::None => "ok".to_owned(),
+        Value::Serial(0) => "0".to_owned(),
+        Value::Serial(serial) => names.key(*serial).to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Hex(digits) => format!("bytes {digits}"),
+        Value::Keyring(serials) => list(serials.iter().map(|serial| names.key(*serial).to_owned())),
+        Value::Described(described) => of_described(described),
+        Value::ProcKeys(keys) => list(keys.iter().map(|key| proc_key(key, names))),
+        Value::KeyUser(user) => key_user(user),
+        Value::Signals(signals) => {
+            list(signals.iter().map(|it| format!("{} for {}", signal(it.signal), names.key(it.value))))
+        }
+        Value::Notifications(all) => in_order(all.iter().map(|it| notification(it, names))),
+        Value::Command { status: 0, output } => format!("{output:?}"),
+        Value::Command { status, output } => format!("{output:?}, exit code {status}"),
+    }
+}
+
+/// What an agent hears.
+pub(super) fn doorbell(bell: &Doorbell, agent: &str, names: &Names) -> String {
+    if bell.signal == 0 {
+        return format!("is notified of {}", names.key(bell.value));
+    }
+    let code = match bell.code {
+        SI_KEYAGENT => String::new(),
+        code => format!(" with si_code {code}"),
+    };
+    let from = names.process(bell.pid, agent);
+    format!("hears {}{code} for {} from {from}, uid {}", signal(bell.signal), names.key(bell.value), bell.uid)
+}
+
+/// The si_code of R14.
+const SI_KEYAGENT: i32 = -8;
+
+/// A signal's name.
+pub(super) fn signal(number: i32) -> String {
+    const NAMED: [(i32, &str); 9] = [
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (6, "SIGABRT"),
+        (9, "SIGKILL"),
+        (11, "SIGSEGV"),
+        (14, "SIGALRM"),
+        (15, "SIGTERM"),
+        (18, "SIGCONT"),
+        (19, "SIGSTOP"),
+    ];
+    match NAMED.iter().find(|entry| entry.0 == number) {
+        Some((_, name)) => (*name).to_owned(),
+        None if (35..=64).contains(&number) => format!("SIGRTMIN+{}", number - 34),
+        None if number == 34 => "SIGRTMIN".to_owned(),
+        None => format!("signal {number}"),
+    }
+}
+
+fn of_described(key: &Described) -> String {
+    format!("{} {:?} of {}:{}, {:#010x}", key.kind, key.description, key.uid, key.gid, key.perm)
+}
+
+fn key_user(user: &KeyUser) -> String {
+    format!(
+        "{} keys, {} instantiated, quota {} keys, {} bytes",
+        user.keys, user.instantiated, user.quota_keys, user.quota_bytes
+    )
+}
+
+fn notification(it: &Notification, names: &Names) -> String {
+    match it.subtype.as_str() {
+        "linked" | "unlinked" => {
+            let other = i32::try_from(it.aux).unwrap_or_default();
+            format!("{} {} {}", names.key(it.key), it.subtype, names.key(other))
+        }
+        subtype => format!("{} {subtype}", names.key(it.key)),
+    }
+}
+
+/// A line of /proc/keys without what changes from run to run: the usage count and the exact time left.
+fn proc_key(key: &ProcKey, names: &Names) -> String {
+    let timeout = match key.timeout.as_str() {
+        fixed @ ("perm" | "expd") => fixed,
+        _ => "timed",
+    };
+    let summary = stable(&key.summary, names);
+    format!("{} {} {timeout} {:08x} {} {} {summary}", key.kind, key.flags, key.perm, key.uid, key.gid)
+}
+
+/// The pids and serials that key types show in /proc/keys, by name.
+fn stable(summary: &str, names: &Names) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in summary.split(' ') {
+        let (label, rest) = word.split_at(word.find([':', '=']).map_or(0, |end| end + 1));
+        let digits = rest.trim_end_matches([',', ';']);
+        let tail = &rest[digits.len()..];
+        let named = match label {
+            "pid:" | "pid=" => digits.parse().ok().map(|pid: i32| names.process(pid, "").to_owned()),
+            "key:" | "key=" => {
+                i32::from_str_radix(digits, 16).ok().map(|serial| names.key(serial).to_owned())
+            }
+            _ => None,
+        };
+        words.push(named.map_or_else(|| word.to_owned(), |name| format!("{label}{name}{tail}")));
+    }
+    words.join(" ")
+}
+
+/// Things whose order says nothing.
+fn list(items: impl Iterator<Item = String>) -> String {
+    let mut items: Vec<String> = items.collect();
+    items.sort();
+    in_order(items.into_iter())
+}
+
+fn in_order(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "nothing".to_owned() } else { items.join("; ") }
+}

@@ -1,0 +1,248 @@
+//! From a run's events to a story that reads the same whenever the same happened.
+//!
+//! Events arrive in the order of a race. Here each is put where its cause is: what a process does under the step that tells it
+//! to, an upcall under the step whose request raised it. Within one cause the order is the process's own, which no race can
+//! change; between causes it is the scenario's. Serials and pids become names, and workers that all fared alike become one line.
+
+mod answer;
+mod names;
+mod sentence;
+mod upcalls;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crate::{
+    plan::{Op, Plan, Process, Role, Step},
+    wire::{Done, Ending, Event, Outcome, What},
+};
+
+use names::Names;
+use upcalls::{Upcall, Upcalls};
+
+/// What happened, in words and in an order that no race can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    lines: Vec<String>,
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.lines.join("\n"))
+    }
+}
+
+impl Trace {
+    /// Normalises the events of a plan.
+    pub fn of(plan: &Plan, events: &[Event]) -> Self {
+        let upcalls = Upcalls::of(plan, events);
+        let names = Names::of(plan, events, &upcalls);
+        let mut by_upcall: BTreeMap<(&str, i32), Vec<&Event>> = BTreeMap::new();
+        for event in events.iter().filter(|event| event.step.is_none()) {
+            if let Some(target) = event.upcall {
+                by_upcall.entry((&event.process, target)).or_default().push(event);
+            }
+        }
+        let teller = Teller { plan, events, upcalls: &upcalls, by_upcall, names: &names };
+        let mut lines = Vec::new();
+        for process in &plan.processes {
+            teller.process(process, &mut lines);
+        }
+        for (index, step) in plan.steps.iter().enumerate() {
+            teller.step(index, step, &mut lines);
+        }
+        teller.strays(&mut lines);
+        teller.endings(&mut lines);
+        Self { lines }
+    }
+}
+
+struct Teller<'t> {
+    plan: &'t Plan,
+    events: &'t [Event],
+    upcalls: &'t Upcalls,
+    /// What agents did in reaction to each upcall.
+    by_upcall: BTreeMap<(&'t str, i32), Vec<&'t Event>>,
+    names: &'t Names,
+}
+
+const INDENT: &str = "      ";
+
+impl Teller<'_> {
+    /// Who a process is, and its set-up.
+    fn process(&self, process: &Process, lines: &mut Vec<String>) {
+        lines.push(format!("{} is {}", process.name, portrait(process)));
+        for event in self.of_setup(&process.name) {
+            if let What::Called { op, done } = &event.what {
+                lines.push(format!("{INDENT}{}", self.call(&process.name, op, done, None)));
+            }
+        }
+    }
+
+    fn of_setup<'e>(&'e self, process: &'e str) -> impl Iterator<Item = &'e Event> {
+        self.events
+            .iter()
+            .filter(move |event| event.process == process && event.step.is_none() && event.upcall.is_none())
+    }
+
+    fn step(&self, index: usize, step: &Step, lines: &mut Vec<String>) {
+        let results = self.results(index, step);
+        let mut head = format!("{:>3}.  {} {}", index + 1, step.process, sentence::of(&step.op, self.names));
+        if step.count > 1 {
+            head.push_str(&format!(", {} times at once", step.count));
+        }
+        if let Some(name) = &step.background {
+            head.push_str(&format!(", in the background as {name}"));
+        }
+        match results.as_slice() {
+            [] => head.push_str(" → no answer"),
+            [(result, _)] => head.push_str(result),
+            _ => {}
+        }
+        lines.push(head);
+        for event in self.events.iter().filter(|event| event.step == Some(index)) {
+            if let What::Called { op, done } = &event.what {
+                let upcall = event.upcall.and_then(|target| self.upcalls.get(&event.process, target));
+                lines.push(format!("{INDENT}{}", self.call(&event.process, op, done, upcall)));
+            }
+        }
+        self.stories(Some(index), lines);
+        if results.len() > 1 {
+            lines.extend(results.iter().map(|(result, count)| format!("{INDENT}{count} ×{result}")));
+        }
+    }
+
+    /// The results of a step's workers, each with how often it came.
+    fn results(&self, index: usize, step: &Step) -> Vec<(String, usize)> {
+        let of_step = self.events.iter().filter(|event| event.step == Some(index));
+        let mut results: BTreeMap<String, (usize, BTreeSet<i32>)> = BTreeMap::new();
+        for event in of_step {
+            let (result, key) = match &event.what {
+                What::Done(done) => (answer::of(&step.op, &done.outcome, self.names), serial(&done.outcome)),
+                What::Ended(ending) => (format!(" → {}", ended(*ending)), None),
+                _ => continue,
+            };
+            let entry = results.entry(result).or_default();
+            entry.0 += 1;
+            entry.1.extend(key);
+        }
+        // Whether racing workers got one key or each its own matters, although all these keys have one name.
+        let several = |result: String, keys: usize| {
+            if keys > 1 { format!("{result}, {keys} different keys") } else { result }
+        };
+        results.into_iter().map(|(result, (count, keys))| (several(result, keys.len()), count)).collect()
+    }
+
+    /// The upcalls that a step has caused, those that went alike told once.
+    fn stories(&self, step: Option<usize>, lines: &mut Vec<String>) {
+        let mut stories: BTreeMap<(usize, Vec<String>), usize> = BTreeMap::new();
+        for upcall in self.upcalls.of_step(step) {
+            *stories.entry((upcall.depth, self.story(upcall))).or_insert(0) += 1;
+        }
+        for ((_, story), count) in stories {
+            let indent = if count > 1 { "  " } else { "" };
+            if count > 1 {
+                lines.push(format!("{INDENT}{count} times:"));
+            }
+            lines.extend(story.into_iter().map(|line| format!("{INDENT}{indent}{line}")));
+        }
+    }
+
+    fn story(&self, upcall: &Upcall) -> Vec<String> {
+        let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target)).into_iter().flatten();
+        let tell = |event: &&Event| match &event.what {
+            What::Doorbell(doorbell) => {
+                Some(format!("{} {}", upcall.agent, answer::doorbell(doorbell, &upcall.agent, self.names)))
+            }
+            What::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),
+            _ => None,
+        };
+        of_upcall.filter_map(tell).collect()
+    }
+
+    fn call(&self, process: &str, op: &Op, done: &Done, upcall: Option<&Upcall>) -> String {
+        let line = format!(
+            "{process} {}{}",
+            sentence::of(op, self.names),
+            answer::of(op, &done.outcome, self.names)
+        );
+        // What one worker asked for is told as what each of them asked for.
+        upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
+    }
+
+    /// Upcalls that no request of the scenario explains.
+    fn strays(&self, lines: &mut Vec<String>) {
+        let mut strays = Vec::new();
+        self.stories(None, &mut strays);
+        if !strays.is_empty() {
+            lines.push("Upcalls that nobody in the scenario asked for:".to_owned());
+            lines.append(&mut strays);
+        }
+    }
+
+    /// How processes ended. Those that are killed are left out: everything is killed in the end.
+    fn endings(&self, lines: &mut Vec<String>) {
+        for process in &self.plan.processes {
+            for event in self.of_setup(&process.name) {
+                if let What::Ended(ending) = &event.what
+                    && *ending != Ending::Killed(KILL)
+                {
+                    lines.push(format!("{} {}", process.name, ended(*ending)));
+                }
+            }
+        }
+    }
+}
+
+const KILL: i32 = 9;
+
+fn ended(ending: Ending) -> String {
+    match ending {
+        Ending::Exited(code) => format!("exits with {code}"),
+        Ending::Killed(signal) => format!("is killed by {}", answer::signal(signal)),
+    }
+}
+
+/// A process as it starts.
+fn portrait(process: &Process) -> String {
+    let role = match process.role {
+        Role::Keyagent(_) => "a keyagent",
+        Role::Requester => "a requester",
+        Role::Observer => "an observer",
+    };
+    let mut parts = vec![role.to_owned()];
+    parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
+    if !process.holds.is_empty() {
+        parts.push(format!("holding {}", process.holds.join(", ")));
+    }
+    if let Some(join) = &process.join {
+        parts.push(format!("in {}'s {} namespaces", join.process, words(&join.namespaces)));
+    }
+    if !process.unshare.is_empty() {
+        parts.push(format!("with {} namespaces of its own", words(&process.unshare)));
+    }
+    parts.extend(process.uid.map(|uid| format!("user {uid}")));
+    parts.extend(process.gid.map(|gid| format!("group {gid}")));
+    parts.extend(process.capabilities.as_ref().map(|names| match names.as_slice() {
+        [] => "without capabilities".to_owned(),
+        names => format!("with only {}", names.join(", ")),
+    }));
+    parts.join(", ")
+}
+
+fn words<T: fmt::Debug>(names: &[T]) -> String {
+    names.iter().map(|name| format!("{name:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+}
+
+/// The serial that an outcome gives, if it gives one.
+fn serial(outcome: &Outcome) -> Option<i32> {
+    match outcome {
+        Outcome::Ok(crate::wire::Value::Serial(serial)) => Some(*serial),
+        _ => None,
+    }
+}

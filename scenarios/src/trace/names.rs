@@ -1,0 +1,169 @@
+//! Names for serials and pids.
+
+use std::collections::BTreeMap;
+
+use super::{serial, upcalls::Upcalls};
+use crate::{
+    plan::{KeyRef, Op, Plan},
+    wire::{Event, Identity, Outcome, Value, What},
+};
+
+/// What serials and pids are called in a story.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    keys: BTreeMap<i32, String>,
+    /// How deep in the tree of pid namespaces each process is.
+    levels: BTreeMap<String, usize>,
+    /// Processes by level and pid, their workers included.
+    pids: BTreeMap<(usize, i32), String>,
+}
+
+impl Names {
+    pub(super) fn of(plan: &Plan, events: &[Event], upcalls: &Upcalls) -> Self {
+        let mut names = Self::default();
+        names.name_processes(events);
+        names.name_setup(plan, events);
+        for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.save.is_some()) {
+            names.name_keys(step.save.as_deref(), keys_of_step(index, events, upcalls));
+        }
+        names.name_keyrings(plan, events);
+        for index in 0..plan.steps.len() {
+            names.name_keys(None, keys_of_step(index, events, upcalls));
+            let inner =
+                upcalls.of_step(Some(index)).filter(|upcall| upcall.depth > 0).map(|upcall| upcall.target);
+            names.name_keys(None, inner.collect());
+        }
+        names.name_authkeys(plan, events);
+        names
+    }
+
+    /// A serial's name. Those that nobody has named are all alike.
+    pub(super) fn key(&self, serial: i32) -> &str {
+        self.keys.get(&serial).map_or("some key", String::as_str)
+    }
+
+    /// Whom a process takes a pid for.
+    pub(super) fn process(&self, pid: i32, seen_by: &str) -> &str {
+        let level = self.levels.get(seen_by).copied().unwrap_or(0);
+        match pid {
+            0 => "somebody out of its sight",
+            _ => self.pids.get(&(level, pid)).map_or("a stranger", String::as_str),
+        }
+    }
+
+    fn name_processes(&mut self, events: &[Event]) {
+        for event in events {
+            let pids = match &event.what {
+                What::Started(Identity { pids, .. }) => {
+                    self.levels.insert(event.process.clone(), pids.len().saturating_sub(1));
+                    pids
+                }
+                What::Begun { pids } => pids,
+                _ => continue,
+            };
+            self.pids
+                .extend(pids.iter().enumerate().map(|(level, pid)| ((level, *pid), event.process.clone())));
+        }
+    }
+
+    /// Set-up reports its operations in order: the variables are theirs in the same order.
+    fn name_setup(&mut self, plan: &Plan, events: &[Event]) {
+        for process in &plan.processes {
+            let calls = events.iter().filter(|event| {
+                event.process == process.name && event.step.is_none() && event.upcall.is_none()
+            });
+            let outcomes = calls.filter_map(|event| match &event.what {
+                What::Called { done, .. } => Some(&done.outcome),
+                _ => None,
+            });
+            for (setup, outcome) in process.setup.iter().zip(outcomes) {
+                self.name_keys(setup.save.as_deref(), serial(outcome).into_iter().collect());
+            }
+        }
+    }
+
+    /// Names what has no name yet. All keys of one step share its name, since which worker got which is a race.
+    fn name_keys(&mut self, wanted: Option<&str>, mut serials: Vec<i32>) {
+        serials.retain(|serial| !self.keys.contains_key(serial));
+        if serials.is_empty() {
+            return;
+        }
+        let taken = |name: &str| self.keys.values().any(|taken| taken == name);
+        let numbered = |stem: &str, first: usize| {
+            (first..).map(|number| format!("{stem}-{number}")).find(|name| !taken(name)).unwrap_or_default()
+        };
+        let name = match wanted {
+            Some(name) if !taken(name) => name.to_owned(),
+            Some(name) => numbered(name, 2),
+            None => numbered("key", 1),
+        };
+        self.keys.extend(serials.into_iter().map(|serial| (serial, name.clone())));
+    }
+
+    /// Keyrings that have no other name are called `box:@s`, after the first process that has them.
+    fn name_keyrings(&mut self, plan: &Plan, events: &[Event]) {
+        for process in &plan.processes {
+            for event in events.iter().filter(|event| event.process == process.name) {
+                if let What::Started(identity) = &event.what {
+                    for (short, serial) in &identity.keyrings {
+                        let name = || format!("{}:{short}", process.name);
+                        self.keys.entry(*serial).or_insert_with(name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Authkeys are named after their targets.
+    fn name_authkeys(&mut self, plan: &Plan, events: &[Event]) {
+        for event in events {
+            let (op, outcome) = match &event.what {
+                What::Called { op, done } => (Some(op), &done.outcome),
+                What::Done(done) => {
+                    (event.step.and_then(|step| plan.steps.get(step)).map(|step| &step.op), &done.outcome)
+                }
+                _ => continue,
+            };
+            for (authkey, target) in self.authkeys(op, outcome) {
+                self.keys.entry(authkey).or_insert_with(|| format!("authkey of {target}"));
+            }
+        }
+    }
+
+    /// The authkeys that an outcome shows, each with what its target is called.
+    fn authkeys(&self, op: Option<&Op>, outcome: &Outcome) -> Vec<(i32, String)> {
+        match (op, outcome) {
+            (Some(Op::Assume { key: Some(target) }), Outcome::Ok(Value::Serial(authkey))) => {
+                let target = match target {
+                    KeyRef::Serial(target) => self.key(*target).to_owned(),
+                    named => named.to_string(),
+                };
+                vec![(*authkey, target)]
+            }
+            (_, Outcome::Ok(Value::ProcKeys(keys))) => {
+                let authkeys = keys.iter().filter(|key| key.kind == ".request_key_auth");
+                authkeys
+                    .filter_map(|key| Some((key.serial, self.key(target_of(&key.summary)?).to_owned())))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The target in an authkey's line of /proc/keys, as in `key:1a2b3c4d pid:12 ci:5`.
+fn target_of(summary: &str) -> Option<i32> {
+    let digits = summary.split("key:").nth(1)?.split([' ', ',']).next()?;
+    i32::from_str_radix(digits, 16).ok()
+}
+
+/// The serials that a step gave, and the targets of its own upcalls.
+fn keys_of_step(index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
+    let results =
+        events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.what {
+            What::Done(done) => serial(&done.outcome),
+            _ => None,
+        });
+    let targets = upcalls.of_step(Some(index)).filter(|upcall| upcall.depth == 0).map(|upcall| upcall.target);
+    results.chain(targets).collect()
+}

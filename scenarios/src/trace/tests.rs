@@ -1,0 +1,196 @@
+use std::path::Path;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::Trace;
+use crate::{
+    plan::{KeyRef, Op, Plan},
+    wire::{Done, Doorbell, Event, Identity, Outcome, Value, What},
+};
+
+/// Two containers ask one agent: the first with three workers that race for one key, the second in the foreground.
+const SCENARIO: &str = r#"
+title = "t"
+rules = []
+[process.agent]
+serves = "user"
+[process.left]
+holds = ["agent"]
+unshare = ["user", "pid"]
+[process.right]
+holds = ["agent"]
+[[step]]
+left.request = { description = "k{worker}", callout = "c" }
+background = "race"
+count = 3
+[[step]]
+right.request = { description = "other", callout = "d" }
+as = "other"
+[[step]]
+left.await = { job = "race" }
+"#;
+
+fn plan() -> Plan {
+    crate::read::scenario("f/n", Path::new("n.toml"), SCENARIO).unwrap().plan().clone()
+}
+
+/// An event and the events, by their place in the list, that come before it in every run.
+type Legal = (Option<Event>, Vec<usize>);
+
+#[derive(Default)]
+struct Run(Vec<Legal>);
+
+impl Run {
+    fn add(&mut self, event: Option<Event>, after: &[usize]) -> usize {
+        self.0.push((event, after.to_vec()));
+        self.0.len() - 1
+    }
+
+    fn upcall(&mut self, target: i32, pid: i32, description: &str, asked: usize) -> usize {
+        let event = |what| {
+            Some(Event {
+                process: "agent".into(),
+                step: None,
+                worker: None,
+                upcall: Some(target),
+                at_us: 0,
+                what,
+            })
+        };
+        let bell = Doorbell { signal: 35, code: -8, pid, uid: 7, value: target };
+        let mut last = self.add(event(What::Doorbell(bell)), &[asked]);
+        let key = KeyRef::Serial(target);
+        let read = Op::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) };
+        let calls = [
+            (Op::Assume { key: Some(key.clone()) }, Value::Serial(target + 1000)),
+            (read, Value::Text(format!("callout for {description}"))),
+            (
+                Op::Instantiate { key, payload: crate::plan::Payload::Text("p".into()), into: None },
+                Value::None,
+            ),
+        ];
+        for (op, value) in calls {
+            let done = Done { outcome: Outcome::Ok(value), elapsed_us: 1 };
+            last = self.add(event(What::Called { op, done }), &[last]);
+        }
+        last
+    }
+}
+
+fn event(process: &str, step: Option<usize>, worker: Option<u32>, what: What) -> Option<Event> {
+    Some(Event { process: process.into(), step, worker, upcall: None, at_us: 0, what })
+}
+
+fn done(process: &str, step: usize, worker: Option<u32>, outcome: Outcome) -> Option<Event> {
+    event(process, Some(step), worker, What::Done(Done { outcome, elapsed_us: 0 }))
+}
+
+fn started(process: &str, pids: &[i32]) -> Option<Event> {
+    let keyrings = [("@s".to_owned(), 500 + pids[0])].into();
+    event(process, None, None, What::Started(Identity { pids: pids.to_vec(), uid: 0, gid: 0, keyrings }))
+}
+
+/// A run with all its freedom. A request's own beginning is an entry without an event.
+fn run() -> Run {
+    let mut run = Run::default();
+    let agent = run.add(started("agent", &[70]), &[]);
+    let register = What::Called {
+        op: plan().processes[0].setup[0].op.clone(),
+        done: Done { outcome: Outcome::Ok(Value::Serial(900)), elapsed_us: 1 },
+    };
+    let registered = run.add(event("agent", None, None, register), &[agent]);
+    let left = run.add(started("left", &[71, 1]), &[registered]);
+    let right = run.add(started("right", &[72]), &[left]);
+    let mut results = Vec::new();
+    let mut begun = vec![right];
+    for worker in 0..3 {
+        let pids = vec![80 + worker, 5 + worker];
+        begun.push(run.add(event("left", Some(0), Some(worker as u32), What::Begun { pids }), &[right]));
+        let asked = *begun.last().unwrap();
+        let answered = run.upcall(100 + worker, 80 + worker, &format!("k{worker}"), asked);
+        // The last worker finds its key negated.
+        let outcome = match worker {
+            2 => Outcome::Error("ENOKEY".into()),
+            _ => Outcome::Ok(Value::Serial(100 + worker)),
+        };
+        results.push(run.add(done("left", 0, Some(worker as u32), outcome), &[answered]));
+    }
+    let asks = run.add(None, &begun);
+    let answered = run.upcall(200, 72, "other", asks);
+    let got = run.add(done("right", 1, None, Outcome::Ok(Value::Serial(200))), &[answered]);
+    let awaits: Vec<usize> = results.into_iter().chain([got]).collect();
+    run.add(done("left", 2, None, Outcome::Ok(Value::None)), &awaits);
+    run
+}
+
+/// The events in the order that the choices make of what may come next.
+fn interleaved(run: &Run, choices: &[usize]) -> Vec<Event> {
+    let mut order: Vec<usize> = Vec::new();
+    let mut choices = choices.iter().cycle();
+    while order.len() < run.0.len() {
+        let ready: Vec<usize> = (0..run.0.len())
+            .filter(|place| {
+                !order.contains(place) && run.0[*place].1.iter().all(|before| order.contains(before))
+            })
+            .collect();
+        order.push(ready[choices.next().unwrap() % ready.len()]);
+    }
+    let time = |place: usize| order.iter().position(|it| *it == place).unwrap() as u64 * 10;
+    let mut events = Vec::new();
+    for place in &order {
+        let Some(mut event) = run.0[*place].0.clone() else { continue };
+        event.at_us = time(*place);
+        // A request began when what it was told by came.
+        if let (What::Done(done), Some(step)) = (&mut event.what, event.step) {
+            let began = run.0.iter().position(|(other, _)| match other {
+                Some(other) => matches!(other.what, What::Begun { .. }) && other.worker == event.worker,
+                None => step == 1,
+            });
+            done.elapsed_us = event.at_us - time(began.unwrap_or(*place));
+        }
+        events.push(event);
+    }
+    events
+}
+
+#[test]
+fn a_trace_reads_like_a_story() {
+    let events = interleaved(&run(), &[0]);
+    assert_snapshot!(Trace::of(&plan(), &events), @r#"
+agent is a keyagent
+      agent registers for "user" with SIGRTMIN+1, into @s → agent
+left is a requester, holding agent, with user, pid namespaces of its own
+right is a requester, holding agent
+  1.  left requests user "k{worker}" with callout "c", 3 times at once, in the background as race
+      3 times:
+        agent hears SIGRTMIN+1 for key-1 from left, uid 7
+        agent assumes authority over key-1 → authkey of key-1
+        agent reads @a → "callout for k{worker}"
+        agent instantiates key-1 with "p"
+      1 × → ENOKEY
+      2 × → key-1, 2 different keys
+  2.  right requests user "other" with callout "d" → other
+      agent hears SIGRTMIN+1 for other from right, uid 7
+      agent assumes authority over other → authkey of other
+      agent reads @a → "callout for other"
+      agent instantiates other with "p"
+  3.  left waits for the end of race
+"#);
+}
+
+#[test]
+fn no_trace_of_nothing() {
+    let text = Trace::of(&plan(), &[]).to_string();
+    assert!(text.contains("→ no answer"), "{text}");
+}
+
+proptest! {
+    #[test]
+    fn no_race_changes_the_trace(choices in proptest::collection::vec(0usize..100, 1..60)) {
+        let run = run();
+        let plan = plan();
+        let usual = Trace::of(&plan, &interleaved(&run, &[0])).to_string();
+        prop_assert_eq!(Trace::of(&plan, &interleaved(&run, &choices)).to_string(), usual);
+    }
+}

@@ -1,0 +1,181 @@
+//! Which request raised which upcall.
+
+use std::collections::BTreeMap;
+
+use super::serial;
+use crate::{
+    plan::{Op, Plan},
+    wire::{Done, Doorbell, Event, What},
+};
+
+/// An upcall that an agent heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Upcall {
+    pub(super) agent: String,
+    pub(super) target: i32,
+    /// The step that asked; an upcall that was raised while another was served has the step of that one.
+    pub(super) step: Option<usize>,
+    /// 0 for a step's own request, 1 for one made while that was served, and so on.
+    pub(super) depth: usize,
+    /// What the worker's own words have to be replaced by.
+    general: Vec<(String, String)>,
+}
+
+impl Upcall {
+    /// The text with a worker's own description and callout replaced by what they are made from.
+    pub(super) fn generalise(&self, text: &str) -> String {
+        self.general.iter().fold(text.to_owned(), |text, (own, general)| text.replace(own, general))
+    }
+}
+
+/// All upcalls of a run.
+#[derive(Debug)]
+pub(super) struct Upcalls {
+    all: Vec<Upcall>,
+    /// By agent and target.
+    index: BTreeMap<(String, i32), usize>,
+}
+
+impl Upcalls {
+    pub(super) fn of(plan: &Plan, events: &[Event]) -> Self {
+        let requests = requests(plan, events);
+        let levels = pid_levels(events);
+        let mut got: BTreeMap<i32, &Request<'_>> = BTreeMap::new();
+        for request in &requests {
+            request.serial.map(|serial| got.entry(serial).or_insert(request));
+        }
+        let mut upcalls: Vec<Upcall> = Vec::new();
+        for event in events {
+            let (What::Doorbell(doorbell), Some(target)) = (&event.what, event.upcall) else { continue };
+            let level = levels.get(event.process.as_str()).copied().unwrap_or(0);
+            let request =
+                got.get(&target).copied().or_else(|| raiser(&requests, doorbell, level, event.at_us));
+            let (step, depth) = request.map_or((None, 0), |request| request.cause(&upcalls));
+            upcalls.push(Upcall {
+                agent: event.process.clone(),
+                target,
+                step,
+                depth,
+                general: request.map(Request::general).unwrap_or_default(),
+            });
+        }
+        let key = |upcall: &Upcall| (upcall.agent.clone(), upcall.target);
+        let index = upcalls.iter().enumerate().map(|(place, upcall)| (key(upcall), place)).collect();
+        Self { all: upcalls, index }
+    }
+
+    pub(super) fn get(&self, agent: &str, target: i32) -> Option<&Upcall> {
+        self.index.get(&(agent.to_owned(), target)).and_then(|place| self.all.get(*place))
+    }
+
+    /// Those that a step caused; or those that none did.
+    pub(super) fn of_step(&self, step: Option<usize>) -> impl Iterator<Item = &Upcall> {
+        self.all.iter().filter(move |upcall| upcall.step == step)
+    }
+}
+
+/// A call of request_key(2) that may have raised an upcall.
+struct Request<'r> {
+    op: &'r Op,
+    event: &'r Event,
+    worker: Option<u32>,
+    pids: Vec<i32>,
+    begun_us: u64,
+    serial: Option<i32>,
+}
+
+impl Request<'_> {
+    fn cause(&self, before: &[Upcall]) -> (Option<usize>, usize) {
+        let served = self.event.upcall.and_then(|target| {
+            before.iter().find(|upcall| upcall.target == target && upcall.agent == self.event.process)
+        });
+        match (self.event.step, served) {
+            (Some(step), _) => (Some(step), 0),
+            (None, Some(upcall)) => (upcall.step, upcall.depth + 1),
+            (None, None) => (None, 0),
+        }
+    }
+
+    fn general(&self) -> Vec<(String, String)> {
+        let (Op::Request { description, callout, .. }, Some(worker)) = (self.op, self.worker) else {
+            return Vec::new();
+        };
+        [Some(description), callout.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter(|general| general.contains("{worker}"))
+            .map(|general| (general.replace("{worker}", &worker.to_string()), general.clone()))
+            .collect()
+    }
+}
+
+fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
+    let pids = pids(events);
+    let of_event = |event: &'r Event| {
+        let (op, done): (&Op, &Done) = match &event.what {
+            What::Done(done) => (&plan.steps.get(event.step?)?.op, done),
+            What::Called { op, done } => (op, done),
+            _ => return None,
+        };
+        let Op::Request { callout: Some(_), .. } = op else { return None };
+        Some(Request {
+            op,
+            event,
+            worker: event.worker,
+            pids: pids_of(&pids, event),
+            begun_us: event.at_us.saturating_sub(done.elapsed_us),
+            serial: serial(&done.outcome),
+        })
+    };
+    let mut requests: Vec<Request<'_>> = events.iter().filter_map(of_event).collect();
+    // The step that comes first is the one that raised an upcall for which several have waited.
+    requests.sort_by_key(|request| (request.event.step.is_none(), request.event.step, request.event.worker));
+    requests
+}
+
+/// The request that raised an upcall and got no key for it: the last that the sender of the signal had begun by then; for an
+/// agent that can't see the sender, the last that anybody had begun by then.
+fn raiser<'r>(
+    requests: &'r [Request<'r>],
+    doorbell: &Doorbell,
+    level: usize,
+    at_us: u64,
+) -> Option<&'r Request<'r>> {
+    requests
+        .iter()
+        .filter(|request| request.begun_us <= at_us && request.serial.is_none())
+        .filter(|request| doorbell.pid == 0 || request.pids.get(level) == Some(&doorbell.pid))
+        .max_by_key(|request| request.begun_us)
+}
+
+type Pids<'p> = BTreeMap<(&'p str, Option<usize>, Option<u32>), &'p [i32]>;
+
+/// The pids of processes, and of workers by step and number.
+fn pids(events: &[Event]) -> Pids<'_> {
+    let mut pids = Pids::new();
+    for event in events {
+        match &event.what {
+            What::Started(identity) => pids.insert((&event.process, None, None), &identity.pids),
+            What::Begun { pids: own } => pids.insert((&event.process, event.step, event.worker), own),
+            _ => None,
+        };
+    }
+    pids
+}
+
+fn pids_of(pids: &Pids<'_>, event: &Event) -> Vec<i32> {
+    let process = event.process.as_str();
+    let own = pids.get(&(process, event.step, event.worker));
+    own.or_else(|| pids.get(&(process, None, None))).map(|pids| pids.to_vec()).unwrap_or_default()
+}
+
+/// How deep in the tree of pid namespaces each process is.
+fn pid_levels(events: &[Event]) -> BTreeMap<&str, usize> {
+    let mut levels = BTreeMap::new();
+    for event in events {
+        if let What::Started(identity) = &event.what {
+            levels.insert(event.process.as_str(), identity.pids.len().saturating_sub(1));
+        }
+    }
+    levels
+}
