@@ -34,16 +34,36 @@ pub(super) fn fetch(
     downloads: &Path,
     progress: &dyn Progress,
 ) -> Result<Archive> {
-    let candidate = Candidate::find(package, progress)?;
-    let path = downloads.join(format!("{package}-{}.deb", candidate.version));
-    if !path.is_file() {
-        candidate.download(downloads, &path, progress)?;
+    if !(has_program("apt-get") && has_program("dpkg-deb")) {
+        return Err(failure(package, "this machine has no apt"));
     }
-    let identity = format!("debian {package} {}", candidate.version);
-    let record = record(package, cache);
-    fs::create_dir_all(cache.join("sources")).map_err(Error::io("creating", cache.join("sources")))?;
-    fs::write(&record, &identity).map_err(Error::io("writing", &record))?;
-    Ok(Archive { path, identity, fetched: true })
+    let first = match Candidate::known(package) {
+        Some(candidate) => candidate.bring(cache, downloads, progress),
+        None => Err(failure(package, "apt does not know it")),
+    };
+    match first {
+        // apt's lists are missing, or so old that the version they name is gone.
+        Err(error @ (Error::Download { .. } | Error::Command { .. })) => {
+            update(package, &error, progress)?;
+            let candidate = Candidate::known(package);
+            let missing = || failure(package, "this machine's package archives do not have it");
+            candidate.ok_or_else(missing)?.bring(cache, downloads, progress)
+        }
+        other => other,
+    }
+}
+
+/// Brings apt's lists up to date, which only root can.
+fn update(package: &str, why: &Error, progress: &dyn Progress) -> Result<()> {
+    if !Uid::effective().is_root() {
+        return Err(failure(package, &format!("{why}\n`apt-get update` as root may help")));
+    }
+    progress.note("apt's lists are missing or old: running `apt-get update`");
+    read(Command::new("apt-get").args(["update", "-qq"]), b"").map(drop)
+}
+
+fn failure(package: &str, reason: &str) -> Error {
+    Error::Download { url: format!("Debian package {package}"), reason: reason.into() }
 }
 
 fn record(package: &str, cache: &Path) -> PathBuf {
@@ -58,25 +78,6 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn find(package: &str, progress: &dyn Progress) -> Result<Self> {
-        let failed = |reason: &str| Error::Download {
-            url: format!("Debian package {package}"),
-            reason: reason.into(),
-        };
-        if !(has_program("apt-get") && has_program("dpkg-deb")) {
-            return Err(failed("this machine has no apt"));
-        }
-        if let Some(candidate) = Self::known(package) {
-            return Ok(candidate);
-        }
-        if !Uid::effective().is_root() {
-            return Err(failed("apt does not know it; `apt-get update` as root may help"));
-        }
-        progress.note("apt does not know the kernel's source package yet: running `apt-get update`");
-        read(Command::new("apt-get").args(["update", "-qq"]), b"")?;
-        Self::known(package).ok_or_else(|| failed("this machine's package archives do not have it"))
-    }
-
     fn known(package: &str) -> Option<Self> {
         let shown = read(Command::new("apt-cache").args(["show", "--no-all-versions", package]), b"").ok()?;
         let field = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
@@ -85,6 +86,20 @@ impl Candidate {
             version: field("Version: ")?,
             bytes: field("Size: ").and_then(|size| size.parse().ok()),
         })
+    }
+
+    /// Brings the package here and remembers its version.
+    fn bring(&self, cache: &Path, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
+        let Self { package, version, .. } = self;
+        let path = downloads.join(format!("{package}-{version}.deb"));
+        if !path.is_file() {
+            self.download(downloads, &path, progress)?;
+        }
+        let identity = format!("debian {package} {version}");
+        let record = record(package, cache);
+        fs::create_dir_all(cache.join("sources")).map_err(Error::io("creating", cache.join("sources")))?;
+        fs::write(&record, &identity).map_err(Error::io("writing", &record))?;
+        Ok(Archive { path, identity, fetched: true })
     }
 
     fn download(&self, downloads: &Path, to: &Path, progress: &dyn Progress) -> Result<()> {
@@ -107,12 +122,8 @@ impl Candidate {
 
         let files = fs::read_dir(&scratch).map_err(Error::io("reading", &scratch))?;
         let mut files = files.flatten().map(|entry| entry.path());
-        let file = files.find(|path| path.extension().is_some_and(|end| end == "deb")).ok_or_else(|| {
-            Error::Download {
-                url: format!("Debian package {}", self.package),
-                reason: "apt-get download left no file".into(),
-            }
-        })?;
+        let file = files.find(|path| path.extension().is_some_and(|end| end == "deb"));
+        let file = file.ok_or_else(|| failure(&self.package, "apt-get download left no file"))?;
         fs::rename(&file, to).map_err(Error::io("renaming", &file))?;
         progress.finished();
         remove(&scratch)
