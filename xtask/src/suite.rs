@@ -1,8 +1,9 @@
 //! The scenarios that were asked for, one after the other.
 
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use console::style;
 use scenarios::scenario::Scenario;
 use scenarios::suite;
@@ -30,6 +31,18 @@ pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     }
     scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|f| scenario.name.contains(f)));
     Ok(scenarios)
+}
+
+/// Reads the scenario in this file.
+///
+/// # Errors
+/// A scenario that is wrong, or a file that is none of the suite.
+pub fn at(path: &Path) -> Result<Scenario> {
+    let path = path.canonicalize().with_context(|| format!("no scenario at {}", path.display()))?;
+    suite::load(&workspace::suite())?
+        .into_iter()
+        .find(|scenario| scenario.path.canonicalize().is_ok_and(|found| found == path))
+        .ok_or_else(|| anyhow!("{} is no scenario of the suite", path.display()))
 }
 
 /// Notes snapshots that no scenario belongs to.

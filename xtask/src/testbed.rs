@@ -15,7 +15,7 @@ use crate::host::{self, Consent};
 use crate::image::{self, KernelOptions, Profile};
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
-use crate::vm::{Backend, Boot, probe, qemu::Qemu};
+use crate::vm::{Backend, Boot, probe, qemu::Qemu, uml::Uml};
 use crate::{cache, guest, workspace};
 
 /// After so many guests in a row that did not come up, no further one is tried.
@@ -46,6 +46,14 @@ pub enum Choice {
     Kvm,
     /// QEMU with an emulated processor: works everywhere
     Tcg,
+    /// User-Mode Linux: the quickest to start, with one processor
+    Uml,
+}
+
+impl Choice {
+    fn arch(self) -> Arch {
+        if self == Self::Uml { Arch::Um } else { Arch::X86_64 }
+    }
 }
 
 /// A testbed that is ready.
@@ -68,7 +76,7 @@ impl Testbed {
     pub fn prepare(options: &Options, label: &str, terminal: &Terminal) -> Result<Self> {
         host::ensure(Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
-        let image = image::image(&options.kernel, Arch::X86_64, &cache, terminal)?;
+        let image = image::image(&options.kernel, options.vm.arch(), &cache, terminal)?;
         let initramfs = guest::initramfs(&cache, terminal)?;
         fs::create_dir_all(workspace::logs()).context("no place for the consoles' logs")?;
         let boot = Boot {
@@ -150,8 +158,10 @@ fn backend(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<(Box<dyn Backend>, String)> {
-    if choice == Choice::Tcg {
-        return Ok((Box::new(Qemu::tcg()), "as asked for".into()));
+    match choice {
+        Choice::Tcg => return Ok((Box::new(Qemu::tcg()), "as asked for".into())),
+        Choice::Uml => return Ok((Box::new(Uml), "as asked for".into())),
+        Choice::Auto | Choice::Kvm => {}
     }
     let work = terminal.work("Trying KVM");
     let verdict = probe::kvm(boot, cache)?;

@@ -5,6 +5,7 @@ pub mod machine;
 pub mod probe;
 pub mod process;
 pub mod qemu;
+pub mod uml;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub enum Kind {
     Kvm,
     /// QEMU with an emulated processor.
     Tcg,
+    /// User-Mode Linux.
+    Uml,
 }
 
 impl fmt::Display for Kind {
@@ -43,6 +46,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
+            Self::Uml => "uml",
         })
     }
 }

@@ -1,0 +1,5 @@
+//! Notices new scenarios: rstest lists them when the tests are compiled.
+
+fn main() {
+    println!("cargo::rerun-if-changed=../scenarios/suite");
+}

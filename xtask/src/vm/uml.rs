@@ -1,0 +1,41 @@
+//! User-Mode Linux: the guest's kernel as a program of the host's.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Backend, Boot, Kind};
+
+/// The channel is the first serial line; the console goes to standard output; there are no further lines.
+const KERNEL_COMMAND_LINE: &[&str] = &[
+    "ssl0=fd:0",
+    "ssl=null",
+    "con0=null,fd:1",
+    "con=null",
+    "console=tty0",
+    "loglevel=5",
+    "panic=-1",
+    "keyagents.channel=/dev/ttyS0",
+];
+
+/// User-Mode Linux. The image is the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Uml;
+
+impl Backend for Uml {
+    fn kind(&self) -> Kind {
+        Kind::Uml
+    }
+
+    fn command(&self, boot: &Boot) -> Command {
+        let mut command = Command::new(&boot.image);
+        command.arg(format!("mem={}M", boot.memory_mib));
+        let mut initrd = std::ffi::OsString::from("initrd=");
+        initrd.push(&boot.initramfs);
+        command.arg(initrd).args(KERNEL_COMMAND_LINE);
+        command
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+}
