@@ -128,7 +128,7 @@ pub struct Keyagent {
     #[serde(default)]
     pub hears: Hears,
     /// What it does for its first upcall, its second, and so on; the last one is for all that follow. An empty reaction
-    /// holds the upcall. In a reaction [`KeyRef::Target`] and [`KeyRef::Authkey`] are those of its upcall.
+    /// holds the upcall. An operation that fails does not end its reaction. In a reaction [`KeyRef::Target`] and [`KeyRef::Authkey`] are those of its upcall.
     pub reactions: Vec<Vec<Op>>,
 }
 

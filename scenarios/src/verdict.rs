@@ -78,7 +78,7 @@ impl std::fmt::Display for Failure {
 /// # Errors
 /// When the snapshot can't be read, or the pending one can't be written.
 pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::Result<Verdict> {
-    let story = Trace::of(scenario.plan(), events).to_string();
+    let story = Trace::of_scenario(scenario, events).to_string();
     if let Some(report) = crash(finished) {
         return Ok(Verdict::Crashed(report));
     }

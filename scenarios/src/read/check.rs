@@ -67,9 +67,11 @@ impl<'s> Story<'s> {
         for name in &process.holds {
             self.variable(name.get_ref(), &name.span(), problems);
         }
-        for op in &process.setup {
+        for (op, setup) in process.setup.iter().zip(&process.process.setup) {
             self.refers(op, problems);
+            self.variables.extend(setup.save.as_deref());
         }
+        // What `serves` registers comes last.
         self.variables.extend(process.process.setup.iter().filter_map(|setup| setup.save.as_deref()));
         // A reaction runs when an upcall comes, and may name what a step stores before that.
         for op in &process.reactions {

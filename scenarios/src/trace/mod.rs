@@ -19,6 +19,7 @@ use std::{
 
 use crate::{
     plan::{Op, Plan, Process, Role, Step},
+    scenario::{Expect, Expectation, Scenario},
     wire::{Done, Ending, Event, Outcome, What},
 };
 
@@ -38,8 +39,17 @@ impl fmt::Display for Trace {
 }
 
 impl Trace {
-    /// Normalises the events of a plan.
+    /// Normalises the events of a scenario. Where it expects one of several errors, the story says so, not which one came.
+    pub fn of_scenario(scenario: &Scenario, events: &[Event]) -> Self {
+        Self::normalised(scenario.plan(), &scenario.expectations, events)
+    }
+
+    /// Normalises the events of a plan as they are.
     pub fn of(plan: &Plan, events: &[Event]) -> Self {
+        Self::normalised(plan, &[], events)
+    }
+
+    fn normalised(plan: &Plan, expectations: &[Expectation], events: &[Event]) -> Self {
         let upcalls = Upcalls::of(plan, events);
         let names = Names::of(plan, events, &upcalls);
         let mut by_upcall: BTreeMap<(&str, i32), Vec<&Event>> = BTreeMap::new();
@@ -48,7 +58,7 @@ impl Trace {
                 by_upcall.entry((&event.process, target)).or_default().push(event);
             }
         }
-        let teller = Teller { plan, events, upcalls: &upcalls, by_upcall, names: &names };
+        let teller = Teller { plan, expectations, events, upcalls: &upcalls, by_upcall, names: &names };
         let mut lines = Vec::new();
         for process in &plan.processes {
             teller.process(process, &mut lines);
@@ -64,6 +74,7 @@ impl Trace {
 
 struct Teller<'t> {
     plan: &'t Plan,
+    expectations: &'t [Expectation],
     events: &'t [Event],
     upcalls: &'t Upcalls,
     /// What agents did in reaction to each upcall.
@@ -123,7 +134,7 @@ impl Teller<'_> {
         let mut results: BTreeMap<String, (usize, BTreeSet<i32>)> = BTreeMap::new();
         for event in of_step {
             let (result, key) = match &event.what {
-                What::Done(done) => (answer::of(&step.op, &done.outcome, self.names), serial(&done.outcome)),
+                What::Done(done) => (self.result(index, step, &done.outcome), serial(&done.outcome)),
                 What::Ended(ending) => (format!(" → {}", ended(*ending)), None),
                 _ => continue,
             };
@@ -136,6 +147,24 @@ impl Teller<'_> {
             if keys > 1 { format!("{result}, {keys} different keys") } else { result }
         };
         results.into_iter().map(|(result, (count, keys))| (several(result, keys.len()), count)).collect()
+    }
+
+    /// A step's outcome. Where the scenario says that one of several errors may come, which one does is a race.
+    fn result(&self, index: usize, step: &Step, outcome: &Outcome) -> String {
+        let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
+            Some(Expect::AnyOf(several)) => several.as_slice(),
+            _ => &[],
+        };
+        let names = any_of.iter().filter_map(|expect| match expect {
+            Expect::Error(name) => Some(name.as_str()),
+            _ => None,
+        });
+        match outcome {
+            Outcome::Error(error) if names.clone().any(|name| name == error) => {
+                format!(" → {}", names.collect::<Vec<_>>().join(" or "))
+            }
+            _ => answer::of(&step.op, outcome, self.names),
+        }
     }
 
     /// The upcalls that a step has caused, those that went alike told once.

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::Trace;
 use crate::{
-    plan::{KeyRef, Op, Plan},
+    plan::{KeyRef, Op},
+    scenario::Scenario,
     wire::{Done, Doorbell, Event, Identity, Outcome, Value, What},
 };
 
@@ -31,8 +32,8 @@ as = "other"
 left.await = { job = "race" }
 "#;
 
-fn plan() -> Plan {
-    crate::read::scenario("f/n", Path::new("n.toml"), SCENARIO).unwrap().plan().clone()
+fn scenario() -> Scenario {
+    crate::read::scenario("f/n", Path::new("n.toml"), SCENARIO).unwrap()
 }
 
 /// An event and the events, by their place in the list, that come before it in every run.
@@ -96,7 +97,7 @@ fn run() -> Run {
     let mut run = Run::default();
     let agent = run.add(started("agent", &[70]), &[]);
     let register = What::Called {
-        op: plan().processes[0].setup[0].op.clone(),
+        op: scenario().plan().processes[0].setup[0].op.clone(),
         done: Done { outcome: Outcome::Ok(Value::Serial(900)), elapsed_us: 1 },
     };
     let registered = run.add(event("agent", None, None, register), &[agent]);
@@ -157,7 +158,7 @@ fn interleaved(run: &Run, choices: &[usize]) -> Vec<Event> {
 #[test]
 fn a_trace_reads_like_a_story() {
     let events = interleaved(&run(), &[0]);
-    assert_snapshot!(Trace::of(&plan(), &events), @r#"
+    assert_snapshot!(Trace::of_scenario(&scenario(), &events), @r#"
 agent is a keyagent
       agent registers for "user" with SIGRTMIN+1, into @s → agent
 left is a requester, holding agent, with user, pid namespaces of its own
@@ -181,7 +182,7 @@ right is a requester, holding agent
 
 #[test]
 fn no_trace_of_nothing() {
-    let text = Trace::of(&plan(), &[]).to_string();
+    let text = Trace::of_scenario(&scenario(), &[]).to_string();
     assert!(text.contains("→ no answer"), "{text}");
 }
 
@@ -189,8 +190,8 @@ proptest! {
     #[test]
     fn no_race_changes_the_trace(choices in proptest::collection::vec(0usize..100, 1..60)) {
         let run = run();
-        let plan = plan();
-        let usual = Trace::of(&plan, &interleaved(&run, &[0])).to_string();
-        prop_assert_eq!(Trace::of(&plan, &interleaved(&run, &choices)).to_string(), usual);
+        let scenario = scenario();
+        let usual = Trace::of_scenario(&scenario, &interleaved(&run, &[0])).to_string();
+        prop_assert_eq!(Trace::of_scenario(&scenario, &interleaved(&run, &choices)).to_string(), usual);
     }
 }
