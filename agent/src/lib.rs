@@ -1,1 +1,16 @@
-//! agent
+//! Everything that runs in the guest.
+//!
+//! PID 1 ([`init`]) talks to the host and conducts plans ([`conduct`]). The processes of a plan are its children
+//! ([`actor`]), which make the system calls of [`keyring`]. When no keyagent answers, the kernel runs the same
+//! program once more, as the stock upcall ([`upcall`]).
+
+pub mod actor;
+pub mod children;
+pub mod conduct;
+pub mod init;
+pub mod keyring;
+pub mod post;
+pub mod procfs;
+pub mod signals;
+pub mod upcall;
+pub mod watch_queue;

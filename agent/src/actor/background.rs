@@ -1,0 +1,55 @@
+//! Background steps: children of a process that all do the same at once.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use nix::unistd::{ForkResult, fork};
+use scenarios::wire::What;
+
+use super::birth::quit;
+use super::{Actor, Cause, Offspring};
+use crate::post::{Report, Task};
+use crate::procfs;
+
+impl Actor<'_> {
+    /// Forks the workers, lets them go together when all are there, and leaves them running.
+    pub(super) fn run_in_background(&mut self, step: usize, count: u32, task: &Task) {
+        let (mut gate, inside) = match UnixStream::pair() {
+            Ok(pair) => pair,
+            Err(why) => return self.broken(format!("no gate for workers: {why}")),
+        };
+        for worker in 0..count {
+            // SAFETY: the process has one thread.
+            match unsafe { fork() } {
+                Ok(ForkResult::Child) => {
+                    drop(gate);
+                    self.work(inside, Cause { step: Some(step), worker: Some(worker), upcall: None }, task)
+                }
+                Ok(ForkResult::Parent { child }) => {
+                    self.children.insert(child.as_raw(), Offspring::Worker { step, worker }, true);
+                }
+                Err(errno) => return self.broken(format!("worker {worker}: fork: {errno}")),
+            }
+        }
+        // Fewer bytes than workers: one was killed before it was let go, and will be reported as such.
+        drop(inside);
+        let _ = gate.read_exact(&mut vec![0; count as usize]);
+        drop(gate);
+        self.say(Report::Released(step));
+    }
+
+    /// A worker's whole life. The gate opens when the parent closes its end.
+    fn work(&mut self, mut gate: UnixStream, cause: Cause, task: &Task) -> ! {
+        self.children = Default::default();
+        let pids = procfs::pids(&self.heritage.proc, "self").unwrap_or_default();
+        self.tell(cause, What::Begun { pids });
+        let _ = gate.write_all(&[1]);
+        let _ = gate.read(&mut [0]);
+        let done = self.timed(|actor| actor.perform(&task.op, &task.pids, cause));
+        if cause.worker == Some(0) {
+            self.lend(task, &done);
+        }
+        self.tell(cause, What::Done(done));
+        quit(0)
+    }
+}

@@ -1,0 +1,300 @@
+//! A process of a plan: does one operation at a time, as told, and serves upcalls in between if it is a keyagent.
+
+mod background;
+mod birth;
+mod execute;
+mod keyagent;
+mod loopback;
+mod perform;
+mod person;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+use scenarios::plan::{Process, Role, Special as ShortName};
+use scenarios::wire::{Done, Event, Identity, Outcome, Value, What};
+use serde::{Deserialize, Serialize};
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+
+use crate::children::Children;
+use crate::keyring::{self, KeySerial};
+use crate::post::{Birth, Command, Commands, Report, Reporter, Task};
+use crate::procfs;
+use crate::signals::{SignalFd, Signals};
+use crate::watch_queue::WatchQueue;
+
+pub(crate) use birth::{Born, bear};
+pub use execute::{EXECUTED_AS, resume};
+use keyagent::Agent;
+
+/// What all processes of a plan have in common.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Setting {
+    /// Monotonic time at which the plan was begun, in microseconds.
+    pub begun_us: u64,
+    /// Serials of the keys that were there before.
+    pub before: BTreeSet<i32>,
+    /// The keyring through which processes get the keys that they hold; everybody may use it.
+    pub lending: i32,
+}
+
+impl Setting {
+    /// Microseconds since the plan was begun.
+    pub fn now_us(&self) -> u64 {
+        monotonic_us().saturating_sub(self.begun_us)
+    }
+
+    fn lending(&self) -> KeySerial {
+        KeySerial(self.lending)
+    }
+}
+
+/// CLOCK_MONOTONIC in microseconds.
+pub fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(std::time::Duration::ZERO, Into::into);
+    now.as_micros() as u64
+}
+
+/// What a process gets from the one that forks it.
+pub(crate) struct Heritage {
+    pub(crate) setting: Setting,
+    /// None: asking for it would install the user's.
+    pub(crate) session: Option<KeySerial>,
+    pub(crate) reporter: Reporter,
+    /// The processes' ends of PID 1's lines to them, by name.
+    pub(crate) lines: HashMap<String, Commands>,
+    /// The guest's initial /proc, which shows pids of the initial namespace wherever it is used.
+    pub(crate) proc: File,
+    /// How many pid namespaces are above one's own.
+    pub(crate) depth: usize,
+}
+
+/// What an event is reported with: what caused it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cause {
+    step: Option<usize>,
+    worker: Option<u32>,
+    upcall: Option<i32>,
+}
+
+/// What a child process stands for.
+#[derive(Clone)]
+enum Offspring {
+    Worker { step: usize, worker: u32 },
+    Process(String),
+}
+
+/// The process.
+pub(crate) struct Actor<'a> {
+    name: String,
+    heritage: &'a mut Heritage,
+    commands: Commands,
+    agent: Option<Agent>,
+    watch: Option<WatchQueue>,
+    children: Children<Offspring>,
+    signals: SignalFd,
+    child_signals: SignalFd,
+}
+
+/// Lives as this process until told to exit, or until PID 1 is gone.
+pub(crate) fn live(process: &Process, heritage: &mut Heritage, session: Option<KeySerial>) -> ! {
+    heritage.session = session;
+    let Some(commands) = heritage.lines.remove(&process.name) else { birth::quit(1) };
+    let agent = match &process.role {
+        Role::Keyagent(agent) => Some(Agent::new(agent.clone())),
+        Role::Requester | Role::Observer => None,
+    };
+    let mut actor = match Actor::new(process.name.clone(), heritage, commands, agent) {
+        Ok(actor) => actor,
+        Err(_) => birth::quit(1),
+    };
+    if let Err(why) = actor.introduce() {
+        actor.broken(why);
+    }
+    actor.serve()
+}
+
+impl<'a> Actor<'a> {
+    fn new(
+        name: String,
+        heritage: &'a mut Heritage,
+        commands: Commands,
+        agent: Option<Agent>,
+    ) -> Result<Self, Errno> {
+        Signals::REAL_TIME.with(Signals::CHILD).block()?;
+        let _ = nix::sys::prctl::set_name(&std::ffi::CString::new(name.as_str()).unwrap_or_default());
+        Ok(Self {
+            name,
+            heritage,
+            commands,
+            agent,
+            watch: None,
+            children: Children::default(),
+            signals: SignalFd::new(Signals::REAL_TIME)?,
+            child_signals: SignalFd::new(Signals::CHILD)?,
+        })
+    }
+
+    fn introduce(&mut self) -> std::io::Result<()> {
+        let pids = procfs::pids(&self.heritage.proc, "self")?;
+        self.heritage.depth = pids.len().saturating_sub(1);
+        let identity = Identity {
+            pids,
+            uid: nix::unistd::getuid().as_raw(),
+            gid: nix::unistd::getgid().as_raw(),
+            keyrings: self.keyrings(),
+        };
+        self.tell(Cause::default(), What::Started(identity));
+        if let Some(agent) = &mut self.agent {
+            agent.begin_to_listen(&mut self.watch);
+        }
+        Ok(())
+    }
+
+    /// The keyrings that there are. Asking for the user's would create them, and for a session keyring install one.
+    fn keyrings(&self) -> BTreeMap<String, i32> {
+        let asked = [ShortName::Thread, ShortName::Process].into_iter().filter_map(|special| {
+            let serial = keyring::get_keyring_id(KeySerial(special.id()), false).ok()?;
+            Some((special.name().to_owned(), serial.0))
+        });
+        let session = self.heritage.session.map(|serial| (ShortName::Session.name().to_owned(), serial.0));
+        asked.chain(session).collect()
+    }
+
+    /// Waits for whatever comes first, commands before upcalls: who rings may have to wait, who commands is in order.
+    fn serve(&mut self) -> ! {
+        loop {
+            let Ok(ready) = self.wait() else { birth::quit(1) };
+            if ready.contains(&COMMANDS) {
+                match self.commands.next() {
+                    Ok((command, fd)) => self.obey(command, fd),
+                    Err(_) => birth::quit(1),
+                }
+            } else if ready.contains(&CHILDREN) {
+                while self.child_signals.take().is_some() {}
+                self.bury();
+            } else {
+                self.answer_the_door();
+            }
+        }
+    }
+
+    fn wait(&self) -> std::io::Result<Vec<u64>> {
+        let epoll = Epoll::new()?;
+        let mut sources = vec![
+            (COMMANDS, self.commands.socket().as_raw_fd()),
+            (CHILDREN, std::os::fd::AsFd::as_fd(&self.child_signals).as_raw_fd()),
+        ];
+        sources.extend(self.doorbell().map(|fd| (DOORBELL, fd)));
+        for (token, fd) in sources {
+            epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, token))?;
+        }
+        let mut events = [EpollEvent::default(); 3];
+        loop {
+            match epoll.wait(-1, &mut events) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(count) => return Ok(events[..count].iter().map(|event| event.data()).collect()),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, fd: Option<File>) {
+        match command {
+            Command::Do(task) => self.carry_out(task),
+            Command::Know(key, serial) => {
+                if let Some(agent) = &mut self.agent {
+                    agent.know(key, serial);
+                }
+            }
+            Command::Bear(birth) => self.bear_child(&birth, fd.as_ref()),
+            Command::Reap(name) => {
+                let is_it = |child: &Offspring| matches!(child, Offspring::Process(other) if *other == name);
+                let outcome = perform::outcome(self.children.reap(is_it), |()| Value::None);
+                let done = Done { outcome, elapsed_us: 0 };
+                self.say(Report::Reaped(name, done));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, task: Task) {
+        let cause = Cause { step: task.step, ..Cause::default() };
+        if let (Some(step), Some(count)) = (task.step, task.workers) {
+            return self.run_in_background(step, count, &task);
+        }
+        let done = self.timed(|actor| actor.perform(&task.op, &task.pids, cause));
+        self.lend(&task, &done);
+        match task.step {
+            Some(_) => self.tell(cause, What::Done(done)),
+            None => self.tell(cause, What::Called { op: task.op, done }),
+        }
+    }
+
+    fn timed(&mut self, act: impl FnOnce(&mut Self) -> Outcome) -> Done {
+        let begun = monotonic_us();
+        let outcome = act(self);
+        Done { outcome, elapsed_us: monotonic_us() - begun }
+    }
+
+    /// Puts a key where processes that are to hold it can get it, while its permissions are still what they are now.
+    fn lend(&self, task: &Task, done: &Done) {
+        if let (true, Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
+            && let Err(errno) = keyring::link(KeySerial(*serial), self.heritage.setting.lending())
+        {
+            self.broken(format!("can't lend key {serial}: {}", crate::post::errno_name(errno)));
+        }
+    }
+
+    fn bear_child(&mut self, birth: &Birth, target: Option<&File>) {
+        match bear(birth, target, self.heritage) {
+            Ok(Born::Child(pid)) => {
+                let name = birth.process.name.clone();
+                self.children.insert(pid, Offspring::Process(name), birth.process.reaped);
+            }
+            Ok(Born::Myself(session)) => live(&birth.process, self.heritage, session),
+            Err(why) => self.broken(why),
+        }
+    }
+
+    /// Reports the children that have ended. PID 1 knows which workers had done their part.
+    fn bury(&mut self) {
+        for (child, ending) in self.children.ended() {
+            let (process, cause) = match child {
+                Offspring::Process(name) => (name, Cause::default()),
+                Offspring::Worker { step, worker } => {
+                    let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
+                    (self.name.clone(), cause)
+                }
+            };
+            self.tell_of(process, cause, What::Ended(ending));
+        }
+    }
+
+    fn tell(&self, cause: Cause, what: What) {
+        self.tell_of(self.name.clone(), cause, what);
+    }
+
+    fn tell_of(&self, process: String, cause: Cause, what: What) {
+        let Cause { step, worker, upcall } = cause;
+        let at_us = self.heritage.setting.now_us();
+        self.say(Report::Event(Event { process, step, worker, upcall, at_us, what }));
+    }
+
+    fn broken(&self, why: impl ToString) {
+        self.say(Report::Broken(format!("{}: {}", self.name, why.to_string())));
+    }
+
+    /// When PID 1 has gone deaf there is nothing left to live for.
+    fn say(&self, report: Report) {
+        if self.heritage.reporter.report(&report).is_err() {
+            birth::quit(1);
+        }
+    }
+}
+
+const COMMANDS: u64 = 0;
+const CHILDREN: u64 = 1;
+const DOORBELL: u64 = 2;

@@ -1,0 +1,354 @@
+//! Carries out a plan: starts its processes, tells them their steps, passes on what they report, and cleans up.
+
+mod cast;
+mod census;
+mod condition;
+mod note;
+mod steps;
+mod sysctl;
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use scenarios::plan::{KeyRef, Op, Plan, Process, Start};
+use scenarios::wire::{Broken, Done, Event, Finished, GuestMessage, How, What};
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+
+use crate::actor::{self, Born, Heritage, Setting};
+use crate::children::Children;
+use crate::init::channel::{Channel, ChannelError};
+use crate::init::kmsg::{self, Follower};
+use crate::keyring::{self, KeySerial};
+use crate::post::{self, Birth, Command, Reporter, Reports};
+use crate::signals::{self, SignalFd};
+
+use cast::{Job, Life, Member, Place};
+use census::Census;
+
+/// What PID 1 keeps from plan to plan.
+pub(crate) struct Stage {
+    pub(crate) channel: Channel,
+    pub(crate) reports: Reports,
+    pub(crate) child_signals: SignalFd,
+    /// The keyring through which processes get keys that they hold.
+    pub(crate) lending: KeySerial,
+}
+
+/// Why a plan stopped before its end.
+enum Stop {
+    Deadline,
+    Broken(String),
+    /// There is nobody to tell.
+    HostGone(ChannelError),
+}
+
+impl Stop {
+    fn broken(what: &str, why: impl ToString) -> Self {
+        Self::Broken(format!("{what}: {}", why.to_string()))
+    }
+}
+
+impl From<ChannelError> for Stop {
+    fn from(why: ChannelError) -> Self {
+        Self::HostGone(why)
+    }
+}
+
+/// Carries out a plan and tells the host how it ended.
+///
+/// # Errors
+/// Only if the host can't be told.
+pub(crate) fn carry_out(stage: &mut Stage, plan: &Plan) -> Result<(), ChannelError> {
+    let message = match run(stage, plan) {
+        Ok(finished) => GuestMessage::Finished(finished),
+        Err(Stop::HostGone(why)) => return Err(why),
+        Err(Stop::Broken(why)) => broken(plan, why),
+        Err(Stop::Deadline) => broken(plan, "the deadline passed before the first step".to_owned()),
+    };
+    stage.channel.send(&message)
+}
+
+fn broken(plan: &Plan, why: String) -> GuestMessage {
+    kmsg::log(kmsg::Level::Error, &format!("{}: {why}", plan.name));
+    GuestMessage::Broken(Broken { plan: Some(plan.name.clone()), why })
+}
+
+fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
+    let census = || Census::take().map_err(|why| Stop::broken("/proc/keys", why));
+    let before = census()?;
+    let mut log = Follower::new().map_err(|why| Stop::broken("/dev/kmsg", why))?;
+    let restore = sysctl::set(&plan.sysctl).map_err(Stop::Broken)?;
+    let lending = stage.lending;
+
+    let mut conductor = Conductor::new(stage, plan, &before)?;
+    let ended = conductor.play();
+    conductor.end_all()?;
+    drop(conductor);
+    let how = ended?;
+
+    drop(restore);
+    keyring::clear(lending).map_err(|errno| Stop::broken("the lending keyring", errno))?;
+    let left = census::leftovers(&before).map_err(|why| Stop::broken("/proc/keys", why))?;
+    Ok(Finished { plan: plan.name.clone(), how, left, taint: taint(), log: log.warnings() })
+}
+
+fn taint() -> u64 {
+    let mask = std::fs::read_to_string("/proc/sys/kernel/tainted").unwrap_or_default();
+    mask.trim().parse().unwrap_or_default()
+}
+
+/// A plan being carried out.
+struct Conductor<'a> {
+    stage: &'a mut Stage,
+    plan: &'a Plan,
+    deadline: Instant,
+    heritage: Heritage,
+    members: BTreeMap<String, Member>,
+    jobs: Vec<Job>,
+    /// What names of keys stand for.
+    table: HashMap<KeyRef, i32>,
+    /// PID 1's children, and those that will be if their parents end.
+    children: Children<Ward>,
+    /// What the process that PID 1 waits for has answered.
+    answer: Option<Done>,
+    awaited: Option<Awaited>,
+}
+
+/// Whose end PID 1 may see.
+#[derive(Clone)]
+enum Ward {
+    Process(String),
+    Worker { step: usize, worker: u32 },
+}
+
+/// An operation that PID 1 has told a process to do, and waits for.
+struct Awaited {
+    process: String,
+    step: Option<usize>,
+    op: Op,
+}
+
+/// How waiting ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    SoItIs,
+    TimedOut,
+}
+
+impl<'a> Conductor<'a> {
+    fn new(stage: &'a mut Stage, plan: &'a Plan, before: &Census) -> Result<Self, Stop> {
+        let reporter =
+            Reporter::connect(post::REPORTS.as_ref()).map_err(|why| Stop::broken(post::REPORTS, why))?;
+        let proc = std::fs::File::open("/proc").map_err(|why| Stop::broken("/proc", why))?;
+        let mut lines = HashMap::new();
+        let mut members = BTreeMap::new();
+        for process in &plan.processes {
+            let (commander, commands) = post::command_line().map_err(|why| Stop::broken("socket", why))?;
+            lines.insert(process.name.clone(), commands);
+            let member = Member {
+                plan: process.clone(),
+                commander,
+                life: Life::Unborn,
+                place: Place::default(),
+                upcalls: 0,
+            };
+            members.insert(process.name.clone(), member);
+        }
+        let setting =
+            Setting { begun_us: actor::monotonic_us(), before: before.serials(), lending: stage.lending.0 };
+        Ok(Self {
+            stage,
+            plan,
+            deadline: Instant::now() + Duration::from_millis(plan.deadline_ms),
+            heritage: Heritage { setting, session: None, reporter, lines, proc, depth: 0 },
+            members,
+            jobs: Vec::new(),
+            table: HashMap::new(),
+            children: Children::default(),
+            answer: None,
+            awaited: None,
+        })
+    }
+
+    fn play(&mut self) -> Result<How, Stop> {
+        for process in self.plan.processes.iter().filter(|process| process.start == Start::First) {
+            self.start(process)?;
+        }
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            match self.take_step(index, step) {
+                Err(Stop::Deadline) => return Ok(self.at_deadline(Some(index))),
+                taken => taken?,
+            }
+        }
+        match self.pump(|conductor| conductor.jobs.iter().all(Job::is_finished), None, None) {
+            Err(Stop::Deadline) => Ok(self.at_deadline(None)),
+            waited => waited.map(|_| How::Complete),
+        }
+    }
+
+    fn at_deadline(&self, current: Option<usize>) -> How {
+        let jobs = self.jobs.iter().filter(|job| !job.is_finished()).map(|job| job.step);
+        let mut waiting: Vec<usize> = jobs.chain(current).collect();
+        waiting.sort_unstable();
+        waiting.dedup();
+        How::Deadline { waiting }
+    }
+
+    /// Starts a process, and has it do its set-up.
+    fn start(&mut self, process: &Process) -> Result<(), Stop> {
+        let target = process.join.as_ref().map(|join| self.pidfd(&join.process)).transpose()?;
+        let holds = process.holds.iter().map(|name| {
+            let serial = self.table.get(&KeyRef::Variable(name.clone())).copied();
+            serial.ok_or_else(|| Stop::broken(&process.name, format!("holds `{name}`, which is not there")))
+        });
+        let birth = Birth { process: process.clone(), holds: holds.collect::<Result<_, _>>()? };
+        match &process.parent {
+            None => self.bear(&birth, target.as_ref())?,
+            Some(parent) => {
+                let command = Command::Bear(Box::new(birth));
+                self.tell(parent, &command, target.as_ref())?;
+            }
+        }
+        let name = &process.name;
+        self.pump(|conductor| conductor.life(name) != Life::Unborn, None, None)?;
+        self.give_back(process);
+        for setup in &process.setup {
+            self.set_up(name, setup)?;
+        }
+        Ok(())
+    }
+
+    fn bear(&mut self, birth: &Birth, target: Option<&std::fs::File>) -> Result<(), Stop> {
+        let process = &birth.process;
+        match actor::bear(birth, target, &self.heritage).map_err(Stop::Broken)? {
+            Born::Child(pid) => {
+                self.children.insert(pid, Ward::Process(process.name.clone()), process.reaped);
+                Ok(())
+            }
+            Born::Myself(session) => actor::live(process, &mut self.heritage, session),
+        }
+    }
+
+    /// Takes keys that no process yet to start holds out of the lending keyring, so that it does not keep them alive.
+    fn give_back(&self, process: &Process) {
+        let unborn = || self.members.values().filter(|member| member.life == Life::Unborn);
+        for name in
+            process.holds.iter().filter(|name| !unborn().any(|member| member.plan.holds.contains(name)))
+        {
+            if let Some(serial) = self.table.get(&KeyRef::Variable(name.clone())) {
+                let _ = keyring::unlink(KeySerial(*serial), self.stage.lending);
+            }
+        }
+    }
+
+    fn pidfd(&self, name: &str) -> Result<std::fs::File, Stop> {
+        let pid = self.members.get(name).and_then(|member| member.place.pid());
+        let pid = pid.and_then(rustix::process::Pid::from_raw);
+        let pid = pid.ok_or_else(|| Stop::broken(name, "has not started, and can't be joined"))?;
+        let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+        fd.map(Into::into).map_err(|why| Stop::broken(name, why))
+    }
+
+    fn life(&self, name: &str) -> Life {
+        self.members.get(name).map_or(Life::Ended, |member| member.life)
+    }
+
+    fn tell(&self, name: &str, command: &Command, fd: Option<&std::fs::File>) -> Result<(), Stop> {
+        let member = self.members.get(name).ok_or_else(|| Stop::broken(name, "no such process"))?;
+        member.commander.tell(command, fd.map(AsFd::as_fd)).map_err(|why| Stop::broken(name, why))
+    }
+
+    /// Takes note of what happens until something is so. With `tick` it is looked for again and again, else only when
+    /// something has been reported.
+    fn pump(
+        &mut self,
+        mut until: impl FnMut(&mut Self) -> bool,
+        limit: Option<Instant>,
+        tick: Option<Duration>,
+    ) -> Result<Waited, Stop> {
+        let epoll = self.sources().map_err(|why| Stop::broken("epoll", why))?;
+        loop {
+            self.take_note()?;
+            if until(self) {
+                return Ok(Waited::SoItIs);
+            }
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Err(Stop::Deadline);
+            }
+            if limit.is_some_and(|limit| now >= limit) {
+                return Ok(Waited::TimedOut);
+            }
+            let next = limit.map_or(self.deadline, |limit| limit.min(self.deadline)) - now;
+            let pause = tick.map_or(next, |tick| tick.min(next));
+            // Rounded up: a pause of nothing would be spent spinning.
+            let milliseconds = pause.as_millis().saturating_add(1).min(60_000) as i32;
+            match epoll.wait(milliseconds, &mut [EpollEvent::default(); 2]) {
+                Err(why) if why.kind() != std::io::ErrorKind::Interrupted => {
+                    return Err(Stop::broken("epoll", why));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn sources(&self) -> std::io::Result<Epoll> {
+        let epoll = Epoll::new()?;
+        let sources = [self.stage.reports.socket().as_raw_fd(), self.stage.child_signals.as_fd().as_raw_fd()];
+        for fd in sources {
+            epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, 0))?;
+        }
+        Ok(epoll)
+    }
+
+    /// Tells the host what happened.
+    fn forward(&mut self, event: Event) -> Result<(), Stop> {
+        Ok(self.stage.channel.send(&GuestMessage::Event(event))?)
+    }
+
+    fn report(
+        &mut self,
+        process: &str,
+        step: Option<usize>,
+        worker: Option<u32>,
+        what: What,
+    ) -> Result<(), Stop> {
+        let at_us = self.heritage.setting.now_us();
+        self.forward(Event { process: process.to_owned(), step, worker, upcall: None, at_us, what })
+    }
+
+    /// Kills everything but PID 1, and reaps it. What is still said is not heard.
+    fn end_all(&mut self) -> Result<(), Stop> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let begun = monotonic();
+        loop {
+            // ESRCH: there is nobody left but PID 1 and the kernel's own threads.
+            let _ = signals::send(-1, libc::SIGKILL);
+            while matches!(self.stage.reports.next(), Ok(Some(_))) {}
+            match rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG) {
+                Err(_) => break,
+                Ok(Some(_)) => continue,
+                Ok(None) if monotonic().saturating_sub(begun) > PATIENCE => {
+                    return Err(Stop::broken("a process can't be killed", self.who_is_left()));
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        while self.stage.child_signals.take().is_some() {}
+        while matches!(self.stage.reports.next(), Ok(Some(_))) {}
+        Ok(())
+    }
+
+    fn who_is_left(&self) -> String {
+        let alive = self.members.values().filter(|member| {
+            member.place.pid().and_then(crate::procfs::state).is_some_and(|state| state != 'Z')
+        });
+        alive.map(|member| member.plan.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn monotonic() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into)
+}

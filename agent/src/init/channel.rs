@@ -1,0 +1,104 @@
+//! The line to the host: a character device that the kernel command line names.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::termios::{self, SetArg};
+use scenarios::wire::{GuestMessage, HostMessage};
+
+/// The kernel parameter that names the device.
+const PARAMETER: &str = "keyagents.channel=";
+
+/// How long the device may take to appear: drivers probe while PID 1 already runs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The line to the host.
+pub(crate) struct Channel {
+    from_host: BufReader<File>,
+    to_host: File,
+}
+
+impl Channel {
+    /// Opens the device that the kernel command line names.
+    pub(super) fn open() -> Result<Self, ChannelError> {
+        let command_line = std::fs::read_to_string("/proc/cmdline").map_err(ChannelError::CommandLine)?;
+        let path = named_in(&command_line).ok_or(ChannelError::Unnamed)?;
+        let device = open_when_there(&path).map_err(|why| ChannelError::Device(path.clone(), why))?;
+        // A serial line would echo the host's words and cook the guest's; a virtio port is no terminal and needs nothing.
+        if let Ok(mut settings) = termios::tcgetattr(&device) {
+            termios::cfmakeraw(&mut settings);
+            let _ = termios::tcsetattr(&device, SetArg::TCSANOW, &settings);
+        }
+        let to_host = device.try_clone().map_err(|why| ChannelError::Device(path, why))?;
+        Ok(Self { from_host: BufReader::new(device), to_host })
+    }
+
+    /// The host's next message. None: the host has hung up.
+    pub(super) fn receive(&mut self) -> Result<Option<HostMessage>, ChannelError> {
+        let mut line = String::new();
+        if self.from_host.read_line(&mut line).map_err(ChannelError::Read)? == 0 {
+            return Ok(None);
+        }
+        serde_json::from_str(&line).map(Some).map_err(ChannelError::Gibberish)
+    }
+
+    /// Tells the host.
+    pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
+        let mut line = serde_json::to_vec(message).map_err(|why| ChannelError::Write(why.into()))?;
+        line.push(b'\n');
+        self.to_host.write_all(&line).map_err(ChannelError::Write)
+    }
+}
+
+fn named_in(command_line: &str) -> Option<PathBuf> {
+    command_line.split_whitespace().find_map(|word| word.strip_prefix(PARAMETER)).map(PathBuf::from)
+}
+
+fn open_when_there(path: &Path) -> io::Result<File> {
+    let begun = Instant::now();
+    loop {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Why there is no talking to the host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChannelError {
+    /// /proc/cmdline.
+    #[error("can't read /proc/cmdline: {0}")]
+    CommandLine(#[source] io::Error),
+    /// No parameter.
+    #[error("the kernel command line names no channel: add keyagents.channel=/dev/…")]
+    Unnamed,
+    /// It can't be opened.
+    #[error("can't open the channel {0}: {1}")]
+    Device(PathBuf, #[source] io::Error),
+    /// It can't be read.
+    #[error("can't read from the host: {0}")]
+    Read(#[source] io::Error),
+    /// It can't be written.
+    #[error("can't write to the host: {0}")]
+    Write(#[source] io::Error),
+    /// A line that is no message.
+    #[error("can't understand the host: {0}")]
+    Gibberish(#[source] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_is_found_among_other_parameters() {
+        let found = named_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n");
+        assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
+        assert_eq!(named_in("console=ttyS0 quiet"), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the kernel can do, found by trying.
+
+use nix::sys::utsname::uname;
+use scenarios::wire::{Hello, PROTOCOL};
+
+use super::mounts::is_mounted;
+use crate::keyring::{self, Errno, KeySerial};
+use crate::watch_queue::WatchQueue;
+
+/// How the guest introduces itself.
+pub(super) fn hello(lending: KeySerial) -> Hello {
+    let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+    let features =
+        FEATURES.iter().filter(|(_, is_there)| is_there(lending)).map(|(name, _)| (*name).to_owned());
+    Hello { protocol: PROTOCOL, release, cpus, features: features.collect() }
+}
+
+type Trial = fn(KeySerial) -> bool;
+
+const FEATURES: &[(&str, Trial)] = &[
+    ("keyagents", has_keyagents),
+    ("watch_queue", |_| WatchQueue::new().is_ok()),
+    ("user_ns", |_| has_namespace("user")),
+    ("pid_ns", |_| has_namespace("pid")),
+    ("mount_ns", |_| has_namespace("mnt")),
+    ("net_ns", |_| has_namespace("net")),
+    ("ipc_ns", |_| has_namespace("ipc")),
+    ("uts_ns", |_| has_namespace("uts")),
+    ("cgroup_ns", |_| has_namespace("cgroup")),
+    ("time_ns", |_| has_namespace("time")),
+    ("cgroup", |_| is_mounted("cgroup2")),
+    ("tracing", |_| is_mounted("tracefs")),
+];
+
+/// A kernel without the key type says ENODEV, one with it that the payload is no good.
+fn has_keyagents(lending: KeySerial) -> bool {
+    keyring::add_key(c"keyagent", Some(c"user"), Some(&[0]), lending) != Err(Errno::ENODEV)
+}
+
+fn has_namespace(name: &str) -> bool {
+    std::path::Path::new("/proc/self/ns").join(name).exists()
+}

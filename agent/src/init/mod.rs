@@ -1,0 +1,118 @@
+//! PID 1 of the guest: sets the guest up, says hello, carries out plans, and ends the guest whatever happens.
+
+pub(crate) mod channel;
+mod features;
+pub mod kmsg;
+mod mounts;
+mod power;
+
+use std::fs;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use scenarios::wire::{Broken, GuestMessage, HostMessage};
+
+use crate::conduct::{self, Stage};
+use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::post::{REPORTS, Reports, errno_name};
+use crate::signals::{SignalFd, Signals};
+use channel::{Channel, ChannelError};
+
+/// PID 1's whole life. Whatever happens, the host learns why, and the guest ends.
+pub fn main() -> ! {
+    if let Err(why) = mounts::mount_all() {
+        kmsg::log(kmsg::Level::Error, &why.to_string());
+        power::off();
+    }
+    match Channel::open() {
+        Err(why) => kmsg::log(kmsg::Level::Error, &why.to_string()),
+        Ok(mut channel) => match set_up() {
+            Err(why) => lament(&mut channel, &why),
+            Ok(equipment) => {
+                let mut stage = equipment.with(channel);
+                if let Err(why) = serve(&mut stage) {
+                    lament(&mut stage.channel, &why);
+                }
+            }
+        },
+    }
+    power::off()
+}
+
+fn lament(channel: &mut Channel, why: &InitError) {
+    kmsg::log(kmsg::Level::Error, &why.to_string());
+    let _ = channel.send(&GuestMessage::Broken(Broken { plan: None, why: why.to_string() }));
+}
+
+/// Talks with the host until it says good-bye.
+fn serve(stage: &mut Stage) -> Result<(), InitError> {
+    stage.channel.send(&GuestMessage::Hello(features::hello(stage.lending)))?;
+    loop {
+        match stage.channel.receive()? {
+            Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
+            Some(HostMessage::PowerOff) | None => return Ok(()),
+        }
+    }
+}
+
+/// All that carrying out plans takes, but the channel.
+struct Equipment {
+    reports: Reports,
+    child_signals: SignalFd,
+    lending: KeySerial,
+}
+
+impl Equipment {
+    fn with(self, channel: Channel) -> Stage {
+        let Self { reports, child_signals, lending } = self;
+        Stage { channel, reports, child_signals, lending }
+    }
+}
+
+fn set_up() -> Result<Equipment, InitError> {
+    raise_limits();
+    let step = |what: &'static str| move |errno| InitError::SetUp(what, errno);
+    Signals::REAL_TIME.with(Signals::CHILD).block().map_err(step("blocking signals"))?;
+    let child_signals = SignalFd::new(Signals::CHILD).map_err(step("signalfd"))?;
+    let reports = Reports::open(REPORTS.as_ref()).map_err(InitError::Reports)?;
+    let lending = lending_keyring().map_err(step("the lending keyring"))?;
+    // Makes what the kernel keeps for root from first use on, so that no plan is found to have left it.
+    keyring::get_keyring_id(Special::UserSession.into(), false).map_err(step("root's keyrings"))?;
+    Ok(Equipment { reports, child_signals, lending })
+}
+
+/// Room for ten thousand processes in a small guest, and keys that go soon. A kernel that lacks a knob does without.
+fn raise_limits() {
+    for (knob, value) in [
+        ("kernel/keys/gc_delay", "1"),
+        ("kernel/threads-max", "65536"),
+        ("kernel/pid_max", "131072"),
+        ("net/unix/max_dgram_qlen", "4096"),
+    ] {
+        if let Err(why) = fs::write(format!("/proc/sys/{knob}"), value) {
+            kmsg::log(kmsg::Level::Info, &format!("{knob}: {why}"));
+        }
+    }
+    let _ = setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, 65536, 65536);
+}
+
+/// A keyring of PID 1's that everybody may use, through which processes get keys that they are to hold.
+fn lending_keyring() -> Result<KeySerial, Errno> {
+    const EVERYBODY: u32 = 0x3f3f_3f3f;
+    let process = Special::Process.into();
+    keyring::get_keyring_id(process, true)?;
+    let lending = keyring::add_key(c"keyring", Some(c"lending"), Some(&[]), process)?;
+    keyring::set_permissions(lending, EVERYBODY)?;
+    Ok(lending)
+}
+
+/// Why the guest can't do its part.
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error("{0}: {name}", name = errno_name(*.1))]
+    SetUp(&'static str, Errno),
+    #[error("can't listen at {REPORTS}: {0}")]
+    Reports(#[source] std::io::Error),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+}

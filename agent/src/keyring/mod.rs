@@ -1,0 +1,245 @@
+//! The kernel's key service, typed: `add_key(2)`, `request_key(2)` and `keyctl(2)`.
+//!
+//! Each function is one system call and fails with the kernel's errno, untranslated. Strings are taken as
+//! `CStr`, so that what cannot be passed to the kernel cannot be said here.
+
+mod serial;
+mod syscall;
+
+use std::ffi::CStr;
+use std::io::IoSlice;
+
+pub use nix::errno::Errno;
+pub use serial::{KeySerial, Special};
+
+use syscall::Arg;
+
+/// `KEYCTL_WATCH_KEY`, which libc does not name.
+const KEYCTL_WATCH_KEY: u32 = 32;
+
+impl From<KeySerial> for Arg {
+    fn from(key: KeySerial) -> Self {
+        Arg::int(key.0)
+    }
+}
+
+fn done(result: Result<i32, Errno>) -> Result<(), Errno> {
+    result.map(drop)
+}
+
+fn serial(result: Result<i32, Errno>) -> Result<KeySerial, Errno> {
+    result.map(KeySerial)
+}
+
+/// Adds or updates a key: `key_create_or_update()`.
+///
+/// A `description` of `None` lets the type choose one from the payload, where it can; a `payload` of `None` is NULL.
+pub fn add_key(
+    kind: &CStr,
+    description: Option<&CStr>,
+    payload: Option<&[u8]>,
+    keyring: KeySerial,
+) -> Result<KeySerial, Errno> {
+    serial(syscall::add_key(kind, description, payload, keyring.0))
+}
+
+/// Claims a payload of `length` bytes at NULL, which must be EFAULT and never an oops (R2).
+pub fn add_key_null(
+    kind: &CStr,
+    description: &CStr,
+    length: usize,
+    keyring: KeySerial,
+) -> Result<KeySerial, Errno> {
+    serial(syscall::add_key_null(kind, description, length, keyring.0))
+}
+
+/// Finds a key in the caller's keyrings or, with callout information, has it made: `request_key_and_link()`.
+pub fn request_key(
+    kind: &CStr,
+    description: &CStr,
+    callout: Option<&CStr>,
+    keyring: KeySerial,
+) -> Result<KeySerial, Errno> {
+    serial(syscall::request_key(kind, description, callout, keyring.0))
+}
+
+/// The serial of a keyring that is named specially; `create` makes one that is missing: `keyctl_get_keyring_ID()`.
+pub fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial, Errno> {
+    let args = [keyring.into(), Arg::int(create.into()), Arg::NONE, Arg::NONE];
+    serial(syscall::keyctl(libc::KEYCTL_GET_KEYRING_ID, args))
+}
+
+/// Joins the session keyring called `name`, or a fresh anonymous one: `keyctl_join_session_keyring()`.
+pub fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial, Errno> {
+    serial(syscall::keyctl_strings(
+        libc::KEYCTL_JOIN_SESSION_KEYRING,
+        name.map_or(Arg::NONE, Arg::from),
+        [None, None],
+        Arg::NONE,
+    ))
+}
+
+/// Replaces a key's payload: `keyctl_update_key()`.
+pub fn update(key: KeySerial, payload: &[u8]) -> Result<(), Errno> {
+    done(syscall::keyctl_in(libc::KEYCTL_UPDATE, key.into(), payload, Arg::NONE))
+}
+
+/// Makes every later use of the key EKEYREVOKED: `keyctl_revoke_key()`.
+pub fn revoke(key: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_REVOKE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+}
+
+/// Makes the key vanish from all keyrings at once: `keyctl_invalidate_key()`.
+pub fn invalidate(key: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_INVALIDATE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+}
+
+/// Changes a key's owner, its group, or both: `keyctl_chown_key()`.
+pub fn chown(key: KeySerial, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
+    let id = |id: Option<u32>| id.map_or(Arg::int(-1), Arg::word);
+    done(syscall::keyctl(libc::KEYCTL_CHOWN, [key.into(), id(uid), id(gid), Arg::NONE]))
+}
+
+/// Sets a key's permission mask, possessor's rights in the highest byte: `keyctl_setperm_key()`.
+pub fn set_permissions(key: KeySerial, mask: u32) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_SETPERM, [key.into(), Arg::word(mask), Arg::NONE, Arg::NONE]))
+}
+
+/// `type;uid;gid;perm;description`, without the closing NUL: `keyctl_describe_key()`.
+pub fn describe(key: KeySerial) -> Result<String, Errno> {
+    syscall::keyctl_out(libc::KEYCTL_DESCRIBE, key.into()).map(text)
+}
+
+/// Unlinks everything from a keyring: `keyctl_keyring_clear()`.
+pub fn clear(keyring: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_CLEAR, [keyring.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+}
+
+/// Links a key into a keyring: `keyctl_keyring_link()`.
+pub fn link(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_LINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
+}
+
+/// Takes a key out of a keyring: `keyctl_keyring_unlink()`.
+pub fn unlink(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_UNLINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
+}
+
+/// Moves a link in one step; `exclusive` refuses to displace a key (EEXIST): `keyctl_keyring_move()`.
+pub fn move_link(key: KeySerial, from: KeySerial, to: KeySerial, exclusive: bool) -> Result<(), Errno> {
+    let args = [key.into(), from.into(), to.into(), Arg::int(exclusive.into())];
+    done(syscall::keyctl(libc::KEYCTL_MOVE, args))
+}
+
+/// Searches one keyring tree and links what it finds to `destination`, if any: `keyctl_keyring_search()`.
+pub fn search(
+    keyring: KeySerial,
+    kind: &CStr,
+    description: &CStr,
+    destination: KeySerial,
+) -> Result<KeySerial, Errno> {
+    serial(syscall::keyctl_strings(
+        libc::KEYCTL_SEARCH,
+        keyring.into(),
+        [Some(kind), Some(description)],
+        destination.into(),
+    ))
+}
+
+/// A key's whole payload: `keyctl_read_key()`.
+pub fn read(key: KeySerial) -> Result<Vec<u8>, Errno> {
+    syscall::keyctl_out(libc::KEYCTL_READ, key.into())
+}
+
+/// The serials that a keyring links to, in the kernel's own order.
+pub fn members(keyring: KeySerial) -> Result<Vec<KeySerial>, Errno> {
+    let payload = read(keyring)?;
+    let (serials, _) = payload.as_chunks();
+    Ok(serials.iter().map(|bytes| KeySerial(i32::from_ne_bytes(*bytes))).collect())
+}
+
+/// Gives a key under construction its payload: `keyctl_instantiate_key()`. Needs the assumed authority.
+pub fn instantiate(key: KeySerial, payload: &[u8], keyring: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl_in(libc::KEYCTL_INSTANTIATE, key.into(), payload, keyring.into()))
+}
+
+/// As [`instantiate`], from several pieces: `keyctl_instantiate_key_iov()`.
+pub fn instantiate_iov(key: KeySerial, pieces: &[IoSlice<'_>], keyring: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl_iov(libc::KEYCTL_INSTANTIATE_IOV, key.into(), pieces, keyring.into()))
+}
+
+/// Answers ENOKEY for `timeout` seconds: `keyctl_negate_key()`.
+pub fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_NEGATE, [key.into(), Arg::word(timeout), keyring.into(), Arg::NONE]))
+}
+
+/// Answers `error` for `timeout` seconds: `keyctl_reject_key()`.
+pub fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySerial) -> Result<(), Errno> {
+    let args = [key.into(), Arg::word(timeout), Arg::int(error as i32), keyring.into()];
+    done(syscall::keyctl(libc::KEYCTL_REJECT, args))
+}
+
+/// Chooses where request_key puts keys by default (`KEY_REQKEY_DEFL_*`); the old choice: `keyctl_set_reqkey_keyring()`.
+pub fn set_default_destination(choice: i32) -> Result<i32, Errno> {
+    syscall::keyctl(libc::KEYCTL_SET_REQKEY_KEYRING, [Arg::int(choice), Arg::NONE, Arg::NONE, Arg::NONE])
+}
+
+/// Lets a key expire in `seconds`, never if 0: `keyctl_set_timeout()`.
+pub fn set_timeout(key: KeySerial, seconds: u32) -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_SET_TIMEOUT, [key.into(), Arg::word(seconds), Arg::NONE, Arg::NONE]))
+}
+
+/// Assumes the authority to construct `target`, or drops it with [`KeySerial::NONE`]: `keyctl_assume_authority()`.
+///
+/// Returns the authkey's serial, zero after a drop.
+pub fn assume_authority(target: KeySerial) -> Result<KeySerial, Errno> {
+    serial(syscall::keyctl(libc::KEYCTL_ASSUME_AUTHORITY, [target.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+}
+
+/// The security module's label of a key: `keyctl_get_security()`.
+pub fn security_label(key: KeySerial) -> Result<String, Errno> {
+    syscall::keyctl_out(libc::KEYCTL_GET_SECURITY, key.into()).map(text)
+}
+
+/// Gives the parent process this one's session keyring: `keyctl_session_to_parent()`.
+pub fn session_to_parent() -> Result<(), Errno> {
+    done(syscall::keyctl(libc::KEYCTL_SESSION_TO_PARENT, [Arg::NONE; 4]))
+}
+
+/// The persistent keyring of `uid` (the caller's own if `None`), linked into `keyring`: `keyctl_get_persistent()`.
+pub fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<KeySerial, Errno> {
+    let uid = uid.map_or(Arg::int(-1), Arg::word);
+    serial(syscall::keyctl(libc::KEYCTL_GET_PERSISTENT, [uid, keyring.into(), Arg::NONE, Arg::NONE]))
+}
+
+/// Restricts what a keyring links to: to nothing more, or as `kind` reads `restriction`: `keyctl_restrict_keyring()`.
+pub fn restrict(keyring: KeySerial, kind: Option<&CStr>, restriction: Option<&CStr>) -> Result<(), Errno> {
+    done(syscall::keyctl_strings(
+        libc::KEYCTL_RESTRICT_KEYRING,
+        keyring.into(),
+        [kind, restriction],
+        Arg::NONE,
+    ))
+}
+
+/// The bits that say what this kernel's key service can do: `keyctl_capabilities()`.
+pub fn capabilities() -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; 16];
+    let length = syscall::keyctl_capabilities(&mut bytes)?;
+    bytes.truncate(length as usize);
+    Ok(bytes)
+}
+
+/// Sends a key's changes to a notification pipe, marked with `tag`; `None` stops that: `keyctl_watch_key()`.
+pub fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<(), Errno> {
+    let tag = tag.map_or(-1, i32::from);
+    done(syscall::keyctl(KEYCTL_WATCH_KEY, [key.into(), Arg::int(pipe), Arg::int(tag), Arg::NONE]))
+}
+
+/// The kernel's string without its NUL. Descriptions are bytes to the kernel; what is not UTF-8 is shown replaced.
+fn text(mut bytes: Vec<u8>) -> String {
+    if bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

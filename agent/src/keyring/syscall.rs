@@ -1,0 +1,169 @@
+//! The three system calls of the key service, and nothing above them. All of this module's `unsafe` is here.
+
+use std::ffi::{CStr, c_int, c_long, c_ulong};
+
+use nix::errno::Errno;
+
+/// A value that one argument of keyctl(2) can carry. Pointers are made from borrows that outlive the call.
+#[derive(Clone, Copy)]
+pub(super) struct Arg(c_ulong);
+
+impl Arg {
+    pub(super) const NONE: Self = Self(0);
+
+    /// A signed number (a serial, an id where -1 means "leave"), sign-extended as the C prototype would.
+    pub(super) fn int(value: i32) -> Self {
+        Self(c_long::from(value) as c_ulong)
+    }
+
+    pub(super) fn word(value: u32) -> Self {
+        Self(c_ulong::from(value))
+    }
+
+    fn address<T>(pointer: *const T) -> Self {
+        Self(pointer.cast::<u8>() as c_ulong)
+    }
+}
+
+impl From<&CStr> for Arg {
+    /// For the one operation whose only argument is a string; the caller's borrow must span the call.
+    fn from(text: &CStr) -> Self {
+        Self::address(text.as_ptr())
+    }
+}
+
+/// `add_key(2)`: `SYSCALL_DEFINE5(add_key)`. `payload` of `None` passes NULL and a length of zero.
+pub(super) fn add_key(
+    kind: &CStr,
+    description: Option<&CStr>,
+    payload: Option<&[u8]>,
+    keyring: i32,
+) -> Result<i32, Errno> {
+    // SAFETY: every pointer comes from a borrow held over the call, and the length is that of the payload.
+    let serial = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            kind.as_ptr(),
+            description.map_or(std::ptr::null(), CStr::as_ptr),
+            payload.map_or(std::ptr::null(), <[u8]>::as_ptr),
+            payload.map_or(0, <[u8]>::len),
+            keyring,
+        )
+    };
+    result(serial)
+}
+
+/// `add_key(2)` with a length that nothing backs: the payload pointer is NULL.
+pub(super) fn add_key_null(
+    kind: &CStr,
+    description: &CStr,
+    length: usize,
+    keyring: i32,
+) -> Result<i32, Errno> {
+    // SAFETY: the strings are borrowed over the call; the kernel answers EFAULT to the null payload.
+    let serial = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            kind.as_ptr(),
+            description.as_ptr(),
+            std::ptr::null::<u8>(),
+            length,
+            keyring,
+        )
+    };
+    result(serial)
+}
+
+/// `request_key(2)`: `SYSCALL_DEFINE4(request_key)`. Without callout information there is no upcall.
+pub(super) fn request_key(
+    kind: &CStr,
+    description: &CStr,
+    callout: Option<&CStr>,
+    keyring: i32,
+) -> Result<i32, Errno> {
+    // SAFETY: every pointer comes from a borrow held over the call, and all strings end in NUL.
+    let serial = unsafe {
+        libc::syscall(
+            libc::SYS_request_key,
+            kind.as_ptr(),
+            description.as_ptr(),
+            callout.map_or(std::ptr::null(), CStr::as_ptr),
+            keyring,
+        )
+    };
+    result(serial)
+}
+
+/// `keyctl(2)` with arguments that are all numbers.
+pub(super) fn keyctl(operation: u32, args: [Arg; 4]) -> Result<i32, Errno> {
+    // SAFETY: private to this module's callers, who pass numbers or addresses of live borrows.
+    result(unsafe { raw(operation, args) })
+}
+
+/// `keyctl(2)` whose arguments after `first` are NUL-terminated strings.
+pub(super) fn keyctl_strings(
+    operation: u32,
+    first: Arg,
+    strings: [Option<&CStr>; 2],
+    last: Arg,
+) -> Result<i32, Errno> {
+    let [second, third] = strings.map(|text| text.map_or(Arg::NONE, |text| Arg::address(text.as_ptr())));
+    // SAFETY: the strings are borrowed over the call.
+    result(unsafe { raw(operation, [first, second, third, last]) })
+}
+
+/// `keyctl(2)` that reads a payload from `bytes` as its second and third argument.
+pub(super) fn keyctl_in(operation: u32, first: Arg, bytes: &[u8], last: Arg) -> Result<i32, Errno> {
+    let length = Arg(bytes.len() as c_ulong);
+    // SAFETY: the buffer is borrowed over the call and its length goes with it.
+    result(unsafe { raw(operation, [first, Arg::address(bytes.as_ptr()), length, last]) })
+}
+
+/// `keyctl(KEYCTL_INSTANTIATE_IOV)`: the payload is gathered from several pieces.
+pub(super) fn keyctl_iov(
+    operation: u32,
+    first: Arg,
+    pieces: &[std::io::IoSlice<'_>],
+    last: Arg,
+) -> Result<i32, Errno> {
+    let length = Arg(pieces.len() as c_ulong);
+    // SAFETY: IoSlice is ABI compatible with struct iovec, and the slices are borrowed over the call.
+    result(unsafe { raw(operation, [first, Arg::address(pieces.as_ptr()), length, last]) })
+}
+
+/// `keyctl(2)` that writes into a buffer: returns all that the kernel has, however much that is.
+///
+/// The size is asked for first; what grows between two calls makes it ask again.
+pub(super) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>, Errno> {
+    let mut buffer = Vec::new();
+    loop {
+        let length = Arg(buffer.len() as c_ulong);
+        let address = if buffer.is_empty() { Arg::NONE } else { Arg::address(buffer.as_mut_ptr()) };
+        // SAFETY: the buffer is exclusively borrowed over the call and its length goes with it.
+        let needed = result(unsafe { raw(operation, [first, address, length, Arg::NONE]) })? as usize;
+        if needed <= buffer.len() {
+            buffer.truncate(needed);
+            return Ok(buffer);
+        }
+        buffer.resize(needed, 0);
+    }
+}
+
+/// `keyctl(KEYCTL_CAPABILITIES)`, whose buffer comes first.
+pub(super) fn keyctl_capabilities(buffer: &mut [u8]) -> Result<i32, Errno> {
+    let args = [Arg::address(buffer.as_mut_ptr()), Arg(buffer.len() as c_ulong), Arg::NONE, Arg::NONE];
+    // SAFETY: the buffer is exclusively borrowed over the call and its length goes with it.
+    result(unsafe { raw(libc::KEYCTL_CAPABILITIES, args) })
+}
+
+/// # Safety
+/// An argument that the operation takes for an address must be valid for it during the call.
+unsafe fn raw(operation: u32, args: [Arg; 4]) -> c_long {
+    // SAFETY: passed on to the caller.
+    unsafe { libc::syscall(libc::SYS_keyctl, operation as c_int, args[0].0, args[1].0, args[2].0, args[3].0) }
+}
+
+fn result(returned: c_long) -> Result<i32, Errno> {
+    // The calls return an int: a serial, a length or zero.
+    Errno::result(returned).map(|value| value as i32)
+}

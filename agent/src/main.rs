@@ -1,0 +1,18 @@
+//! One program, three lives: PID 1 of the guest, a process that went through execve, and the stock upcall.
+
+use std::process::ExitCode;
+
+use agent::{actor, init, upcall};
+
+fn main() -> ExitCode {
+    if std::process::id() == 1 {
+        init::main();
+    }
+    let mut arguments = std::env::args();
+    let program = arguments.next().unwrap_or_default();
+    match arguments.next() {
+        Some(state) if program == actor::EXECUTED_AS => actor::resume(&state),
+        Some(operation) if program.ends_with("request-key") => upcall::answer(&operation, arguments),
+        _ => ExitCode::from(2),
+    }
+}

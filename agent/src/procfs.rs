@@ -1,0 +1,135 @@
+//! What /proc tells: keys, their owners, and what a process is at.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::{fs, io};
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use scenarios::wire::{KeyUser, ProcKey};
+
+/// All lines of /proc/keys that the caller may see.
+pub fn keys() -> io::Result<Vec<ProcKey>> {
+    Ok(fs::read_to_string("/proc/keys")?.lines().filter_map(parse_key).collect())
+}
+
+/// The serials of [`keys`].
+pub fn serials() -> io::Result<BTreeSet<i32>> {
+    Ok(keys()?.into_iter().map(|key| key.serial).collect())
+}
+
+/// All lines of /proc/key-users.
+pub fn key_users() -> io::Result<Vec<KeyUser>> {
+    Ok(fs::read_to_string("/proc/key-users")?.lines().filter_map(parse_user).collect())
+}
+
+/// `serial flags usage timeout perm uid gid type summary`, as `proc_keys_show()` prints it.
+fn parse_key(line: &str) -> Option<ProcKey> {
+    let mut rest = line;
+    let mut field = || {
+        let (field, after) = rest.trim_start().split_once(' ')?;
+        rest = after;
+        Some(field)
+    };
+    let serial = u32::from_str_radix(field()?, 16).ok()?;
+    Some(ProcKey {
+        serial: serial as i32,
+        flags: field()?.to_owned(),
+        usage: field()?.parse().ok()?,
+        timeout: field()?.to_owned(),
+        perm: u32::from_str_radix(field()?, 16).ok()?,
+        uid: field()?.parse().ok()?,
+        gid: field()?.parse().ok()?,
+        kind: field()?.to_owned(),
+        summary: rest.trim().to_owned(),
+    })
+}
+
+/// `uid: usage keys/instantiated quota_keys/max quota_bytes/max`, as `proc_key_users_show()` prints it.
+fn parse_user(line: &str) -> Option<KeyUser> {
+    let (uid, rest) = line.split_once(':')?;
+    let mut pairs = rest.split_whitespace().skip(1).map(|pair| {
+        let (first, second) = pair.split_once('/')?;
+        Some((first.parse().ok()?, second.parse().ok()?))
+    });
+    let (keys, instantiated) = pairs.next()??;
+    let (quota_keys, _) = pairs.next()??;
+    let (quota_bytes, _): (_, u32) = pairs.next()??;
+    Some(KeyUser { uid: uid.trim().parse().ok()?, keys, instantiated, quota_keys, quota_bytes })
+}
+
+/// The pids of the process `who` (a pid or `self`) in the procfs whose root is `proc`, that mount's own pid namespace first.
+pub fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
+    let path = format!("{who}/status");
+    let file = openat(proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let status = io::read_to_string(File::from(file))?;
+    let pids = field(&status, "NSpid:").or_else(|| field(&status, "Pid:")).unwrap_or_default();
+    Ok(pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// The letter of a process's state, as in `S` and `T`. None: there is no such process.
+pub fn state(pid: i32) -> Option<char> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    field(&status, "State:")?.trim().chars().next()
+}
+
+/// Whether a process sleeps in a system call of the key service.
+///
+/// Without /proc/PID/syscall (User-Mode Linux has none) any sleep will do.
+pub fn sleeps_for_a_key(pid: i32) -> bool {
+    if !matches!(state(pid), Some('S' | 'D')) {
+        return false;
+    }
+    let Ok(line) = fs::read_to_string(format!("/proc/{pid}/syscall")) else { return true };
+    let call = line.split(' ').next().and_then(|number| number.parse().ok());
+    call.is_some_and(|call: i64| [libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl].contains(&call))
+}
+
+/// How many real-time signals wait for a process, as far as /proc can tell: those queued for its user, if any is pending for it.
+pub fn pending_signals(pid: i32) -> u32 {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return 0 };
+    let mask =
+        |name| field(&status, name).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    if (mask("ShdPnd:") | mask("SigPnd:")) >> 31 == 0 {
+        return 0;
+    }
+    let queued = field(&status, "SigQ:").and_then(|queue| queue.split('/').next());
+    queued.and_then(|queued| queued.trim().parse().ok()).unwrap_or(0)
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_proc_keys_is_taken_apart() {
+        let line = "0bb5a1c5 I--Q---     1 perm 1f3f0000     0 65534 keyring   _uid_ses.0: 1";
+        let key = parse_key(line).unwrap();
+        assert_eq!((key.serial, key.flags.as_str(), key.usage), (0x0bb5_a1c5, "I--Q---", 1));
+        assert_eq!((key.perm, key.gid, key.kind.as_str()), (0x1f3f_0000, 65534, "keyring"));
+        assert_eq!(key.summary, "_uid_ses.0: 1");
+    }
+
+    #[test]
+    fn a_key_without_description_still_has_a_line() {
+        assert_eq!(parse_key("00000001 I------ 2 expd 00000000 0 -1 user      ").unwrap().summary, "");
+    }
+
+    #[test]
+    fn a_line_of_key_users_is_taken_apart() {
+        let user = parse_user("    0:     5 4/3 2/1000000 79/25000000").unwrap();
+        let expected = KeyUser { uid: 0, keys: 4, instantiated: 3, quota_keys: 2, quota_bytes: 79 };
+        assert_eq!(user, expected);
+    }
+
+    #[test]
+    fn every_process_has_a_pid_and_runs_while_it_looks() {
+        let pids = pids(&File::open("/proc").unwrap(), "self").unwrap();
+        assert_eq!(pids.first(), Some(&(std::process::id() as i32)));
+        assert!(!sleeps_for_a_key(std::process::id() as i32));
+    }
+}

@@ -1,0 +1,222 @@
+//! Signals as the kernel knows them, the two that the C library keeps to itself (32 and 33) included.
+//!
+//! A keyagent may register any signal from 32 to 64 (R1), so sets are plain 64-bit masks given to the kernel directly.
+
+use std::fs::File;
+use std::io::Read;
+use std::mem::size_of;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
+use scenarios::plan::Forgery;
+use scenarios::wire::Doorbell;
+
+/// si_code of the signal that announces an upcall (R14).
+pub const SI_KEYAGENT: i32 = -8;
+
+/// The C library's SIGRTMIN, which scenarios count from.
+const LIBC_SIGRTMIN: i32 = 34;
+const KERNEL_SIGRTMIN: i32 = 32;
+const SIGRTMAX: i32 = 64;
+
+/// A set of signals, laid out as the kernel's `sigset_t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Signals(u64);
+
+impl Signals {
+    /// What a keyagent can be rung with.
+    pub const REAL_TIME: Self = Self(u64::MAX << (KERNEL_SIGRTMIN - 1));
+    /// What tells of a child's end.
+    pub const CHILD: Self = Self(1 << (libc::SIGCHLD - 1));
+
+    /// Both sets.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Blocks these signals, and only these, in the calling thread.
+    pub fn block(self) -> Result<(), Errno> {
+        // SAFETY: the mask is 8 bytes, as the kernel is told; no old mask is asked for.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                &raw const self,
+                std::ptr::null_mut::<Self>(),
+                size_of::<Self>(),
+            )
+        };
+        Errno::result(answer).map(drop)
+    }
+}
+
+/// A descriptor that is readable while a signal of its set is pending. Reading never blocks.
+pub struct SignalFd(File);
+
+impl SignalFd {
+    /// Listens for `signals`, which have to be blocked.
+    pub fn new(signals: Signals) -> Result<Self, Errno> {
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the mask is 8 bytes, as the kernel is told.
+        let fd = unsafe {
+            libc::syscall(libc::SYS_signalfd4, -1, &raw const signals, size_of::<Signals>(), flags)
+        };
+        let fd = Errno::result(fd)?;
+        // SAFETY: the descriptor is new and nobody else's.
+        Ok(Self(unsafe { File::from_raw_fd(fd as i32) }))
+    }
+
+    /// Takes one pending signal, if there is one.
+    pub fn take(&mut self) -> Option<Doorbell> {
+        let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
+        self.0.read_exact(&mut bytes).ok()?;
+        // SAFETY: every bit pattern is a valid signalfd_siginfo, and the buffer has its size.
+        let info: libc::signalfd_siginfo = unsafe { std::mem::transmute(bytes) };
+        Some(Doorbell {
+            signal: info.ssi_signo as i32,
+            code: info.ssi_code,
+            pid: info.ssi_pid as i32,
+            uid: info.ssi_uid,
+            value: info.ssi_int,
+        })
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The number of a signal that a scenario names: `SIGSTOP`, `SIGRTMIN+1` (35), `SIGRTMAX-1` or `40`.
+pub fn number(name: &str) -> Option<i32> {
+    if let Some(above) = name.strip_prefix("SIGRTMIN") {
+        return Some(LIBC_SIGRTMIN + if above.is_empty() { 0 } else { above.parse::<i32>().ok()? });
+    }
+    if let Some(below) = name.strip_prefix("SIGRTMAX") {
+        return Some(SIGRTMAX + if below.is_empty() { 0 } else { below.parse::<i32>().ok()? });
+    }
+    name.parse().ok().or_else(|| name.parse::<Signal>().ok().map(|signal| signal as i32))
+}
+
+/// `kill(2)`.
+pub fn send(pid: i32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: takes two numbers.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// What the kernel's siginfo holds for signals that processes send, padded to its full size.
+#[repr(C)]
+struct SigInfo {
+    signo: i32,
+    errno: i32,
+    code: i32,
+    align: i32,
+    pid: i32,
+    uid: u32,
+    value: u64,
+    rest: [u8; 96],
+}
+
+/// Sends a signal with a siginfo of the sender's own making (R15).
+pub fn forge(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
+    let info = SigInfo {
+        signo: signal,
+        errno: 0,
+        code,
+        align: 0,
+        pid: nix::unistd::getpid().as_raw(),
+        uid: nix::unistd::getuid().as_raw(),
+        value: u64::from(value as u32),
+        rest: [0; 96],
+    };
+    let info = &raw const info;
+    let answer = match by {
+        // SAFETY: the siginfo is borrowed over the call and has the size that the kernel reads.
+        Forgery::Sigqueueinfo => unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info) },
+        // SAFETY: likewise.
+        Forgery::Tgsigqueueinfo => unsafe {
+            libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, pid, signal, info)
+        },
+        Forgery::Pidfd => {
+            let target = rustix::process::Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
+            let pidfd = rustix::process::pidfd_open(target, rustix::process::PidfdFlags::empty())
+                .map_err(|error| Errno::from_raw(error.raw_os_error()))?;
+            use std::os::fd::AsRawFd;
+            // SAFETY: likewise, and the pidfd is open.
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) }
+        }
+    };
+    Errno::result(answer).map(drop)
+}
+
+/// While it lives, SIGALRM interrupts system calls of this process: first after a delay, then again and again, so that one
+/// that comes just before the call is not lost.
+pub struct Alarm {
+    _timer: Timer,
+}
+
+impl Alarm {
+    /// Sets the alarm to go off after `delay`.
+    pub fn after(delay: Duration) -> Result<Self, Errno> {
+        const AGAIN: Duration = Duration::from_millis(20);
+        // Installed without SA_RESTART.
+        vmm_sys_util::signal::register_signal_handler(libc::SIGALRM, ignore)
+            .map_err(|error| Errno::from_raw(error.errno()))?;
+        let event = nix::sys::signal::SigEvent::new(nix::sys::signal::SigevNotify::SigevSignal {
+            signal: Signal::SIGALRM,
+            si_value: 0,
+        });
+        let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, event)?;
+        let first = delay.max(Duration::from_millis(1));
+        let expiration = Expiration::IntervalDelayed(TimeSpec::from(first), TimeSpec::from(AGAIN));
+        timer.set(expiration, TimerSetTimeFlags::empty())?;
+        Ok(Self { _timer: timer })
+    }
+}
+
+extern "C" fn ignore(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_time_names_count_from_the_c_library() {
+        assert_eq!(number("SIGRTMIN+1"), Some(35));
+        assert_eq!(number("SIGRTMAX-2"), Some(62));
+        assert_eq!(number("32"), Some(32));
+        assert_eq!(number("SIGSTOP"), Some(libc::SIGSTOP));
+        assert_eq!(number("SIGNONE"), None);
+    }
+
+    #[test]
+    fn a_blocked_signal_of_the_c_library_is_taken_from_the_descriptor() {
+        std::thread::spawn(|| {
+            Signals::REAL_TIME.block().unwrap();
+            let mut fd = SignalFd::new(Signals::REAL_TIME).unwrap();
+            assert_eq!(fd.take(), None);
+            let thread = nix::unistd::gettid().as_raw();
+            // SAFETY: takes numbers; the signal is blocked in this thread.
+            unsafe { libc::syscall(libc::SYS_tkill, thread, 33) };
+            assert_eq!(fd.take().map(|bell| bell.signal), Some(33));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn an_alarm_interrupts_a_sleep() {
+        let alarm = Alarm::after(Duration::from_millis(5)).unwrap();
+        // SAFETY: takes a number.
+        let left = unsafe { libc::usleep(5_000_000) };
+        drop(alarm);
+        assert_eq!(left, -1);
+    }
+}
