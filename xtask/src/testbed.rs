@@ -23,7 +23,7 @@ const HOPELESS: u32 = 2;
 
 /// What to test on.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Options {
+pub struct TestbedOptions {
     #[command(flatten)]
     kernel: KernelOptions,
 
@@ -73,7 +73,7 @@ impl Testbed {
     ///
     /// # Errors
     /// Something is missing or does not build.
-    pub fn prepare(options: &Options, label: &str, terminal: &Terminal) -> Result<Self> {
+    pub fn prepare(options: &TestbedOptions, label: &str, terminal: &Terminal) -> Result<Self> {
         host::ensure(Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
         let image = image::image(&options.kernel, options.vm.arch(), &cache, terminal)?;

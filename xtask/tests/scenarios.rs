@@ -7,13 +7,13 @@ use rstest::rstest;
 use scenarios::verdict::Verdict;
 use xtask::suite;
 use xtask::terminal::Terminal;
-use xtask::testbed::{Options, Testbed};
+use xtask::testbed::{Testbed, TestbedOptions};
 
 /// One guest for all test cases of this process. It ends with the process.
 fn testbed() -> &'static Result<Mutex<Testbed>, String> {
     static TESTBED: OnceLock<Result<Mutex<Testbed>, String>> = OnceLock::new();
     TESTBED.get_or_init(|| {
-        Testbed::prepare(&Options::default(), "cargo-test", &Terminal::new())
+        Testbed::prepare(&TestbedOptions::default(), "cargo-test", &Terminal::new())
             .map(Mutex::new)
             .map_err(|error| format!("{error:#}"))
     })

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::report::exit_code;
 use crate::suite;
 use crate::terminal::Terminal;
-use crate::testbed::{self, Testbed};
+use crate::testbed::{Testbed, TestbedOptions};
 
 /// Which scenarios, and on what.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub struct Options {
     filters: Vec<String>,
 
     #[command(flatten)]
-    testbed: testbed::Options,
+    testbed: TestbedOptions,
 }
 
 /// Runs the command.
