@@ -5,6 +5,7 @@ pub mod errno;
 mod expectations;
 pub mod key_ref;
 pub mod op;
+pub mod overview;
 pub mod plan;
 pub mod read;
 pub mod rule;

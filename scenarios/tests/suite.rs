@@ -1,8 +1,8 @@
 //! The suite as a whole.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use scenarios::{rule::Rule, suite};
+use scenarios::{overview, rule::Rule, suite};
 
 fn dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))
@@ -32,4 +32,31 @@ fn the_rules_without_a_scenario_are_known() {
         ["R13", "R27"],
         "update this list when a rule gets its first scenario, or loses its last"
     );
+}
+
+#[test]
+fn the_readme_maps_every_rule_to_its_scenarios() {
+    const MARK: &str = "<!-- generated from here -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let scenarios = suite::load(dir()).unwrap_or_else(|problems| panic!("{problems}"));
+    let readme = fs::read_to_string(&path).unwrap();
+    let (head, _) = readme.split_once(MARK).expect("the README has the mark");
+    let current = format!("{head}{MARK}\n{}", overview::markdown(&scenarios));
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &current).unwrap();
+    } else {
+        assert!(
+            readme == current,
+            "README.md is out of date: run UPDATE=1 cargo test -p scenarios --test suite"
+        );
+    }
+}
+
+#[test]
+fn the_example_in_the_readme_is_a_scenario() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let example = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    if let Err(file) = scenarios::read::scenario("readme/example", Path::new("README.md"), example) {
+        panic!("{:?}", file.problems);
+    }
 }

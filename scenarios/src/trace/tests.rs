@@ -64,7 +64,7 @@ impl Run {
         let key = KeyRef::Serial(target);
         let read = Op::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) };
         let calls = [
-            (Op::Assume { key: Some(key.clone()) }, Value::Serial(target + 1000)),
+            (Op::Assume { key: Some(key.clone()) }, Value::Serial(target + 1001)),
             (read, Value::Text(format!("callout for {description}"))),
             (
                 Op::Instantiate { key, payload: crate::plan::Payload::Text("p".into()), into: None },
@@ -194,4 +194,24 @@ proptest! {
         let usual = Trace::of_scenario(&scenario, &interleaved(&run, &[0])).to_string();
         prop_assert_eq!(Trace::of_scenario(&scenario, &interleaved(&run, &choices)).to_string(), usual);
     }
+}
+
+/// Time and memory have to stay in proportion: the suite has a scenario with this many requests.
+#[test]
+fn ten_thousand_upcalls_are_told_in_no_time() {
+    let mut run = Vec::new();
+    let mut push = |event: Option<Event>| run.extend(event);
+    push(started("agent", &[70]));
+    push(started("left", &[71, 1]));
+    for worker in 0..10_000 {
+        push(event("left", Some(0), Some(worker as u32), What::Begun { pids: vec![100 + worker, worker] }));
+        let mut upcall = Run::default();
+        upcall.upcall(50_000 + worker * 2, 100 + worker, &format!("k{worker}"), 0);
+        upcall.0.into_iter().for_each(|(event, _)| push(event));
+        push(done("left", 0, Some(worker as u32), Outcome::Ok(Value::Serial(50_000 + worker * 2))));
+    }
+    let begun = std::time::Instant::now();
+    let story = Trace::of_scenario(&scenario(), &run).to_string();
+    assert!(story.contains("10000 times:"), "{story}");
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
 }

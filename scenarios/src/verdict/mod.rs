@@ -1,5 +1,8 @@
 //! What is to be said of a scenario that has run.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use crate::{

@@ -1,0 +1,35 @@
+//! Which scenarios prove which rules, for people.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use crate::{rule::Rule, scenario::Scenario};
+
+/// A Markdown table of all rules with the scenarios that prove them, and a list of the families.
+pub fn markdown(scenarios: &[Scenario]) -> String {
+    let mut families: BTreeMap<&str, Vec<&Scenario>> = BTreeMap::new();
+    for scenario in scenarios {
+        families.entry(&scenario.family).or_default().push(scenario);
+    }
+    // Writing to a String can't fail.
+    let mut text = String::from("| rule | scenarios |\n|---|---|\n");
+    for rule in Rule::all() {
+        let _ = writeln!(text, "| {rule} | {} |", proofs(rule, scenarios));
+    }
+    for (family, members) in families {
+        let _ = write!(text, "\n### {family}\n\n");
+        for scenario in members {
+            let file = scenario.name.rsplit('/').next().unwrap_or_default();
+            let _ = writeln!(text, "- [{file}](suite/{}.toml): {}", scenario.name, scenario.title);
+        }
+    }
+    text
+}
+
+fn proofs(rule: Rule, scenarios: &[Scenario]) -> String {
+    let names: Vec<String> = scenarios
+        .iter()
+        .filter(|scenario| scenario.rules.contains(&rule))
+        .map(|scenario| format!("[{0}](suite/{0}.toml)", scenario.name))
+        .collect();
+    if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,93 @@
+use std::{fs, path::Path};
+
+use crate::{
+    read,
+    scenario::Scenario,
+    verdict::{Verdict, judge},
+    wire::{Done, Event, Finished, How, Outcome, Value, What},
+};
+
+const TEXT: &str = r#"
+title = "A \"quoted\" title"
+rules = ["R9"]
+[process.box]
+[[step]]
+box.request = { description = "k" }
+expect = "ENOKEY"
+within_ms = 100
+"#;
+
+fn scenario(dir: &Path) -> Scenario {
+    fs::create_dir_all(dir).unwrap();
+    for old in ["name.snap", "name.snap.new"] {
+        let _ = fs::remove_file(dir.join(old));
+    }
+    read::scenario("family/name", &dir.join("name.toml"), TEXT).unwrap()
+}
+
+fn dir(test: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("scenarios-{}-{test}", std::process::id()))
+}
+
+fn answer(outcome: Outcome, elapsed_us: u64) -> Vec<Event> {
+    let what = What::Done(Done { outcome, elapsed_us });
+    vec![Event { process: "box".into(), step: Some(0), worker: None, upcall: None, at_us: 0, what }]
+}
+
+fn finished(how: How, taint: u64) -> Finished {
+    Finished {
+        plan: "family/name".into(),
+        how,
+        left: Vec::new(),
+        taint,
+        log: vec!["WARNING: at key.c:1".into()],
+    }
+}
+
+fn enokey() -> Outcome {
+    Outcome::Error("ENOKEY".into())
+}
+
+#[test]
+fn a_story_passes_once_its_snapshot_is_accepted() {
+    let dir = dir("accepted");
+    let scenario = scenario(&dir);
+    let complete = finished(How::Complete, 0);
+    let first = judge(&scenario, &answer(enokey(), 5), &complete).unwrap();
+    assert!(matches!(&first, Verdict::Failed(failure) if failure.mismatches.is_empty()), "{first:?}");
+
+    // What `cargo insta accept` does.
+    let pending = insta::Snapshot::from_file(&dir.join("name.snap.new")).unwrap();
+    pending.save(&dir.join("name.snap")).unwrap();
+    assert_eq!(judge(&scenario, &answer(enokey(), 7), &complete).unwrap(), Verdict::Passed);
+    assert!(!dir.join("name.snap.new").exists(), "a snapshot that holds again is not pending");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
+    let dir = dir("against");
+    let scenario = scenario(&dir);
+    let events = answer(Outcome::Ok(Value::Serial(5)), 200_000);
+    let Verdict::Failed(failure) = judge(&scenario, &events, &finished(How::Complete, 0)).unwrap() else {
+        panic!("an unexpected outcome passed");
+    };
+    assert_eq!(
+        failure.mismatches,
+        ["step 1, box: expected ENOKEY, got a key", "step 1, box: took 200 ms, at most 100 expected"]
+    );
+    assert!(!dir.join("name.snap.new").exists());
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn crashed_comes_before_hung_and_hung_before_failed() {
+    let dir = dir("order");
+    let scenario = scenario(&dir);
+    let hung = || How::Deadline { waiting: vec![0] };
+    let verdict = |how, taint| judge(&scenario, &[], &finished(how, taint)).unwrap();
+    assert_eq!(verdict(hung(), 1 << 9), Verdict::Crashed("WARNING: at key.c:1".into()));
+    assert_eq!(verdict(hung(), 0).word(), "hung");
+    assert_eq!(verdict(How::Complete, 0).word(), "failed");
+    fs::remove_dir_all(dir).unwrap();
+}
