@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use scenarios::plan::{KeyRef, Op, Process};
 use scenarios::wire::{Done, Event, What};
@@ -191,16 +192,8 @@ impl Commands {
 }
 
 /// The errno as the kernel's documents name it.
-pub fn errno_name(errno: nix::errno::Errno) -> String {
-    match errno {
-        nix::errno::Errno::UnknownErrno => format!("errno {}", nix::errno::Errno::last_raw()),
-        known => format!("{known:?}"),
-    }
-}
-
-/// The errno of this name.
-pub fn errno_named(name: &str) -> Option<nix::errno::Errno> {
-    (1..=133).map(nix::errno::Errno::from_raw).find(|errno| format!("{errno:?}") == name)
+pub fn errno_name(errno: Errno) -> String {
+    scenarios::errno::name(errno as i32).map_or_else(|| errno.to_string(), str::to_owned)
 }
 
 /// Whether something that happened is an upcall heard by a keyagent.

@@ -1,19 +1,31 @@
 //! What a scenario is, how it is read, what travels between host and guest, and how a run's events become a snapshot.
 
+#[cfg(feature = "host")]
 pub mod diagnostics;
 pub mod errno;
+#[cfg(feature = "host")]
 mod expectations;
 pub mod key_ref;
 pub mod op;
+#[cfg(feature = "host")]
 pub mod overview;
 pub mod plan;
+#[cfg(feature = "host")]
 pub mod read;
+#[cfg(feature = "host")]
 pub mod rule;
+#[cfg(feature = "host")]
 pub mod scenario;
+#[cfg(feature = "host")]
 pub mod snapshot;
+#[cfg(feature = "host")]
 pub mod suite;
+#[cfg(feature = "host")]
 pub mod trace;
+#[cfg(feature = "host")]
 pub mod verdict;
 pub mod wire;
+#[cfg(feature = "host")]
 pub use scenario::Scenario;
+#[cfg(feature = "host")]
 pub use verdict::{Verdict, judge};

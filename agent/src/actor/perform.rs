@@ -12,7 +12,7 @@ use scenarios::wire::{Described, Done, Outcome, Value, What};
 use super::person::Person;
 use super::{Actor, Cause, birth};
 use crate::keyring::{self, Errno, KeySerial};
-use crate::post::{errno_name, errno_named};
+use crate::post::errno_name;
 use crate::procfs;
 use crate::signals::{self, Alarm};
 use crate::watch_queue::WatchQueue;
@@ -153,8 +153,8 @@ impl Actor<'_> {
             }
             Op::Reject { key, seconds, error, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
-                let error = errno_named(error).ok_or_else(|| Missing(format!("no errno {error}")))?;
-                (key, keyring::reject(key, *seconds, error, into))
+                let error = scenarios::errno::number(error).ok_or_else(|| Missing(format!("no errno {error}")))?;
+                (key, keyring::reject(key, *seconds, Errno::from_raw(error), into))
             }
             _ => return Err(Missing("not about authority".to_owned())),
         };
