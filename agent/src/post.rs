@@ -30,6 +30,8 @@ pub enum Command {
     Know(KeyRef, i32),
     /// Start a process as a child. A pidfd of the process whose namespaces it joins comes with the message.
     Bear(Box<Birth>),
+    /// Serve every upcall that is already there, and say when that is done.
+    Settle,
     /// Reap this child, which has been left as a zombie.
     Reap(String),
 }
@@ -67,6 +69,8 @@ pub enum Report {
     Released(usize),
     /// This child was to be reaped, and it went so.
     Reaped(String, Done),
+    /// This keyagent has served all upcalls that were there.
+    Settled(String),
     /// A child could not be started, or a part of the testbed failed.
     Broken(String),
 }
@@ -129,7 +133,7 @@ impl Reports {
     }
 
     /// The next report, if there is one.
-    pub fn next(&mut self) -> io::Result<Option<Report>> {
+    pub fn take(&mut self) -> io::Result<Option<Report>> {
         match self.socket.recv(&mut self.buffer) {
             Ok(length) => Ok(Some(serde_json::from_slice(&self.buffer[..length])?)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{ForkResult, fork};
+use scenarios::plan::{Op, Payload};
 use scenarios::wire::What;
 
 use super::birth::quit;
@@ -45,11 +46,37 @@ impl Actor<'_> {
         self.tell(cause, What::Begun { pids });
         let _ = gate.write_all(&[1]);
         let _ = gate.read(&mut [0]);
-        let done = self.timed(|actor| actor.perform(&task.op, &task.pids, cause));
+        let op = numbered(task.op.clone(), cause.worker.unwrap_or_default());
+        let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
         if cause.worker == Some(0) {
             self.lend(task, &done);
         }
         self.tell(cause, What::Done(done));
         quit(0)
+    }
+}
+
+/// Puts a worker's number where `{worker}` stands for it.
+fn numbered(mut op: Op, worker: u32) -> Op {
+    let put = |text: &mut String| *text = text.replace("{worker}", &worker.to_string());
+    match &mut op {
+        Op::Request { description, callout, .. } => {
+            put(description);
+            callout.as_mut().into_iter().for_each(put);
+        }
+        Op::Search { description, .. } => put(description),
+        Op::Add { description, payload, .. } => {
+            put(description);
+            put_in_payload(payload, put);
+        }
+        Op::Update { payload, .. } | Op::Instantiate { payload, .. } => put_in_payload(payload, put),
+        _ => {}
+    }
+    op
+}
+
+fn put_in_payload(payload: &mut Payload, put: impl Fn(&mut String)) {
+    if let Payload::Text(text) = payload {
+        put(text);
     }
 }

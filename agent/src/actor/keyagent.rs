@@ -87,31 +87,27 @@ impl Actor<'_> {
         }
     }
 
-    /// Serves one signal, or all authkeys that notifications have told of.
-    pub(super) fn answer_the_door(&mut self) {
-        match self.agent.as_ref().map(|agent| agent.plan.hears) {
-            Some(Hears::Signal) => {
-                if let Some(bell) = self.signals.take() {
-                    self.react(bell);
-                }
-            }
-            Some(Hears::Watch) => {
-                for target in self.newly_noticed() {
-                    self.react(Doorbell { signal: 0, code: 0, pid: 0, uid: 0, value: target });
-                }
-            }
-            Some(Hears::Nothing) | None => {}
-        }
+    /// Serves one signal, or all authkeys that notifications have told of. Says whether there were any.
+    pub(super) fn answer_the_door(&mut self) -> bool {
+        let bells = match self.agent.as_ref().map(|agent| agent.plan.hears) {
+            Some(Hears::Signal) => self.signals.take().into_iter().collect(),
+            Some(Hears::Watch) => self.newly_noticed(),
+            Some(Hears::Nothing) | None => Vec::new(),
+        };
+        let rang = !bells.is_empty();
+        bells.into_iter().for_each(|bell| self.react(bell));
+        rang
     }
 
     /// Looks through the whole process keyring, since notifications may be lost.
-    fn newly_noticed(&mut self) -> Vec<i32> {
+    fn newly_noticed(&mut self) -> Vec<Doorbell> {
         let Some(queue) = &mut self.watch else { return Vec::new() };
         queue.take();
         let there: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
         let Some(agent) = &mut self.agent else { return Vec::new() };
         agent.noticed.retain(|target| there.contains(target));
-        there.into_iter().filter(|target| agent.noticed.insert(*target)).collect()
+        let new = there.into_iter().filter(|target| agent.noticed.insert(*target));
+        new.map(|value| Doorbell { signal: 0, code: 0, pid: 0, uid: 0, value }).collect()
     }
 
     fn react(&mut self, bell: Doorbell) {

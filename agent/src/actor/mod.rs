@@ -210,6 +210,10 @@ impl<'a> Actor<'a> {
                     agent.know(key, serial);
                 }
             }
+            Command::Settle => {
+                while self.answer_the_door() {}
+                self.say(Report::Settled(self.name.clone()));
+            }
             Command::Bear(birth) => self.bear_child(&birth, fd.as_ref()),
             Command::Reap(name) => {
                 let is_it = |child: &Offspring| matches!(child, Offspring::Process(other) if *other == name);

@@ -109,7 +109,7 @@ impl Actor<'_> {
             }
             Op::Search { key: which, kind, description, into } => {
                 let into = self.destination(into.as_ref(), cause)?;
-                serial(keyring::search(key(which)?, &*text(kind)?, &*text(description)?, into))
+                serial(keyring::search(key(which)?, &text(kind)?, &text(description)?, into))
             }
             Op::Describe { key: which } => describe(key(which)?),
             Op::Read { key: which } => read(key(which)?),
@@ -153,7 +153,8 @@ impl Actor<'_> {
             }
             Op::Reject { key, seconds, error, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
-                let error = scenarios::errno::number(error).ok_or_else(|| Missing(format!("no errno {error}")))?;
+                let error =
+                    scenarios::errno::number(error).ok_or_else(|| Missing(format!("no errno {error}")))?;
                 (key, keyring::reject(key, *seconds, Errno::from_raw(error), into))
             }
             _ => return Err(Missing("not about authority".to_owned())),

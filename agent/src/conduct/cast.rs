@@ -22,6 +22,8 @@ pub(super) struct Member {
     pub(super) place: Place,
     /// Upcalls heard.
     pub(super) upcalls: u32,
+    /// Has served all upcalls that were there at the plan's end.
+    pub(super) settled: bool,
 }
 
 /// Where a process is among the pid namespaces.

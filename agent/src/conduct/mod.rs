@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
-use scenarios::plan::{KeyRef, Op, Plan, Process, Start};
-use scenarios::wire::{Broken, Done, Event, Finished, GuestMessage, How, What};
+use scenarios::plan::{KeyRef, Op, Plan, Process, Role, Start};
+use scenarios::wire::{Broken, Done, Ending, Event, Finished, GuestMessage, How, What};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use crate::actor::{self, Born, Heritage, Setting};
@@ -22,6 +21,7 @@ use crate::init::channel::{Channel, ChannelError};
 use crate::init::kmsg::{self, Follower};
 use crate::keyring::{self, KeySerial};
 use crate::post::{self, Birth, Command, Reporter, Reports};
+use crate::procfs;
 use crate::signals::{self, SignalFd};
 
 use cast::{Job, Life, Member, Place};
@@ -153,6 +153,7 @@ impl<'a> Conductor<'a> {
                 life: Life::Unborn,
                 place: Place::default(),
                 upcalls: 0,
+                settled: false,
             };
             members.insert(process.name.clone(), member);
         }
@@ -182,10 +183,33 @@ impl<'a> Conductor<'a> {
                 taken => taken?,
             }
         }
-        match self.pump(|conductor| conductor.jobs.iter().all(Job::is_finished), None, None) {
+        match self.finish() {
             Err(Stop::Deadline) => Ok(self.at_deadline(None)),
-            waited => waited.map(|_| How::Complete),
+            finished => finished.map(|()| How::Complete),
         }
+    }
+
+    /// Waits for all background steps, and for keyagents to serve what they have been called for.
+    fn finish(&mut self) -> Result<(), Stop> {
+        self.pump(|conductor| conductor.jobs.iter().all(Job::is_finished), None, None)?;
+        for name in self.members.keys().filter(|name| self.serves(name)) {
+            self.tell(name, &Command::Settle, None)?;
+        }
+        let settled = |conductor: &mut Self| {
+            let mut members = conductor.members.iter();
+            members.all(|(name, member)| member.settled || !conductor.serves(name))
+        };
+        self.pump(settled, None, Some(Duration::from_millis(10))).map(drop)
+    }
+
+    /// Whether this is a keyagent that lives and is not stopped.
+    fn serves(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|member| {
+            let state = member.place.pid().and_then(procfs::state);
+            member.life == Life::Alive
+                && matches!(member.plan.role, Role::Keyagent(_))
+                && !matches!(state, None | Some('T' | 't' | 'Z'))
+        })
     }
 
     fn at_deadline(&self, current: Option<usize>) -> How {
@@ -319,36 +343,49 @@ impl<'a> Conductor<'a> {
         self.forward(Event { process: process.to_owned(), step, worker, upcall: None, at_us, what })
     }
 
-    /// Kills everything but PID 1, and reaps it. What is still said is not heard.
+    /// Kills everything but PID 1, reaps it, and reports the ends. What is still said is not heard.
     fn end_all(&mut self) -> Result<(), Stop> {
         const PATIENCE: Duration = Duration::from_secs(10);
-        let begun = monotonic();
-        loop {
+        let begun = Instant::now();
+        let mut ended = HashMap::new();
+        self.children.reap_all();
+        while Children::<Ward>::are_left() {
             // ESRCH: there is nobody left but PID 1 and the kernel's own threads.
             let _ = signals::send(-1, libc::SIGKILL);
-            while matches!(self.stage.reports.next(), Ok(Some(_))) {}
-            match rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG) {
-                Err(_) => break,
-                Ok(Some(_)) => continue,
-                Ok(None) if monotonic().saturating_sub(begun) > PATIENCE => {
-                    return Err(Stop::broken("a process can't be killed", self.who_is_left()));
-                }
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+            while matches!(self.stage.reports.take(), Ok(Some(_))) {}
+            let ends = self.children.ended();
+            if ends.is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            ended.extend(ends.into_iter().filter_map(|(ward, ending)| match ward {
+                Ward::Process(name) => Some((name, ending)),
+                Ward::Worker { .. } => None,
+            }));
+            if begun.elapsed() > PATIENCE {
+                return Err(Stop::broken("a process can't be killed", self.who_is_left()));
             }
         }
         while self.stage.child_signals.take().is_some() {}
-        while matches!(self.stage.reports.next(), Ok(Some(_))) {}
+        while matches!(self.stage.reports.take(), Ok(Some(_))) {}
+        self.report_ends(&ended)
+    }
+
+    /// In the plan's order, since all have ended at once. Who was not seen to end was in a pid namespace that ended.
+    fn report_ends(&mut self, ended: &HashMap<String, Ending>) -> Result<(), Stop> {
+        for process in &self.plan.processes {
+            if self.life(&process.name) == Life::Alive {
+                let ending = ended.get(&process.name).copied().unwrap_or(Ending::Killed(libc::SIGKILL));
+                self.report(&process.name, None, None, What::Ended(ending))?;
+            }
+        }
         Ok(())
     }
 
     fn who_is_left(&self) -> String {
-        let alive = self.members.values().filter(|member| {
-            member.place.pid().and_then(crate::procfs::state).is_some_and(|state| state != 'Z')
-        });
+        let alive = self
+            .members
+            .values()
+            .filter(|member| member.place.pid().and_then(procfs::state).is_some_and(|state| state != 'Z'));
         alive.map(|member| member.plan.name.as_str()).collect::<Vec<_>>().join(", ")
     }
-}
-
-fn monotonic() -> Duration {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into)
 }

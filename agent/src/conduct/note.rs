@@ -15,13 +15,16 @@ impl Conductor<'_> {
     pub(super) fn take_note(&mut self) -> Result<(), Stop> {
         while self.stage.child_signals.take().is_some() {}
         let ended = self.children.ended();
-        while let Some(report) = self.stage.reports.next().map_err(|why| Stop::broken("a report", why))? {
+        while let Some(report) = self.stage.reports.take().map_err(|why| Stop::broken("a report", why))? {
             match report {
                 Report::Event(event) => self.note(event)?,
                 Report::Released(step) => {
                     self.jobs.iter_mut().filter(|job| job.step == step).for_each(|job| {
                         job.released = true;
                     })
+                }
+                Report::Settled(name) => {
+                    self.members.entry(name).and_modify(|member| member.settled = true);
                 }
                 Report::Reaped(_, done) => self.answer = Some(done),
                 Report::Broken(why) => return Err(Stop::Broken(why)),
@@ -52,12 +55,20 @@ impl Conductor<'_> {
             (What::Called { op, done }, None, _) if event.upcall.is_none() => {
                 self.note_answer(&event.process, None, Some(op), done)?;
             }
-            (what, ..) if is_upcall(what) => {
-                self.members.entry(event.process.clone()).and_modify(|member| member.upcalls += 1);
-            }
+            (what, ..) if is_upcall(what) => self.note_upcall(&event.process, event.upcall)?,
             _ => {}
         }
         self.forward(event)
+    }
+
+    fn note_upcall(&mut self, agent: &str, target: Option<i32>) -> Result<(), Stop> {
+        if let Some(member) = self.members.get_mut(agent) {
+            member.upcalls += 1;
+        }
+        match target {
+            Some(target) => self.learn(KeyRef::Variable(format!("{agent}.target")), target),
+            None => Ok(()),
+        }
     }
 
     fn note_start(&mut self, name: &str, identity: &Identity) -> Result<(), Stop> {
