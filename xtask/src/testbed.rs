@@ -163,14 +163,18 @@ fn backend(
         Choice::Uml => return Ok((Box::new(Uml), "as asked for".into())),
         Choice::Auto | Choice::Kvm => {}
     }
-    let work = terminal.work("Trying KVM");
-    let verdict = probe::kvm(boot, cache)?;
-    work.done();
-    match (verdict.works, choice) {
-        (true, _) => Ok((Box::new(Qemu::kvm()), verdict.reason)),
-        (false, Choice::Kvm) => bail!("KVM runs no guest on this machine: {}", verdict.reason),
-        (false, _) => Ok((Box::new(Qemu::tcg()), format!("no KVM: {}", verdict.reason))),
+    let mut first_time = false;
+    let verdict = probe::kvm(boot, cache, || first_time = true)?;
+    if verdict.works {
+        return Ok((Box::new(Qemu::kvm()), verdict.reason));
     }
+    if choice == Choice::Kvm {
+        bail!("KVM runs no guest on this machine: {}", verdict.reason);
+    }
+    if first_time {
+        terminal.note(&format!("KVM runs no guest on this machine: {}", verdict.reason));
+    }
+    Ok((Box::new(Qemu::tcg()), "KVM runs no guest here".into()))
 }
 
 /// Enough for the largest scenario; what a guest does not touch costs nothing.

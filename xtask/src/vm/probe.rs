@@ -29,11 +29,12 @@ struct Remembered {
     verdict: Verdict,
 }
 
-/// Whether KVM works: as remembered since the host was started, or else found out by booting this guest.
+/// Whether KVM works: as remembered since the host was started, or else found out by booting this guest, which
+/// `trying` is told beforehand.
 ///
 /// # Errors
 /// QEMU is missing, or the verdict can't be written down.
-pub fn kvm(boot: &Boot, cache: &Path) -> Result<Verdict> {
+pub fn kvm(boot: &Boot, cache: &Path, trying: impl FnOnce()) -> Result<Verdict> {
     // Permission may change from one minute to the next and costs nothing to ask: not remembered.
     if let Err(error) = OpenOptions::new().read(true).write(true).open("/dev/kvm") {
         return Ok(Verdict { works: false, reason: format!("/dev/kvm: {error}") });
@@ -44,6 +45,7 @@ pub fn kvm(boot: &Boot, cache: &Path) -> Result<Verdict> {
     if let Some(verdict) = remembered(&path, &boot_id) {
         return Ok(verdict);
     }
+    trying();
     let verdict = try_boot(boot)?;
     let remembered = Remembered { boot_id, verdict };
     cache::write_whole(&path, &serde_json::to_vec_pretty(&remembered)?)?;
