@@ -90,10 +90,19 @@ impl Consent {
     }
 }
 
+/// What is about to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Kernels are built.
+    Build,
+    /// Kernels are built and booted in QEMU.
+    BuildAndBoot,
+}
+
 /// The Debian names of the packages that this machine lacks, in order.
-pub fn missing() -> Vec<&'static str> {
+pub fn missing(purpose: Purpose) -> Vec<&'static str> {
     let mut packages: Vec<_> = kernel::missing().into_iter().map(|tool| tool.package).collect();
-    if !has_program("qemu-system-x86_64") {
+    if purpose == Purpose::BuildAndBoot && !has_program("qemu-system-x86_64") {
         packages.push(QEMU);
     }
     packages.sort_unstable();
@@ -105,8 +114,8 @@ pub fn missing() -> Vec<&'static str> {
 ///
 /// # Errors
 /// Packages are missing: the error has the one command that installs them.
-pub fn ensure(consent: Consent, terminal: &Terminal) -> Result<()> {
-    let packages = missing();
+pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result<()> {
+    let packages = missing(purpose);
     if packages.is_empty() {
         return Ok(());
     }
@@ -137,7 +146,7 @@ pub fn ensure(consent: Consent, terminal: &Terminal) -> Result<()> {
     }
     run(&install)?;
     work.done();
-    let packages = missing();
+    let packages = missing(purpose);
     if packages.is_empty() {
         Ok(())
     } else {

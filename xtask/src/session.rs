@@ -13,7 +13,7 @@ use scenarios::wire::{Event, Finished, GuestMessage, Hello, HostMessage, PROTOCO
 use crate::vm::{Backend, Boot, Ending, Happening, Kind, Machine, Trouble};
 
 /// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After trouble, the console is listened to until it is quiet for `QUIET`, but no longer than `AFTERMATH`.
 const QUIET: Duration = Duration::from_millis(700);
@@ -274,5 +274,96 @@ fn settle(machine: &Machine) -> Option<Trouble> {
                 heard = now;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// A shell script that plays the guest: its channel is descriptor 0, its console descriptor 1.
+    struct Script(String);
+
+    impl Backend for Script {
+        fn kind(&self) -> Kind {
+            Kind::Tcg
+        }
+
+        fn command(&self, _: &Boot) -> Command {
+            let mut command = Command::new("sh");
+            command.args(["-c", &self.0]);
+            command
+        }
+
+        fn boot_deadline(&self) -> Duration {
+            Duration::from_millis(700)
+        }
+    }
+
+    const HELLO: &str = r#"echo '{"hello":{"protocol":PROTOCOL,"release":"r","cpus":1,"features":[]}}' >&0;"#;
+
+    fn open(script: &str) -> Result<Session, Failure> {
+        let script = script.replace("HELLO", HELLO).replace("PROTOCOL", &PROTOCOL.to_string());
+        let nowhere = PathBuf::from("/dev/null");
+        let boot =
+            Boot { image: nowhere.clone(), initramfs: nowhere.clone(), memory_mib: 1, cpus: 1, log: nowhere };
+        Session::open(&Script(script), &boot).unwrap()
+    }
+
+    /// Has the script carry out an empty plan.
+    fn run(script: &str) -> Result<Run, Box<Failure>> {
+        let plan = r#"{"name":"f/n","deadline_ms":100,"processes":[],"steps":[]}"#;
+        open(script).unwrap().run(&serde_json::from_str(plan).unwrap())
+    }
+
+    const FINISHED: &str =
+        r#"echo '{"finished":{"plan":"f/n","how":"complete","left":[],"taint":0,"log":[]}}' >&0;"#;
+
+    #[test]
+    fn a_plan_is_sent_and_its_end_is_heard() {
+        let run = run(&format!("HELLO read plan; {FINISHED} read power_off")).unwrap();
+        assert_eq!(run.finished.plan, "f/n");
+    }
+
+    #[test]
+    fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
+        let failure =
+            run(&format!("HELLO read plan; echo 'WARNING: CPU: 0 at x'; {FINISHED} sleep 9")).unwrap_err();
+        assert_eq!(
+            (failure.kind, &*failure.why),
+            (FailureKind::Crashed, "kernel WARNING: WARNING: CPU: 0 at x")
+        );
+    }
+
+    #[test]
+    fn what_is_printed_after_a_panic_is_kept() {
+        let panic = "echo '[ 1.0] Kernel panic - not syncing: x'; sleep 0.2; echo 'Call Trace:'; sleep 9";
+        let failure = open(panic).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Crashed);
+        assert_eq!(failure.console, ["[ 1.0] Kernel panic - not syncing: x", "Call Trace:"]);
+    }
+
+    #[test]
+    fn a_silent_guest_is_hung_and_one_that_fails_is_broken() {
+        assert_eq!(open("sleep 9").unwrap_err().kind, FailureKind::Hung);
+        let failure = open("echo no such machine; exit 3").unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Broken);
+        assert_eq!(failure.console, ["no such machine"]);
+    }
+
+    #[test]
+    fn a_guest_that_restarts_without_a_word_has_crashed() {
+        assert_eq!(run("HELLO read plan; exit 0").unwrap_err().kind, FailureKind::Crashed);
+    }
+
+    #[test]
+    fn another_version_of_the_protocol_is_refused_by_name() {
+        let failure =
+            open(r#"echo '{"hello":{"protocol":999,"release":"r","cpus":1,"features":[]}}' >&0; sleep 9"#);
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Broken);
+        assert!(failure.why.contains("version 999"), "{}", failure.why);
     }
 }

@@ -11,7 +11,7 @@ use kernel::{Arch, Image};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::host::{self, Consent};
+use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Profile};
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
@@ -54,6 +54,10 @@ impl Choice {
     fn arch(self) -> Arch {
         if self == Self::Uml { Arch::Um } else { Arch::X86_64 }
     }
+
+    fn purpose(self) -> Purpose {
+        if self == Self::Uml { Purpose::Build } else { Purpose::BuildAndBoot }
+    }
 }
 
 /// A testbed that is ready.
@@ -74,7 +78,7 @@ impl Testbed {
     /// # Errors
     /// Something is missing or does not build.
     pub fn prepare(options: &TestbedOptions, label: &str, terminal: &Terminal) -> Result<Self> {
-        host::ensure(Consent::from_flag(options.install), terminal)?;
+        host::ensure(options.vm.purpose(), Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
         let image = image::image(&options.kernel, options.vm.arch(), &cache, terminal)?;
         let initramfs = guest::initramfs(&cache, terminal)?;

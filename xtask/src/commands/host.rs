@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::host::{self, Consent};
+use crate::host::{self, Consent, Purpose};
 use crate::terminal::Terminal;
 
 /// What to do about it.
@@ -21,7 +21,7 @@ pub struct Options {
 /// # Errors
 /// Something is missing and was not installed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    host::ensure(Consent::from_flag(options.install), terminal)?;
+    host::ensure(Purpose::BuildAndBoot, Consent::from_flag(options.install), terminal)?;
     terminal.say("This machine has everything that the testbed needs.");
     Ok(ExitCode::SUCCESS)
 }

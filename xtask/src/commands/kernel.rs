@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::cache;
-use crate::host::{self, Consent};
+use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Target};
 use crate::terminal::Terminal;
 
@@ -39,7 +39,7 @@ pub struct ImageOptions {
 pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::Image(options) => {
-            host::ensure(Consent::from_flag(options.install), terminal)?;
+            host::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
             let image = image::image(&options.kernel, options.arch.into(), &cache::directory()?, terminal)?;
             terminal.say(&image.path.display().to_string());
             Ok(ExitCode::SUCCESS)
