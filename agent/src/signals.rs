@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigEvent, SigevNotify, Signal};
 use nix::sys::time::TimeSpec;
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
@@ -156,7 +156,7 @@ pub fn forge(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Resul
     Errno::result(answer).map(drop)
 }
 
-/// While it lives, SIGALRM interrupts system calls of this process: first after a delay, then again and again, so that one
+/// While it lives, SIGALRM interrupts system calls of the thread that set it: first after a delay, then again and again, so that one
 /// that comes just before the call is not lost.
 pub struct Alarm {
     _timer: Timer,
@@ -169,8 +169,9 @@ impl Alarm {
         // Installed without SA_RESTART.
         vmm_sys_util::signal::register_signal_handler(libc::SIGALRM, ignore)
             .map_err(|error| Errno::from_raw(error.errno()))?;
-        let event = nix::sys::signal::SigEvent::new(nix::sys::signal::SigevNotify::SigevSignal {
+        let event = SigEvent::new(SigevNotify::SigevThreadId {
             signal: Signal::SIGALRM,
+            thread_id: nix::unistd::gettid().as_raw(),
             si_value: 0,
         });
         let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, event)?;

@@ -1,6 +1,7 @@
 //! Background steps: children of a process that all do the same at once.
 
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{ForkResult, fork};
@@ -15,7 +16,7 @@ use crate::procfs;
 impl Actor<'_> {
     /// Forks the workers, lets them go together when all are there, and leaves them running.
     pub(super) fn run_in_background(&mut self, step: usize, count: u32, task: &Task) {
-        let (mut gate, inside) = match UnixStream::pair() {
+        let (gate, inside) = match UnixStream::pair() {
             Ok(pair) => pair,
             Err(why) => return self.broken(format!("no gate for workers: {why}")),
         };
@@ -32,19 +33,31 @@ impl Actor<'_> {
                 Err(errno) => return self.broken(format!("worker {worker}: fork: {errno}")),
             }
         }
-        // Fewer bytes than workers: one was killed before it was let go, and will be reported as such.
         drop(inside);
-        let _ = gate.read_exact(&mut vec![0; count as usize]);
+        self.report_workers(step, count, &gate);
         drop(gate);
         self.say(Report::Released(step));
+    }
+
+    /// Reports the workers in their order, once all are there. One that was killed before it was let go is not.
+    fn report_workers(&self, step: usize, count: u32, gate: &UnixStream) {
+        let words = BufReader::new(gate)
+            .lines()
+            .map_while(Result::ok)
+            .map_while(|line| serde_json::from_str(&line).ok());
+        let pids: BTreeMap<u32, Vec<i32>> = words.take(count as usize).collect();
+        for (worker, pids) in pids {
+            self.tell(Cause { step: Some(step), worker: Some(worker), upcall: None }, What::Begun { pids });
+        }
     }
 
     /// A worker's whole life. The gate opens when the parent closes its end.
     fn work(&mut self, mut gate: UnixStream, cause: Cause, task: &Task) -> ! {
         self.children = Default::default();
         let pids = procfs::pids(&self.heritage.proc, "self").unwrap_or_default();
-        self.tell(cause, What::Begun { pids });
-        let _ = gate.write_all(&[1]);
+        // One write, so that no other worker's word gets in between.
+        let _ = serde_json::to_string(&(cause.worker, pids))
+            .map(|word| gate.write_all(format!("{word}\n").as_bytes()));
         let _ = gate.read(&mut [0]);
         let op = numbered(task.op.clone(), cause.worker.unwrap_or_default());
         let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));

@@ -223,11 +223,9 @@ impl<'a> Conductor<'a> {
     /// Starts a process, and has it do its set-up.
     fn start(&mut self, process: &Process) -> Result<(), Stop> {
         let target = process.join.as_ref().map(|join| self.pidfd(&join.process)).transpose()?;
-        let holds = process.holds.iter().map(|name| {
-            let serial = self.table.get(&KeyRef::Variable(name.clone())).copied();
-            serial.ok_or_else(|| Stop::broken(&process.name, format!("holds `{name}`, which is not there")))
-        });
-        let birth = Birth { process: process.clone(), holds: holds.collect::<Result<_, _>>()? };
+        // A key that never came to be is not held: that it failed to come stands in the trace.
+        let holds = process.holds.iter().filter_map(|name| self.table.get(&KeyRef::Variable(name.clone())));
+        let birth = Birth { process: process.clone(), holds: holds.copied().collect() };
         match &process.parent {
             None => self.bear(&birth, target.as_ref())?,
             Some(parent) => {
@@ -378,7 +376,12 @@ impl<'a> Conductor<'a> {
                 self.report(&process.name, None, None, What::Ended(ending))?;
             }
         }
-        Ok(())
+        let workers = self.jobs.iter().flat_map(|job| job.workers.keys().map(|worker| (job.step, *worker)));
+        let workers: Vec<_> = workers.collect();
+        // Those that have finished are not reported again.
+        workers
+            .into_iter()
+            .try_for_each(|(step, worker)| self.note_worker_end(step, worker, Ending::Killed(libc::SIGKILL)))
     }
 
     fn who_is_left(&self) -> String {

@@ -122,7 +122,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn note_worker_end(&mut self, step: usize, worker: u32, ending: Ending) -> Result<(), Stop> {
+    pub(super) fn note_worker_end(&mut self, step: usize, worker: u32, ending: Ending) -> Result<(), Stop> {
         let Some(job) = self.jobs.iter_mut().find(|job| job.step == step) else { return Ok(()) };
         if !job.finished.insert(worker) {
             return Ok(());
