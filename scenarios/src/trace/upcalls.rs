@@ -8,7 +8,7 @@ use crate::{
     wire::{Done, Doorbell, Event, What},
 };
 
-/// An upcall that an agent heard of.
+/// An upcall that an agent heard of, or /sbin/request-key, which reports under its own name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Upcall {
     pub(super) agent: String,
@@ -45,12 +45,21 @@ impl Upcalls {
             request.serial.map(|serial| got.entry(serial).or_insert(request));
         }
         let mut upcalls: Vec<Upcall> = Vec::new();
+        let mut index = BTreeMap::new();
         for event in events {
-            let (What::Doorbell(doorbell), Some(target)) = (&event.what, event.upcall) else { continue };
+            let Some(target) = event.upcall.filter(|_| event.step.is_none()) else { continue };
+            let key = (event.process.clone(), target);
+            if index.contains_key(&key) {
+                continue;
+            }
+            let sender = match &event.what {
+                What::Doorbell(doorbell) => doorbell.pid,
+                _ => 0,
+            };
             let level = levels.get(event.process.as_str()).copied().unwrap_or(0);
-            let request =
-                got.get(&target).copied().or_else(|| raiser(&requests, doorbell, level, event.at_us));
+            let request = got.get(&target).copied().or_else(|| raiser(&requests, sender, level, event.at_us));
             let (step, depth) = request.map_or((None, 0), |request| request.cause(&upcalls));
+            index.insert(key, upcalls.len());
             upcalls.push(Upcall {
                 agent: event.process.clone(),
                 target,
@@ -59,8 +68,6 @@ impl Upcalls {
                 general: request.map(Request::general).unwrap_or_default(),
             });
         }
-        let key = |upcall: &Upcall| (upcall.agent.clone(), upcall.target);
-        let index = upcalls.iter().enumerate().map(|(place, upcall)| (key(upcall), place)).collect();
         Self { all: upcalls, index }
     }
 
@@ -135,16 +142,11 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
 
 /// The request that raised an upcall and got no key for it: the last that the sender of the signal had begun by then; for an
 /// agent that can't see the sender, the last that anybody had begun by then.
-fn raiser<'r>(
-    requests: &'r [Request<'r>],
-    doorbell: &Doorbell,
-    level: usize,
-    at_us: u64,
-) -> Option<&'r Request<'r>> {
+fn raiser<'r>(requests: &'r [Request<'r>], sender: i32, level: usize, at_us: u64) -> Option<&'r Request<'r>> {
     requests
         .iter()
         .filter(|request| request.begun_us <= at_us && request.serial.is_none())
-        .filter(|request| doorbell.pid == 0 || request.pids.get(level) == Some(&doorbell.pid))
+        .filter(|request| sender == 0 || request.pids.get(level) == Some(&sender))
         .max_by_key(|request| request.begun_us)
 }
 
