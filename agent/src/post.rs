@@ -47,8 +47,8 @@ pub struct Task {
     pub pids: Vec<i32>,
     /// How many workers do it in the background. None: the process itself does it.
     pub workers: Option<u32>,
-    /// Whether the key that it gives will be held by processes yet to start: it is put where they can get it.
-    pub lend: bool,
+    /// A keyring to put the key into that it gives: processes yet to start will hold it, and get it there.
+    pub lend: Option<i32>,
 }
 
 /// A process to start.

@@ -37,7 +37,7 @@ pub struct Setting {
     pub begun_us: u64,
     /// Serials of the keys that were there before.
     pub before: BTreeSet<i32>,
-    /// The keyring through which processes get the keys that they hold; everybody may use it.
+    /// The keyring of keyrings through which processes get the keys that they hold; everybody may use them.
     pub lending: i32,
 }
 
@@ -245,8 +245,8 @@ impl<'a> Actor<'a> {
 
     /// Puts a key where processes that are to hold it can get it, while its permissions are still what they are now.
     fn lend(&self, task: &Task, done: &Done) {
-        if let (true, Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
-            && let Err(errno) = keyring::link(KeySerial(*serial), self.heritage.setting.lending())
+        if let (Some(lender), Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
+            && let Err(errno) = keyring::link(KeySerial(*serial), KeySerial(lender))
         {
             self.broken(format!("can't lend key {serial}: {}", crate::post::errno_name(errno)));
         }

@@ -8,6 +8,7 @@ mod steps;
 mod sysctl;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use crate::actor::{self, Born, Heritage, Setting};
 use crate::children::Children;
+use crate::init;
 use crate::init::channel::{Channel, ChannelError};
 use crate::init::kmsg::{self, Follower};
 use crate::keyring::{self, KeySerial};
@@ -32,7 +34,7 @@ pub(crate) struct Stage {
     pub(crate) channel: Channel,
     pub(crate) reports: Reports,
     pub(crate) child_signals: SignalFd,
-    /// The keyring through which processes get keys that they hold.
+    /// What the keyrings are in through which processes get keys that they hold.
     pub(crate) lending: KeySerial,
 }
 
@@ -76,13 +78,13 @@ fn broken(plan: &Plan, why: String) -> GuestMessage {
 }
 
 fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
-    let census = || Census::take().map_err(|why| Stop::broken("/proc/keys", why));
-    let before = census()?;
+    let lenders = lenders(stage.lending, plan)?;
+    let before = Census::take().map_err(|why| Stop::broken("/proc/keys", why))?;
     let mut log = Follower::new().map_err(|why| Stop::broken("/dev/kmsg", why))?;
     let restore = sysctl::set(&plan.sysctl).map_err(Stop::Broken)?;
     let lending = stage.lending;
 
-    let mut conductor = Conductor::new(stage, plan, &before)?;
+    let mut conductor = Conductor::new(stage, plan, lenders, &before)?;
     let ended = conductor.play();
     conductor.end_all()?;
     drop(conductor);
@@ -92,6 +94,18 @@ fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
     keyring::clear(lending).map_err(|errno| Stop::broken("the lending keyring", errno))?;
     let left = census::leftovers(&before).map_err(|why| Stop::broken("/proc/keys", why))?;
     Ok(Finished { plan: plan.name.clone(), how, left, taint: taint(), log: log.warnings() })
+}
+
+/// A keyring for each key that some process holds: in one keyring, keys of the same type and description would displace one
+/// another.
+fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>, Stop> {
+    let names = plan.processes.iter().flat_map(|process| &process.holds);
+    let lender = |name: &String| {
+        let description = CString::new(name.as_str()).map_err(|why| Stop::broken(name, why))?;
+        let lender = init::keyring_for_everybody(&description, lending);
+        Ok((name.clone(), lender.map_err(|errno| Stop::broken("a lending keyring", errno))?))
+    };
+    names.map(lender).collect()
 }
 
 fn taint() -> u64 {
@@ -107,6 +121,8 @@ struct Conductor<'a> {
     heritage: Heritage,
     members: BTreeMap<String, Member>,
     jobs: Vec<Job>,
+    /// Where processes get the keys that they hold, by variable.
+    lenders: HashMap<String, KeySerial>,
     /// What names of keys stand for.
     table: HashMap<KeyRef, i32>,
     /// PID 1's children, and those that will be if their parents end.
@@ -138,7 +154,12 @@ enum Waited {
 }
 
 impl<'a> Conductor<'a> {
-    fn new(stage: &'a mut Stage, plan: &'a Plan, before: &Census) -> Result<Self, Stop> {
+    fn new(
+        stage: &'a mut Stage,
+        plan: &'a Plan,
+        lenders: HashMap<String, KeySerial>,
+        before: &Census,
+    ) -> Result<Self, Stop> {
         let reporter =
             Reporter::connect(post::REPORTS.as_ref()).map_err(|why| Stop::broken(post::REPORTS, why))?;
         let proc = std::fs::File::open("/proc").map_err(|why| Stop::broken("/proc", why))?;
@@ -166,6 +187,7 @@ impl<'a> Conductor<'a> {
             heritage: Heritage { setting, session: None, reporter, lines, proc, depth: 0 },
             members,
             jobs: Vec::new(),
+            lenders,
             table: HashMap::new(),
             children: Children::default(),
             answer: None,
@@ -253,14 +275,14 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// Takes keys that no process yet to start holds out of the lending keyring, so that it does not keep them alive.
+    /// Empties the lending keyrings that no process yet to start needs, so that they keep no key alive.
     fn give_back(&self, process: &Process) {
         let unborn = || self.members.values().filter(|member| member.life == Life::Unborn);
         for name in
             process.holds.iter().filter(|name| !unborn().any(|member| member.plan.holds.contains(name)))
         {
-            if let Some(serial) = self.table.get(&KeyRef::Variable(name.clone())) {
-                let _ = keyring::unlink(KeySerial(*serial), self.stage.lending);
+            if let Some(lender) = self.lenders.get(name) {
+                let _ = keyring::clear(*lender);
             }
         }
     }

@@ -102,8 +102,8 @@ impl Conductor<'_> {
             Op::Signal { to, .. } | Op::Forge { to, .. } => self.pids(name, to)?,
             _ => Vec::new(),
         };
-        let is_held = |save: &String| self.members.values().any(|member| member.plan.holds.contains(save));
-        Ok(Task { step, op, pids, workers: None, lend: save.is_some_and(is_held) })
+        let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.0);
+        Ok(Task { step, op, pids, workers: None, lend })
     }
 
     fn replace_names(&self, op: &mut Op) -> Result<(), String> {

@@ -6,6 +6,7 @@ pub mod kmsg;
 mod mounts;
 mod power;
 
+use std::ffi::CStr;
 use std::fs;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -96,14 +97,19 @@ fn raise_limits() {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 65536, 65536);
 }
 
-/// A keyring of PID 1's that everybody may use, through which processes get keys that they are to hold.
+/// A keyring of PID 1's, through which processes get keys that they are to hold.
 fn lending_keyring() -> Result<KeySerial, Errno> {
-    const EVERYBODY: u32 = 0x3f3f_3f3f;
     let process = Special::Process.into();
     keyring::get_keyring_id(process, true)?;
-    let lending = keyring::add_key(c"keyring", Some(c"lending"), Some(&[]), process)?;
-    keyring::set_permissions(lending, EVERYBODY)?;
-    Ok(lending)
+    keyring_for_everybody(c"lending", process)
+}
+
+/// A new keyring that everybody may do everything with.
+pub(crate) fn keyring_for_everybody(description: &CStr, parent: KeySerial) -> Result<KeySerial, Errno> {
+    const EVERYBODY: u32 = 0x3f3f_3f3f;
+    let keyring = keyring::add_key(c"keyring", Some(description), Some(&[]), parent)?;
+    keyring::set_permissions(keyring, EVERYBODY)?;
+    Ok(keyring)
 }
 
 /// Why the guest can't do its part.
