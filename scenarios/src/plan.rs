@@ -61,7 +61,8 @@ pub struct Process {
     pub session: Session,
     /// Variables whose keys are linked into its session keyring before it enters its namespaces, whatever their permissions are.
     /// (For example: their creator links them into a keyring that everybody may use; the new process, still root, links that
-    /// keyring into its session keyring, which makes it a possessor of what is in it, links the keys, and unlinks the keyring.)
+    /// keyring into its session keyring, which makes it a possessor of what is in it, links the keys, and unlinks the keyring.
+    /// Each key needs a keyring of its own there: two agents for one type would displace each other.)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<String>,
     /// Whose namespaces it enters. They are entered by `setns(pidfd)`.

@@ -115,7 +115,9 @@ fn stable(summary: &str, names: &Names) -> String {
         let digits = rest.trim_end_matches([',', ';']);
         let tail = &rest[digits.len()..];
         let named = match label {
-            "pid:" | "pid=" => digits.parse().ok().map(|pid: i32| names.process(pid, "").to_owned()),
+            "pid:" | "pid=" if digits != "0" => {
+                digits.parse().ok().map(|pid: i32| names.process(pid, "").to_owned())
+            }
             "key:" | "key=" => {
                 i32::from_str_radix(digits, 16).ok().map(|serial| names.key(serial).to_owned())
             }

@@ -119,7 +119,12 @@ impl Teller<'_> {
         for event in self.events.iter().filter(|event| event.step == Some(index)) {
             if let What::Called { op, done } = &event.what {
                 let upcall = event.upcall.and_then(|target| self.upcalls.get(&event.process, target));
-                lines.push(format!("{INDENT}{}", self.call(&event.process, op, done, upcall)));
+                let told = format!("{} {}", event.process, sentence::of(op, self.names));
+                let told = format!("{told}{}", self.result(index, op, &done.outcome));
+                lines.push(format!(
+                    "{INDENT}{}",
+                    upcall.map_or_else(|| told.clone(), |upcall| upcall.generalise(&told))
+                ));
             }
         }
         self.stories(Some(index), lines);
@@ -134,7 +139,7 @@ impl Teller<'_> {
         let mut results: BTreeMap<String, (usize, BTreeSet<i32>)> = BTreeMap::new();
         for event in of_step {
             let (result, key) = match &event.what {
-                What::Done(done) => (self.result(index, step, &done.outcome), serial(&done.outcome)),
+                What::Done(done) => (self.result(index, &step.op, &done.outcome), serial(&done.outcome)),
                 What::Ended(ending) => (format!(" → {}", ended(*ending)), None),
                 _ => continue,
             };
@@ -150,7 +155,7 @@ impl Teller<'_> {
     }
 
     /// A step's outcome. Where the scenario says that one of several errors may come, which one does is a race.
-    fn result(&self, index: usize, step: &Step, outcome: &Outcome) -> String {
+    fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
         let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
             Some(Expect::AnyOf(several)) => several.as_slice(),
             _ => &[],
@@ -163,7 +168,7 @@ impl Teller<'_> {
             Outcome::Error(error) if names.clone().any(|name| name == error) => {
                 format!(" → {}", names.collect::<Vec<_>>().join(" or "))
             }
-            _ => answer::of(&step.op, outcome, self.names),
+            _ => answer::of(op, outcome, self.names),
         }
     }
 

@@ -124,6 +124,18 @@ impl Names {
                 }
                 _ => continue,
             };
+            // Besides what has a name, a reaction can only speak of its authkey.
+            if let (Some(op), Some(target)) = (op, event.upcall) {
+                let name = format!("authkey of {}", self.key(target));
+                let mut op = op.clone();
+                let unnamed = op.keys_mut().into_iter().filter_map(|key| match key {
+                    KeyRef::Serial(serial) if *serial > 0 => Some(*serial),
+                    _ => None,
+                });
+                for serial in unnamed {
+                    self.keys.entry(serial).or_insert_with(|| name.clone());
+                }
+            }
             for (authkey, target) in self.authkeys(op, outcome) {
                 self.keys.entry(authkey).or_insert_with(|| format!("authkey of {target}"));
             }
