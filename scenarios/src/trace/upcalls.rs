@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::serial;
 use crate::{
     plan::{Op, Plan},
-    wire::{Done, Doorbell, Event, What},
+    wire::{Done, Event, What},
 };
 
 /// An upcall that an agent heard of, or /sbin/request-key, which reports under its own name.
