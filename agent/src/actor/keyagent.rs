@@ -4,7 +4,7 @@
 //! linked into the process keyring before it rings.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use scenarios::plan::{Hears, KeyRef, Keyagent, Op};
 use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
@@ -79,10 +79,10 @@ impl Agent {
 
 impl Actor<'_> {
     /// What becomes readable when there may be an upcall.
-    pub(super) fn doorbell(&self) -> Option<RawFd> {
+    pub(super) fn doorbell(&self) -> Option<BorrowedFd<'_>> {
         match self.agent.as_ref()?.plan.hears {
-            Hears::Signal => Some(self.signals.as_fd().as_raw_fd()),
-            Hears::Watch => self.watch.as_ref().map(|queue| queue.as_fd().as_raw_fd()),
+            Hears::Signal => Some(self.signals.as_fd()),
+            Hears::Watch => self.watch.as_ref().map(|queue| queue.as_fd()),
             Hears::Nothing => None,
         }
     }

@@ -10,14 +10,14 @@ mod person;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 use scenarios::plan::{Process, Role, Special as ShortName};
 use scenarios::wire::{Done, Event, Identity, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
-use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use crate::children::Children;
 use crate::keyring::{self, KeySerial};
@@ -168,38 +168,40 @@ impl<'a> Actor<'a> {
     fn serve(&mut self) -> ! {
         loop {
             let Ok(ready) = self.wait() else { birth::quit(1) };
-            if ready.contains(&COMMANDS) {
-                match self.commands.next() {
+            match ready {
+                Ready::Command => match self.commands.next() {
                     Ok((command, fd)) => self.obey(command, fd),
                     Err(_) => birth::quit(1),
+                },
+                Ready::Child => {
+                    while self.child_signals.take().is_some() {}
+                    self.bury();
                 }
-            } else if ready.contains(&CHILDREN) {
-                while self.child_signals.take().is_some() {}
-                self.bury();
-            } else {
-                self.answer_the_door();
+                Ready::Doorbell => {
+                    self.answer_the_door();
+                }
             }
         }
     }
 
-    fn wait(&self) -> std::io::Result<Vec<u64>> {
-        let epoll = Epoll::new()?;
-        let mut sources = vec![
-            (COMMANDS, self.commands.socket().as_raw_fd()),
-            (CHILDREN, std::os::fd::AsFd::as_fd(&self.child_signals).as_raw_fd()),
-        ];
-        sources.extend(self.doorbell().map(|fd| (DOORBELL, fd)));
-        for (token, fd) in sources {
-            epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, token))?;
-        }
-        let mut events = [EpollEvent::default(); 3];
+    fn wait(&self) -> Result<Ready, Errno> {
+        let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut sources = vec![source(self.commands.socket().as_fd()), source(self.child_signals.as_fd())];
+        sources.extend(self.doorbell().map(source));
         loop {
-            match epoll.wait(-1, &mut events) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-                Ok(count) => return Ok(events[..count].iter().map(|event| event.data()).collect()),
-            }
+            match poll(&mut sources, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                polled => break polled.map(drop)?,
+            };
         }
+        let is_ready = |at: usize| sources.get(at).and_then(PollFd::any).unwrap_or(false);
+        Ok(if is_ready(0) {
+            Ready::Command
+        } else if is_ready(1) {
+            Ready::Child
+        } else {
+            Ready::Doorbell
+        })
     }
 
     fn obey(&mut self, command: Command, fd: Option<File>) {
@@ -299,6 +301,9 @@ impl<'a> Actor<'a> {
     }
 }
 
-const COMMANDS: u64 = 0;
-const CHILDREN: u64 = 1;
-const DOORBELL: u64 = 2;
+/// What a process turns to next, in this order.
+enum Ready {
+    Command,
+    Child,
+    Doorbell,
+}

@@ -133,12 +133,12 @@ pub(super) fn keyctl_iov(
 
 /// `keyctl(2)` that writes into a buffer: returns all that the kernel has, however much that is.
 ///
-/// The size is asked for first; what grows between two calls makes it ask again.
+/// The first guess fits most descriptions and payloads; what is larger, or grows between two calls, is asked for again.
 pub(super) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>, Errno> {
-    let mut buffer = Vec::new();
+    let mut buffer = vec![0; 256];
     loop {
         let length = Arg(buffer.len() as c_ulong);
-        let address = if buffer.is_empty() { Arg::NONE } else { Arg::address(buffer.as_mut_ptr()) };
+        let address = Arg::address(buffer.as_mut_ptr());
         // SAFETY: the buffer is exclusively borrowed over the call and its length goes with it.
         let needed = result(unsafe { raw(operation, [first, address, length, Arg::NONE]) })? as usize;
         if needed <= buffer.len() {
