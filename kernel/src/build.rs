@@ -24,6 +24,8 @@ pub(crate) struct Build<'a> {
     pub(crate) arch: Arch,
     pub(crate) profile: Profile,
     pub(crate) jobs: usize,
+    /// Nothing was ever built in the directory.
+    pub(crate) is_new: bool,
 }
 
 impl Build<'_> {
@@ -45,8 +47,8 @@ impl Build<'_> {
     /// Builds the image; its path is [`Build::product`].
     pub(crate) fn run(&self, progress: &dyn Progress) -> Result<()> {
         let counts = self.directory.join("steps-of-a-whole-build");
-        let is_whole = !self.vmlinux().exists();
-        let counted: Option<u64> = fs::read_to_string(&counts).ok().and_then(|text| text.parse().ok());
+        let counted = fs::read_to_string(&counts).ok().and_then(|text| text.parse().ok());
+        let is_whole = self.is_new || !self.vmlinux().exists();
         progress.started(&Phase::Build, is_whole.then_some(counted.unwrap_or(ESTIMATED_STEPS)));
 
         let log = self.log();
@@ -79,9 +81,7 @@ impl Build<'_> {
         if !status.success() {
             return Err(self.failure(status, errors));
         }
-        if is_whole {
-            // A build that was interrupted and goes on counts only what was left.
-            let steps = steps.max(counted.unwrap_or(0));
+        if self.is_new {
             fs::write(&counts, steps.to_string()).map_err(Error::io("writing", &counts))?;
         }
         progress.finished();
@@ -178,7 +178,7 @@ impl Build<'_> {
 }
 
 /// Steps of a plain build from nothing, until one has been counted.
-const ESTIMATED_STEPS: u64 = 2300;
+const ESTIMATED_STEPS: u64 = 1250;
 
 /// kbuild's `  CC      security/keys/key.o`.
 fn is_step(line: &str) -> bool {

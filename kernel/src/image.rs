@@ -122,10 +122,12 @@ impl Recipe {
         let name = tree.path.file_name().unwrap_or_default().to_string_lossy();
         let directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
         let directory = cache.join("builds").join(directory);
-        let build = Build { tree: &tree.path, directory, arch: self.arch, profile: self.profile, jobs };
+        let is_new = !directory.exists();
+        let (tree, identity) = (tree.path.as_path(), tree.identity.as_str());
+        let build = Build { tree, directory, arch: self.arch, profile: self.profile, jobs, is_new };
         build.configure(&self.fragments, progress)?;
         build.run(progress)?;
-        self.keep(&build, &tree.identity, cache, progress)
+        self.keep(&build, identity, cache, progress)
     }
 
     /// Copies the results out of the build's directory, which the next build changes.
