@@ -27,7 +27,7 @@ const REQUIREMENTS: &[Requirement] = &[
     program("bison", "bison"),
     program("bc", "bc"),
     program("perl", "perl"),
-    program("zstd", "zstd"),
+    program("gzip", "gzip"),
     header("stdlib.h", "libc6-dev"),
     header("libelf.h", "libelf-dev"),
 ];
