@@ -18,6 +18,7 @@ const PACKAGES: &[Package] = &[
     Package::everywhere("flex"),
     Package::everywhere("gcc"),
     Package::everywhere("git"),
+    Package::everywhere("gzip"),
     Package::everywhere("make"),
     Package::everywhere("perl"),
     Package::everywhere("zstd"),
