@@ -32,6 +32,9 @@ impl Backend for Uml {
         let mut initrd = std::ffi::OsString::from("initrd=");
         initrd.push(&boot.initramfs);
         command.arg(initrd).args(KERNEL_COMMAND_LINE);
+        // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
+        // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
+        command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
         command
     }
 
