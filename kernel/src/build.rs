@@ -23,9 +23,17 @@ pub(crate) struct Build<'a> {
     pub(crate) directory: PathBuf,
     pub(crate) arch: Arch,
     pub(crate) profile: Profile,
+    pub(crate) toolchain: Toolchain,
     pub(crate) jobs: usize,
     /// Nothing was ever built in the directory.
     pub(crate) is_new: bool,
+}
+
+/// Which compiler and linker build the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Toolchain {
+    Gnu,
+    Llvm,
 }
 
 impl Build<'_> {
@@ -119,12 +127,20 @@ impl Build<'_> {
         self.directory.join("build.log")
     }
 
-    fn make(&self) -> Command {
+    /// `make` with everything said but the targets.
+    pub(crate) fn make(&self) -> Command {
         let mut command = Command::new("make");
         command.arg("-C").arg(self.tree).arg(format!("O={}", self.directory.display()));
         command.arg(format!("ARCH={}", self.arch.name()));
+        let compiler = match self.toolchain {
+            Toolchain::Gnu => "gcc",
+            Toolchain::Llvm => "clang",
+        };
+        if self.toolchain == Toolchain::Llvm {
+            command.arg("LLVM=1");
+        }
         if has_program("ccache") {
-            command.args(["CC=ccache gcc", "HOSTCC=ccache gcc"]);
+            command.args([format!("CC=ccache {compiler}"), format!("HOSTCC=ccache {compiler}")]);
             // Headers as kbuild's dependency files list them: a miss does not run the preprocessor twice.
             command.env("CCACHE_DEPEND", "1");
         }

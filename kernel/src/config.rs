@@ -63,8 +63,7 @@ impl Profile {
         if patched {
             names.push("keyagent");
         }
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-        names.into_iter().map(|name| Fragment::read(&directory.join(name).with_extension("config"))).collect()
+        names.into_iter().map(Fragment::named).collect()
     }
 }
 
@@ -84,13 +83,20 @@ struct Requested {
 }
 
 impl Fragment {
+    /// One of this project's own, by its purpose: `kunit`.
+    pub fn named(purpose: &str) -> Result<Self> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        Self::read(&directory.join(purpose).with_extension("config"))
+    }
+
     /// Reads one. A line that is neither an option nor a comment is [`Error::FragmentSyntax`].
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).map_err(Error::io("reading", file))?;
         Self::parse(file, &text)
     }
 
-    fn parse(file: &Path, text: &str) -> Result<Self> {
+    /// Options that are in no file; `file` stands for where they come from in messages.
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self> {
         let mut requests = Vec::new();
         for (index, text) in text.lines().enumerate() {
             let line = index + 1;

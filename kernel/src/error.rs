@@ -91,6 +91,15 @@ pub enum Error {
     #[error("{0}")]
     DoesNotApply(Box<DoesNotApply>),
 
+    /// Patches to check that the series does not have.
+    #[error("the series for {kernel} has {count} patches: there are none with those numbers")]
+    NoSuchPatches {
+        /// The kernel.
+        kernel: String,
+        /// How many patches there are.
+        count: usize,
+    },
+
     /// Somebody edited the tree in the cache.
     #[error(
         "the tree {0} was edited by hand:\n{1}\nit belongs to the cache: save your work (`git -C {0} diff`), undo it (`git -C {0} reset --hard`) \
@@ -102,6 +111,15 @@ pub enum Error {
         path: PathBuf,
         /// The files that differ, one a line.
         files: String,
+    },
+
+    /// A work tree that can't be made there, or whose commits can't be exported.
+    #[error("{}: {reason}", path.display())]
+    WorkTree {
+        /// The work tree.
+        path: PathBuf,
+        /// What is in the way, and what to do.
+        reason: String,
     },
 
     /// A line of a configuration fragment that is neither an option nor a comment.

@@ -9,8 +9,14 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Fragment, Named, Origin, Profile, Progress, Result, Series, Tree, build::Build,
-    command::read, disk::remove, lock::Lock, requirements::missing, sources::hex, tree::tree,
+    Arch, Error, Fragment, Named, Origin, Profile, Progress, Result, Series, Tree,
+    build::{Build, Toolchain},
+    command::read,
+    disk::remove,
+    lock::Lock,
+    requirements::missing,
+    sources::hex,
+    tree::tree,
 };
 
 /// What to build.
@@ -77,7 +83,8 @@ impl Request<'_> {
     }
 }
 
-fn require_tools() -> Result<()> {
+/// What every build needs must be there.
+pub(crate) fn require_tools() -> Result<()> {
     let missing = missing();
     if missing.is_empty() { Ok(()) } else { Err(Error::MissingTools { missing }) }
 }
@@ -124,7 +131,8 @@ impl Recipe {
         let directory = cache.join("builds").join(directory);
         let is_new = !directory.exists();
         let (tree, identity) = (tree.path.as_path(), tree.identity.as_str());
-        let build = Build { tree, directory, arch: self.arch, profile: self.profile, jobs, is_new };
+        let (arch, profile, toolchain) = (self.arch, self.profile, Toolchain::Gnu);
+        let build = Build { tree, directory, arch, profile, toolchain, jobs, is_new };
         build.configure(&self.fragments, progress)?;
         build.run(progress)?;
         self.keep(&build, identity, cache, progress)

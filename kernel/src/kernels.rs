@@ -1,6 +1,9 @@
 //! The kernels that have a name.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -63,7 +66,12 @@ impl Kernels {
 impl Named {
     /// The series that this repository keeps for this kernel. It is empty when there is none yet.
     pub fn series(&self) -> Result<Series> {
-        Series::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.series))
+        Series::read(&self.series_directory())
+    }
+
+    /// Where this repository keeps the series for this kernel.
+    pub fn series_directory(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.series)
     }
 }
 

@@ -8,10 +8,14 @@
 //! cache can be deleted at any moment; what an interrupted run left half done is done again by the next one.
 
 mod build;
+mod check;
+mod clone;
 mod command;
 mod config;
 mod disk;
+mod edit;
 mod error;
+mod export;
 mod image;
 mod kernels;
 mod lock;
@@ -22,8 +26,11 @@ mod sources;
 mod tree;
 
 pub use crate::{
+    check::{Aspect, Check, Outcome, Report, Row, check},
     config::{Arch, Fragment, Profile},
+    edit::{Edit, Edited, edit},
     error::Error,
+    export::{Exported, export},
     image::{Image, Request, image},
     kernels::{Kernels, Named},
     progress::{Phase, Progress, Silent},

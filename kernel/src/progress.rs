@@ -24,6 +24,11 @@ pub enum Phase {
     Series,
     /// The configuration is made and checked. Not counted.
     Configure,
+    /// A patch is checked. Not counted.
+    Check {
+        /// What is checked, and how far along that is.
+        what: String,
+    },
     /// The kernel is built. Counted in the build's steps (one for each object).
     Build,
 }

@@ -87,16 +87,12 @@ impl Series {
         base: &str,
         mut applied: impl FnMut(usize),
     ) -> Result<String> {
-        let scratch =
-            tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
-        let index = scratch.path().join("index");
-        read(git(repository).env("GIT_INDEX_FILE", &index).args(["read-tree", base]), b"")?;
-        let mut parent = base.to_owned();
+        let mut stack = Stack::on(repository, base)?;
         for (done, patch) in self.patches.iter().enumerate() {
-            parent = patch.commit(repository, &index, scratch.path(), &parent)?;
+            stack.push(patch)?;
             applied(done + 1);
         }
-        Ok(parent)
+        Ok(stack.top)
     }
 
     /// What the patches say, for hashing.
@@ -108,7 +104,37 @@ impl Series {
     }
 }
 
+/// Patches become commits, one on top of the other, in a repository's object store.
+pub(crate) struct Stack<'a> {
+    repository: &'a Path,
+    scratch: tempfile::TempDir,
+    top: String,
+}
+
+impl<'a> Stack<'a> {
+    /// Begins with that commit.
+    pub(crate) fn on(repository: &'a Path, base: &str) -> Result<Self> {
+        let scratch =
+            tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+        let index = scratch.path().join("index");
+        read(git(repository).env("GIT_INDEX_FILE", &index).args(["read-tree", base]), b"")?;
+        Ok(Self { repository, scratch, top: base.to_owned() })
+    }
+
+    /// Puts a patch on top, and gives the commit that it became.
+    pub(crate) fn push(&mut self, patch: &Patch) -> Result<&str> {
+        let scratch = self.scratch.path();
+        self.top = patch.commit(self.repository, &scratch.join("index"), scratch, &self.top)?;
+        Ok(&self.top)
+    }
+}
+
 impl Patch {
+    /// The whole file or mail.
+    pub(crate) fn mail(&self) -> &[u8] {
+        &self.mail
+    }
+
     fn parse(name: String, mail: Vec<u8>) -> Result<Self> {
         let text = String::from_utf8_lossy(&mail);
         let reason = if !text.lines().any(|line| line.starts_with("From: ")) {

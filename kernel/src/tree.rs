@@ -13,7 +13,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Origin, Phase, Progress, Request, Result, Series,
+    Error, Named, Origin, Phase, Progress, Request, Result, Series,
     command::{Running, git, read},
     disk::remove,
     lock::Lock,
@@ -37,28 +37,35 @@ pub struct Tree {
 
 /// The tree for that request, checked out. It is locked until it is dropped.
 pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
-    let base = Base::prepare(request, cache, progress)?;
+    let base = Base::prepare(request.kernel, request.origin.as_ref(), cache, progress)?;
     let head = apply(&request.series, &base, progress)?;
     check_out(&base.path, &head, progress)?;
     Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
 }
 
-/// The repository with the pristine source in it.
-struct Base {
-    path: PathBuf,
-    commit: String,
+/// The repository with the pristine source in it, locked.
+pub(crate) struct Base {
+    pub(crate) path: PathBuf,
+    /// The commit of the pristine source.
+    pub(crate) commit: String,
     identity: String,
     lock: Lock,
 }
 
 impl Base {
-    fn prepare(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Self> {
-        let name = request.kernel.name.as_str();
+    /// From the cache, or fetched now. `origin` takes the place of the kernel's own origins.
+    pub(crate) fn prepare(
+        kernel: &Named,
+        origin: Option<&Origin>,
+        cache: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let name = kernel.name.as_str();
         let lock = Lock::take(&cache.join("locks").join(name), progress)?;
-        let (path, identity) = match &request.origin {
+        let (path, identity) = match origin {
             Some(Origin::Directory(directory)) => copy(directory, cache, progress)?,
             Some(origin) => one_of(name, std::slice::from_ref(origin), cache, progress)?,
-            None => one_of(name, &request.kernel.origins, cache, progress)?,
+            None => one_of(name, &kernel.origins, cache, progress)?,
         };
         let commit = read(git(&path).args(["rev-parse", "--verify", BASE]), b"")?;
         Ok(Self { path, commit, identity, lock })
@@ -159,7 +166,7 @@ fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String
 }
 
 /// Checks that commit out, writing only the files that differ from what is there.
-fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> Result<()> {
     let git_dir = path.join(".git");
     // It stands while files are written: who finds it knows that an earlier command was interrupted.
     let unfinished = git_dir.join("unfinished-checkout");

@@ -154,6 +154,7 @@ impl kernel::Progress for Terminal {
             Phase::Checkout => "Checking the sources out".into(),
             Phase::Series => "Applying the series".into(),
             Phase::Configure => "Configuring".into(),
+            Phase::Check { what } => format!("Checking {what}"),
             Phase::Build => "Building the kernel".into(),
         };
         let template = match total {

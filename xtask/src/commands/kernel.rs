@@ -1,5 +1,8 @@
 //! `cargo xtask kernel`: the patched kernel by itself.
 
+pub mod check;
+pub mod edit;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -15,6 +18,12 @@ use crate::terminal::Terminal;
 pub enum Command {
     /// Build the image and print its path, alone on standard output
     Image(ImageOptions),
+    /// Check every patch as its maintainers would: compilers, sparse, checkpatch, kernel-doc
+    Check(check::Options),
+    /// Make a git tree with the series as commits, to work on
+    Edit(edit::EditOptions),
+    /// Write the commits of such a tree back as patches
+    Export(edit::ExportOptions),
 }
 
 /// Which image.
@@ -44,5 +53,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
             terminal.say(&image.path.display().to_string());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Check(options) => check::run(options, terminal),
+        Command::Edit(options) => edit::edit(options, terminal),
+        Command::Export(options) => edit::export(options, terminal),
     }
 }

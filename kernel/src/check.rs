@@ -1,0 +1,197 @@
+//! Is every patch of a series fit to be sent? What its maintainers' own tools say, patch by patch.
+
+mod compile;
+mod diagnostics;
+mod scripts;
+mod workshop;
+
+use std::{ops::RangeInclusive, path::Path};
+
+use self::{compile::Compiler, diagnostics::Known, workshop::Workshop};
+use crate::{Error, Named, Origin, Patch, Phase, Progress, Result, Series, image::require_tools};
+
+/// What to check.
+#[derive(Clone, Debug)]
+pub struct Check<'a> {
+    /// The kernel that the series is for.
+    pub kernel: &'a Named,
+    /// A source of the user's own in place of the named kernel's.
+    pub origin: Option<Origin>,
+    /// The whole series.
+    pub series: Series,
+    /// Which of its patches, counted from 1. Those before them are applied and count as the base.
+    pub patches: RangeInclusive<usize>,
+    /// How many compilers may run at once.
+    pub jobs: usize,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One for each patch that was checked. A patch that does not apply is the last one.
+    pub rows: Vec<Row>,
+    /// Does the whole kernel build with clang, after the last patch?
+    pub clang: Outcome,
+}
+
+/// What came of one patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number in the series, counted from 1.
+    pub number: usize,
+    /// Its file's name.
+    pub patch: String,
+    /// What each check said. A patch that does not apply has only that.
+    pub outcomes: Vec<(Aspect, Outcome)>,
+}
+
+/// What is looked at in a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aspect {
+    /// It applies on top of the patches before it.
+    Applies,
+    /// With every option that the series adds on, it compiles without new warnings at W=1.
+    On,
+    /// The same with all of them off.
+    Off,
+    /// sparse has no new complaints.
+    Sparse,
+    /// `checkpatch.pl --strict` has no complaints.
+    Style,
+    /// `kernel-doc` has no new complaints.
+    Docs,
+}
+
+impl Aspect {
+    /// All of them, in the order in which they are looked at.
+    pub const ALL: [Self; 6] = [Self::Applies, Self::On, Self::Off, Self::Sparse, Self::Style, Self::Docs];
+}
+
+/// What a check said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing.
+    Clean,
+    /// These complaints.
+    Failed(Vec<String>),
+    /// It was not done, for this reason.
+    Skipped(String),
+}
+
+impl Report {
+    /// Is there any complaint?
+    pub fn failed(&self) -> bool {
+        let outcomes = self.rows.iter().flat_map(|row| &row.outcomes).map(|(_, outcome)| outcome);
+        outcomes.chain([&self.clang]).any(|outcome| matches!(outcome, Outcome::Failed(_)))
+    }
+}
+
+impl Outcome {
+    fn of(complaints: Vec<String>) -> Self {
+        if complaints.is_empty() { Self::Clean } else { Self::Failed(complaints) }
+    }
+}
+
+/// Checks a series.
+///
+/// # Errors
+/// The check itself could not be done: no such patches, no source, or a base that does not build.
+pub fn check(check: &Check<'_>, cache: &Path, progress: &dyn Progress) -> Result<Report> {
+    require_tools()?;
+    let patches = check.series.patches();
+    let (first, last) = (*check.patches.start(), *check.patches.end());
+    if first == 0 || first > last || last > patches.len() {
+        return Err(Error::NoSuchPatches { kernel: check.kernel.name.clone(), count: patches.len() });
+    }
+    let workshop = Workshop::open(check, cache, progress)?;
+    let (commits, obstacle) = workshop.commits(&patches[..last])?;
+    let applied = commits.len() - 1;
+
+    let mut rows = Vec::new();
+    if first <= applied {
+        let mut inspection = Inspection::begin(&workshop, &commits[first - 1..], progress)?;
+        for (index, patch) in patches.iter().enumerate().take(applied).skip(first - 1) {
+            let what = format!("{} {}/{last} {}", check.kernel.name, index + 1, patch.name);
+            progress.started(&Phase::Check { what }, None);
+            let outcomes = inspection.patch(patch, &commits[index], &commits[index + 1])?;
+            rows.push(Row { number: index + 1, patch: patch.name.clone(), outcomes });
+            progress.finished();
+        }
+    }
+    let clang = match obstacle {
+        Some(reason) => {
+            let complaints = reason.to_string().lines().map(str::to_owned).collect();
+            let outcomes = vec![(Aspect::Applies, Outcome::Failed(complaints))];
+            rows.push(Row { number: applied + 1, patch: patches[applied].name.clone(), outcomes });
+            Outcome::Skipped("not all patches apply".into())
+        }
+        None if !compile::has_clang() => Outcome::Skipped("no clang".into()),
+        None => {
+            progress.started(&Phase::Check { what: format!("{} with clang", check.kernel.name) }, None);
+            let outcome = compile::with_clang(&workshop)?;
+            progress.finished();
+            outcome
+        }
+    };
+    Ok(Report { rows, clang })
+}
+
+/// A series under inspection. Each complaint is laid to the patch that it appears with.
+struct Inspection<'a> {
+    workshop: &'a Workshop<'a>,
+    on: Compiler<'a>,
+    off: Compiler<'a>,
+    docs: Known,
+}
+
+impl<'a> Inspection<'a> {
+    /// Learns what the first of these commits has to complain about already, in all files that the others touch.
+    fn begin(workshop: &'a Workshop<'a>, commits: &[String], progress: &dyn Progress) -> Result<Self> {
+        let (Some(base), Some(last)) = (commits.first(), commits.last()) else {
+            return Err(Error::NoSuchPatches { kernel: workshop.kernel().to_owned(), count: 0 });
+        };
+        let touched = workshop.touched(base, last)?;
+        workshop.check_out(base)?;
+        progress.started(
+            &Phase::Check { what: format!("{}: what the base complains about", workshop.kernel()) },
+            None,
+        );
+        let on = Compiler::begin(workshop, Switch::On, &touched)?;
+        let off = Compiler::begin(workshop, Switch::Off, &touched)?;
+        let mut docs = Known::default();
+        docs.news(scripts::kernel_doc(workshop, &touched)?);
+        progress.finished();
+        Ok(Self { workshop, on, off, docs })
+    }
+
+    fn patch(&mut self, patch: &Patch, before: &str, commit: &str) -> Result<Vec<(Aspect, Outcome)>> {
+        let touched = self.workshop.touched(before, commit)?;
+        self.workshop.check_out(commit)?;
+        let on = self.on.compile()?;
+        let off = self.off.compile()?;
+        let style = scripts::checkpatch(self.workshop, patch)?;
+        let docs = self.docs.news(scripts::kernel_doc(self.workshop, &touched)?);
+        let sparse = match on.sparse {
+            Some(complaints) => Outcome::of(complaints),
+            None => Outcome::Skipped("no sparse".into()),
+        };
+        Ok(vec![
+            (Aspect::Applies, Outcome::Clean),
+            (Aspect::On, Outcome::of(on.compiler)),
+            (Aspect::Off, Outcome::of(off.compiler)),
+            (Aspect::Sparse, sparse),
+            (Aspect::Style, Outcome::of(style)),
+            (Aspect::Docs, Outcome::of(docs)),
+        ])
+    }
+}
+
+/// How the options that the series adds are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Switch {
+    On,
+    Off,
+}
+
+#[cfg(test)]
+mod tests;

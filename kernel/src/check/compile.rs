@@ -1,0 +1,202 @@
+//! Compiling what a series touches, and nothing else, with the warnings that kernel people ask for.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use super::{Outcome, Switch, diagnostics::Diagnostic, diagnostics::Known, workshop::Workshop};
+use crate::{
+    Arch, Error, Fragment, Profile, Result, Silent,
+    build::{Build, Toolchain},
+    command::Running,
+    requirements::has_program,
+};
+
+/// The directory that is compiled as a whole.
+const KEYS: &str = "security/keys/";
+
+/// Top directories whose C files are no part of a kernel.
+const NOT_KERNEL: [&str; 5] = ["Documentation/", "samples/", "scripts/", "tools/", "usr/"];
+
+/// A build directory in which the tree is compiled again after each patch.
+pub(super) struct Compiler<'a> {
+    workshop: &'a Workshop<'a>,
+    build: Build<'a>,
+    switch: Switch,
+    /// The files outside of [`KEYS`] that the series touches.
+    files: Vec<String>,
+    known: Known,
+    known_to_sparse: Known,
+}
+
+/// What is new.
+pub(super) struct News {
+    pub(super) compiler: Vec<String>,
+    /// Nothing if sparse is not there, or was not asked.
+    pub(super) sparse: Option<Vec<String>>,
+}
+
+impl<'a> Compiler<'a> {
+    /// Compiles what is checked out, which must succeed, to learn what it complains about. `touched` are all files that
+    /// later patches touch.
+    pub(super) fn begin(workshop: &'a Workshop<'a>, switch: Switch, touched: &[String]) -> Result<Self> {
+        let name = match switch {
+            Switch::On => "on",
+            Switch::Off => "off",
+        };
+        let build = build(workshop, name, Toolchain::Gnu);
+        let is_object = |file: &&String| {
+            file.ends_with(".c")
+                && !file.starts_with(KEYS)
+                && !NOT_KERNEL.iter().any(|top| file.starts_with(top))
+        };
+        let files = touched.iter().filter(is_object).cloned().collect();
+        let (known, known_to_sparse) = Default::default();
+        let mut compiler = Self { workshop, build, switch, files, known, known_to_sparse };
+        compiler.forget()?;
+        let made = compiler.configure().and_then(|()| compiler.make())?;
+        if made.failed {
+            let first = made.compiler.into_iter().map(Diagnostic::into_line).take(8).collect();
+            let status = format!("{} without the patches", workshop.kernel());
+            return Err(Error::Build { status, first, log: compiler.log() });
+        }
+        compiler.known.news(made.compiler);
+        compiler.known_to_sparse.news(made.sparse);
+        Ok(compiler)
+    }
+
+    /// Compiles what is checked out now, and gives what is new about it.
+    pub(super) fn compile(&mut self) -> Result<News> {
+        let sparse = self.asks_sparse().then(Vec::new);
+        match self.configure() {
+            Err(Error::Dropped(options)) => {
+                let compiler = options.iter().map(ToString::to_string).collect();
+                return Ok(News { compiler, sparse });
+            }
+            done => done?,
+        }
+        let made = self.make()?;
+        let mut compiler = self.known.news(made.compiler);
+        if made.failed {
+            compiler.push(format!("it does not compile; the whole log: {}", self.log().display()));
+        }
+        Ok(News { compiler, sparse: sparse.map(|_| self.known_to_sparse.news(made.sparse)) })
+    }
+
+    /// Removes the objects that are looked at: what is not compiled does not complain.
+    fn forget(&self) -> Result<()> {
+        let mut objects = objects(&self.build.directory.join(KEYS));
+        objects.extend(self.files.iter().map(|file| self.build.directory.join(file).with_extension("o")));
+        for object in objects.iter().filter(|object| object.exists()) {
+            fs::remove_file(object).map_err(Error::io("removing", object))?;
+        }
+        Ok(())
+    }
+
+    /// All options that the series has added so far are set alike.
+    fn configure(&self) -> Result<()> {
+        let mut fragments = Profile::Plain.fragments(Arch::X86_64, false)?;
+        fragments.push(Fragment::named("kunit")?);
+        fragments.push(Fragment::named("netfs")?);
+        let added = self.workshop.added_options()?;
+        let setting = |option: &String| match self.switch {
+            Switch::On => format!("{option}=y\n"),
+            Switch::Off => format!("# {option} is not set\n"),
+        };
+        let added: String = added.iter().map(setting).collect();
+        fragments.push(Fragment::parse(Path::new("the series"), &added)?);
+        self.build.configure(&fragments, &Silent)
+    }
+
+    fn make(&self) -> Result<Made> {
+        let tree = self.workshop.tree();
+        let sparse_log = self.build.directory.join("sparse.log");
+        let mut command = self.build.make();
+        command.arg(format!("-j{}", self.build.jobs)).args(["--keep-going", "W=1"]);
+        if self.asks_sparse() {
+            fs::write(&sparse_log, "").map_err(Error::io("writing", &sparse_log))?;
+            // A recipe of kbuild's begins with this: what sparse says goes its own way.
+            command.arg("C=1").arg(format!("CHECK=2>>'{}' sparse", sparse_log.display()));
+        }
+        command.arg(KEYS);
+        let there = self.files.iter().filter(|file| tree.join(file).is_file());
+        command.args(there.map(|file| Path::new(file).with_extension("o")));
+        let failed = !run(&mut command, &self.log())?;
+        let read = |path: &Path| fs::read(path).map_err(Error::io("reading", path));
+        let compiler = Diagnostic::all(&String::from_utf8_lossy(&read(&self.log())?), tree);
+        let sparse = match self.asks_sparse() {
+            true => Diagnostic::all(&String::from_utf8_lossy(&read(&sparse_log)?), tree),
+            false => Vec::new(),
+        };
+        Ok(Made { compiler, sparse, failed })
+    }
+
+    /// Once is enough, and with the options on it sees more.
+    fn asks_sparse(&self) -> bool {
+        self.switch == Switch::On && has_program("sparse")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.build.directory.join("build.log")
+    }
+}
+
+struct Made {
+    compiler: Vec<Diagnostic>,
+    sparse: Vec<Diagnostic>,
+    failed: bool,
+}
+
+/// Can a kernel be built with LLVM's tools alone?
+pub(super) fn has_clang() -> bool {
+    ["clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy"].into_iter().all(has_program)
+}
+
+/// Builds the whole kernel with clang, as it is checked out.
+pub(super) fn with_clang(workshop: &Workshop<'_>) -> Result<Outcome> {
+    let build = build(workshop, "clang", Toolchain::Llvm);
+    build.configure(&Profile::Plain.fragments(Arch::X86_64, true)?, &Silent)?;
+    let log = build.directory.join("build.log");
+    let mut command = build.make();
+    let built = run(command.arg(format!("-j{}", build.jobs)).arg("bzImage"), &log)?;
+    let said = fs::read(&log).map_err(Error::io("reading", &log))?;
+    let complaints = Diagnostic::all(&String::from_utf8_lossy(&said), workshop.tree());
+    let mut lines: Vec<String> = complaints
+        .into_iter()
+        .filter(|one| !built || one.file().starts_with(KEYS))
+        .map(Diagnostic::into_line)
+        .collect();
+    if !built {
+        lines.push(format!("it does not build; the whole log: {}", log.display()));
+    }
+    Ok(Outcome::of(lines))
+}
+
+fn build<'a>(workshop: &'a Workshop<'a>, name: &str, toolchain: Toolchain) -> Build<'a> {
+    let directory = workshop.build_directory(name);
+    let is_new = !directory.exists();
+    let (tree, jobs) = (workshop.tree(), workshop.jobs());
+    Build { tree, directory, arch: Arch::X86_64, profile: Profile::Plain, toolchain, jobs, is_new }
+}
+
+/// Runs make with all its output in the log; says whether it succeeded.
+fn run(make: &mut std::process::Command, log: &Path) -> Result<bool> {
+    let out = File::create(log).map_err(Error::io("creating", log))?;
+    let both = out.try_clone().map_err(Error::io("creating", log))?;
+    make.stdin(Stdio::null()).stdout(out).stderr(both);
+    Ok(Running::start(make)?.wait()?.success())
+}
+
+/// The object files in a directory and those below it; none if it is not there.
+fn objects(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.path() {
+            path if path.is_dir() => objects(&path),
+            path if path.extension().is_some_and(|extension| extension == "o") => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
+}

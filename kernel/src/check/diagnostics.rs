@@ -1,0 +1,95 @@
+//! What compilers and their kin complain about, line by line, and which of it is new.
+
+use std::{collections::HashSet, path::Path};
+
+/// One complaint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Diagnostic {
+    /// The file, below the tree's top where it lies there.
+    file: String,
+    /// What it says, without the place in the file.
+    message: String,
+    /// The line as a person wants to see it.
+    line: String,
+}
+
+impl Diagnostic {
+    /// Reads `FILE:LINE:COLUMN: warning: MESSAGE`, where line and column may be missing.
+    pub(super) fn parse(line: &str, tree: &Path) -> Option<Self> {
+        let line = line.trim_end();
+        let line = line.strip_prefix(&format!("{}/", tree.display())).unwrap_or(line);
+        let line = line.trim_start_matches("./").trim_start_matches("../");
+        let at = [": warning: ", ": error: ", ": fatal error: "].iter().find_map(|mark| line.find(mark))?;
+        let (place, message) = line.split_at(at);
+        let (file, _) = place.split_once(':').unwrap_or((place, ""));
+        Some(Self { file: file.to_owned(), message: message.to_owned(), line: line.to_owned() })
+    }
+
+    /// All complaints in a tool's output.
+    pub(super) fn all(output: &str, tree: &Path) -> Vec<Self> {
+        output.lines().filter_map(|line| Self::parse(line, tree)).collect()
+    }
+
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(super) fn into_line(self) -> String {
+        self.line
+    }
+}
+
+/// The complaints heard so far. Lines shift from patch to patch: a complaint is known by its file and its words.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    heard: HashSet<(String, String)>,
+}
+
+impl Known {
+    /// Takes note of these complaints, and gives those that were not known.
+    pub(super) fn news(&mut self, complaints: Vec<Diagnostic>) -> Vec<String> {
+        let is_new = |one: &Diagnostic| self.heard.insert((one.file.clone(), one.message.clone()));
+        complaints.into_iter().filter(is_new).map(Diagnostic::into_line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(output: &str) -> Vec<Diagnostic> {
+        Diagnostic::all(output, Path::new("/t/tree"))
+    }
+
+    #[test]
+    fn a_complaint_is_told_from_other_output() {
+        let output = "  CC      security/keys/key.o\n\
+                      /t/tree/security/keys/key.c: In function 'f':\n\
+                      /t/tree/security/keys/key.c:12:5: warning: unused variable 'i' [-Wunused-variable]\n\
+                      security/keys/key.o: warning: objtool: f+0x1: unreachable instruction\n";
+        let lines: Vec<_> = all(output).into_iter().map(|one| (one.file, one.line)).collect();
+        let file = |name: &str| name.to_owned();
+        assert_eq!(
+            lines,
+            [
+                (
+                    file("security/keys/key.c"),
+                    file("security/keys/key.c:12:5: warning: unused variable 'i' [-Wunused-variable]")
+                ),
+                (
+                    file("security/keys/key.o"),
+                    file("security/keys/key.o: warning: objtool: f+0x1: unreachable instruction")
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_complaint_that_only_moved_is_not_new() {
+        let mut known = Known::default();
+        assert_eq!(known.news(all("a.c:1:2: warning: old\n")).len(), 1);
+        let news = known.news(all("a.c:7:2: warning: old\nb.c:1: warning: old\na.c:9:1: error: worse\n"));
+        assert_eq!(news, ["b.c:1: warning: old", "a.c:9:1: error: worse"]);
+        assert!(known.news(all("a.c:10:1: error: worse\n")).is_empty());
+    }
+}

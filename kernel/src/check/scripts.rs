@@ -1,0 +1,46 @@
+//! The kernel's own scripts: checkpatch and kernel-doc.
+
+use std::{fs, process::Command};
+
+use super::{diagnostics::Diagnostic, workshop::Workshop};
+use crate::{Error, Patch, Result, command};
+
+/// What `checkpatch.pl --strict` of the tree that is checked out has to say about a patch.
+pub(super) fn checkpatch(workshop: &Workshop<'_>, patch: &Patch) -> Result<Vec<String>> {
+    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let mail = scratch.path().join(patch.name.replace('/', "-"));
+    fs::write(&mail, patch.mail()).map_err(Error::io("writing", &mail))?;
+
+    let mut perl = Command::new("perl");
+    perl.args(["scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary"]);
+    perl.arg("--color=never").arg(&mail).current_dir(workshop.tree()).env("LC_ALL", "C");
+    let output = command::output(&mut perl, b"")?;
+    let prefix = format!("{}/", scratch.path().display());
+    let said = String::from_utf8_lossy(&output.stdout).replace(&prefix, "");
+    let complaints: Vec<String> = said.lines().filter(|line| is_complaint(line)).map(str::to_owned).collect();
+    if !output.status.success() && complaints.is_empty() {
+        let words = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+        return Ok(words.lines().map(str::to_owned).collect());
+    }
+    Ok(complaints)
+}
+
+/// `FILE:LINE: CHECK:SPACING: words`.
+fn is_complaint(line: &str) -> bool {
+    [": ERROR:", ": WARNING:", ": CHECK:"].iter().any(|mark| line.contains(mark))
+}
+
+/// What `kernel-doc` has to say about those of the files that have C in them and are there.
+pub(super) fn kernel_doc(workshop: &Workshop<'_>, files: &[String]) -> Result<Vec<Diagnostic>> {
+    let is_source = |file: &&String| {
+        (file.ends_with(".c") || file.ends_with(".h")) && workshop.tree().join(file).is_file()
+    };
+    let files: Vec<&String> = files.iter().filter(is_source).collect();
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut script = Command::new("./scripts/kernel-doc");
+    script.arg("-none").args(files).current_dir(workshop.tree()).env("LC_ALL", "C");
+    let output = command::output(&mut script, b"")?;
+    Ok(Diagnostic::all(&String::from_utf8_lossy(&output.stderr), workshop.tree()))
+}

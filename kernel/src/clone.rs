@@ -1,0 +1,40 @@
+//! A repository of its own with a kernel's pristine source: for work during which images can still be built.
+
+use std::{fs, path::Path};
+
+use crate::{
+    Error, Result,
+    command::{git, output, read},
+    disk::remove,
+    sources::BASE,
+    tree::Base,
+};
+
+/// Makes a repository there, whole or not at all. On the cache's own disk it takes next to no space.
+pub(crate) fn clone(base: &Base, path: &Path) -> Result<()> {
+    let mut partial = path.to_owned().into_os_string();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    remove(partial)?;
+    let mut command = git(Path::new("/"));
+    command.args(["clone", "--quiet", "--no-checkout", "--no-tags", "--branch", "base"]);
+    read(command.arg(&base.path).arg(partial), b"")?;
+    read(git(partial).args(["remote", "remove", "origin"]), b"")?;
+    fs::rename(partial, path).map_err(Error::io("creating", path))
+}
+
+/// Sees to it that a clone is there and has the base's commit.
+pub(crate) fn keep_up(base: &Base, path: &Path) -> Result<()> {
+    if !path.join(".git/HEAD").is_file() {
+        remove(path)?;
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
+        return clone(base, path);
+    }
+    let known = output(git(path).args(["cat-file", "-e", &base.commit]), b"")?;
+    if !known.status.success() {
+        let update = format!("+{BASE}:refs/remotes/cache/base");
+        read(git(path).args(["fetch", "--quiet", "--no-tags"]).arg(&base.path).arg(update), b"")?;
+    }
+    Ok(())
+}

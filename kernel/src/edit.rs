@@ -1,0 +1,77 @@
+//! The series as commits that a person works on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error, Named, Origin, Phase, Progress, Result,
+    clone::clone,
+    command::{git, read},
+    export::{self, BASE_OF, KERNEL_OF},
+    tree::{self, Base},
+};
+
+/// The branch that has the series.
+const BRANCH: &str = "refs/heads/keyagents";
+
+/// What to make a work tree of.
+#[derive(Clone, Debug)]
+pub struct Edit<'a> {
+    /// The kernel, whose series it is.
+    pub kernel: &'a Named,
+    /// A source of the user's own in place of the named kernel's.
+    pub origin: Option<Origin>,
+    /// Where: a directory that is empty or does not exist.
+    pub directory: PathBuf,
+}
+
+/// A work tree that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edited {
+    /// The commit of the pristine source.
+    pub base: String,
+    /// How many patches became commits.
+    pub patches: usize,
+    /// The patches that [`export`](crate::export) would write with other bytes, though nothing was changed.
+    pub restyled: Vec<String>,
+}
+
+/// Makes a git repository in a directory of the user's with the series as commits on the branch `keyagents`.
+///
+/// It is independent of the cache. [`export`](crate::export) writes its commits back as patches.
+///
+/// # Errors
+/// [`Error::WorkTree`] if the directory has something in it; what [`tree`](crate::tree()) says.
+pub fn edit(edit: &Edit<'_>, cache: &Path, progress: &dyn Progress) -> Result<Edited> {
+    let directory = std::path::absolute(&edit.directory).map_err(Error::io("finding", &edit.directory))?;
+    require_empty(&directory)?;
+    let series = edit.kernel.series()?;
+    let base = Base::prepare(edit.kernel, edit.origin.as_ref(), cache, progress)?;
+    clone(&base, &directory)?;
+
+    progress.started(&Phase::Series, Some(series.patches().len() as u64));
+    let head = series.commit(&directory, &base.commit, |done| progress.done(done as u64))?;
+    progress.finished();
+    tree::check_out(&directory, &head, progress)?;
+    read(git(&directory).args(["update-ref", BRANCH, &head]), b"")?;
+    read(git(&directory).args(["symbolic-ref", "HEAD", BRANCH]), b"")?;
+    read(git(&directory).args(["config", BASE_OF, &base.commit]), b"")?;
+    read(git(&directory).args(["config", KERNEL_OF, &edit.kernel.name]), b"")?;
+
+    let restyled = export::restyled(&directory, &base.commit, &series)?;
+    Ok(Edited { base: base.commit, patches: series.patches().len(), restyled })
+}
+
+fn require_empty(directory: &Path) -> Result<()> {
+    let is_free = match fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !directory.exists(),
+    };
+    if is_free {
+        return Ok(());
+    }
+    let reason = "it is not empty: name a directory that does not exist yet".into();
+    Err(Error::WorkTree { path: directory.to_owned(), reason })
+}

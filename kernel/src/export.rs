@@ -1,0 +1,200 @@
+//! Commits that a person worked on, back as the series that this repository keeps.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error, Kernels, Result, Series,
+    command::{git, output, read},
+};
+
+/// In the work tree's git configuration: the commit on which the series is based.
+pub(crate) const BASE_OF: &str = "keyagents.base";
+/// In the work tree's git configuration: the kernel whose series it is.
+pub(crate) const KERNEL_OF: &str = "keyagents.kernel";
+
+/// What `git format-patch` is told, so that the same commits make the same bytes whoever exports them.
+const FORMAT: &[&str] = &[
+    "--quiet",
+    "--zero-commit",
+    "--no-signature",
+    "--no-numbered",
+    "--no-cover-letter",
+    "--no-attach",
+    "--no-thread",
+    "--no-base",
+    "--no-ext-diff",
+    "--subject-prefix=PATCH",
+    "--abbrev=12",
+    "--unified=3",
+    "--diff-algorithm=myers",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+];
+
+/// What an export did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The directory with the series.
+    pub directory: PathBuf,
+    /// How many patches the series has now.
+    pub patches: usize,
+    /// The files that were written, by name; those not named had the same bytes already.
+    pub written: Vec<String>,
+    /// The files that were removed, by name.
+    pub removed: Vec<String>,
+}
+
+/// Writes the commits of a work tree that [`edit`](crate::edit) made as the series of its kernel.
+///
+/// # Errors
+/// [`Error::WorkTree`] if it is not such a work tree or its commits are no series: uncommitted changes, merges, a base
+/// that is gone.
+pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Result<Exported> {
+    let work_tree = std::path::absolute(work_tree).map_err(Error::io("finding", work_tree))?;
+    let refuse = |reason: String| Error::WorkTree { path: work_tree.clone(), reason };
+    let recorded = |name: &str| read(git(&work_tree).args(["config", "--local", name]), b"");
+    let (Ok(name), Ok(base)) = (recorded(KERNEL_OF), recorded(BASE_OF)) else {
+        return Err(refuse("it was not made by `kernel edit`".into()));
+    };
+    if let Some(other) = kernel.filter(|kernel| *kernel != name) {
+        return Err(refuse(format!("it has the series for {name}, not for {other}")));
+    }
+    require_series(&work_tree, &base).map_err(|problem| match problem {
+        Problem::Refused(reason) => refuse(reason),
+        Problem::Failed(error) => error,
+    })?;
+    replace(&work_tree, &base, &kernels.get(&name)?.series_directory())
+}
+
+/// Why commits are no series.
+enum Problem {
+    Refused(String),
+    Failed(Error),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn require_series(work_tree: &Path, base: &str) -> Result<(), Problem> {
+    let ask = |arguments: &[&str]| read(git(work_tree).args(arguments), b"");
+    let refuse = |reason: String| Err(Problem::Refused(reason));
+    for (file, what) in [
+        ("rebase-merge", "rebase"),
+        ("rebase-apply", "rebase or am"),
+        ("MERGE_HEAD", "merge"),
+        ("CHERRY_PICK_HEAD", "cherry-pick"),
+    ] {
+        if work_tree.join(ask(&["rev-parse", "--git-path", file])?).exists() {
+            return refuse(format!("a {what} is under way: finish it first"));
+        }
+    }
+    let changes = ask(&["status", "--porcelain"])?;
+    if !changes.is_empty() {
+        return refuse(format!("there are changes that are not committed:\n{changes}"));
+    }
+    let is_ancestor = output(git(work_tree).args(["merge-base", "--is-ancestor", base, "HEAD"]), b"")?;
+    if !is_ancestor.status.success() {
+        return refuse(format!(
+            "HEAD is not based on the pristine source {base}: `git rebase --onto {base}` the commits of the series"
+        ));
+    }
+    let range = format!("{base}..HEAD");
+    let merges = ask(&["log", "--merges", "--format=%h %s", &range])?;
+    if !merges.is_empty() {
+        return refuse(format!("a series has no merge commits; these are some:\n{merges}"));
+    }
+    let subjects = ask(&["log", "--format=%h %s", &range])?;
+    if subjects.is_empty() {
+        return refuse(format!("there are no commits on top of {base}"));
+    }
+    let is_unfinished = |line: &&str| {
+        let subject = line.split_once(' ').map_or("", |(_, subject)| subject);
+        ["fixup! ", "squash! ", "amend! "].iter().any(|mark| subject.starts_with(mark))
+    };
+    let unfinished: Vec<_> = subjects.lines().filter(is_unfinished).collect();
+    if !unfinished.is_empty() {
+        return refuse(format!(
+            "these commits want `git rebase -i --autosquash {base}` first:\n{}",
+            unfinished.join("\n")
+        ));
+    }
+    let base_tree = ask(&["rev-parse", &format!("{base}^{{tree}}")])?;
+    let commits = ask(&["log", "--reverse", "--format=%T %h %s", &range])?;
+    match commit_without_change(&base_tree, &commits) {
+        Some(commit) => refuse(format!("this commit changes nothing: {commit}")),
+        None => Ok(()),
+    }
+}
+
+/// The first commit with the same tree as the one before it. Each line begins with the commit's tree.
+fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a str> {
+    let mut before = base_tree;
+    for (tree, commit) in commits.lines().filter_map(|line| line.split_once(' ')) {
+        if tree == before {
+            return Some(commit);
+        }
+        before = tree;
+    }
+    None
+}
+
+/// The patches that would come out with other bytes than they have.
+pub(crate) fn restyled(work_tree: &Path, base: &str, series: &Series) -> Result<Vec<String>> {
+    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let formatted = Series::read(format(work_tree, base, scratch.path())?)?;
+    let pairs = series.patches().iter().zip(formatted.patches());
+    Ok(pairs.filter(|(old, new)| old != new).map(|(old, _)| old.name.clone()).collect())
+}
+
+/// Writes the patches into that directory.
+fn format<'a>(work_tree: &Path, base: &str, directory: &'a Path) -> Result<&'a Path> {
+    let mut command = git(work_tree);
+    command.arg("format-patch").args(FORMAT).arg("--output-directory").arg(directory);
+    read(command.arg(format!("{base}..HEAD")), b"")?;
+    Ok(directory)
+}
+
+/// Makes the directory's patches those of the commits. Each file is replaced as a whole; the cover letter stays.
+fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
+    fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
+    // On the same disk, so that files can be renamed into place.
+    let scratch = tempfile::Builder::new()
+        .prefix(".export-")
+        .tempdir_in(directory)
+        .map_err(Error::io("creating a directory in", directory))?;
+    format(work_tree, base, scratch.path())?;
+    let names = patches(scratch.path())?;
+    let mut written = Vec::new();
+    for name in &names {
+        let (new, old) = (scratch.path().join(name), directory.join(name));
+        let bytes = fs::read(&new).map_err(Error::io("reading", &new))?;
+        if fs::read(&old).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        fs::rename(&new, &old).map_err(Error::io("writing", &old))?;
+        written.push(name.clone());
+    }
+    let stale = patches(directory)?.difference(&names).cloned().collect::<Vec<_>>();
+    for name in &stale {
+        let path = directory.join(name);
+        fs::remove_file(&path).map_err(Error::io("removing", &path))?;
+    }
+    Ok(Exported { directory: directory.to_owned(), patches: names.len(), written, removed: stale })
+}
+
+/// The names of the patches in a directory, without the cover letter.
+fn patches(directory: &Path) -> Result<BTreeSet<String>> {
+    let entries = fs::read_dir(directory).map_err(Error::io("reading", directory))?;
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.filter(|name| name.ends_with(".patch") && !name.starts_with("0000-")).collect())
+}
+
+#[cfg(test)]
+mod tests;

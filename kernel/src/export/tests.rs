@@ -1,0 +1,155 @@
+use super::*;
+use crate::series::Stack;
+
+/// A series as `format` writes it.
+const PATCHES: [(&str, &str); 2] = [
+    (
+        "0001-keys-Say-hello-at-quite-some-length-because-a-subject-ca.patch",
+        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n\
+         From: =?UTF-8?q?Zo=C3=AB?= <zoe@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\n\
+         Subject: [PATCH] keys: Say hello at quite some length because a subject can be\n folded\n\n\
+         Because.\n\n  Indented.\n\nSigned-off-by: Zoe <zoe@example.org>\n---\n a.c | 2 +-\n \
+         1 file changed, 1 insertion(+), 1 deletion(-)\n\n\
+         diff --git a/a.c b/a.c\nindex 4cb29ea38f70..f719efd430d5 100644\n--- a/a.c\n+++ b/a.c\n\
+         @@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n",
+    ),
+    (
+        "0002-keys-Add-a-file.patch",
+        "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n\
+         From: Zoe <zoe@example.org>\nDate: Sat, 2 Jul 2022 10:00:00 +0200\n\
+         Subject: [PATCH] keys: Add a file\n\nWhy.\n---\n b.c | 1 +\n 1 file changed, 1 insertion(+)\n \
+         create mode 100644 b.c\n\n\
+         diff --git a/b.c b/b.c\nnew file mode 100644\nindex 000000000000..257cc5642cb1\n--- /dev/null\n+++ b/b.c\n\
+         @@ -0,0 +1 @@\n+foo\n",
+    ),
+];
+
+/// A work tree as `edit` makes it, and the directory with the series.
+struct Bench {
+    directory: tempfile::TempDir,
+    base: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let bench = Self { directory, base: String::new() };
+        fs::create_dir_all(bench.series()).unwrap();
+        for (name, mail) in PATCHES {
+            fs::write(bench.series().join(name), mail).unwrap();
+        }
+        fs::create_dir_all(bench.tree()).unwrap();
+        bench.git(&["init", "-q", "--initial-branch=keyagents"]);
+        bench.git(&["config", "user.name", "Zoe"]);
+        bench.git(&["config", "user.email", "zoe@example.org"]);
+        fs::write(bench.tree().join("a.c"), "one\ntwo\nthree\n").unwrap();
+        bench.git(&["add", "a.c"]);
+        bench.git(&["commit", "-qm", "base"]);
+        let base = bench.git(&["rev-parse", "HEAD"]);
+        let tree = bench.tree();
+        let mut stack = Stack::on(&tree, &base).unwrap();
+        let mut head = base.clone();
+        for patch in Series::read(&bench.series()).unwrap().patches() {
+            head = stack.push(patch).unwrap().to_owned();
+        }
+        bench.git(&["reset", "-q", "--hard", &head]);
+        Self { base, ..bench }
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.directory.path().join("tree")
+    }
+
+    fn series(&self) -> PathBuf {
+        self.directory.path().join("series")
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        read(git(&self.tree()).args(arguments), b"").unwrap()
+    }
+
+    fn export(&self) -> Exported {
+        replace(&self.tree(), &self.base, &self.series()).unwrap()
+    }
+
+    /// Why the commits are no series.
+    fn refusal(&self) -> String {
+        match require_series(&self.tree(), &self.base) {
+            Err(Problem::Refused(reason)) => reason,
+            Err(Problem::Failed(error)) => panic!("{error}"),
+            Ok(()) => "none".into(),
+        }
+    }
+}
+
+#[test]
+fn an_untouched_series_comes_back_byte_for_byte() {
+    let bench = Bench::new();
+    let series = Series::read(&bench.series()).unwrap();
+    assert_eq!(restyled(&bench.tree(), &bench.base, &series).unwrap(), Vec::<String>::new());
+    assert_eq!(bench.refusal(), "none");
+    for (name, _) in PATCHES {
+        fs::remove_file(bench.series().join(name)).unwrap();
+    }
+    assert_eq!(bench.export().written.len(), 2);
+    for (name, mail) in PATCHES {
+        assert_eq!(fs::read_to_string(bench.series().join(name)).unwrap(), mail);
+    }
+    assert_eq!(bench.export().written, Vec::<String>::new());
+}
+
+#[test]
+fn a_patch_that_is_gone_takes_its_file_with_it_and_the_cover_letter_stays() {
+    let bench = Bench::new();
+    fs::write(bench.series().join("0000-cover-letter.patch"), "words").unwrap();
+    bench.git(&["reset", "-q", "--hard", "HEAD^"]);
+    bench.git(&["commit", "-q", "--amend", "-m", "keys: Say hi"]);
+    let exported = bench.export();
+    assert_eq!(exported.written, ["0001-keys-Say-hi.patch"]);
+    assert_eq!(exported.removed, PATCHES.map(|(name, _)| name.to_owned()));
+    let mut left: Vec<_> =
+        fs::read_dir(bench.series()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["0000-cover-letter.patch", "0001-keys-Say-hi.patch"]);
+}
+
+#[test]
+fn what_is_no_series_is_refused_with_the_reason() {
+    let bench = Bench::new();
+    fs::write(bench.tree().join("new.c"), "").unwrap();
+    assert_eq!(bench.refusal(), "there are changes that are not committed:\n?? new.c");
+    fs::remove_file(bench.tree().join("new.c")).unwrap();
+
+    bench.git(&["commit", "-q", "--allow-empty", "-m", "nothing"]);
+    assert!(bench.refusal().starts_with("this commit changes nothing: "), "{}", bench.refusal());
+    bench.git(&["commit", "-q", "--amend", "--allow-empty", "-m", "fixup! keys: Add a file"]);
+    assert!(bench.refusal().contains("--autosquash"), "{}", bench.refusal());
+    bench.git(&["reset", "-q", "--hard", "HEAD^"]);
+
+    bench.git(&["checkout", "-q", "-b", "side", "HEAD^"]);
+    fs::write(bench.tree().join("c.c"), "c\n").unwrap();
+    bench.git(&["add", "c.c"]);
+    bench.git(&["commit", "-qm", "side"]);
+    bench.git(&["checkout", "-q", "keyagents"]);
+    bench.git(&["merge", "-q", "--no-edit", "side"]);
+    assert!(bench.refusal().starts_with("a series has no merge commits"), "{}", bench.refusal());
+
+    bench.git(&["checkout", "-q", "--orphan", "lost"]);
+    bench.git(&["commit", "-qm", "lost"]);
+    assert!(bench.refusal().starts_with("HEAD is not based on the pristine source"), "{}", bench.refusal());
+
+    bench.git(&["reset", "-q", "--hard", &bench.base]);
+    assert!(bench.refusal().starts_with("there are no commits on top of "), "{}", bench.refusal());
+}
+
+#[test]
+fn a_tree_of_someone_elses_is_refused() {
+    let bench = Bench::new();
+    let error = export(&bench.tree(), &Kernels::load().unwrap(), None).unwrap_err();
+    assert!(error.to_string().ends_with("it was not made by `kernel edit`"), "{error}");
+
+    bench.git(&["config", KERNEL_OF, "6.1"]);
+    bench.git(&["config", BASE_OF, &bench.base]);
+    let error = export(&bench.tree(), &Kernels::load().unwrap(), Some("6.12")).unwrap_err();
+    assert!(error.to_string().ends_with("it has the series for 6.1, not for 6.12"), "{error}");
+}

@@ -1,0 +1,211 @@
+//! `cargo xtask kernel check`: is every patch fit to be sent?
+
+use std::num::NonZero;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::thread;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use console::{Style, style};
+use kernel::{Aspect, Check, Kernels, Named, Origin, Outcome, Report, Row};
+
+use crate::cache;
+use crate::host::{self, Consent, Purpose};
+use crate::terminal::Terminal;
+
+/// What to check.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Kernels of kernel/kernels.toml, with commas between them [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    kernel: Vec<String>,
+
+    /// Only these patches, such as 3 or 3..5, counted from 1
+    #[arg(long, value_name = "N..M")]
+    patches: Option<Range>,
+
+    /// A kernel source of your own, a directory or a tarball, for the one kernel that is named
+    #[arg(long, value_name = "DIR|TARBALL")]
+    kernel_src: Option<PathBuf>,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A check could not be done.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    host::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
+    let kernels = Kernels::load()?;
+    let mut reports = Vec::new();
+    for kernel in options.kernels(&kernels)? {
+        let report = kernel::check(&options.check(kernel)?, &cache::directory()?, terminal)?;
+        terminal.say(&details(kernel, &report));
+        reports.push((kernel, report));
+    }
+    for (kernel, report) in &reports {
+        terminal.say(&table(kernel, report));
+    }
+    let failed = reports.iter().any(|(_, report)| report.failed());
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+impl Options {
+    fn kernels<'a>(&self, kernels: &'a Kernels) -> Result<Vec<&'a Named>> {
+        let all: Vec<String> = kernels.names().map(str::to_owned).collect();
+        let names = if self.kernel.is_empty() { &all } else { &self.kernel };
+        if self.kernel_src.is_some() && self.kernel.len() != 1 {
+            bail!("--kernel-src is the source of one kernel: say which with --kernel");
+        }
+        names.iter().map(|name| Ok(kernels.get(name)?)).collect()
+    }
+
+    fn check<'a>(&self, kernel: &'a Named) -> Result<Check<'a>> {
+        let series = kernel.series()?;
+        if series.is_empty() {
+            bail!("there are no patches for {} in {}", kernel.name, kernel.series_directory().display());
+        }
+        let whole = Range(1..=series.patches().len());
+        Ok(Check {
+            kernel,
+            origin: self.kernel_src.as_deref().map(Origin::at).transpose()?,
+            patches: self.patches.clone().unwrap_or(whole).0,
+            series,
+            jobs: thread::available_parallelism().map_or(1, NonZero::get),
+        })
+    }
+}
+
+/// `3` or `3..5`, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Range(RangeInclusive<usize>);
+
+impl FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
+        let (first, last) = text.split_once("..").unwrap_or((text, text));
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(Self(first..=last)),
+            _ => Err("give a patch's number, or two such as 3..5, counted from 1".into()),
+        }
+    }
+}
+
+/// What each complaint is, patch by patch.
+fn details(kernel: &Named, report: &Report) -> String {
+    let mut lines = Vec::new();
+    let mut tell = |title: String, outcome: &Outcome| {
+        if let Outcome::Failed(complaints) = outcome {
+            lines.push(format!("\n{}", style(format!("✗ {} {title}", kernel.name)).red().bold()));
+            lines.extend(complaints.iter().map(|complaint| format!("    {complaint}")));
+        }
+    };
+    for row in &report.rows {
+        for (aspect, outcome) in &row.outcomes {
+            tell(format!("{}: {}", row.patch, heading(*aspect)), outcome);
+        }
+    }
+    tell("the whole series: clang".into(), &report.clang);
+    lines.join("\n")
+}
+
+/// A row for each patch, a column for each check.
+fn table(kernel: &Named, report: &Report) -> String {
+    let width = report.rows.iter().map(|row| row.patch.chars().count()).max().unwrap_or(0);
+    let headings: String = Aspect::ALL.into_iter().map(|aspect| format!("  {}", heading(aspect))).collect();
+    let title = format!("{:<width$}", kernel.name);
+    let mut lines = vec![format!("\n{}{}", style(title).bold(), style(headings).dim())];
+    lines.extend(report.rows.iter().map(|row| format!("{:<width$}{}", row.patch, marks(row))));
+    lines.push(format!("{:<width$}  {}", "the whole with clang", mark(&report.clang)));
+    for reason in skipped(report) {
+        lines.push(style(format!("– skipped: {reason}")).dim().to_string());
+    }
+    lines.join("\n")
+}
+
+fn marks(row: &Row) -> String {
+    let cell = |aspect: Aspect| {
+        let outcome = row.outcomes.iter().find(|(one, _)| *one == aspect).map(|(_, outcome)| outcome);
+        let rest = " ".repeat(heading(aspect).len() - 1);
+        format!("  {}{rest}", outcome.map_or(" ".into(), mark))
+    };
+    Aspect::ALL.into_iter().map(cell).collect::<String>().trim_end().to_owned()
+}
+
+fn mark(outcome: &Outcome) -> String {
+    let (mark, colour) = match outcome {
+        Outcome::Clean => ("✓", Style::new().green()),
+        Outcome::Failed(_) => ("✗", Style::new().red()),
+        Outcome::Skipped(_) => ("–", Style::new().dim()),
+    };
+    colour.apply_to(mark).to_string()
+}
+
+/// Why something was skipped, each reason once.
+fn skipped(report: &Report) -> Vec<&str> {
+    let outcomes = report.rows.iter().flat_map(|row| &row.outcomes).map(|(_, outcome)| outcome);
+    let mut reasons: Vec<&str> = outcomes
+        .chain([&report.clang])
+        .filter_map(|outcome| match outcome {
+            Outcome::Skipped(reason) => Some(reason.as_str()),
+            _ => None,
+        })
+        .collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons
+}
+
+fn heading(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Applies => "applies",
+        Aspect::On => "W=1 on",
+        Aspect::Off => "W=1 off",
+        Aspect::Sparse => "sparse",
+        Aspect::Style => "checkpatch",
+        Aspect::Docs => "kernel-doc",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_patches_is_one_number_or_two() {
+        assert_eq!("3".parse(), Ok(Range(3..=3)));
+        assert_eq!("3..5".parse(), Ok(Range(3..=5)));
+        for wrong in ["0", "5..3", "3..", "a", "1..2..3"] {
+            assert!(wrong.parse::<Range>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_mark_under_each_heading() {
+        let outcomes = vec![
+            (Aspect::Applies, Outcome::Clean),
+            (Aspect::On, Outcome::Failed(vec!["a.c:1: warning: x".into()])),
+            (Aspect::Sparse, Outcome::Skipped("no sparse".into())),
+        ];
+        let rows = vec![Row { number: 1, patch: "0001-a.patch".into(), outcomes }];
+        let report = Report { rows, clang: Outcome::Skipped("no clang".into()) };
+        let kernels = Kernels::load().unwrap();
+        let text = table(kernels.get("6.12").unwrap(), &report);
+        let text = console::strip_ansi_codes(&text).into_owned();
+        assert_eq!(
+            text,
+            "\n6.12          applies  W=1 on  W=1 off  sparse  checkpatch  kernel-doc\n\
+             0001-a.patch  ✓        ✗                –\n\
+             the whole with clang  –\n\
+             – skipped: no clang\n– skipped: no sparse"
+        );
+    }
+}

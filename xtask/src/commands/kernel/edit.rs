@@ -1,0 +1,91 @@
+//! `cargo xtask kernel edit` and `export`: the series as commits, and back.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use kernel::{Edit, Kernels, Origin};
+
+use crate::cache;
+use crate::terminal::Terminal;
+
+/// What to work on, and where.
+#[derive(Debug, Args)]
+pub struct EditOptions {
+    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+
+    /// A kernel source of your own, a directory or a tarball; it is never written to
+    #[arg(long, value_name = "DIR|TARBALL")]
+    kernel_src: Option<PathBuf>,
+
+    /// Where to make the git tree: a directory that does not exist yet
+    directory: PathBuf,
+}
+
+/// What to write back.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// The kernel whose series it is [default: the one that the tree was made for]
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+
+    /// The git tree that `edit` made
+    directory: PathBuf,
+}
+
+/// Makes a tree.
+///
+/// # Errors
+/// There is something in the directory, or there is no source.
+pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
+    let kernels = Kernels::load()?;
+    let edit = Edit {
+        kernel: kernels.get_or_default(options.kernel.as_deref())?,
+        origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
+        directory: options.directory.clone(),
+    };
+    let edited = kernel::edit(&edit, &cache::directory()?, terminal)?;
+    for patch in &edited.restyled {
+        terminal.note(&format!("{patch} is not written as `kernel export` writes it, which will restyle it"));
+    }
+    let directory = edit.directory.display();
+    terminal.say(&format!(
+        "{directory} has {} on the branch keyagents, on top of {}.\n\
+         Work on them (git rebase -i {2}), then: cargo xtask kernel export {directory}",
+        count(edited.patches, "commit"),
+        edited.base,
+        &edited.base[..12],
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the patches.
+///
+/// # Errors
+/// It is no such tree, or its commits are no series.
+pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> {
+    let exported = kernel::export(&options.directory, &Kernels::load()?, options.kernel.as_deref())?;
+    for (what, names) in [("written", &exported.written), ("removed", &exported.removed)] {
+        for name in names {
+            terminal.say(&format!("{what}: {name}"));
+        }
+    }
+    let unchanged = exported.patches - exported.written.len();
+    terminal.say(&format!(
+        "{} has {}, {unchanged} of them as before.",
+        exported.directory.display(),
+        count(exported.patches, "patch"),
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn count(number: usize, thing: &str) -> String {
+    match (number, thing) {
+        (1, _) => format!("1 {thing}"),
+        (_, "patch") => format!("{number} patches"),
+        _ => format!("{number} {thing}s"),
+    }
+}
