@@ -5,6 +5,7 @@ pub mod commands;
 pub mod guest;
 pub mod host;
 pub mod image;
+pub mod pace;
 pub mod report;
 pub mod session;
 pub mod suite;

@@ -115,7 +115,7 @@ impl Session {
     /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
     pub fn open(backend: &dyn Backend, boot: &Boot) -> Result<Result<Self, Failure>> {
         let mut machine = Machine::start(backend, boot)?;
-        let within = backend.boot_deadline();
+        let within = boot.pace.stretch(backend.boot_deadline());
         Ok(match hello(&mut machine, within) {
             Ok(hello) => Ok(Self { machine, kind: backend.kind(), hello }),
             Err(end) => Err(end.explain(&mut machine, Vec::new())),
@@ -282,6 +282,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::pace::Pace;
 
     /// A shell script that plays the guest: its channel is descriptor 0, its console descriptor 1.
     struct Script(String);
@@ -307,8 +308,14 @@ mod tests {
     fn open(script: &str) -> Result<Session, Failure> {
         let script = script.replace("HELLO", HELLO).replace("PROTOCOL", &PROTOCOL.to_string());
         let nowhere = PathBuf::from("/dev/null");
-        let boot =
-            Boot { image: nowhere.clone(), initramfs: nowhere.clone(), memory_mib: 1, cpus: 1, log: nowhere };
+        let boot = Boot {
+            image: nowhere.clone(),
+            initramfs: nowhere.clone(),
+            memory_mib: 1,
+            cpus: 1,
+            pace: Pace::PLAIN,
+            log: nowhere,
+        };
         Session::open(&Script(script), &boot).unwrap()
     }
 

@@ -13,6 +13,7 @@ use scenarios::verdict::{Verdict, judge};
 
 use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Profile};
+use crate::pace::Pace;
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
 use crate::vm::{Backend, Boot, probe, qemu::Qemu, uml::Uml};
@@ -88,6 +89,7 @@ impl Testbed {
             initramfs,
             memory_mib: memory_mib(options.kernel.profile),
             cpus: cpus(),
+            pace: Pace::of(options.kernel.profile),
             log: workspace::logs().join(format!("{label}.console.log")),
         };
         let (backend, why) = backend(options.vm, &boot, &cache, terminal)?;
@@ -110,11 +112,12 @@ impl Testbed {
             self.session = Some(session);
             return verdict;
         }
-        let run = match session.run(scenario.plan()) {
+        let pace = self.boot.pace;
+        let run = match session.run(&pace.plan(scenario.plan())) {
             Ok(run) => run,
             Err(failure) => return failure.verdict(scenario.plan()),
         };
-        let verdict = judge(scenario, &run.events, &run.finished)
+        let verdict = judge(&pace.scenario(scenario), &run.events, &run.finished)
             .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
         // A kernel that has complained stays tainted, and one that has let a plan hang may hold on to its processes.
         if !matches!(verdict, Verdict::Crashed(_) | Verdict::Hung(_)) {

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::pace::Pace;
+
 pub use console::{Trouble, TroubleKind};
 pub use machine::{Ending, Happening, Machine};
 
@@ -26,6 +28,8 @@ pub struct Boot {
     pub memory_mib: u32,
     /// The guest's processors.
     pub cpus: u32,
+    /// How patient one has to be with its kernel.
+    pub pace: Pace,
     /// Where the console is written to.
     pub log: PathBuf,
 }
