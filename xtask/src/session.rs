@@ -31,6 +31,8 @@ pub struct Session {
     machine: Machine,
     kind: Kind,
     hello: Hello,
+    /// How long the guest may take to power off.
+    power_off: Duration,
 }
 
 /// What a plan gave.
@@ -117,7 +119,9 @@ impl Session {
         let mut machine = Machine::start(backend, boot)?;
         let within = boot.pace.stretch(backend.boot_deadline());
         Ok(match hello(&mut machine, within) {
-            Ok(hello) => Ok(Self { machine, kind: backend.kind(), hello }),
+            Ok(hello) => {
+                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.stretch(POWER_OFF) })
+            }
             Err(end) => Err(end.explain(&mut machine, Vec::new())),
         })
     }
@@ -150,10 +154,23 @@ impl Session {
     }
 
     /// Ends the guest in good order.
-    pub fn close(mut self) -> Ending {
-        match self.say(&HostMessage::PowerOff) {
-            Ok(()) => self.machine.end_within(POWER_OFF),
-            Err(_) => Ending::Stopped,
+    ///
+    /// # Errors
+    /// The kernel had something to report on the way, such as memory that it has lost.
+    pub fn close(mut self) -> Result<(), Box<Failure>> {
+        // A guest that can't be told so any more is ended by being dropped.
+        if self.say(&HostMessage::PowerOff).is_err() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.power_off;
+        loop {
+            match next_message(&self.machine, deadline) {
+                Ok(_) => {}
+                Err(end @ End::Trouble(_)) => {
+                    return Err(Box::new(end.explain(&mut self.machine, Vec::new())));
+                }
+                Err(_) => return Ok(()),
+            }
         }
     }
 
@@ -363,6 +380,14 @@ mod tests {
     #[test]
     fn a_guest_that_restarts_without_a_word_has_crashed() {
         assert_eq!(run("HELLO read plan; exit 0").unwrap_err().kind, FailureKind::Crashed);
+    }
+
+    #[test]
+    fn what_the_kernel_reports_on_its_way_out_is_heard() {
+        let leak = "echo 'kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)'";
+        let failure = open(&format!("HELLO read power_off; {leak}; sleep 9")).unwrap().close().unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Crashed);
+        open("HELLO read power_off").unwrap().close().unwrap();
     }
 
     #[test]

@@ -75,7 +75,11 @@ pub fn run(testbed: &mut Testbed, scenarios: &[Scenario], terminal: &Terminal) -
         reports.push(report);
         work.reach(reports.len() as u64);
     }
-    testbed.close();
+    let began = Instant::now();
+    if let Some(verdict) = testbed.close() {
+        // What is lost shows only when all is over: it is laid to no single scenario.
+        reports.push(Report { scenario: "all/the guest's end".into(), verdict, took: began.elapsed() });
+    }
     drop(work);
     for details in reports.iter().filter_map(Report::details) {
         terminal.say(&details);

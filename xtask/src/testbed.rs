@@ -126,11 +126,10 @@ impl Testbed {
         verdict
     }
 
-    /// Ends the guest in good order.
-    pub fn close(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.close();
-        }
+    /// Ends the guest in good order. Tells what the kernel had to report on the way.
+    pub fn close(&mut self) -> Option<Verdict> {
+        let failure = self.session.take()?.close().err()?;
+        Some(Verdict::Crashed(failure.to_string()))
     }
 
     /// The guest at hand, or a new one.
