@@ -98,8 +98,9 @@ impl<'a> Compiler<'a> {
     /// All options that the series has added so far are set alike.
     fn configure(&self) -> Result<()> {
         let mut fragments = Profile::Plain.fragments(Arch::X86_64, false)?;
-        fragments.push(Fragment::named("kunit")?);
-        fragments.push(Fragment::named("netfs")?);
+        for purpose in ["keys", "kunit", "netfs"] {
+            fragments.push(Fragment::named(purpose)?);
+        }
         let added = self.workshop.added_options()?;
         let setting = |option: &String| match self.switch {
             Switch::On => format!("{option}=y\n"),
