@@ -12,5 +12,6 @@ pub mod keyring;
 pub mod post;
 pub mod procfs;
 pub mod signals;
+pub mod tracing;
 pub mod upcall;
 pub mod watch_queue;

@@ -68,8 +68,20 @@ pub fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
 }
 
 /// The letter of a process's state, as in `S` and `T`. None: there is no such process.
+///
+/// A process whose leader has ended is what its other threads are.
 pub fn state(pid: i32) -> Option<char> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let leader = task_state(&format!("/proc/{pid}"))?;
+    if leader != 'Z' {
+        return Some(leader);
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| task_state(&thread.path().to_string_lossy()));
+    states.find(|state| *state != 'Z').or(Some(leader))
+}
+
+fn task_state(task: &str) -> Option<char> {
+    let status = fs::read_to_string(format!("{task}/status")).ok()?;
     field(&status, "State:")?.trim().chars().next()
 }
 

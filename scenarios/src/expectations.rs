@@ -127,6 +127,7 @@ fn size(value: &Value) -> Option<usize> {
         Value::ProcKeys(keys) => Some(keys.len()),
         Value::Signals(signals) => Some(signals.len()),
         Value::Notifications(all) => Some(all.len()),
+        Value::Trace(records) => Some(records.len()),
         _ => None,
     }
 }

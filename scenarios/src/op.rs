@@ -85,6 +85,9 @@ pub enum Op {
         /// The keyring.
         #[serde(default = "session")]
         into: KeyRef,
+        /// Who makes the call, and how.
+        #[serde(default)]
+        by: Caller,
     },
     /// request_key(2). Gives the serial.
     Request {
@@ -289,7 +292,13 @@ pub enum Op {
     },
     /// execve(2) of the guest's own program, which goes on as the same actor, without serving upcalls any more. Blocked and pending
     /// signals stay so.
-    Exec {},
+    Exec {
+        /// Of a copy of it that is owned by this user of the initial user namespace and has the set-user-id bit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setuid: Option<u32>,
+    },
+    /// Go on in a new thread, and let the thread group's leader end: it stays a zombie as long as the thread lives (R4).
+    LeaveLeader {},
     /// Change ids and capabilities, like [`crate::plan::Process`].
     Become {
         /// None: unchanged.
@@ -320,6 +329,8 @@ pub enum Op {
         #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         kind: Option<String>,
     },
+    /// What the tracepoints `keyagent:*` have recorded since the plan began (R27). PID 1 turns them on for plans with such a step.
+    Trace {},
     /// The line of /proc/key-users for this user, or ENOENT.
     KeyUsers {
         /// As the process's user namespace sees it.
@@ -366,6 +377,15 @@ pub enum Condition {
     Ended,
     /// The key is no longer in /proc/keys.
     Gone(KeyRef),
+    /// The key's line in /proc/keys says so.
+    Shows {
+        /// The key.
+        key: KeyRef,
+        /// Part of its flags, its timeout, or what stands behind the type, as in `expd` and `pending:2`.
+        text: String,
+    },
+    /// The tracepoints `keyagent:*` have recorded so much since the plan began.
+    Traced(u32),
 }
 
 /// What add_key(2) and its like are given.
@@ -443,6 +463,19 @@ pub struct Params {
     pub reserved: u32,
 }
 
+/// Who makes a call for a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caller {
+    /// Itself.
+    #[default]
+    Itself,
+    /// A thread of its own, which ends then.
+    Thread,
+    /// Itself, as a 32-bit program does: by `int 0x80`.
+    Compat,
+}
+
 /// The calls that send a siginfo of the caller's making.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -486,7 +519,7 @@ impl Op {
             }
             Self::Assume { key } => key.iter_mut().collect(),
             Self::Forge { value, .. } => value.iter_mut().collect(),
-            Self::Wait { until: Condition::Gone(key), .. } => vec![key],
+            Self::Wait { until: Condition::Gone(key) | Condition::Shows { key, .. }, .. } => vec![key],
             _ => Vec::new(),
         }
     }

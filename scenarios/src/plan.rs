@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
-pub use crate::op::{Condition, Forgery, Op, Payload, Registration};
+pub use crate::op::{Caller, Condition, Forgery, Op, Payload, Registration};
 
 /// A scenario, ready to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

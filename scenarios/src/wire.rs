@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::{Op, Plan};
 
 /// The version of everything in this module and in [`crate::plan`]. Host and guest must agree on it exactly.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +143,8 @@ pub enum Value {
     ProcKeys(Vec<ProcKey>),
     /// One line of /proc/key-users.
     KeyUser(KeyUser),
+    /// What tracepoints have recorded, oldest first.
+    Trace(Vec<Traced>),
     /// Signals that were pending and have been taken.
     Signals(Vec<Doorbell>),
     /// Notifications that were read from a watch queue, each as `subtype serial`, as in `linked 305419896`.
@@ -209,6 +211,15 @@ pub struct KeyUser {
     pub quota_keys: u32,
     /// Bytes charged to the quota.
     pub quota_bytes: u32,
+}
+
+/// A record of a tracepoint `keyagent:*` (R27).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// The tracepoint's name without `keyagent_`, as in `dispatch`.
+    pub event: String,
+    /// Its fields as the kernel prints them, in the kernel's order.
+    pub fields: Vec<(String, String)>,
 }
 
 /// A notification of a watch queue.

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -11,6 +12,7 @@ use scenarios::wire::{Done, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Cause, Heritage, Setting, birth, monotonic_us};
+use crate::conduct::setuid;
 use crate::keyring::KeySerial;
 use crate::post::{Commands, Reporter};
 
@@ -33,7 +35,7 @@ struct State {
 
 impl Actor<'_> {
     /// Does not return unless it fails; the new program reports the step.
-    pub(super) fn execute(&self, cause: Cause) -> Errno {
+    pub(super) fn execute(&self, setuid: Option<u32>, cause: Cause) -> Errno {
         let state = State {
             name: self.name.clone(),
             setting: self.heritage.setting.clone(),
@@ -48,7 +50,9 @@ impl Actor<'_> {
         let executed = keep_open(self).and_then(|()| {
             let state = serde_json::to_string(&state).ok().and_then(|state| CString::new(state).ok());
             let name = CString::new(EXECUTED_AS).map_err(|_| Errno::EINVAL)?;
-            execve(c"/proc/self/exe", &[name, state.ok_or(Errno::EINVAL)?], &[] as &[CString])
+            let program = setuid.map_or("/proc/self/exe".into(), setuid::path_of);
+            let program = CString::new(program.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?;
+            execve(&program, &[name, state.ok_or(Errno::EINVAL)?], &[] as &[CString])
         });
         match executed {
             Err(errno) => errno,

@@ -7,6 +7,7 @@ mod keyagent;
 mod loopback;
 mod perform;
 mod person;
+mod thread;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -26,6 +27,7 @@ use crate::procfs;
 use crate::signals::{SignalFd, Signals};
 use crate::watch_queue::WatchQueue;
 
+pub(crate) use birth::quit;
 pub(crate) use birth::{Born, bear};
 pub use execute::{EXECUTED_AS, resume};
 use keyagent::Agent;
@@ -102,14 +104,14 @@ pub(crate) struct Actor<'a> {
 /// Lives as this process until told to exit, or until PID 1 is gone.
 pub(crate) fn live(process: &Process, heritage: &mut Heritage, session: Option<KeySerial>) -> ! {
     heritage.session = session;
-    let Some(commands) = heritage.lines.remove(&process.name) else { birth::quit(1) };
+    let Some(commands) = heritage.lines.remove(&process.name) else { quit(1) };
     let agent = match &process.role {
         Role::Keyagent(agent) => Some(Agent::new(agent.clone())),
         Role::Requester | Role::Observer => None,
     };
     let mut actor = match Actor::new(process.name.clone(), heritage, commands, agent) {
         Ok(actor) => actor,
-        Err(_) => birth::quit(1),
+        Err(_) => quit(1),
     };
     if let Err(why) = actor.introduce() {
         actor.broken(why);
@@ -167,11 +169,11 @@ impl<'a> Actor<'a> {
     /// Waits for whatever comes first, commands before upcalls: who rings may have to wait, who commands is in order.
     fn serve(&mut self) -> ! {
         loop {
-            let Ok(ready) = self.wait() else { birth::quit(1) };
+            let Ok(ready) = self.wait() else { quit(1) };
             match ready {
                 Ready::Command => match self.commands.next() {
                     Ok((command, fd)) => self.obey(command, fd),
-                    Err(_) => birth::quit(1),
+                    Err(_) => quit(1),
                 },
                 Ready::Child => {
                     while self.child_signals.take().is_some() {}
@@ -296,7 +298,7 @@ impl<'a> Actor<'a> {
     /// When PID 1 has gone deaf there is nothing left to live for.
     fn say(&self, report: Report) {
         if self.heritage.reporter.report(&report).is_err() {
-            birth::quit(1);
+            quit(1);
         }
     }
 }

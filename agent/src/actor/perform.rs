@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use nix::sys::prctl;
 use scenarios::op::Params;
-use scenarios::plan::{KeyRef, Op, Payload, Registration, Special as ShortName};
+use scenarios::plan::{Caller, KeyRef, Op, Payload, Registration, Special as ShortName};
 use scenarios::wire::{Described, Done, Outcome, Value, What};
 
 use super::person::Person;
-use super::{Actor, Cause, birth};
+use super::{Actor, Cause, birth, thread};
 use crate::keyring::{self, Errno, KeySerial};
 use crate::post::errno_name;
-use crate::procfs;
 use crate::signals::{self, Alarm};
 use crate::watch_queue::WatchQueue;
+use crate::{procfs, tracing};
 
 /// What the kernel said to a call.
 pub(super) fn outcome<T>(answer: Result<T, Errno>, value: impl FnOnce(T) -> Value) -> Outcome {
@@ -61,10 +61,13 @@ impl Actor<'_> {
             }
             Op::Answer { .. } | Op::Deny { .. } => Ok(self.meet(op, cause)),
             Op::Signal { .. } | Op::Forge { .. } | Op::TakeSignals {} => self.on_signals(op, pids, cause),
-            Op::Exit { .. } | Op::Exec {} | Op::Become { .. } | Op::SetDumpable { .. } | Op::Run { .. } => {
-                Ok(self.on_itself(op, cause))
-            }
-            Op::ProcKeys { .. } | Op::KeyUsers { .. } => Ok(self.look_on(op)),
+            Op::Exit { .. }
+            | Op::Exec { .. }
+            | Op::LeaveLeader {}
+            | Op::Become { .. }
+            | Op::SetDumpable { .. }
+            | Op::Run { .. } => Ok(self.on_itself(op, cause)),
+            Op::ProcKeys { .. } | Op::KeyUsers { .. } | Op::Trace {} => Ok(self.look_on(op)),
             Op::Start {} | Op::Reap {} | Op::Wait { .. } | Op::Await { .. } => {
                 Err(Missing("this is for PID 1 to do".to_owned()))
             }
@@ -97,7 +100,7 @@ impl Actor<'_> {
         let key = |key| self.key(key, cause);
         Ok(match op {
             Op::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
-            Op::Register { kind, with, into } => add("keyagent", kind, &registration(with), key(into)?)?,
+            Op::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
             Op::Request { kind, description, callout, into, alarm_ms } => {
                 let (kind, description) = (text(kind)?, text(description)?);
                 let callout = callout.as_deref().map(text).transpose()?;
@@ -194,7 +197,8 @@ impl Actor<'_> {
                 );
                 birth::quit(*code)
             }
-            Op::Exec {} => outcome(Err::<(), _>(self.execute(cause)), |()| Value::None),
+            Op::Exec { setuid } => done(Err(self.execute(*setuid, cause))),
+            Op::LeaveLeader {} => done(Err(self.leave_leader(cause))),
             Op::Become { uid, gid, capabilities } => {
                 let person = Person { uid: *uid, gid: *gid, capabilities: capabilities.as_deref() };
                 done(person.assume())
@@ -213,6 +217,7 @@ impl Actor<'_> {
                     keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
                 Value::ProcKeys(wanted.filter(|key| !before.contains(&key.serial)).collect())
             }),
+            Op::Trace {} => tracing::records().map(Value::Trace),
             Op::KeyUsers { uid } => procfs::key_users().and_then(|users| {
                 let line = users.into_iter().find(|user| user.uid == *uid);
                 line.map(Value::KeyUser).ok_or_else(|| std::io::Error::from(Errno::ENOENT))
@@ -265,6 +270,22 @@ fn add(kind: &str, description: &str, payload: &Payload, into: KeySerial) -> Tri
         return Ok(serial(keyring::add_key_null(&kind, &description, *null as usize, into)));
     }
     Ok(serial(keyring::add_key(&kind, Some(&description), bytes(payload)?.as_deref(), into)))
+}
+
+fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> Tried {
+    let description = text(kind)?;
+    match by {
+        Caller::Itself => add("keyagent", kind, payload, into),
+        Caller::Thread => thread::run(|| add("keyagent", kind, payload, into)),
+        Caller::Compat => {
+            let given = match payload {
+                Payload::Null { null } => Err(*null),
+                _ => Ok(bytes(payload)?.unwrap_or_default()),
+            };
+            let given = given.as_deref().map_err(|length| *length);
+            Ok(serial(keyring::add_key_compat(c"keyagent", &description, given, into)))
+        }
+    }
 }
 
 /// The bytes of a payload; none are at NULL. An empty one is passed as such, with an address.

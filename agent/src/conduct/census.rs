@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, setfsuid};
-use scenarios::wire::ProcKey;
+use scenarios::wire::{KeyUser, ProcKey};
 
 use crate::keyring::{self, KeySerial};
 use crate::procfs;
@@ -44,31 +44,70 @@ impl Census {
         self.seen.contains_key(&serial)
     }
 
+    /// Whether the key's line has this text, leaving out the columns between the timeout and what stands behind the type.
+    pub(super) fn shows(&self, serial: i32, text: &str) -> bool {
+        let key = self.seen.get(&serial);
+        key.is_some_and(|key| format!("{} {} {}", key.flags, key.timeout, key.summary).contains(text))
+    }
+
     /// What is here and was not there `before`.
     fn left_since(&self, before: &Self) -> Vec<ProcKey> {
         let new = self.seen.values().filter(|key| !before.has(key.serial) && !is_a_users_own(key));
         let hidden = self.unseen.iter().filter_map(|(uid, count)| {
             let more = count - before.unseen.get(uid).unwrap_or(&0);
-            (more > 0).then(|| unseen_keys(*uid, more))
+            (more > 0)
+                .then(|| no_key(*uid, format!("{more} more of this user's keys, which nobody may view")))
         });
         new.cloned().chain(hidden).collect()
     }
+
+    /// The users who have keyrings of their own, and had none before; and root, whose register of these (`.user_reg`) grows
+    /// with them.
+    fn new_owners_since(&self, before: &Self) -> BTreeSet<u32> {
+        let new = self.seen.values().filter(|key| !before.has(key.serial) && is_a_users_own(key));
+        new.flat_map(|key| [key.uid, 0]).collect()
+    }
 }
 
-/// Empties the users' own keyrings, which outlive every process, and waits until all keys since `before` are gone.
+/// What each user is charged with: /proc/key-users.
+pub(super) struct Accounts(BTreeMap<u32, KeyUser>);
+
+impl Accounts {
+    pub(super) fn take() -> io::Result<Self> {
+        Ok(Self(procfs::key_users()?.into_iter().map(|user| (user.uid, user)).collect()))
+    }
+
+    /// Who is charged with more than `before`, but for those who are `exempt`.
+    fn more_than(&self, before: &Self, exempt: &BTreeSet<u32>) -> Vec<ProcKey> {
+        let charged = self.0.values().filter(|user| !exempt.contains(&user.uid));
+        let more = charged.filter_map(|user| {
+            let (keys, bytes) =
+                before.0.get(&user.uid).map_or((0, 0), |user| (user.quota_keys, user.quota_bytes));
+            let what = format!(
+                "user {} is charged with {} keys and {} bytes, and was with {keys} and {bytes}",
+                user.uid, user.quota_keys, user.quota_bytes
+            );
+            (user.quota_keys > keys || user.quota_bytes > bytes).then(|| no_key(user.uid, what))
+        });
+        more.collect()
+    }
+}
+
+/// Empties the users' own keyrings, which outlive every process, and waits until all keys since `before` are gone, and what
+/// they were charged with.
 ///
-/// Returns those that stay.
-pub(super) fn leftovers(before: &Census) -> io::Result<Vec<ProcKey>> {
+/// Returns what stays.
+pub(super) fn leftovers(before: &Census, accounts: &Accounts) -> io::Result<Vec<ProcKey>> {
     let begun = Instant::now();
     loop {
         let now = Census::take()?;
         for key in now.seen.values().filter(|key| is_a_users_own(key)) {
             setfsuid(Uid::from_raw(key.uid));
-            // Those of another user namespace go away with it.
             let _ = empty(KeySerial(key.serial));
             setfsuid(Uid::from_raw(0));
         }
-        let left = now.left_since(before);
+        let mut left = now.left_since(before);
+        left.extend(Accounts::take()?.more_than(accounts, &now.new_owners_since(before)));
         if left.is_empty() || begun.elapsed() > PATIENCE {
             return Ok(left);
         }
@@ -89,12 +128,17 @@ fn empty(keyring: KeySerial) -> Result<(), keyring::Errno> {
 }
 
 /// Keyrings that a stock kernel keeps for a user from first use on (`look_up_user_keyrings()`).
+///
+/// Those of another user namespace are called after the user's id there. They have to go away with it.
 fn is_a_users_own(key: &ProcKey) -> bool {
-    let names = ["_uid.", "_uid_ses.", ".user_reg", "_persistent.", ".persistent_register"];
-    key.kind == "keyring" && names.iter().any(|name| key.summary.starts_with(name))
+    let name = key.summary.split(':').next().unwrap_or_default();
+    let owner = ["_uid.", "_uid_ses.", "_persistent."].iter().find_map(|stem| name.strip_prefix(stem));
+    let is_own = owner.is_some_and(|owner| owner.parse() == Ok(key.uid));
+    key.kind == "keyring" && (is_own || name == ".persistent_register")
 }
 
-fn unseen_keys(uid: u32, count: i64) -> ProcKey {
+/// Something that stays and is no key that could be shown.
+fn no_key(uid: u32, what: String) -> ProcKey {
     ProcKey {
         serial: 0,
         flags: String::new(),
@@ -104,7 +148,7 @@ fn unseen_keys(uid: u32, count: i64) -> ProcKey {
         uid,
         gid: -1,
         kind: String::new(),
-        summary: format!("{count} more of this user's keys, which nobody may view"),
+        summary: what,
     }
 }
 
@@ -112,19 +156,34 @@ fn unseen_keys(uid: u32, count: i64) -> ProcKey {
 mod tests {
     use super::*;
 
-    fn key(serial: i32, summary: &str) -> (i32, ProcKey) {
-        (
-            serial,
-            ProcKey { serial, kind: "keyring".to_owned(), summary: summary.to_owned(), ..unseen_keys(0, 0) },
-        )
+    fn key(serial: i32, uid: u32, summary: &str) -> (i32, ProcKey) {
+        (serial, ProcKey { serial, kind: "keyring".to_owned(), ..no_key(uid, summary.to_owned()) })
     }
 
     #[test]
-    fn users_own_keyrings_are_not_left_behind_but_hidden_keys_are() {
-        let before = Census { seen: BTreeMap::from([key(1, "_ses: 1")]), unseen: BTreeMap::from([(0, 1)]) };
-        let seen = BTreeMap::from([key(1, "_ses: 1"), key(2, "_uid.7: empty"), key(3, "_ses: 2")]);
+    fn users_own_keyrings_are_not_left_behind_but_those_of_other_namespaces_and_hidden_keys_are() {
+        let before =
+            Census { seen: BTreeMap::from([key(1, 0, "_ses: 1")]), unseen: BTreeMap::from([(0, 1)]) };
+        let own = [key(1, 0, "_ses: 1"), key(2, 7, "_uid.7: empty")];
+        let left = [key(3, 0, "_ses: 2"), key(4, 100_000, "_uid.0: 1")];
+        let seen = own.into_iter().chain(left).collect();
         let after = Census { seen, unseen: BTreeMap::from([(0, 1), (7, 2)]) };
         let left = after.left_since(&before);
-        assert_eq!(left.iter().map(|key| (key.serial, key.uid)).collect::<Vec<_>>(), [(3, 0), (0, 7)]);
+        assert_eq!(
+            left.iter().map(|key| (key.serial, key.uid)).collect::<Vec<_>>(),
+            [(3, 0), (4, 100_000), (0, 7)]
+        );
+        assert_eq!(after.new_owners_since(&before), BTreeSet::from([0, 7]));
+    }
+
+    #[test]
+    fn a_charge_that_stays_is_left_behind() {
+        let user = |uid, quota_keys| KeyUser { uid, keys: 1, instantiated: 1, quota_keys, quota_bytes: 9 };
+        let accounts = |users: &[KeyUser]| Accounts(users.iter().map(|it| (it.uid, it.clone())).collect());
+        let before = accounts(&[user(0, 1)]);
+        let after = accounts(&[user(0, 2), user(7, 1), user(8, 1)]);
+        let left = after.more_than(&before, &BTreeSet::from([8]));
+        assert_eq!(left.iter().map(|it| it.uid).collect::<Vec<_>>(), [0, 7]);
+        assert_eq!(before.more_than(&after, &BTreeSet::new()).len(), 0);
     }
 }

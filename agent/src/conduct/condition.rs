@@ -5,7 +5,7 @@ use scenarios::plan::{Condition, KeyRef};
 use super::Conductor;
 use super::cast::Life;
 use super::census::Census;
-use crate::procfs;
+use crate::{procfs, tracing};
 
 impl Conductor<'_> {
     /// Whether `condition` is so for the process `name`.
@@ -22,6 +22,13 @@ impl Conductor<'_> {
             }
             // A name that never got a serial: there is no such key.
             Condition::Gone(_) => true,
+            Condition::Shows { key: KeyRef::Serial(serial), text } => {
+                Census::take().is_ok_and(|census| census.shows(*serial, text))
+            }
+            Condition::Shows { .. } => false,
+            Condition::Traced(count) => {
+                tracing::records().is_ok_and(|records| records.len() >= *count as usize)
+            }
             Condition::Blocked(job) => self.is_blocked(job),
         }
     }

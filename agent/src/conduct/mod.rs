@@ -4,6 +4,7 @@ mod cast;
 mod census;
 mod condition;
 mod note;
+pub(crate) mod setuid;
 mod steps;
 mod sysctl;
 
@@ -12,7 +13,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{KeyRef, Op, Plan, Process, Role, Start};
+use scenarios::plan::{Condition, KeyRef, Op, Plan, Process, Role, Start};
 use scenarios::wire::{Broken, Done, Ending, Event, Finished, GuestMessage, How, What};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
@@ -25,9 +26,10 @@ use crate::keyring::{self, KeySerial};
 use crate::post::{self, Birth, Command, Reporter, Reports};
 use crate::procfs;
 use crate::signals::{self, SignalFd};
+use crate::tracing::Recording;
 
 use cast::{Job, Life, Member, Place};
-use census::Census;
+use census::{Accounts, Census};
 
 /// What PID 1 keeps from plan to plan.
 pub(crate) struct Stage {
@@ -78,10 +80,13 @@ fn broken(plan: &Plan, why: String) -> GuestMessage {
 }
 
 fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
+    let accounts = Accounts::take().map_err(|why| Stop::broken("/proc/key-users", why))?;
     let lenders = lenders(stage.lending, plan)?;
     let before = Census::take().map_err(|why| Stop::broken("/proc/keys", why))?;
     let mut log = Follower::new().map_err(|why| Stop::broken("/dev/kmsg", why))?;
     let restore = sysctl::set(&plan.sysctl).map_err(Stop::Broken)?;
+    let copies = setuid::copies_for(plan).map_err(Stop::Broken)?;
+    let recording = recording_for(plan)?;
     let lending = stage.lending;
 
     let mut conductor = Conductor::new(stage, plan, lenders, &before)?;
@@ -90,9 +95,9 @@ fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
     drop(conductor);
     let how = ended?;
 
-    drop(restore);
+    drop((restore, copies, recording));
     keyring::clear(lending).map_err(|errno| Stop::broken("the lending keyring", errno))?;
-    let left = census::leftovers(&before).map_err(|why| Stop::broken("/proc/keys", why))?;
+    let left = census::leftovers(&before, &accounts).map_err(|why| Stop::broken("/proc/keys", why))?;
     Ok(Finished { plan: plan.name.clone(), how, left, taint: taint(), log: log.warnings() })
 }
 
@@ -106,6 +111,13 @@ fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>
         Ok((name.clone(), lender.map_err(|errno| Stop::broken("a lending keyring", errno))?))
     };
     names.map(lender).collect()
+}
+
+/// Tracing costs something, so only a plan that reads the trace has it.
+fn recording_for(plan: &Plan) -> Result<Option<Recording>, Stop> {
+    let reads = |op: &Op| matches!(op, Op::Trace {} | Op::Wait { until: Condition::Traced(_), .. });
+    let wanted = plan.steps.iter().any(|step| reads(&step.op));
+    wanted.then(Recording::start).transpose().map_err(|why| Stop::broken("tracing", why))
 }
 
 fn taint() -> u64 {

@@ -31,6 +31,7 @@ const FEATURES: &[(&str, Trial)] = &[
     ("time_ns", |_| has_namespace("time")),
     ("cgroup", |_| is_mounted("cgroup2")),
     ("tracing", |_| is_mounted("tracefs")),
+    ("compat", |_| keyring::takes_compat_calls()),
 ];
 
 /// A kernel without the key type says ENODEV, one with it that the payload is no good.

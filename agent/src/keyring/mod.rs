@@ -3,6 +3,7 @@
 //! Each function is one system call and fails with the kernel's errno, untranslated. Strings are taken as
 //! `CStr`, so that what cannot be passed to the kernel cannot be said here.
 
+mod compat;
 mod serial;
 mod syscall;
 
@@ -51,6 +52,21 @@ pub fn add_key_null(
     keyring: KeySerial,
 ) -> Result<KeySerial, Errno> {
     serial(syscall::add_key_null(kind, description, length, keyring.0))
+}
+
+/// Adds a key as a 32-bit program does (R2). A payload that is `Err` has so many bytes at NULL.
+pub fn add_key_compat(
+    kind: &CStr,
+    description: &CStr,
+    payload: Result<&[u8], u32>,
+    keyring: KeySerial,
+) -> Result<KeySerial, Errno> {
+    serial(compat::add_key(kind, description, payload, keyring.0))
+}
+
+/// Whether the kernel takes the system calls of 32-bit programs: tried out in a child, which may not survive it.
+pub fn takes_compat_calls() -> bool {
+    compat::is_there()
 }
 
 /// Finds a key in the caller's keyrings or, with callout information, has it made: `request_key_and_link()`.

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     diagnostics::Problem,
     plan::{
-        Hears, IdRange, Join, KeyRef, Keyagent, Namespace, Op, Process, Registration, Role, Session, Setup,
-        Special, Start,
+        Caller, Hears, IdRange, Join, KeyRef, Keyagent, Namespace, Op, Process, Registration, Role, Session,
+        Setup, Special, Start,
     },
 };
 
@@ -276,6 +276,7 @@ fn registrations(name: &str, spec: &Spec) -> Vec<Setup> {
             kind: kind.clone(),
             with: spec.with.clone(),
             into: KeyRef::Special(Special::Session),
+            by: Caller::Itself,
         },
         save: Some(save),
     };

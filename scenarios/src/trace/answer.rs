@@ -3,7 +3,7 @@
 use super::names::Names;
 use crate::{
     plan::Op,
-    wire::{Described, Doorbell, KeyUser, Notification, Outcome, ProcKey, Value},
+    wire::{Described, Doorbell, KeyUser, Notification, Outcome, ProcKey, Traced, Value},
 };
 
 /// What came of an operation, as in ` → ENOKEY`; nothing for plain success.
@@ -33,6 +33,7 @@ fn of_value(value: &Value, names: &Names) -> String {
         Value::Signals(signals) => {
             list(signals.iter().map(|it| format!("{} for {}", signal(it.signal), names.key(it.value))))
         }
+        Value::Trace(records) => format!("{} events", records.len()),
         Value::Notifications(all) => in_order(all.iter().map(|it| notification(it, names))),
         Value::Command { status: 0, output } => format!("{output:?}"),
         Value::Command { status, output } => format!("{output:?}, exit code {status}"),
@@ -95,6 +96,22 @@ fn notification(it: &Notification, names: &Names) -> String {
         }
         subtype => format!("{} {subtype}", names.key(it.key)),
     }
+}
+
+/// A tracepoint's record, with names for serials, pids and errors. How long a request took is a race, that it took some time is not.
+pub(super) fn traced(it: &Traced, names: &Names) -> String {
+    let field = |(label, value): &(String, String)| {
+        let number = value.parse::<i32>();
+        let value = match (label.as_str(), number) {
+            ("key", Ok(serial)) => names.key(serial).to_owned(),
+            ("pid" | "agent" | "requester", Ok(pid)) => names.process(pid, "").to_owned(),
+            ("result", Ok(result)) if result < 0 => crate::errno::name(-result).unwrap_or(value).to_owned(),
+            ("usec", Ok(1..)) => "some".to_owned(),
+            _ => value.clone(),
+        };
+        format!(" {label}={value}")
+    };
+    format!("{}{}", it.event, it.fields.iter().map(field).collect::<String>())
 }
 
 /// A line of /proc/keys without what changes from run to run: the usage count and the exact time left.

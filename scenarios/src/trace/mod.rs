@@ -20,7 +20,7 @@ use std::{
 use crate::{
     plan::{Op, Plan, Process, Role, Step},
     scenario::{Expect, Expectation, Scenario},
-    wire::{Done, Ending, Event, Outcome, What},
+    wire::{Done, Ending, Event, Outcome, Value, What},
 };
 
 use names::Names;
@@ -128,9 +128,20 @@ impl Teller<'_> {
             }
         }
         self.stories(Some(index), lines);
+        lines.extend(self.traced(index));
         if results.len() > 1 {
             lines.extend(results.iter().map(|(result, count)| format!("{INDENT}{count} ×{result}")));
         }
+    }
+
+    /// What the kernel traced, if the step reads that.
+    fn traced(&self, index: usize) -> Vec<String> {
+        let of_step = self.events.iter().filter(|event| event.step == Some(index));
+        let records = of_step.filter_map(|event| match &event.what {
+            What::Done(Done { outcome: Outcome::Ok(Value::Trace(records)), .. }) => Some(records),
+            _ => None,
+        });
+        records.flatten().map(|it| format!("{INDENT}{}", answer::traced(it, self.names))).collect()
     }
 
     /// The results of a step's workers, each with how often it came.
@@ -276,7 +287,7 @@ fn words<T: fmt::Debug>(names: &[T]) -> String {
 /// The serial that an outcome gives, if it gives one.
 fn serial(outcome: &Outcome) -> Option<i32> {
     match outcome {
-        Outcome::Ok(crate::wire::Value::Serial(serial)) => Some(*serial),
+        Outcome::Ok(Value::Serial(serial)) => Some(*serial),
         _ => None,
     }
 }

@@ -24,11 +24,11 @@ impl Names {
         names.name_processes(events);
         names.name_setup(plan, events);
         for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.save.is_some()) {
-            names.name_keys(step.save.as_deref(), keys_of_step(index, events, upcalls));
+            names.name_keys(step.save.as_deref(), keys_of_step(plan, index, events, upcalls));
         }
         names.name_keyrings(plan, events);
         for index in 0..plan.steps.len() {
-            names.name_keys(None, keys_of_step(index, events, upcalls));
+            names.name_keys(None, keys_of_step(plan, index, events, upcalls));
             let inner =
                 upcalls.of_step(Some(index)).filter(|upcall| upcall.depth > 0).map(|upcall| upcall.target);
             names.name_keys(None, inner.collect());
@@ -148,6 +148,7 @@ impl Names {
             (Some(Op::Assume { key: Some(target) }), Outcome::Ok(Value::Serial(authkey))) => {
                 let target = match target {
                     KeyRef::Serial(target) => self.key(*target).to_owned(),
+                    KeyRef::Target => "the target".to_owned(),
                     named => named.to_string(),
                 };
                 vec![(*authkey, target)]
@@ -170,10 +171,12 @@ fn target_of(summary: &str) -> Option<i32> {
 }
 
 /// The serials that a step gave, and the targets of its own upcalls.
-fn keys_of_step(index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
+fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
+    // Authkeys are named after their targets.
+    let gives_authkey = matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Assume { .. }));
     let results =
         events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.what {
-            What::Done(done) => serial(&done.outcome),
+            What::Done(done) if !gives_authkey => serial(&done.outcome),
             _ => None,
         });
     let targets = upcalls.of_step(Some(index)).filter(|upcall| upcall.depth == 0).map(|upcall| upcall.target);

@@ -1,7 +1,7 @@
 //! Operations in words.
 
 use super::names::Names;
-use crate::plan::{Condition, Forgery, KeyRef, Op, Payload, Registration};
+use crate::plan::{Caller, Condition, Forgery, KeyRef, Op, Payload, Registration};
 
 /// What somebody does, as in `links k into @s`.
 pub(super) fn of(op: &Op, names: &Names) -> String {
@@ -21,8 +21,8 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
         Op::Add { kind, description, payload: p, into } => {
             format!("adds {kind} {description:?} with {}, into {}", payload(p), key(into))
         }
-        Op::Register { kind, with, into } => {
-            format!("registers for {kind:?} with {}, into {}", registration(with), key(into))
+        Op::Register { kind, with, into, by } => {
+            format!("registers for {kind:?} with {}, into {}{}", registration(with), key(into), caller(*by))
         }
         Op::Request { kind, description, callout, into: to, alarm_ms } => {
             let callout = callout.as_ref().map(|text| format!(" with callout {text:?}")).unwrap_or_default();
@@ -69,7 +69,9 @@ fn of_life(op: &Op, key: &dyn Fn(&KeyRef) -> String) -> String {
         }
         Op::TakeSignals {} => "takes its signals".to_owned(),
         Op::Exit { code } => format!("exits with {code}"),
-        Op::Exec {} => "execs".to_owned(),
+        Op::Exec { setuid: None } => "execs".to_owned(),
+        Op::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
+        Op::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
         Op::Become { uid, gid, capabilities } => {
             let capabilities = match capabilities.as_deref() {
                 None => String::new(),
@@ -83,6 +85,7 @@ fn of_life(op: &Op, key: &dyn Fn(&KeyRef) -> String) -> String {
         Op::Run { command } => format!("runs {}", command.join(" ")),
         Op::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
         Op::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
+        Op::Trace {} => "reads the trace".to_owned(),
         Op::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
         Op::Start {} => "starts".to_owned(),
         Op::Reap {} => "is reaped".to_owned(),
@@ -101,6 +104,8 @@ fn condition(until: &Condition, key: &dyn Fn(&KeyRef) -> String) -> String {
         Condition::Stopped => "is stopped".to_owned(),
         Condition::Ended => "has ended".to_owned(),
         Condition::Gone(gone) => format!("waits until {} is gone", key(gone)),
+        Condition::Shows { key: shown, text } => format!("waits until {} shows {text:?}", key(shown)),
+        Condition::Traced(count) => format!("waits until {count} events are traced"),
     }
 }
 
@@ -142,6 +147,14 @@ fn owner(uid: Option<u32>, gid: Option<u32>) -> String {
         (Some(uid), None) => format!("user {uid}"),
         (None, Some(gid)) => format!("group {gid}"),
         (None, None) => "nobody else".to_owned(),
+    }
+}
+
+fn caller(by: Caller) -> &'static str {
+    match by {
+        Caller::Itself => "",
+        Caller::Thread => ", by a thread that ends then",
+        Caller::Compat => ", as a 32-bit program",
     }
 }
 

@@ -1,0 +1,46 @@
+//! Threads besides the leader (R4).
+
+use std::thread::{self, Builder};
+
+use nix::errno::Errno;
+use scenarios::plan::Op;
+use scenarios::wire::{Done, Outcome, Value, What};
+
+use super::{Actor, Cause};
+
+/// Runs something in a thread that ends with it.
+pub(super) fn run<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| match scope.spawn(act).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+impl Actor<'_> {
+    /// Goes on as the same actor in a new thread, while the leader ends. Returns only if there is no new thread.
+    pub(super) fn leave_leader(&mut self, cause: Cause) -> Errno {
+        let go_on = move || {
+            let done = Done { outcome: Outcome::Ok(Value::None), elapsed_us: 0 };
+            let what = if cause.step.is_some() {
+                What::Done(done)
+            } else {
+                What::Called { op: Op::LeaveLeader {}, done }
+            };
+            self.tell(cause, what);
+            self.serve();
+        };
+        // SAFETY: the leader ends below and never goes back, so that all it has stays where it is as long as the process lives.
+        match unsafe { Builder::new().spawn_unchecked(go_on) } {
+            Ok(_) => end_leader(),
+            Err(why) => why.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
+        }
+    }
+}
+
+/// Ends the calling thread alone. Nothing is unwound, freed or flushed.
+fn end_leader() -> ! {
+    loop {
+        // SAFETY: exit(2), other than exit_group(2), ends this thread only, and does not return.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+}

@@ -1,0 +1,46 @@
+//! Copies of the guest's program with the set-user-id bit, for processes that exec one (R12).
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+
+use scenarios::plan::{Op, Plan};
+
+/// The copies. They go when this is dropped.
+#[derive(Default)]
+pub(super) struct Copies(Vec<PathBuf>);
+
+/// Where the copy lies that a user owns. The root file system is the only one that honours the bit.
+pub(crate) fn path_of(uid: u32) -> PathBuf {
+    PathBuf::from(format!("/setuid-{uid}"))
+}
+
+/// Makes the copies that some step of the plan execs.
+pub(super) fn copies_for(plan: &Plan) -> Result<Copies, String> {
+    let mut copies = Copies::default();
+    for step in &plan.steps {
+        if let Op::Exec { setuid: Some(uid) } = step.op {
+            let path = path_of(uid);
+            copies.0.push(path.clone());
+            copy(&path, uid).map_err(|why| format!("{}: {why}", path.display()))?;
+        }
+    }
+    Ok(copies)
+}
+
+/// A change of owner clears the bit, so it comes last.
+fn copy(path: &PathBuf, uid: u32) -> io::Result<()> {
+    fs::copy("/proc/self/exe", path)?;
+    chown(path, Some(uid), None)?;
+    fs::set_permissions(path, Permissions::from_mode(0o4755))
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // It may be named by several steps.
+            let _ = fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! add_key(2) by way of `int 0x80`: the kernel takes it for a 32-bit program's (`CONFIG_IA32_EMULATION`).
+
+use std::arch::asm;
+use std::ffi::{CStr, c_int};
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork, getpid};
+
+/// From arch/x86/entry/syscalls/syscall_32.tbl.
+const GETPID: u32 = 20;
+const ADD_KEY: u32 = 286;
+
+/// Memory that a 32-bit pointer reaches.
+struct LowMemory {
+    start: *mut u8,
+    used: usize,
+}
+
+const SIZE: usize = 65536;
+
+impl LowMemory {
+    fn new() -> Result<Self, Errno> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+        // SAFETY: asks for fresh memory only.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, flags, -1, 0) };
+        if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Self { start: start.cast(), used: 0 }) }
+    }
+
+    /// Copies bytes to where a 32-bit program can have them.
+    fn put(&mut self, bytes: &[u8]) -> Result<u32, Errno> {
+        let end = self.used.checked_add(bytes.len()).filter(|end| *end <= SIZE).ok_or(Errno::E2BIG)?;
+        // SAFETY: the bytes fit between what is used and the end of the mapping, which nothing else refers to.
+        let place = unsafe {
+            let place = self.start.add(self.used);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+            place
+        };
+        self.used = end;
+        u32::try_from(place as usize).map_err(|_| Errno::EFAULT)
+    }
+}
+
+impl Drop for LowMemory {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this one's own, and no pointer into it is left.
+        unsafe { libc::munmap(self.start.cast(), SIZE) };
+    }
+}
+
+/// A payload that is `Err` has so many bytes at NULL.
+pub(super) fn add_key(
+    kind: &CStr,
+    description: &CStr,
+    payload: Result<&[u8], u32>,
+    keyring: c_int,
+) -> Result<i32, Errno> {
+    let mut low = LowMemory::new()?;
+    let (kind, description) = (low.put(kind.to_bytes_with_nul())?, low.put(description.to_bytes_with_nul())?);
+    let (payload, length) = match payload {
+        Ok(bytes) => (low.put(bytes)?, bytes.len() as u32),
+        Err(length) => (0, length),
+    };
+    // SAFETY: all addresses are in the low memory, which outlives the call.
+    let answer = unsafe { call(ADD_KEY, [kind, description, payload, length, keyring as u32]) };
+    if answer < 0 { Err(Errno::from_raw(-answer)) } else { Ok(answer) }
+}
+
+/// Whether a child that makes such a call lives on, and gets the right answer.
+pub(super) fn is_there() -> bool {
+    // SAFETY: PID 1 has one thread.
+    match unsafe { fork() } {
+        Ok(ForkResult::Child) => {
+            // SAFETY: getpid(2) takes no addresses.
+            let pid = unsafe { call(GETPID, [0; 5]) };
+            crate::actor::quit(i32::from(pid != getpid().as_raw()))
+        }
+        Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
+        Err(_) => false,
+    }
+}
+
+/// # Safety
+/// An argument that the call takes for an address must be valid for it.
+unsafe fn call(number: u32, args: [u32; 5]) -> i32 {
+    let mut answer = number;
+    // SAFETY: passed on to the caller. The compiler keeps rbx for itself, so it is put back; the kernel clears r8 to r11.
+    unsafe {
+        asm!(
+            "xchg rbx, {first}",
+            "int 0x80",
+            "xchg rbx, {first}",
+            first = inout(reg) u64::from(args[0]) => _,
+            inout("eax") answer,
+            in("ecx") args[1],
+            in("edx") args[2],
+            in("esi") args[3],
+            in("edi") args[4],
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    answer as i32
+}
