@@ -50,7 +50,7 @@ fn tell(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
         upcall: Some(key.0),
         // PID 1 knows when the plan was begun.
         at_us: 0,
-        what: What::Called { op, done: Done { outcome, elapsed_us: 0 } },
+        what: What::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
     };
     let told = Reporter::connect(REPORTS.as_ref()).and_then(|reporter| reporter.event(event));
     if let Err(why) = told {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::{Op, Plan};
 
 /// The version of everything in this module and in [`crate::plan`]. Host and guest must agree on it exactly.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,9 @@ pub enum What {
 pub struct Done {
     /// What the kernel answered.
     pub outcome: Outcome,
+    /// When it was begun: monotonic time since the plan was begun, in microseconds. [`Event::at_us`] tells only when it was
+    /// reported, which may be any time after its end.
+    pub begun_us: u64,
     /// How long the operation took, in microseconds.
     pub elapsed_us: u64,
 }

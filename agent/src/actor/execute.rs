@@ -11,7 +11,7 @@ use nix::unistd::execve;
 use scenarios::wire::{Done, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Cause, Heritage, Setting, birth, monotonic_us};
+use super::{Actor, Cause, Heritage, Setting, birth};
 use crate::conduct::setuid;
 use crate::keyring::KeySerial;
 use crate::post::{Commands, Reporter};
@@ -42,7 +42,7 @@ impl Actor<'_> {
             session: self.heritage.session.map(|serial| serial.0),
             depth: self.heritage.depth,
             step: cause.step,
-            begun_us: monotonic_us(),
+            begun_us: self.heritage.setting.now_us(),
             commands: self.commands.socket().as_raw_fd(),
             reports: self.heritage.reporter.socket().as_raw_fd(),
             proc: self.heritage.proc.as_raw_fd(),
@@ -86,8 +86,9 @@ pub fn resume(state: &str) -> ExitCode {
     let Ok(mut actor) = Actor::new(state.name, &mut heritage, Commands::adopt(commands), None) else {
         birth::quit(1)
     };
-    let elapsed_us = monotonic_us().saturating_sub(state.begun_us);
-    let done = Done { outcome: Outcome::Ok(Value::None), elapsed_us };
+    let begun_us = state.begun_us;
+    let elapsed_us = actor.heritage.setting.now_us().saturating_sub(begun_us);
+    let done = Done { outcome: Outcome::Ok(Value::None), begun_us, elapsed_us };
     actor.tell(Cause { step: state.step, ..Cause::default() }, What::Done(done));
     actor.serve()
 }

@@ -222,7 +222,7 @@ impl<'a> Actor<'a> {
             Command::Reap(name) => {
                 let is_it = |child: &Offspring| matches!(child, Offspring::Process(other) if *other == name);
                 let outcome = perform::outcome(self.children.reap(is_it), |()| Value::None);
-                let done = Done { outcome, elapsed_us: 0 };
+                let done = self.at_once(outcome);
                 self.say(Report::Reaped(name, done));
             }
         }
@@ -242,9 +242,14 @@ impl<'a> Actor<'a> {
     }
 
     fn timed(&mut self, act: impl FnOnce(&mut Self) -> Outcome) -> Done {
-        let begun = monotonic_us();
+        let begun_us = self.heritage.setting.now_us();
         let outcome = act(self);
-        Done { outcome, elapsed_us: monotonic_us() - begun }
+        Done { outcome, begun_us, elapsed_us: self.heritage.setting.now_us() - begun_us }
+    }
+
+    /// What takes no time, or can't tell how much it took.
+    fn at_once(&self, outcome: Outcome) -> Done {
+        Done { outcome, begun_us: self.heritage.setting.now_us(), elapsed_us: 0 }
     }
 
     /// Puts a key where processes that are to hold it can get it, while its permissions are still what they are now.

@@ -189,7 +189,7 @@ impl Actor<'_> {
     fn on_itself(&mut self, op: &Op, cause: Cause) -> Outcome {
         match op {
             Op::Exit { code } => {
-                let done = Done { outcome: Outcome::Ok(Value::None), elapsed_us: 0 };
+                let done = self.at_once(Outcome::Ok(Value::None));
                 let op = op.clone();
                 self.tell(
                     cause,

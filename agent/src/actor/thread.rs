@@ -20,7 +20,7 @@ impl Actor<'_> {
     /// Goes on as the same actor in a new thread, while the leader ends. Returns only if there is no new thread.
     pub(super) fn leave_leader(&mut self, cause: Cause) -> Errno {
         let go_on = move || {
-            let done = Done { outcome: Outcome::Ok(Value::None), elapsed_us: 0 };
+            let done = self.at_once(Outcome::Ok(Value::None));
             let what = if cause.step.is_some() {
                 What::Done(done)
             } else {

@@ -7,7 +7,6 @@ use scenarios::wire::{Done, Outcome, What};
 
 use super::cast::{Job, Life, Place};
 use super::{Awaited, Conductor, Stop, Waited, Ward};
-use crate::actor::monotonic_us;
 use crate::post::{Command, Task, errno_name};
 
 /// How often a condition that nobody reports is looked at.
@@ -19,7 +18,8 @@ impl Conductor<'_> {
         let task = match self.task(name, None, &setup.op, setup.save.as_ref()) {
             Ok(task) => task,
             Err(missing) => {
-                let done = Done { outcome: Outcome::Skipped(missing), elapsed_us: 0 };
+                let begun_us = self.heritage.setting.now_us();
+                let done = Done { outcome: Outcome::Skipped(missing), begun_us, elapsed_us: 0 };
                 return self.report(name, None, None, What::Called { op: setup.op.clone(), done });
             }
         };
@@ -34,7 +34,7 @@ impl Conductor<'_> {
 
     /// Takes a step: to its end, or, in the background, until it has begun.
     pub(super) fn take_step(&mut self, index: usize, step: &Step) -> Result<(), Stop> {
-        let begun = monotonic_us();
+        let begun_us = self.heritage.setting.now_us();
         let name = step.process.as_str();
         let outcome = match &step.op {
             Op::Start {} => {
@@ -50,7 +50,7 @@ impl Conductor<'_> {
                 Ok(task) => return self.have_process_do(name, index, step, task),
             },
         };
-        let done = Done { outcome, elapsed_us: monotonic_us() - begun };
+        let done = Done { outcome, begun_us, elapsed_us: self.heritage.setting.now_us() - begun_us };
         self.report(name, Some(index), None, What::Done(done))
     }
 

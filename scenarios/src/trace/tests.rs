@@ -72,7 +72,7 @@ impl Run {
             ),
         ];
         for (op, value) in calls {
-            let done = Done { outcome: Outcome::Ok(value), elapsed_us: 1 };
+            let done = Done { outcome: Outcome::Ok(value), begun_us: 0, elapsed_us: 1 };
             last = self.add(event(What::Called { op, done }), &[last]);
         }
         last
@@ -84,7 +84,7 @@ fn event(process: &str, step: Option<usize>, worker: Option<u32>, what: What) ->
 }
 
 fn done(process: &str, step: usize, worker: Option<u32>, outcome: Outcome) -> Option<Event> {
-    event(process, Some(step), worker, What::Done(Done { outcome, elapsed_us: 0 }))
+    event(process, Some(step), worker, What::Done(Done { outcome, begun_us: 0, elapsed_us: 0 }))
 }
 
 fn started(process: &str, pids: &[i32]) -> Option<Event> {
@@ -98,7 +98,7 @@ fn run() -> Run {
     let agent = run.add(started("agent", &[70]), &[]);
     let register = What::Called {
         op: scenario().plan().processes[0].setup[0].op.clone(),
-        done: Done { outcome: Outcome::Ok(Value::Serial(900)), elapsed_us: 1 },
+        done: Done { outcome: Outcome::Ok(Value::Serial(900)), begun_us: 0, elapsed_us: 1 },
     };
     let registered = run.add(event("agent", None, None, register), &[agent]);
     let left = run.add(started("left", &[71, 1]), &[registered]);
@@ -148,7 +148,7 @@ fn interleaved(run: &Run, choices: &[usize]) -> Vec<Event> {
                 Some(other) => matches!(other.what, What::Begun { .. }) && other.worker == event.worker,
                 None => step == 1,
             });
-            done.elapsed_us = event.at_us - time(began.unwrap_or(*place));
+            done.begun_us = time(began.unwrap_or(*place));
         }
         events.push(event);
     }

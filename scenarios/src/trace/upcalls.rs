@@ -130,7 +130,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             event,
             worker: event.worker,
             pids: pids_of(&pids, event),
-            begun_us: event.at_us.saturating_sub(done.elapsed_us),
+            begun_us: done.begun_us,
             serial: serial(&done.outcome),
         })
     };

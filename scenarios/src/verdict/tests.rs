@@ -30,7 +30,7 @@ fn dir(test: &str) -> std::path::PathBuf {
 }
 
 fn answer(outcome: Outcome, elapsed_us: u64) -> Vec<Event> {
-    let what = What::Done(Done { outcome, elapsed_us });
+    let what = What::Done(Done { outcome, begun_us: 0, elapsed_us });
     vec![Event { process: "box".into(), step: Some(0), worker: None, upcall: None, at_us: 0, what }]
 }
 
