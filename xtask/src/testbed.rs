@@ -113,7 +113,7 @@ impl Testbed {
             return verdict;
         }
         let pace = self.boot.pace;
-        let run = match session.run(&pace.plan(scenario.plan())) {
+        let run = match session.run(&pace.plan(scenario)) {
             Ok(run) => run,
             Err(failure) => return failure.verdict(scenario.plan()),
         };
