@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::prctl;
 use scenarios::op::Params;
 use scenarios::plan::{Caller, KeyRef, Op, Payload, Registration, Special as ShortName};
-use scenarios::wire::{Described, Done, Outcome, Value, What};
+use scenarios::wire::{Described, Outcome, Value, What};
 
 use super::person::Person;
 use super::{Actor, Cause, birth, thread};

@@ -4,7 +4,7 @@ use std::thread::{self, Builder};
 
 use nix::errno::Errno;
 use scenarios::plan::Op;
-use scenarios::wire::{Done, Outcome, Value, What};
+use scenarios::wire::{Outcome, Value, What};
 
 use super::{Actor, Cause};
 
