@@ -3,6 +3,7 @@
 pub(crate) mod channel;
 mod features;
 pub mod kmsg;
+mod leaks;
 mod mounts;
 mod power;
 
@@ -50,7 +51,10 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
     loop {
         match stage.channel.receive()? {
             Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
-            Some(HostMessage::PowerOff) | None => return Ok(()),
+            Some(HostMessage::PowerOff) | None => {
+                leaks::report();
+                return Ok(());
+            }
         }
     }
 }
