@@ -2,7 +2,35 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use serde::Serialize;
+
 use crate::{rule::Rule, scenario::Scenario};
+
+/// A scenario in a list that programs read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry<'s> {
+    /// `FAMILY/NAME`.
+    pub name: &'s str,
+    /// The family.
+    pub family: &'s str,
+    /// What it shows.
+    pub title: &'s str,
+    /// The rules that it proves.
+    pub rules: &'s [Rule],
+}
+
+impl<'s> Entry<'s> {
+    /// The scenario's entry.
+    pub fn of(scenario: &'s Scenario) -> Self {
+        let Scenario { name, family, title, rules, .. } = scenario;
+        Self { name, family, title, rules }
+    }
+}
+
+/// The rules that none of these scenarios proves.
+pub fn unproved(scenarios: &[Scenario]) -> Vec<Rule> {
+    Rule::all().filter(|rule| !scenarios.iter().any(|scenario| scenario.rules.contains(rule))).collect()
+}
 
 /// A Markdown table of all rules with the scenarios that prove them, and a list of the families.
 pub fn markdown(scenarios: &[Scenario]) -> String {

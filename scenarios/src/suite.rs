@@ -25,6 +25,8 @@ pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
             Err(problems) => files.push(problems),
         }
     }
+    // Paths sort otherwise: `killed-64.toml` comes before `killed.toml`.
+    scenarios.sort_by(|one: &Scenario, other| one.name.cmp(&other.name));
     if files.is_empty() { Ok(scenarios) } else { Err(Diagnostics { files }) }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod host;
 pub mod kernel;
+pub mod scenarios;
 pub mod test;
 
 use std::process::ExitCode;
@@ -26,6 +27,10 @@ enum Command {
     /// Run scenarios against the patched kernel in a virtual machine
     Test(test::Options),
 
+    /// List scenarios
+    #[command(subcommand)]
+    Scenarios(scenarios::Command),
+
     /// Build the patched kernel, or show where it is
     #[command(subcommand)]
     Kernel(kernel::Command),
@@ -42,6 +47,7 @@ impl Cli {
     pub fn run(&self, terminal: &Terminal) -> Result<ExitCode> {
         match &self.command {
             Command::Test(options) => test::run(options, terminal),
+            Command::Scenarios(command) => scenarios::run(command, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Host(options) => host::run(options, terminal),
         }

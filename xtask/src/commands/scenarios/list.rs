@@ -1,0 +1,140 @@
+//! `cargo xtask scenarios list`: what there is, and which rules it proves.
+
+use anyhow::Result;
+use clap::Args;
+use console::style;
+use scenarios::overview::{self, Entry};
+use scenarios::rule::Rule;
+use scenarios::scenario::Scenario;
+
+use crate::suite;
+use crate::terminal::Terminal;
+
+/// Which scenarios, and in which form.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask scenarios list                  # all of them, and the rules without one
+  cargo xtask scenarios list lifetime R20     # a family, and whatever proves R20
+  cargo xtask scenarios list --json | jq -r '.[] | select(.rules | index(\"R14\")).name'")]
+pub struct Options {
+    /// Only scenarios whose name (FAMILY/NAME) contains one of these, or that prove one of these rules
+    #[arg(value_name = "FILTER|RULE")]
+    filters: Vec<String>,
+
+    /// Write a JSON array of {name, family, title, rules}, ordered by name
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A scenario that is wrong, or a filter that fits none.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
+    let scenarios = chosen(&options.filters)?;
+    if options.json {
+        let entries: Vec<Entry<'_>> = scenarios.iter().map(Entry::of).collect();
+        terminal.say(&serde_json::to_string_pretty(&entries)?);
+    } else {
+        terminal.say(&table(&scenarios));
+        if options.filters.is_empty() {
+            terminal.say(&format!("\n{}", coverage(&scenarios)));
+        } else {
+            terminal.say(&format!("\n{}", plural(scenarios.len(), "scenario")));
+        }
+    }
+    Ok(())
+}
+
+/// The scenarios that fit one of the filters: all, if there is none.
+fn chosen(filters: &[String]) -> Result<Vec<Scenario>> {
+    let rule = |filter: &String| filter.parse::<Rule>().ok();
+    // A rule may be without a scenario; whatever is asked for by name has to be there.
+    let names: Vec<String> = filters.iter().filter(|it| rule(it).is_none()).cloned().collect();
+    suite::select(&names)?;
+    let fits = |scenario: &Scenario, filter: &String| match rule(filter) {
+        Some(rule) => scenario.rules.contains(&rule),
+        None => scenario.name.contains(filter.as_str()),
+    };
+    let mut scenarios = suite::select(&[])?;
+    scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|filter| fits(scenario, filter)));
+    Ok(scenarios)
+}
+
+/// A line for each scenario, under its family.
+fn table(scenarios: &[Scenario]) -> String {
+    let file = |scenario: &Scenario| scenario.name.rsplit('/').next().unwrap_or_default().to_owned();
+    let rules =
+        |scenario: &Scenario| scenario.rules.iter().map(Rule::to_string).collect::<Vec<_>>().join(" ");
+    let wide =
+        |text: &dyn Fn(&Scenario) -> String| scenarios.iter().map(|it| text(it).len()).max().unwrap_or(0);
+    let (name_width, rules_width) = (wide(&file), wide(&rules));
+    let mut lines = Vec::new();
+    let mut family = "";
+    for scenario in scenarios {
+        if scenario.family != family {
+            family = &scenario.family;
+            lines.push(format!("{}{}", if lines.is_empty() { "" } else { "\n" }, style(family).bold()));
+        }
+        let name = format!("{:name_width$}", file(scenario));
+        let rules = format!("{:rules_width$}", rules(scenario));
+        lines.push(format!("  {name}  {}  {}", style(rules).cyan(), scenario.title));
+    }
+    lines.join("\n")
+}
+
+/// How many scenarios each rule has.
+fn coverage(scenarios: &[Scenario]) -> String {
+    let count = |rule: &Rule| scenarios.iter().filter(|it| it.rules.contains(rule)).count();
+    let cells: Vec<String> =
+        Rule::all().map(|rule| format!("{:>4}{:>4}", rule.to_string(), count(&rule))).collect();
+    let rows: Vec<String> = cells.chunks(7).map(|row| format!("  {}", row.join("   "))).collect();
+    let mut families: Vec<&str> = scenarios.iter().map(|it| it.family.as_str()).collect();
+    families.dedup();
+    let sum = format!("{} in {}", plural(scenarios.len(), "scenario"), plural(families.len(), "family"));
+    let unproved = overview::unproved(scenarios);
+    let missing: Vec<String> = unproved.iter().map(Rule::to_string).collect();
+    let verdict = match missing.as_slice() {
+        [] => style("Every rule has a scenario.".to_owned()).green(),
+        some => style(format!("Without a scenario: {}", some.join(", "))).yellow(),
+    };
+    format!("{}\n{}\n\n{sum}. {verdict}", style("scenarios for each rule").bold(), rows.join("\n"))
+}
+
+fn plural(count: usize, thing: &str) -> String {
+    match (count, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {thing}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(filters: &[&str]) -> Vec<String> {
+        let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();
+        chosen(&filters).unwrap().into_iter().map(|scenario| scenario.name).collect()
+    }
+
+    #[test]
+    fn names_and_rules_choose_and_everything_stays_ordered_by_name() {
+        let both = names(&["R28", "linking/two-containers"]);
+        assert_eq!(both, ["linking/two-containers", "serving/watching"]);
+        let all = names(&[]);
+        assert!(all.is_sorted());
+        assert!(all.len() > both.len());
+        assert!(chosen(&["no-such".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn programs_get_name_family_title_and_rules() {
+        let scenarios = chosen(&["linking/two-containers".to_owned()]).unwrap();
+        assert_eq!(
+            serde_json::to_string(&Entry::of(&scenarios[0])).unwrap(),
+            r#"{"name":"linking/two-containers","family":"linking","title":"One agent serves two containers, and each gets its own key","rules":["R8","R14","R18"]}"#
+        );
+    }
+}
