@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many errors of the compiler's a person is shown; the log has them all.
-const SHOWN_ERRORS: usize = 8;
+pub(crate) const SHOWN_ERRORS: usize = 8;
 
 /// A directory in which one tree is built for one architecture and profile. It is kept: only what changed is built
 /// again.
@@ -129,8 +129,8 @@ impl Build<'_> {
 
     /// `make` with everything said but the targets.
     pub(crate) fn make(&self) -> Command {
-        let mut command = Command::new("make");
-        command.arg("-C").arg(self.tree).arg(format!("O={}", self.directory.display()));
+        let mut command = make_in(self.tree);
+        command.arg(format!("O={}", self.directory.display()));
         command.arg(format!("ARCH={}", self.arch.name()));
         let compiler = match self.toolchain {
             Toolchain::Gnu => "gcc",
@@ -147,18 +147,6 @@ impl Build<'_> {
         // The same source makes the same bytes, whoever builds it and when.
         command.args(["KBUILD_BUILD_TIMESTAMP=2022-07-01 00:00:00 UTC", "KBUILD_BUILD_VERSION=1"]);
         command.args(["KBUILD_BUILD_USER=keyagents", "KBUILD_BUILD_HOST=keyagents", "LOCALVERSION="]);
-        for name in [
-            "MAKEFLAGS",
-            "MFLAGS",
-            "MAKELEVEL",
-            "CROSS_COMPILE",
-            "KBUILD_OUTPUT",
-            "KCFLAGS",
-            "KCONFIG_CONFIG",
-        ] {
-            command.env_remove(name);
-        }
-        command.env("LC_ALL", "C");
         command
     }
 
@@ -193,6 +181,19 @@ impl Build<'_> {
     }
 }
 
+/// `make` in that directory, deaf to the environment's wishes for it.
+pub(crate) fn make_in(directory: &Path) -> Command {
+    let mut command = Command::new("make");
+    command.arg("-C").arg(directory);
+    for name in
+        ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CROSS_COMPILE", "KBUILD_OUTPUT", "KCFLAGS", "KCONFIG_CONFIG"]
+    {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C");
+    command
+}
+
 /// Steps of a plain build from nothing, until one has been counted.
 const ESTIMATED_STEPS: u64 = 1250;
 
@@ -201,7 +202,8 @@ fn is_step(line: &str) -> bool {
     line.strip_prefix("  ").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
 }
 
-fn is_error(line: &str) -> bool {
+/// Is that what a person wants to see of a build that failed?
+pub(crate) fn is_error(line: &str) -> bool {
     ["error: ", "Error: ", "undefined reference", "No space left on device", "not found"]
         .iter()
         .any(|mark| line.contains(mark))

@@ -1,6 +1,7 @@
 //! From configuration fragments to a `.config` that says what was asked for.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::Write,
     fs,
@@ -112,6 +113,11 @@ impl Fragment {
             }
         }
         Ok(Self { file: file.to_owned(), requests })
+    }
+
+    /// Its file's name, without what ends it.
+    pub(crate) fn purpose(&self) -> Cow<'_, str> {
+        self.file.file_stem().unwrap_or_default().to_string_lossy()
     }
 
     /// What it asks for, for hashing.

@@ -100,6 +100,15 @@ pub enum Error {
         count: usize,
     },
 
+    /// A tree without the selftests that were asked for.
+    #[error("kernel {kernel} has no tools/testing/selftests/{collection}: does the series add it?")]
+    NoSelftests {
+        /// The kernel.
+        kernel: String,
+        /// The collection's directory.
+        collection: String,
+    },
+
     /// Somebody edited the tree in the cache.
     #[error(
         "the tree {0} was edited by hand:\n{1}\nit belongs to the cache: save your work (`git -C {0} diff`), undo it (`git -C {0} reset --hard`) \

@@ -92,6 +92,8 @@ pub(crate) fn require_tools() -> Result<()> {
 /// All that goes into an image besides the source.
 struct Recipe {
     fragments: Vec<Fragment>,
+    /// Those of them that the profile does not ask for.
+    further: Vec<Fragment>,
     arch: Arch,
     profile: Profile,
     hash: Sha256,
@@ -106,7 +108,7 @@ impl Recipe {
         hash.update(format!("{}\n{}\n{}\n", arch.name(), profile.name(), toolchain()?));
         fragments.iter().for_each(|fragment| fragment.digest(&mut hash));
         request.series.digest(&mut hash);
-        Ok(Self { fragments, arch, profile, hash })
+        Ok(Self { fragments, further: request.fragments.clone(), arch, profile, hash })
     }
 
     fn key(&self, identity: &str) -> String {
@@ -127,7 +129,11 @@ impl Recipe {
 
     fn build(&self, tree: &Tree, jobs: usize, cache: &Path, progress: &dyn Progress) -> Result<Image> {
         let name = tree.path.file_name().unwrap_or_default().to_string_lossy();
-        let directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
+        let mut directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
+        // Other options, another directory: going to and fro in one would build nearly everything each time.
+        for fragment in &self.further {
+            directory.extend(["-", &fragment.purpose()]);
+        }
         let directory = cache.join("builds").join(directory);
         let is_new = !directory.exists();
         let (tree, identity) = (tree.path.as_path(), tree.identity.as_str());
@@ -190,7 +196,7 @@ impl Recipe {
 }
 
 /// The first lines of what the compiler and the linker say of themselves.
-fn toolchain() -> Result<String> {
+pub(crate) fn toolchain() -> Result<String> {
     let mut versions = Vec::new();
     for program in ["gcc", "ld"] {
         let said = read(Command::new(program).arg("--version"), b"")?;

@@ -21,6 +21,7 @@ mod kernels;
 mod lock;
 mod progress;
 mod requirements;
+mod selftests;
 mod series;
 mod sources;
 mod tree;
@@ -35,6 +36,7 @@ pub use crate::{
     kernels::{Kernels, Named},
     progress::{Phase, Progress, Silent},
     requirements::{Requirement, missing, requirements},
+    selftests::selftests,
     series::{Patch, Series},
     sources::Origin,
     tree::{Tree, tree},

@@ -29,6 +29,8 @@ pub enum Phase {
         /// What is checked, and how far along that is.
         what: String,
     },
+    /// The kernel's own selftests are built. Not counted.
+    Selftests,
     /// The kernel is built. Counted in the build's steps (one for each object).
     Build,
 }

@@ -1,0 +1,219 @@
+//! The programs of a directory of the kernel's own selftests, built static so that they run in any guest.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Arch, Error, Phase, Progress, Request, Result, Tree,
+    build::{Build, SHOWN_ERRORS, Toolchain, is_error, make_in},
+    command::Running,
+    disk::remove,
+    image::{require_tools, toolchain},
+    lock::Lock,
+    sources::hex,
+    tree::tree,
+};
+
+/// Builds the programs of `tools/testing/selftests/COLLECTION` against the tree's own uapi headers, with the tree's own
+/// Makefile. The paths lie in the cache, in the order of the programs' names; there is at least one.
+///
+/// # Errors
+/// The tree has no such collection, or it does not build.
+pub fn selftests(
+    request: &Request<'_>,
+    collection: &str,
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<Vec<PathBuf>> {
+    require_tools()?;
+    let toolchain = toolchain()?;
+    let place = |identity: &str| {
+        let mut hash = Sha256::new().chain_update(format!("{collection}\n{toolchain}\n{identity}\n"));
+        request.series.digest(&mut hash);
+        cache.join("selftests").join(&hex(&hash.finalize())[..20])
+    };
+    for origin in request.origins() {
+        if let Some(identity) = origin.identity(cache)?
+            && place(&identity).is_dir()
+        {
+            return programs(&place(&identity));
+        }
+    }
+    let tree = tree(request, cache, progress)?;
+    let kept = place(&tree.identity);
+    if !kept.is_dir() {
+        let collection = Collection::of(&tree, collection, request, cache)?;
+        collection.build(progress)?;
+        collection.keep(&kept, cache, progress)?;
+    }
+    programs(&kept)
+}
+
+/// A collection that is to be built.
+struct Collection<'a> {
+    build: Build<'a>,
+    /// Where its Makefile is.
+    source: PathBuf,
+    /// Where its programs are put.
+    output: PathBuf,
+}
+
+impl<'a> Collection<'a> {
+    fn of(tree: &'a Tree, name: &str, request: &Request<'_>, cache: &Path) -> Result<Self> {
+        let source = tree.path.join("tools/testing/selftests").join(name);
+        if !source.join("Makefile").is_file() {
+            return Err(Error::NoSelftests { kernel: request.kernel.name.clone(), collection: name.into() });
+        }
+        let tree_name = tree.path.file_name().unwrap_or_default().to_string_lossy();
+        let directory = cache.join("builds").join(format!("{tree_name}-selftests"));
+        let output = directory.join(name);
+        let build = Build {
+            tree: &tree.path,
+            directory,
+            // User space is the machine's own, under User-Mode Linux too.
+            arch: Arch::X86_64,
+            profile: request.profile,
+            toolchain: Toolchain::Gnu,
+            jobs: request.jobs,
+            is_new: false,
+        };
+        Ok(Self { build, source, output })
+    }
+
+    fn build(&self, progress: &dyn Progress) -> Result<()> {
+        progress.started(&Phase::Selftests, None);
+        remove(&self.output)?;
+        fs::create_dir_all(&self.output).map_err(Error::io("creating", &self.output))?;
+        let directory = &self.build.directory;
+        run(self.build.make().arg("headers"), &directory.join("headers.log"))?;
+        let mut make = make_in(&self.source);
+        make.args(["CC=gcc", "LDFLAGS=-static"]).arg(format!("OUTPUT={}", self.output.display()));
+        make.arg(format!("KHDR_INCLUDES=-isystem {}", directory.join("usr/include").display()));
+        run(&mut make, &directory.join("selftests.log"))?;
+        progress.finished();
+        Ok(())
+    }
+
+    /// Copies the programs to where they stay.
+    fn keep(&self, kept: &Path, cache: &Path, progress: &dyn Progress) -> Result<()> {
+        let programs = programs(&self.output)?;
+        let _lock = Lock::take(&cache.join("locks/selftests"), progress)?;
+        let partial = cache.join("selftests/partial");
+        remove(&partial)?;
+        fs::create_dir_all(&partial).map_err(Error::io("creating", &partial))?;
+        for program in programs {
+            let to = partial.join(program.file_name().unwrap_or_default());
+            fs::copy(&program, &to).map_err(Error::io("copying", program))?;
+        }
+        remove(kept)?;
+        fs::rename(&partial, kept).map_err(Error::io("renaming", partial))
+    }
+}
+
+/// The executable files in a directory.
+fn programs(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).map_err(Error::io("reading", directory))?;
+    let is_program = |path: &PathBuf| {
+        path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    };
+    let mut programs: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_program).collect();
+    programs.sort();
+    if programs.is_empty() {
+        return Err(Error::Io {
+            doing: "finding programs in",
+            path: directory.into(),
+            source: std::io::ErrorKind::NotFound.into(),
+        });
+    }
+    Ok(programs)
+}
+
+/// Runs make with all its output in the log; an error shows what the compiler said.
+fn run(make: &mut Command, log: &Path) -> Result<()> {
+    let out = File::create(log).map_err(Error::io("creating", log))?;
+    let both = out.try_clone().map_err(Error::io("creating", log))?;
+    make.stdin(Stdio::null()).stdout(out).stderr(both);
+    let status = Running::start(make)?.wait()?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = fs::read_to_string(log).unwrap_or_default();
+    let first = said.lines().filter(|line| is_error(line)).map(str::to_owned).take(SHOWN_ERRORS).collect();
+    Err(Error::Build { status: format!("the selftests: {status}"), first, log: log.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::{Kernels, Origin, Profile, Series, Silent};
+
+    /// Stands in for a kernel: it has headers, and selftests that count how often they are built.
+    fn kernel_with(collection: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("source");
+        let keys = source.join("tools/testing/selftests").join(collection);
+        fs::create_dir_all(&keys).unwrap();
+        let write = |path: PathBuf, text: &str| fs::write(path, text).unwrap();
+        write(source.join("Kconfig"), "");
+        write(
+            source.join("Makefile"),
+            "headers:\n\t@mkdir -p $(O)/usr/include; echo 7 > $(O)/usr/include/n\n",
+        );
+        let recipe = "all:\n\t@echo no > $(OUTPUT)/b.o; cp $(lastword $(KHDR_INCLUDES))/n $(OUTPUT)/a; chmod +x $(OUTPUT)/a\n";
+        write(keys.join("Makefile"), recipe);
+        directory
+    }
+
+    fn build(directory: &Path) -> Result<Vec<PathBuf>> {
+        let kernels = Kernels::load()?;
+        let request = Request {
+            kernel: kernels.get("6.12")?,
+            origin: Some(Origin::at(&directory.join("source"))?),
+            series: Series::default(),
+            arch: Arch::Um,
+            profile: Profile::Plain,
+            fragments: Vec::new(),
+            jobs: 1,
+        };
+        selftests(&request, "keys", &directory.join("cache"), &Silent)
+    }
+
+    #[test]
+    fn programs_are_built_with_the_trees_own_headers_and_kept() {
+        let directory = kernel_with("keys");
+        let programs = build(directory.path()).unwrap();
+        assert_eq!(programs.len(), 1);
+        assert!(programs[0].ends_with("a"), "{programs:?}");
+        assert_eq!(fs::read_to_string(&programs[0]).unwrap(), "7\n");
+        // A second time finds them, whatever is left of the build.
+        fs::remove_dir_all(directory.path().join("cache/builds")).unwrap();
+        assert_eq!(build(directory.path()).unwrap(), programs);
+    }
+
+    #[test]
+    fn a_kernel_without_such_selftests_is_named() {
+        let directory = kernel_with("locks");
+        let error = build(directory.path()).unwrap_err().to_string();
+        assert_eq!(error, "kernel 6.12 has no tools/testing/selftests/keys: does the series add it?");
+    }
+
+    #[test]
+    fn what_the_compiler_says_is_shown() {
+        let directory = kernel_with("keys");
+        let makefile = directory.path().join("source/tools/testing/selftests/keys/Makefile");
+        fs::write(makefile, "all:\n\t@echo 'x.c:1: error: no' >&2; false\n").unwrap();
+        let error = build(directory.path()).unwrap_err().to_string();
+        assert!(
+            error
+                .starts_with("the kernel build failed (the selftests: exit status: 2)\n  x.c:1: error: no\n"),
+            "{error}"
+        );
+    }
+}
