@@ -30,6 +30,8 @@ const SIGRTMAX: i32 = 64;
 pub struct Signals(u64);
 
 impl Signals {
+    /// No signal.
+    pub const NONE: Self = Self(0);
     /// What a keyagent can be rung with.
     pub const REAL_TIME: Self = Self(u64::MAX << (KERNEL_SIGRTMIN - 1));
     /// What tells of a child's end.

@@ -10,6 +10,7 @@ pub mod op;
 #[cfg(feature = "host")]
 pub mod overview;
 pub mod plan;
+pub mod program;
 #[cfg(feature = "host")]
 pub mod read;
 #[cfg(feature = "host")]

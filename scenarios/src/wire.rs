@@ -1,15 +1,18 @@
 //! What host and guest say to each other: one JSON object a line, in both directions.
 //!
 //! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams [`GuestMessage::Event`]s and closes
-//! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. [`HostMessage::PowerOff`] ends the session.
+//! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams
+//! [`GuestMessage::Printed`] and closes with one of [`GuestMessage::Returned`] and [`GuestMessage::Broken`].
+//! [`HostMessage::PowerOff`] ends the session.
 //! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
 
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Op, Plan};
+use crate::program::{Program, Returned};
 
 /// The version of everything in this module and in [`crate::plan`]. Host and guest must agree on it exactly.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,8 @@ pub const PROTOCOL: u32 = 3;
 pub enum HostMessage {
     /// Carry out this plan. The next one comes only after this one has ended.
     Run(Box<Plan>),
+    /// Run this program, which is in the initramfs. Between plans only.
+    Execute(Program),
     /// End the virtual machine.
     PowerOff,
 }
@@ -31,6 +36,10 @@ pub enum GuestMessage {
     Event(Event),
     /// The plan ended, and nothing of it runs any more.
     Finished(Finished),
+    /// A program of [`HostMessage::Execute`] printed this line, on either of its outputs.
+    Printed(String),
+    /// That program has ended.
+    Returned(Returned),
     /// The guest could not do its own part: says nothing about the kernel under test.
     Broken(Broken),
 }

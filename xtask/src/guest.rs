@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rootfs::{Artefacts, Compression, Manifest};
+use rootfs::{Artefacts, Compression, Manifest, Node};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -17,16 +17,30 @@ use crate::workspace;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The initramfs with the agent as it is in the tree now.
+/// A program that the initramfs brings along.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its path in the guest. The manifest has to have its directory.
+    pub path: String,
+    /// Where it is on the host. It has to be static.
+    pub file: PathBuf,
+}
+
+/// The initramfs with the agent as it is in the tree now, and with these programs.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
-pub fn initramfs(cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
+pub fn initramfs(programs: &[Program], cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the guest");
-    let agent = build_agent()?;
-    let agent = fs::read(&agent).with_context(|| format!("can't read {}", agent.display()))?;
-    let artefacts = Artefacts::from([("agent", agent.as_slice())]);
-    let archive = rootfs::build(&Manifest::testbed()?, &artefacts, Compression::None)?;
+    let agent = read(&build_agent()?)?;
+    let mut manifest = Manifest::testbed()?;
+    let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
+    let files = programs.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
+    for (program, file) in programs.iter().zip(&files) {
+        manifest.insert(program.path.clone(), Node::Artefact { name: program.path.clone(), mode: 0o755 })?;
+        artefacts.insert(&program.path, file);
+    }
+    let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
     let key: String = Sha256::digest(&archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let path = cache.join("initramfs").join(format!("{key}.cpio"));
     if !path.exists() {
@@ -34,6 +48,10 @@ pub fn initramfs(cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
     }
     work.done();
     Ok(path)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("can't read {}", file.display()))
 }
 
 /// A line of cargo's messages.

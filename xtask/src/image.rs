@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Image, Kernels, Origin, Request};
+use kernel::{Arch, Fragment, Image, Kernels, Origin, Request};
 
 use crate::terminal::Terminal;
 
@@ -67,21 +67,47 @@ impl From<Profile> for kernel::Profile {
     }
 }
 
-/// The image, from the cache or built now.
+/// The image, from the cache or built now. The profile's options are followed by these `fragments`.
 ///
 /// # Errors
 /// What `kernel` says: no such kernel, no source, a patch that does not apply, a build that failed.
-pub fn image(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<Image> {
+pub fn image(
+    options: &KernelOptions,
+    arch: Arch,
+    fragments: &[Fragment],
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<Image> {
     let kernels = Kernels::load()?;
-    let kernel = kernels.get_or_default(options.kernel.as_deref())?;
-    let request = Request {
-        kernel,
-        origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
-        series: kernel.series()?,
-        arch,
-        profile: options.profile.into(),
-        fragments: Vec::new(),
-        jobs: thread::available_parallelism().map_or(1, NonZero::get),
-    };
+    let request = Request { fragments: fragments.to_vec(), ..options.request(&kernels, arch)? };
     Ok(kernel::image(&request, cache, terminal)?)
+}
+
+/// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.
+///
+/// # Errors
+/// What `kernel` says.
+pub fn selftests(
+    options: &KernelOptions,
+    collection: &str,
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<Vec<PathBuf>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::selftests(&options.request(&kernels, Arch::X86_64)?, collection, cache, terminal)?)
+}
+
+impl KernelOptions {
+    fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {
+        let kernel = kernels.get_or_default(self.kernel.as_deref())?;
+        Ok(Request {
+            kernel,
+            origin: self.kernel_src.as_deref().map(Origin::at).transpose()?,
+            series: kernel.series()?,
+            arch,
+            profile: self.profile.into(),
+            fragments: Vec::new(),
+            jobs: thread::available_parallelism().map_or(1, NonZero::get),
+        })
+    }
 }

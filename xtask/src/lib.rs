@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod commands;
+pub mod ground;
 pub mod guest;
 pub mod host;
 pub mod image;

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use scenarios::plan::Plan;
+use scenarios::program::Program;
 use scenarios::trace::Trace;
 use scenarios::verdict::Verdict;
-use scenarios::wire::{Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
+use scenarios::wire::{Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
 
-use crate::vm::{Backend, Boot, Ending, Happening, Kind, Machine, Trouble};
+use crate::vm::machine::Ending as MachineEnding;
+use crate::vm::{Backend, Boot, Happening, Kind, Machine, Trouble};
 
 /// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -153,6 +155,19 @@ impl Session {
         }
     }
 
+    /// Has the guest run a program, and hears each line that it prints. None: its deadline passed.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn execute(
+        &mut self,
+        program: &Program,
+        mut printed: impl FnMut(String),
+    ) -> Result<Option<Ending>, Box<Failure>> {
+        let ending = self.watch(program, &mut printed);
+        ending.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+    }
+
     /// Ends the guest in good order.
     ///
     /// # Errors
@@ -185,6 +200,19 @@ impl Session {
                 other => {
                     return Err(End::Guest(format!("it said {other:?} while it carried out {}", plan.name)));
                 }
+            }
+        }
+    }
+
+    fn watch(&mut self, program: &Program, printed: &mut dyn FnMut(String)) -> Result<Option<Ending>, End> {
+        self.say(&HostMessage::Execute(program.clone()))?;
+        let deadline = Instant::now() + Duration::from_millis(program.deadline_ms) + PATIENCE;
+        loop {
+            match next_message(&self.machine, deadline)? {
+                GuestMessage::Printed(line) => printed(line),
+                GuestMessage::Returned(returned) => return Ok(returned.ending),
+                GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
+                other => return Err(End::Guest(format!("it said {other:?} while it ran {}", program.path))),
             }
         }
     }
@@ -262,9 +290,11 @@ impl End {
 fn gone(machine: &mut Machine) -> (FailureKind, String) {
     match machine.end_within(POWER_OFF) {
         // A processor that resets without a word has met a fault that nobody could report.
-        Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
-        Ending::Stopped => (FailureKind::Broken, "the guest closed its console and did not end".into()),
-        Ending::Failed(status) => (
+        MachineEnding::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
+        MachineEnding::Stopped => {
+            (FailureKind::Broken, "the guest closed its console and did not end".into())
+        }
+        MachineEnding::Failed(status) => (
             FailureKind::Broken,
             format!("the virtual machine failed ({status}): {}", machine.command_line()),
         ),
@@ -328,6 +358,7 @@ mod tests {
         let boot = Boot {
             image: nowhere.clone(),
             initramfs: nowhere.clone(),
+            parameters: Vec::new(),
             memory_mib: 1,
             cpus: 1,
             pace: Pace::PLAIN,
@@ -380,6 +411,24 @@ mod tests {
     #[test]
     fn a_guest_that_restarts_without_a_word_has_crashed() {
         assert_eq!(run("HELLO read plan; exit 0").unwrap_err().kind, FailureKind::Crashed);
+    }
+
+    #[test]
+    fn a_programs_lines_and_its_end_are_heard() {
+        let program = r#"{"path":"/p","uid":7,"deadline_ms":100}"#;
+        let program: Program = serde_json::from_str(program).unwrap();
+        let run = |said: &str| {
+            let mut lines = Vec::new();
+            let session = open(&format!("HELLO read program; {said} sleep 9"));
+            let ended = session.unwrap().execute(&program, |line| lines.push(line));
+            (ended, lines)
+        };
+        let line = r#"echo '{"printed":"ok 1"}' >&0;"#;
+        let end = r#"echo '{"returned":{"program":"/p","ending":{"exited":1}}}' >&0;"#;
+        let (ended, lines) = run(&format!("{line} {end}"));
+        assert_eq!((ended.unwrap(), lines), (Some(Ending::Exited(1)), vec!["ok 1".to_owned()]));
+        let (ended, lines) = run(&format!("{line} echo '[ 1.0] BUG: KASAN: x';"));
+        assert_eq!((ended.unwrap_err().kind, lines.len()), (FailureKind::Crashed, 1));
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl kernel::Progress for Terminal {
             Phase::Series => "Applying the series".into(),
             Phase::Configure => "Configuring".into(),
             Phase::Check { what } => format!("Checking {what}"),
+            Phase::Selftests => "Building the kernel's selftests".into(),
             Phase::Build => "Building the kernel".into(),
         };
         let template = match total {

@@ -5,9 +5,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rstest::rstest;
 use scenarios::verdict::Verdict;
+use xtask::ground::TestbedOptions;
 use xtask::suite;
 use xtask::terminal::Terminal;
-use xtask::testbed::{Testbed, TestbedOptions};
+use xtask::testbed::Testbed;
 
 /// One guest for all test cases of this process. It ends with the process.
 fn testbed() -> &'static Result<Mutex<Testbed>, String> {

@@ -6,6 +6,7 @@ pub mod kmsg;
 mod leaks;
 mod mounts;
 mod power;
+mod program;
 
 use std::ffi::CStr;
 use std::fs;
@@ -51,6 +52,7 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
     loop {
         match stage.channel.receive()? {
             Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
+            Some(HostMessage::Execute(program)) => program::execute(stage, &program)?,
             Some(HostMessage::PowerOff) | None => {
                 leaks::report();
                 return Ok(());

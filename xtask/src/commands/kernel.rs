@@ -49,7 +49,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::Image(options) => {
             host::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
-            let image = image::image(&options.kernel, options.arch.into(), &cache::directory()?, terminal)?;
+            let image =
+                image::image(&options.kernel, options.arch.into(), &[], &cache::directory()?, terminal)?;
             terminal.say(&image.path.display().to_string());
             Ok(ExitCode::SUCCESS)
         }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::ground::TestbedOptions;
 use crate::report::exit_code;
 use crate::suite;
 use crate::terminal::Terminal;
-use crate::testbed::{Testbed, TestbedOptions};
+use crate::testbed::Testbed;
 
 /// Which scenarios, and on what.
 #[derive(Debug, Args)]

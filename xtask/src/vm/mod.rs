@@ -24,6 +24,8 @@ pub struct Boot {
     pub image: PathBuf,
     /// The initial root file system.
     pub initramfs: PathBuf,
+    /// Parameters for the kernel's command line besides the back end's own.
+    pub parameters: Vec<&'static str>,
     /// The guest's memory in MiB.
     pub memory_mib: u32,
     /// The guest's processors.

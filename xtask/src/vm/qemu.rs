@@ -59,7 +59,8 @@ impl Backend for Qemu {
         command.args(["-serial", "chardev:console"]);
         command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,nr=1"]);
         command.arg("-kernel").arg(&boot.image).arg("-initrd").arg(&boot.initramfs);
-        command.args(["-append", KERNEL_COMMAND_LINE]);
+        let parameters = [&[KERNEL_COMMAND_LINE], boot.parameters.as_slice()].concat();
+        command.arg("-append").arg(parameters.join(" "));
         command
     }
 

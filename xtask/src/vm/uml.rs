@@ -31,7 +31,7 @@ impl Backend for Uml {
         command.arg(format!("mem={}M", boot.memory_mib));
         let mut initrd = std::ffi::OsString::from("initrd=");
         initrd.push(&boot.initramfs);
-        command.arg(initrd).args(KERNEL_COMMAND_LINE);
+        command.arg(initrd).args(KERNEL_COMMAND_LINE).args(&boot.parameters);
         // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
         // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
