@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use scenarios::plan::{KeyRef, Op, Payload};
+use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, Outcome, Value, What};
 
 use crate::init::kmsg::{self, Level};
@@ -29,14 +29,22 @@ pub fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> E
 fn instantiate(key: KeySerial) -> Result<(), Errno> {
     let target = KeyRef::Serial(key.0);
     let authkey = keyring::assume_authority(key);
-    tell(key, Op::Assume { key: Some(target.clone()) }, authkey.map(|authkey| Value::Serial(authkey.0)));
+    tell(
+        key,
+        Op::Authority(AuthorityOp::Assume { key: Some(target.clone()) }),
+        authkey.map(|authkey| Value::Serial(authkey.0)),
+    );
     authkey?;
     let callout = keyring::read(Special::AuthKey.into())?;
     let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
     // A success shows in what the requester gets, who may speak of it first.
     if answered.is_err() {
         let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
-        tell(key, Op::Instantiate { key: target, payload, into: None }, answered.map(|()| Value::None));
+        tell(
+            key,
+            Op::Authority(AuthorityOp::Instantiate { key: target, payload, into: None }),
+            answered.map(|()| Value::None),
+        );
     }
     answered
 }

@@ -1,7 +1,7 @@
 //! Whether steps went as they say.
 
 use crate::{
-    plan::{Op, Step},
+    plan::{LifeOp, Op, Step},
     scenario::{Description, Expect, Scenario},
     wire::{Described, Done, Event, Outcome, Value, What},
 };
@@ -40,7 +40,7 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
 
 /// A process that ends itself can't report that it has.
 fn ends_itself(step: &Step) -> bool {
-    matches!(step.op, Op::Exit { .. }) || step.background.is_some()
+    matches!(step.op, Op::Life(LifeOp::Exit { .. })) || step.background.is_some()
 }
 
 /// The serial that a variable holds at the end.

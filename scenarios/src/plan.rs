@@ -20,7 +20,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
-pub use crate::op::{Caller, Condition, Forgery, Op, Payload, Registration};
+pub use crate::op::{
+    AuthorityOp, Caller, Condition, ConductOp, Forgery, KeyOp, KeyringOp, LifeOp, LookOp, Op, Payload,
+    Registration, SignalOp, UpcallOp,
+};
 
 /// A scenario, ready to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +102,7 @@ pub struct Process {
     /// PR_SET_NO_NEW_PRIVS.
     #[serde(default)]
     pub no_new_privs: bool,
-    /// Whether PID 1 reaps it as soon as it has ended. If not, it stays a zombie until an [`Op::Reap`] or the plan's end.
+    /// Whether PID 1 reaps it as soon as it has ended. If not, it stays a zombie until an [`ConductOp::Reap`] or the plan's end.
     #[serde(default = "yes")]
     pub reaped: bool,
     /// What it does first of all, in order: keyrings to create, keys to add, a type to register for.
@@ -153,7 +156,7 @@ pub enum Start {
     /// Before the first step.
     #[default]
     First,
-    /// When a step [`Op::Start`] says so.
+    /// When a step [`ConductOp::Start`] says so.
     Step,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scenarios::plan::{Op, Plan, Step};
+use scenarios::plan::{ConductOp, Op, Plan, Step};
 use scenarios::scenario::{Expect, Scenario};
 
 use crate::image::Profile;
@@ -49,7 +49,8 @@ impl Pace {
 
     /// What is to be seen *not* to happen in a time has to stay out for as long as on a plain kernel.
     fn step(self, step: &mut Step, expected: &Expect) {
-        if let Op::Wait { within_ms, .. } | Op::Await { within_ms, .. } = &mut step.op
+        if let Op::Conduct(ConductOp::Wait { within_ms, .. })
+        | Op::Conduct(ConductOp::Await { within_ms, .. }) = &mut step.op
             && *expected != Expect::TimedOut
         {
             self.stretch_ms(within_ms);
@@ -71,7 +72,7 @@ mod tests {
         let mut step: Step = serde_json::from_str(step).unwrap();
         Pace::of(Profile::Debug).step(&mut step, expected);
         match step.op {
-            Op::Await { within_ms, .. } => within_ms,
+            Op::Conduct(ConductOp::Await { within_ms, .. }) => within_ms,
             other => panic!("{other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{ForkResult, fork};
-use scenarios::plan::{Op, Payload};
+use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
 use scenarios::wire::What;
 
 use super::birth::quit;
@@ -73,16 +73,18 @@ impl Actor<'_> {
 fn numbered(mut op: Op, worker: u32) -> Op {
     let put = |text: &mut String| *text = text.replace("{worker}", &worker.to_string());
     match &mut op {
-        Op::Request { description, callout, .. } => {
+        Op::Key(KeyOp::Request { description, callout, .. }) => {
             put(description);
             callout.as_mut().into_iter().for_each(put);
         }
-        Op::Search { description, .. } => put(description),
-        Op::Add { description, payload, .. } => {
+        Op::Key(KeyOp::Search { description, .. }) => put(description),
+        Op::Key(KeyOp::Add { description, payload, .. }) => {
             put(description);
             put_in_payload(payload, put);
         }
-        Op::Update { payload, .. } | Op::Instantiate { payload, .. } => put_in_payload(payload, put),
+        Op::Key(KeyOp::Update { payload, .. }) | Op::Authority(AuthorityOp::Instantiate { payload, .. }) => {
+            put_in_payload(payload, put)
+        }
         _ => {}
     }
     op

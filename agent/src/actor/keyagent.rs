@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use scenarios::plan::{Hears, KeyRef, Keyagent, Op};
+use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
 use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
 
 use super::{Actor, Cause};
@@ -122,8 +122,8 @@ impl Actor<'_> {
         for op in reaction {
             match op {
                 // These report their own calls.
-                Ok(op @ (Op::Answer { .. } | Op::Deny { .. })) => {
-                    self.perform(&op, &[], cause);
+                Ok(Op::Upcall(op)) => {
+                    self.meet(&op, cause);
                 }
                 Ok(op) => {
                     let op = self.with_keys_of_upcall(op, cause);
@@ -158,7 +158,7 @@ impl Actor<'_> {
     }
 
     /// Answers an upcall, or denies it: one call after the other, each reported, until one fails.
-    pub(super) fn meet(&mut self, how: &Op, cause: Cause) -> Outcome {
+    pub(super) fn meet(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
         let Some(target) = self.target(cause) else {
             return Outcome::Skipped("no upcall is held".to_owned());
         };
@@ -173,29 +173,28 @@ impl Actor<'_> {
         outcome
     }
 
-    fn meet_with_authority(&mut self, how: &Op, target: i32, cause: Cause) -> Outcome {
+    fn meet_with_authority(&mut self, how: &UpcallOp, target: i32, cause: Cause) -> Outcome {
         let key = KeyRef::Serial(target);
-        let assumed = self.call(Op::Assume { key: Some(key.clone()) }, cause);
+        let assumed = self.call(AuthorityOp::Assume { key: Some(key.clone()) }, cause);
         if !matches!(assumed, Outcome::Ok(_)) {
             return assumed;
         }
         let outcome = match how {
-            Op::Answer { payload, into } => self.answer(key, payload, into.clone(), cause),
-            Op::Deny { error, seconds, into } => {
+            UpcallOp::Answer { payload, into } => self.answer(key, payload, into.clone(), cause),
+            UpcallOp::Deny { error, seconds, into } => {
                 let (error, seconds, into) = (error.clone(), *seconds, into.clone());
-                self.call(Op::Reject { key, seconds, error, into }, cause)
+                self.call(AuthorityOp::Reject { key, seconds, error, into }, cause)
             }
-            _ => Outcome::Skipped("neither an answer nor a denial".to_owned()),
         };
-        self.call(Op::Assume { key: None }, cause);
+        self.call(AuthorityOp::Assume { key: None }, cause);
         outcome
     }
 
     fn answer(&mut self, key: KeyRef, template: &str, into: Option<KeyRef>, cause: Cause) -> Outcome {
-        let described = self.call(Op::Describe { key: key.clone() }, cause);
+        let described = self.call(KeyOp::Describe { key: key.clone() }, cause);
         let Outcome::Ok(Value::Described(described)) = described else { return described };
         let callout = KeyRef::Special(scenarios::plan::Special::RequestKeyAuth);
-        let callout = self.call(Op::Read { key: callout }, cause);
+        let callout = self.call(KeyOp::Read { key: callout }, cause);
         let Outcome::Ok(Value::Text(callout)) = callout else { return callout };
         let payload = template
             .replace("{type}", &described.kind)
@@ -203,11 +202,12 @@ impl Actor<'_> {
             .replace("{hostname}", &nix::unistd::gethostname().unwrap_or_default().to_string_lossy())
             .replace("{uid}", &nix::unistd::getuid().to_string())
             .replace("{callout}", &callout);
-        self.call(Op::Instantiate { key, payload: scenarios::plan::Payload::Text(payload), into }, cause)
+        self.call(AuthorityOp::Instantiate { key, payload: Payload::Text(payload), into }, cause)
     }
 
     /// A call that is part of something larger.
-    fn call(&mut self, op: Op, cause: Cause) -> Outcome {
+    fn call(&mut self, op: impl Into<Op>, cause: Cause) -> Outcome {
+        let op = op.into();
         let done: Done = self.timed(|actor| actor.perform(&op, &[], cause));
         let outcome = done.outcome.clone();
         self.tell(cause, What::Called { op, done });

@@ -3,7 +3,7 @@
 use std::thread::{self, Builder};
 
 use nix::errno::Errno;
-use scenarios::plan::Op;
+use scenarios::plan::{LifeOp, Op};
 use scenarios::wire::{Outcome, Value, What};
 
 use super::{Actor, Cause};
@@ -24,7 +24,7 @@ impl Actor<'_> {
             let what = if cause.step.is_some() {
                 What::Done(done)
             } else {
-                What::Called { op: Op::LeaveLeader {}, done }
+                What::Called { op: Op::Life(LifeOp::LeaveLeader {}), done }
             };
             self.tell(cause, what);
             self.serve();

@@ -13,7 +13,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, KeyRef, Op, Plan, Process, Role, Start};
+use scenarios::plan::{Condition, ConductOp, KeyRef, LookOp, Op, Plan, Process, Role, Start};
 use scenarios::wire::{Broken, Done, Ending, Event, Finished, GuestMessage, How, What};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
@@ -115,7 +115,12 @@ fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>
 
 /// Tracing costs something, so only a plan that reads the trace has it.
 fn recording_for(plan: &Plan) -> Result<Option<Recording>, Stop> {
-    let reads = |op: &Op| matches!(op, Op::Trace {} | Op::Wait { until: Condition::Traced(_), .. });
+    let reads = |op: &Op| {
+        matches!(
+            op,
+            Op::Look(LookOp::Trace {}) | Op::Conduct(ConductOp::Wait { until: Condition::Traced(_), .. })
+        )
+    };
     let wanted = plan.steps.iter().any(|step| reads(&step.op));
     wanted.then(Recording::start).transpose().map_err(|why| Stop::broken("tracing", why))
 }

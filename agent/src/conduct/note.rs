@@ -1,6 +1,6 @@
 //! What PID 1 makes of reports, and of its children's ends.
 
-use scenarios::plan::{KeyRef, Op, Role};
+use scenarios::plan::{KeyRef, KeyringOp, Op, Role};
 use scenarios::wire::{Done, Ending, Event, Identity, Outcome, Value, What};
 
 use super::cast::{Life, Place};
@@ -149,8 +149,8 @@ impl Conductor<'_> {
         }
         let Outcome::Ok(Value::Serial(serial)) = done.outcome else { return Ok(()) };
         let own = match op {
-            Op::JoinSession { .. } => scenarios::plan::Special::Session,
-            Op::Keyring { key: KeyRef::Special(special), .. } => special,
+            Op::Keyring(KeyringOp::JoinSession { .. }) => scenarios::plan::Special::Session,
+            Op::Keyring(KeyringOp::Keyring { key: KeyRef::Special(special), .. }) => special,
             _ => return Ok(()),
         };
         self.learn(KeyRef::Of(process.to_owned(), own), serial)

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
-use scenarios::plan::{Op, Plan};
+use scenarios::plan::{LifeOp, Op, Plan};
 
 /// The copies. They go when this is dropped.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(crate) fn path_of(uid: u32) -> PathBuf {
 pub(super) fn copies_for(plan: &Plan) -> Result<Copies, String> {
     let mut copies = Copies::default();
     for step in &plan.steps {
-        if let Op::Exec { setuid: Some(uid) } = step.op {
+        if let Op::Life(LifeOp::Exec { setuid: Some(uid) }) = step.op {
             let path = path_of(uid);
             copies.0.push(path.clone());
             copy(&path, uid).map_err(|why| format!("{}: {why}", path.display()))?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, KeyRef, Op, Setup, Step};
+use scenarios::plan::{Condition, ConductOp, KeyRef, LifeOp, Op, Setup, SignalOp, Step};
 use scenarios::wire::{Done, Outcome, What};
 
 use super::cast::{Job, Life, Place};
@@ -37,13 +37,13 @@ impl Conductor<'_> {
         let begun_us = self.heritage.setting.now_us();
         let name = step.process.as_str();
         let outcome = match &step.op {
-            Op::Start {} => {
+            Op::Conduct(ConductOp::Start {}) => {
                 self.start_by_step(name)?;
                 Outcome::Ok(scenarios::wire::Value::None)
             }
-            Op::Reap {} => self.reap(name)?,
-            Op::Wait { until, within_ms } => self.wait(name, until, *within_ms)?,
-            Op::Await { job, within_ms } => self.wait_for_job(job, *within_ms)?,
+            Op::Conduct(ConductOp::Reap {}) => self.reap(name)?,
+            Op::Conduct(ConductOp::Wait { until, within_ms }) => self.wait(name, until, *within_ms)?,
+            Op::Conduct(ConductOp::Await { job, within_ms }) => self.wait_for_job(job, *within_ms)?,
             op => match self.task(name, Some(index), op, step.save.as_ref()) {
                 Err(missing) => Outcome::Skipped(missing),
                 Ok(_) if self.life(name) != Life::Alive => Outcome::Skipped(format!("{name} does not live")),
@@ -56,7 +56,7 @@ impl Conductor<'_> {
 
     fn have_process_do(&mut self, name: &str, index: usize, step: &Step, mut task: Task) -> Result<(), Stop> {
         let Some(job) = &step.background else {
-            let exits = matches!(task.op, Op::Exit { .. });
+            let exits = matches!(task.op, Op::Life(LifeOp::Exit { .. }));
             self.have_done(name, task)?;
             if exits {
                 self.pump(|conductor| conductor.life(name) == Life::Ended, None, None)?;
@@ -99,7 +99,9 @@ impl Conductor<'_> {
         let mut op = op.clone();
         self.replace_names(&mut op)?;
         let pids = match &op {
-            Op::Signal { to, .. } | Op::Forge { to, .. } => self.pids(name, to)?,
+            Op::Signal(SignalOp::Signal { to, .. }) | Op::Signal(SignalOp::Forge { to, .. }) => {
+                self.pids(name, to)?
+            }
             _ => Vec::new(),
         };
         let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.0);
@@ -149,10 +151,10 @@ impl Conductor<'_> {
     }
 
     fn wait(&mut self, name: &str, until: &Condition, within_ms: u64) -> Result<Outcome, Stop> {
-        let mut op = Op::Wait { until: until.clone(), within_ms };
+        let mut op = Op::Conduct(ConductOp::Wait { until: until.clone(), within_ms });
         // A key that never came to be is gone.
         let _ = self.replace_names(&mut op);
-        let Op::Wait { until, .. } = op else { return Ok(Outcome::TimedOut) };
+        let Op::Conduct(ConductOp::Wait { until, .. }) = op else { return Ok(Outcome::TimedOut) };
         let tick = Self::is_silent(&until).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
         self.pump(|conductor| conductor.is_so(name, &until), Some(limit), tick).map(waited)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Condition, Hears, KeyRef, Namespace, Op, Role, Start},
+    plan::{Condition, ConductOp, Hears, KeyRef, LifeOp, Namespace, Op, Role, SignalOp, Start, UpcallOp},
 };
 
 /// Checks everything that needs more than one place to be seen. Gives the order in which processes are set up.
@@ -100,7 +100,7 @@ impl<'s> Story<'s> {
                     .with_help(format!("the whole scenario has deadline_ms = {deadline_ms}")),
             );
         }
-        if let (Some(process), Op::Start {}) = (told, &step.step.op) {
+        if let (Some(process), Op::Conduct(ConductOp::Start {})) = (told, &step.step.op) {
             self.start(process, problems);
         }
         self.variables.extend(step.step.save.as_deref());
@@ -122,14 +122,16 @@ impl<'s> Story<'s> {
             problems.push(Problem::new(step.op.place.clone(), message).with_help(help));
         };
         match &step.step.op {
-            Op::Start {} if self.started.contains(name) => {
+            Op::Conduct(ConductOp::Start {}) if self.started.contains(name) => {
                 refuse(format!("`{name}` has already started"), "say start = \"step\" in [process.…]");
             }
-            Op::Start {} | Op::Reap {} | Op::Await { .. } => {}
+            Op::Conduct(ConductOp::Start {})
+            | Op::Conduct(ConductOp::Reap {})
+            | Op::Conduct(ConductOp::Await { .. }) => {}
             _ if !self.started.contains(name) => {
                 refuse(format!("`{name}` has not started"), "add a step with `start = {}` before");
             }
-            Op::Wait { until, .. } => {
+            Op::Conduct(ConductOp::Wait { until, .. }) => {
                 if let Some((message, help)) = never(until, process) {
                     refuse(message, help);
                 }
@@ -140,7 +142,9 @@ impl<'s> Story<'s> {
             _ if self.stopped.contains(name) => {
                 refuse(format!("`{name}` is stopped: this would wait for ever"), "send it SIGCONT before");
             }
-            Op::Answer { .. } | Op::Deny { .. } if !matches!(process.process.role, Role::Keyagent(_)) => {
+            Op::Upcall(UpcallOp::Answer { .. }) | Op::Upcall(UpcallOp::Deny { .. })
+                if !matches!(process.process.role, Role::Keyagent(_)) =>
+            {
                 refuse(format!("`{name}` is no keyagent"), "say role = \"keyagent\"");
             }
             _ => {}
@@ -205,16 +209,16 @@ impl<'s> Story<'s> {
 
     fn aftermath(&mut self, step: &'s ReadStep) {
         match &step.step.op {
-            Op::Exit { .. } => {
+            Op::Life(LifeOp::Exit { .. }) => {
                 self.ended.insert(&step.step.process);
             }
-            Op::Signal { to, signal } if signal == "SIGKILL" => {
+            Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGKILL" => {
                 self.ended.insert(to);
             }
-            Op::Signal { to, signal } if signal == "SIGSTOP" => {
+            Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGSTOP" => {
                 self.stopped.insert(to);
             }
-            Op::Signal { to, signal } if signal == "SIGCONT" => {
+            Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGCONT" => {
                 self.stopped.remove(to.as_str());
             }
             _ => {}

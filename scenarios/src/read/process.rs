@@ -16,8 +16,8 @@ use super::{
 use crate::{
     diagnostics::Problem,
     plan::{
-        Caller, Hears, IdRange, Join, KeyRef, Keyagent, Namespace, Op, Process, Registration, Role, Session,
-        Setup, Special, Start,
+        Caller, Hears, IdRange, Join, KeyOp, KeyRef, Keyagent, Namespace, Op, Process, Registration, Role,
+        Session, Setup, Special, Start, UpcallOp,
     },
 };
 
@@ -232,7 +232,7 @@ fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ReadOp>>>) -> Result<Role, 
         reactions.map(|reactions| {
             reactions.into_iter().map(|ops| ops.into_iter().map(|op| op.op).collect()).collect()
         }),
-        spec.answer.clone().map(|payload| vec![vec![Op::Answer { payload, into: None }]]),
+        spec.answer.clone().map(|payload| vec![vec![Op::Upcall(UpcallOp::Answer { payload, into: None })]]),
         spec.reject.clone().map(|error| vec![vec![deny(error.into_inner())]]),
         spec.negate.then(|| vec![vec![deny("ENOKEY".to_owned())]]),
         spec.hold.then(|| vec![Vec::new()]),
@@ -252,7 +252,7 @@ fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ReadOp>>>) -> Result<Role, 
         None if spec.serves.is_none() && reactions.is_none() => return Ok(Role::Requester),
         Some(RoleName::Keyagent) | None => reactions,
     };
-    let answer = || vec![vec![Op::Answer { payload: "{callout}".to_owned(), into: None }]];
+    let answer = || vec![vec![Op::Upcall(UpcallOp::Answer { payload: "{callout}".to_owned(), into: None })]];
     Ok(Role::Keyagent(Keyagent { hears: spec.hears, reactions: agent.unwrap_or_else(answer) }))
 }
 
@@ -266,18 +266,18 @@ fn requester_or(role: Role, spec: &Spec, behaves: bool) -> Result<Role, Problem>
 }
 
 fn deny(error: String) -> Op {
-    Op::Deny { error, seconds: 60, into: None }
+    Op::Upcall(UpcallOp::Deny { error, seconds: 60, into: None })
 }
 
 /// `serves`: one key named like the process, or one for each type, named `PROCESS.TYPE`.
 fn registrations(name: &str, spec: &Spec) -> Vec<Setup> {
     let register = |kind: &String, save: String| Setup {
-        op: Op::Register {
+        op: Op::Key(KeyOp::Register {
             kind: kind.clone(),
             with: spec.with.clone(),
             into: KeyRef::Special(Special::Session),
             by: Caller::Itself,
-        },
+        }),
         save: Some(save),
     };
     match &spec.serves {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Condition, KeyRef, Op, Step},
+    plan::{AuthorityOp, Condition, ConductOp, KeyRef, Op, SignalOp, Step, UpcallOp},
     scenario::{Expect, Expectation},
 };
 
@@ -164,16 +164,17 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ReadOp, Vec<Proble
     let (Some(mut op), true) = (op, problems.is_empty()) else { return Err(problems) };
     let place = |text: &str| find(&args, text).unwrap_or_else(|| args_span.clone());
 
-    if let Op::Reject { error, .. } | Op::Deny { error, .. } = &op {
+    if let Op::Authority(AuthorityOp::Reject { error, .. }) | Op::Upcall(UpcallOp::Deny { error, .. }) = &op {
         expect::known(error).map_err(|problem| vec![Problem { span: place(error), ..problem }])?;
     }
     let spanned = |name: &String| Spanned::new(place(name), name.clone());
     let receiver = match &op {
-        Op::Signal { to, .. } | Op::Forge { to, .. } => Some(spanned(to)),
+        Op::Signal(SignalOp::Signal { to, .. }) | Op::Signal(SignalOp::Forge { to, .. }) => Some(spanned(to)),
         _ => None,
     };
     let job = match &op {
-        Op::Await { job, .. } | Op::Wait { until: Condition::Blocked(job), .. } => Some(spanned(job)),
+        Op::Conduct(ConductOp::Await { job, .. })
+        | Op::Conduct(ConductOp::Wait { until: Condition::Blocked(job), .. }) => Some(spanned(job)),
         _ => None,
     };
     let keys = op.keys_mut().into_iter().map(|key| (key.clone(), place(&key.to_string()))).collect();

@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use crate::{
-    plan::Op,
+    plan::{ConductOp, Op},
     wire::{Described, Doorbell, KeyUser, Notification, Outcome, ProcKey, Traced, Value},
 };
 
@@ -13,7 +13,11 @@ pub(super) fn of(op: &Op, outcome: &Outcome, names: &Names) -> String {
         Outcome::Ok(value) => format!(" → {}", of_value(value, names)),
         Outcome::Error(name) => format!(" → {name}"),
         Outcome::Skipped(why) => format!(" → not tried: {why}"),
-        Outcome::TimedOut if matches!(op, Op::Wait { .. } | Op::Await { .. }) => " → not in time".to_owned(),
+        Outcome::TimedOut
+            if matches!(op, Op::Conduct(ConductOp::Wait { .. }) | Op::Conduct(ConductOp::Await { .. })) =>
+        {
+            " → not in time".to_owned()
+        }
         Outcome::TimedOut => " → no answer in time".to_owned(),
     }
 }

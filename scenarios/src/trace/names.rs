@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{serial, upcalls::Upcalls};
 use crate::{
-    plan::{KeyRef, Op, Plan},
+    plan::{AuthorityOp, KeyRef, Op, Plan},
     wire::{Event, Identity, Outcome, Value, What},
 };
 
@@ -145,7 +145,10 @@ impl Names {
     /// The authkeys that an outcome shows, each with what its target is called.
     fn authkeys(&self, op: Option<&Op>, outcome: &Outcome) -> Vec<(i32, String)> {
         match (op, outcome) {
-            (Some(Op::Assume { key: Some(target) }), Outcome::Ok(Value::Serial(authkey))) => {
+            (
+                Some(Op::Authority(AuthorityOp::Assume { key: Some(target) })),
+                Outcome::Ok(Value::Serial(authkey)),
+            ) => {
                 let target = match target {
                     KeyRef::Serial(target) => self.key(*target).to_owned(),
                     KeyRef::Target => "the target".to_owned(),
@@ -173,7 +176,8 @@ fn target_of(summary: &str) -> Option<i32> {
 /// The serials that a step gave, and the targets of its own upcalls.
 fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
     // Authkeys are named after their targets.
-    let gives_authkey = matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Assume { .. }));
+    let gives_authkey =
+        matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Authority(AuthorityOp::Assume { .. })));
     let results =
         events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.what {
             What::Done(done) if !gives_authkey => serial(&done.outcome),

@@ -1,78 +1,122 @@
 //! Operations in words.
 
 use super::names::Names;
-use crate::plan::{Caller, Condition, Forgery, KeyRef, Op, Payload, Registration};
+use crate::plan::{
+    AuthorityOp, Caller, Condition, ConductOp, Forgery, KeyOp, KeyRef, KeyringOp, LifeOp, LookOp, Op,
+    Payload, Registration, SignalOp, UpcallOp,
+};
 
 /// What somebody does, as in `links k into @s`.
 pub(super) fn of(op: &Op, names: &Names) -> String {
-    let key = |key: &KeyRef| key_name(key, names);
-    let into =
-        |into: &Option<KeyRef>| into.as_ref().map(|into| format!(", into {}", key(into))).unwrap_or_default();
     match op {
-        Op::JoinSession { name: None } => "joins a new session".to_owned(),
-        Op::JoinSession { name: Some(name) } => format!("joins session {name:?}"),
-        Op::Keyring { key: k, create: true } => format!("makes sure of {}", key(k)),
-        Op::Keyring { key: k, create: false } => format!("looks for {}", key(k)),
-        Op::Clear { key: k } => format!("clears {}", key(k)),
-        Op::Link { key: k, into } => format!("links {} into {}", key(k), key(into)),
-        Op::Unlink { key: k, from } => format!("unlinks {} from {}", key(k), key(from)),
-        Op::Move { key: k, from, into } => format!("moves {} from {} into {}", key(k), key(from), key(into)),
-        Op::Restrict { key: k } => format!("restricts {}", key(k)),
-        Op::Add { kind, description, payload: p, into } => {
+        Op::Keyring(op) => on_keyring(op, names),
+        Op::Key(op) => on_key(op, names),
+        Op::Authority(op) => with_authority(op, names),
+        Op::Upcall(op) => of_upcall(op, names),
+        Op::Signal(op) => on_signals(op, names),
+        Op::Life(op) => on_itself(op),
+        Op::Look(op) => looking_on(op),
+        Op::Conduct(op) => of_conduct(op, names),
+    }
+}
+
+fn on_keyring(op: &KeyringOp, names: &Names) -> String {
+    let key = |key: &KeyRef| key_name(key, names);
+    match op {
+        KeyringOp::JoinSession { name: None } => "joins a new session".to_owned(),
+        KeyringOp::JoinSession { name: Some(name) } => format!("joins session {name:?}"),
+        KeyringOp::Keyring { key: k, create: true } => format!("makes sure of {}", key(k)),
+        KeyringOp::Keyring { key: k, create: false } => format!("looks for {}", key(k)),
+        KeyringOp::Clear { key: k } => format!("clears {}", key(k)),
+        KeyringOp::Link { key: k, into } => format!("links {} into {}", key(k), key(into)),
+        KeyringOp::Unlink { key: k, from } => format!("unlinks {} from {}", key(k), key(from)),
+        KeyringOp::Move { key: k, from, into } => {
+            format!("moves {} from {} into {}", key(k), key(from), key(into))
+        }
+        KeyringOp::Restrict { key: k } => format!("restricts {}", key(k)),
+    }
+}
+
+fn on_key(op: &KeyOp, names: &Names) -> String {
+    let key = |key: &KeyRef| key_name(key, names);
+    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
+    match op {
+        KeyOp::Add { kind, description, payload: p, into } => {
             format!("adds {kind} {description:?} with {}, into {}", payload(p), key(into))
         }
-        Op::Register { kind, with, into, by } => {
+        KeyOp::Register { kind, with, into, by } => {
             format!("registers for {kind:?} with {}, into {}{}", registration(with), key(into), caller(*by))
         }
-        Op::Request { kind, description, callout, into: to, alarm_ms } => {
+        KeyOp::Request { kind, description, callout, into: to, alarm_ms } => {
             let callout = callout.as_ref().map(|text| format!(" with callout {text:?}")).unwrap_or_default();
             let alarm = alarm_ms.map(|ms| format!(", for at most {ms} ms")).unwrap_or_default();
             format!("requests {kind} {description:?}{callout}{}{alarm}", into(to))
         }
-        Op::Search { key: k, kind, description, into: to } => {
+        KeyOp::Search { key: k, kind, description, into: to } => {
             format!("searches {} for {kind} {description:?}{}", key(k), into(to))
         }
-        Op::Describe { key: k } => format!("describes {}", key(k)),
-        Op::Read { key: k } => format!("reads {}", key(k)),
-        Op::Update { key: k, payload: p } => format!("updates {} with {}", key(k), payload(p)),
-        Op::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm:#010x}", key(k)),
-        Op::Chown { key: k, uid, gid } => format!("gives {} to {}", key(k), owner(*uid, *gid)),
-        Op::SetTimeout { key: k, seconds } => format!("lets {} expire in {seconds} s", key(k)),
-        Op::Revoke { key: k } => format!("revokes {}", key(k)),
-        Op::Invalidate { key: k } => format!("invalidates {}", key(k)),
-        Op::GetSecurity { key: k } => format!("asks for the security label of {}", key(k)),
-        Op::Watch { key: k } => format!("watches {}", key(k)),
-        Op::Notifications {} => "takes its notifications".to_owned(),
-        Op::Capabilities {} => "asks what keyctl can do".to_owned(),
-        Op::Assume { key: Some(k) } => format!("assumes authority over {}", key(k)),
-        Op::Assume { key: None } => "gives authority up".to_owned(),
-        Op::Instantiate { key: k, payload: p, into: to } => {
-            format!("instantiates {} with {}{}", key(k), payload(p), into(to))
-        }
-        Op::Negate { key: k, seconds, into: to } => format!("negates {} for {seconds} s{}", key(k), into(to)),
-        Op::Reject { key: k, seconds, error, into: to } => {
-            format!("rejects {} with {error} for {seconds} s{}", key(k), into(to))
-        }
-        Op::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
-        Op::Deny { error, seconds, into: to } => format!("denies with {error} for {seconds} s{}", into(to)),
-        _ => of_life(op, &key),
+        KeyOp::Describe { key: k } => format!("describes {}", key(k)),
+        KeyOp::Read { key: k } => format!("reads {}", key(k)),
+        KeyOp::Update { key: k, payload: p } => format!("updates {} with {}", key(k), payload(p)),
+        KeyOp::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm:#010x}", key(k)),
+        KeyOp::Chown { key: k, uid, gid } => format!("gives {} to {}", key(k), owner(*uid, *gid)),
+        KeyOp::SetTimeout { key: k, seconds } => format!("lets {} expire in {seconds} s", key(k)),
+        KeyOp::Revoke { key: k } => format!("revokes {}", key(k)),
+        KeyOp::Invalidate { key: k } => format!("invalidates {}", key(k)),
+        KeyOp::GetSecurity { key: k } => format!("asks for the security label of {}", key(k)),
+        KeyOp::Watch { key: k } => format!("watches {}", key(k)),
+        KeyOp::Notifications {} => "takes its notifications".to_owned(),
+        KeyOp::Capabilities {} => "asks what keyctl can do".to_owned(),
     }
 }
 
-/// What somebody does that is not about keys.
-fn of_life(op: &Op, key: &dyn Fn(&KeyRef) -> String) -> String {
+fn with_authority(op: &AuthorityOp, names: &Names) -> String {
+    let key = |key: &KeyRef| key_name(key, names);
+    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
     match op {
-        Op::Signal { to, signal } => format!("sends {signal} to {to}"),
-        Op::Forge { to, by, signal, code, value } => {
+        AuthorityOp::Assume { key: Some(k) } => format!("assumes authority over {}", key(k)),
+        AuthorityOp::Assume { key: None } => "gives authority up".to_owned(),
+        AuthorityOp::Instantiate { key: k, payload: p, into: to } => {
+            format!("instantiates {} with {}{}", key(k), payload(p), into(to))
+        }
+        AuthorityOp::Negate { key: k, seconds, into: to } => {
+            format!("negates {} for {seconds} s{}", key(k), into(to))
+        }
+        AuthorityOp::Reject { key: k, seconds, error, into: to } => {
+            format!("rejects {} with {error} for {seconds} s{}", key(k), into(to))
+        }
+    }
+}
+
+fn of_upcall(op: &UpcallOp, names: &Names) -> String {
+    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
+    match op {
+        UpcallOp::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
+        UpcallOp::Deny { error, seconds, into: to } => {
+            format!("denies with {error} for {seconds} s{}", into(to))
+        }
+    }
+}
+
+fn on_signals(op: &SignalOp, names: &Names) -> String {
+    let key = |key: &KeyRef| key_name(key, names);
+    match op {
+        SignalOp::Signal { to, signal } => format!("sends {signal} to {to}"),
+        SignalOp::Forge { to, by, signal, code, value } => {
             let value = value.as_ref().map(|value| format!(" for {}", key(value))).unwrap_or_default();
             format!("forges {signal} with si_code {code}{value} to {to} by {}", forgery(*by))
         }
-        Op::TakeSignals {} => "takes its signals".to_owned(),
-        Op::Exit { code } => format!("exits with {code}"),
-        Op::Exec { setuid: None } => "execs".to_owned(),
-        Op::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
-        Op::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
-        Op::Become { uid, gid, capabilities } => {
+        SignalOp::TakeSignals {} => "takes its signals".to_owned(),
+    }
+}
+
+fn on_itself(op: &LifeOp) -> String {
+    match op {
+        LifeOp::Exit { code } => format!("exits with {code}"),
+        LifeOp::Exec { setuid: None } => "execs".to_owned(),
+        LifeOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
+        LifeOp::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
+        LifeOp::Become { uid, gid, capabilities } => {
             let capabilities = match capabilities.as_deref() {
                 None => String::new(),
                 Some([]) => " without capabilities".to_owned(),
@@ -80,23 +124,32 @@ fn of_life(op: &Op, key: &dyn Fn(&KeyRef) -> String) -> String {
             };
             format!("becomes {}{capabilities}", owner(*uid, *gid))
         }
-        Op::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
-        Op::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
-        Op::Run { command } => format!("runs {}", command.join(" ")),
-        Op::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
-        Op::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
-        Op::Trace {} => "reads the trace".to_owned(),
-        Op::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
-        Op::Start {} => "starts".to_owned(),
-        Op::Reap {} => "is reaped".to_owned(),
-        Op::Wait { until, .. } => condition(until, key),
-        Op::Await { job, .. } => format!("waits for the end of {job}"),
-        // Everything else is about keys.
-        _ => String::new(),
+        LifeOp::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
+        LifeOp::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
+        LifeOp::Run { command } => format!("runs {}", command.join(" ")),
     }
 }
 
-fn condition(until: &Condition, key: &dyn Fn(&KeyRef) -> String) -> String {
+fn looking_on(op: &LookOp) -> String {
+    match op {
+        LookOp::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
+        LookOp::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
+        LookOp::Trace {} => "reads the trace".to_owned(),
+        LookOp::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
+    }
+}
+
+fn of_conduct(op: &ConductOp, names: &Names) -> String {
+    match op {
+        ConductOp::Start {} => "starts".to_owned(),
+        ConductOp::Reap {} => "is reaped".to_owned(),
+        ConductOp::Wait { until, .. } => condition(until, names),
+        ConductOp::Await { job, .. } => format!("waits for the end of {job}"),
+    }
+}
+
+fn condition(until: &Condition, names: &Names) -> String {
+    let key = |key: &KeyRef| key_name(key, names);
     match until {
         Condition::Upcalls(count) => format!("has got {count} upcalls"),
         Condition::Signals(count) => format!("has {count} signals pending"),
@@ -107,6 +160,10 @@ fn condition(until: &Condition, key: &dyn Fn(&KeyRef) -> String) -> String {
         Condition::Shows { key: shown, text } => format!("waits until {} shows {text:?}", key(shown)),
         Condition::Traced(count) => format!("waits until {count} events are traced"),
     }
+}
+
+fn destination(into: Option<&KeyRef>, names: &Names) -> String {
+    into.map(|into| format!(", into {}", key_name(into, names))).unwrap_or_default()
 }
 
 fn key_name(key: &KeyRef, names: &Names) -> String {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::Trace;
 use crate::{
-    plan::{KeyRef, Op},
+    plan::{AuthorityOp, KeyOp, KeyRef, Op},
     scenario::Scenario,
     wire::{Done, Doorbell, Event, Identity, Outcome, Value, What},
 };
@@ -62,12 +62,16 @@ impl Run {
         let bell = Doorbell { signal: 35, code: -8, pid, uid: 7, value: target };
         let mut last = self.add(event(What::Doorbell(bell)), &[asked]);
         let key = KeyRef::Serial(target);
-        let read = Op::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) };
+        let read = Op::Key(KeyOp::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) });
         let calls = [
-            (Op::Assume { key: Some(key.clone()) }, Value::Serial(target + 1001)),
+            (Op::Authority(AuthorityOp::Assume { key: Some(key.clone()) }), Value::Serial(target + 1001)),
             (read, Value::Text(format!("callout for {description}"))),
             (
-                Op::Instantiate { key, payload: crate::plan::Payload::Text("p".into()), into: None },
+                Op::Authority(AuthorityOp::Instantiate {
+                    key,
+                    payload: crate::plan::Payload::Text("p".into()),
+                    into: None,
+                }),
                 Value::None,
             ),
         ];

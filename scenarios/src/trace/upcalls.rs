@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::serial;
 use crate::{
-    plan::{Op, Plan},
+    plan::{KeyOp, Op, Plan},
     wire::{Done, Event, What},
 };
 
@@ -104,7 +104,8 @@ impl Request<'_> {
     }
 
     fn general(&self) -> Vec<(String, String)> {
-        let (Op::Request { description, callout, .. }, Some(worker)) = (self.op, self.worker) else {
+        let (Op::Key(KeyOp::Request { description, callout, .. }), Some(worker)) = (self.op, self.worker)
+        else {
             return Vec::new();
         };
         [Some(description), callout.as_ref()]
@@ -124,7 +125,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             What::Called { op, done } => (op, done),
             _ => return None,
         };
-        let Op::Request { callout: Some(_), .. } = op else { return None };
+        let Op::Key(KeyOp::Request { callout: Some(_), .. }) = op else { return None };
         Some(Request {
             op,
             event,

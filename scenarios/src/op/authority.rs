@@ -1,0 +1,76 @@
+//! Authority over a key under construction, by hand.
+
+use serde::{Deserialize, Serialize};
+
+use super::Payload;
+use crate::key_ref::KeyRef;
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AuthorityOp {
+    /// KEYCTL_ASSUME_AUTHORITY.
+    Assume {
+        /// The target. None: 0, which gives authority up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<KeyRef>,
+    },
+    /// KEYCTL_INSTANTIATE.
+    Instantiate {
+        /// The target.
+        #[serde(default = "target")]
+        key: KeyRef,
+        /// Payload.
+        #[serde(default)]
+        payload: Payload,
+        /// A keyring to link the key into. None: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<KeyRef>,
+    },
+    /// KEYCTL_NEGATE.
+    Negate {
+        /// The target.
+        #[serde(default = "target")]
+        key: KeyRef,
+        /// How long the negative key lasts.
+        #[serde(default = "minute")]
+        seconds: u32,
+        /// A keyring to link the key into. None: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<KeyRef>,
+    },
+    /// KEYCTL_REJECT.
+    Reject {
+        /// The target.
+        #[serde(default = "target")]
+        key: KeyRef,
+        /// How long the rejection lasts.
+        #[serde(default = "minute")]
+        seconds: u32,
+        /// The errno's name.
+        error: String,
+        /// A keyring to link the key into. None: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<KeyRef>,
+    },
+}
+
+impl AuthorityOp {
+    pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
+        match self {
+            Self::Assume { key } => key.iter_mut().collect(),
+            Self::Instantiate { key, into, .. }
+            | Self::Negate { key, into, .. }
+            | Self::Reject { key, into, .. } => std::iter::once(key).chain(into).collect(),
+        }
+    }
+}
+
+fn target() -> KeyRef {
+    KeyRef::Target
+}
+
+/// Seconds that a rejection lasts unless the scenario says otherwise: longer than any scenario.
+fn minute() -> u32 {
+    60
+}

@@ -1,0 +1,22 @@
+//! Looking on.
+
+use serde::{Deserialize, Serialize};
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LookOp {
+    /// Lines of /proc/keys that the process sees, without those that existed before the plan began.
+    ProcKeys {
+        /// Only of this type.
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        kind: Option<String>,
+    },
+    /// What the tracepoints `keyagent:*` have recorded since the plan began (R27). PID 1 turns them on for plans with such a step.
+    Trace {},
+    /// The line of /proc/key-users for this user, or ENOENT.
+    KeyUsers {
+        /// As the process's user namespace sees it.
+        uid: u32,
+    },
+}

@@ -1,0 +1,70 @@
+//! What a process can be told to do. The same words stand in a scenario and on the wire.
+//!
+//! Every error is the kernel's own: an operation makes the call and reports what came of it, however silly the arguments.
+//!
+//! Operations are grouped by subject, a file each. The groups are not to be seen from outside: `{ request = { … } }` is a
+//! request, whatever group it is in.
+
+mod authority;
+mod conduct;
+mod key;
+mod keyring;
+mod life;
+mod look;
+mod payload;
+mod registration;
+mod signal;
+mod tag;
+mod upcall;
+
+use serde::Serialize;
+
+pub use authority::AuthorityOp;
+pub use conduct::{Condition, ConductOp};
+pub use key::KeyOp;
+pub use keyring::KeyringOp;
+pub use life::LifeOp;
+pub use look::LookOp;
+pub use payload::Payload;
+pub use registration::{Caller, Params, Registration};
+pub use signal::{Forgery, SignalOp};
+pub use upcall::UpcallOp;
+
+use crate::key_ref::KeyRef;
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Op {
+    /// On a keyring.
+    Keyring(KeyringOp),
+    /// On a key.
+    Key(KeyOp),
+    /// With authority over a key under construction.
+    Authority(AuthorityOp),
+    /// With an upcall.
+    Upcall(UpcallOp),
+    /// With signals.
+    Signal(SignalOp),
+    /// On the process itself.
+    Life(LifeOp),
+    /// Looking on.
+    Look(LookOp),
+    /// For PID 1 to do.
+    Conduct(ConductOp),
+}
+
+impl Op {
+    /// Every key that the operation names.
+    pub fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
+        match self {
+            Self::Keyring(op) => op.keys_mut(),
+            Self::Key(op) => op.keys_mut(),
+            Self::Authority(op) => op.keys_mut(),
+            Self::Upcall(op) => op.keys_mut(),
+            Self::Signal(op) => op.keys_mut(),
+            Self::Conduct(op) => op.keys_mut(),
+            Self::Life(_) | Self::Look(_) => Vec::new(),
+        }
+    }
+}

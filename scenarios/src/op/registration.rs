@@ -1,0 +1,68 @@
+//! How a process becomes a keyagent.
+
+use serde::{Deserialize, Serialize};
+
+use super::Payload;
+
+/// The payload of a `keyagent` key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "{ signal = 35 }, { params = { … } } or { raw = PAYLOAD }")]
+pub enum Registration {
+    /// The 4 bytes of R1.
+    Signal {
+        /// The number.
+        signal: u32,
+    },
+    /// The 16 bytes of R2.
+    Params {
+        /// struct keyagent_params.
+        params: Params,
+    },
+    /// Anything else.
+    Raw {
+        /// The bytes.
+        raw: Payload,
+    },
+}
+
+impl Default for Registration {
+    /// SIGRTMIN+1 of the C library.
+    fn default() -> Self {
+        Self::Signal { signal: 35 }
+    }
+}
+
+/// struct keyagent_params (R2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The signal.
+    #[serde(default = "signal")]
+    pub signal: u32,
+    /// KEYAGENT_* flags.
+    #[serde(default)]
+    pub flags: u32,
+    /// The deadline in milliseconds; 0: the default one.
+    #[serde(default)]
+    pub timeout_ms: u32,
+    /// Has to be 0.
+    #[serde(default)]
+    pub reserved: u32,
+}
+
+/// Who makes a call for a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caller {
+    /// Itself.
+    #[default]
+    Itself,
+    /// A thread of its own, which ends then.
+    Thread,
+    /// Itself, as a 32-bit program does: by `int 0x80`.
+    Compat,
+}
+
+fn signal() -> u32 {
+    35
+}

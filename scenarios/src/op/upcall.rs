@@ -1,0 +1,55 @@
+//! What a keyagent does with an upcall: the one that it is serving; in a step, the oldest that it holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::key_ref::KeyRef;
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum UpcallOp {
+    /// Assume authority, describe the target, read the callout, instantiate, and give authority up. Each is reported as
+    /// [`crate::wire::What::Called`]; the first that fails ends it.
+    Answer {
+        /// The payload. `{callout}`, `{description}`, `{type}`, `{hostname}` (the agent's own) and `{uid}` (the agent's own)
+        /// stand for what they say.
+        #[serde(default = "callout")]
+        payload: String,
+        /// A keyring to link the key into. None: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<KeyRef>,
+    },
+    /// Like `answer`, but reject. (ENOKEY is what negating does.)
+    Deny {
+        /// The errno's name.
+        #[serde(default = "enokey")]
+        error: String,
+        /// How long the rejection lasts.
+        #[serde(default = "minute")]
+        seconds: u32,
+        /// A keyring to link the key into. None: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<KeyRef>,
+    },
+}
+
+impl UpcallOp {
+    pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
+        match self {
+            Self::Answer { into, .. } | Self::Deny { into, .. } => into.iter_mut().collect(),
+        }
+    }
+}
+
+fn callout() -> String {
+    "{callout}".to_owned()
+}
+
+fn enokey() -> String {
+    "ENOKEY".to_owned()
+}
+
+/// Seconds that a rejection lasts unless the scenario says otherwise: longer than any scenario.
+fn minute() -> u32 {
+    60
+}
