@@ -178,6 +178,22 @@ impl Manifest {
         }
     }
 
+    /// Adds a file that the host supplies under its own path as its name, and the directories that it lies in where they are
+    /// missing.
+    ///
+    /// # Errors
+    /// As [`Manifest::insert`].
+    pub fn insert_deep(&mut self, path: &str, mode: u32) -> Result<(), ManifestError> {
+        for (end, _) in path.match_indices('/').skip(1) {
+            let parent = &path[..end];
+            if !self.nodes.contains_key(parent) {
+                self.insert(parent.to_owned(), Node::Directory { mode: 0o755 })?;
+            }
+        }
+        self.insert(path.to_owned(), Node::Artefact { name: path.to_owned(), mode })?;
+        self.check_parents()
+    }
+
     /// All nodes; a directory comes before what lies in it.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
@@ -232,6 +248,19 @@ mod tests {
         }
         assert!(matches!(Manifest::read("[dirs]\n\"/a\" = \"0999\""), Err(ManifestError::Mode { .. })));
         assert!(matches!(Manifest::read("[dirs]\n\"/a\" = \"17777\""), Err(ManifestError::Mode { .. })));
+    }
+
+    #[test]
+    fn a_file_comes_with_the_directories_that_it_lies_in() {
+        let mut manifest = Manifest::testbed().unwrap();
+        manifest.insert_deep("/lib/x86_64-linux-gnu/libc.so.6", 0o755).unwrap();
+        manifest.insert_deep("/lib/x86_64-linux-gnu/libm.so.6", 0o755).unwrap();
+        assert!(
+            manifest.nodes().any(|(path, node)| (path, node) == ("/lib", &Node::Directory { mode: 0o755 }))
+        );
+        // A link of the manifest's is no directory.
+        let within = manifest.insert_deep("/sbin/request-key/x", 0o755);
+        assert!(matches!(within, Err(ManifestError::NoParent { .. })), "{within:?}");
     }
 
     #[test]
