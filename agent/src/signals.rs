@@ -37,6 +37,11 @@ impl Signals {
     /// What tells of a child's end.
     pub const CHILD: Self = Self(1 << (libc::SIGCHLD - 1));
 
+    /// One signal, from 1 to 64.
+    pub const fn only(signal: i32) -> Self {
+        Self(1 << (signal - 1))
+    }
+
     /// Both sets.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -58,13 +63,22 @@ impl Signals {
     }
 }
 
-/// A descriptor that is readable while a signal of its set is pending. Reading never blocks.
+/// A descriptor that is readable while a signal of its set is pending.
 pub struct SignalFd(File);
 
 impl SignalFd {
-    /// Listens for `signals`, which have to be blocked.
+    /// Listens for `signals`, which have to be blocked. Taking one never waits.
     pub fn new(signals: Signals) -> Result<Self, Errno> {
-        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        Self::open(signals, libc::SFD_NONBLOCK)
+    }
+
+    /// Listens for `signals`, which have to be blocked. Taking one waits until there is one.
+    pub fn waiting(signals: Signals) -> Result<Self, Errno> {
+        Self::open(signals, 0)
+    }
+
+    fn open(signals: Signals, flags: i32) -> Result<Self, Errno> {
+        let flags = libc::SFD_CLOEXEC | flags;
         // SAFETY: the mask is 8 bytes, as the kernel is told.
         let fd = unsafe {
             libc::syscall(libc::SYS_signalfd4, -1, &raw const signals, size_of::<Signals>(), flags)
@@ -168,9 +182,7 @@ impl Alarm {
     /// Sets the alarm to go off after `delay`.
     pub fn after(delay: Duration) -> Result<Self, Errno> {
         const AGAIN: Duration = Duration::from_millis(20);
-        // Installed without SA_RESTART.
-        vmm_sys_util::signal::register_signal_handler(libc::SIGALRM, ignore)
-            .map_err(|error| Errno::from_raw(error.errno()))?;
+        interrupting(libc::SIGALRM)?;
         let event = SigEvent::new(SigevNotify::SigevThreadId {
             signal: Signal::SIGALRM,
             thread_id: nix::unistd::gettid().as_raw(),
@@ -182,6 +194,13 @@ impl Alarm {
         timer.set(expiration, TimerSetTimeFlags::empty())?;
         Ok(Self { _timer: timer })
     }
+}
+
+/// From now on this signal does nothing but interrupt system calls.
+pub fn interrupting(signal: i32) -> Result<(), Errno> {
+    // Installed without SA_RESTART.
+    vmm_sys_util::signal::register_signal_handler(signal, ignore)
+        .map_err(|error| Errno::from_raw(error.errno()))
 }
 
 extern "C" fn ignore(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}

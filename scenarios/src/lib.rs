@@ -6,6 +6,7 @@ pub mod errno;
 #[cfg(feature = "host")]
 mod expectations;
 pub mod key_ref;
+pub mod measure;
 pub mod op;
 #[cfg(feature = "host")]
 pub mod overview;

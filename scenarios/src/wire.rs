@@ -3,16 +3,19 @@
 //! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams [`GuestMessage::Event`]s and closes
 //! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams
 //! [`GuestMessage::Printed`] and closes with one of [`GuestMessage::Returned`] and [`GuestMessage::Broken`].
+//! [`HostMessage::Measure`] is answered with [`GuestMessage::Measured`] or [`GuestMessage::Broken`].
 //! [`HostMessage::PowerOff`] ends the session.
 //! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::{Measurement, Series};
 use crate::plan::{Op, Plan};
 use crate::program::{Program, Returned};
 
-/// The version of everything in this module and in [`crate::plan`]. Host and guest must agree on it exactly.
-pub const PROTOCOL: u32 = 4;
+/// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
+/// exactly.
+pub const PROTOCOL: u32 = 5;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,8 @@ pub enum HostMessage {
     Run(Box<Plan>),
     /// Run this program, which is in the initramfs. Between plans only.
     Execute(Program),
+    /// Measure this, and nothing else meanwhile.
+    Measure(Measurement),
     /// End the virtual machine.
     PowerOff,
 }
@@ -40,6 +45,8 @@ pub enum GuestMessage {
     Printed(String),
     /// That program has ended.
     Returned(Returned),
+    /// What was measured.
+    Measured(Vec<Series>),
     /// The guest could not do its own part: says nothing about the kernel under test.
     Broken(Broken),
 }

@@ -15,7 +15,7 @@ use crate::image::{self, KernelOptions, Profile};
 use crate::pace::Pace;
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
-use crate::vm::{Backend, Boot, probe, qemu::Qemu, uml::Uml};
+use crate::vm::{Backend, Boot, Kind, probe, qemu::Qemu, uml::Uml};
 use crate::{cache, workspace};
 
 /// What to test on.
@@ -111,6 +111,11 @@ impl Ground {
     /// What it is, in one line.
     pub fn describe(&self) -> String {
         format!("kernel {} · {} ({})", self.image.release, self.backend.kind(), self.why)
+    }
+
+    /// What the guests run on.
+    pub fn kind(&self) -> Kind {
+        self.backend.kind()
     }
 
     /// Starts a guest.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rootfs::{Artefacts, Compression, Manifest, Node};
+use rootfs::{Artefacts, Compression, Manifest};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -17,16 +17,16 @@ use crate::workspace;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// A program that the initramfs brings along.
-#[derive(Debug, Clone)]
+/// A program, or a file that one needs, that the initramfs brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Its path in the guest. The manifest has to have its directory.
+    /// Its path in the guest. Directories that the manifest does not have are made.
     pub path: String,
-    /// Where it is on the host. It has to be static.
+    /// Where it is on the host. One that is not static needs its libraries, too.
     pub file: PathBuf,
 }
 
-/// The initramfs with the agent as it is in the tree now, and with these programs.
+/// The initramfs with the agent as it is in the tree now, and with these programs. Of several with one path the last one counts.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
@@ -37,8 +37,9 @@ pub fn initramfs(programs: &[Program], cache: &Path, terminal: &Terminal) -> Res
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
     let files = programs.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
     for (program, file) in programs.iter().zip(&files) {
-        manifest.insert(program.path.clone(), Node::Artefact { name: program.path.clone(), mode: 0o755 })?;
-        artefacts.insert(&program.path, file);
+        if artefacts.insert(&program.path, file).is_none() {
+            manifest.insert_deep(&program.path, 0o755)?;
+        }
     }
     let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
     let key: String = Sha256::digest(&archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();

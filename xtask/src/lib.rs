@@ -1,10 +1,12 @@
 //! The testbed's command line and its host side.
 
+pub mod bench;
 pub mod cache;
 pub mod commands;
 pub mod ground;
 pub mod guest;
 pub mod host;
+pub mod host_program;
 pub mod image;
 pub mod pace;
 pub mod report;

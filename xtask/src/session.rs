@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use scenarios::measure::{Measurement, Series};
 use scenarios::plan::Plan;
 use scenarios::program::Program;
 use scenarios::trace::Trace;
@@ -166,6 +167,27 @@ impl Session {
     ) -> Result<Option<Ending>, Box<Failure>> {
         let ending = self.watch(program, &mut printed);
         ending.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+    }
+
+    /// Has the guest measure.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn measure(
+        &mut self,
+        measurement: &Measurement,
+        within: Duration,
+    ) -> Result<Vec<Series>, Box<Failure>> {
+        let deadline = Instant::now() + within;
+        let measured =
+            self.say(&HostMessage::Measure(measurement.clone())).and_then(|()| {
+                match next_message(&self.machine, deadline)? {
+                    GuestMessage::Measured(series) => Ok(series),
+                    GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
+                    other => Err(End::Guest(format!("it said {other:?} while it measured"))),
+                }
+            });
+        measured.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
     }
 
     /// Ends the guest in good order.

@@ -14,6 +14,7 @@ use std::fs;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use scenarios::wire::{Broken, GuestMessage, HostMessage};
 
+use crate::bench;
 use crate::conduct::{self, Stage};
 use crate::keyring::{self, Errno, KeySerial, Special};
 use crate::post::{REPORTS, Reports, errno_name};
@@ -53,6 +54,13 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
         match stage.channel.receive()? {
             Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
             Some(HostMessage::Execute(program)) => program::execute(stage, &program)?,
+            Some(HostMessage::Measure(measurement)) => {
+                let message = bench::measure(&measurement).map_or_else(
+                    |why| GuestMessage::Broken(Broken { plan: None, why: why.to_string() }),
+                    GuestMessage::Measured,
+                );
+                stage.channel.send(&message)?;
+            }
             Some(HostMessage::PowerOff) | None => {
                 leaks::report();
                 return Ok(());

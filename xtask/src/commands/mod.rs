@@ -1,5 +1,6 @@
 //! The command line: one module a subcommand.
 
+pub mod bench;
 pub mod host;
 pub mod kernel;
 pub mod scenarios;
@@ -35,6 +36,9 @@ enum Command {
     #[command(subcommand)]
     Kernel(kernel::Command),
 
+    /// Measure what keyagents and the testbed take, side by side with what there was before
+    Bench(bench::Options),
+
     /// Say what this machine lacks, or install it
     Host(host::Options),
 }
@@ -49,6 +53,7 @@ impl Cli {
             Command::Test(options) => test::run(options, terminal),
             Command::Scenarios(command) => scenarios::run(command, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
+            Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),
         }
     }

@@ -1,0 +1,89 @@
+//! What a request costs that nobody answers.
+//!
+//! It is measured on a kernel whose user-mode helpers do nothing, so that what is left of a request with callout information is all that
+//! the kernel itself does for it. With a program to start, that would drown in the time that the program takes.
+
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use scenarios::measure::{Bystander, Series};
+
+use super::answerer::Answerer;
+use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
+use crate::keyring::{self, Errno, KeySerial, Special};
+
+/// What the agent serves that has nothing to do with the requests.
+const OTHER_KIND: &std::ffi::CStr = c"dns_resolver";
+
+/// Rounds before those that count.
+const WARM_UP: u32 = 2;
+
+/// Time for the kernel to collect the keys of one sample before the next.
+const COLLECTION: Duration = Duration::from_millis(20);
+
+/// The two ways to miss, and what each is called.
+const CASES: [(Option<&std::ffi::CStr>, &str); 2] =
+    [(None, "without callout"), (Some(CALLOUT), "with callout")];
+
+pub(super) fn measure(rounds: u32, calls: u32, agent: Bystander) -> Result<Vec<Series>, Failed> {
+    let _agent = bystander(agent)?;
+    let destination = keyring::add_key(c"keyring", Some(c"misses"), None, Special::Process.into());
+    let destination = destination.map_err(at("a destination keyring"))?;
+    stay_on_one_cpu()?;
+    let mut series = CASES.map(|(_, case)| Series { case: case.to_owned(), samples_ns: Vec::new() });
+    let mut order = [0, 1];
+    for round in 0..WARM_UP + rounds {
+        shuffle(&mut order);
+        for case in order {
+            let sample = sample(round * calls, calls, CASES[case].0, destination)?;
+            if round >= WARM_UP {
+                series[case].samples_ns.push(sample);
+            }
+        }
+    }
+    keyring::unlink(destination, Special::Process.into()).map_err(at("the destination keyring"))?;
+    Ok(series.into())
+}
+
+fn bystander(agent: Bystander) -> Result<Option<Answerer>, Failed> {
+    if agent == Bystander::None {
+        return Ok(None);
+    }
+    let answerer = Answerer::start(OTHER_KIND, None)?;
+    if agent == Bystander::OtherType {
+        answerer.subscribe()?;
+    }
+    Ok(Some(answerer))
+}
+
+/// The mean of so many calls, each for a key that nobody has asked for before.
+fn sample(
+    first: u32,
+    calls: u32,
+    callout: Option<&std::ffi::CStr>,
+    destination: KeySerial,
+) -> Result<u64, Failed> {
+    let descriptions = (first..first + calls).map(|number| CString::new(format!("miss:{number}")));
+    let descriptions = descriptions.collect::<Result<Vec<_>, _>>().map_err(at("a description"))?;
+    let begun = Instant::now();
+    for description in &descriptions {
+        match keyring::request_key(KIND, description, callout, destination) {
+            Err(Errno::ENOKEY) => {}
+            other => return Err(Failed(format!("a request that was to miss gave {other:?}"))),
+        }
+    }
+    let took = begun.elapsed();
+    keyring::clear(destination).map_err(at("the destination keyring"))?;
+    std::thread::sleep(COLLECTION);
+    Ok(nanoseconds(took) / u64::from(calls.max(1)))
+}
+
+/// The last one: interrupts go to the first.
+fn stay_on_one_cpu() -> Result<(), Failed> {
+    let mut cpus = CpuSet::new();
+    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+    cpus.set(last).map_err(at("a CPU"))?;
+    sched_setaffinity(Pid::from_raw(0), &cpus).map_err(at("sched_setaffinity"))
+}

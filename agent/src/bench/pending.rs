@@ -1,0 +1,124 @@
+//! What a request costs that waits together with thousands of others for one keyagent, whose queue of signals holds 64.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs;
+use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
+use std::time::{Duration, Instant};
+
+use scenarios::measure::Series;
+use scenarios::wire::KeyUser;
+
+use super::answerer::{self, Answerer};
+use super::child::Child;
+use super::{CALLOUT, Failed, KIND, at, nanoseconds};
+use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::procfs;
+
+/// The agent's RLIMIT_SIGPENDING.
+const SIGPENDING: u64 = 64;
+
+/// How long the requests may take to be queued, and what they leave may take to be collected.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Room for a key and an authkey for each request.
+const QUOTA: [(&str, &str); 4] = [
+    ("maxkeys", "1000000"),
+    ("maxbytes", "500000000"),
+    ("root_maxkeys", "1000000"),
+    ("root_maxbytes", "500000000"),
+];
+
+pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, Failed> {
+    for (knob, value) in QUOTA {
+        fs::write(format!("/proc/sys/kernel/keys/{knob}"), value).map_err(at(knob))?;
+    }
+    let mut samples: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+    for count in counts {
+        let before = users()?;
+        let sample = crowd(*count)?;
+        all_gone(&before)?;
+        samples.entry(*count).or_default().push(sample);
+    }
+    let series = |(count, samples_ns)| Series { case: format!("{count} pending"), samples_ns };
+    Ok(samples.into_iter().map(series).collect())
+}
+
+/// Has them all ask, waits until all are pending, and measures what the agent takes for each from then on.
+fn crowd(count: u32) -> Result<u64, Failed> {
+    let mut agent = answerer::for_requests(Some(SIGPENDING))?;
+    agent.subscribe()?;
+    let (gate, mut opener) = pipe().map_err(at("a pipe"))?;
+    let (answers, answer) = pipe().map_err(at("a pipe"))?;
+    let requesters = (0..count).map(|number| Child::fork(|| request(number, &gate, &answer)));
+    let requesters = requesters.collect::<Result<Vec<_>, _>>()?;
+    drop(answer);
+    opener.write_all(&vec![0; count as usize]).map_err(at("the requesters' gate"))?;
+    all_pending(&agent, count)?;
+
+    let begun = Instant::now();
+    agent.let_go()?;
+    let failed = failures(answers, count)?;
+    let took = begun.elapsed();
+    drop((requesters, agent));
+    keyring::clear(Special::Session.into()).map_err(at("the session keyring"))?;
+    match failed.first() {
+        None => Ok(nanoseconds(took) / u64::from(count)),
+        Some(errno) => {
+            Err(Failed(format!("{} of {count} requests failed, the first one with {errno}", failed.len())))
+        }
+    }
+}
+
+/// A requester's whole life: asks when the gate lets it through, says what came of it, and waits for its end, which is not to be
+/// measured.
+fn request(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<(), Failed> {
+    let description = CString::new(format!("bench:{number}")).map_err(at("a description"))?;
+    gate.read_exact(&mut [0]).map_err(at("the requesters' gate"))?;
+    let key = keyring::request_key(KIND, &description, Some(CALLOUT), KeySerial::NONE);
+    let errno = key.err().map_or(0, |errno| errno as i32);
+    answer.write_all(&errno.to_ne_bytes()).map_err(at("an answer"))?;
+    loop {
+        nix::unistd::pause();
+    }
+}
+
+/// Waits for all requesters. Why requests failed, if any did.
+fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>, Failed> {
+    let mut answers = BufReader::new(answers);
+    let mut failed = Vec::new();
+    for _ in 0..count {
+        let mut errno = [0; 4];
+        answers.read_exact(&mut errno).map_err(at("a requester has died"))?;
+        failed.extend(Some(i32::from_ne_bytes(errno)).filter(|errno| *errno != 0).map(Errno::from_raw));
+    }
+    Ok(failed)
+}
+
+fn all_pending(agent: &Answerer, count: u32) -> Result<(), Failed> {
+    let wanted = format!("pending:{count} ");
+    wait(&format!("{count} requests do not all become pending"), || {
+        let keys = procfs::keys().map_err(at("/proc/keys"))?;
+        let agent = keys.iter().find(|key| KeySerial(key.serial) == agent.key());
+        Ok(agent.is_some_and(|key| key.summary.contains(&wanted)))
+    })
+}
+
+fn users() -> Result<Vec<KeyUser>, Failed> {
+    procfs::key_users().map_err(at("/proc/key-users"))
+}
+
+fn all_gone(before: &[KeyUser]) -> Result<(), Failed> {
+    wait("/proc/key-users does not become what it was", || Ok(users()? == before))
+}
+
+fn wait(what: &str, is_so: impl Fn() -> Result<bool, Failed>) -> Result<(), Failed> {
+    let begun = Instant::now();
+    while !is_so()? {
+        if begun.elapsed() > PATIENCE {
+            return Err(Failed(format!("{what} in {} s", PATIENCE.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What a request costs that somebody answers: a keyagent, or programs that serve as `/sbin/request-key`; and the floor, which
+//! nothing can get below that lets another process answer.
+
+use std::ffi::CString;
+use std::fs;
+use std::time::Instant;
+
+use scenarios::measure::{Series, Upcall};
+
+use super::answerer::{self, Answerer, HELD, HOLD, PING, PONG};
+use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
+use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::signals::{self, SignalFd, Signals};
+
+/// What the kernel runs where no agent serves.
+const REQUEST_KEY: &str = "/sbin/request-key";
+
+/// Rounds before those that count: caches, and the memory that the kernel keeps for keys, come to be what they will be.
+const WARM_UP: u32 = 3;
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Case {
+    Agent,
+    Floor,
+    Upcall(usize),
+}
+
+pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>, Failed> {
+    let mut bench = Bench::set_up(upcalls)?;
+    let mut cases = vec![Case::Agent, Case::Floor];
+    cases.extend((0..upcalls.len()).map(Case::Upcall));
+    let mut series: Vec<_> = cases
+        .iter()
+        .map(|case| (*case, Series { case: bench.name(*case).to_owned(), samples_ns: Vec::new() }))
+        .collect();
+    for round in 0..WARM_UP + rounds {
+        shuffle(&mut cases);
+        for case in &cases {
+            let sample = bench.sample(*case)?;
+            let of_case = series.iter_mut().find(|(of, _)| of == case);
+            if let Some((_, series)) = of_case.filter(|_| round >= WARM_UP) {
+                series.samples_ns.push(sample);
+            }
+        }
+    }
+    Ok(series.into_iter().map(|(_, series)| series).collect())
+}
+
+struct Bench<'a> {
+    agent: Answerer,
+    pongs: SignalFd,
+    upcalls: &'a [Upcall],
+    requests: u32,
+}
+
+impl<'a> Bench<'a> {
+    fn set_up(upcalls: &'a [Upcall]) -> Result<Self, Failed> {
+        let pongs = SignalFd::waiting(Signals::only(PONG)).map_err(at("signalfd"))?;
+        signals::interrupting(HELD).map_err(at("sigaction"))?;
+        let mut agent = answerer::for_requests(None)?;
+        agent.let_go()?;
+        Ok(Self { agent, pongs, upcalls, requests: 0 })
+    }
+
+    fn name(&self, case: Case) -> &str {
+        match case {
+            Case::Agent => "keyagent",
+            Case::Floor => "floor",
+            Case::Upcall(index) => &self.upcalls[index].case,
+        }
+    }
+
+    /// One request, in nanoseconds.
+    fn sample(&mut self, case: Case) -> Result<u64, Failed> {
+        self.requests += 1;
+        let description = CString::new(format!("bench:{}", self.requests)).map_err(at("a description"))?;
+        match case {
+            Case::Agent => {
+                self.agent.subscribe()?;
+                let sample = timed_request(&description);
+                self.agent.unsubscribe()?;
+                sample
+            }
+            Case::Floor => {
+                self.agent.subscribe()?;
+                let sample = self.ping_pong(&description);
+                self.agent.unsubscribe()?;
+                sample
+            }
+            Case::Upcall(index) => {
+                install(&self.upcalls[index].program)?;
+                timed_request(&description)
+            }
+        }
+    }
+
+    /// The agent has the upcall before the clock is started, and the requester has given up waiting for it. What is left is a signal to
+    /// the agent, its four keyring calls, and a signal back.
+    fn ping_pong(&mut self, description: &std::ffi::CStr) -> Result<u64, Failed> {
+        self.agent.ring(HOLD)?;
+        match keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE) {
+            Err(Errno::EINTR) => {}
+            other => return Err(Failed(format!("a request that was to be interrupted gave {other:?}"))),
+        }
+        let begun = Instant::now();
+        self.agent.ring(PING)?;
+        let pong = self.pongs.take();
+        let took = begun.elapsed();
+        pong.ok_or_else(|| Failed("signalfd has nothing to say".to_owned()))?;
+        let key = keyring::request_key(KIND, description, None, KeySerial::NONE).map_err(at("an answer"))?;
+        forget(key)?;
+        Ok(nanoseconds(took))
+    }
+}
+
+fn timed_request(description: &std::ffi::CStr) -> Result<u64, Failed> {
+    let begun = Instant::now();
+    let key = keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE);
+    let took = begun.elapsed();
+    forget(key.map_err(at("a request"))?)?;
+    Ok(nanoseconds(took))
+}
+
+/// Takes a key out of where it was put: PID 1's own keyring, or the one that request-key was told to link it into as well.
+fn forget(key: KeySerial) -> Result<(), Failed> {
+    let _ = keyring::unlink(key, Special::Session.into());
+    keyring::unlink(key, Special::Process.into()).map_err(at("a key that was answered"))
+}
+
+/// Has the kernel run this program.
+fn install(program: &str) -> Result<(), Failed> {
+    let new = format!("{REQUEST_KEY}.new");
+    fs::hard_link(program, &new).map_err(at(program))?;
+    fs::rename(&new, REQUEST_KEY).map_err(at(REQUEST_KEY))?;
+    // Renaming one link of a file over another link of the same file leaves both.
+    let _ = fs::remove_file(new);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What is measured in a guest, and what comes of it: asked for with [`HostMessage::Measure`](crate::wire::HostMessage),
+//! answered with [`GuestMessage::Measured`](crate::wire::GuestMessage).
+//!
+//! The guest gives every sample as it was taken; what they say together is for the host to find out.
+
+use serde::{Deserialize, Serialize};
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measurement {
+    /// The time that `request_key(2)` takes until a key is there that somebody has to make first. All cases take their turns, in an
+    /// order that is drawn anew each round.
+    Request {
+        /// Samples of each case.
+        rounds: u32,
+        /// What is to serve as `/sbin/request-key`, one after the other.
+        upcalls: Vec<Upcall>,
+    },
+    /// The time that a keyagent whose `RLIMIT_SIGPENDING` is 64 takes for each of so many requests that all wait for it. One
+    /// sample for each number, in this order.
+    Pending {
+        /// Numbers of requests.
+        counts: Vec<u32>,
+    },
+    /// The time that a request takes that nobody answers, on a kernel that runs no `/sbin/request-key`.
+    Miss {
+        /// Samples of each case.
+        rounds: u32,
+        /// Requests that a sample is the mean of.
+        calls: u32,
+        /// The keyagent that there is.
+        agent: Bystander,
+    },
+}
+
+/// A program in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Upcall {
+    /// What the case is called.
+    pub case: String,
+    /// Where the program is.
+    pub program: String,
+}
+
+/// A keyagent that has nothing to do with the requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bystander {
+    /// There is none, and never was.
+    None,
+    /// One has registered, and the requester has not its key.
+    Elsewhere,
+    /// The requester has the key of an agent for another type in its session keyring.
+    OtherType,
+}
+
+/// The samples of one case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// What the case is called.
+    pub case: String,
+    /// Nanoseconds a request, in the order in which they were measured.
+    pub samples_ns: Vec<u64>,
+}

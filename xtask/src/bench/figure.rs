@@ -1,0 +1,116 @@
+//! What samples say together.
+
+use serde::Serialize;
+
+/// What was measured of one case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// What it is a figure of, as on the command line.
+    pub bench: &'static str,
+    /// The case, told from the others of the bench.
+    pub case: String,
+    /// What the numbers count.
+    pub unit: Unit,
+    /// As many samples are below as above.
+    pub median: f64,
+    /// One sample in a hundred is above; of fewer samples, the largest.
+    pub p99: f64,
+    /// How many samples there are.
+    pub runs: usize,
+}
+
+/// What numbers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Unit {
+    /// Seconds.
+    #[serde(rename = "s")]
+    Seconds,
+    /// Microseconds.
+    #[serde(rename = "µs")]
+    Microseconds,
+    /// Instructions that the guest's processor has carried out.
+    #[serde(rename = "instructions")]
+    Instructions,
+}
+
+impl Unit {
+    /// As it stands behind a number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Microseconds => "µs",
+            Self::Instructions => "instructions",
+        }
+    }
+
+    /// A number of this unit, with as many digits as mean something.
+    pub fn show(self, number: f64) -> String {
+        match (self, number) {
+            (Self::Instructions, _) => format!("{number:.0}"),
+            (_, ..10.0) => format!("{number:.2}"),
+            (_, ..1000.0) => format!("{number:.1}"),
+            _ => format!("{number:.0}"),
+        }
+    }
+}
+
+impl Figure {
+    /// Nothing comes of no samples.
+    pub fn of(bench: &'static str, case: impl Into<String>, unit: Unit, samples: &[f64]) -> Option<Self> {
+        let mut samples = samples.to_vec();
+        samples.sort_unstable_by(f64::total_cmp);
+        let (median, p99) = (median_of_sorted(&samples)?, percentile_of_sorted(&samples, 99)?);
+        Some(Self { bench, case: case.into(), unit, median, p99, runs: samples.len() })
+    }
+}
+
+/// The median. None of nothing.
+pub fn median(samples: &[f64]) -> Option<f64> {
+    let mut samples = samples.to_vec();
+    samples.sort_unstable_by(f64::total_cmp);
+    median_of_sorted(&samples)
+}
+
+fn median_of_sorted(samples: &[f64]) -> Option<f64> {
+    let upper = *samples.get(samples.len() / 2)?;
+    let lower = *samples.get(samples.len().checked_sub(1)? / 2)?;
+    Some(lower.midpoint(upper))
+}
+
+/// The smallest sample that is not below `percent` of all.
+fn percentile_of_sorted(samples: &[f64], percent: usize) -> Option<f64> {
+    let rank = (samples.len() * percent).div_ceil(100);
+    samples.get(rank.checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(samples: &[f64]) -> Option<(f64, f64, usize)> {
+        let figure = Figure::of("b", "c", Unit::Seconds, samples)?;
+        Some((figure.median, figure.p99, figure.runs))
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_middle_two() {
+        assert_eq!(figure(&[9.0, 1.0, 2.0]), Some((2.0, 9.0, 3)));
+        assert_eq!(figure(&[4.0, 1.0, 9.0, 2.0]), Some((3.0, 9.0, 4)));
+        assert_eq!(figure(&[]), None);
+    }
+
+    #[test]
+    fn one_sample_in_a_hundred_is_above_the_99th_percentile() {
+        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(figure(&hundred), Some((50.5, 99.0, 100)));
+        let two_hundred: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!(figure(&two_hundred), Some((100.5, 198.0, 200)));
+    }
+
+    #[test]
+    fn json_has_the_six_promised_keys_and_no_other() {
+        let figure = Figure::of("boot", "tcg", Unit::Microseconds, &[1.5]);
+        let json = serde_json::to_string(&figure).unwrap();
+        assert_eq!(json, r#"{"bench":"boot","case":"tcg","unit":"µs","median":1.5,"p99":1.5,"runs":1}"#);
+    }
+}

@@ -1,0 +1,37 @@
+//! One keyagent, and up to ten thousand requests that wait for it at once.
+
+use anyhow::Result;
+use scenarios::measure::Measurement;
+
+use super::{Figure, Results, Setup, Unit, guest, shuffle};
+use crate::ground::{Extras, Ground};
+
+const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
+
+/// Ten thousand processes want some room. What a guest does not touch costs nothing.
+const MEMORY_MIB: u32 = 3072;
+
+/// Measures.
+///
+/// # Errors
+/// See [`super::measure`].
+pub fn measure(setup: &Setup<'_>) -> Result<Results> {
+    let mut ground = Ground::prepare(setup.testbed, &Extras::default(), "bench", setup.terminal)?;
+    ground.boot.memory_mib = MEMORY_MIB;
+    let mut counts: Vec<(u32, u32)> =
+        (0..setup.rounds).flat_map(|round| COUNTS.map(|count| (round, count))).collect();
+    shuffle(&mut counts);
+    let counts = counts.into_iter().map(|(_, count)| count).collect();
+    let vm = ground.kind().to_string();
+    let work = setup.terminal.work(&format!("Measuring crowds of requests on {vm}"));
+    let series = guest::measure(&ground, &Measurement::Pending { counts })?;
+    work.done();
+    let mut results = Results::default();
+    for one in series {
+        let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();
+        let case = format!("{vm}: {}", one.case);
+        results.figures.extend(Figure::of("pending", case, Unit::Microseconds, &samples));
+    }
+    results.remarks.push("All were answered, and /proc/key-users was as before each time.".into());
+    Ok(results)
+}

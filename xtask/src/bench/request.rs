@@ -1,0 +1,86 @@
+//! A request that is answered: by a keyagent, by what the kernel starts as `/sbin/request-key`, and the floor.
+
+use anyhow::Result;
+use scenarios::measure::{Measurement, Upcall};
+
+use super::{Figure, Results, Setup, Unit, guest};
+use crate::ground::{Extras, Ground};
+use crate::guest::Program;
+use crate::{cache, host_program, workspace};
+
+/// Samples of each case in one round.
+const SAMPLES: u32 = 60;
+
+/// Where the guest has programs that stand in for `/sbin/request-key`.
+const MINIMAL: &str = "/sbin/request-key.minimal";
+const KEYUTILS: &str = "/sbin/request-key.keyutils";
+
+/// What keyutils' program is told to do with our keys: what its manual page has as an example.
+const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
+
+/// Measures.
+///
+/// # Errors
+/// See [`super::measure`].
+pub fn measure(setup: &Setup<'_>) -> Result<Results> {
+    let mut results = Results::default();
+    let minimal = host_program::minimal_request_key()?;
+    let mut extras =
+        Extras { programs: vec![Program { path: MINIMAL.into(), file: minimal }], ..Extras::default() };
+    let mut upcalls = vec![upcall("minimal static /sbin/request-key", MINIMAL)];
+    match keyutils()? {
+        Some(files) => {
+            extras.programs.extend(files);
+            upcalls.push(upcall("keyutils' /sbin/request-key with a rule", KEYUTILS));
+        }
+        None => results
+            .remarks
+            .push("keyutils' request-key is left out: this host has none (Debian: keyutils)".into()),
+    }
+    let ground = Ground::prepare(setup.testbed, &extras, "bench", setup.terminal)?;
+    let vm = ground.kind().to_string();
+    let work = setup.terminal.work(&format!("Measuring requests on {vm}"));
+    let series = guest::measure(&ground, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
+    work.done();
+    for one in series {
+        let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();
+        let case = format!("{vm}: {}", one.case);
+        results.figures.extend(Figure::of("request", case, Unit::Microseconds, &samples));
+    }
+    compare(&mut results, &vm);
+    Ok(results)
+}
+
+fn upcall(case: &str, program: &str) -> Upcall {
+    Upcall { case: case.to_owned(), program: program.to_owned() }
+}
+
+/// keyutils' programs with the libraries that they load, and the rule. None: the host has no keyutils.
+fn keyutils() -> Result<Option<Vec<Program>>> {
+    let (Some(request_key), Some(keyctl)) = (host_program::find("request-key"), host_program::find("keyctl"))
+    else {
+        return Ok(None);
+    };
+    let mut files = host_program::with_libraries(&request_key, KEYUTILS)?;
+    files.extend(host_program::with_libraries(&keyctl, "/bin/keyctl")?);
+    let rule = workspace::target().join("keyagents/request-key.conf");
+    cache::write_whole(&rule, RULE.as_bytes())?;
+    files.push(Program { path: "/etc/request-key.conf".into(), file: rule });
+    Ok(Some(files))
+}
+
+fn compare(results: &mut Results, vm: &str) {
+    let agent = format!("{vm}: keyagent");
+    let others = results.figures.iter().map(|figure| figure.case.clone()).filter(|case| *case != agent);
+    let remarks: Vec<String> = others
+        .filter_map(|case| {
+            let ratio = results.ratio(&case, &agent)?;
+            Some(if ratio < 1.0 {
+                format!("{agent} takes {:.2} times as long as {case}", 1.0 / ratio)
+            } else {
+                format!("{agent} is {ratio:.1} times faster than {case}")
+            })
+        })
+        .collect();
+    results.remarks.extend(remarks);
+}
