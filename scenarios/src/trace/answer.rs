@@ -136,7 +136,8 @@ fn stable(summary: &str, names: &Names) -> String {
         let digits = rest.trim_end_matches([',', ';']);
         let tail = &rest[digits.len()..];
         let named = match label {
-            "pid:" | "pid=" if digits != "0" => {
+            // Nobody has the name 0, and 1 is the first of a container.
+            "pid:" | "pid=" if !matches!(digits, "0" | "1") => {
                 digits.parse().ok().map(|pid: i32| names.process(pid, "").to_owned())
             }
             "key:" | "key=" => {

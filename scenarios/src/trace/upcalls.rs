@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::serial;
 use crate::{
     plan::{KeyOp, Op, Plan},
-    wire::{Done, Event, What},
+    wire::{Event, What},
 };
 
 /// An upcall that an agent heard of, or /sbin/request-key, which reports under its own name.
@@ -119,26 +119,31 @@ impl Request<'_> {
 
 fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
     let pids = pids(events);
+    let begun = begun(events);
     let of_event = |event: &'r Event| {
-        let (op, done): (&Op, &Done) = match &event.what {
-            What::Done(done) => (&plan.steps.get(event.step?)?.op, done),
-            What::Called { op, done } => (op, done),
+        let (op, begun_us, serial): (&Op, u64, Option<i32>) = match &event.what {
+            What::Done(done) => (&plan.steps.get(event.step?)?.op, done.begun_us, serial(&done.outcome)),
+            What::Called { op, done } => (op, done.begun_us, serial(&done.outcome)),
+            // A worker that did not live to report.
+            What::Ended(_) => {
+                (&plan.steps.get(event.step?)?.op, *begun.get(&(event.step, event.worker))?, None)
+            }
             _ => return None,
         };
         let Op::Key(KeyOp::Request { callout: Some(_), .. }) = op else { return None };
-        Some(Request {
-            op,
-            event,
-            worker: event.worker,
-            pids: pids_of(&pids, event),
-            begun_us: done.begun_us,
-            serial: serial(&done.outcome),
-        })
+        let pids = pids_of(&pids, event);
+        Some(Request { op, event, worker: event.worker, pids, begun_us, serial })
     };
     let mut requests: Vec<Request<'_>> = events.iter().filter_map(of_event).collect();
     // The step that comes first is the one that raised an upcall for which several have waited.
     requests.sort_by_key(|request| (request.event.step.is_none(), request.event.step, request.event.worker));
     requests
+}
+
+/// When workers were seen to begin, by step and number.
+fn begun(events: &[Event]) -> BTreeMap<(Option<usize>, Option<u32>), u64> {
+    let begun = events.iter().filter(|event| matches!(event.what, What::Begun { .. }));
+    begun.map(|event| ((event.step, event.worker), event.at_us)).collect()
 }
 
 /// The request that raised an upcall and got no key for it: the last that the sender of the signal had begun by then; for an
