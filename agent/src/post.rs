@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use scenarios::plan::{KeyRef, Op, Process};
 use scenarios::wire::{Done, Event, What};
 use serde::{Deserialize, Serialize};
@@ -184,7 +184,9 @@ impl Commands {
 
     /// The next command, which is waited for.
     pub fn next(&self) -> io::Result<(Command, Option<std::fs::File>)> {
-        let mut buffer = vec![0; ROOM];
+        // Room for what comes and no more: a process that touches every page of a large buffer is slow where faults are.
+        let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+        let mut buffer = vec![0; recv(self.0.as_raw_fd(), &mut [], peek)?];
         let (length, file) = self.0.recv_with_fd(&mut buffer)?;
         Ok((serde_json::from_slice(&buffer[..length])?, file))
     }
