@@ -1,0 +1,162 @@
+//! Why a guest is no longer of use: what was seen, whose fault it was, and the console's lines that tell it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use scenarios::plan::Plan;
+use scenarios::trace::Trace;
+use scenarios::verdict::Verdict;
+use scenarios::wire::Event;
+
+use super::POWER_OFF;
+use crate::vm::{Ending, Happening, Machine, Trouble};
+
+/// After trouble, the console is listened to until it is quiet for `QUIET`, but no longer than `AFTERMATH`.
+const QUIET: Duration = Duration::from_millis(700);
+const AFTERMATH: Duration = Duration::from_secs(4);
+
+/// How many lines of the console go with a failure.
+const CONSOLE_LINES: usize = 40;
+
+/// Why a guest is no longer of use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whose fault it was.
+    pub kind: FailureKind,
+    /// What was seen, in one line.
+    pub why: String,
+    /// The console's lines that belong to it.
+    pub console: Vec<String>,
+    /// Where the whole console is, if a guest was started.
+    pub log: Option<PathBuf>,
+    /// The events up to then.
+    pub events: Vec<Event>,
+}
+
+/// Whose fault a failure was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The guest's kernel reported a fault of its own.
+    Crashed,
+    /// Nothing went on any more.
+    Hung,
+    /// The testbed's own fault.
+    Broken,
+}
+
+impl Failure {
+    /// The testbed's own fault, before there was a guest.
+    pub fn broken(why: &str) -> Self {
+        Self {
+            kind: FailureKind::Broken,
+            why: why.into(),
+            console: Vec::new(),
+            log: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// What is to be said of the plan at hand.
+    pub fn verdict(&self, plan: &Plan) -> Verdict {
+        let story = Trace::of(plan, &self.events).to_string();
+        let said =
+            if self.events.is_empty() { self.to_string() } else { format!("{self}\nuntil then:\n{story}") };
+        match self.kind {
+            FailureKind::Crashed => Verdict::Crashed(said),
+            FailureKind::Hung => Verdict::Hung(said),
+            FailureKind::Broken => Verdict::Broken(said),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.why)?;
+        for line in &self.console {
+            writeln!(f, "  │ {line}")?;
+        }
+        match &self.log {
+            Some(log) => writeln!(f, "  the whole console: {}", log.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What ended a conversation before its time.
+pub(super) enum End {
+    Trouble(Trouble),
+    Gone,
+    Silence,
+    Guest(String),
+}
+
+impl End {
+    /// Listens to the guest's last words, stops it, and says what happened.
+    pub(super) fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Failure {
+        let trouble = match &self {
+            Self::Trouble(trouble) => Some(trouble.clone()),
+            // The reason may still be on its way.
+            Self::Gone | Self::Silence => settle(machine),
+            Self::Guest(_) => None,
+        };
+        if matches!(self, Self::Trouble(_)) {
+            settle(machine);
+        }
+        let age = machine.age().as_secs_f32();
+        let (kind, why) = match (trouble, self) {
+            (Some(trouble), _) if trouble.kind.is_hang() => (FailureKind::Hung, trouble.to_string()),
+            (Some(trouble), _) => (FailureKind::Crashed, trouble.to_string()),
+            (None, Self::Guest(why)) => (FailureKind::Broken, format!("the guest's fault: {why}")),
+            (None, Self::Silence) => {
+                (FailureKind::Hung, format!("the guest is silent, {age:.0} s after its start"))
+            }
+            (None, Self::Gone | Self::Trouble(_)) => gone(machine),
+        };
+        machine.stop();
+        Failure {
+            kind,
+            why,
+            console: machine.console().tail(CONSOLE_LINES),
+            log: Some(machine.log().to_path_buf()),
+            events,
+        }
+    }
+}
+
+fn gone(machine: &mut Machine) -> (FailureKind, String) {
+    match machine.end_within(POWER_OFF) {
+        // A processor that resets without a word has met a fault that nobody could report.
+        Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
+        Ending::Stopped => {
+            (FailureKind::Broken, "the guest closed its console and did not end".into())
+        }
+        Ending::Failed(status) => (
+            FailureKind::Broken,
+            format!("the virtual machine failed ({status}): {}", machine.command_line()),
+        ),
+    }
+}
+
+/// Listens until the guest is quiet or gone; gives the first trouble heard.
+fn settle(machine: &Machine) -> Option<Trouble> {
+    let deadline = Instant::now() + AFTERMATH;
+    let mut first = None;
+    let mut heard = machine.console().bytes();
+    loop {
+        match machine.next(QUIET.min(deadline.saturating_duration_since(Instant::now()))) {
+            Some(Happening::Trouble(trouble)) => {
+                first.get_or_insert(trouble);
+            }
+            Some(Happening::Message(_)) => {}
+            Some(Happening::Gone) => return first,
+            None => {
+                let now = machine.console().bytes();
+                if now == heard || Instant::now() >= deadline {
+                    return first;
+                }
+                heard = now;
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A conversation with one guest: hello, plans, events, and how it ends.
+
+mod failure;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use scenarios::measure::{Measurement, Series};
+use scenarios::plan::Plan;
+use scenarios::program::Program;
+use scenarios::wire::{Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
+
+use crate::vm::{Backend, Boot, Happening, Kind, Machine};
+
+use failure::End;
+pub use failure::{Failure, FailureKind};
+
+/// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a guest may take to power off.
+const POWER_OFF: Duration = Duration::from_secs(5);
+
+/// A guest that has said hello.
+#[derive(Debug)]
+pub struct Session {
+    machine: Machine,
+    kind: Kind,
+    hello: Hello,
+    /// How long the guest may take to power off.
+    power_off: Duration,
+}
+
+/// What a plan gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Everything that happened, in the guest's order.
+    pub events: Vec<Event>,
+    /// How the plan ended.
+    pub finished: Finished,
+}
+
+impl Session {
+    /// Starts a guest and hears its hello.
+    ///
+    /// # Errors
+    /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
+    pub fn open(backend: &dyn Backend, boot: &Boot) -> Result<Result<Self, Failure>> {
+        Self::open_within(backend.boot_deadline(), backend, boot)
+    }
+
+    /// Likewise, with a deadline of the caller's for the guest's first word.
+    ///
+    /// # Errors
+    /// As with [`Self::open`].
+    pub fn open_within(
+        deadline: Duration,
+        backend: &dyn Backend,
+        boot: &Boot,
+    ) -> Result<Result<Self, Failure>> {
+        let mut machine = Machine::start(backend, boot)?;
+        let within = boot.pace.stretch(deadline);
+        Ok(match hello(&mut machine, within) {
+            Ok(hello) => {
+                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.stretch(POWER_OFF) })
+            }
+            Err(end) => Err(end.explain(&mut machine, Vec::new())),
+        })
+    }
+
+    /// How the guest introduced itself.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// What it runs on.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How long ago it was started.
+    pub fn age(&self) -> Duration {
+        self.machine.age()
+    }
+
+    /// Has the guest carry out a plan.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn run(&mut self, plan: &Plan) -> Result<Run, Box<Failure>> {
+        let mut events = Vec::new();
+        match self.carry_out(plan, &mut events) {
+            Ok(finished) => Ok(Run { events, finished }),
+            Err(end) => Err(Box::new(end.explain(&mut self.machine, events))),
+        }
+    }
+
+    /// Has the guest run a program, and hears each line that it prints. None: its deadline passed.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn execute(
+        &mut self,
+        program: &Program,
+        mut printed: impl FnMut(String),
+    ) -> Result<Option<Ending>, Box<Failure>> {
+        let ending = self.watch(program, &mut printed);
+        ending.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+    }
+
+    /// Has the guest measure.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn measure(
+        &mut self,
+        measurement: &Measurement,
+        within: Duration,
+    ) -> Result<Vec<Series>, Box<Failure>> {
+        let deadline = Instant::now() + within;
+        let measured =
+            self.say(&HostMessage::Measure(measurement.clone())).and_then(|()| {
+                match next_message(&self.machine, deadline)? {
+                    GuestMessage::Measured(series) => Ok(series),
+                    GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
+                    other => Err(End::Guest(format!("it said {other:?} while it measured"))),
+                }
+            });
+        measured.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+    }
+
+    /// Ends the guest in good order.
+    ///
+    /// # Errors
+    /// The kernel had something to report on the way, such as memory that it has lost.
+    pub fn close(mut self) -> Result<(), Box<Failure>> {
+        // A guest that can't be told so any more is ended by being dropped.
+        if self.say(&HostMessage::PowerOff).is_err() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.power_off;
+        loop {
+            match next_message(&self.machine, deadline) {
+                Ok(_) => {}
+                Err(end @ End::Trouble(_)) => {
+                    return Err(Box::new(end.explain(&mut self.machine, Vec::new())));
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, plan: &Plan, events: &mut Vec<Event>) -> Result<Finished, End> {
+        self.say(&HostMessage::Run(Box::new(plan.clone())))?;
+        let deadline = Instant::now() + Duration::from_millis(plan.deadline_ms) + PATIENCE;
+        loop {
+            match next_message(&self.machine, deadline)? {
+                GuestMessage::Event(event) => events.push(event),
+                GuestMessage::Finished(finished) if finished.plan == plan.name => return Ok(finished),
+                GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
+                other => {
+                    return Err(End::Guest(format!("it said {other:?} while it carried out {}", plan.name)));
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, program: &Program, printed: &mut dyn FnMut(String)) -> Result<Option<Ending>, End> {
+        self.say(&HostMessage::Execute(program.clone()))?;
+        let deadline = Instant::now() + Duration::from_millis(program.deadline_ms) + PATIENCE;
+        loop {
+            match next_message(&self.machine, deadline)? {
+                GuestMessage::Printed(line) => printed(line),
+                GuestMessage::Returned(returned) => return Ok(returned.ending),
+                GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
+                other => return Err(End::Guest(format!("it said {other:?} while it ran {}", program.path))),
+            }
+        }
+    }
+
+    fn say(&mut self, message: &HostMessage) -> Result<(), End> {
+        let line = serde_json::to_string(message).map_err(|error| End::Guest(error.to_string()))?;
+        // A guest that died can't be written to; why it died is on the queue.
+        self.machine.send(&line).map_err(|_| End::Gone)
+    }
+}
+
+fn hello(machine: &mut Machine, within: Duration) -> Result<Hello, End> {
+    match next_message(machine, Instant::now() + within)? {
+        GuestMessage::Hello(hello) if hello.protocol == PROTOCOL => Ok(hello),
+        GuestMessage::Hello(hello) => Err(End::Guest(format!(
+            "it speaks version {} of the protocol, and the host version {PROTOCOL}: rebuild both",
+            hello.protocol
+        ))),
+        GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
+        other => Err(End::Guest(format!("it said {other:?} before hello"))),
+    }
+}
+
+fn next_message(machine: &Machine, deadline: Instant) -> Result<GuestMessage, End> {
+    match machine.next(deadline.saturating_duration_since(Instant::now())) {
+        Some(Happening::Message(line)) => serde_json::from_str(&line)
+            .map_err(|error| End::Guest(format!("it said what nobody understands ({error}): {line}"))),
+        Some(Happening::Trouble(trouble)) => Err(End::Trouble(trouble)),
+        Some(Happening::Gone) => Err(End::Gone),
+        None => Err(End::Silence),
+    }
+}

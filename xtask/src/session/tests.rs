@@ -1,0 +1,123 @@
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::*;
+use crate::pace::Pace;
+
+/// A shell script that plays the guest: its channel is descriptor 0, its console descriptor 1.
+struct Script(String);
+
+impl Backend for Script {
+    fn kind(&self) -> Kind {
+        Kind::Tcg
+    }
+
+    fn command(&self, _: &Boot) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &self.0]);
+        command
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        Duration::from_millis(700)
+    }
+}
+
+const HELLO: &str = r#"echo '{"hello":{"protocol":PROTOCOL,"release":"r","cpus":1,"features":[]}}' >&0;"#;
+
+fn open(script: &str) -> Result<Session, Failure> {
+    let script = script.replace("HELLO", HELLO).replace("PROTOCOL", &PROTOCOL.to_string());
+    let nowhere = PathBuf::from("/dev/null");
+    let boot = Boot {
+        image: nowhere.clone(),
+        initramfs: nowhere.clone(),
+        parameters: Vec::new(),
+        memory_mib: 1,
+        cpus: 1,
+        pace: Pace::PLAIN,
+        log: nowhere,
+    };
+    Session::open(&Script(script), &boot).unwrap()
+}
+
+/// Has the script carry out an empty plan.
+fn run(script: &str) -> Result<Run, Box<Failure>> {
+    let plan = r#"{"name":"f/n","deadline_ms":100,"processes":[],"steps":[]}"#;
+    open(script).unwrap().run(&serde_json::from_str(plan).unwrap())
+}
+
+const FINISHED: &str =
+    r#"echo '{"finished":{"plan":"f/n","how":"complete","left":[],"taint":0,"log":[]}}' >&0;"#;
+
+#[test]
+fn a_plan_is_sent_and_its_end_is_heard() {
+    let run = run(&format!("HELLO read plan; {FINISHED} read power_off")).unwrap();
+    assert_eq!(run.finished.plan, "f/n");
+}
+
+#[test]
+fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
+    let failure =
+        run(&format!("HELLO read plan; echo 'WARNING: CPU: 0 at x'; {FINISHED} sleep 9")).unwrap_err();
+    assert_eq!(
+        (failure.kind, &*failure.why),
+        (FailureKind::Crashed, "kernel WARNING: WARNING: CPU: 0 at x")
+    );
+}
+
+#[test]
+fn what_is_printed_after_a_panic_is_kept() {
+    let panic = "echo '[ 1.0] Kernel panic - not syncing: x'; sleep 0.2; echo 'Call Trace:'; sleep 9";
+    let failure = open(panic).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Crashed);
+    assert_eq!(failure.console, ["[ 1.0] Kernel panic - not syncing: x", "Call Trace:"]);
+}
+
+#[test]
+fn a_silent_guest_is_hung_and_one_that_fails_is_broken() {
+    assert_eq!(open("sleep 9").unwrap_err().kind, FailureKind::Hung);
+    let failure = open("echo no such machine; exit 3").unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Broken);
+    assert_eq!(failure.console, ["no such machine"]);
+}
+
+#[test]
+fn a_guest_that_restarts_without_a_word_has_crashed() {
+    assert_eq!(run("HELLO read plan; exit 0").unwrap_err().kind, FailureKind::Crashed);
+}
+
+#[test]
+fn a_programs_lines_and_its_end_are_heard() {
+    let program = r#"{"path":"/p","uid":7,"deadline_ms":100}"#;
+    let program: Program = serde_json::from_str(program).unwrap();
+    let run = |said: &str| {
+        let mut lines = Vec::new();
+        let session = open(&format!("HELLO read program; {said} sleep 9"));
+        let ended = session.unwrap().execute(&program, |line| lines.push(line));
+        (ended, lines)
+    };
+    let line = r#"echo '{"printed":"ok 1"}' >&0;"#;
+    let end = r#"echo '{"returned":{"program":"/p","ending":{"exited":1}}}' >&0;"#;
+    let (ended, lines) = run(&format!("{line} {end}"));
+    assert_eq!((ended.unwrap(), lines), (Some(Ending::Exited(1)), vec!["ok 1".to_owned()]));
+    // What the console says may be heard before a line that was sent just before it.
+    let (ended, _) = run(&format!("{line} echo '[ 1.0] BUG: KASAN: x';"));
+    assert_eq!(ended.unwrap_err().kind, FailureKind::Crashed);
+}
+
+#[test]
+fn what_the_kernel_reports_on_its_way_out_is_heard() {
+    let leak = "echo 'kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)'";
+    let failure = open(&format!("HELLO read power_off; {leak}; sleep 9")).unwrap().close().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Crashed);
+    open("HELLO read power_off").unwrap().close().unwrap();
+}
+
+#[test]
+fn another_version_of_the_protocol_is_refused_by_name() {
+    let failure =
+        open(r#"echo '{"hello":{"protocol":999,"release":"r","cpus":1,"features":[]}}' >&0; sleep 9"#);
+    let failure = failure.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Broken);
+    assert!(failure.why.contains("version 999"), "{}", failure.why);
+}
