@@ -61,12 +61,8 @@ pub struct Image {
 pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
     require_tools()?;
     let recipe = Recipe::read(request)?;
-    for origin in request.origins() {
-        if let Some(identity) = origin.identity(cache)?
-            && let Some(image) = recipe.cached(&identity, cache)?
-        {
-            return Ok(image);
-        }
+    if let Some(image) = recipe.at_hand(request, cache)? {
+        return Ok(image);
     }
     fs::create_dir_all(cache).map_err(Error::io("creating", cache))?;
     let cache = &fs::canonicalize(cache).map_err(Error::io("finding", cache))?;
@@ -75,6 +71,12 @@ pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Re
         return Ok(image);
     }
     recipe.build(&tree, request.jobs, cache, progress)
+}
+
+/// The image for that request if it is in the cache, as far as that can be told without fetching or copying a source.
+pub fn cached(request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
+    require_tools()?;
+    Recipe::read(request)?.at_hand(request, cache)
 }
 
 impl Request<'_> {
@@ -114,6 +116,18 @@ impl Recipe {
     fn key(&self, identity: &str) -> String {
         let hash = self.hash.clone().chain_update(identity).finalize();
         hex(&hash)[..20].to_owned()
+    }
+
+    /// From the cache, for the first origin whose identity can be told at once and that has one.
+    fn at_hand(&self, request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
+        for origin in request.origins() {
+            if let Some(identity) = origin.identity(cache)?
+                && let Some(image) = self.cached(&identity, cache)?
+            {
+                return Ok(Some(image));
+            }
+        }
+        Ok(None)
     }
 
     fn cached(&self, identity: &str, cache: &Path) -> Result<Option<Image>> {

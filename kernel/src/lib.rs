@@ -32,7 +32,7 @@ pub use crate::{
     edit::{Edit, Edited, edit},
     error::Error,
     export::{Exported, export},
-    image::{Image, Request, image},
+    image::{Image, Request, cached, image},
     kernels::{Kernels, Named},
     progress::{Phase, Progress, Silent},
     requirements::{Requirement, missing, requirements},

@@ -202,6 +202,22 @@ pub enum Namespace {
     Time,
 }
 
+impl Namespace {
+    /// The feature that a guest announces if its kernel has this kind ([`crate::wire::Hello::features`]).
+    pub fn feature(self) -> &'static str {
+        match self {
+            Self::User => "user_ns",
+            Self::Pid => "pid_ns",
+            Self::Mount => "mount_ns",
+            Self::Net => "net_ns",
+            Self::Ipc => "ipc_ns",
+            Self::Uts => "uts_ns",
+            Self::Cgroup => "cgroup_ns",
+            Self::Time => "time_ns",
+        }
+    }
+}
+
 /// One line of an id map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -37,9 +37,22 @@ impl Scenario {
         self.path.with_extension("snap")
     }
 
+    /// The features that a guest must have: those that it names, and a namespace of each kind that its processes have of
+    /// their own or enter.
+    pub fn requirements(&self) -> Vec<String> {
+        let kinds = self.plan.processes.iter().flat_map(|process| {
+            process.unshare.iter().chain(process.join.iter().flat_map(|join| &join.namespaces))
+        });
+        let mut all: Vec<String> = kinds.map(|kind| kind.feature().to_owned()).collect();
+        all.extend(self.needs.iter().cloned());
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// The first feature that it needs and that is not among these.
-    pub fn missing<'s>(&'s self, features: &[String]) -> Option<&'s str> {
-        self.needs.iter().find(|need| !features.contains(need)).map(String::as_str)
+    pub fn missing(&self, features: &[String]) -> Option<String> {
+        self.requirements().into_iter().find(|need| !features.contains(need))
     }
 }
 

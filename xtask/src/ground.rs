@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Fragment, Image};
+use kernel::{Arch, Fragment};
 
 use crate::guest::{self, Program};
 use crate::host::{self, Consent, Purpose};
@@ -15,8 +17,12 @@ use crate::image::{self, KernelOptions, Profile};
 use crate::pace::Pace;
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
-use crate::vm::{Backend, Boot, Kind, probe, qemu::Qemu, uml::Uml};
+use crate::vm::trial::{self, Trial};
+use crate::vm::{Backend, Boot, Kind, qemu::Qemu, uml::Uml};
 use crate::{cache, workspace};
+
+/// After so many guests in a row that did not come up, no further one is tried.
+const HOPELESS: u32 = 2;
 
 /// What to test on.
 #[derive(Debug, Clone, Default, Args)]
@@ -36,7 +42,7 @@ pub struct TestbedOptions {
 /// The choice of a virtual machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Choice {
-    /// The best that works on this machine
+    /// QEMU, with the host's processor where that works
     #[default]
     Auto,
     /// QEMU with the host's processor
@@ -48,12 +54,16 @@ pub enum Choice {
 }
 
 impl Choice {
-    pub(crate) fn arch(self) -> Arch {
-        if self == Self::Uml { Arch::Um } else { Arch::X86_64 }
-    }
-
-    fn purpose(self) -> Purpose {
-        if self == Self::Uml { Purpose::Build } else { Purpose::BuildAndBoot }
+    fn kind(self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
+        Ok(match self {
+            Self::Kvm => Kind::Kvm,
+            Self::Tcg => Kind::Tcg,
+            Self::Uml => Kind::Uml,
+            Self::Auto => match trial::kvm_is_out(cache, terminal)? {
+                None => Kind::Kvm,
+                Some(_) => Kind::Tcg,
+            },
+        })
     }
 }
 
@@ -68,13 +78,49 @@ pub struct Extras {
     pub parameters: Vec<&'static str>,
 }
 
+/// Which kernel, on which kind of virtual machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The kernel.
+    pub kernel: KernelOptions,
+    /// The virtual machine.
+    pub kind: Kind,
+}
+
+impl Setting {
+    /// How long a guest takes to start, in seconds, as experience goes. It only guides the order of things.
+    pub fn start_seconds(&self) -> f64 {
+        let plain = match self.kind {
+            Kind::Kvm => 0.7,
+            Kind::Tcg => 1.5,
+            Kind::Uml => 0.15,
+        };
+        match self.kernel.profile {
+            Profile::Debug => plain * 6.0,
+            Profile::Plain | Profile::Coverage => plain,
+        }
+    }
+
+    /// What the kernel is built for.
+    pub fn arch(&self) -> Arch {
+        if self.kind == Kind::Uml { Arch::Um } else { Arch::X86_64 }
+    }
+}
+
 /// All that guests are started from.
 pub struct Ground {
+    /// What each guest is started from; each has a log of its own.
+    pub boot: Boot,
+    /// What a guest has announced that it can do; none if no guest has been up yet.
+    pub features: Option<Vec<String>>,
+    release: String,
     backend: Box<dyn Backend>,
     why: String,
-    image: Image,
-    /// What each guest is started from.
-    pub boot: Boot,
+    label: String,
+    guests: AtomicU32,
+    failed_starts: AtomicU32,
+    /// The guest of the trial, for whoever comes first.
+    spare: Mutex<Option<Session>>,
 }
 
 impl Ground {
@@ -90,27 +136,78 @@ impl Ground {
         label: &str,
         terminal: &Terminal,
     ) -> Result<Self> {
-        host::ensure(options.vm.purpose(), Consent::from_flag(options.install), terminal)?;
+        let purpose = if options.vm == Choice::Uml { Purpose::Build } else { Purpose::BuildAndBoot };
+        host::ensure(purpose, Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
-        let image = image::image(&options.kernel, options.vm.arch(), &extras.fragments, &cache, terminal)?;
         let initramfs = guest::initramfs(&extras.programs, &cache, terminal)?;
-        fs::create_dir_all(workspace::logs()).context("no place for the consoles' logs")?;
+        clear_logs(label)?;
+        let kind = options.vm.kind(&cache, terminal)?;
+        let on = |kind| {
+            let setting = Setting { kernel: options.kernel.clone(), kind };
+            Self::on(&setting, &initramfs, extras, label, &cache, terminal)
+        };
+        let ground = match on(kind) {
+            // What only the trial of a whole guest shows.
+            Err(error) if options.vm == Choice::Auto && trial::kvm_is_out(&cache, terminal)?.is_some() => {
+                terminal.note(&format!("{error:#}"));
+                on(Kind::Tcg)?
+            }
+            prepared => prepared?,
+        };
+        // The caller may yet change what guests are started from.
+        Ok(Self { spare: Mutex::default(), ..ground })
+    }
+
+    /// Has the kernel built and, where only a trial tells, a guest started.
+    ///
+    /// # Errors
+    /// The kernel does not build, or this kind of virtual machine runs no guest here.
+    pub fn on(
+        setting: &Setting,
+        initramfs: &Path,
+        extras: &Extras,
+        label: &str,
+        cache: &Path,
+        terminal: &Terminal,
+    ) -> Result<Self> {
+        let image = image::image(&setting.kernel, setting.arch(), &extras.fragments, cache, terminal)?;
+        let profile = setting.kernel.profile;
         let boot = Boot {
             image: image.path.clone(),
-            initramfs,
+            initramfs: initramfs.to_owned(),
             parameters: extras.parameters.clone(),
-            memory_mib: memory_mib(options.kernel.profile),
+            memory_mib: memory_mib(profile),
             cpus: cpus(),
-            pace: Pace::of(options.kernel.profile),
-            log: workspace::logs().join(format!("{label}.console.log")),
+            pace: Pace::of(profile),
+            log: log(label, setting.kind, 0),
         };
-        let (backend, why) = backend(options.vm, &boot, &cache, terminal)?;
-        Ok(Self { backend, why, image, boot })
+        let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
+            Kind::Tcg => (Box::new(Qemu::tcg()), Trial::unneeded("an emulated processor works everywhere")),
+            Kind::Kvm => (Box::new(Qemu::kvm()), trial::kvm(&boot, cache, terminal)?),
+            Kind::Uml => (Box::new(Uml), trial::uml(&boot, &image.key, cache)?),
+        };
+        let (why, spare) = match trial {
+            Trial::Works { why, guest } => (why, guest.map(|guest| *guest)),
+            Trial::Fails { why } => {
+                bail!("{} runs no guest on this machine: {why}", setting.kind.full_name())
+            }
+        };
+        Ok(Self {
+            features: spare.as_ref().map(|guest| guest.hello().features.clone()),
+            boot,
+            release: image.release,
+            backend,
+            why,
+            label: label.to_owned(),
+            guests: AtomicU32::new(1),
+            failed_starts: AtomicU32::new(0),
+            spare: Mutex::new(spare),
+        })
     }
 
     /// What it is, in one line.
     pub fn describe(&self) -> String {
-        format!("kernel {} · {} ({})", self.image.release, self.backend.kind(), self.why)
+        format!("kernel {} · {} ({})", self.release, self.backend.kind(), self.why)
     }
 
     /// What the guests run on.
@@ -118,40 +215,49 @@ impl Ground {
         self.backend.kind()
     }
 
-    /// Starts a guest.
+    /// A guest that has said hello.
     ///
     /// # Errors
     /// It did not come up.
     pub fn open(&self) -> Result<Session, Failure> {
-        Session::open(&*self.backend, &self.boot)
-            .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
+        if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Ok(spare);
+        }
+        if self.failed_starts.load(Ordering::Relaxed) >= HOPELESS {
+            return Err(Failure::broken("no guest came up, as before"));
+        }
+        let number = self.guests.fetch_add(1, Ordering::Relaxed);
+        let boot = Boot { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };
+        let opened = Session::open(&*self.backend, &boot)
+            .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))));
+        match opened {
+            Ok(_) => self.failed_starts.store(0, Ordering::Relaxed),
+            Err(_) => _ = self.failed_starts.fetch_add(1, Ordering::Relaxed),
+        }
+        opened
     }
 }
 
-/// The back end that was chosen, and why it serves.
-fn backend(
-    choice: Choice,
-    boot: &Boot,
-    cache: &Path,
-    terminal: &Terminal,
-) -> Result<(Box<dyn Backend>, String)> {
-    match choice {
-        Choice::Tcg => return Ok((Box::new(Qemu::tcg()), "as asked for".into())),
-        Choice::Uml => return Ok((Box::new(Uml), "as asked for".into())),
-        Choice::Auto | Choice::Kvm => {}
+/// Makes the place for the consoles' logs, and takes away those of the last time.
+///
+/// # Errors
+/// There is no place for them.
+pub fn clear_logs(label: &str) -> Result<()> {
+    let place = workspace::logs();
+    fs::create_dir_all(&place).context("no place for the consoles' logs")?;
+    for file in fs::read_dir(&place).context("can't look at the consoles' logs")?.flatten() {
+        let name = file.file_name();
+        if name.to_string_lossy().strip_prefix(label).is_some_and(|rest| rest.ends_with(".console.log")) {
+            // Another command may have been quicker.
+            let _ = fs::remove_file(file.path());
+        }
     }
-    let mut first_time = false;
-    let verdict = probe::kvm(boot, cache, || first_time = true)?;
-    if verdict.works {
-        return Ok((Box::new(Qemu::kvm()), verdict.reason));
-    }
-    if choice == Choice::Kvm {
-        bail!("KVM runs no guest on this machine: {}", verdict.reason);
-    }
-    if first_time {
-        terminal.note(&format!("KVM runs no guest on this machine: {}", verdict.reason));
-    }
-    Ok((Box::new(Qemu::tcg()), "KVM runs no guest here".into()))
+    Ok(())
+}
+
+/// The log of the ground's guest with that number.
+fn log(label: &str, kind: Kind, number: u32) -> PathBuf {
+    workspace::logs().join(format!("{label}-{kind}-{number}.console.log"))
 }
 
 /// Enough for the largest scenario; what a guest does not touch costs nothing.

@@ -11,7 +11,7 @@ use kernel::{Arch, Fragment, Image, Kernels, Origin, Request};
 use crate::terminal::Terminal;
 
 /// Which kernel.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct KernelOptions {
     /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
     #[arg(long, value_name = "NAME")]
@@ -57,6 +57,13 @@ impl From<Target> for Arch {
     }
 }
 
+impl Profile {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        kernel::Profile::from(self).name()
+    }
+}
+
 impl From<Profile> for kernel::Profile {
     fn from(profile: Profile) -> Self {
         match profile {
@@ -81,6 +88,15 @@ pub fn image(
     let kernels = Kernels::load()?;
     let request = Request { fragments: fragments.to_vec(), ..options.request(&kernels, arch)? };
     Ok(kernel::image(&request, cache, terminal)?)
+}
+
+/// Whether the image is at hand, as far as can be told without fetching or copying a source.
+///
+/// # Errors
+/// As with [`image`].
+pub fn is_built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<bool> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?.is_some())
 }
 
 /// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.

@@ -1,5 +1,7 @@
 //! What came of the scenarios, in words and colours.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use console::{Style, style};
@@ -7,6 +9,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::terminal::seconds;
+use crate::vm::Kind;
 
 /// What came of a scenario.
 #[derive(Debug, Clone)]
@@ -17,6 +20,19 @@ pub struct Report {
     pub verdict: Verdict,
     /// How long it took, the start of a guest included.
     pub took: Duration,
+    /// What it ran on, if that is worth telling.
+    pub vm: Option<Kind>,
+}
+
+/// What came of a column: one kernel, one profile, one choice of virtual machines.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// What tells it from the others; empty if there is none.
+    pub title: String,
+    /// In the suite's order.
+    pub reports: Vec<Report>,
+    /// Why there are no verdicts, or not all.
+    pub lost: Option<String>,
 }
 
 /// The words in the order in which a summary counts them.
@@ -26,29 +42,32 @@ impl Report {
     /// One line, shown as soon as the verdict is there.
     pub fn line(&self, scenario: &Scenario) -> String {
         let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
-        let colour = colour(self.verdict.word());
+        let word = self.verdict.word();
+        let colour = colour(word);
         let verdict = match &self.verdict {
             Verdict::Passed => String::new(),
             Verdict::Skipped(why) => format!("  skipped: {why}"),
-            verdict => format!("  {}", verdict.word()),
+            _ => format!("  {word}"),
         };
-        let time = format!("{:>6.2} s", self.took.as_secs_f64());
+        let vm = self.vm.map(|kind| format!(" {kind}")).unwrap_or_default();
+        let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
         format!(
             "    {} {name:<32} {}  {}{}",
-            colour.apply_to(mark(&self.verdict)),
+            colour.apply_to(mark(word)),
             style(time).dim(),
             style(&scenario.title).dim(),
             colour.apply_to(verdict),
         )
     }
 
-    /// All that there is to say; nothing for a scenario that passed or was skipped.
-    pub fn details(&self) -> Option<String> {
+    /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
+    pub fn details(&self, column: &str) -> Option<String> {
         if matches!(self.verdict, Verdict::Passed | Verdict::Skipped(_)) {
             return None;
         }
         let word = self.verdict.word();
-        let heading = format!("{} {} {word}", mark(&self.verdict), self.scenario);
+        let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
+        let heading = format!("{} {} {word}{column}", mark(word), self.scenario);
         let body = self.verdict.details();
         let body: Vec<String> =
             body.trim_end().lines().map(|line| format!("    {}", painted(line))).collect();
@@ -56,41 +75,74 @@ impl Report {
     }
 }
 
-/// How many of each, and how long it took.
-pub fn summary(reports: &[Report], took: Duration) -> String {
-    let count = |word: &str| reports.iter().filter(|report| report.verdict.word() == word).count();
-    let counts: Vec<String> = WORDS
-        .into_iter()
-        .filter(|word| count(word) > 0)
-        .map(|word| colour(word).apply_to(format!("{} {word}", count(word))).to_string())
-        .collect();
-    let scenarios = if reports.len() == 1 { "scenario" } else { "scenarios" };
-    let time = style(format!("· {}", seconds(took))).dim();
-    format!("{} {scenarios}: {} {time}", reports.len(), counts.join(", "))
-}
+impl Column {
+    /// How many of each.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.reports.iter().for_each(|report| tally.count(report.verdict.word()));
+        tally
+    }
 
-/// The exit code: the testbed's own fault (2) outweighs the kernel's (1).
-pub fn exit_code(reports: &[Report]) -> u8 {
-    let code = |report: &Report| match report.verdict {
-        Verdict::Passed | Verdict::Skipped(_) => 0,
-        Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
-        Verdict::Broken(_) => 2,
-    };
-    reports.iter().map(code).max().unwrap_or(0)
-}
-
-fn mark(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Passed => "✓",
-        Verdict::Failed(_) => "✗",
-        Verdict::Crashed(_) => "‼",
-        Verdict::Hung(_) => "…",
-        Verdict::Broken(_) => "?",
-        Verdict::Skipped(_) => "–",
+    /// The exit code: the testbed's own fault (2) outweighs the kernel's (1).
+    pub fn exit_code(&self) -> u8 {
+        let code = |report: &Report| match report.verdict {
+            Verdict::Passed | Verdict::Skipped(_) => 0,
+            Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
+            Verdict::Broken(_) => 2,
+        };
+        let lost = self.lost.as_ref().map(|_| 2);
+        self.reports.iter().map(code).chain(lost).max().unwrap_or(0)
     }
 }
 
-fn colour(word: &str) -> Style {
+/// How many verdicts there are of each kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    /// One more of this word.
+    pub fn count(&mut self, word: &'static str) {
+        *self.0.entry(word).or_default() += 1;
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = WORDS.into_iter().filter_map(|word| Some((word, self.0.get(word)?)));
+        let counts: Vec<String> = counts
+            .map(|(word, count)| colour(word).apply_to(format!("{count} {word}")).to_string())
+            .collect();
+        f.write_str(&counts.join(", "))
+    }
+}
+
+/// How many of each, and how long it took.
+pub fn summary(column: &Column, took: Duration) -> String {
+    let tally = column.tally();
+    let scenarios = if tally.total() == 1 { "scenario" } else { "scenarios" };
+    let time = style(format!("· {}", seconds(took))).dim();
+    format!("{} {scenarios}: {tally} {time}", tally.total())
+}
+
+/// A sign for a verdict of this word.
+pub fn mark(word: &str) -> &'static str {
+    match word {
+        "passed" => "✓",
+        "failed" => "✗",
+        "crashed" => "‼",
+        "hung" => "…",
+        "broken" => "?",
+        _ => "–",
+    }
+}
+
+/// The colour of a verdict of this word.
+pub fn colour(word: &str) -> Style {
     match word {
         "passed" => Style::new().green(),
         "failed" | "crashed" | "hung" => Style::new().red(),
@@ -113,28 +165,30 @@ fn painted(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn reports(verdicts: &[Verdict]) -> Vec<Report> {
+    fn column(verdicts: &[Verdict]) -> Column {
         let report = |verdict: &Verdict| Report {
             scenario: "family/name".into(),
             verdict: verdict.clone(),
             took: Duration::ZERO,
+            vm: None,
         };
-        verdicts.iter().map(report).collect()
+        Column { title: String::new(), reports: verdicts.iter().map(report).collect(), lost: None }
     }
 
     #[test]
     fn the_exit_code_tells_failed_from_broken() {
         let [skipped, hung, broken] =
             [Verdict::Skipped(String::new()), Verdict::Hung(String::new()), Verdict::Broken(String::new())];
-        assert_eq!(exit_code(&reports(&[Verdict::Passed, skipped])), 0);
-        assert_eq!(exit_code(&reports(&[hung.clone(), Verdict::Passed])), 1);
-        assert_eq!(exit_code(&reports(&[broken, hung])), 2);
+        assert_eq!(column(&[Verdict::Passed, skipped]).exit_code(), 0);
+        assert_eq!(column(&[hung.clone(), Verdict::Passed]).exit_code(), 1);
+        assert_eq!(column(&[broken, hung]).exit_code(), 2);
+        assert_eq!(Column { lost: Some("no kernel".into()), ..column(&[Verdict::Passed]) }.exit_code(), 2);
     }
 
     #[test]
     fn the_summary_counts_each_kind_by_itself() {
-        let reports = reports(&[Verdict::Hung(String::new()), Verdict::Passed, Verdict::Passed]);
-        let summary = console::strip_ansi_codes(&summary(&reports, Duration::from_secs(2))).into_owned();
+        let column = column(&[Verdict::Hung(String::new()), Verdict::Passed, Verdict::Passed]);
+        let summary = console::strip_ansi_codes(&summary(&column, Duration::from_secs(2))).into_owned();
         assert_eq!(summary, "3 scenarios: 2 passed, 1 hung · 2.0 s");
     }
 }

@@ -1,16 +1,12 @@
-//! The scenarios that were asked for, one after the other.
+//! The scenarios that were asked for.
 
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use console::style;
 use scenarios::scenario::Scenario;
 use scenarios::suite;
 
-use crate::report::{Report, summary};
 use crate::terminal::Terminal;
-use crate::testbed::Testbed;
 use crate::workspace;
 
 /// Reads all scenarios, and gives those whose name contains one of the filters: all, if there is none.
@@ -54,36 +50,4 @@ pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
         terminal.note(&format!("{} belongs to no scenario: delete it", snapshot.display()));
     }
     Ok(())
-}
-
-/// Runs the scenarios and shows what comes of them.
-pub fn run(testbed: &mut Testbed, scenarios: &[Scenario], terminal: &Terminal) -> Vec<Report> {
-    let started = Instant::now();
-    terminal.say(&format!("{} {}", style("keyagents").bold(), style(testbed.describe()).dim()));
-    let work = terminal.work_on("Running scenarios", scenarios.len() as u64);
-    let mut reports = Vec::new();
-    let mut family = "";
-    for scenario in scenarios {
-        if scenario.family != family {
-            family = &scenario.family;
-            terminal.say(&format!("\n  {}", style(family).bold()));
-        }
-        let began = Instant::now();
-        let verdict = testbed.run(scenario);
-        let report = Report { scenario: scenario.name.clone(), verdict, took: began.elapsed() };
-        terminal.say(&report.line(scenario));
-        reports.push(report);
-        work.reach(reports.len() as u64);
-    }
-    let began = Instant::now();
-    if let Some(verdict) = testbed.close() {
-        // What is lost shows only when all is over: it is laid to no single scenario.
-        reports.push(Report { scenario: "all/the guest's end".into(), verdict, took: began.elapsed() });
-    }
-    drop(work);
-    for details in reports.iter().filter_map(Report::details) {
-        terminal.say(&details);
-    }
-    terminal.say(&format!("\n{}", summary(&reports, started.elapsed())));
-    reports
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::style;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kernel::Phase;
 
 const SPINNER: &str = "  {spinner:.cyan} {msg} {elapsed:.dim}";
@@ -23,7 +23,7 @@ const WORTH_TELLING: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub struct Terminal {
     live: bool,
-    drawn: Mutex<Option<ProgressBar>>,
+    bars: MultiProgress,
     phase: Mutex<Option<Work>>,
 }
 
@@ -34,8 +34,10 @@ impl Terminal {
         let colours = !set("NO_COLOR") && io::stdout().is_terminal();
         console::set_colors_enabled(colours);
         console::set_colors_enabled_stderr(!set("NO_COLOR") && io::stderr().is_terminal());
-        let live = io::stderr().is_terminal() && !set("CI") && !set("NO_COLOR");
-        Self { live, drawn: Mutex::default(), phase: Mutex::default() }
+        let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let live = io::stderr().is_terminal() && !set("CI") && !set("NO_COLOR") && !dumb;
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { live, bars: MultiProgress::with_draw_target(target), phase: Mutex::default() }
     }
 
     /// Begins a piece of work of unknown length.
@@ -43,24 +45,25 @@ impl Terminal {
         self.counted(what, SPINNER, None)
     }
 
-    /// Begins a piece of work of so many things. Its end is told by what follows it.
-    pub fn work_on(&self, what: &str, total: u64) -> Work {
-        self.counted(what, THINGS, Some(total))
-    }
-
-    fn counted(&self, what: &str, template: &str, total: Option<u64>) -> Work {
-        let target = if self.live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(total, target).with_message(what.to_owned());
+    /// A line of a display that goes on below everything else. Nobody sees it where nobody watches.
+    pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
+        let bar = self.bars.add(bar);
         if self.live {
             bar.enable_steady_tick(Duration::from_millis(120));
-        } else {
+        }
+        bar
+    }
+
+    fn counted(&self, what: &str, template: &str, total: Option<u64>) -> Work {
+        if !self.live {
             complain(&format!("  {what} …"));
         }
-        *lock(&self.drawn) = Some(bar.clone());
-        Work { bar, what: what.to_owned(), started: Instant::now() }
+        let bar = self.bar(template, total).with_message(what.to_owned());
+        Work { bar, bars: self.bars.clone(), what: what.to_owned(), started: Instant::now() }
     }
 
     /// A result, for standard output.
@@ -80,15 +83,13 @@ impl Terminal {
     pub fn error(&self, error: &anyhow::Error) {
         // Work that failed is not finished: its display ends here.
         lock(&self.phase).take();
-        complain(&format!("{} {error:#}", style("error:").for_stderr().red().bold()));
+        let text = format!("{} {error:#}", style("error:").for_stderr().red().bold());
+        self.above(|| complain(&text));
     }
 
     /// Prints above the progress that is being drawn.
     fn above(&self, print: impl FnOnce()) {
-        match &*lock(&self.drawn) {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+        self.bars.suspend(print);
     }
 }
 
@@ -110,6 +111,7 @@ fn complain(line: &str) {
 #[derive(Debug)]
 pub struct Work {
     bar: ProgressBar,
+    bars: MultiProgress,
     what: String,
     started: Instant,
 }
@@ -126,7 +128,8 @@ impl Work {
         self.bar.finish_and_clear();
         if took >= WORTH_TELLING {
             let tick = style("✓").for_stderr().green();
-            complain(&format!("  {tick} {} {}", self.what, style(seconds(took)).for_stderr().dim()));
+            let line = format!("  {tick} {} {}", self.what, style(seconds(took)).for_stderr().dim());
+            self.bars.suspend(|| complain(&line));
         }
     }
 }

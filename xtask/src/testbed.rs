@@ -1,81 +1,322 @@
-//! The testbed: everything prepared, and a guest at hand that carries out scenarios.
+//! The testbed: what was asked for on the command line, as columns of a table and the grounds that they are run on.
 
-use anyhow::Result;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use kernel::Kernels;
 use scenarios::scenario::Scenario;
-use scenarios::verdict::{Verdict, judge};
+use scenarios::verdict::Verdict;
 
-use crate::ground::{Extras, Ground, TestbedOptions};
-use crate::session::{Failure, Session};
+use crate::ground::{self, Extras, Ground, Setting};
+use crate::host::{self, Consent, Purpose};
+use crate::image::{self, KernelOptions, Profile};
+use crate::lane::Lane;
 use crate::terminal::Terminal;
+use crate::vm::{Kind, trial};
+use crate::{cache, guest};
 
-/// After so many guests in a row that did not come up, no further one is tried.
-const HOPELESS: u32 = 2;
+/// What to test on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MatrixOptions {
+    /// Kernels of kernel/kernels.toml, with commas between them: 6.12,6.1 [default: the one named there]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    kernel: Vec<String>,
 
-/// A testbed that is ready.
+    /// A kernel source of your own, a directory or a tarball; it is never written to
+    #[arg(long, value_name = "DIR|TARBALL")]
+    kernel_src: Option<PathBuf>,
+
+    /// What the kernels are built for, with commas between them [default: plain]
+    #[arg(long, value_enum, value_name = "PROFILES", value_delimiter = ',')]
+    profile: Vec<Profile>,
+
+    /// The virtual machines, with commas between them [default: auto]
+    #[arg(long, value_enum, value_name = "VMS", value_delimiter = ',')]
+    vm: Vec<Choice>,
+
+    /// How many virtual machines run at once [default: one more than there are processors]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+
+    /// Give every scenario a kernel that has just been started; quick with --vm uml
+    #[arg(long)]
+    fresh: bool,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
+}
+
+/// The choice of virtual machines for a column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// KVM where it works; else UML for what it can run, and TCG for the rest
+    #[default]
+    Auto,
+    /// Each one that works on this machine, in a column of its own
+    All,
+    /// QEMU with the host's processor
+    Kvm,
+    /// QEMU with an emulated processor: works everywhere
+    Tcg,
+    /// User-Mode Linux: the quickest to start, with one processor
+    Uml,
+}
+
+/// A column of the table: everything is run once in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// What it is called: what tells it from the others.
+    pub title: String,
+    /// Numbers of the grounds that its scenarios may be run on, the best one first.
+    pub grounds: Vec<usize>,
+    /// Whether it is no harm if none of them works here.
+    pub optional: bool,
+}
+
+/// A testbed. Its grounds are prepared when they are wanted.
 pub struct Testbed {
-    ground: Ground,
-    session: Option<Session>,
-    failed_starts: u32,
+    /// The grounds, by number.
+    pub settings: Vec<Setting>,
+    /// The columns, in the order in which they were asked for.
+    pub columns: Vec<Column>,
+    /// How many virtual machines run at once.
+    pub jobs: usize,
+    /// Whether every scenario has a guest of its own.
+    pub fresh: bool,
+    /// Where everything is kept.
+    pub cache: PathBuf,
+    label: String,
+    initramfs: PathBuf,
+    grounds: Vec<OnceLock<Result<Ground, String>>>,
+    idle: Mutex<Vec<(usize, Lane)>>,
 }
 
 impl Testbed {
-    /// Prepares everything: packages, kernel, guest, virtual machine. The first time this takes minutes.
+    /// Prepares what is common to all grounds: packages, and the guest's programs.
     ///
     /// `label` tells this testbed's logs from those of others.
     ///
     /// # Errors
-    /// Something is missing or does not build.
-    pub fn prepare(options: &TestbedOptions, label: &str, terminal: &Terminal) -> Result<Self> {
-        let ground = Ground::prepare(options, &Extras::default(), label, terminal)?;
-        Ok(Self { ground, session: None, failed_starts: 0 })
+    /// Something is missing, or no such kernel can be had.
+    pub fn prepare(options: &MatrixOptions, label: &str, terminal: &Terminal) -> Result<Self> {
+        options.check()?;
+        host::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
+        let cache = cache::directory()?;
+        let (settings, columns) = layout(options, &choices(options, &cache, terminal)?);
+        let initramfs = guest::initramfs(&[], &cache, terminal)?;
+        ground::clear_logs(label)?;
+        Ok(Self {
+            grounds: settings.iter().map(|_| OnceLock::new()).collect(),
+            settings,
+            columns,
+            jobs: options.jobs.map_or_else(default_jobs, NonZero::get),
+            fresh: options.fresh,
+            cache,
+            label: label.to_owned(),
+            initramfs,
+            idle: Mutex::default(),
+        })
     }
 
-    /// What it tests on, in one line.
-    pub fn describe(&self) -> String {
-        self.ground.describe()
-    }
-
-    /// Carries out a scenario and judges it. A guest that this wears out is replaced for the next one.
-    pub fn run(&mut self, scenario: &Scenario) -> Verdict {
-        let mut session = match self.session() {
-            Ok(session) => session,
-            Err(failure) => return failure.verdict(scenario.plan()),
+    /// The ground with that number, prepared the first time that it is asked for. That may take minutes.
+    ///
+    /// # Errors
+    /// What [`Ground::on`] says.
+    pub fn ground(&self, number: usize, terminal: &Terminal) -> Result<&Ground> {
+        let prepare = || {
+            let setting = &self.settings[number];
+            let label =
+                if self.settings.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
+            Ground::on(setting, &self.initramfs, &Extras::default(), &label, &self.cache, terminal)
+                .map_err(|error| format!("{error:#}"))
         };
-        if let Some(feature) = scenario.missing(&session.hello().features) {
-            let verdict = Verdict::Skipped(format!("this guest's kernel has no {feature}"));
-            self.session = Some(session);
-            return verdict;
+        self.grounds[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
+    }
+
+    /// Whether preparing the ground takes no building, as far as that can be told at once.
+    pub fn is_built(&self, number: usize) -> bool {
+        let setting = &self.settings[number];
+        image::is_built(&setting.kernel, setting.arch(), &self.cache).unwrap_or(false)
+    }
+
+    /// Runs one scenario by itself, on the first ground of the first column that can. Its guest is kept for the next one.
+    ///
+    /// # Errors
+    /// There is no ground that could be prepared.
+    pub fn run(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Verdict> {
+        let column = self.columns.first().ok_or_else(|| anyhow!("nothing to test on"))?;
+        let mut last = Err(anyhow!("nothing to test on"));
+        for number in &column.grounds {
+            let ground = match self.ground(*number, terminal) {
+                Ok(ground) => ground,
+                Err(error) => {
+                    last = Err(error);
+                    continue;
+                }
+            };
+            let mut lane = self.idle_lane(*number).unwrap_or_default();
+            let verdict = lane.run(ground, scenario);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, lane));
+            let skipped = matches!(verdict, Verdict::Skipped(_));
+            last = Ok(verdict);
+            if !skipped {
+                break;
+            }
         }
-        let pace = self.ground.boot.pace;
-        let run = match session.run(&pace.plan(scenario)) {
-            Ok(run) => run,
-            Err(failure) => return failure.verdict(scenario.plan()),
+        last
+    }
+
+    fn idle_lane(&self, ground: usize) -> Option<Lane> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = idle.iter().position(|(number, _)| *number == ground)?;
+        Some(idle.swap_remove(index).1)
+    }
+}
+
+impl MatrixOptions {
+    /// What can be said of the options before any work.
+    fn check(&self) -> Result<()> {
+        let kernels = Kernels::load()?;
+        for name in &self.kernel {
+            kernels.get(name)?;
+        }
+        if self.kernel_src.is_some() && self.kernel.len() > 1 {
+            bail!("--kernel-src is the source of one kernel: name one with --kernel");
+        }
+        Ok(())
+    }
+
+    fn purpose(&self) -> Purpose {
+        let only_uml = !self.vm.is_empty() && self.vm.iter().all(|choice| *choice == Choice::Uml);
+        if only_uml { Purpose::Build } else { Purpose::BuildAndBoot }
+    }
+}
+
+/// More than there are processors: much of a scenario's time is spent waiting for deadlines.
+fn default_jobs() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get) + 1
+}
+
+/// What stands for a choice: its title, its kinds of virtual machines, and whether it may be missing.
+struct Chosen {
+    title: &'static str,
+    kinds: Vec<Kind>,
+    optional: bool,
+}
+
+/// Turns the choices into kinds, each column once.
+fn choices(options: &MatrixOptions, cache: &std::path::Path, terminal: &Terminal) -> Result<Vec<Chosen>> {
+    let one = |title, kind| Chosen { title, kinds: vec![kind], optional: false };
+    let mut chosen: Vec<Chosen> = Vec::new();
+    let asked: &[Choice] = if options.vm.is_empty() { &[Choice::Auto] } else { &options.vm };
+    for choice in asked {
+        let more = match choice {
+            Choice::Kvm => vec![one("kvm", Kind::Kvm)],
+            Choice::Tcg => vec![one("tcg", Kind::Tcg)],
+            Choice::Uml => vec![one("uml", Kind::Uml)],
+            Choice::Auto => {
+                let mut kinds = vec![Kind::Uml, Kind::Tcg];
+                if trial::kvm_is_out(cache, terminal)?.is_none() {
+                    kinds.insert(0, Kind::Kvm);
+                }
+                vec![Chosen { title: "auto", kinds, optional: false }]
+            }
+            Choice::All => {
+                let mut all = vec![one("tcg", Kind::Tcg), Chosen { optional: true, ..one("uml", Kind::Uml) }];
+                match trial::kvm_is_out(cache, terminal)? {
+                    None => all.insert(0, Chosen { optional: true, ..one("kvm", Kind::Kvm) }),
+                    Some(why) => {
+                        terminal.note(&format!("no column for KVM, which runs no guest here: {why}"))
+                    }
+                }
+                all
+            }
         };
-        let verdict = judge(&pace.scenario(scenario), &run.events, &run.finished)
-            .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
-        // A kernel that has complained stays tainted, and one that has let a plan hang may hold on to its processes.
-        if !matches!(verdict, Verdict::Crashed(_) | Verdict::Hung(_)) {
-            self.session = Some(session);
+        for column in more {
+            if !chosen.iter().any(|other| other.title == column.title) {
+                chosen.push(column);
+            }
         }
-        verdict
+    }
+    Ok(chosen)
+}
+
+/// Every kernel in every profile on every choice: the grounds, each once, and the columns.
+fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting>, Vec<Column>) {
+    let kernels: Vec<Option<String>> = if options.kernel.is_empty() {
+        vec![None]
+    } else {
+        options.kernel.iter().cloned().map(Some).collect()
+    };
+    let profiles =
+        if options.profile.is_empty() { vec![Profile::default()] } else { options.profile.clone() };
+    let mut settings: Vec<Setting> = Vec::new();
+    let mut columns: Vec<Column> = Vec::new();
+    for kernel in &kernels {
+        for profile in &profiles {
+            for choice in chosen {
+                // What needs all checks, or all lines, is better not spread over two kernels.
+                let spread = choice.kinds.len() > 1 && *profile != Profile::Plain;
+                let kinds = choice.kinds.iter().filter(|kind| !(spread && **kind == Kind::Uml));
+                let mut grounds = Vec::new();
+                for kind in kinds {
+                    let kernel_src = options.kernel_src.clone();
+                    let kernel = KernelOptions { kernel: kernel.clone(), kernel_src, profile: *profile };
+                    let setting = Setting { kernel, kind: *kind };
+                    let number = settings.iter().position(|it| *it == setting).unwrap_or_else(|| {
+                        settings.push(setting);
+                        settings.len() - 1
+                    });
+                    grounds.push(number);
+                }
+                let parts = [
+                    kernel.as_deref().filter(|_| kernels.len() > 1),
+                    Some(profile.name()).filter(|_| profiles.len() > 1),
+                    Some(choice.title).filter(|_| chosen.len() > 1),
+                ];
+                let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+                columns.push(Column { title, grounds, optional: choice.optional });
+            }
+        }
+    }
+    (settings, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen() -> [Chosen; 2] {
+        [
+            Chosen { title: "auto", kinds: vec![Kind::Uml, Kind::Tcg], optional: false },
+            Chosen { title: "tcg", kinds: vec![Kind::Tcg], optional: false },
+        ]
     }
 
-    /// Ends the guest in good order. Tells what the kernel had to report on the way.
-    pub fn close(&mut self) -> Option<Verdict> {
-        let failure = self.session.take()?.close().err()?;
-        Some(Verdict::Crashed(failure.to_string()))
+    #[test]
+    fn columns_that_want_the_same_ground_share_it() {
+        let (settings, columns) = layout(&MatrixOptions::default(), &chosen());
+        assert_eq!(settings.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
+        let columns: Vec<_> = columns.iter().map(|it| (it.title.as_str(), it.grounds.as_slice())).collect();
+        assert_eq!(columns, [("auto", [0, 1].as_slice()), ("tcg", &[1])]);
     }
 
-    /// The guest at hand, or a new one.
-    fn session(&mut self) -> Result<Session, Failure> {
-        if let Some(session) = self.session.take() {
-            return Ok(session);
-        }
-        if self.failed_starts >= HOPELESS {
-            return Err(Failure::broken("no guest came up, as before"));
-        }
-        let opened = self.ground.open();
-        self.failed_starts = if opened.is_ok() { 0 } else { self.failed_starts + 1 };
-        opened
+    #[test]
+    fn a_title_says_what_tells_the_column_from_the_others() {
+        let options = MatrixOptions {
+            kernel: vec!["6.12".into(), "6.1".into()],
+            profile: vec![Profile::Plain, Profile::Debug],
+            ..MatrixOptions::default()
+        };
+        let (settings, columns) = layout(&options, &chosen()[..1]);
+        let titles: Vec<_> = columns.iter().map(|it| it.title.as_str()).collect();
+        assert_eq!(titles, ["6.12 plain", "6.12 debug", "6.1 plain", "6.1 debug"]);
+        // A debug kernel is not spread over UML, which checks less.
+        assert_eq!(columns[1].grounds.iter().map(|it| settings[*it].kind).collect::<Vec<_>>(), [Kind::Tcg]);
     }
 }

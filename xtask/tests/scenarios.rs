@@ -1,21 +1,21 @@
 //! Every scenario is a test case: `cargo test` judges it as `cargo xtask test` does.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, OnceLock};
 
 use rstest::rstest;
 use scenarios::verdict::Verdict;
-use xtask::ground::TestbedOptions;
 use xtask::suite;
 use xtask::terminal::Terminal;
-use xtask::testbed::Testbed;
+use xtask::testbed::{MatrixOptions, Testbed};
 
-/// One guest for all test cases of this process. It ends with the process.
-fn testbed() -> &'static Result<Mutex<Testbed>, String> {
-    static TESTBED: OnceLock<Result<Mutex<Testbed>, String>> = OnceLock::new();
+static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::new);
+
+/// Guests for all test cases of this process, as many as run at once. They end with the process.
+fn testbed() -> &'static Result<Testbed, String> {
+    static TESTBED: OnceLock<Result<Testbed, String>> = OnceLock::new();
     TESTBED.get_or_init(|| {
-        Testbed::prepare(&TestbedOptions::default(), "cargo-test", &Terminal::new())
-            .map(Mutex::new)
+        Testbed::prepare(&MatrixOptions::default(), "cargo-test", &TERMINAL)
             .map_err(|error| format!("{error:#}"))
     })
 }
@@ -24,8 +24,7 @@ fn testbed() -> &'static Result<Mutex<Testbed>, String> {
 fn scenario(#[files("../scenarios/suite/*/*.toml")] path: PathBuf) {
     let selected = suite::at(&path).unwrap_or_else(|error| panic!("{error:#}"));
     let testbed = testbed().as_ref().unwrap_or_else(|error| panic!("{error}"));
-    // A case that failed panicked with the guard in its hand; the testbed replaces its guest by itself.
-    let verdict = testbed.lock().unwrap_or_else(PoisonError::into_inner).run(&selected);
+    let verdict = testbed.run(&selected, &TERMINAL).unwrap_or_else(|error| panic!("{error:#}"));
     match verdict {
         Verdict::Passed => {}
         Verdict::Skipped(why) => eprintln!("skipped: {why}"),

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::ground::TestbedOptions;
-use crate::report::exit_code;
+use crate::outcome;
 use crate::suite;
 use crate::terminal::Terminal;
-use crate::testbed::Testbed;
+use crate::testbed::{MatrixOptions, Testbed};
 
 /// Which scenarios, and on what.
 #[derive(Debug, Args)]
@@ -19,7 +18,7 @@ pub struct Options {
     filters: Vec<String>,
 
     #[command(flatten)]
-    testbed: TestbedOptions,
+    testbed: MatrixOptions,
 }
 
 /// Runs the command.
@@ -30,7 +29,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Mistakes in scenarios are told before any long work starts.
     let scenarios = suite::select(&options.filters)?;
     suite::note_stale_snapshots(terminal)?;
-    let mut testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
-    let reports = suite::run(&mut testbed, &scenarios, terminal);
-    Ok(exit_code(&reports).into())
+    let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
+    Ok(outcome::judge(&testbed, &scenarios, terminal)?.into())
 }

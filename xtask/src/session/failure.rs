@@ -128,9 +128,7 @@ fn gone(machine: &mut Machine) -> (FailureKind, String) {
     match machine.end_within(POWER_OFF) {
         // A processor that resets without a word has met a fault that nobody could report.
         Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
-        Ending::Stopped => {
-            (FailureKind::Broken, "the guest closed its console and did not end".into())
-        }
+        Ending::Stopped => (FailureKind::Broken, "the guest closed its console and did not end".into()),
         Ending::Failed(status) => (
             FailureKind::Broken,
             format!("the virtual machine failed ({status}): {}", machine.command_line()),

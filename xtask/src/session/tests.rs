@@ -59,10 +59,7 @@ fn a_plan_is_sent_and_its_end_is_heard() {
 fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
     let failure =
         run(&format!("HELLO read plan; echo 'WARNING: CPU: 0 at x'; {FINISHED} sleep 9")).unwrap_err();
-    assert_eq!(
-        (failure.kind, &*failure.why),
-        (FailureKind::Crashed, "kernel WARNING: WARNING: CPU: 0 at x")
-    );
+    assert_eq!((failure.kind, &*failure.why), (FailureKind::Crashed, "kernel WARNING: WARNING: CPU: 0 at x"));
 }
 
 #[test]

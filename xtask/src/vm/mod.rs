@@ -2,9 +2,9 @@
 
 pub mod console;
 pub mod machine;
-pub mod probe;
 pub mod process;
 pub mod qemu;
+pub mod trial;
 pub mod uml;
 
 use std::fmt;
@@ -45,6 +45,17 @@ pub enum Kind {
     Tcg,
     /// User-Mode Linux.
     Uml,
+}
+
+impl Kind {
+    /// As people call it.
+    pub fn full_name(self) -> &'static str {
+        match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "QEMU",
+            Self::Uml => "User-Mode Linux",
+        }
+    }
 }
 
 impl fmt::Display for Kind {

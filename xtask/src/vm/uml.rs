@@ -13,6 +13,8 @@ const KERNEL_COMMAND_LINE: &[&str] = &[
     "con=null",
     "console=tty0",
     "loglevel=5",
+    // The delay loop is not calibrated, which would take a third of the boot: there is no hardware to wait for.
+    "lpj=20000000",
     "panic=-1",
     "keyagents.channel=/dev/ttyS0",
 ];

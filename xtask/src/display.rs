@@ -1,0 +1,68 @@
+//! The live display of a run: a line for each virtual machine, and one for the whole. Nothing where nobody watches.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use crate::report::Tally;
+use crate::terminal::{Terminal, seconds};
+
+const LANE: &str = "  {spinner:.cyan} {wide_msg} {elapsed:.dim} ";
+const WHOLE: &str = "  {wide_bar:.cyan/dim} {pos}/{len} {msg} ";
+
+/// What is drawn while scenarios run. It ends when it is dropped.
+pub struct Display {
+    lanes: Vec<ProgressBar>,
+    whole: ProgressBar,
+    tally: Tally,
+    left: Option<Duration>,
+}
+
+impl Display {
+    /// For so many lanes and so many verdicts to come.
+    pub fn new(lanes: usize, total: usize, terminal: &Terminal) -> Self {
+        let lane = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
+        let lanes = (0..lanes).map(lane).collect();
+        let whole = terminal.bar(WHOLE, Some(total as u64));
+        Self { lanes, whole, tally: Tally::default(), left: None }
+    }
+
+    /// A lane begins something.
+    pub fn begun(&self, lane: usize, what: String) {
+        if let Some(bar) = self.lanes.get(lane) {
+            bar.reset_elapsed();
+            bar.set_message(what);
+        }
+    }
+
+    /// So much is left to do, in seconds of one lane's work.
+    pub fn left(&mut self, work: f64) {
+        self.left = Duration::try_from_secs_f64(work / self.lanes.len().max(1) as f64).ok();
+        self.tell();
+    }
+
+    /// A verdict is there, of this word.
+    pub fn judged(&mut self, word: &'static str) {
+        self.tally.count(word);
+        self.whole.inc(1);
+        self.tell();
+    }
+
+    /// So many verdicts will not come.
+    pub fn stranded(&self, count: usize) {
+        self.whole.set_length(self.whole.length().unwrap_or_default().saturating_sub(count as u64));
+    }
+
+    fn tell(&self) {
+        let left = self.left.map(|left| format!("· {} left", seconds(left)));
+        self.whole.set_message(format!("{} {}", self.tally, left.unwrap_or_default()));
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        for bar in self.lanes.iter().chain([&self.whole]) {
+            bar.finish_and_clear();
+        }
+    }
+}

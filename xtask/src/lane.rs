@@ -1,0 +1,47 @@
+//! A lane: one scenario after the other, in one guest as long as it lasts.
+
+use scenarios::scenario::Scenario;
+use scenarios::verdict::{Verdict, judge};
+
+use crate::ground::Ground;
+use crate::session::Session;
+
+/// A guest at hand, if there is one.
+#[derive(Default)]
+pub struct Lane {
+    guest: Option<Session>,
+}
+
+impl Lane {
+    /// Carries out a scenario and judges it. A guest that this wears out is replaced for the next one.
+    ///
+    /// The guest at hand must be of that ground: [`Self::leave`] the one before you change.
+    pub fn run(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
+        let mut guest = match self.guest.take().map_or_else(|| ground.open(), Ok) {
+            Ok(guest) => guest,
+            Err(failure) => return failure.verdict(scenario.plan()),
+        };
+        if let Some(feature) = scenario.missing(&guest.hello().features) {
+            let verdict = Verdict::Skipped(format!("this guest has no {feature}"));
+            self.guest = Some(guest);
+            return verdict;
+        }
+        let run = match guest.run(&ground.boot.pace.plan(scenario)) {
+            Ok(run) => run,
+            Err(failure) => return failure.verdict(scenario.plan()),
+        };
+        let verdict = judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
+            .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
+        // A kernel that has complained stays tainted, and one that has let a plan hang may hold on to its processes.
+        if !matches!(verdict, Verdict::Crashed(_) | Verdict::Hung(_)) {
+            self.guest = Some(guest);
+        }
+        verdict
+    }
+
+    /// Ends the guest in good order. Tells what the kernel had to report on the way.
+    pub fn leave(&mut self) -> Option<Verdict> {
+        let failure = self.guest.take()?.close().err()?;
+        Some(Verdict::Crashed(failure.to_string()))
+    }
+}

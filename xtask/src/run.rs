@@ -1,0 +1,208 @@
+//! Runs scenarios in several lanes at once, while grounds are still being prepared.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+
+use crate::lane::Lane;
+use crate::schedule::{Job, Next, Schedule};
+use crate::terminal::Terminal;
+use crate::testbed::Testbed;
+use crate::times::Times;
+
+/// What happens in a run.
+#[derive(Debug)]
+pub enum Event {
+    /// A ground is ready for its first guest.
+    Ready {
+        /// Its number.
+        ground: usize,
+    },
+    /// A ground can't be prepared, and columns that have no other one get no verdicts.
+    Lost {
+        /// Its number.
+        ground: usize,
+        /// Why.
+        why: String,
+        /// What is not going to be run.
+        stranded: Vec<Job>,
+    },
+    /// A lane begins a scenario.
+    Begun {
+        /// The lane's number.
+        lane: usize,
+        /// The ground's.
+        ground: usize,
+        /// What it runs.
+        job: Job,
+        /// How long all that has not begun will take, in seconds.
+        waiting: f64,
+    },
+    /// A lane has a verdict.
+    Judged {
+        /// The lane's number.
+        lane: usize,
+        /// The ground's.
+        ground: usize,
+        /// What it ran.
+        job: Job,
+        /// What came of it.
+        verdict: Verdict,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A lane has ended its guest: what the kernel reported on its way out.
+    Left {
+        /// The lane's number.
+        lane: usize,
+        /// The ground's.
+        ground: usize,
+        /// What there was to report.
+        verdict: Option<Verdict>,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// Runs everything, and tells `hear` about it, in this thread, as it happens.
+pub fn run(
+    testbed: &Testbed,
+    scenarios: &[Scenario],
+    times: &Times,
+    terminal: &Terminal,
+    mut hear: impl FnMut(Event),
+) {
+    let jobs = jobs(testbed, scenarios, times);
+    let starts: Vec<f64> = testbed.settings.iter().map(|setting| setting.start_seconds()).collect();
+    let lanes = testbed.jobs.min(jobs.len());
+    let board = Board {
+        schedule: Mutex::new(Schedule::new(jobs, &starts, testbed.fresh)),
+        changed: Condvar::new(),
+        testbed,
+        scenarios,
+        terminal,
+    };
+    let (events, news): (Sender<Event>, Receiver<Event>) = channel();
+    thread::scope(|scope| {
+        let board = &board;
+        for lane in 0..lanes {
+            let events = events.clone();
+            scope.spawn(move || board.drive(lane, &events));
+        }
+        scope.spawn(move || board.prepare(&events));
+        news.into_iter().for_each(&mut hear);
+    });
+}
+
+fn jobs(testbed: &Testbed, scenarios: &[Scenario], times: &Times) -> Vec<Job> {
+    let columns = testbed.columns.iter().enumerate();
+    columns
+        .flat_map(|(column, it)| {
+            let ground = it.grounds.first().map(|ground| &testbed.settings[*ground]);
+            scenarios.iter().enumerate().map(move |(scenario, one)| Job {
+                column,
+                scenario,
+                grounds: it.grounds.clone(),
+                needs: one.requirements(),
+                seconds: ground.map_or(0.0, |setting| times.of(setting, &one.name)),
+            })
+        })
+        .collect()
+}
+
+/// What all threads of a run share.
+struct Board<'a> {
+    schedule: Mutex<Schedule>,
+    changed: Condvar,
+    testbed: &'a Testbed,
+    scenarios: &'a [Scenario],
+    terminal: &'a Terminal,
+}
+
+impl Board<'_> {
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares grounds as long as some job wants one. Those whose kernels need no building come first.
+    fn prepare(&self, events: &Sender<Event>) {
+        loop {
+            let wanted = self.schedule().wanted();
+            let built = |ground: &&usize| self.testbed.is_built(**ground);
+            let Some(ground) = wanted.iter().find(built).or(wanted.first()).copied() else { return };
+            self.schedule().in_work(ground);
+            let event = match self.testbed.ground(ground, self.terminal) {
+                Ok(prepared) => {
+                    self.schedule().ready(ground, prepared.features.clone());
+                    Event::Ready { ground }
+                }
+                Err(error) => {
+                    let stranded = self.schedule().lost(ground);
+                    Event::Lost { ground, why: format!("{error:#}"), stranded }
+                }
+            };
+            // Nobody listens any more when the run was given up.
+            let _ = events.send(event);
+            self.changed.notify_all();
+        }
+    }
+
+    /// One lane's whole life.
+    fn drive(&self, number: usize, events: &Sender<Event>) {
+        let mut lane = Lane::default();
+        let mut at = None;
+        loop {
+            let (next, waiting) = self.next(at);
+            let to = match &next {
+                Next::Run(_, ground) => Some(*ground),
+                Next::Wait | Next::Done => None,
+            };
+            if let Some(ground) = at.filter(|_| at != to) {
+                self.leave(&mut lane, number, ground, events);
+            }
+            at = to;
+            match next {
+                Next::Run(job, ground) => {
+                    let _ = events.send(Event::Begun { lane: number, ground, job: job.clone(), waiting });
+                    self.carry_out(&mut lane, number, ground, job, events);
+                }
+                Next::Wait => self.wait(),
+                Next::Done => return,
+            }
+        }
+    }
+
+    fn next(&self, at: Option<usize>) -> (Next, f64) {
+        let mut schedule = self.schedule();
+        (schedule.next(at), schedule.seconds_left())
+    }
+
+    /// Sleeps until some ground is ready or lost, or for a moment: it may have happened since the lane asked.
+    fn wait(&self) {
+        let schedule = self.schedule();
+        let _ = self.changed.wait_timeout(schedule, Duration::from_millis(50));
+    }
+
+    fn carry_out(&self, lane: &mut Lane, number: usize, ground: usize, job: Job, events: &Sender<Event>) {
+        let begun = Instant::now();
+        let verdict = match self.testbed.ground(ground, self.terminal) {
+            Ok(ground) => lane.run(ground, &self.scenarios[job.scenario]),
+            Err(error) => Verdict::Broken(format!("{error:#}")),
+        };
+        let took = begun.elapsed();
+        let _ = events.send(Event::Judged { lane: number, ground, job, verdict, took });
+        if self.testbed.fresh {
+            self.leave(lane, number, ground, events);
+        }
+    }
+
+    fn leave(&self, lane: &mut Lane, number: usize, ground: usize, events: &Sender<Event>) {
+        let begun = Instant::now();
+        let verdict = lane.leave();
+        let _ = events.send(Event::Left { lane: number, ground, verdict, took: begun.elapsed() });
+    }
+}

@@ -1,0 +1,252 @@
+//! Which scenario is run next, and on which ground. Nothing in here runs anything.
+
+/// A scenario that is to be run in a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The column's number.
+    pub column: usize,
+    /// The scenario's number.
+    pub scenario: usize,
+    /// Numbers of the grounds that it may be run on, the best one first.
+    pub grounds: Vec<usize>,
+    /// Features that the ground must have.
+    pub needs: Vec<String>,
+    /// How long it is expected to take, in seconds.
+    pub seconds: f64,
+}
+
+/// What a lane is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Run this, on this ground.
+    Run(Job, usize),
+    /// Ask again when a ground has been prepared.
+    Wait,
+    /// There is nothing left for it.
+    Done,
+}
+
+/// How far a ground is.
+#[derive(Debug, Clone, PartialEq)]
+enum State {
+    Untouched,
+    InWork,
+    /// With these features; none if nobody knows yet, and then it is taken to have all.
+    Ready(Option<Vec<String>>),
+    Lost,
+}
+
+#[derive(Debug)]
+struct Ground {
+    state: State,
+    /// How long a guest takes to start, in seconds.
+    start: f64,
+    /// How many lanes are on it.
+    lanes: usize,
+}
+
+/// What is left to run, and where.
+#[derive(Debug)]
+pub struct Schedule {
+    /// The longest first: what begins last should be short.
+    waiting: Vec<Job>,
+    grounds: Vec<Ground>,
+    /// Each scenario gets a guest of its own, so that starting one more lane costs nothing.
+    fresh: bool,
+}
+
+/// A further lane begins on a ground when at least so many starts' worth of work is left for it.
+const WORTH_A_START: f64 = 2.0;
+
+impl Schedule {
+    /// Everything is still to be run. `starts` says for each ground how long a guest takes to start, in seconds.
+    pub fn new(mut jobs: Vec<Job>, starts: &[f64], fresh: bool) -> Self {
+        jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        let ground = |start: &f64| Ground { state: State::Untouched, start: *start, lanes: 0 };
+        Self { waiting: jobs, grounds: starts.iter().map(ground).collect(), fresh }
+    }
+
+    /// The grounds that some job waits for and nobody prepares.
+    pub fn wanted(&self) -> Vec<usize> {
+        let untouched = |ground: &usize| self.grounds[*ground].state == State::Untouched;
+        let mut wanted: Vec<usize> =
+            self.waiting.iter().filter_map(|job| self.place(job)).filter(untouched).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Somebody prepares it.
+    pub fn in_work(&mut self, ground: usize) {
+        self.grounds[ground].state = State::InWork;
+    }
+
+    /// It has been prepared. Without features it is taken to have all that anybody needs.
+    pub fn ready(&mut self, ground: usize, features: Option<Vec<String>>) {
+        self.grounds[ground].state = State::Ready(features);
+    }
+
+    /// It can't be prepared. Gives the jobs that no other ground can take.
+    pub fn lost(&mut self, ground: usize) -> Vec<Job> {
+        self.grounds[ground].state = State::Lost;
+        let (left, stranded) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|job| self.place(job).is_some());
+        self.waiting = left;
+        stranded
+    }
+
+    /// What the lane that is on this ground, or on none, does next.
+    pub fn next(&mut self, at: Option<usize>) -> Next {
+        if let Some(ground) = at {
+            if let Some(job) = self.take(ground) {
+                return Next::Run(job, ground);
+            }
+            self.grounds[ground].lanes -= 1;
+        }
+        if let Some(ground) = self.worth_starting()
+            && let Some(job) = self.take(ground)
+        {
+            self.grounds[ground].lanes += 1;
+            return Next::Run(job, ground);
+        }
+        if self.waiting.iter().filter_map(|job| self.place(job)).any(|ground| !self.is_ready(ground)) {
+            Next::Wait
+        } else {
+            Next::Done
+        }
+    }
+
+    /// How long all that waits will take, in seconds.
+    pub fn seconds_left(&self) -> f64 {
+        self.waiting.iter().map(|job| job.seconds).sum()
+    }
+
+    fn is_ready(&self, ground: usize) -> bool {
+        matches!(self.grounds[ground].state, State::Ready(_))
+    }
+
+    fn take(&mut self, ground: usize) -> Option<Job> {
+        let index = self.waiting.iter().position(|job| self.place(job) == Some(ground))?;
+        Some(self.waiting.remove(index))
+    }
+
+    /// The ground that a further lane is best begun on. Those that take long to start come first: the others fill the gaps.
+    fn worth_starting(&self) -> Option<usize> {
+        let worth = |index: &usize| {
+            let ground = &self.grounds[*index];
+            let left: f64 = self
+                .waiting
+                .iter()
+                .filter(|job| self.place(job) == Some(*index))
+                .map(|job| job.seconds)
+                .sum();
+            let share = left / (ground.lanes + 1) as f64;
+            let first = ground.lanes == 0 && left > 0.0;
+            self.is_ready(*index)
+                && left > 0.0
+                && (first || self.fresh || share >= WORTH_A_START * ground.start)
+        };
+        let all = (0..self.grounds.len()).filter(worth);
+        all.max_by(|a, b| self.grounds[*a].start.total_cmp(&self.grounds[*b].start).then(b.cmp(a)))
+    }
+
+    /// Where the job is to be run: on the first of its grounds that has what it needs. Where none has, on one that will say so.
+    fn place(&self, job: &Job) -> Option<usize> {
+        let standing =
+            || job.grounds.iter().copied().filter(|ground| self.grounds[*ground].state != State::Lost);
+        standing().find(|ground| self.suits(*ground, job)).or_else(|| standing().next_back())
+    }
+
+    fn suits(&self, ground: usize, job: &Job) -> bool {
+        match &self.grounds[ground].state {
+            State::Ready(Some(features)) => job.needs.iter().all(|need| features.contains(need)),
+            State::Lost => false,
+            State::Untouched | State::InWork | State::Ready(None) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UML: usize = 0;
+    const TCG: usize = 1;
+
+    fn job(scenario: usize, seconds: f64, needs: &[&str]) -> Job {
+        let needs = needs.iter().map(|need| (*need).to_owned()).collect();
+        Job { column: 0, scenario, grounds: vec![UML, TCG], needs, seconds }
+    }
+
+    fn schedule(jobs: Vec<Job>) -> Schedule {
+        Schedule::new(jobs, &[0.2, 2.0], false)
+    }
+
+    /// The scenario that a lane is given, and the ground.
+    fn given(next: Next) -> (usize, usize) {
+        match next {
+            Next::Run(job, ground) => (job.scenario, ground),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_longest_is_run_first_and_lanes_wait_for_what_is_not_prepared() {
+        let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 9.0, &[])]);
+        assert_eq!(schedule.wanted(), [UML]);
+        schedule.in_work(UML);
+        assert_eq!((schedule.wanted(), schedule.next(None)), (vec![], Next::Wait));
+        schedule.ready(UML, Some(vec![]));
+        assert_eq!(given(schedule.next(None)), (1, UML));
+        assert_eq!(given(schedule.next(Some(UML))), (0, UML));
+        assert_eq!(schedule.next(Some(UML)), Next::Done);
+    }
+
+    #[test]
+    fn what_the_first_ground_lacks_is_run_on_the_next_which_only_then_is_prepared() {
+        let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 1.0, &["smp"])]);
+        schedule.ready(UML, Some(vec!["net_ns".into()]));
+        assert_eq!(schedule.wanted(), [TCG]);
+        assert_eq!(given(schedule.next(None)), (0, UML));
+        assert_eq!(schedule.next(Some(UML)), Next::Wait);
+        schedule.ready(TCG, None);
+        assert_eq!(given(schedule.next(None)), (1, TCG));
+    }
+
+    #[test]
+    fn what_no_ground_has_is_run_on_the_last_one_which_skips_it() {
+        let mut schedule = schedule(vec![job(0, 1.0, &["smp"])]);
+        schedule.ready(UML, Some(vec![]));
+        schedule.ready(TCG, Some(vec![]));
+        assert_eq!(given(schedule.next(None)), (0, TCG));
+    }
+
+    #[test]
+    fn a_lost_grounds_jobs_go_to_the_next_and_are_stranded_when_there_is_none() {
+        let mut schedule = schedule(vec![job(0, 1.0, &[])]);
+        assert_eq!(schedule.lost(UML), []);
+        assert_eq!(schedule.wanted(), [TCG]);
+        assert_eq!(schedule.lost(TCG).len(), 1);
+        assert_eq!(schedule.next(None), Next::Done);
+    }
+
+    #[test]
+    fn one_lane_is_enough_for_what_is_done_before_a_second_guest_would_be_up() {
+        let short = |scenario| Job { grounds: vec![TCG], ..job(scenario, 1.0, &[]) };
+        let mut schedule = schedule(vec![short(0), short(1), short(2)]);
+        schedule.ready(TCG, None);
+        assert_eq!(given(schedule.next(None)).1, TCG);
+        assert_eq!(schedule.next(None), Next::Done);
+        assert_eq!(given(schedule.next(Some(TCG))).1, TCG);
+    }
+
+    #[test]
+    fn the_ground_that_is_slow_to_start_is_begun_first() {
+        let slow = Job { grounds: vec![TCG], ..job(0, 1.0, &[]) };
+        let mut schedule = schedule(vec![slow, job(1, 30.0, &[])]);
+        schedule.ready(UML, Some(vec![]));
+        schedule.ready(TCG, None);
+        assert_eq!(given(schedule.next(None)), (0, TCG));
+        assert_eq!(given(schedule.next(None)), (1, UML));
+    }
+}
