@@ -194,6 +194,11 @@ impl Manifest {
         self.check_parents()
     }
 
+    /// Takes one node out, if it is there.
+    pub fn remove(&mut self, path: &str) {
+        self.nodes.remove(path);
+    }
+
     /// All nodes; a directory comes before what lies in it.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))

@@ -53,6 +53,17 @@ pub enum Choice {
     Uml,
 }
 
+impl TestbedOptions {
+    /// Sees to it that the machine has what building and booting take.
+    ///
+    /// # Errors
+    /// Something is missing.
+    pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
+        let purpose = if self.vm == Choice::Uml { Purpose::Build } else { Purpose::BuildAndBoot };
+        host::ensure(purpose, Consent::from_flag(self.install), terminal)
+    }
+}
+
 impl Choice {
     fn kind(self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
         Ok(match self {
@@ -74,6 +85,8 @@ pub struct Extras {
     pub fragments: Vec<Fragment>,
     /// Further programs in the initramfs.
     pub programs: Vec<Program>,
+    /// Paths that the initramfs has otherwise.
+    pub absent: Vec<&'static str>,
     /// Further parameters for the kernel's command line.
     pub parameters: Vec<&'static str>,
 }
@@ -136,10 +149,9 @@ impl Ground {
         label: &str,
         terminal: &Terminal,
     ) -> Result<Self> {
-        let purpose = if options.vm == Choice::Uml { Purpose::Build } else { Purpose::BuildAndBoot };
-        host::ensure(purpose, Consent::from_flag(options.install), terminal)?;
+        options.ensure_host(terminal)?;
         let cache = cache::directory()?;
-        let initramfs = guest::initramfs(&extras.programs, &cache, terminal)?;
+        let initramfs = guest::initramfs(&extras.programs, &extras.absent, &cache, terminal)?;
         clear_logs(label)?;
         let kind = options.vm.kind(&cache, terminal)?;
         let on = |kind| {
@@ -228,13 +240,21 @@ impl Ground {
         }
         let number = self.guests.fetch_add(1, Ordering::Relaxed);
         let boot = Boot { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };
-        let opened = Session::open(&*self.backend, &boot)
-            .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))));
+        let opened = self.start(&boot);
         match opened {
             Ok(_) => self.failed_starts.store(0, Ordering::Relaxed),
             Err(_) => _ = self.failed_starts.fetch_add(1, Ordering::Relaxed),
         }
         opened
+    }
+
+    /// Starts a guest otherwise than [`Ground::boot`] says.
+    ///
+    /// # Errors
+    /// It did not come up.
+    pub fn start(&self, boot: &Boot) -> Result<Session, Failure> {
+        Session::open(&*self.backend, boot)
+            .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
     }
 }
 

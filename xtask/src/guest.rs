@@ -26,14 +26,29 @@ pub struct Program {
     pub file: PathBuf,
 }
 
+impl Program {
+    /// A program of the host's under its own name in the guest's /bin.
+    pub fn in_bin(file: PathBuf) -> Self {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        Self { path: format!("/bin/{name}"), file }
+    }
+}
+
 /// The initramfs with the agent as it is in the tree now, and with these programs. Of several with one path the last one counts.
+/// What is `absent` is left out.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
-pub fn initramfs(programs: &[Program], cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
+pub fn initramfs(
+    programs: &[Program],
+    absent: &[&str],
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<PathBuf> {
     let work = terminal.work("Building the guest");
     let agent = read(&build_agent()?)?;
     let mut manifest = Manifest::testbed()?;
+    absent.iter().for_each(|path| manifest.remove(path));
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
     let files = programs.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
     for (program, file) in programs.iter().zip(&files) {

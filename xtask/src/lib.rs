@@ -9,6 +9,8 @@ pub mod guest;
 pub mod host;
 pub mod host_program;
 pub mod image;
+pub mod kernel_tests;
+pub mod ktap;
 pub mod lane;
 pub mod matrix;
 pub mod outcome;

@@ -47,7 +47,7 @@ fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
         column.reports.iter().filter_map(|it| it.details(&column.title)).for_each(|it| terminal.say(&it));
     }
     match columns {
-        [one] => terminal.say(&format!("\n{}", summary(one, took))),
+        [one] => terminal.say(&format!("\n{}", summary(one, "scenario", took))),
         several => {
             terminal.say(&format!("\n{}\n", matrix::table(several)));
             for column in several {

@@ -60,6 +60,19 @@ impl Report {
         )
     }
 
+    /// One line for a case of the kernel's own tests in the part of that title, which its name begins with.
+    pub fn case_line(&self, title: &str) -> String {
+        let name = self.scenario.strip_prefix(title).unwrap_or(&self.scenario).trim_start_matches('/');
+        let word = self.verdict.word();
+        let colour = colour(word);
+        let line = format!("    {} {name}", colour.apply_to(mark(word)));
+        match &self.verdict {
+            Verdict::Passed => line,
+            Verdict::Skipped(why) => format!("{line}  {}", colour.apply_to(format!("skipped: {why}"))),
+            _ => format!("{line}  {}", colour.apply_to(word)),
+        }
+    }
+
     /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
     pub fn details(&self, column: &str) -> Option<String> {
         if matches!(self.verdict, Verdict::Passed | Verdict::Skipped(_)) {
@@ -121,12 +134,12 @@ impl fmt::Display for Tally {
     }
 }
 
-/// How many of each, and how long it took.
-pub fn summary(column: &Column, took: Duration) -> String {
+/// How many of each, and how long it took. `noun` is what they are.
+pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
     let tally = column.tally();
-    let scenarios = if tally.total() == 1 { "scenario" } else { "scenarios" };
+    let plural = if tally.total() == 1 { "" } else { "s" };
     let time = style(format!("· {}", seconds(took))).dim();
-    format!("{} {scenarios}: {tally} {time}", tally.total())
+    format!("{} {noun}{plural}: {tally} {time}", tally.total())
 }
 
 /// A sign for a verdict of this word.
@@ -188,7 +201,8 @@ mod tests {
     #[test]
     fn the_summary_counts_each_kind_by_itself() {
         let column = column(&[Verdict::Hung(String::new()), Verdict::Passed, Verdict::Passed]);
-        let summary = console::strip_ansi_codes(&summary(&column, Duration::from_secs(2))).into_owned();
+        let summary =
+            console::strip_ansi_codes(&summary(&column, "scenario", Duration::from_secs(2))).into_owned();
         assert_eq!(summary, "3 scenarios: 2 passed, 1 hung · 2.0 s");
     }
 }

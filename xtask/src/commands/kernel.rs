@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod edit;
+pub mod test;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,12 @@ use crate::terminal::Terminal;
 pub enum Command {
     /// Build the image and print its path, alone on standard output
     Image(ImageOptions),
+    /// Run the tests that the series itself brings along, in virtual machines
+    ///
+    /// KUnit runs while a guest boots. The programs of tools/testing/selftests/keys are built static and run in another guest, as root
+    /// and as an ordinary user. Each case is reported by name: kunit/SUITE/TEST, PROGRAM/root/TEST, PROGRAM/user/TEST. Results that
+    /// are cut short, or of which there are none, are no success; a case during which the kernel complains has crashed.
+    Test(test::Options),
     /// Check every patch as its maintainers would: compilers, sparse, checkpatch, kernel-doc
     Check(check::Options),
     /// Make a git tree with the series as commits, to work on
@@ -54,6 +61,7 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
             terminal.say(&image.path.display().to_string());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Test(options) => test::run(options, terminal),
         Command::Check(options) => check::run(options, terminal),
         Command::Edit(options) => edit::edit(options, terminal),
         Command::Export(options) => edit::export(options, terminal),

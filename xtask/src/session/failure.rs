@@ -45,6 +45,17 @@ pub enum FailureKind {
     Broken,
 }
 
+impl FailureKind {
+    /// The verdict of that kind, with what is to be said.
+    pub fn verdict(self, said: String) -> Verdict {
+        match self {
+            Self::Crashed => Verdict::Crashed(said),
+            Self::Hung => Verdict::Hung(said),
+            Self::Broken => Verdict::Broken(said),
+        }
+    }
+}
+
 impl Failure {
     /// The testbed's own fault, before there was a guest.
     pub fn broken(why: &str) -> Self {
@@ -62,11 +73,7 @@ impl Failure {
         let story = Trace::of(plan, &self.events).to_string();
         let said =
             if self.events.is_empty() { self.to_string() } else { format!("{self}\nuntil then:\n{story}") };
-        match self.kind {
-            FailureKind::Crashed => Verdict::Crashed(said),
-            FailureKind::Hung => Verdict::Hung(said),
-            FailureKind::Broken => Verdict::Broken(said),
-        }
+        self.kind.verdict(said)
     }
 }
 

@@ -47,7 +47,7 @@ impl TroubleKind {
     }
 
     /// Recognises the first line of a report, without its time stamp.
-    fn of(message: &str) -> Option<Self> {
+    pub fn of(message: &str) -> Option<Self> {
         let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| message.starts_with(prefix));
         let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
         Some(if starts(&["Kernel panic - not syncing"]) {
@@ -158,7 +158,7 @@ impl Console {
 
     fn finish_line(&mut self, line: &[u8]) -> Option<Trouble> {
         let line = text(line);
-        let message = message(&line);
+        let message = message(&line).trim_start();
         let trouble = TroubleKind::of(message).map(|kind| Trouble { kind, line: message.to_owned() });
         if self.lines.len() == KEPT_LINES {
             self.lines.pop_front();
@@ -174,12 +174,14 @@ fn text(line: &[u8]) -> String {
     printable.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect()
 }
 
-/// The message without printk's `[    1.234567]` and `[   T12]`.
-fn message(line: &str) -> &str {
+/// The message without printk's `[    1.234567]` and `[   T12]`; its own indentation stays.
+pub fn message(line: &str) -> &str {
     let mut rest = line;
     while let Some(after) = rest.strip_prefix('[') {
         match after.split_once(']') {
-            Some((stamp, message)) if is_stamp(stamp.trim()) => rest = message.trim_start(),
+            Some((stamp, message)) if is_stamp(stamp.trim()) => {
+                rest = message.strip_prefix(' ').unwrap_or(message)
+            }
             _ => break,
         }
     }

@@ -1,0 +1,112 @@
+//! `cargo xtask kernel test`: the tests that the series itself brings along.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use console::style;
+use kernel::Fragment;
+
+use crate::ground::{Extras, Ground, TestbedOptions};
+use crate::guest::Program;
+use crate::kernel_tests::{self, Part, Selftests, User};
+use crate::report::{Column, Report, summary};
+use crate::terminal::Terminal;
+use crate::{cache, image};
+
+/// The directory of the kernel's selftests that the series adds to.
+const COLLECTION: &str = "keys";
+
+/// Which tests, and on what.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Show only cases whose name contains one of these, such as kunit/ or root/payload
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+
+    #[command(flatten)]
+    testbed: TestbedOptions,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Something is missing or does not build, or a filter fits no case.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let (ground, programs) = prepare(&options.testbed, terminal)?;
+    terminal.say(&format!("{} {}", style("keyagents").bold(), style(ground.describe()).dim()));
+    let started = Instant::now();
+    let mut parts = Vec::new();
+    let mut show = |part: Part| {
+        options.show(&part, terminal);
+        parts.push(part);
+    };
+    let work = terminal.work("Running KUnit");
+    let part = kernel_tests::kunit(&ground);
+    drop(work);
+    show(part);
+    let mut selftests = Selftests::on(&ground);
+    for program in &programs {
+        for user in [User::Root, User::Ordinary] {
+            let work = terminal.work(&format!("Running {}", kernel_tests::title(&program.path, user)));
+            let part = selftests.run(&program.path, user);
+            drop(work);
+            show(part);
+        }
+    }
+    selftests.close().into_iter().for_each(show);
+
+    let column = Column { title: String::new(), reports: options.asked_for(parts)?, lost: None };
+    column.reports.iter().filter_map(|it| it.details("")).for_each(|it| terminal.say(&it));
+    terminal.say(&format!("\n{}", summary(&column, "case", started.elapsed())));
+    Ok(column.exit_code().into())
+}
+
+/// A kernel with KUnit, and guests that have the selftests.
+fn prepare(options: &TestbedOptions, terminal: &Terminal) -> Result<(Ground, Vec<Program>)> {
+    options.ensure_host(terminal)?;
+    let files = image::selftests(&options.kernel, COLLECTION, &cache::directory()?, terminal)?;
+    let programs: Vec<Program> = files.into_iter().map(Program::in_bin).collect();
+    let fragments = vec![Fragment::named("keyagent-kunit")?];
+    // A request that no keyagent serves is to fail, and not to be answered by the testbed's stock upcall.
+    let extras = Extras {
+        fragments,
+        programs: programs.clone(),
+        absent: vec!["/sbin/request-key"],
+        ..Extras::default()
+    };
+    Ok((Ground::prepare(options, &extras, "kernel-test", terminal)?, programs))
+}
+
+impl Options {
+    fn show(&self, part: &Part, terminal: &Terminal) {
+        terminal.say(&format!("\n  {}", style(&part.title).bold()));
+        for report in part.cases.iter().filter(|case| self.asks_for(case)).chain(&part.beyond) {
+            terminal.say(&report.case_line(&part.title));
+        }
+    }
+
+    fn asks_for(&self, case: &Report) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| case.scenario.contains(filter))
+    }
+
+    /// The reports that were asked for. What went wrong beyond any case always is.
+    ///
+    /// # Errors
+    /// All went well, and a filter fits no case.
+    fn asked_for(&self, parts: Vec<Part>) -> Result<Vec<Report>> {
+        let all_well = parts.iter().all(|part| part.beyond.is_none());
+        let fits = |filter: &String| {
+            parts.iter().any(|part| part.cases.iter().any(|case| case.scenario.contains(filter)))
+        };
+        if let Some(filter) = self.filters.iter().find(|filter| all_well && !fits(filter)) {
+            let titles: Vec<String> = parts.iter().map(|part| format!("{}/", part.title)).collect();
+            bail!("no case's name contains `{filter}`; they begin with {}", titles.join(", "));
+        }
+        let of_part = |part: Part| {
+            part.cases.into_iter().filter(|case| self.asks_for(case)).chain(part.beyond).collect::<Vec<_>>()
+        };
+        Ok(parts.into_iter().flat_map(of_part).collect())
+    }
+}
