@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::Requirement;
+use crate::{Requirement, misfit::Misfit};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,15 @@ pub enum Error {
     NotAPatch {
         /// The file's name.
         patch: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// What the user gave as a series is none.
+    #[error("`{name}` is no series of patches: {reason}")]
+    NotASeries {
+        /// What was given.
+        name: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -187,38 +196,25 @@ pub enum Error {
     },
 }
 
-/// The hunk that did not fit.
+/// A patch that did not fit.
 #[derive(Debug, Default)]
 pub struct DoesNotApply {
     /// The patch's file name.
     pub patch: String,
-    /// The source file that the hunk is for, if git named one.
-    pub file: Option<String>,
-    /// The hunk's header and its line in the patch file, counted from 1.
-    pub hunk: Option<(String, usize)>,
-    /// The lines that the patch expects to find there, each with whether the source file has such a line anywhere.
-    pub expected: Vec<(bool, String)>,
+    /// Its hunks that fit nowhere.
+    pub misfits: Vec<Misfit>,
     /// git's own words.
     pub git: String,
 }
 
 impl std::fmt::Display for DoesNotApply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} does not apply", self.patch)?;
-        if let Some(file) = &self.file {
-            write!(f, " to {file}")?;
+        write!(f, "{} does not apply:", self.patch)?;
+        if self.misfits.is_empty() {
+            return write!(f, "\n{}", self.git.trim_end());
         }
-        match &self.hunk {
-            Some((header, line)) => write!(f, ": hunk `{header}` ({}:{line})", self.patch)?,
-            None => write!(f, ":\n{}", self.git.trim_end())?,
-        }
-        if !self.expected.is_empty() {
-            write!(f, " expects these lines; the source has none that is marked `!`:")?;
-            for (is_there, line) in &self.expected {
-                write!(f, "\n    {} {line}", if *is_there { ' ' } else { '!' })?;
-            }
-        }
-        Ok(())
+        let mut lines = self.misfits.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
+        lines.try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 

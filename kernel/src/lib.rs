@@ -19,6 +19,7 @@ mod export;
 mod image;
 mod kernels;
 mod lock;
+mod misfit;
 mod progress;
 mod requirements;
 mod selftests;
@@ -34,6 +35,7 @@ pub use crate::{
     export::{Exported, export},
     image::{Image, Request, cached, image},
     kernels::{Kernels, Named},
+    misfit::{Instead, Line, Misfit},
     progress::{Phase, Progress, Silent},
     requirements::{Requirement, missing, requirements},
     selftests::selftests,

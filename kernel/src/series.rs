@@ -11,6 +11,7 @@ use crate::{
     Error, Result,
     command::{git, output, read},
     error::DoesNotApply,
+    misfit::misfits,
 };
 
 /// Patches in the order in which they apply. May be empty.
@@ -34,6 +35,57 @@ impl Series {
     pub fn read(path: &Path) -> Result<Self> {
         let patches = if path.is_file() { Self::mailbox(path)? } else { Self::directory(path)? };
         Ok(Self { patches })
+    }
+
+    /// The series that a person names: a mailbox, a directory of patches, or a range of commits such as `v6.12..work` in the
+    /// git repository that `repository` lies in.
+    ///
+    /// # Errors
+    /// [`Error::NotASeries`]: it is none of these, or there is no patch in it.
+    pub fn given(name: &str, repository: &Path) -> Result<Self> {
+        let refuse = |reason: String| Error::NotASeries { name: name.to_owned(), reason };
+        let path = Path::new(name);
+        let series = if path.is_dir() {
+            Self::read(path)?
+        } else if path.is_file() {
+            Self::read(path).map_err(|error| match error {
+                Error::Command { .. } => {
+                    refuse("there is no mail in it: write it with `git format-patch --stdout`".into())
+                }
+                error => error,
+            })?
+        } else if name.contains("..") {
+            Self::range(name, repository).map_err(|error| match error {
+                Error::Command { stderr, .. } => {
+                    let said = stderr.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
+                    refuse(format!("git finds no such commits in {}: {said}", repository.display()))
+                }
+                error => error,
+            })?
+        } else {
+            return Err(refuse(
+                "there is no such mailbox or directory, nor is it a range of commits (A..B)".into(),
+            ));
+        };
+        match series.is_empty() {
+            true => Err(refuse("there is no patch in it".into())),
+            false => Ok(series),
+        }
+    }
+
+    /// The commits of a range, as `git format-patch` writes them.
+    fn range(range: &str, repository: &Path) -> Result<Self> {
+        let scratch =
+            tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+        let mut command = git(repository);
+        command.args(["format-patch", "--quiet", "--no-signature", "--no-renames", "-o"]);
+        read(command.arg(scratch.path()).args([range, "--"]), b"")?;
+        Self::read(scratch.path())
+    }
+
+    /// The first patches of the series, so many.
+    pub fn first(&self, count: usize) -> Self {
+        Self { patches: self.patches.iter().take(count).cloned().collect() }
     }
 
     /// The patches, in order.
@@ -75,7 +127,11 @@ impl Series {
             let name = subject(&mail).unwrap_or_else(|| format!("mail {}", patches.len() + 1));
             patches.push(Patch::parse(name, mail)?);
         }
+        // Answers to a series come with it in an archive, and so do its mails in any order.
         patches.retain(|patch| !patch.is_cover_letter());
+        if patches.iter().all(|patch| number(&patch.name).is_some()) {
+            patches.sort_by_key(|patch| number(&patch.name));
+        }
         Ok(patches)
     }
 
@@ -148,7 +204,7 @@ impl Patch {
     }
 
     fn is_cover_letter(&self) -> bool {
-        !self.mail.split(|&byte| byte == b'\n').any(|line| line.starts_with(b"diff --git "))
+        !self.mail.split(|&byte| byte == b'\n').any(is_change)
     }
 
     fn commit(&self, repository: &Path, index: &Path, scratch: &Path, parent: &str) -> Result<String> {
@@ -173,7 +229,8 @@ impl Patch {
         if !applied.status.success() {
             let said = String::from_utf8_lossy(&applied.stderr).into_owned();
             let source = |file: &str| {
-                read(git(repository).env("GIT_INDEX_FILE", index).args(["show", &format!(":{file}")]), b"")
+                let show = ["show", &format!(":{file}")];
+                read(git(repository).env("GIT_INDEX_FILE", index).args(show), b"").ok()
             };
             return Err(Error::DoesNotApply(Box::new(self.explain(said, source))));
         }
@@ -190,37 +247,22 @@ impl Patch {
         read(&mut command, text.as_bytes())
     }
 
-    /// Finds the hunk that git's message is about, and which of its lines the source file does not have.
-    fn explain(&self, git: String, source: impl Fn(&str) -> Result<String>) -> DoesNotApply {
-        let mut failure = DoesNotApply { patch: self.name.clone(), ..DoesNotApply::default() };
-        let place = git.lines().find_map(|line| line.strip_prefix("error: patch failed: ")?.rsplit_once(':'));
-        if let Some((file, line)) = place {
-            let text = String::from_utf8_lossy(&self.mail);
-            failure.file = Some(file.to_owned());
-            if let Some((at, header, expected)) = find_hunk(&text, file, line) {
-                let source = source(file).unwrap_or_default();
-                let is_there = |line: &String| source.lines().any(|there| there == line);
-                failure.hunk = Some((header, at));
-                failure.expected = expected.into_iter().map(|line| (is_there(&line), line)).collect();
-            }
-        }
-        failure.git = git;
-        failure
+    /// Finds the hunks that fit nowhere.
+    fn explain(&self, git: String, source: impl Fn(&str) -> Option<String>) -> DoesNotApply {
+        let misfits = misfits(&String::from_utf8_lossy(&self.mail), source);
+        DoesNotApply { patch: self.name.clone(), misfits, git }
     }
 }
 
-/// The hunk for that file whose old text starts at that line: where it is, its header, and its old text.
-fn find_hunk(patch: &str, file: &str, old_line: &str) -> Option<(usize, String, Vec<String>)> {
-    let mut lines = patch.lines().enumerate().skip_while(|(_, line)| *line != format!("--- a/{file}"));
-    let wanted = [format!("@@ -{old_line},"), format!("@@ -{old_line} ")];
-    let (at, header) = lines.find(|(_, line)| wanted.iter().any(|start| line.starts_with(start.as_str())))?;
-    let expected = lines
-        .map(|(_, line)| line)
-        .take_while(|line| line.starts_with([' ', '+', '-']) && !line.starts_with("--- a/") && *line != "-- ")
-        .filter_map(|line| line.strip_prefix([' ', '-']))
-        .map(str::to_owned)
-        .collect();
-    Some((at + 1, header.to_owned(), expected))
+/// Does a file's change begin with that line?
+fn is_change(line: &[u8]) -> bool {
+    line.starts_with(b"diff --git ") || line.starts_with(b"--- a/")
+}
+
+/// The 3 of a subject `[PATCH v2 03/17] keys: …`.
+fn number(subject: &str) -> Option<usize> {
+    let (tag, _) = subject.strip_prefix('[')?.split_once(']')?;
+    tag.split(' ').find_map(|word| word.split_once('/'))?.0.parse().ok()
 }
 
 fn subject(mail: &[u8]) -> Option<String> {
@@ -301,14 +343,15 @@ index 1111111..2222222 100644
     }
 
     #[test]
-    fn a_hunk_that_does_not_fit_is_named_with_its_lines() {
+    fn a_hunk_that_does_not_fit_is_named_with_the_nearest_place() {
         let (repository, base) = repository("one\n2\nthree\n");
         let error = series(MAIL).commit(repository.path(), &base, |_| {}).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "0001-hello.patch does not apply to a.c: hunk `@@ -1,3 +1,3 @@ context` (0001-hello.patch:18) expects \
-             these lines; the source has none that is marked `!`:\
-             \n      one\n    ! two\n      three"
+            "0001-hello.patch does not apply:\
+             \n  a.c: hunk `@@ -1,3 +1,3 @@ context` (line 18 of the patch) fits nowhere; nearest is line 1, which \
+             has 2 of its 3 lines (`-` the hunk expects, `+` the source has):\
+             \n        one\n      - two\n      + 2\n        three"
         );
     }
 
@@ -339,5 +382,53 @@ index 1111111..2222222 100644
     fn a_file_that_is_no_mail_is_refused_by_name() {
         let error = Patch::parse("x.patch".into(), b"diff --git a/a b/a\n".to_vec()).unwrap_err();
         assert!(error.to_string().starts_with("x.patch: no `From:` line"), "{error}");
+    }
+
+    fn refused(name: &str, repository: &Path) -> String {
+        Series::given(name, repository).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_series_is_a_mailbox_a_directory_or_a_range_of_commits() {
+        let (repository, base) = repository("one\ntwo\nthree\n");
+        let path = repository.path();
+        let head = series(MAIL).commit(path, &base, |_| {}).unwrap();
+        let given = Series::given(&format!("{base}..{head}"), path).unwrap();
+        assert_eq!(given.patches().len(), 1);
+        assert_eq!(given.patches()[0].name, "0001-KEYS-Say-hello-at-length.patch");
+
+        let mailbox = path.join("mailbox");
+        let other = MAIL.replace("[PATCH 1/1] KEYS: Say hello", "[PATCH 2/2] Go on");
+        fs::write(&mailbox, format!("{other}{}", MAIL.replace("1/1", "1/2"))).unwrap();
+        let given = Series::given(&mailbox.to_string_lossy(), path).unwrap();
+        let names: Vec<_> = given.patches().iter().map(|patch| patch.name.as_str()).collect();
+        assert_eq!(names, ["[PATCH 1/2] KEYS: Say hello", "[PATCH 2/2] Go on"]);
+        assert_eq!(given.first(1).patches().len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_series_is_refused_in_one_sentence() {
+        let (repository, base) = repository("one\n");
+        let path = repository.path();
+        let none = "no series of patches: there is no such mailbox or directory, nor is it a range of commits (A..B)";
+        assert_eq!(refused("/not/there", path), format!("`/not/there` is {none}"));
+        let empty = format!("{base}..{base}");
+        assert_eq!(
+            refused(&empty, path),
+            format!("`{empty}` is no series of patches: there is no patch in it")
+        );
+        let range = refused("nowhere..there", path);
+        assert!(
+            range.starts_with("`nowhere..there` is no series of patches: git finds no such commits in /"),
+            "{range}"
+        );
+        assert!(!range.contains('\n'), "{range}");
+        let diff = path.join("a.diff");
+        fs::write(&diff, "--- a/a\n+++ b/a\n").unwrap();
+        let said = refused(&diff.to_string_lossy(), path);
+        assert!(
+            said.ends_with("there is no mail in it: write it with `git format-patch --stdout`"),
+            "{said}"
+        );
     }
 }

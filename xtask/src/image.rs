@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Fragment, Image, Kernels, Origin, Request};
+use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, Request, Series};
 
 use crate::terminal::Terminal;
 
@@ -21,9 +21,34 @@ pub struct KernelOptions {
     #[arg(long, value_name = "DIR|TARBALL")]
     pub kernel_src: Option<PathBuf>,
 
+    /// Which patches.
+    #[command(flatten)]
+    pub series: SeriesOption,
+
     /// What the kernel is built for
     #[arg(long, value_enum, default_value_t)]
     pub profile: Profile,
+}
+
+/// Which patches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct SeriesOption {
+    /// Patches in place of those that belong to the kernel: a mailbox, a directory, or commits of the git repository that
+    /// --kernel-src is (else of the current directory)
+    #[arg(long, value_name = "MBOX|DIR|A..B")]
+    series: Option<String>,
+}
+
+impl SeriesOption {
+    /// The series that was named, or the kernel's own.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn of(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
+        let Some(name) = &self.series else { return Ok(kernel.series()?) };
+        let repository = kernel_src.filter(|source| source.is_dir()).unwrap_or(Path::new("."));
+        Ok(Series::given(name, repository)?)
+    }
 }
 
 /// What a kernel is built for.
@@ -119,7 +144,7 @@ impl KernelOptions {
         Ok(Request {
             kernel,
             origin: self.kernel_src.as_deref().map(Origin::at).transpose()?,
-            series: kernel.series()?,
+            series: self.series.of(kernel, self.kernel_src.as_deref())?,
             arch,
             profile: self.profile.into(),
             fragments: Vec::new(),

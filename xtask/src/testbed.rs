@@ -13,7 +13,7 @@ use scenarios::verdict::Verdict;
 
 use crate::ground::{self, Extras, Ground, Setting};
 use crate::host::{self, Consent, Purpose};
-use crate::image::{self, KernelOptions, Profile};
+use crate::image::{self, KernelOptions, Profile, SeriesOption};
 use crate::lane::Lane;
 use crate::terminal::Terminal;
 use crate::vm::{Kind, trial};
@@ -29,6 +29,9 @@ pub struct MatrixOptions {
     /// A kernel source of your own, a directory or a tarball; it is never written to
     #[arg(long, value_name = "DIR|TARBALL")]
     kernel_src: Option<PathBuf>,
+
+    #[command(flatten)]
+    series: SeriesOption,
 
     /// What the kernels are built for, with commas between them [default: plain]
     #[arg(long, value_enum, value_name = "PROFILES", value_delimiter = ',')]
@@ -188,6 +191,8 @@ impl MatrixOptions {
         if self.kernel_src.is_some() && self.kernel.len() > 1 {
             bail!("--kernel-src is the source of one kernel: name one with --kernel");
         }
+        let default = kernels.get_or_default(self.kernel.first().map(String::as_str))?;
+        self.series.of(default, self.kernel_src.as_deref())?;
         Ok(())
     }
 
@@ -266,7 +271,13 @@ fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting>, Vec<Colu
                 let mut grounds = Vec::new();
                 for kind in kinds {
                     let kernel_src = options.kernel_src.clone();
-                    let kernel = KernelOptions { kernel: kernel.clone(), kernel_src, profile: *profile };
+                    let kernel = KernelOptions {
+                        kernel: kernel.clone(),
+                        kernel_src,
+                        series: options.series.clone(),
+                        profile: *profile,
+                        ..KernelOptions::default()
+                    };
                     let setting = Setting { kernel, kind: *kind };
                     let number = settings.iter().position(|it| *it == setting).unwrap_or_else(|| {
                         settings.push(setting);

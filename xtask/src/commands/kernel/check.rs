@@ -14,6 +14,7 @@ use kernel::{Aspect, Check, Kernels, Named, Origin, Outcome, Report, Row};
 
 use crate::cache;
 use crate::host::{self, Consent, Purpose};
+use crate::image::SeriesOption;
 use crate::terminal::Terminal;
 
 /// What to check.
@@ -30,6 +31,9 @@ pub struct Options {
     /// A kernel source of your own, a directory or a tarball, for the one kernel that is named
     #[arg(long, value_name = "DIR|TARBALL")]
     kernel_src: Option<PathBuf>,
+
+    #[command(flatten)]
+    series: SeriesOption,
 
     /// Install missing packages, with sudo if need be
     #[arg(long)]
@@ -67,7 +71,7 @@ impl Options {
     }
 
     fn check<'a>(&self, kernel: &'a Named) -> Result<Check<'a>> {
-        let series = kernel.series()?;
+        let series = self.series.of(kernel, self.kernel_src.as_deref())?;
         if series.is_empty() {
             bail!("there are no patches for {} in {}", kernel.name, kernel.series_directory().display());
         }

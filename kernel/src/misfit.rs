@@ -1,0 +1,324 @@
+//! Why a patch does not apply: each hunk that fits nowhere, and the place where it would fit best.
+
+use std::fmt;
+
+/// A hunk that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The source file that it is for.
+    pub file: String,
+    /// Its header.
+    pub header: String,
+    /// The header's line in the patch, counted from 1.
+    pub line: usize,
+    /// How things are instead.
+    pub instead: Instead,
+}
+
+/// What there is instead of what a hunk expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// The source has no such file.
+    NoFile,
+    /// The file says already what the hunk would have it say, at this line, counted from 1.
+    Applied(usize),
+    /// Nothing in the file is like it.
+    Nothing,
+    /// The place in the file that is most like it.
+    Nearest {
+        /// Its first line, counted from 1.
+        line: usize,
+        /// How many of the hunk's lines are there, in order.
+        fits: usize,
+        /// How many there should be.
+        of: usize,
+        /// The lines there and those that the hunk expects.
+        difference: Vec<Line>,
+    },
+}
+
+/// A line of a difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// In both.
+    Common(String),
+    /// The hunk expects it.
+    Expected(String),
+    /// The source has it.
+    Found(String),
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: hunk `{}` (line {} of the patch) ", self.file, self.header, self.line)?;
+        match &self.instead {
+            Instead::NoFile => f.write_str("is for a file that the source does not have"),
+            Instead::Applied(line) => write!(f, "is applied already, at line {line}"),
+            Instead::Nothing => f.write_str("fits nowhere: nothing in the file is like it"),
+            Instead::Nearest { line, fits, of, difference } => {
+                write!(
+                    f,
+                    "fits nowhere; nearest is line {line}, which has {fits} of its {of} lines \
+                     (`-` the hunk expects, `+` the source has):"
+                )?;
+                difference.iter().try_for_each(|line| write!(f, "\n    {line}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Common(line) => write!(f, "  {line}"),
+            Self::Expected(line) => write!(f, "- {line}"),
+            Self::Found(line) => write!(f, "+ {line}"),
+        }
+    }
+}
+
+/// Looks for each hunk of a patch in the source, and tells of those that are not there as they should be.
+pub(crate) fn misfits(patch: &str, source: impl Fn(&str) -> Option<String>) -> Vec<Misfit> {
+    hunks(patch)
+        .into_iter()
+        .filter_map(|hunk| {
+            let instead = match source(hunk.file) {
+                None => Instead::NoFile,
+                Some(text) => hunk.instead(&text.lines().collect::<Vec<_>>())?,
+            };
+            Some(Misfit { file: hunk.file.into(), header: hunk.header.into(), line: hunk.line, instead })
+        })
+        .collect()
+}
+
+/// A hunk of a patch. The one of a new file expects nothing and is left out.
+struct Hunk<'a> {
+    file: &'a str,
+    header: &'a str,
+    line: usize,
+    /// Where it expects to be, counted from 1.
+    at: usize,
+    old: Vec<&'a str>,
+    new: Vec<&'a str>,
+}
+
+fn hunks(patch: &str) -> Vec<Hunk<'_>> {
+    let mut hunks: Vec<Hunk<'_>> = Vec::new();
+    let mut file = "";
+    // How many lines of the old and of the new text are still to come.
+    let mut left = (0, 0);
+    for (index, line) in patch.lines().enumerate() {
+        if left == (0, 0) {
+            if let Some(name) = line.strip_prefix("--- ") {
+                file = name.strip_prefix("a/").unwrap_or("");
+            } else if let Some((at, counts)) = header(line).filter(|_| !file.is_empty()) {
+                left = counts;
+                hunks.push(Hunk {
+                    file,
+                    header: line,
+                    line: index + 1,
+                    at,
+                    old: Vec::new(),
+                    new: Vec::new(),
+                });
+            }
+            continue;
+        }
+        let Some(hunk) = hunks.last_mut() else { continue };
+        // Mailers may cut the blank that an empty line of context begins with.
+        let (kind, text) = line.split_at_checked(1).unwrap_or((" ", ""));
+        if kind != "+" && kind != "\\" {
+            hunk.old.push(text);
+            left.0 -= usize::from(left.0 > 0);
+        }
+        if kind != "-" && kind != "\\" {
+            hunk.new.push(text);
+            left.1 -= usize::from(left.1 > 0);
+        }
+    }
+    hunks.retain(|hunk| !hunk.old.is_empty());
+    hunks
+}
+
+/// `@@ -3,7 +3,8 @@ words`: the old text's place, and how many lines old and new text have.
+fn header(line: &str) -> Option<(usize, (usize, usize))> {
+    let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
+    let (old, new) = ranges.split_once(" +")?;
+    let range = |text: &str| -> Option<(usize, usize)> {
+        let (at, count) = text.split_once(',').unwrap_or((text, "1"));
+        Some((at.parse().ok()?, count.parse().ok()?))
+    };
+    let ((at, old), (_, new)) = (range(old)?, range(new)?);
+    Some((at, (old, new)))
+}
+
+/// How many more lines than a hunk has are looked at for it.
+const SLACK: usize = 6;
+
+impl Hunk<'_> {
+    /// Nothing if it fits somewhere, as git would have it.
+    fn instead(&self, source: &[&str]) -> Option<Instead> {
+        let place = |text: &[&str]| source.windows(text.len().max(1)).position(|window| window == text);
+        if place(&self.old).is_some() {
+            return None;
+        }
+        if let Some(place) = place(&self.new) {
+            return Some(Instead::Applied(place + 1));
+        }
+        Some(self.nearest(source).unwrap_or(Instead::Nothing))
+    }
+
+    /// The stretch of the source that has most of the old lines in order, weighed by what they say, and is next to where they
+    /// should be.
+    fn nearest(&self, source: &[&str]) -> Option<Instead> {
+        let stretch = |from: usize| &source[from..source.len().min(from + self.old.len() + SLACK)];
+        let begins = |from: &usize| self.old.iter().any(|line| *line == source[*from] && weight(line) > 1);
+        let (from, _) = (0..source.len())
+            .filter(begins)
+            .map(|from| (from, Table::of(&self.old, stretch(from)).score(0, 0)))
+            .max_by_key(|(from, score)| (*score, std::cmp::Reverse(from.abs_diff(self.at))))?;
+        let difference = trimmed(Table::of(&self.old, stretch(from)).difference());
+        let fits = difference.iter().filter(|line| matches!(line, Line::Common(_))).count();
+        // A line or two of a long hunk is nowhere near it.
+        (fits * 4 >= self.old.len()).then_some(Instead::Nearest {
+            line: from + 1,
+            fits,
+            of: self.old.len(),
+            difference,
+        })
+    }
+}
+
+/// What a line's being there says about a place: braces and blanks are everywhere.
+fn weight(line: &str) -> usize {
+    let letters = line.chars().filter(|c| c.is_alphanumeric()).count();
+    match letters {
+        0 => 1,
+        1..4 => 2,
+        _ => 4,
+    }
+}
+
+/// The longest common subsequence of two texts, by weight.
+struct Table<'a> {
+    old: &'a [&'a str],
+    new: &'a [&'a str],
+    scores: Vec<usize>,
+}
+
+impl<'a> Table<'a> {
+    fn of(old: &'a [&'a str], new: &'a [&'a str]) -> Self {
+        let mut table = Self { old, new, scores: vec![0; (old.len() + 1) * (new.len() + 1)] };
+        for (i, line) in old.iter().enumerate().rev() {
+            for (j, there) in new.iter().enumerate().rev() {
+                let both = if line == there { table.score(i + 1, j + 1) + weight(line) } else { 0 };
+                let best = both.max(table.score(i + 1, j)).max(table.score(i, j + 1));
+                table.scores[i * (new.len() + 1) + j] = best;
+            }
+        }
+        table
+    }
+
+    /// The best that the texts from these lines on have in common.
+    fn score(&self, i: usize, j: usize) -> usize {
+        self.scores[i * (self.new.len() + 1) + j]
+    }
+
+    fn difference(&self) -> Vec<Line> {
+        let (mut i, mut j) = (0, 0);
+        let mut lines = Vec::new();
+        while i < self.old.len() || j < self.new.len() {
+            let rest = self.score(i, j);
+            if i < self.old.len() && rest == self.score(i + 1, j) {
+                lines.push(Line::Expected(self.old[i].to_owned()));
+                i += 1;
+            } else if j < self.new.len() && rest == self.score(i, j + 1) {
+                lines.push(Line::Found(self.new[j].to_owned()));
+                j += 1;
+            } else {
+                lines.push(Line::Common(self.old[i].to_owned()));
+                (i, j) = (i + 1, j + 1);
+            }
+        }
+        lines
+    }
+}
+
+/// Without the source's lines past the last one that the hunk knows of.
+fn trimmed(mut difference: Vec<Line>) -> Vec<Line> {
+    let end = difference.iter().rposition(|line| !matches!(line, Line::Found(_)));
+    difference.truncate(end.map_or(0, |end| end + 1));
+    difference
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATCH: &str = "\
+Subject: x
+
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ first
+ int one(void)
+-{
++{ /* so */
+ \treturn 1;
+@@ -9,4 +9,4 @@ int second(void)
+ int second(void)
+ {
+-\treturn second_of(two);
++\treturn 2;
+ }
+--- /dev/null
++++ b/new.c
+@@ -0,0 +1 @@
++new
+-- 
+2.39.5
+";
+
+    fn told(source: Option<&str>) -> Vec<String> {
+        misfits(PATCH, |_| source.map(str::to_owned)).iter().map(Misfit::to_string).collect()
+    }
+
+    #[test]
+    fn hunks_that_fit_elsewhere_are_no_misfits() {
+        let source =
+            "\n\nint one(void)\n{\n\treturn 1;\n}\nint second(void)\n{\n\treturn second_of(two);\n}\n";
+        assert!(told(Some(source)).is_empty());
+    }
+
+    #[test]
+    fn the_nearest_place_is_shown_line_by_line() {
+        let source = "int one(void)\n{\n\treturn 1;\n}\nint third(void)\n{\n}\n\
+                      int second(void)\n{\n\tlock();\n\treturn second_of(three);\n}\n";
+        assert_eq!(
+            told(Some(source)),
+            [
+                "a.c: hunk `@@ -9,4 +9,4 @@ int second(void)` (line 10 of the patch) fits nowhere; nearest is line 8, \
+              which has 3 of its 4 lines (`-` the hunk expects, `+` the source has):\
+              \n      int second(void)\n      {\
+              \n    - \treturn second_of(two);\
+              \n    + \tlock();\n    + \treturn second_of(three);\
+              \n      }"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_there_already_what_is_unlike_and_what_is_missing_are_told_apart() {
+        let source = "int one(void)\n{ /* so */\n\treturn 1;\n}\n";
+        assert_eq!(
+            told(Some(source)),
+            [
+                "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) is applied already, at line 1",
+                "a.c: hunk `@@ -9,4 +9,4 @@ int second(void)` (line 10 of the patch) fits nowhere: nothing in the \
+                 file is like it",
+            ]
+        );
+        let missing = "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) is for a file that the source does not have";
+        assert_eq!(told(None)[0], missing);
+    }
+}
