@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Fragment};
+use kernel::{Arch, Fragment, Patch};
 
 use crate::guest::{self, Program};
 use crate::host::{self, Consent, Purpose};
@@ -54,6 +54,20 @@ pub enum Choice {
 }
 
 impl TestbedOptions {
+    /// The patches of the kernel, in order.
+    ///
+    /// # Errors
+    /// There is no such kernel or series.
+    pub fn patches(&self) -> Result<Vec<Patch>> {
+        self.kernel.patches()
+    }
+
+    /// The same with only the first patches, so many.
+    pub fn up_to(&self, count: usize) -> Self {
+        let kernel = KernelOptions { first: Some(count), ..self.kernel.clone() };
+        Self { kernel, ..self.clone() }
+    }
+
     /// Sees to it that the machine has what building and booting take.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, Request, Series};
+use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, Patch, Request, Series};
 
 use crate::terminal::Terminal;
 
@@ -24,6 +24,10 @@ pub struct KernelOptions {
     /// Which patches.
     #[command(flatten)]
     pub series: SeriesOption,
+
+    /// Only the first patches, so many.
+    #[arg(skip)]
+    pub first: Option<usize>,
 
     /// What the kernel is built for
     #[arg(long, value_enum, default_value_t)]
@@ -48,6 +52,17 @@ impl SeriesOption {
         let Some(name) = &self.series else { return Ok(kernel.series()?) };
         let repository = kernel_src.filter(|source| source.is_dir()).unwrap_or(Path::new("."));
         Ok(Series::given(name, repository)?)
+    }
+}
+
+impl KernelOptions {
+    /// The patches that are applied, in order.
+    ///
+    /// # Errors
+    /// There is no such kernel or series.
+    pub fn patches(&self) -> Result<Vec<Patch>> {
+        let kernels = Kernels::load()?;
+        Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
     }
 }
 
@@ -141,10 +156,14 @@ pub fn selftests(
 impl KernelOptions {
     fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {
         let kernel = kernels.get_or_default(self.kernel.as_deref())?;
+        let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
         Ok(Request {
             kernel,
             origin: self.kernel_src.as_deref().map(Origin::at).transpose()?,
-            series: self.series.of(kernel, self.kernel_src.as_deref())?,
+            series: match self.first {
+                Some(count) => whole.first(count),
+                None => whole,
+            },
             arch,
             profile: self.profile.into(),
             fragments: Vec::new(),

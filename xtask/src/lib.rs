@@ -1,6 +1,7 @@
 //! The testbed's command line and its host side.
 
 pub mod bench;
+pub mod bisect;
 pub mod cache;
 pub mod commands;
 pub mod display;

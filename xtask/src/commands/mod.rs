@@ -1,6 +1,7 @@
 //! The command line: one module a subcommand.
 
 pub mod bench;
+pub mod bisect;
 pub mod host;
 pub mod kernel;
 pub mod scenarios;
@@ -32,6 +33,12 @@ enum Command {
     #[command(subcommand)]
     Scenarios(scenarios::Command),
 
+    /// Find the first patch of a series after which a scenario fails
+    ///
+    /// A kernel is built for each step, the last patches first. Exit codes: 0 the scenario passes with the whole series; 1 it does not, and
+    /// the last line says since when; 2 the testbed could not do its part.
+    Bisect(bisect::Options),
+
     /// Build the patched kernel, or show where it is
     #[command(subcommand)]
     Kernel(kernel::Command),
@@ -52,6 +59,7 @@ impl Cli {
         match &self.command {
             Command::Test(options) => test::run(options, terminal),
             Command::Scenarios(command) => scenarios::run(command, terminal),
+            Command::Bisect(options) => bisect::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),

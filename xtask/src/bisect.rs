@@ -1,0 +1,137 @@
+//! Looking for the first patch of a series after which something fails: which one to try next, and what is known.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// What a try says of a series up to some patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Try {
+    /// It goes well.
+    Good,
+    /// It fails.
+    Bad,
+    /// Nothing: it does not build, or lacks what it takes.
+    Unknown,
+}
+
+/// What follows from the tries so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Try the series up to this patch; 0 is none of them.
+    Try(usize),
+    /// It fails after one of these patches, and not before: one patch, or some of which only the last can be tried.
+    Found(RangeInclusive<usize>),
+    /// It goes well after all patches.
+    Well,
+    /// It fails after each patch that can be tried; this is the first of those.
+    Always(usize),
+    /// With all patches it can't be tried.
+    Untestable,
+}
+
+/// The tries of a series of so many patches.
+#[derive(Debug)]
+pub struct Bisection {
+    count: usize,
+    tries: BTreeMap<usize, Try>,
+}
+
+impl Bisection {
+    /// Nothing is tried yet.
+    pub fn of(count: usize) -> Self {
+        Self { count, tries: BTreeMap::new() }
+    }
+
+    /// Takes note of what the series does up to that patch.
+    pub fn note(&mut self, patch: usize, outcome: Try) {
+        self.tries.insert(patch, outcome);
+    }
+
+    /// What to do now. A whole build is made for each try: the last patches come first, since those before them are mostly known
+    /// to be good.
+    pub fn next(&self) -> Next {
+        match self.tries.get(&self.count) {
+            None => return Next::Try(self.count),
+            Some(Try::Good) => return Next::Well,
+            Some(Try::Unknown) => return Next::Untestable,
+            Some(Try::Bad) => {}
+        }
+        let good =
+            self.tries.iter().rev().find(|(_, outcome)| **outcome == Try::Good).map(|(patch, _)| *patch);
+        let is_bad = |(patch, outcome): &(&usize, &Try)| **outcome == Try::Bad && Some(**patch) > good;
+        let bad = self.tries.iter().find(is_bad).map_or(self.count, |(patch, _)| *patch);
+        match good {
+            Some(good) => self.between(good, bad),
+            None => self.before(bad),
+        }
+    }
+
+    /// Steps back from a patch, each time twice as far, until something is good.
+    fn before(&self, bad: usize) -> Next {
+        let stride = (self.count - bad).max(1);
+        let first = bad.saturating_sub(stride);
+        // Where one can't be tried, the next one further back has to do.
+        let back = (0..=first).rev().find(|patch| !self.tries.contains_key(patch));
+        match back {
+            Some(patch) if bad > 0 => Next::Try(patch),
+            _ => Next::Always(bad),
+        }
+    }
+
+    /// Halves what is left.
+    fn between(&self, good: usize, bad: usize) -> Next {
+        let middle = good + (bad - good) / 2;
+        let untried = (good + 1..bad).filter(|patch| !self.tries.contains_key(patch));
+        match untried.min_by_key(|patch| patch.abs_diff(middle)) {
+            Some(patch) => Next::Try(patch),
+            None => Next::Found(good + 1..=bad),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes out, and how many tries it took.
+    fn search(count: usize, world: impl Fn(usize) -> Try) -> (Next, usize) {
+        let mut bisection = Bisection::of(count);
+        for tries in 0..=count + 1 {
+            match bisection.next() {
+                Next::Try(patch) => bisection.note(patch, world(patch)),
+                end => return (end, tries),
+            }
+        }
+        panic!("it tries without end");
+    }
+
+    #[test]
+    fn every_first_bad_patch_is_found_in_few_tries() {
+        for count in 1..40 {
+            for culprit in 1..=count {
+                let world = |patch| if patch < culprit { Try::Good } else { Try::Bad };
+                let (end, tries) = search(count, world);
+                assert_eq!(end, Next::Found(culprit..=culprit), "of {count}");
+                assert!(tries <= 2 * count.ilog2() as usize + 3, "{tries} tries for {culprit} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn patches_that_can_not_be_tried_are_passed_over() {
+        let world = |patch| match patch {
+            0..5 => Try::Good,
+            5..9 => Try::Unknown,
+            _ => Try::Bad,
+        };
+        assert_eq!(search(17, world).0, Next::Found(5..=9));
+    }
+
+    #[test]
+    fn what_never_went_well_or_never_fails_is_told() {
+        assert_eq!(search(9, |_| Try::Bad).0, Next::Always(0));
+        assert_eq!(search(9, |patch| if patch < 7 { Try::Unknown } else { Try::Bad }).0, Next::Always(7));
+        assert_eq!(search(9, |_| Try::Good), (Next::Well, 1));
+        assert_eq!(search(9, |_| Try::Unknown), (Next::Untestable, 1));
+    }
+}
