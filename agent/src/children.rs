@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use nix::errno::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, wait, waitid};
 use scenarios::wire::Ending;
 
 /// The children that are known, each with what it stands for.
@@ -48,7 +48,7 @@ impl<T: Clone> Children<T> {
 
     fn reap_whatever(&mut self) -> Vec<(T, Ending)> {
         let mut ended = Vec::new();
-        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let ending = ending(status.exit_status(), status.terminating_signal());
             if let Some(child) = self.known.remove(&pid.as_raw_pid()) {
                 ended.push((child.what, ending));
@@ -96,6 +96,7 @@ fn ending(code: Option<i32>, signal: Option<i32>) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::CommandExt;
     use std::process::Command;
     use std::time::Duration;
 
@@ -116,5 +117,15 @@ mod tests {
         assert_eq!(children.reap(|what| *what == "reaped"), Err(Errno::ECHILD));
         assert_eq!(children.reap(|what| *what == "kept"), Ok(()));
         assert_eq!(children.reap(|what| *what == "kept"), Err(Errno::ECHILD));
+
+        // One that leads a process group of its own is a child all the same.
+        let lead = |program: &str| Command::new(program).process_group(0).spawn().unwrap().id() as i32;
+        children.insert(lead("true"), "leader", true);
+        ended.clear();
+        while ended.is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+            ended = children.ended();
+        }
+        assert_eq!(ended, [("leader", Ending::Exited(0))]);
     }
 }
