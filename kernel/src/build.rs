@@ -15,6 +15,9 @@ use crate::{
 /// How many errors of the compiler's a person is shown; the log has them all.
 pub(crate) const SHOWN_ERRORS: usize = 8;
 
+/// Where the source lies, for those who read the symbols of an image.
+const SOURCE: &str = "/usr/src/linux";
+
 /// A directory in which one tree is built for one architecture and profile. It is kept: only what changed is built
 /// again.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Build<'_> {
         let (reader, writer) = std::io::pipe().map_err(Error::io("making a pipe for", &log))?;
         let both = writer.try_clone().map_err(Error::io("making a pipe for", &log))?;
         let mut command = self.make();
-        command.arg(format!("-j{}", self.jobs)).arg(self.target());
+        command.arg(format!("-j{}", self.jobs)).args([self.target(), "modules"]);
         if self.profile == Profile::Coverage {
             command.args(self.counted_objects()?);
         }
@@ -109,6 +112,13 @@ impl Build<'_> {
         self.directory.join("vmlinux")
     }
 
+    /// The modules, as the build has left them.
+    pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
+        let order = self.directory.join("modules.order");
+        let listed = fs::read_to_string(&order).map_err(Error::io("reading", &order))?;
+        Ok(listed.lines().map(|module| self.directory.join(module).with_extension("ko")).collect())
+    }
+
     /// What `uname -r` says.
     pub(crate) fn release(&self) -> Result<String> {
         let file = self.directory.join("include/config/kernel.release");
@@ -147,6 +157,10 @@ impl Build<'_> {
         // The same source makes the same bytes, whoever builds it and when.
         command.args(["KBUILD_BUILD_TIMESTAMP=2022-07-01 00:00:00 UTC", "KBUILD_BUILD_VERSION=1"]);
         command.args(["KBUILD_BUILD_USER=keyagents", "KBUILD_BUILD_HOST=keyagents", "LOCALVERSION="]);
+        // Symbols name the files as the tree does, not where the tree happens to lie.
+        let (tree, directory) = (self.tree.display(), self.directory.display());
+        let maps = format!("-ffile-prefix-map={tree}/= -ffile-prefix-map={directory}={SOURCE}");
+        command.args([format!("KCFLAGS={maps}"), format!("KAFLAGS={maps}")]);
         command
     }
 

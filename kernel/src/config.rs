@@ -54,7 +54,7 @@ impl Profile {
 
     /// The fragments that make it up, the later ones overriding the earlier ones.
     pub(crate) fn fragments(self, arch: Arch, patched: bool) -> Result<Vec<Fragment>> {
-        let mut names = vec!["base", arch.name()];
+        let mut names = vec!["base", arch.name(), "requesters", "symbols"];
         match (self, arch) {
             (Self::Plain, _) => {}
             (Self::Debug, Arch::X86_64) => names.extend(["debug", "kasan"]),

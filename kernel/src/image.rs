@@ -45,6 +45,8 @@ pub struct Image {
     pub path: PathBuf,
     /// The kernel with its symbols, for reading addresses.
     pub vmlinux: PathBuf,
+    /// The directory with its modules, stripped.
+    pub modules: PathBuf,
     /// The final configuration.
     pub config: PathBuf,
     /// What `uname -r` says in it.
@@ -184,6 +186,11 @@ impl Recipe {
         for (from, to) in files {
             fs::copy(&from, to).map_err(Error::io("copying", from))?;
         }
+        fs::create_dir(&image.modules).map_err(Error::io("creating", &image.modules))?;
+        for module in build.modules()? {
+            let to = image.modules.join(module.file_name().unwrap_or_default());
+            read(Command::new("strip").args(["--strip-debug", "-o"]).args([&to, &module]), b"")?;
+        }
         let file = partial.join("release");
         fs::write(&file, &release).map_err(Error::io("writing", file))?;
 
@@ -201,6 +208,7 @@ impl Recipe {
         Image {
             path: directory.join(program),
             vmlinux: directory.join("vmlinux"),
+            modules: directory.join("modules"),
             config: directory.join("config"),
             release,
             arch: self.arch,

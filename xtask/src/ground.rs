@@ -197,10 +197,11 @@ impl Ground {
         terminal: &Terminal,
     ) -> Result<Self> {
         let image = image::image(&setting.kernel, setting.arch(), &extras.fragments, cache, terminal)?;
+        let initramfs = guest::with_modules(initramfs, &image.modules, cache)?;
         let profile = setting.kernel.profile;
         let boot = Boot {
             image: image.path.clone(),
-            initramfs: initramfs.to_owned(),
+            initramfs,
             parameters: extras.parameters.clone(),
             memory_mib: memory_mib(profile),
             cpus: cpus(),

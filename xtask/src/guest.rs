@@ -1,7 +1,9 @@
 //! What the guest runs: the agent, built static, in an initramfs.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -56,13 +58,39 @@ pub fn initramfs(
             manifest.insert_deep(&program.path, 0o755)?;
         }
     }
-    let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
-    let key: String = Sha256::digest(&archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let path = keep(&rootfs::build(&manifest, &artefacts, Compression::None)?, cache)?;
+    work.done();
+    Ok(path)
+}
+
+/// An initramfs, and a kernel's modules behind it: the kernel unpacks one archive after the other.
+///
+/// # Errors
+/// A file can't be read or written.
+pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(modules).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
+    let entries = entries.with_context(|| format!("can't read {}", modules.display()))?;
+    let mut files = BTreeMap::new();
+    for entry in entries {
+        files.insert(format!("/lib/modules/{}", entry.file_name().display()), read(&entry.path())?);
+    }
+    let mut manifest = Manifest::read("")?;
+    for path in files.keys() {
+        manifest.insert_deep(path, 0o644)?;
+    }
+    let artefacts = files.iter().map(|(path, file)| (path.as_str(), file.as_slice())).collect();
+    let mut archive = read(initramfs)?;
+    archive.extend(rootfs::build(&manifest, &artefacts, Compression::None)?);
+    keep(&archive, cache)
+}
+
+/// Puts an archive into the cache, under a name that tells its content.
+fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
+    let key: String = Sha256::digest(archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let path = cache.join("initramfs").join(format!("{key}.cpio"));
     if !path.exists() {
-        cache::write_whole(&path, &archive)?;
+        cache::write_whole(&path, archive)?;
     }
-    work.done();
     Ok(path)
 }
 

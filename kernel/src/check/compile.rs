@@ -98,7 +98,7 @@ impl<'a> Compiler<'a> {
     /// All options that the series has added so far are set alike.
     fn configure(&self) -> Result<()> {
         let mut fragments = Profile::Plain.fragments(Arch::X86_64, false)?;
-        for purpose in ["keys", "kunit", "netfs"] {
+        for purpose in ["keys", "kunit"] {
             fragments.push(Fragment::named(purpose)?);
         }
         let added = self.workshop.added_options()?;

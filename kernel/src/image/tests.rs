@@ -11,6 +11,8 @@ bzImage:
 \t@test ! -e broken.c || { echo 'broken.c:1:2: error: expected expression' >&2; false; }
 \t@echo image > $(O)/arch/x86/boot/bzImage; echo symbols > $(O)/vmlinux
 \t@echo 1.2.3-keyagents > $(O)/include/config/kernel.release
+modules:
+\t@: > $(O)/modules.order
 EXTRA = extra.config
 ";
 
