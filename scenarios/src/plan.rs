@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
     AuthorityOp, Caller, Condition, ConductOp, Forgery, KeyOp, KeyringOp, LifeOp, LookOp, Op, Payload,
-    Registration, SignalOp, UpcallOp,
+    Registration, SignalOp, SystemOp, UpcallOp,
 };
 
 /// A scenario, ready to be carried out.

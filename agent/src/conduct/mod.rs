@@ -80,6 +80,7 @@ fn broken(plan: &Plan, why: String) -> GuestMessage {
 }
 
 fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
+    kmsg::begin(&plan.name);
     let accounts = Accounts::take().map_err(|why| Stop::broken("/proc/key-users", why))?;
     let lenders = lenders(stage.lending, plan)?;
     let before = Census::take().map_err(|why| Stop::broken("/proc/keys", why))?;

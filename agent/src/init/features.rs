@@ -31,12 +31,20 @@ const FEATURES: &[(&str, Trial)] = &[
     ("time_ns", |_| has_namespace("time")),
     ("cgroup", |_| is_mounted("cgroup2")),
     ("tracing", |_| is_mounted("tracefs")),
+    ("modules", |_| std::path::Path::new("/lib/modules/encrypted-keys.ko").exists()),
+    ("ceph", |_| has_file_system("ceph")),
+    ("afs", |_| has_file_system("afs")),
     ("compat", |_| keyring::takes_compat_calls()),
 ];
 
 /// A kernel without the key type says ENODEV, one with it that the payload is no good.
 fn has_keyagents(lending: KeySerial) -> bool {
     keyring::add_key(c"keyagent", Some(c"user"), Some(&[0]), lending) != Err(Errno::ENODEV)
+}
+
+fn has_file_system(name: &str) -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.lines().any(|line| line.split_whitespace().last() == Some(name))
 }
 
 fn has_namespace(name: &str) -> bool {

@@ -27,25 +27,52 @@ pub fn log(level: Level, text: &str) {
     }
 }
 
+/// Stands in the log where a plan begins, so that whoever reads the log knows what was at hand.
+const BEGINNING: &str = "keyagents: begins ";
+
+/// Marks the beginning of a plan in the log.
+pub fn begin(plan: &str) {
+    log(Level::Info, &format!("begins {plan}"));
+}
+
+/// What has been logged since the plan began.
+pub fn since_beginning() -> io::Result<Vec<String>> {
+    let mut log = Follower(open()?);
+    let mut lines = log.records(|record| record.split_once(';').map(|(_, text)| first_line(text)));
+    match lines.iter().rposition(|line| line.starts_with(BEGINNING)) {
+        Some(place) => Ok(lines.split_off(place + 1)),
+        None => Ok(lines),
+    }
+}
+
+fn open() -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(DEVICE)
+}
+
 /// What the kernel logs from now on.
 pub struct Follower(File);
 
 impl Follower {
     /// Starts at the end of the log.
     pub fn new() -> io::Result<Self> {
-        let mut device = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(DEVICE)?;
+        let mut device = open()?;
         device.seek(SeekFrom::End(0))?;
         Ok(Self(device))
     }
 
     /// The kernel's lines of warning level and worse since the last call.
     pub fn warnings(&mut self) -> Vec<String> {
+        self.records(warning)
+    }
+
+    /// What there is to say of each record since the last call.
+    fn records(&mut self, say: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let mut record = [0; 8192];
         let mut lines = Vec::new();
         loop {
             match self.0.read(&mut record) {
                 Ok(0) => return lines,
-                Ok(length) => lines.extend(warning(&String::from_utf8_lossy(&record[..length]))),
+                Ok(length) => lines.extend(say(&String::from_utf8_lossy(&record[..length]))),
                 // Records were overwritten before they were read: go on with the oldest there is.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
                 Err(_) => return lines,
@@ -59,7 +86,12 @@ fn warning(record: &str) -> Option<String> {
     let (head, text) = record.split_once(';')?;
     let priority: u32 = head.split(',').next()?.parse().ok()?;
     // The low three bits are the level; the others name the facility, 0 for the kernel.
-    (priority <= Level::Warning as u32).then(|| text.lines().next().unwrap_or_default().to_owned())
+    (priority <= Level::Warning as u32).then(|| first_line(text))
+}
+
+/// What follows is a dictionary.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

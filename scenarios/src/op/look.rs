@@ -14,6 +14,11 @@ pub enum LookOp {
     },
     /// What the tracepoints `keyagent:*` have recorded since the plan began (R27). PID 1 turns them on for plans with such a step.
     Trace {},
+    /// Lines of the kernel's log since the plan began that contain this. Gives text.
+    KernelLog {
+        /// Part of the line.
+        has: String,
+    },
     /// The line of /proc/key-users for this user, or ENOENT.
     KeyUsers {
         /// As the process's user namespace sees it.

@@ -14,6 +14,7 @@ mod look;
 mod payload;
 mod registration;
 mod signal;
+mod system;
 mod tag;
 mod upcall;
 
@@ -28,6 +29,7 @@ pub use look::LookOp;
 pub use payload::Payload;
 pub use registration::{Caller, Params, Registration};
 pub use signal::{Forgery, SignalOp};
+pub use system::SystemOp;
 pub use upcall::UpcallOp;
 
 use crate::key_ref::KeyRef;
@@ -48,6 +50,8 @@ pub enum Op {
     Signal(SignalOp),
     /// On the process itself.
     Life(LifeOp),
+    /// On the system as a whole.
+    System(SystemOp),
     /// Looking on.
     Look(LookOp),
     /// For PID 1 to do.
@@ -64,7 +68,7 @@ impl Op {
             Self::Upcall(op) => op.keys_mut(),
             Self::Signal(op) => op.keys_mut(),
             Self::Conduct(op) => op.keys_mut(),
-            Self::Life(_) | Self::Look(_) => Vec::new(),
+            Self::Life(_) | Self::System(_) | Self::Look(_) => Vec::new(),
         }
     }
 }

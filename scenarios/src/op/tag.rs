@@ -8,7 +8,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{AuthorityOp, ConductOp, KeyOp, KeyringOp, LifeOp, LookOp, Op, SignalOp, UpcallOp};
+use super::{AuthorityOp, ConductOp, KeyOp, KeyringOp, LifeOp, LookOp, Op, SignalOp, SystemOp, UpcallOp};
 
 /// Defines what there is to know of the groups.
 macro_rules! groups {
@@ -48,6 +48,7 @@ groups! {
     Upcall(UpcallOp),
     Signal(SignalOp),
     Life(LifeOp),
+    System(SystemOp),
     Look(LookOp),
     Conduct(ConductOp),
 }

@@ -3,7 +3,7 @@
 use super::names::Names;
 use crate::plan::{
     AuthorityOp, Caller, Condition, ConductOp, Forgery, KeyOp, KeyRef, KeyringOp, LifeOp, LookOp, Op,
-    Payload, Registration, SignalOp, UpcallOp,
+    Payload, Registration, SignalOp, SystemOp, UpcallOp,
 };
 
 /// What somebody does, as in `links k into @s`.
@@ -15,6 +15,7 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
         Op::Upcall(op) => of_upcall(op, names),
         Op::Signal(op) => on_signals(op, names),
         Op::Life(op) => on_itself(op),
+        Op::System(op) => on_the_system(op),
         Op::Look(op) => looking_on(op),
         Op::Conduct(op) => of_conduct(op, names),
     }
@@ -130,8 +131,22 @@ fn on_itself(op: &LifeOp) -> String {
     }
 }
 
+fn on_the_system(op: &SystemOp) -> String {
+    match op {
+        SystemOp::Mount { kind, source, at, options } if options.is_empty() => {
+            format!("mounts {kind} {source:?} on {at}")
+        }
+        SystemOp::Mount { kind, source, at, options } => {
+            format!("mounts {kind} {source:?} on {at} with {options:?}")
+        }
+        SystemOp::LoadModule { module } => format!("loads the module {module}"),
+        SystemOp::UnloadModule { module } => format!("unloads the module {module}"),
+    }
+}
+
 fn looking_on(op: &LookOp) -> String {
     match op {
+        LookOp::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
         LookOp::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
         LookOp::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
         LookOp::Trace {} => "reads the trace".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::serial;
 use crate::{
-    plan::{KeyOp, Op, Plan},
+    plan::{KeyOp, Op, Plan, SystemOp},
     wire::{Event, What},
 };
 
@@ -81,7 +81,7 @@ impl Upcalls {
     }
 }
 
-/// A call of request_key(2) that may have raised an upcall.
+/// A call of request_key(2), or one for which the kernel requests a key, that may have raised an upcall.
 struct Request<'r> {
     op: &'r Op,
     event: &'r Event,
@@ -130,9 +130,12 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             }
             _ => return None,
         };
-        let Op::Key(KeyOp::Request { callout: Some(_), .. }) = op else { return None };
+        let may_raise = matches!(
+            op,
+            Op::Key(KeyOp::Request { callout: Some(_), .. }) | Op::System(SystemOp::Mount { .. })
+        );
         let pids = pids_of(&pids, event);
-        Some(Request { op, event, worker: event.worker, pids, begun_us, serial })
+        may_raise.then_some(Request { op, event, worker: event.worker, pids, begun_us, serial })
     };
     let mut requests: Vec<Request<'_>> = events.iter().filter_map(of_event).collect();
     // The step that comes first is the one that raised an upcall for which several have waited.

@@ -5,6 +5,7 @@ use scenarios::wire::{Outcome, Value};
 
 use super::outcome;
 use crate::actor::Actor;
+use crate::init::kmsg;
 use crate::keyring::Errno;
 use crate::{procfs, tracing};
 
@@ -16,6 +17,10 @@ impl Actor<'_> {
                 let wanted =
                     keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
                 Value::ProcKeys(wanted.filter(|key| !before.contains(&key.serial)).collect())
+            }),
+            LookOp::KernelLog { has } => kmsg::since_beginning().map(|lines| {
+                let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
+                Value::Text(lines.join("\n"))
             }),
             LookOp::Trace {} => tracing::records().map(Value::Trace),
             LookOp::KeyUsers { uid } => procfs::key_users().and_then(|users| {

@@ -6,6 +6,7 @@ mod keyring;
 mod life;
 mod look;
 mod signal;
+mod system;
 
 use std::ffi::CString;
 
@@ -54,6 +55,7 @@ impl Actor<'_> {
             Op::Upcall(op) => Ok(self.meet(op, cause)),
             Op::Signal(op) => self.on_signals(op, pids, cause),
             Op::Life(op) => Ok(self.on_itself(op, cause)),
+            Op::System(op) => system::on_the_system(op),
             Op::Look(op) => Ok(self.look_on(op)),
             Op::Conduct(_) => Err(Missing("this is for PID 1 to do".to_owned())),
         }
