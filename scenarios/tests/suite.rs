@@ -22,10 +22,10 @@ fn no_snapshot_is_without_its_scenario() {
 }
 
 #[test]
-fn the_rules_without_a_scenario_are_known() {
+fn every_rule_has_a_scenario() {
     let scenarios = suite::load(dir()).unwrap_or_else(|problems| panic!("{problems}"));
     let missing: Vec<String> = overview::unproved(&scenarios).iter().map(Rule::to_string).collect();
-    assert_eq!(missing, ["R13"], "update this list when a rule gets its first scenario, or loses its last");
+    assert!(missing.is_empty(), "no scenario proves {missing:?}");
 }
 
 #[test]
