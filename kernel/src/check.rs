@@ -92,11 +92,16 @@ impl Outcome {
     }
 }
 
-/// Checks a series.
+/// Checks a series. Each patch's row is `told` as soon as it is there: the whole takes long.
 ///
 /// # Errors
 /// The check itself could not be done: no such patches, no source, or a base that does not build.
-pub fn check(check: &Check<'_>, cache: &Path, progress: &dyn Progress) -> Result<Report> {
+pub fn check(
+    check: &Check<'_>,
+    cache: &Path,
+    progress: &dyn Progress,
+    mut told: impl FnMut(&Row),
+) -> Result<Report> {
     require_tools()?;
     let patches = check.series.patches();
     let (first, last) = (*check.patches.start(), *check.patches.end());
@@ -114,15 +119,19 @@ pub fn check(check: &Check<'_>, cache: &Path, progress: &dyn Progress) -> Result
             let what = format!("{} {}/{last} {}", check.kernel.name, index + 1, patch.name);
             progress.started(&Phase::Check { what }, None);
             let outcomes = inspection.patch(patch, &commits[index], &commits[index + 1])?;
-            rows.push(Row { number: index + 1, patch: patch.name.clone(), outcomes });
             progress.finished();
+            let row = Row { number: index + 1, patch: patch.name.clone(), outcomes };
+            told(&row);
+            rows.push(row);
         }
     }
     let clang = match obstacle {
         Some(reason) => {
             let complaints = reason.to_string().lines().map(str::to_owned).collect();
             let outcomes = vec![(Aspect::Applies, Outcome::Failed(complaints))];
-            rows.push(Row { number: applied + 1, patch: patches[applied].name.clone(), outcomes });
+            let row = Row { number: applied + 1, patch: patches[applied].name.clone(), outcomes };
+            told(&row);
+            rows.push(row);
             Outcome::Skipped("not all patches apply".into())
         }
         None if !compile::has_clang() => Outcome::Skipped("no clang".into()),

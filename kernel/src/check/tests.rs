@@ -74,7 +74,11 @@ impl Bench {
             patches,
             jobs: 1,
         };
-        super::check(&check, &self.directory.path().join("cache"), &Silent)
+        let mut told = Vec::new();
+        let tell = |row: &Row| told.push(row.clone());
+        let report = super::check(&check, &self.directory.path().join("cache"), &Silent, tell)?;
+        assert_eq!(told, report.rows);
+        Ok(report)
     }
 }
 

@@ -49,8 +49,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let mut reports = Vec::new();
     for kernel in options.kernels(&kernels)? {
-        let report = kernel::check(&options.check(kernel)?, &cache::directory()?, terminal)?;
-        terminal.say(&details(kernel, &report));
+        let say = |lines: Vec<String>| lines.iter().for_each(|line| terminal.say(line));
+        let tell = |row: &Row| say(complaints_about(kernel, row));
+        let report = kernel::check(&options.check(kernel)?, &cache::directory()?, terminal, tell)?;
+        say(complaints(kernel, "the whole series: clang", &report.clang));
         reports.push((kernel, report));
     }
     for (kernel, report) in &reports {
@@ -103,22 +105,18 @@ impl FromStr for Range {
     }
 }
 
-/// What each complaint is, patch by patch.
-fn details(kernel: &Named, report: &Report) -> String {
-    let mut lines = Vec::new();
-    let mut tell = |title: String, outcome: &Outcome| {
-        if let Outcome::Failed(complaints) = outcome {
-            lines.push(format!("\n{}", style(format!("✗ {} {title}", kernel.name)).red().bold()));
-            lines.extend(complaints.iter().map(|complaint| format!("    {complaint}")));
-        }
-    };
-    for row in &report.rows {
-        for (aspect, outcome) in &row.outcomes {
-            tell(format!("{}: {}", row.patch, heading(*aspect)), outcome);
-        }
-    }
-    tell("the whole series: clang".into(), &report.clang);
-    lines.join("\n")
+/// What there is to complain about in a patch.
+fn complaints_about(kernel: &Named, row: &Row) -> Vec<String> {
+    let title = |aspect: Aspect| format!("{}: {}", row.patch, heading(aspect));
+    row.outcomes.iter().flat_map(|(aspect, outcome)| complaints(kernel, &title(*aspect), outcome)).collect()
+}
+
+/// A heading and a line for each complaint; nothing if there is none.
+fn complaints(kernel: &Named, title: &str, outcome: &Outcome) -> Vec<String> {
+    let Outcome::Failed(complaints) = outcome else { return Vec::new() };
+    let heading = style(format!("✗ {} {title}", kernel.name)).red().bold().to_string();
+    let lines = complaints.iter().map(|complaint| format!("    {complaint}"));
+    std::iter::once(heading).chain(lines).collect()
 }
 
 /// A row for each patch, a column for each check.
