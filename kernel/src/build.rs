@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Arch, Error, Fragment, Phase, Profile, Progress, Result, command, command::Running, config,
-    requirements::has_program,
+    disk::is_full, requirements::has_program,
 };
 
 /// How many errors of the compiler's a person is shown; the log has them all.
@@ -165,7 +165,7 @@ impl Build<'_> {
     }
 
     fn failure(&self, status: ExitStatus, mut first: Vec<String>) -> Error {
-        if first.iter().any(|line| line.contains("No space left on device")) {
+        if first.iter().any(|line| is_full(line)) {
             return Error::DiskFull { path: self.directory.clone() };
         }
         first.truncate(SHOWN_ERRORS);
@@ -218,8 +218,9 @@ fn is_step(line: &str) -> bool {
 
 /// Is that what a person wants to see of a build that failed?
 pub(crate) fn is_error(line: &str) -> bool {
-    ["error: ", "Error: ", "undefined reference", "No space left on device", "not found"]
+    ["error: ", "Error: ", "ERROR: ", "undefined reference", "not found"]
         .iter()
         .any(|mark| line.contains(mark))
+        || is_full(line)
         || line.contains("*** ") && !line.contains("Error ")
 }

@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, disk::is_full};
 
 /// `git` on that repository, deaf to the user's own configuration and environment.
 pub(crate) fn git(repository: &Path) -> Command {
@@ -168,7 +168,7 @@ fn place(command: &Command) -> PathBuf {
 }
 
 fn failure(command: String, place: &Path, status: String, stderr: String) -> Error {
-    if stderr.contains("No space left on device") {
+    if is_full(&stderr) {
         return Error::DiskFull { path: place.to_owned() };
     }
     Error::Command { command, status, stderr }

@@ -12,3 +12,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Does a program say there that the disk is full? The kernel's words, and git's own.
+pub(crate) fn is_full(said: &str) -> bool {
+    ["No space left on device", "Out of diskspace"].iter().any(|words| said.contains(words))
+}

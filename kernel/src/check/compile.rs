@@ -11,6 +11,7 @@ use crate::{
     Arch, Error, Fragment, Profile, Result, Silent,
     build::{Build, Toolchain},
     command::Running,
+    disk::is_full,
     requirements::has_program,
 };
 
@@ -182,12 +183,16 @@ fn build<'a>(workshop: &'a Workshop<'a>, name: &str, toolchain: Toolchain) -> Bu
     Build { tree, directory, arch: Arch::X86_64, profile: Profile::Plain, toolchain, jobs, is_new }
 }
 
-/// Runs make with all its output in the log; says whether it succeeded.
+/// Runs make with all its output in the log; says whether it succeeded. A full disk is nobody's fault here.
 fn run(make: &mut std::process::Command, log: &Path) -> Result<bool> {
     let out = File::create(log).map_err(Error::io("creating", log))?;
     let both = out.try_clone().map_err(Error::io("creating", log))?;
     make.stdin(Stdio::null()).stdout(out).stderr(both);
-    Ok(Running::start(make)?.wait()?.success())
+    let succeeded = Running::start(make)?.wait()?.success();
+    if !succeeded && is_full(&String::from_utf8_lossy(&fs::read(log).map_err(Error::io("reading", log))?)) {
+        return Err(Error::DiskFull { path: log.to_owned() });
+    }
+    Ok(succeeded)
 }
 
 /// The object files in a directory and those below it; none if it is not there.
