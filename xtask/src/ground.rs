@@ -18,7 +18,7 @@ use crate::pace::Pace;
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
 use crate::vm::trial::{self, Trial};
-use crate::vm::{Backend, Boot, Kind, qemu::Qemu, uml::Uml};
+use crate::vm::{Backend, Boot, Clock, Kind, qemu::Qemu, uml::Uml};
 use crate::{cache, workspace};
 
 /// After so many guests in a row that did not come up, no further one is tried.
@@ -205,6 +205,7 @@ impl Ground {
             parameters: extras.parameters.clone(),
             memory_mib: memory_mib(profile),
             cpus: cpus(),
+            clock: Clock::default(),
             pace: Pace::of(profile),
             log: log(label, setting.kind, 0),
         };

@@ -1,5 +1,6 @@
 //! The kernel image that was asked for on the command line.
 
+use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -154,6 +155,20 @@ pub fn selftests(
 }
 
 impl KernelOptions {
+    /// The same choice as arguments for another command.
+    pub fn arguments(&self) -> Vec<OsString> {
+        [
+            self.kernel.as_ref().map(|name| ("--kernel", OsString::from(name))),
+            self.kernel_src.as_ref().map(|path| ("--kernel-src", path.into())),
+            self.series.series.as_ref().map(|name| ("--series", name.into())),
+            Some(("--profile", self.profile.name().into())),
+        ]
+        .into_iter()
+        .flatten()
+        .flat_map(|(flag, value)| [flag.into(), value])
+        .collect()
+    }
+
     fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {
         let kernel = kernels.get_or_default(self.kernel.as_deref())?;
         let whole = self.series.of(kernel, self.kernel_src.as_deref())?;

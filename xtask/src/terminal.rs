@@ -45,6 +45,11 @@ impl Terminal {
         self.counted(what, SPINNER, None)
     }
 
+    /// Begins a piece of work of so many things. Its end is told by what follows it.
+    pub fn work_on(&self, what: &str, total: u64) -> Work {
+        self.counted(what, THINGS, Some(total))
+    }
+
     /// A line of a display that goes on below everything else. Nobody sees it where nobody watches.
     pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);

@@ -1,10 +1,14 @@
 //! Measurements: what they are, and what comes of them. Nothing here judges; whether a figure is good is for people to say.
 
+pub mod boot;
 pub mod figure;
+pub mod fresh;
 pub mod guest;
+pub mod miss;
 pub mod pending;
 pub mod plot;
 pub mod request;
+pub mod suite;
 pub mod table;
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -14,16 +18,24 @@ use clap::ValueEnum;
 
 pub use figure::{Figure, Unit};
 
-use crate::ground::TestbedOptions;
+use crate::ground::{Choice, Extras, Ground, TestbedOptions};
 use crate::terminal::Terminal;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
+    /// The whole suite, from the command to the last verdict
+    Suite,
+    /// From the start of a virtual machine to PID 1's first word
+    Boot,
+    /// A scenario on a pristine kernel, from the start of the guest to the verdict
+    Fresh,
     /// A request answered by a keyagent, by /sbin/request-key, and the least that it can take
     Request,
     /// A request that thousands of others wait with, from 1 to 10,000
     Pending,
+    /// A request that nobody answers, with keyagents and without: builds three kernels the first time
+    Miss,
 }
 
 impl Subject {
@@ -35,8 +47,12 @@ impl Subject {
     /// What a table of it is headed with.
     pub fn title(self) -> &'static str {
         match self {
+            Self::Suite => "The whole suite, from the command to the last verdict",
+            Self::Boot => "From the start of a virtual machine to PID 1's first word",
+            Self::Fresh => "A scenario on a pristine kernel, from the start of the guest to the verdict",
             Self::Request => "A request, from asking to having the key",
             Self::Pending => "A request while so many are pending with one agent (RLIMIT_SIGPENDING 64)",
+            Self::Miss => "A request that nobody answers, on a kernel that starts no program for it",
         }
     }
 }
@@ -75,8 +91,41 @@ impl Results {
 /// Something is missing, a kernel does not build, or a guest could not do its part.
 pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
+        Subject::Suite => suite::measure(setup),
+        Subject::Boot => boot::measure(setup),
+        Subject::Fresh => fresh::measure(setup),
         Subject::Request => request::measure(setup),
         Subject::Pending => pending::measure(setup),
+        Subject::Miss => miss::measure(setup),
+    }
+}
+
+/// A ground on each back end that works here and was not ruled out, and why others are left out.
+fn lanes(setup: &Setup<'_>, extras: &Extras) -> Result<(Vec<Ground>, Vec<String>)> {
+    let mut grounds: Vec<Ground> = Vec::new();
+    let mut left_out = Vec::new();
+    for vm in wanted(setup.testbed.vm) {
+        let options = TestbedOptions { vm: *vm, ..setup.testbed.clone() };
+        match Ground::prepare(&options, extras, "bench", setup.terminal) {
+            Ok(ground) if grounds.iter().all(|it| it.kind() != ground.kind()) => grounds.push(ground),
+            Ok(_) => {}
+            Err(error) if setup.testbed.vm == Choice::Auto && *vm != Choice::Auto => {
+                let name = vm.to_possible_value().map(|vm| vm.get_name().to_owned()).unwrap_or_default();
+                left_out.push(format!("{name} is left out: {error:#}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((grounds, left_out))
+}
+
+/// Nothing named means all.
+fn wanted(vm: Choice) -> &'static [Choice] {
+    match vm {
+        Choice::Auto => &[Choice::Auto, Choice::Tcg, Choice::Uml],
+        Choice::Kvm => &[Choice::Kvm],
+        Choice::Tcg => &[Choice::Tcg],
+        Choice::Uml => &[Choice::Uml],
     }
 }
 

@@ -34,6 +34,7 @@ fn open(script: &str) -> Result<Session, Failure> {
         parameters: Vec::new(),
         memory_mib: 1,
         cpus: 1,
+        clock: Default::default(),
         pace: Pace::PLAIN,
         log: nowhere,
     };

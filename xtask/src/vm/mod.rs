@@ -30,10 +30,22 @@ pub struct Boot {
     pub memory_mib: u32,
     /// The guest's processors.
     pub cpus: u32,
+    /// What the guest's clock counts.
+    pub clock: Clock,
     /// How patient one has to be with its kernel.
     pub pace: Pace,
     /// Where the console is written to.
     pub log: PathBuf,
+}
+
+/// What a guest's clock counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Time.
+    #[default]
+    Real,
+    /// Instructions, a nanosecond for each: what else the host does no longer shows. Only an emulated processor can.
+    Instructions,
 }
 
 /// The kinds of virtual machines.

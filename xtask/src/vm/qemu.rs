@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Backend, Boot, Kind};
+use super::{Backend, Boot, Clock, Kind};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
@@ -48,9 +48,12 @@ impl Backend for Qemu {
 
     fn command(&self, boot: &Boot) -> Command {
         let mut command = Command::new(PROGRAM);
-        match self.accelerator {
-            Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
-            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
+        match (self.accelerator, boot.clock) {
+            (Accelerator::Kvm, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
+            (Accelerator::Tcg, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
+            (Accelerator::Tcg, Clock::Instructions) => {
+                command.args(["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off"])
+            }
         };
         command.args(["-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-m", &boot.memory_mib.to_string(), "-smp", &boot.cpus.to_string()]);

@@ -1,0 +1,147 @@
+//! From the start of a virtual machine to PID 1's first word, on each back end, and beside it `vng` with `true` on the same image.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use kernel::Fragment;
+
+use super::{Figure, Results, Setup, Unit, lanes, shuffle};
+use crate::ground::{Extras, Ground};
+use crate::host_program;
+use crate::vm::Kind;
+use crate::vm::process::command_line;
+
+/// The version that the figures are meant to be compared with.
+const VNG_VERSION: &str = "1.42";
+
+/// What is started.
+enum Starter {
+    Ours(Box<Ground>),
+    Vng(Vng),
+}
+
+/// Measures.
+///
+/// # Errors
+/// See [`super::measure`].
+pub fn measure(setup: &Setup<'_>) -> Result<Results> {
+    let mut results = Results::default();
+    let (program, lack) = match vng() {
+        Ok(program) => (Some(program), None),
+        Err(why) => (None, Some(why)),
+    };
+    // vng finds its root over 9p, which our own guests do without: the image is to be the same.
+    let fragments = program.iter().map(|_| Fragment::named("virtme")).collect::<Result<_, _>>()?;
+    let extras = Extras { fragments, ..Extras::default() };
+    let (grounds, left_out) = lanes(setup, &extras)?;
+    results.remarks.extend(left_out);
+    results.remarks.extend(lack.map(|why| format!("vng is left out: {why}")));
+
+    let vng = program.and_then(|program| Vng::beside(&grounds, program));
+    let mut starters: Vec<(String, Starter, Vec<f64>)> = grounds
+        .into_iter()
+        .map(|ground| (ground.kind().to_string(), Starter::Ours(Box::new(ground)), Vec::new()))
+        .chain(
+            vng.map(|vng| (format!("vng {VNG_VERSION} true, {}", vng.kind), Starter::Vng(vng), Vec::new())),
+        )
+        .collect();
+    let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
+    // What has not been read from the disk for long is no part of the question: the first round does not count.
+    for round in 0..=setup.rounds {
+        let mut order: Vec<usize> = (0..starters.len()).collect();
+        shuffle(&mut order);
+        for index in order {
+            let (name, starter, samples) = &mut starters[index];
+            let seconds = starter.seconds().with_context(|| format!("{name} did not start"))?;
+            if round > 0 {
+                samples.push(seconds);
+            }
+        }
+        work.reach(u64::from(round));
+    }
+    drop(work);
+    for (case, _, samples) in &starters {
+        results.figures.extend(Figure::of("boot", case.clone(), Unit::Seconds, samples));
+    }
+    let vng = results.figures.iter().find(|figure| figure.case.starts_with("vng")).map(|it| it.case.clone());
+    if let Some(vng) = vng {
+        let kind = vng.rsplit(' ').next().unwrap_or_default().to_owned();
+        let ratio = results.ratio(&vng, &kind).map(|ratio| format!("{kind} takes 1/{ratio:.1} of {vng}"));
+        results.remarks.extend(ratio);
+    }
+    Ok(results)
+}
+
+impl Starter {
+    /// Starts it once, and ends it, which is not measured of our own.
+    fn seconds(&self) -> Result<f64> {
+        let begun = Instant::now();
+        match self {
+            Self::Ours(ground) => {
+                let session = ground.open().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
+                let took = begun.elapsed();
+                session.close().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
+                Ok(took.as_secs_f64())
+            }
+            Self::Vng(vng) => {
+                vng.run()?;
+                Ok(begun.elapsed().as_secs_f64())
+            }
+        }
+    }
+}
+
+/// virtme-ng with the image of one of our grounds.
+struct Vng {
+    program: PathBuf,
+    image: PathBuf,
+    kind: Kind,
+    cpus: u32,
+    memory_mib: u32,
+}
+
+impl Vng {
+    /// The kernel of the first QEMU among them.
+    fn beside(grounds: &[Ground], program: PathBuf) -> Option<Self> {
+        let ground = grounds.iter().find(|ground| ground.kind() != Kind::Uml)?;
+        let (image, cpus) = (ground.boot.image.clone(), ground.boot.cpus);
+        Some(Self { program, image, kind: ground.kind(), cpus, memory_mib: ground.boot.memory_mib })
+    }
+
+    fn run(&self) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.arg("--run").arg(&self.image).args(["--cpus", &self.cpus.to_string()]);
+        command.args(["--memory", &format!("{}M", self.memory_mib), "--force-9p", "--disable-microvm"]);
+        if self.kind != Kind::Kvm {
+            command.arg("--disable-kvm");
+        }
+        command.args(["--", "true"]).stdin(Stdio::null());
+        let line = command_line(&command);
+        let output = command.output().with_context(|| format!("can't start: {line}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        bail!("`{line}` failed ({}):\n{}", output.status, said.join("\n"))
+    }
+}
+
+/// vng, if this machine has the right one; else the reason.
+fn vng() -> Result<PathBuf, String> {
+    let program = host_program::find("vng").ok_or("this machine has none (PyPI: virtme-ng==1.42)")?;
+    match version(&program) {
+        Some(version) if version == VNG_VERSION => Ok(program),
+        Some(version) => Err(format!("this machine has {version}, and {VNG_VERSION} is wanted")),
+        None => Err(format!("{} does not tell its version", program.display())),
+    }
+}
+
+/// `virtme-ng 1.42`.
+fn version(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split_whitespace().last().map(str::to_owned)
+}

@@ -1,0 +1,158 @@
+//! What a request costs that nobody answers: on a stock kernel, and on ours with keyagents left out, put in, and about.
+//!
+//! Each boot is one sample of its kernel, and the order of boots is drawn anew each round. On TCG everything is measured a second time with
+//! a clock that counts the guest's instructions, which no other load can disturb.
+
+use anyhow::{Context, Result};
+use kernel::Fragment;
+use scenarios::measure::{Bystander, Measurement};
+
+use super::figure::median;
+use super::{Figure, Results, Setup, Unit, guest, shuffle};
+use crate::ground::{Extras, Ground};
+use crate::vm::{Clock, Kind};
+
+/// Samples of each case in one boot, and requests in a sample.
+const SAMPLES: u32 = 15;
+const CALLS: u32 = 200;
+
+/// What is booted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kernel {
+    Stock,
+    Off,
+    On,
+}
+
+/// Each state that a kernel can be in when the request misses.
+const STATES: [(&str, Kernel, Bystander); 5] = [
+    ("stock kernel", Kernel::Stock, Bystander::None),
+    ("CONFIG_KEYAGENT off", Kernel::Off, Bystander::None),
+    ("on, no agent ever", Kernel::On, Bystander::None),
+    ("on, an agent elsewhere", Kernel::On, Bystander::Elsewhere),
+    ("on, an agent for another type", Kernel::On, Bystander::OtherType),
+];
+
+/// The samples of one state by one clock.
+struct Case {
+    state: usize,
+    clock: Clock,
+    /// The medians of the boots, for each way to miss.
+    boots: Vec<(String, Vec<f64>)>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// See [`super::measure`].
+pub fn measure(setup: &Setup<'_>) -> Result<Results> {
+    let mut stock = Kernel::Stock.ground(setup)?;
+    let mut off = Kernel::Off.ground(setup)?;
+    let mut on = Kernel::On.ground(setup)?;
+    let clocks: &[Clock] =
+        if on.kind() == Kind::Tcg { &[Clock::Real, Clock::Instructions] } else { &[Clock::Real] };
+    let mut cases: Vec<Case> = clocks
+        .iter()
+        .flat_map(|clock| (0..STATES.len()).map(|state| Case { state, clock: *clock, boots: Vec::new() }))
+        .collect();
+    let total = cases.len() as u64 * u64::from(setup.rounds);
+    let work = setup.terminal.work_on("Missing keys", total);
+    for round in 0..u64::from(setup.rounds) {
+        let mut order: Vec<usize> = (0..cases.len()).collect();
+        shuffle(&mut order);
+        for (done, index) in (0..).zip(order) {
+            let case = &mut cases[index];
+            let (name, kernel, agent) = STATES[case.state];
+            let ground = match kernel {
+                Kernel::Stock => &mut stock,
+                Kernel::Off => &mut off,
+                Kernel::On => &mut on,
+            };
+            ground.boot.cpus = 1;
+            ground.boot.clock = case.clock;
+            case.boot(ground, agent).with_context(|| name.to_owned())?;
+            work.reach(round * cases.len() as u64 + done + 1);
+        }
+    }
+    drop(work);
+    Ok(results(&cases))
+}
+
+impl Kernel {
+    fn ground(self, setup: &Setup<'_>) -> Result<Ground> {
+        let mut fragments = vec![Fragment::named("no-upcall")?];
+        if self == Self::Off {
+            fragments.push(Fragment::named("no-keyagent")?);
+        }
+        let extras = Extras { fragments, ..Extras::default() };
+        let mut options = setup.testbed.clone();
+        if self == Self::Stock {
+            options.kernel.first = Some(0);
+        }
+        Ground::prepare(&options, &extras, "bench", setup.terminal)
+    }
+}
+
+impl Case {
+    fn boot(&mut self, ground: &Ground, agent: Bystander) -> Result<()> {
+        let series = guest::measure(ground, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
+        for one in series {
+            let samples: Vec<f64> = one.samples_ns.iter().map(|ns| self.in_unit(*ns)).collect();
+            let Some(sample) = median(&samples) else { continue };
+            match self.boots.iter_mut().find(|(way, _)| *way == one.case) {
+                Some((_, boots)) => boots.push(sample),
+                None => self.boots.push((one.case, vec![sample])),
+            }
+        }
+        Ok(())
+    }
+
+    fn unit(&self) -> Unit {
+        match self.clock {
+            Clock::Real => Unit::Microseconds,
+            Clock::Instructions => Unit::Instructions,
+        }
+    }
+
+    /// A clock of instructions counts one nanosecond for each.
+    fn in_unit(&self, nanoseconds: u64) -> f64 {
+        match self.clock {
+            Clock::Real => nanoseconds as f64 / 1000.0,
+            Clock::Instructions => nanoseconds as f64,
+        }
+    }
+}
+
+/// The medians of the boots' medians, and how each state compares with the stock kernel.
+fn results(cases: &[Case]) -> Results {
+    let mut results = Results::default();
+    for case in cases {
+        for (way, boots) in &case.boots {
+            let name = format!("{way}: {}", STATES[case.state].0);
+            results.figures.extend(Figure::of("miss", name, case.unit(), boots));
+        }
+    }
+    let remarks = cases.iter().flat_map(|case| compared(cases, case)).collect();
+    results.figures.sort_by_key(|figure| (figure.unit.name(), !figure.case.starts_with("without")));
+    results.remarks = remarks;
+    results
+}
+
+/// How this state compares with the stock kernel by the same clock, and how far the boots lie apart.
+fn compared<'a>(cases: &'a [Case], case: &'a Case) -> impl Iterator<Item = String> + 'a {
+    case.boots.iter().filter_map(move |(way, boots)| {
+        let stock = cases.iter().find(|it| it.state == 0 && it.clock == case.clock)?;
+        let (_, base) = stock.boots.iter().find(|(it, _)| it == way)?;
+        let (own, base) = (median(boots)?, median(base)?);
+        let spread = |edge: fn(f64, f64) -> f64| boots.iter().copied().reduce(edge).unwrap_or(own);
+        let unit = case.unit();
+        Some(format!(
+            "{way}, {}: {:+.2} % against the stock kernel by {}; boots from {} to {}",
+            STATES[case.state].0,
+            (own / base - 1.0) * 100.0,
+            if unit == Unit::Instructions { "instructions" } else { "time" },
+            unit.show(spread(f64::min)),
+            unit.show(spread(f64::max)),
+        ))
+    })
+}

@@ -1,0 +1,66 @@
+//! The whole suite, as a person has it judged: from the command to the last verdict.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Figure, Results, Setup, Unit, lanes, shuffle};
+use crate::ground::{Choice, Extras};
+use crate::vm::process::command_line;
+use crate::workspace;
+
+/// What is used when nothing is said.
+const DEFAULT: &str = "auto";
+
+/// Measures.
+///
+/// # Errors
+/// See [`super::measure`].
+pub fn measure(setup: &Setup<'_>) -> Result<Results> {
+    let (grounds, remarks) = lanes(setup, &Extras::default())?;
+    let mut vms: Vec<String> = grounds.iter().map(|ground| ground.kind().to_string()).collect();
+    if setup.testbed.vm == Choice::Auto {
+        vms.insert(0, DEFAULT.to_owned());
+    }
+    drop(grounds);
+    let mut samples: Vec<Vec<f64>> = vms.iter().map(|_| Vec::new()).collect();
+    let work = setup.terminal.work_on("Judging the suite", u64::from(setup.rounds));
+    // The first round warms the caches, and teaches the schedule how long scenarios take.
+    for round in 0..=setup.rounds {
+        let mut order: Vec<usize> = (0..vms.len()).collect();
+        shuffle(&mut order);
+        for index in order {
+            let seconds = judge(setup, &vms[index])?;
+            if round > 0 {
+                samples[index].push(seconds);
+            }
+        }
+        work.reach(u64::from(round));
+    }
+    drop(work);
+    let figures = vms.into_iter().zip(&samples);
+    let figures = figures.filter_map(|(vm, samples)| Figure::of("suite", vm, Unit::Seconds, samples));
+    Ok(Results { figures: figures.collect(), remarks })
+}
+
+/// One run of `cargo xtask test`, cargo's own look at the sources included.
+fn judge(setup: &Setup<'_>, vm: &str) -> Result<f64> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["xtask", "test", "--vm", vm]).args(setup.testbed.kernel.arguments());
+    command.current_dir(workspace::root()).env("NO_COLOR", "1").stdin(Stdio::null());
+    let line = command_line(&command);
+    let begun = Instant::now();
+    let output = command.output().with_context(|| format!("can't start: {line}"))?;
+    let took = begun.elapsed();
+    match output.status.code() {
+        // A scenario that fails has its verdict, too.
+        Some(0 | 1) => Ok(took.as_secs_f64()),
+        _ => bail!(
+            "`{line}` failed ({}):\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        ),
+    }
+}

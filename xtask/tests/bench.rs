@@ -1,0 +1,38 @@
+//! A tiny measurement, for real: in a guest, on the patched kernel.
+
+use std::process::Command;
+
+/// Runs `xtask bench` and gives its exit code, its standard output and its standard error.
+fn bench(arguments: &[&str]) -> std::io::Result<(Option<i32>, String, String)> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.arg("bench").args(arguments).env("NO_COLOR", "1").output()?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((output.status.code(), text(output.stdout), text(output.stderr)))
+}
+
+#[test]
+fn requests_are_measured_in_a_guest() {
+    let json = std::env::temp_dir().join(format!("keyagents-bench-{}.json", std::process::id()));
+    let (code, table, said) =
+        bench(&["request", "--rounds", "1", "--vm", "tcg", "--json", json.to_str().unwrap()]).unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(table.contains("tcg: keyagent "), "{table}");
+    let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    std::fs::remove_file(json).unwrap();
+    let cases: Vec<&str> =
+        figures.as_array().unwrap().iter().map(|it| it["case"].as_str().unwrap()).collect();
+    let expected = ["tcg: keyagent", "tcg: floor", "tcg: minimal static /sbin/request-key"];
+    assert_eq!(cases.get(..3), Some(&expected[..]), "{cases:?}");
+    for figure in figures.as_array().unwrap() {
+        assert_eq!((figure["bench"].as_str(), figure["unit"].as_str()), (Some("request"), Some("µs")));
+        assert!(figure["median"].as_f64() > Some(0.0) && figure["p99"].as_f64() >= figure["median"].as_f64());
+    }
+}
+
+#[test]
+fn a_file_that_cant_be_written_is_refused_before_any_work() {
+    let (code, table, said) = bench(&["--json", "/does/not/exist/bench.json"]).unwrap();
+    assert_eq!((code, table.as_str()), (Some(2), ""));
+    assert!(said.starts_with("error: can't write /does/not/exist/bench.json: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
