@@ -15,7 +15,7 @@ use crate::program::{Program, Returned};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
 /// exactly.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,38 @@ pub enum GuestMessage {
     Returned(Returned),
     /// What was measured.
     Measured(Vec<Series>),
+    /// A part of the host's message has been read: the next one may come ([`parts`]).
+    More,
     /// The guest could not do its own part: says nothing about the kernel under test.
     Broken(Broken),
+}
+
+/// What a line begins with that is a part of a message, and is followed by another.
+pub const PART: char = '+';
+
+/// What the last part begins with.
+pub const LAST_PART: char = '=';
+
+/// How long a line of the host's may be, in bytes. A terminal's input buffer has 4096: once it is full, User-Mode Linux's
+/// serial lines stop reading, and have been seen not to go on.
+pub const LONGEST_LINE: usize = 2048;
+
+/// A message as lines: one, or several if it is long. After each but the last the host waits for [`GuestMessage::More`].
+pub fn parts(message: &str) -> Vec<String> {
+    if message.len() <= LONGEST_LINE {
+        return vec![message.to_owned()];
+    }
+    let mut rest = message;
+    let mut lines = Vec::new();
+    while rest.len() >= LONGEST_LINE {
+        // A character has at most four bytes.
+        let end = (LONGEST_LINE - 4..LONGEST_LINE).rev().find(|end| rest.is_char_boundary(*end));
+        let (part, left) = rest.split_at(end.unwrap_or_default());
+        lines.push(format!("{PART}{part}"));
+        rest = left;
+    }
+    lines.push(format!("{LAST_PART}{rest}"));
+    lines
 }
 
 /// How the guest introduces itself.
@@ -328,4 +358,20 @@ pub struct Broken {
     pub plan: Option<String>,
     /// What could not be done, and why.
     pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_comes_in_lines_that_make_it_up_again() {
+        assert_eq!(parts("short"), ["short"]);
+        let long = "aé".repeat(LONGEST_LINE);
+        let lines = parts(&long);
+        assert!(lines.iter().all(|line| line.len() <= LONGEST_LINE));
+        assert_eq!(lines.iter().map(|line| &line[1..]).collect::<String>(), long);
+        let firsts: String = lines.iter().filter_map(|line| line.chars().next()).collect();
+        assert_eq!(firsts, "+++=");
+    }
 }

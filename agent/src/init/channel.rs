@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::termios::{self, SetArg};
-use scenarios::wire::{GuestMessage, HostMessage};
+use scenarios::wire::{GuestMessage, HostMessage, LAST_PART, PART};
 
 /// The kernel parameter that names the device.
 const PARAMETER: &str = "keyagents.channel=";
@@ -37,11 +37,20 @@ impl Channel {
 
     /// The host's next message. None: the host has hung up.
     pub(super) fn receive(&mut self) -> Result<Option<HostMessage>, ChannelError> {
-        let mut line = String::new();
-        if self.from_host.read_line(&mut line).map_err(ChannelError::Read)? == 0 {
-            return Ok(None);
+        let mut message = String::new();
+        loop {
+            let mut line = String::new();
+            if self.from_host.read_line(&mut line).map_err(ChannelError::Read)? == 0 {
+                return Ok(None);
+            }
+            if let Some(part) = line.strip_prefix(PART) {
+                message.push_str(part.trim_end_matches('\n'));
+                self.send(&GuestMessage::More)?;
+                continue;
+            }
+            message.push_str(line.strip_prefix(LAST_PART).unwrap_or(&line));
+            return serde_json::from_str(&message).map(Some).map_err(ChannelError::Gibberish);
         }
-        serde_json::from_str(&line).map(Some).map_err(ChannelError::Gibberish)
     }
 
     /// Tells the host.

@@ -10,7 +10,7 @@ use anyhow::Result;
 use scenarios::measure::{Measurement, Series};
 use scenarios::plan::Plan;
 use scenarios::program::Program;
-use scenarios::wire::{Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
+use scenarios::wire::{self, Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
 
 use crate::vm::{Backend, Boot, Happening, Kind, Machine};
 
@@ -182,8 +182,20 @@ impl Session {
 
     fn say(&mut self, message: &HostMessage) -> Result<(), End> {
         let line = serde_json::to_string(message).map_err(|error| End::Guest(error.to_string()))?;
-        // A guest that died can't be written to; why it died is on the queue.
-        self.machine.send(&line).map_err(|_| End::Gone)
+        let mut parts = wire::parts(&line).into_iter();
+        let mut next = parts.next();
+        while let Some(part) = next {
+            // A guest that died can't be written to; why it died is on the queue.
+            self.machine.send(&part).map_err(|_| End::Gone)?;
+            next = parts.next();
+            if next.is_some() {
+                match next_message(&self.machine, Instant::now() + PATIENCE)? {
+                    GuestMessage::More => {}
+                    other => return Err(End::Guest(format!("it said {other:?} while it was being told"))),
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -112,6 +112,19 @@ fn what_the_kernel_reports_on_its_way_out_is_heard() {
 }
 
 #[test]
+fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
+    let name = "n".repeat(wire::LONGEST_LINE);
+    let plan = format!(r#"{{"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);
+    let finished = FINISHED.replace("f/n", &name);
+    let more = r#"echo '"more"' >&0;"#;
+    let mut session = open(&format!(
+        "HELLO read part; {more} read part; case $part in =*) ;; *) exit 3;; esac; {finished} read off"
+    ));
+    let run = session.as_mut().unwrap().run(&serde_json::from_str(&plan).unwrap()).unwrap();
+    assert_eq!(run.finished.plan, name);
+}
+
+#[test]
 fn another_version_of_the_protocol_is_refused_by_name() {
     let failure =
         open(r#"echo '{"hello":{"protocol":999,"release":"r","cpus":1,"features":[]}}' >&0; sleep 9"#);
