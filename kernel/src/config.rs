@@ -120,6 +120,11 @@ impl Fragment {
         self.file.file_stem().unwrap_or_default().to_string_lossy()
     }
 
+    /// What its file is called.
+    pub(crate) fn name(&self) -> String {
+        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// What it asks for, for hashing.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         for Requested { option, value, .. } in &self.requests {

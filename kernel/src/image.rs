@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Fragment, Named, Origin, Profile, Progress, Result, Series, Tree,
+    Arch, Error, Fragment, Inputs, Named, Origin, Profile, Progress, Result, Series, Tree,
     build::{Build, Toolchain},
     command::read,
     disk::remove,
@@ -101,6 +101,8 @@ struct Recipe {
     arch: Arch,
     profile: Profile,
     hash: Sha256,
+    /// The same, piece by piece.
+    inputs: Inputs,
 }
 
 impl Recipe {
@@ -109,10 +111,19 @@ impl Recipe {
         let mut fragments = profile.fragments(arch, !request.series.is_empty())?;
         fragments.extend(request.fragments.iter().cloned());
         let mut hash = Sha256::new();
-        hash.update(format!("{}\n{}\n{}\n", arch.name(), profile.name(), toolchain()?));
+        let toolchain = toolchain()?;
+        hash.update(format!("{}\n{}\n{toolchain}\n", arch.name(), profile.name()));
         fragments.iter().for_each(|fragment| fragment.digest(&mut hash));
         request.series.digest(&mut hash);
-        Ok(Self { fragments, further: request.fragments.clone(), arch, profile, hash })
+        let mut inputs = Inputs::default();
+        inputs.add("the compiler or the linker", |hash| hash.update(toolchain));
+        for fragment in &fragments {
+            inputs.add(fragment.name(), |hash| fragment.digest(hash));
+        }
+        for patch in request.series.patches() {
+            inputs.add(&patch.name, |hash| patch.digest(hash));
+        }
+        Ok(Self { fragments, further: request.fragments.clone(), arch, profile, hash, inputs })
     }
 
     fn key(&self, identity: &str) -> String {
@@ -152,11 +163,19 @@ impl Recipe {
         }
         let directory = cache.join("builds").join(directory);
         let is_new = !directory.exists();
+        let mut inputs = self.inputs.clone();
+        inputs.add("the source", |hash| hash.update(&tree.identity));
+        let record = directory.join("inputs");
+        if let Some(before) = Inputs::recall(&record) {
+            let what = directory.file_name().unwrap_or_default().to_string_lossy();
+            progress.note(&format!("{what} is built again: {}", inputs.changes_since(&before)));
+        }
         let (tree, identity) = (tree.path.as_path(), tree.identity.as_str());
         let (arch, profile, toolchain) = (self.arch, self.profile, Toolchain::Gnu);
         let build = Build { tree, directory, arch, profile, toolchain, jobs, is_new };
         build.configure(&self.fragments, progress)?;
         build.run(progress)?;
+        inputs.remember(&record).map_err(Error::io("writing", &record))?;
         self.keep(&build, identity, cache, progress)
     }
 

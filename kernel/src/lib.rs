@@ -17,6 +17,7 @@ mod edit;
 mod error;
 mod export;
 mod image;
+mod inputs;
 mod kernels;
 mod lock;
 mod misfit;
@@ -34,6 +35,7 @@ pub use crate::{
     error::Error,
     export::{Exported, export},
     image::{Image, Request, cached, image},
+    inputs::Inputs,
     kernels::{Kernels, Named},
     misfit::{Instead, Line, Misfit},
     progress::{Phase, Progress, Silent},

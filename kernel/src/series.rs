@@ -153,10 +153,15 @@ impl Series {
 
     /// What the patches say, for hashing.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
-        for patch in &self.patches {
-            hash.update((patch.mail.len() as u64).to_le_bytes());
-            hash.update(&patch.mail);
-        }
+        self.patches.iter().for_each(|patch| patch.digest(hash));
+    }
+}
+
+impl Patch {
+    /// Its bytes, for hashing.
+    pub(crate) fn digest(&self, hash: &mut Sha256) {
+        hash.update((self.mail.len() as u64).to_le_bytes());
+        hash.update(&self.mail);
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
+use kernel::Inputs;
 use rootfs::{Artefacts, Compression, Manifest};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,9 @@ use crate::cache;
 use crate::terminal::Terminal;
 use crate::vm::process::command_line;
 use crate::workspace;
+
+/// What the guest's programs are made from.
+const SOURCES: [&str; 5] = ["Cargo.lock", "agent/src", "rootfs/src", "rootfs/manifest.toml", "scenarios/src"];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -58,8 +62,13 @@ pub fn initramfs(
             manifest.insert_deep(&program.path, 0o755)?;
         }
     }
-    let path = keep(&rootfs::build(&manifest, &artefacts, Compression::None)?, cache)?;
+    let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
+    let is_new = !place(&archive, cache).exists();
+    let path = keep(&archive, cache)?;
     work.done();
+    if is_new {
+        explain(programs, terminal)?;
+    }
     Ok(path)
 }
 
@@ -84,10 +93,15 @@ pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<Pa
     keep(&archive, cache)
 }
 
+/// Where an archive is in the cache.
+fn place(archive: &[u8], cache: &Path) -> PathBuf {
+    let key: String = Sha256::digest(archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    cache.join("initramfs").join(format!("{key}.cpio"))
+}
+
 /// Puts an archive into the cache, under a name that tells its content.
 fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
-    let key: String = Sha256::digest(archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let path = cache.join("initramfs").join(format!("{key}.cpio"));
+    let path = place(archive, cache);
     if !path.exists() {
         cache::write_whole(&path, archive)?;
     }
@@ -96,6 +110,32 @@ fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
 
 fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("can't read {}", file.display()))
+}
+
+/// Says why the guest is another one than the last time.
+fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
+    let mut inputs = Inputs::default();
+    let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
+    while let Some(place) = places.pop() {
+        if place.is_dir() {
+            let entries =
+                fs::read_dir(&place).with_context(|| format!("can't look into {}", place.display()))?;
+            places.extend(entries.flatten().map(|entry| entry.path()));
+        } else {
+            let name = place.strip_prefix(workspace::root()).unwrap_or(&place).display().to_string();
+            let bytes = read(&place)?;
+            inputs.add(name, |hash| hash.update(bytes));
+        }
+    }
+    for program in programs {
+        let bytes = read(&program.file)?;
+        inputs.add(&program.path, |hash| hash.update(bytes));
+    }
+    let record = workspace::target().join("guest/inputs");
+    if let Some(before) = Inputs::recall(&record) {
+        terminal.note(&format!("the guest is another one: {}", inputs.changes_since(&before)));
+    }
+    inputs.remember(&record).with_context(|| format!("can't write {}", record.display()))
 }
 
 /// A line of cargo's messages.
