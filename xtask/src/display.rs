@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 use crate::report::Tally;
 use crate::terminal::{Terminal, seconds};
 
-const LANE: &str = "  {spinner:.cyan} {wide_msg} {elapsed:.dim} ";
-const WHOLE: &str = "  {wide_bar:.cyan/dim} {pos}/{len} {msg} ";
+const LANE: &str = "  {spinner:.cyan} {elapsed:>3.dim} {msg}";
+const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
 
 /// What is drawn while scenarios run. It ends when it is dropped.
 pub struct Display {

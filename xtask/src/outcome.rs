@@ -13,7 +13,7 @@ use crate::image::Profile;
 use crate::matrix;
 use crate::report::{Column, Report, summary};
 use crate::run::{self, Event};
-use crate::terminal::{Terminal, seconds};
+use crate::terminal::Terminal;
 use crate::testbed::Testbed;
 use crate::times::Times;
 
@@ -52,14 +52,13 @@ fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
             terminal.say(&format!("\n{}\n", matrix::table(several)));
             for column in several {
                 let lost = column.lost.as_ref().map(|why| format!("  no verdicts: {why}"));
-                let tally = column.tally();
+                let lost = lost.unwrap_or_default();
                 terminal.say(&format!(
-                    "{}: {tally}{}",
+                    "{}: {}{lost}",
                     style(&column.title).bold(),
-                    lost.unwrap_or_default()
+                    summary(column, "scenario", took)
                 ));
             }
-            terminal.say(&style(format!("· {}", seconds(took))).dim().to_string());
         }
     }
 }
@@ -111,9 +110,9 @@ impl<'a> Show<'a> {
             Event::Begun { lane, ground, job, waiting } => {
                 let scenario = &self.scenarios[job.scenario].name;
                 let title = &self.testbed.columns[job.column].title;
-                let title = if title.is_empty() { String::new() } else { format!("{title}  ") };
-                let kind = self.testbed.settings[ground].kind;
-                self.display.begun(lane, format!("{kind}  {title}{scenario}"));
+                let kind = self.testbed.settings[ground].kind.to_string();
+                let title = if title.ends_with(&kind) { title.clone() } else { format!("{title} {kind}") };
+                self.display.begun(lane, format!("{}  {scenario}", title.trim_start()));
                 self.display.left(waiting);
             }
             Event::Judged { ground, job, verdict, took, .. } => {
@@ -122,7 +121,11 @@ impl<'a> Show<'a> {
                 let vm = spread.then_some(self.testbed.settings[ground].kind);
                 let scenario = self.scenarios[job.scenario].name.clone();
                 self.reports[job.column][job.scenario] = Some(Report { scenario, verdict, took, vm });
-                self.show();
+                if self.reports.len() == 1 {
+                    self.show()
+                } else {
+                    self.show_of_many(job.column, job.scenario)
+                }
             }
             Event::Left { lane, ground, verdict, took } => {
                 self.display.begun(lane, "has nothing to do".into());
@@ -146,17 +149,30 @@ impl<'a> Show<'a> {
         self.terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
 
-    /// Shows a single column's verdicts as far as they are complete; of several columns only what is bad.
+    /// Shows the only column's verdicts as far as they are complete.
     fn show(&mut self) {
-        let [reports] = self.reports.as_slice() else { return };
+        let Some(reports) = self.reports.first() else { return };
         while let Some(Some(report)) = reports.get(self.shown) {
             let scenario = &self.scenarios[self.shown];
             let before = self.shown.checked_sub(1).map(|index| self.scenarios[index].family.as_str());
             if before != Some(scenario.family.as_str()) {
                 self.terminal.say(&format!("\n  {}", style(&scenario.family).bold()));
             }
-            self.terminal.say(&report.line(scenario));
+            self.terminal.say_in_one_line(&report.line(scenario));
             self.shown += 1;
+        }
+    }
+
+    /// Of several columns only what is bad is shown at once, and how each one went when it is complete.
+    fn show_of_many(&self, column: usize, scenario: usize) {
+        let (reports, title) = (&self.reports[column], &self.testbed.columns[column].title);
+        if let Some(report) = reports[scenario].as_ref().filter(|report| report.is_bad()) {
+            self.terminal.say_in_one_line(&report.line_of_many(title));
+        }
+        if reports.iter().all(Option::is_some) {
+            let reports = reports.iter().flatten().cloned().collect();
+            let column = Column { title: title.clone(), reports, lost: None };
+            self.terminal.say(&format!("  {}: {}", style(title).bold(), column.tally()));
         }
     }
 

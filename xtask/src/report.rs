@@ -46,8 +46,8 @@ impl Report {
         let colour = colour(word);
         let verdict = match &self.verdict {
             Verdict::Passed => String::new(),
-            Verdict::Skipped(why) => format!("  skipped: {why}"),
-            _ => format!("  {word}"),
+            Verdict::Skipped(why) => format!("skipped: {why}  "),
+            _ => format!("{word}  "),
         };
         let vm = self.vm.map(|kind| format!(" {kind}")).unwrap_or_default();
         let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
@@ -55,8 +55,8 @@ impl Report {
             "    {} {name:<32} {}  {}{}",
             colour.apply_to(mark(word)),
             style(time).dim(),
-            style(&scenario.title).dim(),
             colour.apply_to(verdict),
+            style(&scenario.title).dim(),
         )
     }
 
@@ -73,9 +73,20 @@ impl Report {
         }
     }
 
+    /// Likewise, among the verdicts of several columns.
+    pub fn line_of_many(&self, column: &str) -> String {
+        let word = self.verdict.word();
+        format!("  {} {} {word} on {column}", colour(word).apply_to(mark(word)), self.scenario)
+    }
+
+    /// Whether there is more to say than that it passed or was skipped.
+    pub fn is_bad(&self) -> bool {
+        !matches!(self.verdict, Verdict::Passed | Verdict::Skipped(_))
+    }
+
     /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
     pub fn details(&self, column: &str) -> Option<String> {
-        if matches!(self.verdict, Verdict::Passed | Verdict::Skipped(_)) {
+        if !self.is_bad() {
             return None;
         }
         let word = self.verdict.word();

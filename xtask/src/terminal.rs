@@ -79,6 +79,14 @@ impl Terminal {
         });
     }
 
+    /// A result of one line, which on a terminal ends where the line does.
+    pub fn say_in_one_line(&self, line: &str) {
+        match console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal()) {
+            Some((_, width)) => self.say(&console::truncate_str(line, width.into(), "…")),
+            None => self.say(line),
+        }
+    }
+
     /// Something that a person should know, for standard error.
     pub fn note(&self, text: &str) {
         self.above(|| complain(&format!("  {} {text}", style("note:").for_stderr().yellow())));

@@ -1,7 +1,7 @@
 //! The testbed: what was asked for on the command line, as columns of a table and the grounds that they are run on.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
@@ -182,6 +182,11 @@ impl Testbed {
 }
 
 impl MatrixOptions {
+    /// The user's own kernel source.
+    pub fn kernel_src(&self) -> Option<&Path> {
+        self.kernel_src.as_deref()
+    }
+
     /// What can be said of the options before any work.
     fn check(&self) -> Result<()> {
         let kernels = Kernels::load()?;
@@ -215,7 +220,7 @@ struct Chosen {
 }
 
 /// Turns the choices into kinds, each column once.
-fn choices(options: &MatrixOptions, cache: &std::path::Path, terminal: &Terminal) -> Result<Vec<Chosen>> {
+fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<Chosen>> {
     let one = |title, kind| Chosen { title, kinds: vec![kind], optional: false };
     let mut chosen: Vec<Chosen> = Vec::new();
     let asked: &[Choice] = if options.vm.is_empty() { &[Choice::Auto] } else { &options.vm };

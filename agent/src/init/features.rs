@@ -10,16 +10,20 @@ use crate::watch_queue::WatchQueue;
 /// How the guest introduces itself.
 pub(super) fn hello(lending: KeySerial) -> Hello {
     let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
     let features =
         FEATURES.iter().filter(|(_, is_there)| is_there(lending)).map(|(name, _)| (*name).to_owned());
-    Hello { protocol: PROTOCOL, release, cpus, features: features.collect() }
+    Hello { protocol: PROTOCOL, release, cpus: cpus(), features: features.collect() }
+}
+
+fn cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| count.get() as u32)
 }
 
 type Trial = fn(KeySerial) -> bool;
 
 const FEATURES: &[(&str, Trial)] = &[
     ("keyagents", has_keyagents),
+    ("smp", |_| cpus() > 1),
     ("watch_queue", |_| WatchQueue::new().is_ok()),
     ("user_ns", |_| has_namespace("user")),
     ("pid_ns", |_| has_namespace("pid")),

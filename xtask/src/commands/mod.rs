@@ -2,10 +2,12 @@
 
 pub mod bench;
 pub mod bisect;
+pub mod clean;
 pub mod host;
 pub mod kernel;
 pub mod scenarios;
 pub mod test;
+pub mod watch;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,9 @@ enum Command {
     /// the last line says since when; 2 the testbed could not do its part.
     Bisect(bisect::Options),
 
+    /// Run scenarios again whenever an edit affects them
+    Watch(watch::Options),
+
     /// Build the patched kernel, or show where it is
     #[command(subcommand)]
     Kernel(kernel::Command),
@@ -48,6 +53,9 @@ enum Command {
 
     /// Say what this machine lacks, or install it
     Host(host::Options),
+
+    /// Free disk space, by kind
+    Clean(clean::Options),
 }
 
 impl Cli {
@@ -60,9 +68,11 @@ impl Cli {
             Command::Test(options) => test::run(options, terminal),
             Command::Scenarios(command) => scenarios::run(command, terminal),
             Command::Bisect(options) => bisect::run(options, terminal),
+            Command::Watch(options) => watch::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),
+            Command::Clean(options) => clean::run(options, terminal),
         }
     }
 }

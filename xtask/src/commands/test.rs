@@ -1,5 +1,6 @@
 //! `cargo xtask test`: scenarios against the patched kernel.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,15 +11,38 @@ use crate::suite;
 use crate::terminal::Terminal;
 use crate::testbed::{MatrixOptions, Testbed};
 
+const EXAMPLES: &str = "Examples:
+  cargo xtask test                                  everything, on what is quickest here
+  cargo xtask test timeout linking/confined         these alone
+  cargo xtask test --vm uml --fresh                 each scenario on a kernel that has just been started
+  cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs";
+
 /// Which scenarios, and on what.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Options {
     /// Only scenarios whose name (FAMILY/NAME) contains one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
 
+    /// Of these, only the one of exactly this name
+    #[arg(long, value_name = "NAME", hide = true)]
+    only: Vec<String>,
+
     #[command(flatten)]
     testbed: MatrixOptions,
+}
+
+impl Options {
+    /// What the scenarios' names contain; all, if there is none.
+    pub fn filters(&self) -> &[String] {
+        &self.filters
+    }
+
+    /// The user's own kernel source.
+    pub fn kernel_src(&self) -> Option<&Path> {
+        self.testbed.kernel_src()
+    }
 }
 
 /// Runs the command.
@@ -27,7 +51,8 @@ pub struct Options {
 /// The testbed could not do its part for any scenario.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Mistakes in scenarios are told before any long work starts.
-    let scenarios = suite::select(&options.filters)?;
+    let mut scenarios = suite::select(&options.filters)?;
+    scenarios.retain(|scenario| options.only.is_empty() || options.only.contains(&scenario.name));
     suite::note_stale_snapshots(terminal)?;
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
     Ok(outcome::judge(&testbed, &scenarios, terminal)?.into())

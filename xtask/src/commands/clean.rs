@@ -1,0 +1,172 @@
+//! `cargo xtask clean`: frees disk space, by kind, and says how much.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use console::style;
+use indicatif::HumanBytes;
+
+use crate::terminal::Terminal;
+use crate::{cache, workspace};
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask clean --dry-run          what there is, and how much each kind would free
+  cargo xtask clean checks builds      free what `kernel check` left, and the kernels' object files
+  cargo xtask clean                    free everything: the next test fetches and builds it all again";
+
+/// What to free.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Only these kinds [default: all]
+    #[arg(value_enum, value_name = "KIND")]
+    kinds: Vec<Kind>,
+
+    /// Only say what would be freed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What there is to free, from what is quickly made again to what takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Kind {
+    /// What the guests' consoles said
+    Logs,
+    /// How long scenarios took, and which virtual machines work here
+    Memory,
+    /// The guest's programs
+    Guest,
+    /// Built kernels
+    Images,
+    /// What `kernel check` and the kernel's own tests were built in
+    Checks,
+    /// The kernels' object files, with which a change is built in seconds
+    Builds,
+    /// Unpacked kernel sources
+    Trees,
+    /// Fetched kernel sources
+    Sources,
+}
+
+impl Kind {
+    /// What it takes to get it back.
+    fn price(self) -> &'static str {
+        match self {
+            Self::Logs => "the next test writes new ones",
+            Self::Memory => "the next test tries and learns again",
+            Self::Guest => "built again in a minute",
+            Self::Images => "copied from the builds, or built again",
+            Self::Checks => "the next check builds it all again",
+            Self::Builds => "the next change of a kernel takes minutes, not seconds",
+            Self::Trees => "unpacked again, and then all kernels are built again",
+            Self::Sources => "fetched again",
+        }
+    }
+
+    fn places(self, cache: &Path) -> Vec<PathBuf> {
+        let named = |names: &[&str]| names.iter().map(|name| cache.join(name)).collect();
+        match self {
+            Self::Logs => vec![workspace::logs()],
+            Self::Memory => named(&["times.json", "kvm-verdict.json", "uml-verdict.json"]),
+            Self::Guest => vec![cache.join("initramfs"), workspace::target().join("guest")],
+            Self::Images => named(&["images", "selftests"]),
+            Self::Checks => named(&["checks"]),
+            Self::Builds => named(&["builds"]),
+            Self::Trees => named(&["trees"]),
+            Self::Sources => named(&["sources", "downloads"]),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Something can't be looked at or removed.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let cache = cache::directory()?;
+    let asked: BTreeSet<Kind> = options.kinds.iter().copied().collect();
+    let kinds = Kind::value_variants().iter().filter(|kind| asked.is_empty() || asked.contains(kind));
+    let mut total = 0;
+    for kind in kinds {
+        let places = kind.places(&cache);
+        let size = places.iter().map(|place| size(place)).sum::<Result<u64>>()?;
+        if !options.dry_run {
+            places.iter().try_for_each(|place| remove(place))?;
+        }
+        total += size;
+        let name = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let size = HumanBytes(size).to_string();
+        terminal.say(&format!("  {name:<8} {size:>11}   {}", style(kind.price()).dim()));
+    }
+    let done = if options.dry_run { "would be freed" } else { "freed" };
+    terminal.say(&format!("{} {done} in {}", style(HumanBytes(total)).bold(), cache.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How much disk space removing it frees, in bytes. A file with several names counts once.
+fn size(place: &Path) -> Result<u64> {
+    let mut size = 0;
+    let mut names: HashSet<(u64, u64)> = HashSet::new();
+    let mut left = vec![place.to_owned()];
+    while let Some(path) = left.pop() {
+        let about = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            about => about.with_context(|| format!("can't look at {}", path.display()))?,
+        };
+        if about.is_dir() {
+            match fs::read_dir(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                entries => left.extend(
+                    entries
+                        .with_context(|| format!("can't look into {}", path.display()))?
+                        .flatten()
+                        .map(|entry| entry.path()),
+                ),
+            }
+        }
+        if about.is_dir() || about.nlink() == 1 || names.insert((about.dev(), about.ino())) {
+            size += about.blocks() * 512;
+        }
+    }
+    Ok(size)
+}
+
+fn remove(place: &Path) -> Result<()> {
+    let removed = if place.is_dir() { fs::remove_dir_all(place) } else { fs::remove_file(place) };
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.with_context(|| {
+            format!(
+                "can't remove {}: is another command using it? Try again when it has ended",
+                place.display()
+            )
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use super::*;
+
+    #[test]
+    fn a_file_with_two_names_counts_once_and_what_is_not_there_not_at_all() {
+        let place = env::temp_dir().join(format!("keyagents-clean-{}", std::process::id()));
+        fs::create_dir_all(place.join("inner")).unwrap();
+        fs::write(place.join("file"), vec![1; 1 << 20]).unwrap();
+        let once = size(&place).unwrap();
+        fs::hard_link(place.join("file"), place.join("inner/again")).unwrap();
+        assert_eq!((size(&place).unwrap(), size(&place.join("nothing")).unwrap()), (once, 0));
+        assert!(once >= 1 << 20, "{once}");
+        remove(&place).unwrap();
+        remove(&place).unwrap();
+        assert_eq!(size(&place).unwrap(), 0);
+    }
+}

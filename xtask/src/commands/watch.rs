@@ -1,0 +1,178 @@
+//! `cargo xtask watch`: runs again what an edit affects.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use notify::{EventKind, RecursiveMode, Watcher};
+
+use super::test;
+use crate::terminal::Terminal;
+use crate::vm::process::spawn_bound;
+use crate::{suite, workspace};
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask watch                              everything, then what each edit affects
+  cargo xtask watch timeout --vm uml             only that family
+  cargo xtask watch --kernel-src ~/linux         also when a file of that tree changes";
+
+/// What to watch, and what to run: as with `test`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+#[group(id = "watch")]
+pub struct Options {
+    #[command(flatten)]
+    test: test::Options,
+}
+
+/// An editor writes a file in several steps; a checkout many files. All that comes within this time is one change.
+const TOGETHER: Duration = Duration::from_millis(200);
+
+/// What the testbed is made of, below its top.
+const SOURCES: [&str; 5] = ["agent", "kernel", "rootfs", "scenarios", "xtask"];
+
+/// What an edit affects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Affected {
+    /// These scenarios alone.
+    Only(BTreeSet<String>),
+    /// Whatever is asked for.
+    All,
+}
+
+/// Runs the command, until it is interrupted.
+///
+/// # Errors
+/// A directory can't be watched, or cargo can't be started.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    // A mistake on the command line is told once, and not after each edit.
+    suite::select(options.test.filters())?;
+    let (send, changes) = channel();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_)) {
+            // Nobody listens any more when the command ends.
+            let _ = send.send(event.paths);
+        }
+    })
+    .context("can't watch files")?;
+    let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
+    places.extend(options.test.kernel_src().map(Path::to_owned));
+    for place in &places {
+        watcher.watch(place, RecursiveMode::Recursive).with_context(|| {
+            format!("can't watch {}: is fs.inotify.max_user_watches too low?", place.display())
+        })?;
+    }
+    let mut running = Some(start(&Affected::All)?);
+    loop {
+        let paths = next_change(&changes)?;
+        let Some((what, affected)) = affected(&paths) else { continue };
+        if let Some(mut child) = running.take() {
+            end(&mut child);
+        }
+        terminal.say(&format!("\n{what}\n"));
+        running = Some(start(&affected)?);
+    }
+}
+
+/// The files of the next change, once it is complete.
+fn next_change(changes: &Receiver<Vec<PathBuf>>) -> Result<BTreeSet<PathBuf>> {
+    let gone = || anyhow!("files are not watched any more");
+    let mut paths: BTreeSet<PathBuf> = changes.recv().map_err(|_| gone())?.into_iter().collect();
+    loop {
+        match changes.recv_timeout(TOGETHER) {
+            Ok(more) => paths.extend(more),
+            Err(RecvTimeoutError::Timeout) => return Ok(paths),
+            Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+        }
+    }
+}
+
+/// What has changed, in words, and what that affects; nothing if only files have that nobody reads.
+fn affected(paths: &BTreeSet<PathBuf>) -> Option<(String, Affected)> {
+    let read: Vec<&PathBuf> = paths.iter().filter(|path| is_read(path)).collect();
+    let first = read.first()?;
+    let shown = first.strip_prefix(workspace::root()).unwrap_or(first).display();
+    let what = match read.len() {
+        1 => format!("{shown} has changed."),
+        2 => format!("{shown} and another file have changed."),
+        count => format!("{shown} and {} more files have changed.", count - 1),
+    };
+    let scenarios: Option<BTreeSet<String>> = read.iter().map(|path| scenario(path)).collect();
+    Some((what, scenarios.map_or(Affected::All, Affected::Only)))
+}
+
+/// Editors' and tools' own files are left out: backups, swap files, pending snapshots, objects, git's.
+fn is_read(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let hidden = name.starts_with('.') || path.iter().any(|part| part == ".git");
+    let others = [".new", "~", ".swp", ".o", ".cmd", ".tmp", ".orig", ".rej"];
+    !hidden && name != "4913" && !others.iter().any(|end| name.ends_with(end)) && !path.is_dir()
+}
+
+/// The scenario that the file belongs to: its own, or its snapshot.
+fn scenario(path: &Path) -> Option<String> {
+    let inner = path.strip_prefix(workspace::suite()).ok()?;
+    let known = inner.extension().is_some_and(|end| end == "toml" || end == "snap");
+    // One that was removed can't be run: then everything is, which tells stale snapshots.
+    (known && path.with_extension("toml").exists())
+        .then(|| inner.with_extension("").to_string_lossy().into_owned())
+}
+
+/// Has cargo build this program anew, if need be, and run the scenarios.
+fn start(affected: &Affected) -> Result<Child> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--quiet", "--package", "xtask", "--", "test"]).current_dir(workspace::root());
+    // As they were given; `watch` itself stands before them.
+    command.args(env::args_os().skip_while(|word| word != "watch").skip(1).collect::<Vec<OsString>>());
+    if let Affected::Only(names) = affected {
+        command.args(names.iter().map(|name| format!("--only={name}")));
+    }
+    spawn_bound(command)
+}
+
+/// Ends a run that an edit has overtaken. Its virtual machines end with it.
+fn end(child: &mut Child) {
+    if let Ok(None) = child.try_wait() {
+        let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    }
+    let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(names: &[&str]) -> Option<Affected> {
+        let paths = names.iter().map(|name| workspace::root().join(name)).collect();
+        affected(&paths).map(|(_, affected)| affected)
+    }
+
+    fn only(name: &str) -> Option<Affected> {
+        Some(Affected::Only(BTreeSet::from([name.to_owned()])))
+    }
+
+    #[test]
+    fn an_edit_of_a_scenario_or_its_snapshot_affects_that_one_alone() {
+        assert_eq!(after(&["scenarios/suite/linking/confined.toml"]), only("linking/confined"));
+        assert_eq!(after(&["scenarios/suite/linking/confined.snap"]), only("linking/confined"));
+        assert_eq!(
+            after(&["scenarios/suite/linking/confined.snap", "agent/src/main.rs"]),
+            Some(Affected::All)
+        );
+    }
+
+    #[test]
+    fn what_nobody_reads_affects_nothing() {
+        assert_eq!(after(&["scenarios/suite/linking/confined.snap.new", "agent/src/.main.rs.swp"]), None);
+        assert_eq!(after(&["kernel/patches/6.12/0001.patch"]), Some(Affected::All));
+    }
+}
