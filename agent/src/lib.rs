@@ -8,6 +8,7 @@ pub mod actor;
 pub(crate) mod bench;
 pub mod children;
 pub mod conduct;
+pub mod fault;
 pub mod init;
 pub mod keyring;
 pub mod post;

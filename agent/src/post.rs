@@ -58,6 +58,8 @@ pub struct Birth {
     pub process: Process,
     /// Serials of the keys that it holds.
     pub holds: Vec<i32>,
+    /// The pid that it gets, as its parent sees it. None: any.
+    pub pid: Option<i32>,
 }
 
 /// What a process tells PID 1.

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigEvent, SigevNotify, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
 use nix::sys::time::TimeSpec;
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
@@ -100,6 +100,7 @@ impl SignalFd {
             pid: info.ssi_pid as i32,
             uid: info.ssi_uid,
             value: info.ssi_int,
+            stray: Vec::new(),
         })
     }
 }
@@ -120,6 +121,36 @@ pub fn number(name: &str) -> Option<i32> {
     }
     name.parse().ok().or_else(|| name.parse::<Signal>().ok().map(|signal| signal as i32))
 }
+
+/// Takes one pending signal of the set with its whole siginfo, if there is one: rt_sigtimedwait(2), which other than a
+/// signalfd shows every byte.
+pub fn take(signals: Signals) -> Option<Doorbell> {
+    let mut info = [0xa5_u8; SIGINFO_SIZE];
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the siginfo is exclusively borrowed over the call and has the size that the kernel writes; mask and time are
+    // borrowed over the call, and the mask has the size that the kernel is told.
+    let taken = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const signals,
+            &raw mut info,
+            &raw const at_once,
+            size_of::<Signals>(),
+        )
+    };
+    Errno::result(taken).ok()?;
+    let number = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+    let [signal, code, pid, uid, value] = KNOWN.map(number);
+    let known = |at: &usize| KNOWN.iter().any(|begin| (*begin..begin + 4).contains(at));
+    let stray = (0..SIGINFO_SIZE).filter(|at| !known(at) && info[*at] != 0).collect();
+    Some(Doorbell { signal, code, pid, uid: uid as u32, value, stray })
+}
+
+/// `siginfo_t`.
+const SIGINFO_SIZE: usize = 128;
+
+/// Where si_signo, si_code, si_pid, si_uid and si_int lie in it on a 64-bit machine.
+const KNOWN: [usize; 5] = [0, 8, 16, 20, 24];
 
 /// `kill(2)`.
 pub fn send(pid: i32, signal: i32) -> Result<(), Errno> {
@@ -179,10 +210,10 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Sets the alarm to go off after `delay`.
-    pub fn after(delay: Duration) -> Result<Self, Errno> {
+    /// Sets the alarm to go off after `delay`. With `restart` the system calls that it interrupts go on.
+    pub fn after(delay: Duration, restart: bool) -> Result<Self, Errno> {
         const AGAIN: Duration = Duration::from_millis(20);
-        interrupting(libc::SIGALRM)?;
+        handle(Signal::SIGALRM, if restart { SaFlags::SA_RESTART } else { SaFlags::empty() })?;
         let event = SigEvent::new(SigevNotify::SigevThreadId {
             signal: Signal::SIGALRM,
             thread_id: nix::unistd::gettid().as_raw(),
@@ -198,12 +229,16 @@ impl Alarm {
 
 /// From now on this signal does nothing but interrupt system calls.
 pub fn interrupting(signal: i32) -> Result<(), Errno> {
-    // Installed without SA_RESTART.
-    vmm_sys_util::signal::register_signal_handler(signal, ignore)
-        .map_err(|error| Errno::from_raw(error.errno()))
+    handle(Signal::try_from(signal)?, SaFlags::empty())
 }
 
-extern "C" fn ignore(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+fn handle(signal: Signal, flags: SaFlags) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::Handler(ignore), flags, SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(signal, &action) }.map(drop)
+}
+
+extern "C" fn ignore(_: libc::c_int) {}
 
 #[cfg(test)]
 mod tests {
@@ -235,7 +270,7 @@ mod tests {
 
     #[test]
     fn an_alarm_interrupts_a_sleep() {
-        let alarm = Alarm::after(Duration::from_millis(5)).unwrap();
+        let alarm = Alarm::after(Duration::from_millis(5), false).unwrap();
         // SAFETY: takes a number.
         let left = unsafe { libc::usleep(5_000_000) };
         drop(alarm);

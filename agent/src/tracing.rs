@@ -45,6 +45,11 @@ pub fn records() -> io::Result<Vec<Traced>> {
     Ok(trace.lines().filter_map(parse).collect())
 }
 
+/// The time that a record gives, in microseconds.
+pub fn usec(record: &Traced) -> Option<u64> {
+    record.fields.iter().find(|(name, _)| name == "usec").and_then(|(_, value)| value.parse().ok())
+}
+
 fn write(file: &str, text: &str) -> io::Result<()> {
     fs::write(Path::new(TRACEFS).join(file), text)
 }

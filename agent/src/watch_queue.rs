@@ -16,8 +16,9 @@ nix::ioctl_write_int_bad! {
     set_size, nix::request_code_none!(b'W', 0x60)
 }
 
-/// How many notifications the queue holds before it loses some.
-const SIZE: i32 = 256;
+/// How many notifications the queue holds before it loses some: as few as the kernel makes it, a page's worth, so that it
+/// can be seen to lose some.
+const SIZE: i32 = 32;
 
 const TYPE_META: u32 = 0;
 const LOSS: u32 = 1;

@@ -96,6 +96,14 @@ fn meets_value(expect: &Expect, value: &Value, variable: &dyn Fn(&str) -> Option
         (Expect::Number(number), Value::Number(found)) => number == found,
         (Expect::Number(number), Value::Serial(found)) => *number == i64::from(*found),
         (Expect::Count(count), _) => size(value) == Some(*count),
+        (Expect::Tries(allowed), Value::Tries { failed, last }) => {
+            let is_allowed = |outcome: &Outcome| match outcome {
+                Outcome::Ok(_) => allowed.iter().any(|word| word == "ok"),
+                Outcome::Error(name) => allowed.contains(name),
+                _ => false,
+            };
+            !failed.is_empty() && failed.iter().all(is_allowed) && matches!(**last, Outcome::Ok(_))
+        }
         (Expect::Key(name), Value::Serial(found)) => variable(name) == Some(*found),
         (Expect::NotKey(name), Value::Serial(found)) => variable(name).is_some_and(|serial| serial != *found),
         (Expect::Described(wanted), Value::Described(found)) => fits(wanted, found),
@@ -142,6 +150,7 @@ fn wanted(expect: &Expect) -> String {
         Expect::Lacks(part) => format!("something without {part:?}"),
         Expect::Number(number) => number.to_string(),
         Expect::Count(count) => format!("{count} of them"),
+        Expect::Tries(allowed) => format!("tries that end in {}, the last in success", allowed.join(" or ")),
         Expect::Key(name) => format!("the key `{name}`"),
         Expect::NotKey(name) => format!("another key than `{name}`"),
         Expect::Described(description) => format!("{description:?}"),

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
-    AuthorityOp, Caller, Condition, ConductOp, Forgery, KeyOp, KeyringOp, LifeOp, LookOp, Op, Payload,
-    Registration, SignalOp, SystemOp, UpcallOp,
+    AuthorityOp, Caller, Condition, ConductOp, FaultOp, Forgery, HoldOp, KeyOp, KeyringOp, LifeOp, LookOp,
+    Op, Payload, Registration, SignalOp, SystemOp, UpcallOp,
 };
 
 /// A scenario, ready to be carried out.
@@ -59,6 +59,9 @@ pub struct Process {
     /// namespaces and has no session keyring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// The process whose pid it gets; that one has ended and been reaped, or there is no such process to be had. None: any pid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_of: Option<String>,
     /// Which session keyring it has.
     #[serde(default)]
     pub session: Session,

@@ -92,6 +92,9 @@ pub enum Expect {
     Key(String),
     /// Success with the serial of a key that is not this variable's.
     NotKey(String),
+    /// An operation that was tried with each of its allocations failing: each of these tries ended in one of these, `ok` for
+    /// success, and the last one, in which none failed, in success.
+    Tries(Vec<String>),
     /// A key described so; what is left out may be anything.
     Described(Description),
     /// Any one of these: the outcome of a race.

@@ -192,6 +192,13 @@ pub enum Value {
     ProcKeys(Vec<ProcKey>),
     /// One line of /proc/key-users.
     KeyUser(KeyUser),
+    /// What came of an operation that was tried with each of its memory allocations failing.
+    Tries {
+        /// Of the tries in which one failed, in order.
+        failed: Vec<Outcome>,
+        /// Of the last, in which none did.
+        last: Box<Outcome>,
+    },
     /// What tracepoints have recorded, oldest first.
     Trace(Vec<Traced>),
     /// Signals that were pending and have been taken.
@@ -301,7 +308,7 @@ pub struct Identity {
 pub struct Doorbell {
     /// Signal number.
     pub signal: i32,
-    /// si_code: SI_KEYAGENT is -8 (R14).
+    /// si_code: SI_KEYAGENT is -8 (R14). Of a notification: 1 if others have been lost, else 0.
     pub code: i32,
     /// si_pid.
     pub pid: i32,
@@ -309,6 +316,9 @@ pub struct Doorbell {
     pub uid: u32,
     /// si_int: the target's serial.
     pub value: i32,
+    /// Offsets of all other bytes of the siginfo that are not zero, where the whole of it was looked at (R14).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stray: Vec<usize>,
 }
 
 /// How a process ended.

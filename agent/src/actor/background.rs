@@ -70,7 +70,7 @@ impl Actor<'_> {
 }
 
 /// Puts a worker's number where `{worker}` stands for it.
-fn numbered(mut op: Op, worker: u32) -> Op {
+pub(super) fn numbered(mut op: Op, worker: u32) -> Op {
     let put = |text: &mut String| *text = text.replace("{worker}", &worker.to_string());
     match &mut op {
         Op::Key(KeyOp::Request { description, callout, .. }) => {

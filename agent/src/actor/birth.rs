@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 use scenarios::plan::{IdRange, Namespace, Process, Session};
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,7 @@ pub(crate) enum Born {
 /// What could not be done, in the parent; the child is gone then.
 pub(crate) fn bear(birth: &Birth, target: Option<&File>, heritage: &Heritage) -> Result<Born, String> {
     let (ours, theirs) = UnixStream::pair().map_err(|why| format!("no socket for a birth: {why}"))?;
-    // SAFETY: PID 1 and its descendants have one thread each.
-    match unsafe { fork() } {
+    match fork_as(birth.pid) {
         Err(errno) => Err(format!("fork: {}", errno_name(errno))),
         Ok(ForkResult::Parent { child }) => {
             drop(theirs);
@@ -71,6 +70,26 @@ pub(crate) fn bear(birth: &Birth, target: Option<&File>, heritage: &Heritage) ->
             }
         }
     }
+}
+
+/// fork(2); the child has this pid, if one is given: EEXIST if somebody else has it.
+fn fork_as(pid: Option<i32>) -> Result<ForkResult, Errno> {
+    let Some(pid) = pid else {
+        // SAFETY: PID 1 and its descendants have one thread each.
+        return unsafe { fork() };
+    };
+    // SAFETY: all zeroes is a valid clone_args.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.set_tid = &raw const pid as u64;
+    args.set_tid_size = 1;
+    // SAFETY: without CLONE_VM and with no stack of its own the child goes on like one of fork(2); there is one thread. The
+    // arguments, and the pid that they point to, are borrowed over the call.
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    Ok(match Errno::result(child)? {
+        0 => ForkResult::Child,
+        child => ForkResult::Parent { child: Pid::from_raw(child as i32) },
+    })
 }
 
 fn reap(pid: i32) {

@@ -102,12 +102,20 @@ impl Actor<'_> {
     /// Looks through the whole process keyring, since notifications may be lost.
     fn newly_noticed(&mut self) -> Vec<Doorbell> {
         let Some(queue) = &mut self.watch else { return Vec::new() };
-        queue.take();
+        let lost = queue.take().iter().any(|notification| notification.subtype == "lost");
         let there: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
         let Some(agent) = &mut self.agent else { return Vec::new() };
         agent.noticed.retain(|target| there.contains(target));
         let new = there.into_iter().filter(|target| agent.noticed.insert(*target));
-        new.map(|value| Doorbell { signal: 0, code: 0, pid: 0, uid: 0, value }).collect()
+        new.map(|value| Doorbell {
+            signal: 0,
+            code: i32::from(lost),
+            pid: 0,
+            uid: 0,
+            value,
+            stray: Vec::new(),
+        })
+        .collect()
     }
 
     fn react(&mut self, bell: Doorbell) {

@@ -119,7 +119,7 @@ fn recording_for(plan: &Plan) -> Result<Option<Recording>, Stop> {
     let reads = |op: &Op| {
         matches!(
             op,
-            Op::Look(LookOp::Trace {}) | Op::Conduct(ConductOp::Wait { until: Condition::Traced(_), .. })
+            Op::Look(LookOp::Trace { .. }) | Op::Conduct(ConductOp::Wait { until: Condition::Traced(_), .. })
         )
     };
     let wanted = plan.steps.iter().any(|step| reads(&step.op));
@@ -265,7 +265,11 @@ impl<'a> Conductor<'a> {
         let target = process.join.as_ref().map(|join| self.pidfd(&join.process)).transpose()?;
         // A key that never came to be is not held: that it failed to come stands in the trace.
         let holds = process.holds.iter().filter_map(|name| self.table.get(&KeyRef::Variable(name.clone())));
-        let birth = Birth { process: process.clone(), holds: holds.copied().collect() };
+        let former = process.pid_of.as_ref().and_then(|name| self.members.get(name));
+        let parent = process.parent.as_ref().and_then(|name| self.members.get(name));
+        let looker = parent.map(|parent| parent.place.clone()).unwrap_or_default();
+        let pid = former.map(|former| looker.pid_of(&former.place));
+        let birth = Birth { process: process.clone(), holds: holds.copied().collect(), pid };
         match &process.parent {
             None => self.bear(&birth, target.as_ref())?,
             Some(parent) => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ConductOp, KeyRef, LifeOp, Op, Setup, SignalOp, Step};
+use scenarios::plan::{Condition, ConductOp, KeyRef, LifeOp, Op, Setup, Step};
 use scenarios::wire::{Done, Outcome, What};
 
 use super::cast::{Job, Life, Place};
@@ -98,12 +98,7 @@ impl Conductor<'_> {
     fn task(&self, name: &str, step: Option<usize>, op: &Op, save: Option<&String>) -> Result<Task, String> {
         let mut op = op.clone();
         self.replace_names(&mut op)?;
-        let pids = match &op {
-            Op::Signal(SignalOp::Signal { to, .. }) | Op::Signal(SignalOp::Forge { to, .. }) => {
-                self.pids(name, to)?
-            }
-            _ => Vec::new(),
-        };
+        let pids = op.receiver().map(|to| self.pids(name, to)).transpose()?.unwrap_or_default();
         let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.0);
         Ok(Task { step, op, pids, workers: None, lend })
     }

@@ -4,6 +4,7 @@ use nix::sys::utsname::uname;
 use scenarios::wire::{Hello, PROTOCOL};
 
 use super::mounts::is_mounted;
+use crate::fault;
 use crate::keyring::{self, Errno, KeySerial};
 use crate::watch_queue::WatchQueue;
 
@@ -38,6 +39,7 @@ const FEATURES: &[(&str, Trial)] = &[
     ("modules", |_| std::path::Path::new("/lib/modules/encrypted-keys.ko").exists()),
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
+    ("fault_injection", |_| fault::prepare()),
     ("compat", |_| keyring::takes_compat_calls()),
 ];
 

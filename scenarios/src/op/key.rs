@@ -51,9 +51,12 @@ pub enum KeyOp {
         /// The destination keyring. None: 0, the default one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
-        /// Set a timer that interrupts the call (SIGALRM with a handler and without SA_RESTART) after so many milliseconds.
+        /// Set a timer that interrupts the call (SIGALRM with a handler and, unless `restart` says so, without SA_RESTART) after so many milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         alarm_ms: Option<u64>,
+        /// Have the handler installed with SA_RESTART, so that the interrupted call goes on (R22).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restart: bool,
     },
     /// KEYCTL_SEARCH. Gives the serial.
     Search {

@@ -13,7 +13,17 @@ pub enum LookOp {
         kind: Option<String>,
     },
     /// What the tracepoints `keyagent:*` have recorded since the plan began (R27). PID 1 turns them on for plans with such a step.
-    Trace {},
+    Trace {
+        /// Only records of this event, as in `complete`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<String>,
+        /// Only records of something that took at least so many milliseconds (their field `usec`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_least_ms: Option<u64>,
+        /// Only records of something that took at most so many milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most_ms: Option<u64>,
+    },
     /// Lines of the kernel's log since the plan began that contain this. Gives text.
     KernelLog {
         /// Part of the line.

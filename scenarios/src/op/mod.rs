@@ -7,6 +7,8 @@
 
 mod authority;
 mod conduct;
+mod fault;
+mod hold;
 mod key;
 mod keyring;
 mod life;
@@ -22,6 +24,8 @@ use serde::Serialize;
 
 pub use authority::AuthorityOp;
 pub use conduct::{Condition, ConductOp};
+pub use fault::FaultOp;
+pub use hold::HoldOp;
 pub use key::KeyOp;
 pub use keyring::KeyringOp;
 pub use life::LifeOp;
@@ -54,6 +58,10 @@ pub enum Op {
     System(SystemOp),
     /// Looking on.
     Look(LookOp),
+    /// Holding other processes still.
+    Hold(HoldOp),
+    /// With memory allocations failing.
+    Fault(FaultOp),
     /// For PID 1 to do.
     Conduct(ConductOp),
 }
@@ -67,8 +75,19 @@ impl Op {
             Self::Authority(op) => op.keys_mut(),
             Self::Upcall(op) => op.keys_mut(),
             Self::Signal(op) => op.keys_mut(),
+            Self::Fault(op) => op.keys_mut(),
             Self::Conduct(op) => op.keys_mut(),
-            Self::Life(_) | Self::System(_) | Self::Look(_) => Vec::new(),
+            Self::Life(_) | Self::System(_) | Self::Look(_) | Self::Hold(_) => Vec::new(),
+        }
+    }
+
+    /// The process, or the background step, that it is done to.
+    pub fn receiver(&self) -> Option<&String> {
+        match self {
+            Self::Signal(op) => op.receiver(),
+            Self::Hold(op) => Some(op.receiver()),
+            Self::Fault(FaultOp::EachAllocation { of }) => of.receiver(),
+            _ => None,
         }
     }
 }

@@ -41,6 +41,13 @@ impl SignalOp {
             Self::Signal { .. } | Self::TakeSignals {} => Vec::new(),
         }
     }
+
+    pub(super) fn receiver(&self) -> Option<&String> {
+        match self {
+            Self::Signal { to, .. } | Self::Forge { to, .. } => Some(to),
+            Self::TakeSignals {} => None,
+        }
+    }
 }
 
 /// The calls that send a siginfo of the caller's making.

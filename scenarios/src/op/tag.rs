@@ -8,7 +8,10 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{AuthorityOp, ConductOp, KeyOp, KeyringOp, LifeOp, LookOp, Op, SignalOp, SystemOp, UpcallOp};
+use super::{
+    AuthorityOp, ConductOp, FaultOp, HoldOp, KeyOp, KeyringOp, LifeOp, LookOp, Op, SignalOp, SystemOp,
+    UpcallOp,
+};
 
 /// Defines what there is to know of the groups.
 macro_rules! groups {
@@ -50,6 +53,8 @@ groups! {
     Life(LifeOp),
     System(SystemOp),
     Look(LookOp),
+    Hold(HoldOp),
+    Fault(FaultOp),
     Conduct(ConductOp),
 }
 

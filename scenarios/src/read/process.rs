@@ -54,6 +54,7 @@ struct Spec {
     #[serde(default)]
     start: Start,
     parent: Option<Spanned<String>>,
+    pid_of: Option<Spanned<String>>,
     #[serde(default)]
     session: Session,
     #[serde(default)]
@@ -177,7 +178,7 @@ fn build(
     let mut setup: Vec<Setup> = setup.into_iter().map(|(op, save)| Setup { op: op.op, save }).collect();
     setup.extend(registrations(&name, &spec));
 
-    let mut processes: Vec<Spanned<String>> = spec.parent.iter().cloned().collect();
+    let mut processes: Vec<Spanned<String>> = spec.parent.iter().chain(&spec.pid_of).cloned().collect();
     let join = spec.join.map(|join| {
         let place = join.span();
         let (process, namespaces) = match join.into_inner() {
@@ -193,6 +194,7 @@ fn build(
         role,
         start: spec.start,
         parent: spec.parent.map(Spanned::into_inner),
+        pid_of: spec.pid_of.map(Spanned::into_inner),
         session: spec.session,
         holds: spec.holds.iter().map(|name| name.get_ref().clone()).collect(),
         join,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{AuthorityOp, Condition, ConductOp, KeyRef, Op, SignalOp, Step, UpcallOp},
+    plan::{AuthorityOp, Condition, ConductOp, KeyRef, Op, Step, UpcallOp},
     scenario::{Expect, Expectation},
 };
 
@@ -168,10 +168,7 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ReadOp, Vec<Proble
         expect::known(error).map_err(|problem| vec![Problem { span: place(error), ..problem }])?;
     }
     let spanned = |name: &String| Spanned::new(place(name), name.clone());
-    let receiver = match &op {
-        Op::Signal(SignalOp::Signal { to, .. }) | Op::Signal(SignalOp::Forge { to, .. }) => Some(spanned(to)),
-        _ => None,
-    };
+    let receiver = op.receiver().map(spanned);
     let job = match &op {
         Op::Conduct(ConductOp::Await { job, .. })
         | Op::Conduct(ConductOp::Wait { until: Condition::Blocked(job), .. }) => Some(spanned(job)),

@@ -1,5 +1,7 @@
 //! Outcomes in words.
 
+use std::collections::BTreeSet;
+
 use super::names::Names;
 use crate::{
     plan::{ConductOp, Op},
@@ -34,9 +36,8 @@ fn of_value(value: &Value, names: &Names) -> String {
         Value::Described(described) => of_described(described),
         Value::ProcKeys(keys) => list(keys.iter().map(|key| proc_key(key, names))),
         Value::KeyUser(user) => key_user(user),
-        Value::Signals(signals) => {
-            list(signals.iter().map(|it| format!("{} for {}", signal(it.signal), names.key(it.value))))
-        }
+        Value::Signals(signals) => list(signals.iter().map(|it| taken(it, names))),
+        Value::Tries { failed, last } => tries(failed, last),
         Value::Trace(records) => format!("{} events", records.len()),
         Value::Notifications(all) => in_order(all.iter().map(|it| notification(it, names))),
         Value::Command { status: 0, output } => format!("{output:?}"),
@@ -47,14 +48,28 @@ fn of_value(value: &Value, names: &Names) -> String {
 /// What an agent hears.
 pub(super) fn doorbell(bell: &Doorbell, agent: &str, names: &Names) -> String {
     if bell.signal == 0 {
-        return format!("is notified of {}", names.key(bell.value));
+        let heard = if bell.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
+        return format!("{heard} {}", names.key(bell.value));
     }
+    let from = names.process(bell.pid, agent);
+    format!("hears {} for {} from {from}, uid {}", signal_with_code(bell), names.key(bell.value), bell.uid)
+}
+
+/// A signal that was pending.
+fn taken(bell: &Doorbell, names: &Names) -> String {
+    let stray = match bell.stray.as_slice() {
+        [] => String::new(),
+        stray => format!(", with bytes that are not zero at {stray:?}"),
+    };
+    format!("{} for {}{stray}", signal_with_code(bell), names.key(bell.value))
+}
+
+fn signal_with_code(bell: &Doorbell) -> String {
     let code = match bell.code {
         SI_KEYAGENT => String::new(),
         code => format!(" with si_code {code}"),
     };
-    let from = names.process(bell.pid, agent);
-    format!("hears {}{code} for {} from {from}, uid {}", signal(bell.signal), names.key(bell.value), bell.uid)
+    format!("{}{code}", signal(bell.signal))
 }
 
 /// The si_code of R14.
@@ -78,6 +93,22 @@ pub(super) fn signal(number: i32) -> String {
         None if (35..=64).contains(&number) => format!("SIGRTMIN+{}", number - 34),
         None if number == 34 => "SIGRTMIN".to_owned(),
         None => format!("signal {number}"),
+    }
+}
+
+/// How many allocations there are to fail is a matter of the kernel's version.
+fn tries(failed: &[Outcome], last: &Outcome) -> String {
+    let kinds: BTreeSet<&str> = failed.iter().map(kind).collect();
+    let kinds = kinds.into_iter().collect::<Vec<_>>().join(" or ");
+    format!("{kinds}; at last {}", kind(last))
+}
+
+fn kind(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Ok(_) => "ok",
+        Outcome::Error(name) => name,
+        Outcome::Skipped(why) => why,
+        Outcome::TimedOut => "no answer in time",
     }
 }
 

@@ -189,9 +189,14 @@ impl Teller<'_> {
         for upcall in self.upcalls.of_step(step) {
             *stories.entry((upcall.depth, self.story(upcall))).or_insert(0) += 1;
         }
+        let steps = &self.plan.steps;
+        let is_tried =
+            step.is_some_and(|index| matches!(steps.get(index).map(|it| &it.op), Some(Op::Fault(_))));
         for ((_, story), count) in stories {
             let indent = if count > 1 { "  " } else { "" };
-            if count > 1 {
+            if count > 1 && is_tried {
+                lines.push(format!("{INDENT}again and again:"));
+            } else if count > 1 {
                 lines.push(format!("{INDENT}{count} times:"));
             }
             lines.extend(story.into_iter().map(|line| format!("{INDENT}{indent}{line}")));
@@ -262,6 +267,7 @@ fn portrait(process: &Process) -> String {
     };
     let mut parts = vec![role.to_owned()];
     parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
+    parts.extend(process.pid_of.iter().map(|former| format!("with the pid that {former} had")));
     if !process.holds.is_empty() {
         parts.push(format!("holding {}", process.holds.join(", ")));
     }

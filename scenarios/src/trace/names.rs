@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{serial, upcalls::Upcalls};
 use crate::{
     plan::{AuthorityOp, KeyRef, Op, Plan},
-    wire::{Event, Identity, Outcome, Value, What},
+    wire::{Done, Event, Identity, Outcome, Value, What},
 };
 
 /// What serials and pids are called in a story.
@@ -183,6 +183,11 @@ fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) 
             What::Done(done) if !gives_authkey => serial(&done.outcome),
             _ => None,
         });
+    let rung = events.iter().filter(|event| event.step == Some(index)).flat_map(|event| match &event.what {
+        What::Done(Done { outcome: Outcome::Ok(Value::Signals(taken)), .. }) => taken.as_slice(),
+        _ => &[],
+    });
+    let rung = rung.map(|bell| bell.value).filter(|serial| *serial > 0);
     let targets = upcalls.of_step(Some(index)).filter(|upcall| upcall.depth == 0).map(|upcall| upcall.target);
-    results.chain(targets).collect()
+    results.chain(rung).chain(targets).collect()
 }

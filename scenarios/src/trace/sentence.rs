@@ -2,8 +2,8 @@
 
 use super::names::Names;
 use crate::plan::{
-    AuthorityOp, Caller, Condition, ConductOp, Forgery, KeyOp, KeyRef, KeyringOp, LifeOp, LookOp, Op,
-    Payload, Registration, SignalOp, SystemOp, UpcallOp,
+    AuthorityOp, Caller, Condition, ConductOp, FaultOp, Forgery, HoldOp, KeyOp, KeyRef, KeyringOp, LifeOp,
+    LookOp, Op, Payload, Registration, SignalOp, SystemOp, UpcallOp,
 };
 
 /// What somebody does, as in `links k into @s`.
@@ -17,6 +17,10 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
         Op::Life(op) => on_itself(op),
         Op::System(op) => on_the_system(op),
         Op::Look(op) => looking_on(op),
+        Op::Hold(op) => holding(op),
+        Op::Fault(FaultOp::EachAllocation { of: op }) => {
+            format!("with each of its allocations failing in turn, {}", of(op, names))
+        }
         Op::Conduct(op) => of_conduct(op, names),
     }
 }
@@ -48,9 +52,10 @@ fn on_key(op: &KeyOp, names: &Names) -> String {
         KeyOp::Register { kind, with, into, by } => {
             format!("registers for {kind:?} with {}, into {}{}", registration(with), key(into), caller(*by))
         }
-        KeyOp::Request { kind, description, callout, into: to, alarm_ms } => {
+        KeyOp::Request { kind, description, callout, into: to, alarm_ms, restart } => {
             let callout = callout.as_ref().map(|text| format!(" with callout {text:?}")).unwrap_or_default();
-            let alarm = alarm_ms.map(|ms| format!(", for at most {ms} ms")).unwrap_or_default();
+            let interrupted = if *restart { "interrupted, and restarted, after" } else { "for at most" };
+            let alarm = alarm_ms.map(|ms| format!(", {interrupted} {ms} ms")).unwrap_or_default();
             format!("requests {kind} {description:?}{callout}{}{alarm}", into(to))
         }
         KeyOp::Search { key: k, kind, description, into: to } => {
@@ -144,12 +149,26 @@ fn on_the_system(op: &SystemOp) -> String {
     }
 }
 
+fn holding(op: &HoldOp) -> String {
+    match op {
+        HoldOp::Freeze { to } => format!("freezes {to}"),
+        HoldOp::Thaw { to } => format!("thaws {to}"),
+        HoldOp::Seize { to } => format!("traces and stops {to}"),
+        HoldOp::Detach { to } => format!("traces {to} no more"),
+    }
+}
+
 fn looking_on(op: &LookOp) -> String {
     match op {
         LookOp::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
         LookOp::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
         LookOp::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
-        LookOp::Trace {} => "reads the trace".to_owned(),
+        LookOp::Trace { event, at_least_ms, at_most_ms } => {
+            let event = event.as_ref().map(|event| format!(" for {event}")).unwrap_or_default();
+            let at_least = at_least_ms.map(|ms| format!(", of at least {ms} ms")).unwrap_or_default();
+            let at_most = at_most_ms.map(|ms| format!(", of at most {ms} ms")).unwrap_or_default();
+            format!("reads the trace{event}{at_least}{at_most}")
+        }
         LookOp::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
     }
 }

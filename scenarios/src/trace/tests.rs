@@ -59,7 +59,7 @@ impl Run {
                 what,
             })
         };
-        let bell = Doorbell { signal: 35, code: -8, pid, uid: 7, value: target };
+        let bell = Doorbell { signal: 35, code: -8, pid, uid: 7, value: target, stray: Vec::new() };
         let mut last = self.add(event(What::Doorbell(bell)), &[asked]);
         let key = KeyRef::Serial(target);
         let read = Op::Key(KeyOp::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::serial;
 use crate::{
-    plan::{KeyOp, Op, Plan, SystemOp},
+    plan::{FaultOp, KeyOp, Op, Plan, SystemOp},
     wire::{Event, What},
 };
 
@@ -19,13 +19,27 @@ pub(super) struct Upcall {
     pub(super) depth: usize,
     /// What the worker's own words have to be replaced by.
     general: Vec<(String, String)>,
+    /// What the words of one of many tries have to be replaced by.
+    tries: Vec<String>,
 }
 
 impl Upcall {
     /// The text with a worker's own description and callout replaced by what they are made from.
     pub(super) fn generalise(&self, text: &str) -> String {
-        self.general.iter().fold(text.to_owned(), |text, (own, general)| text.replace(own, general))
+        let text =
+            self.general.iter().fold(text.to_owned(), |text, (own, general)| text.replace(own, general));
+        let general =
+            |word| self.tries.iter().find(|general| fits(general, word)).map_or(word, String::as_str);
+        text.split('"').map(general).collect::<Vec<_>>().join("\"")
     }
+}
+
+/// Whether a text is made from another one by putting a number where `{worker}` stands.
+fn fits(general: &str, text: &str) -> bool {
+    let number = general
+        .split_once("{worker}")
+        .and_then(|(before, after)| text.strip_prefix(before)?.strip_suffix(after));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// All upcalls of a run.
@@ -66,6 +80,7 @@ impl Upcalls {
                 step,
                 depth,
                 general: request.map(Request::general).unwrap_or_default(),
+                tries: request.map(Request::tries).unwrap_or_default(),
             });
         }
         Self { all: upcalls, index }
@@ -104,16 +119,22 @@ impl Request<'_> {
     }
 
     fn general(&self) -> Vec<(String, String)> {
-        let (Op::Key(KeyOp::Request { description, callout, .. }), Some(worker)) = (self.op, self.worker)
-        else {
-            return Vec::new();
+        let Some(worker) = self.worker else { return Vec::new() };
+        let own = |general: String| (general.replace("{worker}", &worker.to_string()), general);
+        self.templates().map(own).collect()
+    }
+
+    fn tries(&self) -> Vec<String> {
+        if self.worker.is_some() { Vec::new() } else { self.templates().collect() }
+    }
+
+    /// What a worker's or a try's description and callout are made from.
+    fn templates(&self) -> impl Iterator<Item = String> {
+        let texts = match self.op {
+            Op::Key(KeyOp::Request { description, callout, .. }) => [Some(description), callout.as_ref()],
+            _ => [None, None],
         };
-        [Some(description), callout.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter(|general| general.contains("{worker}"))
-            .map(|general| (general.replace("{worker}", &worker.to_string()), general.clone()))
-            .collect()
+        texts.into_iter().flatten().filter(|general| general.contains("{worker}")).cloned()
     }
 }
 
@@ -129,6 +150,10 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
                 (&plan.steps.get(event.step?)?.op, *begun.get(&(event.step, event.worker))?, None)
             }
             _ => return None,
+        };
+        let op = match op {
+            Op::Fault(FaultOp::EachAllocation { of }) => of.as_ref(),
+            op => op,
         };
         let may_raise = matches!(
             op,

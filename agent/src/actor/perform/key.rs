@@ -18,11 +18,12 @@ impl Actor<'_> {
         Ok(match op {
             KeyOp::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
             KeyOp::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
-            KeyOp::Request { kind, description, callout, into, alarm_ms } => {
+            KeyOp::Request { kind, description, callout, into, alarm_ms, restart } => {
                 let (kind, description) = (text(kind)?, text(description)?);
                 let callout = callout.as_deref().map(text).transpose()?;
                 let into = self.destination(into.as_ref(), cause)?;
-                let alarm = alarm_ms.map(|delay| Alarm::after(Duration::from_millis(delay))).transpose();
+                let alarm =
+                    alarm_ms.map(|delay| Alarm::after(Duration::from_millis(delay), *restart)).transpose();
                 let found = alarm
                     .and_then(|_alarm| keyring::request_key(&kind, &description, callout.as_deref(), into));
                 serial(found)

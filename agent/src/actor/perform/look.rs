@@ -1,7 +1,7 @@
 //! Looking on.
 
 use scenarios::plan::LookOp;
-use scenarios::wire::{Outcome, Value};
+use scenarios::wire::{Outcome, Traced, Value};
 
 use super::outcome;
 use crate::actor::Actor;
@@ -22,7 +22,16 @@ impl Actor<'_> {
                 let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
                 Value::Text(lines.join("\n"))
             }),
-            LookOp::Trace {} => tracing::records().map(Value::Trace),
+            LookOp::Trace { event, at_least_ms, at_most_ms } => {
+                let took =
+                    at_least_ms.map_or(0, |ms| ms * 1000)..=at_most_ms.map_or(u64::MAX, |ms| ms * 1000);
+                let is_timed = at_least_ms.is_some() || at_most_ms.is_some();
+                let wanted = |record: &Traced| {
+                    event.as_ref().is_none_or(|event| *event == record.event)
+                        && (!is_timed || tracing::usec(record).is_some_and(|usec| took.contains(&usec)))
+                };
+                tracing::records().map(|all| Value::Trace(all.into_iter().filter(wanted).collect()))
+            }
             LookOp::KeyUsers { uid } => procfs::key_users().and_then(|users| {
                 let line = users.into_iter().find(|user| user.uid == *uid);
                 line.map(Value::KeyUser).ok_or_else(|| std::io::Error::from(Errno::ENOENT))

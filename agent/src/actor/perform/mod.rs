@@ -1,6 +1,8 @@
 //! Carries out operations: each makes its call and says what the kernel answered.
 
 mod authority;
+mod fault;
+mod hold;
 mod key;
 mod keyring;
 mod life;
@@ -57,6 +59,8 @@ impl Actor<'_> {
             Op::Life(op) => Ok(self.on_itself(op, cause)),
             Op::System(op) => system::on_the_system(op),
             Op::Look(op) => Ok(self.look_on(op)),
+            Op::Hold(op) => Ok(self.hold(op, pids)),
+            Op::Fault(op) => self.with_faults(op, pids, cause),
             Op::Conduct(_) => Err(Missing("this is for PID 1 to do".to_owned())),
         }
     }

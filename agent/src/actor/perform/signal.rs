@@ -5,7 +5,7 @@ use scenarios::wire::{Outcome, Value};
 
 use super::{Missing, Tried, done};
 use crate::actor::{Actor, Cause};
-use crate::signals;
+use crate::signals::{self, Signals};
 
 impl Actor<'_> {
     pub(super) fn on_signals(&mut self, op: &SignalOp, pids: &[i32], cause: Cause) -> Tried {
@@ -20,7 +20,7 @@ impl Actor<'_> {
                 done(pids.iter().try_for_each(|pid| signals::forge(*by, *pid, signal, *code, value)))
             }
             SignalOp::TakeSignals {} => {
-                let taken = std::iter::from_fn(|| self.signals.take()).collect();
+                let taken = std::iter::from_fn(|| signals::take(Signals::REAL_TIME)).collect();
                 Outcome::Ok(Value::Signals(taken))
             }
         })

@@ -1,0 +1,31 @@
+//! Operations with memory allocations failing.
+
+use scenarios::plan::FaultOp;
+use scenarios::wire::{Outcome, Value};
+
+use super::{Missing, Tried};
+use crate::actor::background::numbered;
+use crate::actor::{Actor, Cause};
+use crate::fault::Failing;
+
+/// More allocations than any operation makes.
+const MOST: u32 = 5000;
+
+impl Actor<'_> {
+    pub(super) fn with_faults(&mut self, op: &FaultOp, pids: &[i32], cause: Cause) -> Tried {
+        let FaultOp::EachAllocation { of } = op;
+        let impossible = |why: std::io::Error| Missing(format!("fault injection: {why}"));
+        let failing = Failing::open().map_err(impossible)?;
+        let mut failed = Vec::new();
+        for nth in 1..MOST {
+            let op = numbered(of.as_ref().clone(), nth);
+            let act = || self.perform(&op, pids, cause);
+            let (outcome, has_failed) = failing.at(nth, act).map_err(impossible)?;
+            if !has_failed {
+                return Ok(Outcome::Ok(Value::Tries { failed, last: Box::new(outcome) }));
+            }
+            failed.push(outcome);
+        }
+        Err(Missing("there is no end to its allocations".to_owned()))
+    }
+}

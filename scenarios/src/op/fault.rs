@@ -1,0 +1,26 @@
+//! Memory that is not to be had.
+
+use serde::{Deserialize, Serialize};
+
+use super::Op;
+use crate::key_ref::KeyRef;
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultOp {
+    /// Carry out an operation again and again, its first memory allocation in the kernel failing, then its second, and so on
+    /// until there is none left to fail (/proc/self/fail-nth; the process has to be root, and the kernel to have the feature
+    /// `fault_injection`). `{worker}` stands for the number of the try. Gives [`crate::wire::Value::Tries`].
+    EachAllocation {
+        /// The operation.
+        of: Box<Op>,
+    },
+}
+
+impl FaultOp {
+    pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
+        let Self::EachAllocation { of } = self;
+        of.keys_mut()
+    }
+}
