@@ -269,6 +269,29 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_a_siginfo_that_nobody_speaks_of_are_told() {
+        let send_and_take = |rest: [u8; 96]| {
+            let thread = nix::unistd::gettid().as_raw();
+            let (pid, uid) = (std::process::id() as i32, 7);
+            let info = SigInfo { signo: 40, errno: 0, code: -1, align: 0, pid, uid, value: 9, rest };
+            // SAFETY: the siginfo is borrowed over the call and has the size that the kernel reads.
+            unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, thread, 40, &raw const info) };
+            take(Signals::REAL_TIME).unwrap()
+        };
+        std::thread::spawn(move || {
+            Signals::REAL_TIME.block().unwrap();
+            assert_eq!(take(Signals::REAL_TIME), None);
+            let clean = send_and_take([0; 96]);
+            assert_eq!((clean.signal, clean.uid, clean.value, clean.stray), (40, 7, 9, vec![]));
+            let mut rest = [0; 96];
+            rest[3] = 1;
+            assert_eq!(send_and_take(rest).stray, [35]);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
     fn an_alarm_interrupts_a_sleep() {
         let alarm = Alarm::after(Duration::from_millis(5), false).unwrap();
         // SAFETY: takes a number.

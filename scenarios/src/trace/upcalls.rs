@@ -215,3 +215,19 @@ fn pid_levels(events: &[Event]) -> BTreeMap<&str, usize> {
     }
     levels
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_try_asked_for_is_told_as_what_all_of_them_ask_for() {
+        let tries = vec!["k{worker}".to_owned()];
+        let (agent, general) = Default::default();
+        let upcall = Upcall { agent, target: 1, step: None, depth: 0, general, tries };
+        let line = r#"agent describes key-1 → user "k17" of 0:0"#;
+        assert_eq!(upcall.generalise(line), r#"agent describes key-1 → user "k{worker}" of 0:0"#);
+        let other = r#"agent instantiates key-1 with "kx""#;
+        assert_eq!(upcall.generalise(other), other);
+    }
+}

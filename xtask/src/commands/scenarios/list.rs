@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn names_and_rules_choose_and_everything_stays_ordered_by_name() {
         let both = names(&["R28", "linking/two-containers"]);
-        assert_eq!(both, ["linking/two-containers", "serving/watching"]);
+        assert_eq!(both, ["linking/two-containers", "serving/notifications-lost", "serving/watching"]);
         let all = names(&[]);
         assert!(all.is_sorted());
         assert!(all.len() > both.len());
