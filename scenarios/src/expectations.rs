@@ -140,7 +140,8 @@ fn size(value: &Value) -> Option<usize> {
     }
 }
 
-fn wanted(expect: &Expect) -> String {
+/// The outcome that is expected, in words.
+pub(crate) fn wanted(expect: &Expect) -> String {
     match expect {
         Expect::Ok => "success".to_owned(),
         Expect::Error(name) => name.clone(),

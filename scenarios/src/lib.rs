@@ -5,6 +5,10 @@ pub mod diagnostics;
 pub mod errno;
 #[cfg(feature = "host")]
 mod expectations;
+#[cfg(feature = "host")]
+pub mod explain;
+#[cfg(feature = "host")]
+pub mod generated;
 pub mod key_ref;
 pub mod measure;
 pub mod op;
@@ -22,6 +26,8 @@ pub mod scenario;
 pub mod snapshot;
 #[cfg(feature = "host")]
 pub mod suite;
+#[cfg(feature = "host")]
+pub mod template;
 #[cfg(feature = "host")]
 pub mod trace;
 #[cfg(feature = "host")]

@@ -39,9 +39,9 @@ pub fn markdown(scenarios: &[Scenario]) -> String {
         families.entry(&scenario.family).or_default().push(scenario);
     }
     // Writing to a String can't fail.
-    let mut text = String::from("| rule | scenarios |\n|---|---|\n");
+    let mut text = String::from("| rule | says | scenarios |\n|---|---|---|\n");
     for rule in Rule::all() {
-        let _ = writeln!(text, "| {rule} | {} |", proofs(rule, scenarios));
+        let _ = writeln!(text, "| {rule} | {} | {} |", rule.title(), proofs(rule, scenarios));
     }
     for (family, members) in families {
         let _ = write!(text, "\n### {family}\n\n");

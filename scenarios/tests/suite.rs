@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use scenarios::{overview, rule::Rule, suite};
+use scenarios::{generated, overview, rule::Rule, suite};
 
 fn dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))
@@ -29,20 +29,12 @@ fn every_rule_has_a_scenario() {
 }
 
 #[test]
-fn the_readme_maps_every_rule_to_its_scenarios() {
-    const MARK: &str = "<!-- generated from here -->\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+fn what_is_generated_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let scenarios = suite::load(dir()).unwrap_or_else(|problems| panic!("{problems}"));
-    let readme = fs::read_to_string(&path).unwrap();
-    let (head, _) = readme.split_once(MARK).expect("the README has the mark");
-    let current = format!("{head}{MARK}\n{}", overview::markdown(&scenarios));
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &current).unwrap();
-    } else {
-        assert!(
-            readme == current,
-            "README.md is out of date: run UPDATE=1 cargo test -p scenarios --test suite"
-        );
+    for file in generated::files(&root, &scenarios).unwrap() {
+        let found = fs::read_to_string(root.join(file.path)).unwrap_or_default();
+        assert!(found == file.text, "{} is out of date: run `cargo xtask scenarios generate`", file.path);
     }
 }
 

@@ -29,6 +29,42 @@ pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
+/// The scenario of this name: `FAMILY/NAME`, or `NAME` where no other family has one.
+///
+/// # Errors
+/// A scenario of the suite that is wrong; or none, or several, of that name.
+pub fn named(name: &str) -> Result<Scenario> {
+    let mut scenarios = suite::load(&workspace::suite())?;
+    let ending = format!("/{name}");
+    let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    if let Some(exact) = names.iter().position(|it| *it == name) {
+        return Ok(scenarios.swap_remove(exact));
+    }
+    let alike: Vec<usize> = (0..names.len()).filter(|index| names[*index].ends_with(&ending)).collect();
+    match alike.as_slice() {
+        [one] => Ok(scenarios.swap_remove(*one)),
+        [] => {
+            let near = nearest(name, &names).map(|it| format!("; did you mean {it}?"));
+            let listed = || "; `cargo xtask scenarios list` shows all".to_owned();
+            bail!("there is no scenario `{name}`{}", near.unwrap_or_else(listed))
+        }
+        several => {
+            let several: Vec<&str> = several.iter().map(|index| names[*index]).collect();
+            bail!("`{name}` may be {}: say which", several.join(" or "))
+        }
+    }
+}
+
+/// The name that was most likely meant, of scenarios in all families.
+fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
+    let slips = |name: &str| {
+        let whole = strsim::damerau_levenshtein(wrong, name);
+        let (_, file) = name.split_once('/').unwrap_or(("", name));
+        whole.min(strsim::damerau_levenshtein(wrong, file))
+    };
+    names.iter().copied().filter(|name| slips(name) <= 1.max(wrong.len() / 3)).min_by_key(|name| slips(name))
+}
+
 /// Reads the scenario in this file.
 ///
 /// # Errors

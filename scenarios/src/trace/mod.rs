@@ -72,6 +72,11 @@ impl Trace {
     }
 }
 
+/// What somebody is told to do, in words, as in `links k into @s`.
+pub(crate) fn deed(op: &Op) -> String {
+    sentence::of(op, &Names::default())
+}
+
 struct Teller<'t> {
     plan: &'t Plan,
     expectations: &'t [Expectation],

@@ -43,6 +43,13 @@ pub struct Failure {
     pub story: String,
 }
 
+impl Failure {
+    /// Whether nothing is wrong but that the story is new: it then lies beside the snapshot, to be accepted.
+    pub fn is_pending(&self) -> bool {
+        self.mismatches.is_empty() && self.left.is_empty() && self.difference.is_some()
+    }
+}
+
 impl Verdict {
     /// `passed`, `failed`, `crashed`, `hung`, `broken` or `skipped`.
     pub fn word(&self) -> &'static str {

@@ -31,7 +31,7 @@ enum Command {
     /// Run scenarios against the patched kernel in a virtual machine
     Test(test::Options),
 
-    /// List scenarios
+    /// List and explain scenarios, write new ones
     #[command(subcommand)]
     Scenarios(scenarios::Command),
 

@@ -1,0 +1,201 @@
+//! Processes and steps in sentences.
+
+use std::fmt::Debug;
+
+use crate::{
+    expectations::wanted,
+    plan::{Hears, IdRange, Join, Keyagent, Namespace, Op, Process, Role, Session, Setup, Start, Step},
+    scenario::{Expect, Expectation, Scenario},
+    trace::deed,
+};
+
+/// Who a process is, in a paragraph.
+pub(super) fn process(process: &Process) -> String {
+    // A new field has to find its words here.
+    let Process {
+        name,
+        role,
+        start,
+        parent,
+        session,
+        holds,
+        join,
+        unshare,
+        uid_map,
+        gid_map,
+        hostname,
+        rlimits,
+        gid,
+        uid,
+        capabilities,
+        dumpable,
+        no_new_privs,
+        reaped,
+        setup,
+    } = process;
+    let mut about = vec![match role {
+        Role::Keyagent(_) => "is a keyagent".to_owned(),
+        Role::Requester => "asks for keys".to_owned(),
+        Role::Observer => "looks on, or meddles".to_owned(),
+    }];
+    about.extend(parent.iter().map(|parent| format!("is forked by {parent}")));
+    about.extend(join.iter().map(joined));
+    if !unshare.is_empty() {
+        let article = if unshare.len() == 1 { "a " } else { "" };
+        about.push(format!("has {article}{} of its own{}", namespaces(unshare), mapped(uid_map, gid_map)));
+    }
+    about.extend(identity(*uid, *gid));
+    about.extend(capabilities.as_ref().map(|names| match names.as_slice() {
+        [] => "has no capabilities".to_owned(),
+        names => format!("has only the capabilities {}", list(names)),
+    }));
+    about.extend(hostname.iter().map(|name| format!("calls its host {name:?}")));
+    about.extend(rlimits.iter().map(|(limit, value)| format!("has a limit of {value} for {limit}")));
+    about.extend(dumpable.map(|yes| if yes { "is dumpable" } else { "is not dumpable" }.to_owned()));
+    about.extend(no_new_privs.then(|| "can gain no new privileges".to_owned()));
+    about.extend((*session == Session::Inherited).then(|| match parent {
+        Some(parent) => format!("keeps the session keyring of {parent}"),
+        None => "has no session keyring".to_owned(),
+    }));
+    if !holds.is_empty() {
+        about.push(format!("holds the key{} of {}", if holds.len() == 1 { "" } else { "s" }, list(holds)));
+    }
+    about.extend((*start == Start::Step).then(|| "starts only when a step says so".to_owned()));
+    about.extend((!reaped).then(|| "stays a zombie when it has ended".to_owned()));
+    let mut sentences = vec![format!("{name} {}.", list(&about))];
+    if !setup.is_empty() {
+        let done: Vec<String> = setup.iter().map(prepared).collect();
+        sentences.push(format!("At its start it {}.", list(&done)));
+    }
+    if let Role::Keyagent(agent) = role {
+        sentences.push(format!("{}.", served(agent)));
+    }
+    sentences.join(" ")
+}
+
+fn joined(join: &Join) -> String {
+    let Join { process, namespaces: kinds } = join;
+    if kinds.is_empty() {
+        format!("enters the namespaces of {process}")
+    } else {
+        format!("enters the {} of {process}", namespaces(kinds))
+    }
+}
+
+fn namespaces(kinds: &[Namespace]) -> String {
+    let names = list(&kinds.iter().map(word).collect::<Vec<_>>());
+    if kinds.len() == 1 { format!("{names} namespace") } else { format!("{names} namespaces") }
+}
+
+/// Who root of a user namespace is outside of it.
+fn mapped(uids: &[IdRange], gids: &[IdRange]) -> String {
+    let root = |map: &[IdRange]| map.iter().find(|range| range.inside == 0).map(|range| range.outside);
+    match (root(uids), root(gids)) {
+        (Some(uid), Some(gid)) if uid == gid => format!(" (root there is {uid} outside)"),
+        (Some(uid), Some(gid)) => format!(" (root there is user {uid} and group {gid} outside)"),
+        (None, None) if uids.is_empty() => String::new(),
+        _ => " (nobody outside is root there)".to_owned(),
+    }
+}
+
+fn identity(uid: Option<u32>, gid: Option<u32>) -> Option<String> {
+    match (uid, gid) {
+        (Some(uid), Some(gid)) => Some(format!("is user {uid} and group {gid}")),
+        (Some(uid), None) => Some(format!("is user {uid}")),
+        (None, Some(gid)) => Some(format!("is of group {gid}")),
+        (None, None) => None,
+    }
+}
+
+fn prepared(setup: &Setup) -> String {
+    let Setup { op, save } = setup;
+    format!("{}{}", deed(op), called(save.as_ref()))
+}
+
+/// What an agent does with upcalls.
+fn served(agent: &Keyagent) -> String {
+    let Keyagent { hears, reactions } = agent;
+    let heard = match hears {
+        Hears::Signal => "",
+        Hears::Watch => "It learns of upcalls by notifications. ",
+        Hears::Nothing => "It does not listen: its signals stay pending. ",
+    };
+    let reaction = |ops: &Vec<Op>| match ops.as_slice() {
+        [] => "keeps it until a step says more".to_owned(),
+        ops => list(&ops.iter().map(deed).collect::<Vec<_>>()),
+    };
+    let each = match reactions.as_slice() {
+        [] => "To an upcall it does nothing".to_owned(),
+        [all] => format!("To every upcall it {}", reaction(all)),
+        [first @ .., rest] => {
+            let first: Vec<String> = first
+                .iter()
+                .enumerate()
+                .map(|(index, ops)| format!("to upcall {} it {}", index + 1, reaction(ops)))
+                .collect();
+            format!("Its reactions: {}; to all that follow it {}", first.join("; "), reaction(rest))
+        }
+    };
+    format!("{heard}{each}")
+}
+
+/// What holds for the whole scenario.
+pub(super) fn circumstances(scenario: &Scenario) -> Vec<String> {
+    let settings = scenario.plan().sysctl.iter();
+    let mut all: Vec<String> =
+        settings.map(|(file, value)| format!("/proc/sys/{file} is {value}.")).collect();
+    if !scenario.needs.is_empty() {
+        all.push(format!("It is skipped where the guest lacks {}.", list(&scenario.needs)));
+    }
+    all
+}
+
+/// What happens, a sentence for each step.
+pub(super) fn steps(scenario: &Scenario) -> Vec<String> {
+    scenario
+        .plan()
+        .steps
+        .iter()
+        .zip(&scenario.expectations)
+        .map(|(step, expectation)| format!("{}{}", told(step), expected(expectation)))
+        .collect()
+}
+
+fn told(step: &Step) -> String {
+    let Step { process, op, save, background, count } = step;
+    let often = if *count > 1 { format!(", {count} times at once") } else { String::new() };
+    let aside = background.as_ref().map(|name| format!(", in the background as {name}")).unwrap_or_default();
+    format!("{process} {}{often}{aside}{}.", deed(op), called(save.as_ref()))
+}
+
+fn called(save: Option<&String>) -> String {
+    save.map(|name| format!(" (the key is called {name})")).unwrap_or_default()
+}
+
+/// What is expected, unless it is plain success at any time.
+fn expected(expectation: &Expectation) -> String {
+    let Expectation { outcome, within_ms, at_least_ms } = expectation;
+    let mut parts = Vec::new();
+    if *outcome != Expect::Ok {
+        parts.push(wanted(outcome));
+    }
+    parts.extend(at_least_ms.map(|ms| format!("after {ms} ms at least")));
+    parts.extend(within_ms.map(|ms| format!("within {ms} ms")));
+    if parts.is_empty() { String::new() } else { format!(" Expected: {}.", parts.join(", ")) }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list<T: AsRef<str>>(items: &[T]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+fn word<T: Debug>(name: &T) -> String {
+    format!("{name:?}").to_lowercase()
+}

@@ -1,0 +1,89 @@
+//! Reading a story back: the lines of a snapshot, and who does what in them.
+
+/// A line of a story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A process at the start, or an upcall that belongs to no step: for the reader, not for a lane.
+    Heading,
+    /// What a process is told to do.
+    Step { number: usize, actor: String, text: String, result: Option<String> },
+    /// What a process does on its own: its set-up, its reaction to an upcall.
+    Act { actor: String, text: String },
+    /// How a process ended.
+    End { actor: String, text: String },
+    /// How so many of a step's workers fared.
+    Fared(String),
+    /// What follows happened so often.
+    Times(String),
+    /// What the kernel recorded, and whatever else is there.
+    Remark(String),
+}
+
+/// The lines of a story in which these processes take part.
+pub(super) fn lines(story: &str, actors: &[&str]) -> Vec<Line> {
+    story.trim_end().lines().map(|line| read(line, actors)).collect()
+}
+
+fn read(line: &str, actors: &[&str]) -> Line {
+    let text = line.trim_start();
+    let inner = line.starts_with("      ");
+    if !inner
+        && let Some((number, told)) = text.split_once(".  ")
+        && let Ok(number) = number.parse()
+        && let Some((actor, rest)) = of_actor(told, actors)
+    {
+        let (text, result) =
+            rest.split_once(" → ").map_or((rest, None), |(text, result)| (text, Some(result)));
+        let (text, result) = (text.to_owned(), result.map(str::to_owned));
+        return Line::Step { number, actor: actor.to_owned(), text, result };
+    }
+    match of_actor(text, actors) {
+        // `box is a requester, holding agent`.
+        Some((_, rest)) if !inner && ["is a ", "is an "].iter().any(|it| rest.starts_with(it)) => {
+            Line::Heading
+        }
+        Some((actor, rest)) if !inner => Line::End { actor: actor.to_owned(), text: rest.to_owned() },
+        Some((actor, rest)) => Line::Act { actor: actor.to_owned(), text: rest.to_owned() },
+        None if !inner => Line::Heading,
+        None if text.ends_with(" times:") => Line::Times(text.to_owned()),
+        None if text.contains(" × → ") => Line::Fared(text.replace(" × → ", " × ")),
+        None => Line::Remark(text.to_owned()),
+    }
+}
+
+/// `box reads k` as `box` and `reads k`.
+fn of_actor<'l>(text: &'l str, actors: &[&str]) -> Option<(&'l str, &'l str)> {
+    text.split_once(' ').filter(|(actor, _)| actors.contains(actor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_apart() {
+        let story = "agent is a keyagent\n      agent registers for \"user\", into @s → agent\n\
+                     \x20 1.  box requests user \"k\", 2 times at once → key-1\n      agent hears SIGRTMIN+1 for key-1\n\
+                     \x20     2 × → key-1\n      dispatch key=k\n  2.  agent has ended\nagent is killed by SIGKILL";
+        let act = |actor: &str, text: &str| Line::Act { actor: actor.to_owned(), text: text.to_owned() };
+        let step = |number, actor: &str, text: &str, result: Option<&str>| Line::Step {
+            number,
+            actor: actor.to_owned(),
+            text: text.to_owned(),
+            result: result.map(str::to_owned),
+        };
+        assert_eq!(
+            lines(story, &["agent", "box"]),
+            [
+                Line::Heading,
+                act("agent", "registers for \"user\", into @s → agent"),
+                step(1, "box", "requests user \"k\", 2 times at once", Some("key-1")),
+                act("agent", "hears SIGRTMIN+1 for key-1"),
+                Line::Fared("2 × key-1".to_owned()),
+                Line::Remark("dispatch key=k".to_owned()),
+                step(2, "agent", "has ended", None),
+                Line::End { actor: "agent".to_owned(), text: "is killed by SIGKILL".to_owned() },
+            ]
+        );
+    }
+}

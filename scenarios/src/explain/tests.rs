@@ -1,0 +1,109 @@
+use std::path::Path;
+
+use super::*;
+use crate::{read, suite};
+
+const TEXT: &str = r#"
+title = "t"
+rules = ["R18"]
+sysctl = { "kernel/keys/gc_delay" = "9" }
+
+[process.agent]
+serves = "user"
+reactions = [[], [{ deny = {} }]]
+
+[process.box]
+unshare = ["user", "pid"]
+holds = ["agent"]
+uid = 7
+
+[[step]]
+box.request = { description = "k", callout = "c" }
+as = "k"
+background = "b"
+
+[[step]]
+agent.exit = {}
+
+[[step]]
+box.read = { key = "k" }
+expect = "ENOKEY"
+within_ms = 50
+"#;
+
+/// What a run of it could have told.
+const STORY: &str = r#"agent is a keyagent
+      agent registers for "user" with SIGRTMIN+1, into @s → agent
+box is a requester, holding agent
+  1.  box requests user "k" with callout "c", in the background as b → k
+      agent hears SIGRTMIN+1 for k from box, uid 0
+      2 times:
+        agent reads @a → "c"
+  2.  agent exits with 0 → no answer
+  3.  box reads k → ENOKEY
+agent exits with 0"#;
+
+fn scenario() -> Scenario {
+    read::scenario("f/n", Path::new("f/n.toml"), TEXT).unwrap()
+}
+
+#[test]
+fn who_takes_part_and_what_happens_is_said_in_sentences() {
+    let it = Explanation::of(&scenario(), 100).unwrap();
+    assert_eq!(it.diagram, None, "it has no snapshot");
+    assert_eq!(it.circumstances, ["/proc/sys/kernel/keys/gc_delay is 9."]);
+    assert_eq!(
+        it.cast,
+        [
+            "agent is a keyagent. At its start it registers for \"user\" with SIGRTMIN+1, into @s (the key is \
+             called agent). Its reactions: to upcall 1 it keeps it until a step says more; to all that follow it \
+             denies with ENOKEY for 60 s.",
+            "box asks for keys, has user and pid namespaces of its own (root there is 100000 outside), is user 7 \
+             and holds the key of agent."
+        ]
+    );
+    assert_eq!(
+        it.steps,
+        [
+            "box requests user \"k\" with callout \"c\", in the background as b (the key is called k).",
+            "agent exits with 0.",
+            "box reads k. Expected: ENOKEY, within 50 ms."
+        ]
+    );
+}
+
+fn drawn(width: usize) -> String {
+    let line = |row: &Row| format!("{}  {}", row.lanes, row.text).trim_end().to_owned();
+    let rows = diagram::draw(&scenario(), STORY, width);
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_diagram_has_a_lane_for_each_process_and_one_for_the_kernel() {
+    assert_eq!(
+        drawn(60),
+        "agent  box  kernel
+  ├─────┼─────►│    registers for \"user\" with
+  │     │      │      SIGRTMIN+1, into @s → agent
+  │     ├─────►│    requests user \"k\" with callout \"c\",
+  │     │      │      in the background as b
+  │◄────┼──────┤    SIGRTMIN+1 for k from box, uid 0
+  │     │      │    2 times:
+  ├─────┼─────►│    reads @a → \"c\"
+  │     │◄─────┤    → k
+  ●     │      │    exits with 0 → no answer
+  │     ├─────►│    reads k → ENOKEY
+  ●     │      │    exits with 0"
+    );
+}
+
+#[test]
+fn no_diagram_of_the_suite_is_wider_than_it_may_be() {
+    let suite = suite::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).unwrap();
+    for scenario in &suite {
+        for row in Explanation::of(scenario, 100).unwrap().diagram.unwrap_or_default() {
+            let width = row.lanes.chars().count() + row.text.chars().count() + 7;
+            assert!(width <= 100, "{}: {row:?}", scenario.name);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask scenarios accept`: what happened becomes what has to happen.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use console::style;
+use scenarios::snapshot;
+
+use crate::suite;
+use crate::terminal::Terminal;
+
+/// Which scenarios.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A run whose expectations all hold, but whose story is not the snapshot's, leaves the story beside it as
+NAME.snap.new. Look at it before you accept it: `cargo xtask test` shows the difference, and so does
+`cargo insta review`, which accepts one by one.
+
+Examples:
+  cargo xtask scenarios accept lifetime/exec      # those whose name contains this
+  cargo xtask scenarios accept                    # all that are pending")]
+pub struct Options {
+    /// Only scenarios whose name (FAMILY/NAME) contains one of these
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Nothing is pending, or it can't be renamed.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
+    let mut accepted = 0;
+    for scenario in suite::select(&options.filters)? {
+        if snapshot::accept(&scenario)? {
+            accepted += 1;
+            terminal.say(&format!("{} {}", style("accepted").green(), scenario.name));
+        }
+    }
+    if accepted == 0 {
+        bail!(
+            "no story is waiting to be accepted: `cargo xtask test` leaves one where it differs from the snapshot"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! `cargo xtask scenarios explain`: a scenario for people.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use console::style;
+use scenarios::explain::{Explanation, Row, RowKind};
+
+use crate::suite;
+use crate::terminal::Terminal;
+
+/// How wide the text is.
+const WIDTH: usize = 100;
+
+/// Which scenario.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask scenarios explain linking/two-containers
+  cargo xtask scenarios explain two-containers            # where no other family has one of that name
+  NO_COLOR=1 cargo xtask scenarios explain lifetime/exec > exec.txt
+
+The diagram shows what happened when the scenario's snapshot was accepted. What a step causes stands below
+it, also where it happens later.")]
+pub struct Options {
+    /// FAMILY/NAME
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no such scenario, or its snapshot can't be read.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
+    let scenario = suite::named(&options.name)?;
+    let explanation = Explanation::of(&scenario, WIDTH).context("can't explain what happened")?;
+    terminal.say(&format!("{}\n{}", style(&scenario.name).dim(), style(&explanation.title).bold()));
+    terminal.say(&section("Proves", &proved(&explanation)));
+    terminal.say(&section("Who takes part", &paragraphs(&explanation.cast)));
+    if !explanation.circumstances.is_empty() {
+        terminal.say(&section("Under these circumstances", &paragraphs(&explanation.circumstances)));
+    }
+    terminal.say(&section("What happens", &numbered(&explanation.steps)));
+    match &explanation.diagram {
+        Some(rows) => terminal.say(&section("What the kernel answered", &diagram(rows))),
+        None => terminal.say(&format!(
+            "\nIt has no snapshot yet: run `cargo xtask test {0}`, look at the story and accept it with `cargo xtask scenarios accept {0}`.",
+            scenario.name
+        )),
+    }
+    Ok(())
+}
+
+fn section(heading: &str, body: &[String]) -> String {
+    format!("\n{}\n{}", style(heading).bold(), body.join("\n"))
+}
+
+fn proved(explanation: &Explanation) -> Vec<String> {
+    let line = |label: String, title: &str| hanging(&format!("  {label:<5}"), title);
+    let rules = explanation.rules.iter().map(|rule| line(rule.to_string(), rule.title()));
+    let lines: Vec<String> = rules.collect();
+    if lines.is_empty() { vec!["  no rule: it is an example".to_owned()] } else { lines }
+}
+
+fn paragraphs(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| hanging("  ", text)).collect()
+}
+
+fn numbered(texts: &[String]) -> Vec<String> {
+    texts.iter().enumerate().map(|(index, text)| hanging(&format!("{:>3}. ", index + 1), text)).collect()
+}
+
+/// Text after a label, in lines that begin below one another.
+fn hanging(label: &str, text: &str) -> String {
+    let indent = " ".repeat(label.chars().count());
+    let options = textwrap::Options::new(WIDTH).initial_indent(label).subsequent_indent(&indent);
+    textwrap::fill(text, options)
+}
+
+fn diagram(rows: &[Row]) -> Vec<String> {
+    let line = |row: &Row| {
+        let number = row.number.map(|number| format!("{number}.")).unwrap_or_default();
+        let text = match row.kind {
+            RowKind::Heading => String::new(),
+            RowKind::Deed => row.text.clone(),
+            RowKind::Answer => style(&row.text).green().to_string(),
+            RowKind::Remark => style(&row.text).dim().to_string(),
+        };
+        let lanes = match row.kind {
+            RowKind::Heading => style(&row.lanes).bold(),
+            _ => style(&row.lanes).cyan(),
+        };
+        format!("{number:>4} {lanes}  {text}").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,37 @@
+//! `cargo xtask scenarios generate`: the files that are written from the scenarios and their types.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use console::style;
+use scenarios::generated;
+
+use crate::suite;
+use crate::terminal::Terminal;
+use crate::workspace;
+
+/// Nothing to choose.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Run it after a scenario came, went, or changed its title or rules, and after a change to the words of scenarios.
+`cargo test -p scenarios` fails while a file is not what this would write.")]
+pub struct Options {}
+
+/// Runs the command.
+///
+/// # Errors
+/// A scenario that is wrong, or a file that can't be read or written.
+pub fn run(_: &Options, terminal: &Terminal) -> Result<()> {
+    let root = workspace::root();
+    for file in generated::files(root, &suite::select(&[])?)? {
+        let path = root.join(file.path);
+        if fs::read_to_string(&path).is_ok_and(|found| found == file.text) {
+            terminal.say(&format!("{} {}", style("current").dim(), file.path));
+        } else {
+            fs::write(&path, &file.text).with_context(|| format!("can't write {}", path.display()))?;
+            terminal.say(&format!("{}   {}", style("wrote").green(), file.path));
+        }
+    }
+    Ok(())
+}
