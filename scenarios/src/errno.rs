@@ -42,3 +42,19 @@ pub fn number(name: &str) -> Option<i32> {
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|entry| entry.0)
 }
+
+/// How the name of an errno is described to editors.
+#[cfg(feature = "host")]
+pub struct ErrnoName;
+
+#[cfg(feature = "host")]
+impl schemars::JsonSchema for ErrnoName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Errno".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names: Vec<&str> = names().collect();
+        schemars::json_schema!({ "description": "The name of an errno.", "type": "string", "enum": names })
+    }
+}

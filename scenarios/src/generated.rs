@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{overview, scenario::Scenario};
+use crate::{overview, scenario::Scenario, schema};
 
 /// A file as it has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +17,17 @@ pub struct File {
 const MARK: &str = "<!-- generated from here -->\n";
 
 const README: &str = "scenarios/README.md";
+const SCHEMA: &str = "scenarios/schema.json";
 
 /// All of them, for a repository with these scenarios.
 ///
 /// # Errors
 /// A file of which a part is written by hand can't be read, or has no mark where that part ends.
 pub fn files(root: &Path, scenarios: &[Scenario]) -> io::Result<Vec<File>> {
-    Ok(vec![File { path: README, text: after_mark(root, README, &overview::markdown(scenarios))? }])
+    Ok(vec![
+        File { path: README, text: after_mark(root, README, &overview::markdown(scenarios))? },
+        File { path: SCHEMA, text: format!("{:#}\n", schema::schema()) },
+    ])
 }
 
 /// What is written by hand in a file, with this behind it.

@@ -80,6 +80,24 @@ impl Special {
 #[error("`{0}` names no key: say @s, @p, @t, @u, @us, @a, @r, @target, @authkey, a variable, or PROCESS:@s")]
 pub struct NotAKey(pub String);
 
+#[cfg(feature = "host")]
+impl schemars::JsonSchema for KeyRef {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Key".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "description": "A key: the name that `as` gave it, or that of an agent; the process's own @s, @p, @t, @u, @us, @a or \
+                            @r; another process's keyring, as in box:@s; where an upcall is served, @target and @authkey; \
+                            AGENT.target, the target of the last upcall that AGENT heard of.",
+            "examples": ["k", "agent", "@s", "box:@s", "@target", "agent.target"],
+        })
+    }
+}
+
 impl FromStr for KeyRef {
     type Err = NotAKey;
 

@@ -23,6 +23,8 @@ pub mod rule;
 #[cfg(feature = "host")]
 pub mod scenario;
 #[cfg(feature = "host")]
+pub mod schema;
+#[cfg(feature = "host")]
 pub mod snapshot;
 #[cfg(feature = "host")]
 pub mod suite;

@@ -141,6 +141,7 @@ pub struct Keyagent {
 
 /// How a keyagent hears of upcalls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Hears {
     /// Any real-time signal, through a signalfd.
@@ -154,17 +155,19 @@ pub enum Hears {
 
 /// When a process starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// Before the first step.
     #[default]
     First,
-    /// When a step [`ConductOp::Start`] says so.
+    /// When a step says `start`.
     Step,
 }
 
 /// A process's session keyring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Session {
     /// A new anonymous one.
@@ -185,6 +188,7 @@ pub struct Join {
 
 /// A kind of namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Namespace {
     /// Users, groups, capabilities.
@@ -223,6 +227,7 @@ impl Namespace {
 
 /// One line of an id map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IdRange {
     /// First id inside.

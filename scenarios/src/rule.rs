@@ -1,6 +1,6 @@
 //! The rules of the keyagent contract, which scenarios prove.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,21 @@ impl FromStr for Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "R{}", self.0)
+    }
+}
+
+impl schemars::JsonSchema for Rule {
+    fn schema_name() -> Cow<'static, str> {
+        "Rule".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let rules = Self::all().map(|rule| {
+            let (name, description) = (rule.to_string(), rule.title());
+            schemars::json_schema!({ "const": name, "description": description })
+        });
+        let rules: Vec<schemars::Schema> = rules.collect();
+        schemars::json_schema!({ "description": "A rule of the contract.", "oneOf": rules })
     }
 }
 

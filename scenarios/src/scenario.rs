@@ -68,14 +68,15 @@ pub struct Expectation {
 }
 
 /// The outcome that is expected.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Outcome")]
 pub enum Expect {
     /// Success.
     #[default]
     Ok,
     /// Failure with this errno.
-    Error(String),
+    Error(#[schemars(with = "crate::errno::ErrnoName")] String),
     /// What a `wait` waited for did not happen in time.
     TimedOut,
     /// Success with this text.
@@ -102,7 +103,7 @@ pub enum Expect {
 }
 
 /// What `keyctl describe` is expected to say.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// Key type.

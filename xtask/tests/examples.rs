@@ -7,14 +7,14 @@ use anyhow::Result;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use scenarios::{suite, template};
-use xtask::ground::TestbedOptions;
 use xtask::terminal::Terminal;
-use xtask::testbed::Testbed;
+use xtask::testbed::{MatrixOptions, Testbed};
 
 /// What is said of these scenarios, by one guest.
 fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {
-    let mut testbed = Testbed::prepare(&TestbedOptions::default(), label, &Terminal::new())?;
-    Ok(scenarios.iter().map(|scenario| testbed.run(scenario)).collect())
+    let terminal = Terminal::new();
+    let testbed = Testbed::prepare(&MatrixOptions::default(), label, &terminal)?;
+    scenarios.iter().map(|scenario| testbed.run(scenario, &terminal)).collect()
 }
 
 /// An empty folder of this test's own.

@@ -132,10 +132,14 @@ impl Diagram {
     fn addressee(&self, step: &Step) -> Option<usize> {
         match &step.op {
             Op::Signal(SignalOp::Signal { to, .. } | SignalOp::Forge { to, .. }) => self.lanes.known(to),
-            Op::Life(_) | Op::Conduct(_) => None,
-            Op::Keyring(_) | Op::Key(_) | Op::Authority(_) | Op::Upcall(_) | Op::Signal(_) | Op::Look(_) => {
-                Some(self.lanes.kernel())
-            }
+            Op::Life(_) | Op::Conduct(_) | Op::Hold(_) | Op::Fault(_) => None,
+            Op::System(_)
+            | Op::Keyring(_)
+            | Op::Key(_)
+            | Op::Authority(_)
+            | Op::Upcall(_)
+            | Op::Signal(_)
+            | Op::Look(_) => Some(self.lanes.kernel()),
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) fn process(process: &Process) -> String {
         role,
         start,
         parent,
+        pid_of,
         session,
         holds,
         join,
@@ -39,6 +40,7 @@ pub(super) fn process(process: &Process) -> String {
         Role::Observer => "looks on, or meddles".to_owned(),
     }];
     about.extend(parent.iter().map(|parent| format!("is forked by {parent}")));
+    about.extend(pid_of.iter().map(|other| format!("gets the pid that {other} had")));
     about.extend(join.iter().map(joined));
     if !unshare.is_empty() {
         let article = if unshare.len() == 1 { "a " } else { "" };

@@ -7,11 +7,12 @@ use crate::key_ref::KeyRef;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AuthorityOp {
     /// KEYCTL_ASSUME_AUTHORITY.
     Assume {
-        /// The target. None: 0, which gives authority up.
+        /// The target. Without it: 0, which gives authority up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<KeyRef>,
     },
@@ -23,7 +24,7 @@ pub enum AuthorityOp {
         /// Payload.
         #[serde(default)]
         payload: Payload,
-        /// A keyring to link the key into. None: 0.
+        /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },
@@ -35,7 +36,7 @@ pub enum AuthorityOp {
         /// How long the negative key lasts.
         #[serde(default = "minute")]
         seconds: u32,
-        /// A keyring to link the key into. None: 0.
+        /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },
@@ -48,8 +49,9 @@ pub enum AuthorityOp {
         #[serde(default = "minute")]
         seconds: u32,
         /// The errno's name.
+        #[cfg_attr(feature = "host", schemars(with = "crate::errno::ErrnoName"))]
         error: String,
-        /// A keyring to link the key into. None: 0.
+        /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },

@@ -6,13 +6,14 @@ use crate::key_ref::KeyRef;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ConductOp {
-    /// Start a process with [`crate::plan::Start::Step`].
+    /// Start a process that has `start = "step"`.
     Start {},
     /// Reap a process that is left as a zombie. ECHILD if it has not ended.
     Reap {},
-    /// Wait until something is so. Gives nothing, or [`crate::wire::Outcome::TimedOut`].
+    /// Wait until something is so. Gives nothing, or `timed_out`.
     Wait {
         /// What is waited for.
         until: Condition,
@@ -42,7 +43,8 @@ impl ConductOp {
 
 /// What a `wait` is for. A process is the one that the step is addressed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Condition {
     /// The keyagent has got so many upcalls since it started.
     Upcalls(u32),

@@ -7,11 +7,12 @@ use crate::key_ref::KeyRef;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultOp {
     /// Carry out an operation again and again, its first memory allocation in the kernel failing, then its second, and so on
     /// until there is none left to fail (/proc/self/fail-nth; the process has to be root, and the kernel to have the feature
-    /// `fault_injection`). `{worker}` stands for the number of the try. Gives [`crate::wire::Value::Tries`].
+    /// `fault_injection`). `{worker}` stands for the number of the try. Gives `Tries`.
     EachAllocation {
         /// The operation.
         of: Box<Op>,

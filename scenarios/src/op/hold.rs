@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum HoldOp {
     /// Move a process into a control group of its own, freeze that, and wait until it is frozen.

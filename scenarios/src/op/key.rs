@@ -7,6 +7,7 @@ use crate::key_ref::{KeyRef, Special};
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum KeyOp {
     /// add_key(2). Gives the serial.
@@ -45,10 +46,10 @@ pub enum KeyOp {
         kind: String,
         /// Description.
         description: String,
-        /// Callout information. None: no upcall is made.
+        /// Callout information. Without it: no upcall is made.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         callout: Option<String>,
-        /// The destination keyring. None: 0, the default one.
+        /// The destination keyring. Without it: 0, the default one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
         /// Set a timer that interrupts the call (SIGALRM with a handler and, unless `restart` says so, without SA_RESTART) after so many milliseconds.
@@ -101,10 +102,10 @@ pub enum KeyOp {
     Chown {
         /// The key.
         key: KeyRef,
-        /// None: unchanged.
+        /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uid: Option<u32>,
-        /// None: unchanged.
+        /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gid: Option<u32>,
     },

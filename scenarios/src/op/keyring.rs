@@ -6,11 +6,12 @@ use crate::key_ref::KeyRef;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum KeyringOp {
     /// KEYCTL_JOIN_SESSION_KEYRING. Gives the serial.
     JoinSession {
-        /// None: a new anonymous one.
+        /// Without it: a new anonymous one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },

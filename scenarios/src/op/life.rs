@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LifeOp {
     /// exit(2).
@@ -21,24 +22,24 @@ pub enum LifeOp {
     },
     /// Go on in a new thread, and let the thread group's leader end: it stays a zombie as long as the thread lives (R4).
     LeaveLeader {},
-    /// Change ids and capabilities, like [`crate::plan::Process`].
+    /// Change ids and capabilities, as a process can from the start.
     Become {
-        /// None: unchanged.
+        /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uid: Option<u32>,
-        /// None: unchanged.
+        /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gid: Option<u32>,
-        /// None: what the ids leave.
+        /// Without it: what the ids leave.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         capabilities: Option<Vec<String>>,
     },
     /// PR_SET_DUMPABLE.
     SetDumpable {
-        /// 1 or 0.
+        /// Whether it is.
         dumpable: bool,
     },
-    /// Run a command and wait for it. Gives [`crate::wire::Value::Command`].
+    /// Run a command of the guest's and wait for it. Gives its exit status and what it printed.
     Run {
         /// Program and arguments.
         command: Vec<String>,

@@ -4,7 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// What add_key(2) and its like are given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a text, or one of { hex = \"00ff\" }, { fill = 4096 }, { null = 4 }")]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a text, or one of { hex = \"00ff\" }, { fill = 4096 }, { null = 4 }"
+)]
 pub enum Payload {
     /// These bytes.
     Text(String),

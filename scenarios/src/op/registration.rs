@@ -6,7 +6,12 @@ use super::Payload;
 
 /// The payload of a `keyagent` key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "{ signal = 35 }, { params = { … } } or { raw = PAYLOAD }")]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "{ signal = 35 }, { params = { … } } or { raw = PAYLOAD }"
+)]
 pub enum Registration {
     /// The 4 bytes of R1.
     Signal {
@@ -34,6 +39,7 @@ impl Default for Registration {
 
 /// struct keyagent_params (R2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// The signal.
@@ -52,6 +58,7 @@ pub struct Params {
 
 /// Who makes a call for a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Caller {
     /// Itself.

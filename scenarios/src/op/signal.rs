@@ -6,6 +6,7 @@ use crate::key_ref::KeyRef;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SignalOp {
     /// kill(2).
@@ -26,7 +27,7 @@ pub enum SignalOp {
         signal: String,
         /// si_code.
         code: i32,
-        /// The key whose serial is put into si_int. None: 0.
+        /// The key whose serial is put into si_int. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<KeyRef>,
     },
@@ -52,6 +53,7 @@ impl SignalOp {
 
 /// The calls that send a siginfo of the caller's making.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Forgery {
     /// rt_sigqueueinfo(2).

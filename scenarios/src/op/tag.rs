@@ -36,6 +36,18 @@ macro_rules! groups {
             }
         }
 
+        #[cfg(feature = "host")]
+        impl schemars::JsonSchema for Op {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                "Operation".into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let groups = [$($ops::json_schema(generator)),*];
+                crate::schema::one_of_these(&groups, "An operation and its arguments: `OPERATION = { … }`.")
+            }
+        }
+
         $(impl From<$ops> for Op {
             fn from(op: $ops) -> Self {
                 Self::$group(op)

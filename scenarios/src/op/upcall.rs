@@ -6,16 +6,17 @@ use crate::key_ref::KeyRef;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum UpcallOp {
-    /// Assume authority, describe the target, read the callout, instantiate, and give authority up. Each is reported as
-    /// [`crate::wire::What::Called`]; the first that fails ends it.
+    /// Assume authority, describe the target, read the callout, instantiate, and give authority up. Each of these is in the
+    /// story; the first that fails ends it.
     Answer {
         /// The payload. `{callout}`, `{description}`, `{type}`, `{hostname}` (the agent's own) and `{uid}` (the agent's own)
         /// stand for what they say.
         #[serde(default = "callout")]
         payload: String,
-        /// A keyring to link the key into. None: 0.
+        /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },
@@ -23,11 +24,12 @@ pub enum UpcallOp {
     Deny {
         /// The errno's name.
         #[serde(default = "enokey")]
+        #[cfg_attr(feature = "host", schemars(with = "crate::errno::ErrnoName"))]
         error: String,
         /// How long the rejection lasts.
         #[serde(default = "minute")]
         seconds: u32,
-        /// A keyring to link the key into. None: 0.
+        /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },

@@ -1,9 +1,34 @@
 //! What a step says in `expect`.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
 use super::typed::{self, Value};
-use crate::{diagnostics::Problem, errno, scenario::Expect};
+use crate::{diagnostics::Problem, errno, scenario::Expect, schema};
+
+/// How `expect` is described.
+pub(super) struct Spec;
+
+impl JsonSchema for Spec {
+    fn schema_name() -> Cow<'static, str> {
+        "Expect".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = schema::one_of_these(&[Expect::json_schema(generator)], "More than a word.");
+        json_schema!({
+            "description": "What is expected: success (the default), or one of these.",
+            "anyOf": [
+                { "type": "string", "description": "`ok`, `timed_out`, the name of an errno, or the text that is read." },
+                { "type": "integer", "description": "The number that it gives." },
+                { "type": "array", "items": schema::reference::<Self>(), "description": "Any of these: a race decides." },
+                table,
+            ],
+        })
+    }
+}
 
 /// `"ok"`, an errno's name, a text, a number, a table such as `{ key = "k" }`, or a list of these.
 pub(super) fn read(value: Value<'_>) -> Result<Expect, Vec<Problem>> {

@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -25,25 +26,30 @@ use crate::{
 };
 
 /// What stands outside of `[process.…]` and `[[step]]`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Head {
+pub(super) struct Head {
     /// One sentence that says what the scenario shows.
     title: String,
     /// The rules that it proves.
+    #[schemars(with = "Vec<Rule>")]
     rules: Vec<Spanned<String>>,
-    /// Milliseconds for the whole of it.
+    /// Milliseconds that the whole of it may take; then it is hung.
     #[serde(default = "deadline_ms")]
     deadline_ms: u64,
-    /// Features without which it is skipped.
+    /// Features of the guest without which it is skipped, as in `watch_queue`, `tracing`, `compat`.
     #[serde(default)]
     needs: Vec<String>,
-    /// Files under /proc/sys.
+    /// Values for files under /proc/sys, as in `"kernel/keys/gc_delay" = "1"`. They come back when it has ended.
     #[serde(default)]
     sysctl: BTreeMap<String, String>,
+    /// Who takes part, by name.
     #[serde(default, rename = "process")]
+    #[schemars(required, with = "BTreeMap<String, process::Spec>")]
     _process: (),
+    /// What happens, in order.
     #[serde(default, rename = "step")]
+    #[schemars(required, with = "Vec<step::Spec>")]
     _step: (),
 }
 

@@ -12,12 +12,18 @@ mod tests;
 
 use std::path::Path;
 
+use schemars::{Schema, SchemaGenerator};
 use toml::de::DeTable;
 
 use crate::{
     diagnostics::{FileProblems, Problem},
     scenario::Scenario,
 };
+
+/// What a scenario file may say, as a JSON Schema. It is made from the very types that are read.
+pub(crate) fn schema(generator: SchemaGenerator) -> Schema {
+    generator.into_root_schema_for::<file::Head>()
+}
 
 /// Reads the text of the scenario `FAMILY/NAME`, which lies at `path`.
 ///

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -34,74 +35,133 @@ pub(super) struct ReadProcess {
     pub(super) reactions: Vec<step::ReadOp>,
 }
 
-/// The table as the author writes it, without what holds operations.
-#[derive(Deserialize)]
+/// A process: what it is, what it does besides its steps, and where it lives.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Spec {
+#[schemars(rename = "Process")]
+pub(super) struct Spec {
+    /// What it does besides its steps. By default it is a keyagent if it serves or reacts, and a requester if not.
     role: Option<RoleName>,
-    /// Types to register for, in its session keyring.
+    /// The types for which it registers as keyagent, in its session keyring. Its key is called like the process, or, with several
+    /// types, `PROCESS.TYPE`.
     serves: Option<OneOrMany>,
+    /// What it registers with: its signal, or more.
     #[serde(default)]
     with: Registration,
+    /// Answers every upcall with this. `{callout}`, `{description}`, `{type}`, `{hostname}` and `{uid}` (both the agent's own) stand
+    /// for what they say. A keyagent that says nothing else answers `{callout}`.
     answer: Option<String>,
+    /// Rejects every upcall with this error.
+    #[schemars(with = "Option<crate::errno::ErrnoName>")]
     reject: Option<Spanned<String>>,
+    /// Negates every upcall: the requester sees ENOKEY.
     #[serde(default)]
     negate: bool,
+    /// Keeps every upcall until a step says what becomes of it.
     #[serde(default)]
     hold: bool,
+    /// How a keyagent hears of upcalls.
     #[serde(default)]
     hears: Hears,
+    /// When it starts.
     #[serde(default)]
     start: Start,
+    /// The process that forks it. Without it: PID 1 of the guest, root in the initial namespaces.
+    #[schemars(with = "Option<String>")]
     parent: Option<Spanned<String>>,
+    /// The process whose pid it gets: one that has ended and been reaped. Without it: any pid.
+    #[schemars(with = "Option<String>")]
     pid_of: Option<Spanned<String>>,
+    /// Which session keyring it has.
     #[serde(default)]
     session: Session,
+    /// Agents' keys that are linked into its session keyring from the start, whatever their permissions are.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     holds: Vec<Spanned<String>>,
+    /// Another process whose namespaces it enters.
+    #[schemars(with = "Option<JoinSpec>")]
     join: Option<Spanned<JoinSpec>>,
+    /// Namespaces of its own.
     #[serde(default)]
     unshare: Vec<Namespace>,
+    /// User ids of its user namespace. Without it: 0 inside is 100000 outside, for 65536 ids.
     uid_map: Option<Vec<IdRange>>,
+    /// Group ids of its user namespace. Without it: 0 inside is 100000 outside, for 65536 ids.
     gid_map: Option<Vec<IdRange>>,
+    /// Its host name, where it has a UTS namespace of its own.
     hostname: Option<String>,
+    /// Limits by the name in getrlimit(2) without `RLIMIT_` and in lower case, as in `sigpending`; soft and hard alike.
     #[serde(default)]
     rlimits: BTreeMap<String, u64>,
+    /// Its group id, as in its user namespace.
     gid: Option<u32>,
+    /// Its user id, as in its user namespace.
     uid: Option<u32>,
+    /// All capabilities that it has, without `CAP_` and in lower case, as in `sys_ptrace`. Without it: what its ids leave.
     capabilities: Option<Vec<String>>,
+    /// Whether it is dumpable (PR_SET_DUMPABLE). Without it: yes.
     dumpable: Option<bool>,
+    /// Whether it can gain no new privileges (PR_SET_NO_NEW_PRIVS).
     #[serde(default)]
     no_new_privs: bool,
+    /// Whether it is reaped as soon as it has ended. If not, it stays a zombie until a step says `reap`.
     #[serde(default = "yes")]
     reaped: bool,
-    /// Read apart, as is the next; they stand here to be among the known names.
+    /// What it does before the first step, in order.
+    // Read apart, as is the next; they stand here to be among the known names.
     #[serde(default, rename = "setup")]
+    #[schemars(with = "Vec<step::SetupSpec>")]
     _setup: (),
+    /// What a keyagent does for its first upcall, its second, …; the last is for all that follow. One without operations keeps the
+    /// upcall.
     #[serde(default, rename = "reactions")]
+    #[schemars(with = "Vec<Vec<Op>>")]
     _reactions: (),
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// What a process does besides its steps.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Role")]
 enum RoleName {
+    /// Serves upcalls.
     Keyagent,
+    /// Asks for keys.
     Requester,
+    /// Looks on, or meddles.
     Observer,
 }
 
-#[derive(Deserialize)]
+/// A type's name, or a list of them.
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a type's name, or a list of them")]
+#[schemars(rename = "Types")]
 enum OneOrMany {
+    /// One type.
     One(String),
+    /// Several.
     Many(Vec<String>),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a process's name, or { process = \"NAME\", namespaces = [\"net\"] }")]
+/// Whose namespaces, and which.
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a process's name, or { process = \"NAME\", namespaces = [\"net\"] }"
+)]
+#[schemars(rename = "Join")]
 enum JoinSpec {
+    /// All namespaces that this process has of its own, or has joined.
     All(String),
-    Some { process: String, namespaces: Vec<Namespace> },
+    /// Some of another process's namespaces.
+    Some {
+        /// The process.
+        process: String,
+        /// Which of its namespaces.
+        namespaces: Vec<Namespace>,
+    },
 }
 
 fn yes() -> bool {

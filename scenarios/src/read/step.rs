@@ -1,7 +1,8 @@
 //! `[[step]]`, and operations wherever they stand.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -17,6 +18,7 @@ use crate::{
     diagnostics::Problem,
     plan::{AuthorityOp, Condition, ConductOp, KeyRef, Op, Step, UpcallOp},
     scenario::{Expect, Expectation},
+    schema,
 };
 
 /// The words of a step. No process can be called so.
@@ -44,19 +46,48 @@ pub(super) struct ReadStep {
     pub(super) expected_keys: Vec<Spanned<String>>,
 }
 
-/// What stands beside `PROCESS.OPERATION`.
-#[derive(Deserialize)]
+/// A step: `PROCESS.OPERATION = { … }`, and what stands beside it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Spec {
+#[schemars(rename = "Step", transform = with_a_process)]
+pub(super) struct Spec {
+    /// What the key that the operation gives is called from here on.
     #[serde(rename = "as")]
+    #[schemars(with = "Option<String>")]
     save: Option<Spanned<String>>,
+    /// Begin it under this name, in a child of the process, and go on with the next step.
+    #[schemars(with = "Option<String>")]
     background: Option<Spanned<String>>,
+    /// How many children of the process do it at once. `{worker}` in texts is the child's number.
+    #[schemars(with = "Option<u32>")]
     count: Option<Spanned<u32>>,
+    /// It must not take longer, in milliseconds.
     within_ms: Option<u64>,
+    /// It must take at least so long, in milliseconds.
     at_least_ms: Option<u64>,
-    /// Read apart; it stands here to be among the known names.
+    /// What comes of it. Without it: success.
+    // Read apart; it stands here to be among the known names.
     #[serde(default, rename = "expect")]
+    #[schemars(with = "expect::Spec")]
     _expect: (),
+}
+
+/// Whatever is no word of a step is a process with its operation.
+fn with_a_process(schema: &mut Schema) {
+    schema.insert("additionalProperties".into(), schema::reference::<Op>());
+}
+
+/// How an operation before the first step is described: with a name for the key that it gives.
+pub(super) struct SetupSpec;
+
+impl JsonSchema for SetupSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Setup".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema::with_a_name(Op::json_schema(generator))
+    }
 }
 
 pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadStep, Vec<Problem>> {

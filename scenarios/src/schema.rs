@@ -1,0 +1,115 @@
+//! What a scenario file may say, as a JSON Schema: for editors, and for the reference.
+//!
+//! It is derived from the types that the reader reads, so that neither knows what the other does not.
+
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema, transform::transform_subschemas};
+use serde_json::{Map, Value};
+
+use crate::read;
+
+/// The schema. Draft 7, which every editor understands.
+pub fn schema() -> Value {
+    let mut schema = read::schema(SchemaSettings::draft07().into_generator());
+    plain(&mut schema);
+    schema.insert("title".into(), "A scenario".into());
+    schema.to_value()
+}
+
+/// A reference to what is described under the type's own name. The type has to be described elsewhere, too.
+pub(crate) fn reference<T: JsonSchema>() -> Value {
+    Value::from(json_schema!({ "$ref": format!("#/definitions/{}", T::schema_name()) }))
+}
+
+/// A table that has exactly one entry, which is one of those that these enums have. Words without anything to say are left out.
+///
+/// Editors make more of it than of an alternative of tables with one entry each.
+pub(crate) fn one_of_these(enums: &[Schema], description: &str) -> Schema {
+    let mut entries = Map::new();
+    for variant in enums.iter().filter_map(|it| it.get("oneOf")?.as_array()).flatten() {
+        let mut variant = variant.clone();
+        describe_entry(&mut variant);
+        for (name, arguments) in variant.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let mut arguments = arguments.clone();
+            if let (Some(arguments), Some(about)) = (arguments.as_object_mut(), variant.get("description")) {
+                // A reference can't have words of its own in draft 7.
+                if let Some(referred) = arguments.remove("$ref") {
+                    arguments
+                        .insert("allOf".into(), vec![json_schema!({ "$ref": referred }).to_value()].into());
+                }
+                arguments.insert("description".into(), about.clone());
+            }
+            entries.insert(name.clone(), arguments);
+        }
+    }
+    json_schema!({
+        "description": description,
+        "type": "object",
+        "properties": entries,
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    })
+}
+
+/// The same table with `as` beside its entry.
+pub(crate) fn with_a_name(mut operation: Schema) -> Schema {
+    if let Some(entries) = operation.get_mut("properties").and_then(Value::as_object_mut) {
+        let name = json_schema!({
+            "type": "string",
+            "description": "What the key that the operation gives is called from here on.",
+        });
+        entries.insert("as".into(), name.to_value());
+    }
+    operation.insert("maxProperties".into(), 2.into());
+    operation.insert("description".into(), "`OPERATION = { … }`, perhaps with `as`.".into());
+    operation
+}
+
+/// Leaves out what TOML does not have (null) and what says nothing to people (the width of integers).
+fn plain(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|it| it != "null");
+        if let [one] = types.as_slice() {
+            let one = one.clone();
+            schema.insert("type".into(), one);
+        }
+    }
+    if let Some(Value::Array(several)) = schema.get_mut("anyOf") {
+        several.retain(|it| it.get("type").is_none_or(|it| it != "null"));
+        if let [one] = several.as_slice() {
+            let one = one.clone();
+            schema.remove("anyOf");
+            schema.insert("allOf".into(), vec![one].into());
+        }
+    }
+    if schema
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|it| it.starts_with("uint") || it.starts_with("int"))
+    {
+        schema.remove("format");
+    }
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    for variant in schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        describe_entry(variant);
+    }
+    transform_subschemas(&mut plain, schema);
+}
+
+/// Says of the only entry of an enum's variant what is said of the variant: that is where editors look.
+fn describe_entry(variant: &mut Value) {
+    let Some(about) = variant.get("description").cloned() else { return };
+    let Some(entries) = variant.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for entry in entries.values_mut().filter_map(Value::as_object_mut) {
+        // A reference can't have words of its own in draft 7.
+        if let Some(referred) = entry.remove("$ref") {
+            entry.insert("allOf".into(), vec![json_schema!({ "$ref": referred }).to_value()].into());
+        }
+        entry.entry("description").or_insert_with(|| about.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests;
