@@ -148,6 +148,8 @@ pub struct Ground {
     failed_starts: AtomicU32,
     /// The guest of the trial, for whoever comes first.
     spare: Mutex<Option<Session>>,
+    /// The kernel with its symbols.
+    pub vmlinux: PathBuf,
 }
 
 impl Ground {
@@ -223,6 +225,7 @@ impl Ground {
         Ok(Self {
             features: spare.as_ref().map(|guest| guest.hello().features.clone()),
             boot,
+            vmlinux: image.vmlinux,
             release: image.release,
             backend,
             why,

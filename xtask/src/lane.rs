@@ -5,6 +5,7 @@ use scenarios::verdict::{Verdict, judge};
 
 use crate::ground::Ground;
 use crate::session::Session;
+use crate::symbols;
 
 /// A guest at hand, if there is one.
 #[derive(Default)]
@@ -17,6 +18,10 @@ impl Lane {
     ///
     /// The guest at hand must be of that ground: [`Self::leave`] the one before you change.
     pub fn run(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
+        symbols::located(self.judged(ground, scenario), &ground.vmlinux)
+    }
+
+    fn judged(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
         let mut guest = match self.guest.take().map_or_else(|| ground.open(), Ok) {
             Ok(guest) => guest,
             Err(failure) => return failure.verdict(scenario.plan()),
@@ -32,8 +37,7 @@ impl Lane {
         };
         let verdict = judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
             .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
-        // A kernel that has complained stays tainted, and one that has let a plan hang may hold on to its processes.
-        if !matches!(verdict, Verdict::Crashed(_) | Verdict::Hung(_)) {
+        if is_as_before(&verdict) {
             self.guest = Some(guest);
         }
         verdict
@@ -43,5 +47,15 @@ impl Lane {
     pub fn leave(&mut self) -> Option<Verdict> {
         let failure = self.guest.take()?.close().err()?;
         Some(Verdict::Crashed(failure.to_string()))
+    }
+}
+
+/// Whether a guest is fit for the next scenario: a kernel that has complained stays tainted, one that has let a plan hang may
+/// hold on to its processes, and what a scenario has left behind could be laid to the next one.
+fn is_as_before(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Crashed(_) | Verdict::Hung(_) => false,
+        Verdict::Failed(failure) => failure.left.is_empty(),
+        Verdict::Passed | Verdict::Broken(_) | Verdict::Skipped(_) => true,
     }
 }

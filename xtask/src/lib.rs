@@ -21,6 +21,7 @@ pub mod run;
 pub mod schedule;
 pub mod session;
 pub mod suite;
+pub mod symbols;
 pub mod terminal;
 pub mod testbed;
 pub mod times;

@@ -19,6 +19,9 @@ const AFTERMATH: Duration = Duration::from_secs(4);
 /// How many lines of the console go with a failure.
 const CONSOLE_LINES: usize = 40;
 
+/// How many lines of it, where they are the kernel's report of a fault.
+const REPORT_LINES: usize = 90;
+
 /// Why a guest is no longer of use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -111,6 +114,7 @@ impl End {
             settle(machine);
         }
         let age = machine.age().as_secs_f32();
+        let report = trouble.as_ref().map(|trouble| trouble.line.clone());
         let (kind, why) = match (trouble, self) {
             (Some(trouble), _) if trouble.kind.is_hang() => (FailureKind::Hung, trouble.to_string()),
             (Some(trouble), _) => (FailureKind::Crashed, trouble.to_string()),
@@ -124,7 +128,10 @@ impl End {
         Failure {
             kind,
             why,
-            console: machine.console().tail(CONSOLE_LINES),
+            console: match report {
+                Some(line) => machine.console().around(&line, REPORT_LINES),
+                None => machine.console().tail(CONSOLE_LINES),
+            },
             log: Some(machine.log().to_path_buf()),
             events,
         }

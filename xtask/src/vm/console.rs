@@ -151,6 +151,13 @@ impl Console {
         self.lines.iter().skip(start).cloned().chain(unfinished).collect()
     }
 
+    /// So many lines from the last one with this message on; what went before it, as far as they leave room for that.
+    pub fn around(&self, report: &str, count: usize) -> Vec<String> {
+        let begin = self.lines.iter().rposition(|line| message(line) == report).unwrap_or(0);
+        let start = begin.min(self.lines.len().saturating_sub(count));
+        self.lines.iter().skip(start).take(count).cloned().collect()
+    }
+
     /// How many bytes have come in.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -1,0 +1,78 @@
+//! What goes wrong in one scenario is laid to that one, and no other goes without its verdict.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use scenarios::read;
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+use xtask::terminal::Terminal;
+use xtask::testbed::{MatrixOptions, Testbed};
+
+const WELL: &str = r#"
+title = "A key is added"
+rules = []
+[process.box]
+[[step]]
+box.add = { type = "user", description = "k", payload = "p" }
+"#;
+
+/// The kernel panics, as it is told to, when there is no memory left but what it keeps for itself: nearly all of it, so that this is
+/// soon.
+const PANICS: &str = r#"
+title = "The kernel panics"
+rules = []
+sysctl = { "vm/min_free_kbytes" = "420000", "vm/overcommit_memory" = "1", "vm/panic_on_oom" = "2" }
+[process.glutton]
+[[step]]
+glutton.add = { type = "user", description = "k", payload = { fill = 4000000000 } }
+"#;
+
+/// A step waits for what never comes.
+const HANGS: &str = r#"
+title = "Nobody answers"
+rules = []
+deadline_ms = 500
+[process.agent]
+serves = "user"
+hold = true
+[process.box]
+holds = ["agent"]
+[[step]]
+box.request = { description = "k", callout = "c" }
+"#;
+
+fn scenario(name: &str, text: &str) -> Result<Scenario> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containment");
+    fs::create_dir_all(&folder)?;
+    read::scenario(name, &folder.join(name.replace('/', "-")), text)
+        .map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))
+}
+
+#[test]
+fn a_panic_and_a_hang_are_laid_to_who_caused_them_and_all_others_are_judged() -> Result<()> {
+    let terminal = Terminal::new();
+    let testbed = Testbed::prepare(&MatrixOptions::default(), "containment", &terminal)?;
+    let story =
+        [("a/well", WELL), ("b/panics", PANICS), ("c/well", WELL), ("d/hangs", HANGS), ("e/well", WELL)];
+    let mut words = Vec::new();
+    let mut report = String::new();
+    for (name, text) in story {
+        let verdict = testbed.run(&scenario(name, text)?, &terminal)?;
+        words.push(match &verdict {
+            // They have no snapshot: nothing else may be wrong with them.
+            Verdict::Failed(failure) if failure.is_pending() => "went well",
+            other => other.word(),
+        });
+        if let Verdict::Crashed(said) = &verdict {
+            report = said.clone();
+        }
+    }
+    assert_eq!(words, ["went well", "crashed", "went well", "hung", "went well"]);
+
+    assert!(report.starts_with("kernel panic: Kernel panic - not syncing: Out of memory"), "{report}");
+    let traced = report.lines().find(|line| line.contains(" out_of_memory+0x")).context("no call trace")?;
+    assert!(traced.contains("← mm/oom_kill.c:"), "{traced}");
+    Ok(())
+}
