@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{overview, scenario::Scenario, schema};
+use crate::{overview, reference, scenario::Scenario, schema};
 
 /// A file as it has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct File {
 const MARK: &str = "<!-- generated from here -->\n";
 
 const README: &str = "scenarios/README.md";
+const REFERENCE: &str = "docs/scenarios-reference.md";
 const SCHEMA: &str = "scenarios/schema.json";
 
 /// All of them, for a repository with these scenarios.
@@ -26,6 +27,7 @@ const SCHEMA: &str = "scenarios/schema.json";
 pub fn files(root: &Path, scenarios: &[Scenario]) -> io::Result<Vec<File>> {
     Ok(vec![
         File { path: README, text: after_mark(root, README, &overview::markdown(scenarios))? },
+        File { path: REFERENCE, text: reference::markdown() },
         File { path: SCHEMA, text: format!("{:#}\n", schema::schema()) },
     ])
 }

@@ -19,6 +19,8 @@ pub mod program;
 #[cfg(feature = "host")]
 pub mod read;
 #[cfg(feature = "host")]
+pub mod reference;
+#[cfg(feature = "host")]
 pub mod rule;
 #[cfg(feature = "host")]
 pub mod scenario;

@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
-use scenarios::{suite, template};
+use scenarios::{snapshot, suite, template};
 use xtask::terminal::Terminal;
 use xtask::testbed::{MatrixOptions, Testbed};
+use xtask::workspace;
 
-/// What is said of these scenarios, by one guest.
+/// What is said of these scenarios.
 fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {
     let terminal = Terminal::new();
     let testbed = Testbed::prepare(&MatrixOptions::default(), label, &terminal)?;
@@ -32,5 +33,38 @@ fn what_new_scenarios_begin_with_passes() -> Result<()> {
     let folder = folder("new")?;
     template::write(&folder, "example/new")?;
     assert_eq!(verdicts(&suite::load(&folder)?, "example-new")?, [Verdict::Passed]);
+    Ok(())
+}
+
+/// The blocks of a page between ``` and ```, each with its language.
+fn blocks(page: &str) -> Vec<(&str, &str)> {
+    let fenced = page.split("\n```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n')).collect()
+}
+
+#[test]
+fn every_scenario_of_the_tutorial_goes_as_the_tutorial_tells() -> Result<()> {
+    let page = fs::read_to_string(workspace::root().join("docs/scenarios-tutorial.md"))?;
+    let folder = folder("tutorial")?;
+    fs::create_dir_all(folder.join("tutorial"))?;
+    let mut stories = Vec::new();
+    for (language, text) in blocks(&page) {
+        match language {
+            "toml" => fs::write(folder.join(format!("tutorial/{}.toml", stories.len() + 1)), text)?,
+            "text" => stories.push(text.trim_end()),
+            _ => {}
+        }
+    }
+    let scenarios = suite::load(&folder)?;
+    ensure!(
+        scenarios.len() >= 3 && scenarios.len() == stories.len(),
+        "each scenario of the tutorial has its story"
+    );
+    for (scenario, story) in scenarios.iter().zip(&stories) {
+        snapshot::save(scenario, story)?;
+    }
+    for (scenario, verdict) in scenarios.iter().zip(verdicts(&scenarios, "tutorial")?) {
+        assert_eq!(verdict, Verdict::Passed, "{}: {}", scenario.title, verdict.details());
+    }
     Ok(())
 }
