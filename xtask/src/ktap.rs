@@ -125,7 +125,8 @@ impl<'a> Line<'a> {
             None => (true, text.strip_prefix("ok ")?),
         };
         let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        let (name, directive) = rest.split_once(" # ").unwrap_or((rest, ""));
+        let nameless = rest.strip_prefix("# ").map(|directive| ("", directive));
+        let (name, directive) = nameless.or_else(|| rest.split_once(" # ")).unwrap_or((rest, ""));
         let skipped = directive.strip_prefix("SKIP").map(str::trim);
         let name = name.strip_prefix("- ").unwrap_or(name).trim();
         Some(Self::Result { ok, number: number.parse().ok()?, name, skipped })
@@ -255,6 +256,7 @@ impl Reader {
             return Err(format!("test {}{planned} was due", group.ran));
         }
         let mut notes = std::mem::take(&mut group.notes);
+        let name = &if name.is_empty() { announced(&notes, number) } else { name.to_owned() };
         match inner {
             None => group.cases.push(Case { name: name.to_owned(), outcome, notes }),
             Some(inner) => {
@@ -298,6 +300,12 @@ impl Reader {
         };
         self.groups.into_iter().rev().fold(Vec::new(), join)
     }
+}
+
+/// The name of a result that has none: the selftests of 6.1 give none to what they skip, but say what they begin with.
+fn announced(notes: &[String], number: usize) -> String {
+    let begun = |note: &String| Some(note.strip_prefix("RUN ")?.trim_end_matches("...").trim().to_owned());
+    notes.iter().rev().find_map(begun).unwrap_or_else(|| format!("test {number}"))
 }
 
 /// The case by its name outside of the tests of that name.

@@ -61,6 +61,17 @@ fn a_programs_output_gives_each_case_and_why_it_was_skipped() {
 }
 
 #[test]
+fn what_is_skipped_without_a_name_has_that_under_which_it_was_begun() {
+    let output = "TAP version 13\n1..3\n#  RUN           power.a.request ...\n#            OK  power.a.request\n\
+                  ok 1 # SKIP needs root\nok 2 # SKIP\nok 3 b\n";
+    let results = read(output.lines());
+    let case = |at: usize| (results.cases[at].name.as_str(), &results.cases[at].outcome);
+    assert_eq!(case(0), ("power.a.request", &Outcome::Skipped("needs root".into())));
+    assert_eq!(case(1), ("test 2", &Outcome::Skipped(String::new())));
+    assert_eq!((case(2), &results.flaw), (("b", &Outcome::Passed), &None));
+}
+
+#[test]
 fn output_that_is_cut_short_anywhere_is_never_whole() {
     // Its last two lines are totals, which say nothing new.
     let lines: Vec<&str> = KSELFTEST.lines().collect();
