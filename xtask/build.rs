@@ -1,5 +1,30 @@
-//! Notices new scenarios: rstest lists them when the tests are compiled.
+//! Makes a test case of every scenario. (rstest can list files, but a file may state several cases.)
 
-fn main() {
-    println!("cargo::rerun-if-changed=../scenarios/suite");
+use std::fmt::Write;
+use std::path::Path;
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    const SUITE: &str = "../scenarios/suite";
+    println!("cargo::rerun-if-changed={SUITE}");
+    let mut test = String::from("#[rstest::rstest]\n");
+    match scenarios::suite::load(Path::new(SUITE)) {
+        Ok(scenarios) => {
+            for scenario in scenarios {
+                writeln!(test, "#[case::{}({:?})]", identifier(&scenario.name), scenario.name)?;
+            }
+        }
+        // The one test case tells what is wrong with the suite.
+        Err(_) => test.push_str("#[case::suite(\"\")]\n"),
+    }
+    test.push_str(
+        "fn scenario(#[case] name: &str) {\n    judge(name).unwrap_or_else(|why| panic!(\"{why}\"));\n}\n",
+    );
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("scenarios.rs"), test)?;
+    Ok(())
+}
+
+/// A scenario's name with all that Rust has no use for in names replaced.
+fn identifier(name: &str) -> String {
+    name.trim_end_matches(']').to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }

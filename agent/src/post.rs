@@ -47,6 +47,10 @@ pub struct Task {
     pub pids: Vec<i32>,
     /// How many workers do it in the background. None: the process itself does it.
     pub workers: Option<u32>,
+    /// Which round of a repeated block it is.
+    pub round: Option<u32>,
+    /// When it is to begin, in microseconds since the plan was begun: it races with others.
+    pub at_us: Option<u64>,
     /// A keyring to put the key into that it gives: processes yet to start will hold it, and get it there.
     pub lend: Option<i32>,
 }

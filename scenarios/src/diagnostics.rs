@@ -13,18 +13,27 @@ pub struct Problem {
     pub span: Range<usize>,
     /// What to do about it.
     pub help: Option<String>,
+    /// Other places that have to do with it, each with what is to be said there.
+    pub related: Vec<(Range<usize>, String)>,
 }
 
 impl Problem {
     /// A problem at a place.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span, help: None }
+        Self { message: message.into(), span, help: None, related: Vec::new() }
     }
 
     /// The same, with advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with another place that has to do with it.
+    #[must_use]
+    pub fn with_related(mut self, place: Range<usize>, label: impl Into<String>) -> Self {
+        self.related.push((place, label.into()));
         self
     }
 
@@ -108,6 +117,11 @@ impl Diagnostic for Shown<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.problem.span.clone();
-        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+        let related = self
+            .problem
+            .related
+            .iter()
+            .map(|(span, label)| LabeledSpan::new_with_span(Some(label.clone()), span.clone()));
+        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(None, span)).chain(related)))
     }
 }

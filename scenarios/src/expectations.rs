@@ -8,19 +8,21 @@ use crate::{
 
 /// The steps that did not go as they say, each once however many workers it has.
 pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
-    let variables = |name: &str| variable(scenario, events, name);
     let mut lines: Vec<String> = Vec::new();
     for (index, (step, expectation)) in scenario.plan().steps.iter().zip(&scenario.expectations).enumerate() {
-        let results: Vec<&Done> = events
+        let results: Vec<(Option<u32>, &Done)> = events
             .iter()
             .filter(|event| event.step == Some(index))
-            .filter_map(|event| if let What::Done(done) = &event.what { Some(done) } else { None })
+            .filter_map(
+                |event| if let What::Done(done) = &event.what { Some((event.worker, done)) } else { None },
+            )
             .collect();
         let says = |complaint: String| format!("step {}, {}: {complaint}", index + 1, step.process);
         if results.is_empty() && !ends_itself(step) {
             lines.push(says("no answer".to_owned()));
         }
-        for done in results {
+        for (worker, done) in results {
+            let variables = |name: &str| variable(scenario, events, name, worker);
             let wrong = (!meets(&expectation.outcome, &done.outcome, &variables))
                 .then(|| format!("expected {}, got {}", wanted(&expectation.outcome), got(&done.outcome)));
             let ms = done.elapsed_us / 1000;
@@ -43,20 +45,24 @@ fn ends_itself(step: &Step) -> bool {
     matches!(step.op, Op::Life(LifeOp::Exit { .. })) || step.background.is_some()
 }
 
-/// The serial that a variable holds at the end.
-fn variable(scenario: &Scenario, events: &[Event], name: &str) -> Option<i32> {
+/// The serial that a variable holds at the end; in a repeated block, at the end of this round.
+fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32>) -> Option<i32> {
     let plan = scenario.plan();
     let by_step =
         plan.steps.iter().enumerate().filter(|(_, step)| step.save.as_deref() == Some(name)).find_map(
             |(index, _)| {
-                events.iter().find_map(|event| match &event.what {
-                    What::Done(Done { outcome: Outcome::Ok(Value::Serial(serial)), .. })
-                        if event.step == Some(index) =>
+                let serials =
+                    events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event
+                        .what
                     {
-                        Some(*serial)
-                    }
-                    _ => None,
-                })
+                        What::Done(Done { outcome: Outcome::Ok(Value::Serial(serial)), .. }) => {
+                            Some((event.worker, *serial))
+                        }
+                        _ => None,
+                    });
+                let serials: Vec<(Option<u32>, i32)> = serials.collect();
+                let own = serials.iter().find(|(worker, _)| *worker == round && round.is_some());
+                own.or(serials.first()).map(|(_, serial)| *serial)
             },
         );
     by_step.or_else(|| {

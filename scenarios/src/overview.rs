@@ -32,12 +32,13 @@ pub fn unproved(scenarios: &[Scenario]) -> Vec<Rule> {
     Rule::all().filter(|rule| !scenarios.iter().any(|scenario| scenario.rules.contains(rule))).collect()
 }
 
-/// A Markdown table of all rules with the scenarios that prove them, and a list of the families.
+/// A Markdown table of all rules with the scenarios that prove them, and a list of the families. The cases of a file are one.
 pub fn markdown(scenarios: &[Scenario]) -> String {
     let mut families: BTreeMap<&str, Vec<&Scenario>> = BTreeMap::new();
     for scenario in scenarios {
         families.entry(&scenario.family).or_default().push(scenario);
     }
+    families.values_mut().for_each(|members| members.dedup_by_key(|scenario| &scenario.file));
     // Writing to a String can't fail.
     let mut text = String::from("| rule | says | scenarios |\n|---|---|---|\n");
     for rule in Rule::all() {
@@ -46,18 +47,26 @@ pub fn markdown(scenarios: &[Scenario]) -> String {
     for (family, members) in families {
         let _ = write!(text, "\n### {family}\n\n");
         for scenario in members {
-            let file = scenario.name.rsplit('/').next().unwrap_or_default();
-            let _ = writeln!(text, "- [{file}](suite/{}.toml): {}", scenario.name, scenario.title);
+            let file = scenario.file.rsplit('/').next().unwrap_or_default();
+            let cases = scenario.case.as_ref().map(|case| format!(" ({} cases)", case.all.len()));
+            let _ = writeln!(
+                text,
+                "- [{file}](suite/{}.toml){}: {}",
+                scenario.file,
+                cases.unwrap_or_default(),
+                scenario.title
+            );
         }
     }
     text
 }
 
 fn proofs(rule: Rule, scenarios: &[Scenario]) -> String {
-    let names: Vec<String> = scenarios
+    let mut names: Vec<String> = scenarios
         .iter()
         .filter(|scenario| scenario.rules.contains(&rule))
-        .map(|scenario| format!("[{0}](suite/{0}.toml)", scenario.name))
+        .map(|scenario| format!("[{0}](suite/{0}.toml)", scenario.file))
         .collect();
+    names.dedup();
     if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }
 }

@@ -8,6 +8,9 @@
 //! running, in `count` children of the process ("workers"); they share its session keyring, but not its process and
 //! thread keyrings. In a worker's description, callout and payload `{worker}` stands for its number.
 //!
+//! **Blocks.** Steps of a [`Block`] are carried out several times, or begun at the same moment. `{round}` in their descriptions,
+//! callouts and payloads stands for the number of the round, from 0.
+//!
 //! **The end.** A plan ends when its last step and all background steps have ended, and every keyagent that is alive and not
 //! stopped has finished the reaction that it was in. Then everything that still lives is killed and reaped.
 //!
@@ -28,7 +31,9 @@ pub use crate::op::{
 /// A scenario, ready to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// `FAMILY/NAME`.
+    /// The [`crate::wire::PROTOCOL`] that it is written in.
+    pub protocol: u32,
+    /// [`crate::Scenario::name`].
     pub name: String,
     /// The whole plan may take this long, in milliseconds; then everything of it is killed.
     pub deadline_ms: u64,
@@ -40,6 +45,48 @@ pub struct Plan {
     pub processes: Vec<Process>,
     /// What they do, in order.
     pub steps: Vec<Step>,
+    /// Steps that are not simply carried out once, one after the other. In order; none overlaps another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Block>,
+}
+
+impl Plan {
+    /// The block that a step is in.
+    pub fn block_of(&self, step: usize) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.steps().contains(&step))
+    }
+}
+
+/// Steps that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Index of its first step.
+    pub first: usize,
+    /// How many steps it has.
+    pub count: usize,
+    /// How they follow each other.
+    pub order: Order,
+    /// How many times all of them are carried out.
+    pub repeat: u32,
+}
+
+impl Block {
+    /// The indices of its steps.
+    pub fn steps(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.count
+    }
+}
+
+/// How the steps of a block follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// One after the other.
+    #[default]
+    Given,
+    /// Each by a process of its own, all begun at the same moment. The block ends when all have ended.
+    Raced,
 }
 
 /// A process: what it is before its first step.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use crate::{schema::schema, template};
+use crate::{schema::without_variables, template};
 
 /// Parts that have a heading of their own because a scenario is made of them.
 const PARTS: [(&str, &str); 4] = [
@@ -16,7 +16,7 @@ const PARTS: [(&str, &str); 4] = [
 
 /// The whole of it as Markdown.
 pub fn markdown() -> String {
-    let schema = schema();
+    let schema = without_variables();
     let mut text = format!(
         "# What a scenario may say\n\n\
          Written by `cargo xtask scenarios generate` from the types that are read, as is\n\
@@ -25,7 +25,12 @@ pub fn markdown() -> String {
          A whole scenario, as `cargo xtask scenarios new FAMILY/NAME` writes it:\n\n```toml\n{}```\n",
         template::SCENARIO.trim_start_matches("#:schema ../../schema.json\n")
     );
-    heading(&mut text, "The file", "What stands outside of `[process.NAME]` and `[[step]]`.");
+    heading(
+        &mut text,
+        "The file",
+        "What stands outside of `[process.NAME]` and `[[step]]`. Any value in a scenario, and the name of an operation, may be \
+         `{NAME}` for a variable of `[matrix]` or `[variables]`.",
+    );
     fields(&mut text, &schema);
     let definitions = schema.get("definitions").and_then(Value::as_object).cloned().unwrap_or_default();
     for (name, title) in PARTS {
@@ -192,7 +197,7 @@ mod tests {
             }
         }
         let mut all = Vec::new();
-        names(&schema(), &mut all);
+        names(&without_variables(), &mut all);
         assert!(all.len() > 100);
         let text = markdown();
         for name in all {

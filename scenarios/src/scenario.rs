@@ -1,6 +1,6 @@
 //! A scenario: a plan, and what the plan is expected to show.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
@@ -9,8 +9,10 @@ use crate::{plan::Plan, rule::Rule};
 /// A scenario, read and found sound.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// `FAMILY/NAME`.
+    /// `FAMILY/NAME`, or `FAMILY/NAME[CASE]`.
     pub name: String,
+    /// `FAMILY/NAME`: what the cases of a file have in common.
+    pub file: String,
     /// The family: its folder's name.
     pub family: String,
     /// One sentence that says what it shows.
@@ -19,11 +21,22 @@ pub struct Scenario {
     pub rules: Vec<Rule>,
     /// Features that a guest must announce ([`crate::wire::Hello::features`]) for it to run there.
     pub needs: Vec<String>,
-    /// Its file. The snapshot lies beside it.
+    /// Which case of its file it is. None: the file has no matrix.
+    pub case: Option<Case>,
+    /// Its file. The snapshot lies beside it, and is for all cases.
     pub path: PathBuf,
     /// What is to be expected of each step.
     pub expectations: Vec<Expectation>,
     pub(crate) plan: Plan,
+}
+
+/// A case of a file with a matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// As in `end=kill,waiters=64`.
+    pub label: String,
+    /// The labels of all the cases, in the file's order.
+    pub all: Arc<[String]>,
 }
 
 impl Scenario {

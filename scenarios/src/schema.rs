@@ -9,10 +9,69 @@ use crate::read;
 
 /// The schema. Draft 7, which every editor understands.
 pub fn schema() -> Value {
+    let mut schema = without_variables();
+    admit_variables(&mut schema);
+    schema["definitions"][VARIABLE] = variable();
+    schema
+}
+
+/// The schema of what is left when variables have been replaced: the one to read aloud.
+pub(crate) fn without_variables() -> Value {
     let mut schema = read::schema(SchemaSettings::draft07().into_generator());
     plain(&mut schema);
-    schema.insert("title".into(), "A scenario".into());
-    schema.to_value()
+    let mut schema = schema.to_value();
+    schema["title"] = "A scenario".into();
+    schema
+}
+
+const VARIABLE: &str = "Variable";
+
+/// How the name of a variable is described, where it stands for a value.
+fn variable() -> Value {
+    json_schema!({
+        "description": "A variable of `[matrix]` or `[variables]`, as in `\"{waiters}\"`.",
+        "type": "string",
+        "pattern": "^\\{[A-Za-z][A-Za-z0-9_]*\\}$",
+    })
+    .to_value()
+}
+
+/// Lets a variable stand wherever a value is wanted that is not just any text.
+fn admit_variables(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(admit_variables),
+        Value::Object(map) => {
+            map.values_mut().for_each(admit_variables);
+            let fields = map.get_mut("properties").and_then(Value::as_object_mut);
+            fields.into_iter().flat_map(|fields| fields.values_mut()).for_each(or_variable);
+            ["items", "additionalProperties"].into_iter().for_each(|key| {
+                map.get_mut(key).into_iter().for_each(or_variable);
+            });
+            // An operation may be chosen by a variable.
+            if map.get("maxProperties").is_some() && map.get("additionalProperties") == Some(&false.into()) {
+                let named = json_schema!({ "^\\{[A-Za-z][A-Za-z0-9_]*\\}$": {} }).to_value();
+                map.insert("patternProperties".into(), named);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn or_variable(field: &mut Value) {
+    let Some(map) = field.as_object_mut() else { return };
+    let any_text = map.get("type").is_some_and(|it| it == "string")
+        && ["enum", "pattern", "const", "format"].iter().all(|limit| !map.contains_key(*limit));
+    if map.is_empty() || any_text {
+        return;
+    }
+    let description = map.remove("description");
+    let default = map.remove("default");
+    let variable = json_schema!({ "$ref": format!("#/definitions/{VARIABLE}") }).to_value();
+    let mut either = json_schema!({ "anyOf": [field.take(), variable] }).to_value();
+    for (key, said) in [("description", description), ("default", default)] {
+        said.into_iter().for_each(|said| either[key] = said);
+    }
+    *field = either;
 }
 
 /// A reference to what is described under the type's own name. The type has to be described elsewhere, too.

@@ -1,7 +1,7 @@
 //! The scenarios of a folder.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +9,7 @@ use crate::{
     diagnostics::{Diagnostics, FileProblems, Problem},
     read,
     scenario::Scenario,
+    snapshot,
 };
 
 /// Reads every `FAMILY/NAME.toml` below `dir`, ordered by name.
@@ -20,23 +21,53 @@ pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let mut files = Vec::new();
     for path in files_of(dir, "toml").map_err(|error| unreadable(dir, &error))? {
         let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
-        match read::scenario(&name_of(dir, &path), &path, &text) {
-            Ok(scenario) => scenarios.push(scenario),
+        match read::scenarios(&name_of(dir, &path), &path, &text) {
+            Ok(cases) => scenarios.extend(cases),
             Err(problems) => files.push(problems),
         }
     }
     // Paths sort otherwise: `killed-64.toml` comes before `killed.toml`.
-    scenarios.sort_by(|one: &Scenario, other| one.name.cmp(&other.name));
+    // The cases of one file keep their order.
+    scenarios.sort_by(|one: &Scenario, other| one.file.cmp(&other.file));
     if files.is_empty() { Ok(scenarios) } else { Err(Diagnostics { files }) }
 }
 
-/// Snapshots, pending ones left aside, that no scenario belongs to.
+/// A snapshot, or a part of one, that no scenario belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// The snapshot.
+    pub snapshot: PathBuf,
+    /// Its section, where the file has no such case. None: the whole of it is stale.
+    pub case: Option<String>,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.snapshot.display();
+        match &self.case {
+            None => write!(out, "{path} belongs to no scenario: delete it"),
+            Some(case) => {
+                write!(out, "{path} has a section [{case}], and the scenario no such case: delete it")
+            }
+        }
+    }
+}
+
+/// Snapshots, pending ones left aside, and sections of them, that none of these scenarios belongs to.
 ///
 /// # Errors
-/// When the folder can't be read.
-pub fn stale_snapshots(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut stale = files_of(dir, "snap")?;
-    stale.retain(|path| !path.with_extension("toml").exists());
+/// When the folder or a snapshot can't be read.
+pub fn stale_snapshots(dir: &Path, scenarios: &[Scenario]) -> io::Result<Vec<Stale>> {
+    let mut stale = Vec::new();
+    for snapshot in files_of(dir, "snap")? {
+        let Some(scenario) = scenarios.iter().find(|scenario| scenario.snapshot() == snapshot) else {
+            stale.push(Stale { snapshot, case: None });
+            continue;
+        };
+        let known = scenario.case.as_ref().map(|case| case.all.to_vec()).unwrap_or_default();
+        let sections = snapshot::cases_in(&snapshot)?.into_iter().filter(|case| !known.contains(case));
+        stale.extend(sections.map(|case| Stale { snapshot: snapshot.clone(), case: Some(case) }));
+    }
     Ok(stale)
 }
 

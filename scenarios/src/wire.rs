@@ -15,7 +15,7 @@ use crate::program::{Program, Returned};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
 /// exactly.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,48 @@ pub enum HostMessage {
     Measure(Measurement),
     /// End the virtual machine.
     PowerOff,
+}
+
+/// Why a line of the host is no message for this guest.
+#[derive(Debug, thiserror::Error)]
+pub enum Misheard {
+    /// A plan of another version.
+    #[error(
+        "the plan {plan} is written in version {protocol} of the protocol, and the guest speaks version {PROTOCOL}: rebuild both"
+    )]
+    Version {
+        /// Its name.
+        plan: String,
+        /// Its version.
+        protocol: u32,
+    },
+    /// No message at all.
+    #[error("can't understand the host: {0}")]
+    Gibberish(#[from] serde_json::Error),
+}
+
+/// Reads what the host says. A plan's version is looked at before the plan itself, which another version may write otherwise.
+///
+/// # Errors
+/// A plan of another version, by its name; or a line that is no message.
+pub fn hear(line: &str) -> Result<HostMessage, Misheard> {
+    #[derive(Deserialize)]
+    struct Run {
+        run: Head,
+    }
+    #[derive(Deserialize)]
+    struct Head {
+        name: String,
+        // The first versions did not say.
+        #[serde(default)]
+        protocol: u32,
+    }
+    match serde_json::from_str(line) {
+        Ok(Run { run: Head { name, protocol } }) if protocol != PROTOCOL => {
+            Err(Misheard::Version { plan: name, protocol })
+        }
+        _ => Ok(serde_json::from_str(line)?),
+    }
 }
 
 /// What the guest tells the host.
@@ -103,7 +145,7 @@ pub struct Event {
     /// upcall, or its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// Which of a background step's workers, from 0.
+    /// Which of a background step's workers, or which round of a step in a repeated block, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<u32>,
     /// Serial of the target whose upcall the process was serving.
@@ -383,5 +425,16 @@ mod tests {
         assert_eq!(lines.iter().map(|line| &line[1..]).collect::<String>(), long);
         let firsts: String = lines.iter().filter_map(|line| line.chars().next()).collect();
         assert_eq!(firsts, "+++=");
+    }
+
+    #[test]
+    fn a_plan_of_another_version_is_refused_by_name_whatever_is_in_it() {
+        let line = r#"{"run":{"name":"family/name","protocol":999,"steps":"another thing"}}"#;
+        let refusal = hear(line).unwrap_err().to_string();
+        assert!(refusal.starts_with("the plan family/name is written in version 999"), "{refusal}");
+        let ancient = hear(r#"{"run":{"name":"family/name","deadline_ms":1}}"#).unwrap_err();
+        assert!(matches!(ancient, Misheard::Version { protocol: 0, .. }), "{ancient}");
+        assert!(matches!(hear(r#""power_off""#), Ok(HostMessage::PowerOff)));
+        assert!(matches!(hear("?").unwrap_err(), Misheard::Gibberish(_)));
     }
 }

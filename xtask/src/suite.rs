@@ -1,8 +1,6 @@
 //! The scenarios that were asked for.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use scenarios::scenario::Scenario;
 use scenarios::suite;
 
@@ -65,25 +63,15 @@ fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
     names.iter().copied().filter(|name| slips(name) <= 1.max(wrong.len() / 3)).min_by_key(|name| slips(name))
 }
 
-/// Reads the scenario in this file.
+/// Notes snapshots, and parts of them, that no scenario belongs to.
 ///
 /// # Errors
-/// A scenario that is wrong, or a file that is none of the suite.
-pub fn at(path: &Path) -> Result<Scenario> {
-    let path = path.canonicalize().with_context(|| format!("no scenario at {}", path.display()))?;
-    suite::load(&workspace::suite())?
-        .into_iter()
-        .find(|scenario| scenario.path.canonicalize().is_ok_and(|found| found == path))
-        .ok_or_else(|| anyhow!("{} is no scenario of the suite", path.display()))
-}
-
-/// Notes snapshots that no scenario belongs to.
-///
-/// # Errors
-/// The suite's folder can't be read.
+/// The suite can't be read.
 pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
-    for snapshot in suite::stale_snapshots(&workspace::suite()).context("can't look for stale snapshots")? {
-        terminal.note(&format!("{} belongs to no scenario: delete it", snapshot.display()));
+    let dir = workspace::suite();
+    let scenarios = suite::load(&dir)?;
+    for stale in suite::stale_snapshots(&dir, &scenarios).context("can't look for stale snapshots")? {
+        terminal.note(&stale.to_string());
     }
     Ok(())
 }

@@ -46,8 +46,9 @@ box.request = { description = "k", callout = "c" }
 fn scenario(name: &str, text: &str) -> Result<Scenario> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containment");
     fs::create_dir_all(&folder)?;
-    read::scenario(name, &folder.join(name.replace('/', "-")), text)
-        .map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))
+    let mut cases = read::scenarios(name, &folder.join(name.replace('/', "-")), text)
+        .map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))?;
+    cases.pop().context("a scenario without cases")
 }
 
 #[test]

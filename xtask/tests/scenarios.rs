@@ -1,9 +1,7 @@
 //! Every scenario is a test case: `cargo test` judges it as `cargo xtask test` does.
 
-use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
 
-use rstest::rstest;
 use scenarios::verdict::Verdict;
 use xtask::suite;
 use xtask::terminal::Terminal;
@@ -20,14 +18,18 @@ fn testbed() -> &'static Result<Testbed, String> {
     })
 }
 
-#[rstest]
-fn scenario(#[files("../scenarios/suite/*/*.toml")] path: PathBuf) {
-    let selected = suite::at(&path).unwrap_or_else(|error| panic!("{error:#}"));
-    let testbed = testbed().as_ref().unwrap_or_else(|error| panic!("{error}"));
-    let verdict = testbed.run(&selected, &TERMINAL).unwrap_or_else(|error| panic!("{error:#}"));
-    match verdict {
-        Verdict::Passed => {}
-        Verdict::Skipped(why) => eprintln!("skipped: {why}"),
-        other => panic!("{} {}\n{}", selected.name, other.word(), other.details()),
+include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+
+/// Runs the scenario of this name. An error says what went otherwise.
+fn judge(name: &str) -> Result<(), String> {
+    let selected = suite::named(name).map_err(|error| format!("{error:#}"))?;
+    let testbed = testbed().as_ref()?;
+    match testbed.run(&selected, &TERMINAL).map_err(|error| format!("{error:#}"))? {
+        Verdict::Passed => Ok(()),
+        Verdict::Skipped(why) => {
+            eprintln!("skipped: {why}");
+            Ok(())
+        }
+        other => Err(format!("{} {}\n{}", selected.name, other.word(), other.details())),
     }
 }

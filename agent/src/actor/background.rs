@@ -59,7 +59,7 @@ impl Actor<'_> {
         let _ = serde_json::to_string(&(cause.worker, pids))
             .map(|word| gate.write_all(format!("{word}\n").as_bytes()));
         let _ = gate.read(&mut [0]);
-        let op = numbered(task.op.clone(), cause.worker.unwrap_or_default());
+        let op = numbered(task.op.clone(), "{worker}", cause.worker);
         let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
         if cause.worker == Some(0) {
             self.lend(task, &done);
@@ -69,9 +69,10 @@ impl Actor<'_> {
     }
 }
 
-/// Puts a worker's number where `{worker}` stands for it.
-pub(super) fn numbered(mut op: Op, worker: u32) -> Op {
-    let put = |text: &mut String| *text = text.replace("{worker}", &worker.to_string());
+/// Puts a number, if there is one, where `placeholder` stands for it.
+pub(super) fn numbered(mut op: Op, placeholder: &str, number: Option<u32>) -> Op {
+    let Some(number) = number else { return op };
+    let put = |text: &mut String| *text = text.replace(placeholder, &number.to_string());
     match &mut op {
         Op::Key(KeyOp::Request { description, callout, .. }) => {
             put(description);

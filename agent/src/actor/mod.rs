@@ -12,6 +12,7 @@ mod thread;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -56,7 +57,7 @@ impl Setting {
 
 /// CLOCK_MONOTONIC in microseconds.
 pub fn monotonic_us() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(std::time::Duration::ZERO, Into::into);
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into);
     now.as_micros() as u64
 }
 
@@ -229,15 +230,28 @@ impl<'a> Actor<'a> {
     }
 
     fn carry_out(&mut self, task: Task) {
-        let cause = Cause { step: task.step, ..Cause::default() };
+        let cause = Cause { step: task.step, worker: task.round, upcall: None };
         if let (Some(step), Some(count)) = (task.step, task.workers) {
             return self.run_in_background(step, count, &task);
         }
-        let done = self.timed(|actor| actor.perform(&task.op, &task.pids, cause));
+        let op = background::numbered(task.op.clone(), "{round}", task.round);
+        self.wait_for(task.at_us);
+        let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
         self.lend(&task, &done);
         match task.step {
             Some(_) => self.tell(cause, What::Done(done)),
             None => self.tell(cause, What::Called { op: task.op, done }),
+        }
+    }
+
+    /// Waits for the moment at which a race begins. The last of it is spent awake: to be woken takes longer for some than for others.
+    fn wait_for(&self, at_us: Option<u64>) {
+        const AWAKE_US: u64 = 300;
+        let left = |at_us: u64| at_us.saturating_sub(self.heritage.setting.now_us());
+        let Some(at_us) = at_us else { return };
+        std::thread::sleep(Duration::from_micros(left(at_us).saturating_sub(AWAKE_US)));
+        while left(at_us) > 0 {
+            std::hint::spin_loop();
         }
     }
 

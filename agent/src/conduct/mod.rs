@@ -1,5 +1,6 @@
 //! Carries out a plan: starts its processes, tells them their steps, passes on what they report, and cleans up.
 
+mod block;
 mod cast;
 mod census;
 mod condition;
@@ -8,7 +9,7 @@ pub(crate) mod setuid;
 mod steps;
 mod sysctl;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -148,6 +149,10 @@ struct Conductor<'a> {
     /// What the process that PID 1 waits for has answered.
     answer: Option<Done>,
     awaited: Option<Awaited>,
+    /// The steps of a race that have not ended.
+    racing: BTreeSet<usize>,
+    /// The step that was begun last.
+    current: Option<usize>,
 }
 
 /// Whose end PID 1 may see.
@@ -210,6 +215,8 @@ impl<'a> Conductor<'a> {
             children: Children::default(),
             answer: None,
             awaited: None,
+            racing: BTreeSet::new(),
+            current: None,
         })
     }
 
@@ -217,11 +224,18 @@ impl<'a> Conductor<'a> {
         for process in self.plan.processes.iter().filter(|process| process.start == Start::First) {
             self.start(process)?;
         }
-        for (index, step) in self.plan.steps.iter().enumerate() {
-            match self.take_step(index, step) {
-                Err(Stop::Deadline) => return Ok(self.at_deadline(Some(index))),
+        let mut next = 0;
+        while next < self.plan.steps.len() {
+            let block = self.plan.blocks.iter().find(|block| block.first == next);
+            let taken = match block {
+                Some(block) => self.take_block(block),
+                None => self.take_step(next, None),
+            };
+            match taken {
+                Err(Stop::Deadline) => return Ok(self.at_deadline(self.current)),
                 taken => taken?,
             }
+            next += block.map_or(1, |block| block.count);
         }
         match self.finish() {
             Err(Stop::Deadline) => Ok(self.at_deadline(None)),

@@ -50,7 +50,9 @@ impl Conductor<'_> {
             (What::Ended(ending), ..) => return self.note_end(event.process, *ending),
             (What::Started(identity), ..) => self.note_start(&event.process, identity)?,
             (What::Begun { pids }, Some(step), Some(worker)) => self.note_begin(step, worker, pids),
-            (What::Done(done), Some(step), Some(worker)) => self.note_worker_done(step, worker, done)?,
+            (What::Done(done), Some(step), Some(worker)) if self.jobs.iter().any(|job| job.step == step) => {
+                self.note_worker_done(step, worker, done)?;
+            }
             (What::Done(done), step, _) => self.note_answer(&event.process, step, None, done)?,
             (What::Called { op, done }, None, _) if event.upcall.is_none() => {
                 self.note_answer(&event.process, None, Some(op), done)?;
@@ -138,6 +140,9 @@ impl Conductor<'_> {
         set_up: Option<&Op>,
         done: &Done,
     ) -> Result<(), Stop> {
+        if let Some(step) = step.filter(|step| self.racing.remove(step)) {
+            return self.save(step, done);
+        }
         let asked = self.awaited.as_ref().filter(|awaited| {
             awaited.process == process && awaited.step == step && set_up.is_none_or(|op| *op == awaited.op)
         });

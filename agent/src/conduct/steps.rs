@@ -33,7 +33,10 @@ impl Conductor<'_> {
     }
 
     /// Takes a step: to its end, or, in the background, until it has begun.
-    pub(super) fn take_step(&mut self, index: usize, step: &Step) -> Result<(), Stop> {
+    pub(super) fn take_step(&mut self, index: usize, round: Option<u32>) -> Result<(), Stop> {
+        let plan = self.plan;
+        let Some(step) = plan.steps.get(index) else { return Ok(()) };
+        self.current = Some(index);
         let begun_us = self.heritage.setting.now_us();
         let name = step.process.as_str();
         let outcome = match &step.op {
@@ -47,11 +50,11 @@ impl Conductor<'_> {
             op => match self.task(name, Some(index), op, step.save.as_ref()) {
                 Err(missing) => Outcome::Skipped(missing),
                 Ok(_) if self.life(name) != Life::Alive => Outcome::Skipped(format!("{name} does not live")),
-                Ok(task) => return self.have_process_do(name, index, step, task),
+                Ok(task) => return self.have_process_do(name, index, step, Task { round, ..task }),
             },
         };
         let done = Done { outcome, begun_us, elapsed_us: self.heritage.setting.now_us() - begun_us };
-        self.report(name, Some(index), None, What::Done(done))
+        self.report(name, Some(index), round, What::Done(done))
     }
 
     fn have_process_do(&mut self, name: &str, index: usize, step: &Step, mut task: Task) -> Result<(), Stop> {
@@ -95,12 +98,18 @@ impl Conductor<'_> {
     }
 
     /// An operation with its variables replaced, or the name that stands for nothing yet.
-    fn task(&self, name: &str, step: Option<usize>, op: &Op, save: Option<&String>) -> Result<Task, String> {
+    pub(super) fn task(
+        &self,
+        name: &str,
+        step: Option<usize>,
+        op: &Op,
+        save: Option<&String>,
+    ) -> Result<Task, String> {
         let mut op = op.clone();
         self.replace_names(&mut op)?;
         let pids = op.receiver().map(|to| self.pids(name, to)).transpose()?.unwrap_or_default();
         let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.0);
-        Ok(Task { step, op, pids, workers: None, lend })
+        Ok(Task { step, op, pids, workers: None, round: None, at_us: None, lend })
     }
 
     fn replace_names(&self, op: &mut Op) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::termios::{self, SetArg};
-use scenarios::wire::{GuestMessage, HostMessage, LAST_PART, PART};
+use scenarios::wire::{self, GuestMessage, HostMessage, LAST_PART, Misheard, PART};
 
 /// The kernel parameter that names the device.
 const PARAMETER: &str = "keyagents.channel=";
@@ -49,7 +49,7 @@ impl Channel {
                 continue;
             }
             message.push_str(line.strip_prefix(LAST_PART).unwrap_or(&line));
-            return serde_json::from_str(&message).map(Some).map_err(ChannelError::Gibberish);
+            return Ok(Some(wire::hear(&message)?));
         }
     }
 
@@ -95,9 +95,9 @@ pub(crate) enum ChannelError {
     /// It can't be written.
     #[error("can't write to the host: {0}")]
     Write(#[source] io::Error),
-    /// A line that is no message.
-    #[error("can't understand the host: {0}")]
-    Gibberish(#[source] serde_json::Error),
+    /// A line that is no message for this guest.
+    #[error(transparent)]
+    Misheard(#[from] Misheard),
 }
 
 #[cfg(test)]

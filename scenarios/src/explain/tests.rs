@@ -44,7 +44,7 @@ box is a requester, holding agent
 agent exits with 0"#;
 
 fn scenario() -> Scenario {
-    read::scenario("f/n", Path::new("f/n.toml"), TEXT).unwrap()
+    read::scenarios("f/n", Path::new("f/n.toml"), TEXT).unwrap().remove(0)
 }
 
 #[test]

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use toml::Spanned;
-
 use super::{
+    block::ReadBlock,
     file::Declared,
+    never::{self, Doings},
     process::ReadProcess,
+    start_order,
     step::{ReadOp, ReadStep},
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Condition, ConductOp, Hears, KeyRef, LifeOp, Namespace, Op, Role, SignalOp, Start, UpcallOp},
+    plan::{ConductOp, KeyRef, LifeOp, Op, Order, Role, SignalOp, Start, UpcallOp},
 };
 
 /// Checks everything that needs more than one place to be seen. Gives the order in which processes are set up.
 pub(super) fn check(
     processes: &[ReadProcess],
-    steps: &[ReadStep],
+    blocks: &[ReadBlock],
     declared: &Declared,
     deadline_ms: u64,
     problems: &mut Vec<Problem>,
@@ -25,7 +26,9 @@ pub(super) fn check(
     // What a faulty process or step would have declared is missing only because of the fault.
     let none = BTreeSet::new();
     let forgiven = if problems.is_empty() { &none } else { &declared.others };
-    let order = order(processes, forgiven, problems);
+    let earlier = problems.len();
+    let order = start_order::order(processes, forgiven, problems);
+    let steps: Vec<&ReadStep> = blocks.iter().flat_map(|block| &block.steps).collect();
     let mut story = Story {
         processes,
         forgiven,
@@ -35,14 +38,25 @@ pub(super) fn check(
         variables: BTreeSet::new(),
         jobs: BTreeSet::new(),
         later: steps.iter().filter_map(|step| step.step.save.as_deref()).collect(),
+        doings: Doings::of(processes, &steps),
     };
     for &index in &order {
         if processes[index].process.start == Start::First {
             story.start(&processes[index], problems);
         }
     }
-    for step in steps {
-        story.tell(step, deadline_ms, problems);
+    for block in blocks {
+        race(block, problems);
+        // What a round leaves behind may be in the way of the next.
+        for _ in 0..block.repeat.min(2) {
+            story.round(block, deadline_ms, problems);
+        }
+    }
+    let mut found = problems.split_off(earlier);
+    while let Some(problem) = (!found.is_empty()).then(|| found.remove(0)) {
+        if !problems[earlier..].contains(&problem) {
+            problems.push(problem);
+        }
     }
     order
 }
@@ -59,6 +73,33 @@ struct Story<'s> {
     jobs: BTreeSet<&'s str>,
     /// Variables that some step stores, now or later.
     later: BTreeSet<&'s str>,
+    /// What anybody does at any time.
+    doings: Doings<'s>,
+}
+
+/// Whether the steps of a block can race.
+fn race(block: &ReadBlock, problems: &mut Vec<Problem>) {
+    if block.order != Order::Raced {
+        return;
+    }
+    for (index, step) in block.steps.iter().enumerate() {
+        let mut refuse = |message: String, help: &str| {
+            problems.push(Problem::new(step.op.place.clone(), message).with_help(help));
+        };
+        let name = &step.step.process;
+        if block.steps[..index].iter().any(|other| other.step.process == *name) {
+            refuse(format!("`{name}` can't do two things at the same moment"), "let another process do it");
+        }
+        if matches!(step.step.op, Op::Conduct(_)) {
+            refuse("only what processes do can be raced".to_owned(), "put it before or after");
+        }
+        if step.background.is_some() {
+            refuse(
+                "a background step can't be raced".to_owned(),
+                "begin it before, or leave `background` out",
+            );
+        }
+    }
 }
 
 impl<'s> Story<'s> {
@@ -85,12 +126,26 @@ impl<'s> Story<'s> {
         }
     }
 
+    fn round(&mut self, block: &'s ReadBlock, deadline_ms: u64, problems: &mut Vec<Problem>) {
+        for step in &block.steps {
+            self.tell(step, deadline_ms, problems);
+            if block.order == Order::Given {
+                self.aftermath(step);
+            }
+        }
+        // What is raced happens to none before the others have begun.
+        if block.order == Order::Raced {
+            block.steps.iter().for_each(|step| self.aftermath(step));
+        }
+    }
+
     fn tell(&mut self, step: &'s ReadStep, deadline_ms: u64, problems: &mut Vec<Problem>) {
         let told = self.processes.iter().find(|process| process.process.name == step.step.process);
         if let Some(process) = told {
             self.able(process, step, problems);
         }
         self.refers(&step.op, problems);
+        self.resumes(step, problems);
         for name in &step.expected_keys {
             self.variable(name.get_ref(), &name.span(), problems);
         }
@@ -99,6 +154,11 @@ impl<'s> Story<'s> {
                 Problem::new(step.op.place.clone(), format!("this can't take {at_least} ms"))
                     .with_help(format!("the whole scenario has deadline_ms = {deadline_ms}")),
             );
+        }
+        if let Some(process) = told
+            && let Some(problem) = never::answered(process, step, self.processes, &self.doings)
+        {
+            problems.push(problem);
         }
         if let (Some(process), Op::Conduct(ConductOp::Start {})) = (told, &step.step.op) {
             self.start(process, problems);
@@ -112,7 +172,6 @@ impl<'s> Story<'s> {
                 format!("there already is a background step `{}`", name.get_ref()),
             ));
         }
-        self.aftermath(step);
     }
 
     /// Whether the process can do this, at this point.
@@ -132,7 +191,8 @@ impl<'s> Story<'s> {
                 refuse(format!("`{name}` has not started"), "add a step with `start = {}` before");
             }
             Op::Conduct(ConductOp::Wait { until, .. }) => {
-                if let Some((message, help)) = never(until, process) {
+                if let Some((message, help)) = never::comes_true(until, process, self.processes, &self.doings)
+                {
                     refuse(message, help);
                 }
             }
@@ -148,6 +208,17 @@ impl<'s> Story<'s> {
                 refuse(format!("`{name}` is no keyagent"), "say role = \"keyagent\"");
             }
             _ => {}
+        }
+    }
+
+    fn resumes(&self, step: &ReadStep, problems: &mut Vec<Problem>) {
+        if let Op::Signal(SignalOp::Signal { to, signal }) = &step.step.op
+            && signal == "SIGCONT"
+            && self.started.contains(to.as_str())
+            && !self.stopped.contains(to.as_str())
+        {
+            let problem = Problem::new(step.op.place.clone(), format!("`{to}` is not stopped here"));
+            problems.push(problem.with_help("send it SIGSTOP before, or leave this out"));
         }
     }
 
@@ -223,105 +294,5 @@ impl<'s> Story<'s> {
             }
             _ => {}
         }
-    }
-}
-
-/// Why a condition can't come true.
-fn never(until: &Condition, process: &ReadProcess) -> Option<(String, &'static str)> {
-    let name = &process.process.name;
-    let hears = match &process.process.role {
-        Role::Keyagent(agent) => Some(agent.hears),
-        _ => None,
-    };
-    match (until, hears) {
-        (Condition::Upcalls(_), None) => {
-            Some((format!("`{name}` is no keyagent and gets no upcalls"), "say role = \"keyagent\""))
-        }
-        (Condition::Upcalls(_), Some(Hears::Nothing)) => {
-            Some((format!("`{name}` does not listen for upcalls"), "wait for { signals = 1 } instead"))
-        }
-        (Condition::Signals(_), Some(Hears::Signal)) => Some((
-            format!("`{name}` takes its signals at once"),
-            "wait for { upcalls = 1 }, or say hears = \"nothing\"",
-        )),
-        _ => None,
-    }
-}
-
-/// Every process after those that it refers to, else as in the file.
-fn order(processes: &[ReadProcess], forgiven: &BTreeSet<String>, problems: &mut Vec<Problem>) -> Vec<usize> {
-    let mut sorting = Sorting { processes, forgiven, order: Vec::new(), open: Vec::new() };
-    for index in 0..processes.len() {
-        sorting.visit(index, problems);
-    }
-    sorting.order
-}
-
-struct Sorting<'s> {
-    processes: &'s [ReadProcess],
-    forgiven: &'s BTreeSet<String>,
-    order: Vec<usize>,
-    open: Vec<usize>,
-}
-
-impl Sorting<'_> {
-    fn visit(&mut self, index: usize, problems: &mut Vec<Problem>) {
-        if self.order.contains(&index) {
-            return;
-        }
-        self.open.push(index);
-        for name in self.needs(index, problems) {
-            let Some(other) =
-                self.processes.iter().position(|process| process.process.name == *name.get_ref())
-            else {
-                if !self.forgiven.contains(name.get_ref()) {
-                    let known = self.processes.iter().map(|process| process.process.name.as_str());
-                    let problem = Problem::new(name.span(), format!("no process `{}`", name.get_ref()));
-                    problems.push(problem.with_names(name.get_ref(), known));
-                }
-                continue;
-            };
-            if self.open.contains(&other) {
-                problems
-                    .push(Problem::new(name.span(), "these processes wait for each other to start").with_help(
-                    "processes start one after another: `parent`, `join` and `holds` can't go in a circle",
-                ));
-            } else {
-                self.visit(other, problems);
-            }
-        }
-        self.open.pop();
-        self.order.push(index);
-    }
-
-    /// The processes that have to start before this one.
-    fn needs(&self, index: usize, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
-        let process = &self.processes[index];
-        let mut needs = process.processes.clone();
-        let setup_keys = process.setup.iter().flat_map(|op| &op.keys);
-        for (key, place) in setup_keys {
-            match key {
-                KeyRef::Of(name, _) => needs.push(Spanned::new(place.clone(), name.clone())),
-                KeyRef::Variable(name) => needs.extend(self.maker(name, place, index)),
-                _ => {}
-            }
-        }
-        needs.extend(process.holds.iter().filter_map(|name| self.maker(name.get_ref(), &name.span(), index)));
-        if process.process.unshare.contains(&Namespace::User) && process.process.uid_map.is_empty() {
-            problems.push(Problem::new(process.name.clone(), "a user namespace needs a uid_map"));
-        }
-        needs
-    }
-
-    /// The process whose set-up stores this variable.
-    fn maker(&self, variable: &str, place: &std::ops::Range<usize>, not: usize) -> Option<Spanned<String>> {
-        let stores = |process: &ReadProcess| {
-            process.process.setup.iter().any(|setup| setup.save.as_deref() == Some(variable))
-        };
-        self.processes
-            .iter()
-            .enumerate()
-            .find(|(index, process)| *index != not && stores(process))
-            .map(|(_, process)| Spanned::new(place.clone(), process.process.name.clone()))
     }
 }

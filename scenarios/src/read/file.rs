@@ -13,16 +13,18 @@ use toml::{
 };
 
 use super::{
+    block::{self, ReadBlock},
     check,
     process::{self, ReadProcess},
-    step::{self, ReadStep},
+    step,
     typed::{self, Table, Value},
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Plan, Process},
+    plan::{Block, Plan, Process},
     rule::{NoSuchRule, Rule},
-    scenario::Scenario,
+    scenario::{Case, Scenario},
+    wire::PROTOCOL,
 };
 
 /// What stands outside of `[process.…]` and `[[step]]`.
@@ -43,6 +45,15 @@ pub(super) struct Head {
     /// Values for files under /proc/sys, as in `"kernel/keys/gc_delay" = "1"`. They come back when it has ended.
     #[serde(default)]
     sysctl: BTreeMap<String, String>,
+    /// Values that stand wherever `{NAME}` is written.
+    // Read apart, as are the others; they stand here to be among the known names.
+    #[serde(default, rename = "variables")]
+    #[schemars(with = "super::matrix::VariablesSpec")]
+    _variables: (),
+    /// Values by which cases differ: each combination of them is a scenario of its own.
+    #[serde(default, rename = "matrix")]
+    #[schemars(with = "super::matrix::MatrixSpec")]
+    _matrix: (),
     /// Who takes part, by name.
     #[serde(default, rename = "process")]
     #[schemars(required, with = "BTreeMap<String, process::Spec>")]
@@ -57,7 +68,13 @@ fn deadline_ms() -> u64 {
     60_000
 }
 
-pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<Scenario, Vec<Problem>> {
+/// Reads the file, with the values of a case in their places.
+pub(super) fn read(
+    file: &str,
+    case: Option<Case>,
+    path: &Path,
+    mut document: Table<'_>,
+) -> Result<Scenario, Vec<Problem>> {
     let mut problems = Vec::new();
     let declared = Declared::in_document(document.get_ref());
     let start = document.span().start;
@@ -66,23 +83,30 @@ pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<S
     let head: Option<Head> = typed::table(document, &mut problems);
     let rules = rules(head.as_ref(), &mut problems);
     let processes = read_processes(processes, start, &mut problems);
-    let steps = read_steps(steps, start, &declared.processes, &mut problems);
+    let blocks = read_blocks(steps, start, &declared.processes, &mut problems);
 
     let limit = head.as_ref().map_or(u64::MAX, |head| head.deadline_ms);
-    let order = check::check(&processes, &steps, &declared, limit, &mut problems);
+    let order = check::check(&processes, &blocks, &declared, limit, &mut problems);
     let (Some(head), true) = (head, problems.is_empty()) else { return Err(problems) };
 
-    let (steps, expectations) = steps.into_iter().map(|step| (step.step, step.expectation)).unzip();
+    let special = special(&blocks);
+    let steps = blocks.into_iter().flat_map(|block| block.steps);
+    let (steps, expectations) = steps.map(|step| (step.step, step.expectation)).unzip();
+    let name = case.as_ref().map_or_else(|| file.to_owned(), |case| format!("{file}[{}]", case.label));
     let plan = Plan {
-        name: name.to_owned(),
+        protocol: PROTOCOL,
+        name: name.clone(),
         deadline_ms: head.deadline_ms,
         sysctl: head.sysctl,
         processes: in_order(&order, &processes),
         steps,
+        blocks: special,
     };
     Ok(Scenario {
-        name: name.to_owned(),
-        family: name.split('/').next().unwrap_or_default().to_owned(),
+        name,
+        file: file.to_owned(),
+        family: file.split('/').next().unwrap_or_default().to_owned(),
+        case,
         title: head.title,
         rules,
         needs: head.needs,
@@ -172,12 +196,26 @@ fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Pro
     entries.into_iter().filter_map(|(name, value)| keep(process::read(&name, value), problems)).collect()
 }
 
-fn read_steps(
+/// The blocks that a guest has to know of, with the places of their steps.
+fn special(blocks: &[ReadBlock]) -> Vec<Block> {
+    let mut first = 0;
+    let mut special = Vec::new();
+    for block in blocks {
+        let count = block.steps.len();
+        if block.is_special() {
+            special.push(Block { first, count, order: block.order, repeat: block.repeat });
+        }
+        first += count;
+    }
+    special
+}
+
+fn read_blocks(
     value: Option<Value<'_>>,
     start: usize,
     processes: &[String],
     problems: &mut Vec<Problem>,
-) -> Vec<ReadStep> {
+) -> Vec<ReadBlock> {
     let span = value.as_ref().map_or(start..start, Spanned::span);
     let steps: DeArray<'_> = match value.map(Spanned::into_inner) {
         Some(DeValue::Array(steps)) => steps,
@@ -190,5 +228,5 @@ fn read_steps(
     if steps.is_empty() {
         problems.push(Problem::new(span, "there are no steps").with_help("add [[step]]"));
     }
-    steps.into_iter().filter_map(|value| keep(step::read(value, processes), problems)).collect()
+    steps.into_iter().filter_map(|value| keep(block::read(value, processes), problems)).collect()
 }

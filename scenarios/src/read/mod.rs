@@ -1,9 +1,15 @@
-//! Reading scenario files: TOML in, a [`Scenario`] or every problem with its place out.
+//! Reading scenario files: TOML in, a [`Scenario`] for each case or every problem with its place out.
 
+mod block;
 mod check;
 mod expect;
+mod family;
 mod file;
+mod matrix;
+mod never;
+mod placeholder;
 mod process;
+mod start_order;
 mod step;
 mod typed;
 
@@ -25,15 +31,15 @@ pub(crate) fn schema(generator: SchemaGenerator) -> Schema {
     generator.into_root_schema_for::<file::Head>()
 }
 
-/// Reads the text of the scenario `FAMILY/NAME`, which lies at `path`.
+/// Reads the text of the file `FAMILY/NAME`, which lies at `path`: one scenario, or one for each case of its matrix.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn scenario(name: &str, path: &Path, text: &str) -> Result<Scenario, FileProblems> {
+pub fn scenarios(name: &str, path: &Path, text: &str) -> Result<Vec<Scenario>, FileProblems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let syntax: Vec<Problem> =
         errors.iter().map(|error| Problem::new(error.span().unwrap_or(0..0), error.message())).collect();
-    let result = if syntax.is_empty() { file::read(name, path, document) } else { Err(syntax) };
+    let result = if syntax.is_empty() { family::read(name, path, document) } else { Err(syntax) };
     result.map_err(|mut problems| {
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         FileProblems { file: path.display().to_string(), text: text.to_owned(), problems }

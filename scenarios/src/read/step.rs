@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// The words of a step. No process can be called so.
-pub(super) const WORDS: [&str; 6] = ["as", "expect", "background", "count", "within_ms", "at_least_ms"];
+pub(super) const WORDS: [&str; 9] =
+    ["as", "expect", "background", "count", "within_ms", "at_least_ms", "repeat", "order", "steps"];
 
 /// An operation with the places of what it refers to.
 #[derive(Clone)]
@@ -70,6 +71,19 @@ pub(super) struct Spec {
     #[serde(default, rename = "expect")]
     #[schemars(with = "expect::Spec")]
     _expect: (),
+    /// How many times it is carried out, or all of `steps`. `{round}` in texts is the number of the round.
+    // Read apart, as are the next.
+    #[serde(default, rename = "repeat")]
+    #[schemars(with = "Option<u32>")]
+    _repeat: (),
+    /// How `steps` follow each other: as they are given, all at the same moment, or in the order of these numbers.
+    #[serde(default, rename = "order")]
+    #[schemars(with = "Option<super::block::OrderSpec>")]
+    _order: (),
+    /// Several steps that belong together, in place of one.
+    #[serde(default, rename = "steps")]
+    #[schemars(with = "Option<Vec<Spec>>")]
+    _steps: (),
 }
 
 /// Whatever is no word of a step is a process with its operation.

@@ -33,7 +33,7 @@ fn some() -> impl Iterator<Item = (String, Value)> {
 
 fn is_read(document: &Value) -> bool {
     let text = toml::to_string(document).unwrap();
-    read::scenario("f/n", Path::new("f/n.toml"), &text).is_ok()
+    read::scenarios("f/n", Path::new("f/n.toml"), &text).is_ok()
 }
 
 #[test]
@@ -86,7 +86,10 @@ fn what_nobody_knows_is_refused_by_the_reader_and_by_the_schema() {
         value.as_object_mut().map(|map| map.insert("nobody-knows".into(), true.into())).is_some()
     };
     for (file, document) in some() {
-        for (place, changed) in mutations(&document, add) {
+        // What stands in a matrix is looked at where it is used.
+        let of_matrix = |place: &str| place.starts_with("/matrix") || place.starts_with("/variables");
+        let changed = mutations(&document, add).into_iter().filter(|(place, _)| !of_matrix(place));
+        for (place, changed) in changed {
             assert!(!validator.is_valid(&changed), "{file}{place}: the schema takes it");
             assert!(!is_read(&changed), "{file}{place}: the reader takes it");
         }

@@ -48,7 +48,8 @@ pub fn write(suite: &Path, name: &str) -> Result<[PathBuf; 2], Unfit> {
     }
     let folder = suite.join(family);
     let path = folder.join(file).with_extension("toml");
-    let scenario = read::scenario(name, &path, SCENARIO).map_err(unsound)?;
+    let mut scenarios = read::scenarios(name, &path, SCENARIO).map_err(unsound)?;
+    let scenario = scenarios.pop().ok_or_else(|| unsound("it has no case"))?;
     let paths = [path, scenario.snapshot()];
     if let Some(taken) = paths.iter().find(|path| path.exists()) {
         return Err(Unfit::Taken(taken.clone()));
@@ -84,8 +85,9 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("scenarios-{}-new", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let paths = write(&dir, "some-family/k9").unwrap();
-        assert_eq!(suite::load(&dir).unwrap().len(), 1);
-        assert_eq!(suite::stale_snapshots(&dir).unwrap(), Vec::<PathBuf>::new());
+        let scenarios = suite::load(&dir).unwrap();
+        assert_eq!(scenarios.len(), 1);
+        assert_eq!(suite::stale_snapshots(&dir, &scenarios).unwrap(), []);
         assert!(matches!(write(&dir, "some-family/k9"), Err(Unfit::Taken(path)) if path == paths[0]));
         fs::remove_file(&paths[0]).unwrap();
         assert!(matches!(write(&dir, "some-family/k9"), Err(Unfit::Taken(path)) if path == paths[1]));

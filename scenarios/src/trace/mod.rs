@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    plan::{Op, Plan, Process, Role, Step},
+    plan::{Block, KeyOp, Op, Order, Plan, Process, Role, Step},
     scenario::{Expect, Expectation, Scenario},
     wire::{Done, Ending, Event, Outcome, Value, What},
 };
@@ -64,6 +64,7 @@ impl Trace {
             teller.process(process, &mut lines);
         }
         for (index, step) in plan.steps.iter().enumerate() {
+            lines.extend(plan.blocks.iter().filter(|block| block.first == index).filter_map(heading));
             teller.step(index, step, &mut lines);
         }
         teller.strays(&mut lines);
@@ -112,6 +113,12 @@ impl Teller<'_> {
         if step.count > 1 {
             head.push_str(&format!(", {} times at once", step.count));
         }
+        match self.plan.block_of(index) {
+            Some(block) if block.count == 1 && block.repeat > 1 => {
+                head.push_str(&format!(", {} times over", block.repeat));
+            }
+            _ => {}
+        }
         if let Some(name) = &step.background {
             head.push_str(&format!(", in the background as {name}"));
         }
@@ -132,7 +139,11 @@ impl Teller<'_> {
                 ));
             }
         }
-        self.stories(Some(index), lines);
+        if self.is_open(index) {
+            lines.push(format!("{INDENT}(whether an agent hears of it is a race)"));
+        } else {
+            self.stories(Some(index), lines);
+        }
         lines.extend(self.traced(index));
         if results.len() > 1 {
             lines.extend(results.iter().map(|(result, count)| format!("{INDENT}{count} ×{result}")));
@@ -149,6 +160,13 @@ impl Teller<'_> {
         records.flatten().map(|it| format!("{INDENT}{}", answer::traced(it, self.names))).collect()
     }
 
+    /// Whether a step is raced, and may end in several ways: then who hears of it is open, too.
+    fn is_open(&self, index: usize) -> bool {
+        let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
+        matches!(outcome, Some(Expect::AnyOf(_)))
+            && self.plan.block_of(index).is_some_and(|block| block.order == Order::Raced)
+    }
+
     /// The results of a step's workers, each with how often it came.
     fn results(&self, index: usize, step: &Step) -> Vec<(String, usize)> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
@@ -163,6 +181,9 @@ impl Teller<'_> {
             entry.0 += 1;
             entry.1.extend(key);
         }
+        if self.is_open(index) && results.len() == 1 {
+            results.values_mut().for_each(|entry| *entry = (1, BTreeSet::new()));
+        }
         // Whether racing workers got one key or each its own matters, although all these keys have one name.
         let several = |result: String, keys: usize| {
             if keys > 1 { format!("{result}, {keys} different keys") } else { result }
@@ -170,22 +191,22 @@ impl Teller<'_> {
         results.into_iter().map(|(result, (count, keys))| (several(result, keys.len()), count)).collect()
     }
 
-    /// A step's outcome. Where the scenario says that one of several errors may come, which one does is a race.
+    /// A step's outcome. Where the scenario says that one of several may come, which one does is a race.
     fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
         let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
             Some(Expect::AnyOf(several)) => several.as_slice(),
             _ => &[],
         };
-        let names = any_of.iter().filter_map(|expect| match expect {
-            Expect::Error(name) => Some(name.as_str()),
-            _ => None,
+        let is_one = any_of.iter().any(|expect| match (expect, outcome) {
+            (Expect::Error(name), Outcome::Error(error)) => name == error,
+            (Expect::Ok, Outcome::Ok(_)) | (Expect::TimedOut, Outcome::TimedOut) => true,
+            _ => false,
         });
-        match outcome {
-            Outcome::Error(error) if names.clone().any(|name| name == error) => {
-                format!(" → {}", names.collect::<Vec<_>>().join(" or "))
-            }
-            _ => answer::of(op, outcome, self.names),
+        if is_one {
+            let names: Vec<String> = any_of.iter().map(crate::expectations::wanted).collect();
+            return format!(" → {}", names.join(" or "));
         }
+        answer::of(op, outcome, self.names)
     }
 
     /// The upcalls that a step has caused, those that went alike told once.
@@ -212,12 +233,27 @@ impl Teller<'_> {
         let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target)).into_iter().flatten();
         let tell = |event: &&Event| match &event.what {
             What::Doorbell(doorbell) => {
-                Some(format!("{} {}", upcall.agent, answer::doorbell(doorbell, &upcall.agent, self.names)))
+                let heard = answer::doorbell(doorbell, &upcall.agent, self.names);
+                Some(format!("{} {}", upcall.agent, self.whoever_came_first(upcall.step, &heard)))
             }
             What::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),
             _ => None,
         };
         of_upcall.filter_map(tell).collect()
+    }
+
+    /// Of those who ask at the same moment, it is a race who is the first and gets the agent called.
+    fn whoever_came_first(&self, step: Option<usize>, heard: &str) -> String {
+        let block = step.and_then(|step| self.plan.block_of(step));
+        let Some(block) = block.filter(|block| block.order == Order::Raced) else { return heard.to_owned() };
+        let asks = |step: &&Step| matches!(step.op, Op::Key(KeyOp::Request { .. }));
+        let racers: Vec<&str> =
+            self.plan.steps[block.steps()].iter().filter(asks).map(|step| step.process.as_str()).collect();
+        let one = racers.iter().map(|racer| format!(" from {racer},")).find(|one| heard.contains(one));
+        one.map_or_else(
+            || heard.to_owned(),
+            |one| heard.replace(&one, &format!(" from {},", racers.join(" or "))),
+        )
     }
 
     fn call(&self, process: &str, op: &Op, done: &Done, upcall: Option<&Upcall>) -> String {
@@ -252,6 +288,18 @@ impl Teller<'_> {
             }
         }
     }
+}
+
+/// What stands above the steps of a block that has more than one.
+fn heading(block: &Block) -> Option<String> {
+    let order = match block.order {
+        Order::Raced => " at the same moment,",
+        Order::Given => "",
+    };
+    let order = if block.repeat > 1 { order } else { order.trim_end_matches(',') };
+    let repeat = if block.repeat > 1 { format!(" {} times over", block.repeat) } else { String::new() };
+    let (first, last) = (block.first + 1, block.first + block.count);
+    (block.count > 1).then(|| format!("Steps {first} to {last}{order}{repeat}:"))
 }
 
 const KILL: i32 = 9;

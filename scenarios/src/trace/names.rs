@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{serial, upcalls::Upcalls};
 use crate::{
-    plan::{AuthorityOp, KeyRef, Op, Plan},
+    plan::{AuthorityOp, KeyRef, Op, Order, Plan},
     wire::{Done, Event, Identity, Outcome, Value, What},
 };
 
@@ -28,7 +28,10 @@ impl Names {
         }
         names.name_keyrings(plan, events);
         for index in 0..plan.steps.len() {
-            names.name_keys(None, keys_of_step(plan, index, events, upcalls));
+            // What is raced may or may not make a key: it must not take a number from those that come for sure.
+            let raced = plan.block_of(index).is_some_and(|block| block.order == Order::Raced);
+            let wanted = raced.then(|| format!("key-of-step-{}", index + 1));
+            names.name_keys(wanted.as_deref(), keys_of_step(plan, index, events, upcalls));
             let inner =
                 upcalls.of_step(Some(index)).filter(|upcall| upcall.depth > 0).map(|upcall| upcall.target);
             names.name_keys(None, inner.collect());

@@ -33,7 +33,7 @@ left.await = { job = "race" }
 "#;
 
 fn scenario() -> Scenario {
-    crate::read::scenario("f/n", Path::new("n.toml"), SCENARIO).unwrap()
+    crate::read::scenarios("f/n", Path::new("n.toml"), SCENARIO).unwrap().remove(0)
 }
 
 /// An event and the events, by their place in the list, that come before it in every run.

@@ -120,7 +120,9 @@ impl Request<'_> {
 
     fn general(&self) -> Vec<(String, String)> {
         let Some(worker) = self.worker else { return Vec::new() };
-        let own = |general: String| (general.replace("{worker}", &worker.to_string()), general);
+        let number = worker.to_string();
+        let own =
+            |general: String| (general.replace("{worker}", &number).replace("{round}", &number), general);
         self.templates().map(own).collect()
     }
 
@@ -134,7 +136,8 @@ impl Request<'_> {
             Op::Key(KeyOp::Request { description, callout, .. }) => [Some(description), callout.as_ref()],
             _ => [None, None],
         };
-        texts.into_iter().flatten().filter(|general| general.contains("{worker}")).cloned()
+        let numbered = |general: &&String| general.contains("{worker}") || general.contains("{round}");
+        texts.into_iter().flatten().filter(numbered).cloned()
     }
 }
 

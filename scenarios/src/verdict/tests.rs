@@ -3,6 +3,7 @@ use std::{fs, path::Path};
 use crate::{
     read,
     scenario::Scenario,
+    suite,
     verdict::{Verdict, judge},
     wire::{Done, Event, Finished, How, Outcome, Value, What},
 };
@@ -22,7 +23,7 @@ fn scenario(dir: &Path) -> Scenario {
     for old in ["name.snap", "name.snap.new"] {
         let _ = fs::remove_file(dir.join(old));
     }
-    read::scenario("family/name", &dir.join("name.toml"), TEXT).unwrap()
+    read::scenarios("family/name", &dir.join("name.toml"), TEXT).unwrap().remove(0)
 }
 
 fn dir(test: &str) -> std::path::PathBuf {
@@ -90,4 +91,38 @@ fn crashed_comes_before_hung_and_hung_before_failed() {
     assert_eq!(verdict(hung(), 0).word(), "hung");
     assert_eq!(verdict(How::Complete, 0).word(), "failed");
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
+    let suite = dir("cases");
+    let family = suite.join("family");
+    let text =
+        TEXT.replace("[process", "[matrix]\nwaiters = [1, 2]\n[process").replace("\"k\"", "\"k{waiters}\"");
+    fs::create_dir_all(&family).unwrap();
+    fs::write(family.join("name.toml"), &text).unwrap();
+    let snapshot = family.join("name.snap");
+    fs::write(&snapshot, "---\nsource: x\n---\n[waiters=1]\nold\n\n[waiters=3]\ngone\n").unwrap();
+    let cases = suite::load(&suite).unwrap();
+
+    let stale = suite::stale_snapshots(&suite, &cases).unwrap();
+    assert_eq!(stale, [suite::Stale { snapshot: snapshot.clone(), case: Some("waiters=3".into()) }]);
+    let complete = finished(How::Complete, 0);
+    for case in &cases {
+        assert!(matches!(judge(case, &answer(enokey(), 5), &complete).unwrap(), Verdict::Failed(_)));
+    }
+    let pending = family.join("name.snap.new");
+    let proposed = fs::read_to_string(&pending).unwrap();
+    let sections: Vec<&str> = proposed.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(sections, ["[waiters=1]", "[waiters=2]"], "what is no case is not proposed again: {proposed}");
+
+    fs::rename(&pending, &snapshot).unwrap();
+    assert_eq!(judge(&cases[0], &answer(enokey(), 5), &complete).unwrap(), Verdict::Passed);
+    assert!(matches!(
+        judge(&cases[1], &answer(Outcome::TimedOut, 5), &complete).unwrap(),
+        Verdict::Failed(_)
+    ));
+    assert_eq!(judge(&cases[1], &answer(enokey(), 5), &complete).unwrap(), Verdict::Passed);
+    assert!(!pending.exists());
+    fs::remove_dir_all(suite).unwrap();
 }

@@ -52,7 +52,10 @@ impl Options {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Mistakes in scenarios are told before any long work starts.
     let mut scenarios = suite::select(&options.filters)?;
-    scenarios.retain(|scenario| options.only.is_empty() || options.only.contains(&scenario.name));
+    scenarios.retain(|scenario| {
+        options.only.is_empty()
+            || options.only.iter().any(|name| [&scenario.name, &scenario.file].contains(&name))
+    });
     suite::note_stale_snapshots(terminal)?;
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
     Ok(outcome::judge(&testbed, &scenarios, terminal)?.into())

@@ -43,7 +43,7 @@ fn open(script: &str) -> Result<Session, Failure> {
 
 /// Has the script carry out an empty plan.
 fn run(script: &str) -> Result<Run, Box<Failure>> {
-    let plan = r#"{"name":"f/n","deadline_ms":100,"processes":[],"steps":[]}"#;
+    let plan = r#"{"protocol":7,"name":"f/n","deadline_ms":100,"processes":[],"steps":[]}"#;
     open(script).unwrap().run(&serde_json::from_str(plan).unwrap())
 }
 
@@ -114,7 +114,7 @@ fn what_the_kernel_reports_on_its_way_out_is_heard() {
 #[test]
 fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
     let name = "n".repeat(wire::LONGEST_LINE);
-    let plan = format!(r#"{{"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);
+    let plan = format!(r#"{{"protocol":7,"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);
     let finished = FINISHED.replace("f/n", &name);
     let more = r#"echo '"more"' >&0;"#;
     let mut session = open(&format!(

@@ -18,7 +18,7 @@ impl Actor<'_> {
         let failing = Failing::open().map_err(impossible)?;
         let mut failed = Vec::new();
         for nth in 1..MOST {
-            let op = numbered(of.as_ref().clone(), nth);
+            let op = numbered(of.as_ref().clone(), "{worker}", Some(nth));
             let act = || self.perform(&op, pids, cause);
             let (outcome, has_failed) = failing.at(nth, act).map_err(impossible)?;
             if !has_failed {

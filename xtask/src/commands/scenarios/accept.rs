@@ -33,7 +33,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     for scenario in suite::select(&options.filters)? {
         if snapshot::accept(&scenario)? {
             accepted += 1;
-            terminal.say(&format!("{} {}", style("accepted").green(), scenario.name));
+            terminal.say(&format!("{} {}", style("accepted").green(), scenario.file));
         }
     }
     if accepted == 0 {

@@ -1,0 +1,137 @@
+//! Entries of `[[step]]`: a step, or several that belong together.
+
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::{
+    file::keep,
+    step::{self, ReadStep},
+    typed::{self, Value},
+};
+use crate::{diagnostics::Problem, plan::Order};
+
+/// How `order` is described.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "StepOrder")]
+#[expect(dead_code, reason = "it is read in parts, and stands here to be described")]
+pub(super) enum OrderSpec {
+    As(Order),
+    Numbers(Vec<usize>),
+}
+
+/// Steps that belong together; a step of its own is a block of one.
+pub(super) struct ReadBlock {
+    pub(super) steps: Vec<ReadStep>,
+    pub(super) order: Order,
+    pub(super) repeat: u32,
+}
+
+impl ReadBlock {
+    /// Whether its steps are carried out otherwise than once, one after the other.
+    pub(super) fn is_special(&self) -> bool {
+        self.repeat > 1 || self.order == Order::Raced
+    }
+}
+
+pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadBlock, Vec<Problem>> {
+    let span = value.span();
+    let DeValue::Table(mut table) = value.into_inner() else {
+        return Err(vec![Problem::new(span, "a step is a table").with_help("say [[step]]")]);
+    };
+    let mut problems = Vec::new();
+    let repeat = keep(repeat(&mut table), &mut problems).unwrap_or(1);
+    let order = typed::take(&mut table, "order").map(|(_, value)| value);
+    let (steps, order) = match (typed::take(&mut table, "steps"), order) {
+        (Some((_, steps)), order) => {
+            refuse_the_rest(&table, &mut problems);
+            several(steps, order, processes, &mut problems)
+        }
+        (None, Some(order)) => {
+            let help = "say steps = [{ PROCESS.OPERATION = { … } }, …]";
+            problems.push(Problem::new(order.span(), "there is nothing to put in order").with_help(help));
+            (Vec::new(), Order::Given)
+        }
+        (None, None) => {
+            let step = keep(step::read(Spanned::new(span, DeValue::Table(table)), processes), &mut problems);
+            (step.into_iter().collect(), Order::Given)
+        }
+    };
+    if problems.is_empty() { Ok(ReadBlock { steps, order, repeat }) } else { Err(problems) }
+}
+
+fn repeat(table: &mut DeTable<'_>) -> Result<u32, Vec<Problem>> {
+    let Some((_, value)) = typed::take(table, "repeat") else { return Ok(1) };
+    let place = value.span();
+    match typed::value(value).map_err(|problem| vec![problem])? {
+        0 => Err(vec![
+            Problem::new(place, "nothing happens 0 times").with_help("leave it out, or say at least 1"),
+        ]),
+        times => Ok(times),
+    }
+}
+
+fn refuse_the_rest(table: &DeTable<'_>, problems: &mut Vec<Problem>) {
+    for key in table.keys() {
+        let problem = Problem::new(key.span(), format!("unknown field `{}`", key.get_ref()));
+        problems.push(problem.with_names(key.get_ref(), ["steps", "order", "repeat"]));
+    }
+}
+
+fn several(
+    steps: Value<'_>,
+    order: Option<Value<'_>>,
+    processes: &[String],
+    problems: &mut Vec<Problem>,
+) -> (Vec<ReadStep>, Order) {
+    let place = steps.span();
+    let steps: DeArray<'_> = match steps.into_inner() {
+        DeValue::Array(steps) if !steps.is_empty() => steps,
+        _ => {
+            let help = "say steps = [{ PROCESS.OPERATION = { … } }, …]";
+            problems.push(Problem::new(place, "there are no steps").with_help(help));
+            return (Vec::new(), Order::Given);
+        }
+    };
+    let all = steps.len();
+    let mut read: Vec<Option<ReadStep>> =
+        steps.into_iter().map(|value| keep(step::read(value, processes), problems)).collect();
+    match order.map(|value| ordered(value, all)) {
+        None => (read.into_iter().flatten().collect(), Order::Given),
+        Some(Ok(Chosen::As(order))) => (read.into_iter().flatten().collect(), order),
+        Some(Ok(Chosen::Numbers(numbers))) => {
+            let chosen = numbers.into_iter().filter_map(|number| read.get_mut(number - 1)?.take());
+            (chosen.collect(), Order::Given)
+        }
+        Some(Err(problem)) => {
+            problems.push(problem);
+            (Vec::new(), Order::Given)
+        }
+    }
+}
+
+enum Chosen {
+    As(Order),
+    /// Every number from 1 to the number of steps, once.
+    Numbers(Vec<usize>),
+}
+
+fn ordered(value: Value<'_>, all: usize) -> Result<Chosen, Problem> {
+    let place: Range<usize> = value.span();
+    if !value.get_ref().is_array() {
+        return typed::value(value).map(Chosen::As);
+    }
+    let numbers: Vec<usize> = typed::value(value)?;
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    if sorted.into_iter().eq(1..=all) {
+        Ok(Chosen::Numbers(numbers))
+    } else {
+        Err(Problem::new(place, "every step has to come once")
+            .with_help(format!("say the numbers from 1 to {all} in the order that you want")))
+    }
+}

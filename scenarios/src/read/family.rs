@@ -1,0 +1,124 @@
+//! Reading a file once for each of its cases, and telling each mistake once.
+
+use std::{path::Path, sync::Arc};
+
+use toml::{Spanned, de::DeTable};
+
+use super::{
+    file,
+    matrix::{self, Case, Family},
+    placeholder::{Substitution, Use},
+    typed::Table,
+};
+use crate::{diagnostics::Problem, scenario, scenario::Scenario};
+
+/// Reads every case.
+pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<Vec<Scenario>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let family = matrix::take(document.get_mut(), &mut problems);
+    // A case of a faulty matrix would have faults that come from there.
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let labels: Arc<[String]> = family.cases.iter().filter_map(|case| case.label.clone()).collect();
+    let mut told = Told { problems, cases: Vec::new(), of: family.cases.len() };
+    let mut scenarios = Vec::new();
+    let mut used = Vec::new();
+    for case in &family.cases {
+        let (read, uses) = read_case(name, path, &document, case, &labels);
+        match read {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(problems) => problems.into_iter().for_each(|problem| told.note(problem, case, &uses)),
+        }
+        used.extend(uses);
+    }
+    told.unused(&family, &used);
+    let problems = told.problems();
+    if problems.is_empty() { Ok(scenarios) } else { Err(problems) }
+}
+
+fn read_case<'t>(
+    name: &str,
+    path: &Path,
+    document: &Table<'t>,
+    case: &Case<'t>,
+    labels: &Arc<[String]>,
+) -> (Result<Scenario, Vec<Problem>>, Vec<Use>) {
+    let span = document.span();
+    let mut document: DeTable<'t> = document.get_ref().clone();
+    let mut substitution = Substitution::of(case);
+    substitution.table(&mut document);
+    let Substitution { uses, problems: mut unknown, .. } = substitution;
+    let case = case.label.clone().map(|label| scenario::Case { label, all: Arc::clone(labels) });
+    let read = file::read(name, case, path, Spanned::new(span, document));
+    let read = match read {
+        Err(problems) => {
+            unknown.extend(problems);
+            Err(unknown)
+        }
+        Ok(scenario) if unknown.is_empty() => Ok(scenario),
+        Ok(_) => Err(unknown),
+    };
+    (read, uses)
+}
+
+/// The mistakes so far, each with the cases that have it.
+struct Told {
+    problems: Vec<Problem>,
+    cases: Vec<Vec<String>>,
+    /// How many cases there are.
+    of: usize,
+}
+
+impl Told {
+    fn note(&mut self, mut problem: Problem, case: &Case<'_>, uses: &[Use]) {
+        let place = problem.span.clone();
+        // What is wrong with a value shows where it is used; where it stands is shown beside.
+        for used in uses.iter().filter(|used| used.place == place) {
+            problem = problem.with_related(used.value.clone(), format!("`{}` is this here", used.name));
+        }
+        let label = case.label.clone().unwrap_or_default();
+        match self.problems.iter().position(|known| *known == problem) {
+            Some(known) => self.cases[known].push(label),
+            None => {
+                self.problems.push(problem);
+                self.cases.push(vec![label]);
+            }
+        }
+    }
+
+    fn unused(&mut self, family: &Family<'_>, used: &[Use]) {
+        for variable in &family.variables {
+            if !variable.is_label && !used.iter().any(|used| used.name == variable.name) {
+                let problem =
+                    Problem::new(variable.place.clone(), format!("nothing uses `{}`", variable.name));
+                self.problems
+                    .push(problem.with_help(format!("say \"{{{}}}\" where it belongs", variable.name)));
+                self.cases.push(vec![String::new(); self.of]);
+            }
+        }
+    }
+
+    /// All of them. One that is not in every case says in which it is.
+    fn problems(self) -> Vec<Problem> {
+        let of = self.of;
+        self.problems
+            .into_iter()
+            .zip(self.cases)
+            .map(|(mut problem, cases)| {
+                if cases.len() < of && problem.related.is_empty() {
+                    let more = if cases.len() > 1 {
+                        format!(" and {} more", cases.len() - 1)
+                    } else {
+                        String::new()
+                    };
+                    problem.message.push_str(&format!(", in the case {}{more}", cases[0]));
+                }
+                problem
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

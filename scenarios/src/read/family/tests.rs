@@ -1,0 +1,322 @@
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::{
+    diagnostics::Diagnostics,
+    scenario::{Expect, Scenario},
+};
+
+fn cases(text: &str) -> Result<Vec<Scenario>, Diagnostics> {
+    crate::read::scenarios("family/name", Path::new("name.toml"), text)
+        .map_err(|file| Diagnostics { files: vec![file] })
+}
+
+fn complaint(text: &str) -> String {
+    cases(text).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
+}
+
+#[test]
+fn every_combination_is_a_scenario_of_its_own() {
+    let text = r#"title = "The agent's end"
+rules = ["R20"]
+[variables]
+who = "agent"
+[matrix]
+waiters = [1, 64]
+end.exit = { error = "EKEYREVOKED" }
+end.kill = { error = "ENOKEY" }
+[process.agent]
+serves = "user"
+answer = "{who} says {callout} to {waiters} by {end}, {{who}}"
+[process.box]
+[[step]]
+box.request = { description = "k{worker}", callout = "c" }
+background = "all"
+count = "{waiters}"
+expect = "{error}"
+"#;
+    let cases = cases(text).unwrap();
+    let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "family/name[waiters=1,end=exit]",
+            "family/name[waiters=1,end=kill]",
+            "family/name[waiters=64,end=exit]",
+            "family/name[waiters=64,end=kill]",
+        ]
+    );
+    assert!(cases.iter().all(|case| case.file == "family/name"));
+    let counts: Vec<u32> = cases.iter().map(|case| case.plan().steps[0].count).collect();
+    assert_eq!(counts, [1, 1, 64, 64], "a number stays one");
+    assert_eq!(cases[0].expectations[0].outcome, Expect::Error("EKEYREVOKED".into()));
+    let role = serde_json::to_string(&cases[3].plan().processes[0].role).unwrap();
+    assert!(role.contains("agent says {callout} to 64 by kill, {who}"), "{role}");
+}
+
+#[test]
+fn a_case_may_choose_who_does_what() {
+    let text = r#"title = "t"
+rules = ["R20"]
+[matrix]
+operation = ["describe", "read"]
+[process.box]
+[[step]]
+box."{operation}" = { key = "@s" }
+"#;
+    let cases = cases(text).unwrap();
+    let ops: Vec<String> =
+        cases.iter().map(|case| serde_json::to_string(&case.plan().steps[0].op).unwrap()).collect();
+    assert_eq!(ops, [r#"{"describe":{"key":"@s"}}"#, r#"{"read":{"key":"@s"}}"#]);
+}
+
+#[test]
+fn mistakes_in_a_matrix_are_told_at_their_places() {
+    let text = r#"title = "t"
+rules = ["R20"]
+[variables]
+spare = 1
+uid = 2
+[matrix]
+one = 1
+none = []
+twice = ["a", "b", "a"]
+odd = ["a b", { x = 1 }]
+nested.x = "{spare}"
+[matrix.how.first]
+error = "E"
+more = 1
+[matrix.how.second]
+eror = "E"
+more = 2
+[process.box]
+[[step]]
+box.read = { key = "@s" }
+"#;
+    assert_snapshot!(complaint(text), @r##"
+  × `uid` can't be a variable
+   ╭─[name.toml:5:1]
+ 4 │ spare = 1
+ 5 │ uid = 2
+   · ───
+ 6 │ [matrix]
+   ╰────
+  help: it stands for what is known only when the scenario runs: choose another name
+  × `one` has one value in all cases
+   ╭─[name.toml:7:7]
+ 6 │ [matrix]
+ 7 │ one = 1
+   ·       ─
+ 8 │ none = []
+   ╰────
+  help: a single value is for [variables]; a list of them, or NAME.CASE = VALUE, is for [matrix]
+  × `none` has no values: there would be no case
+   ╭─[name.toml:8:8]
+ 7 │ one = 1
+ 8 │ none = []
+   ·        ──
+ 9 │ twice = ["a", "b", "a"]
+   ╰────
+  help: add some
+  × there already is a case twice=a
+    ╭─[name.toml:9:20]
+  8 │ none = []
+  9 │ twice = ["a", "b", "a"]
+    ·                    ───
+ 10 │ odd = ["a b", { x = 1 }]
+    ╰────
+  help: leave one of them out
+  × this can't stand in the name of a case
+    ╭─[name.toml:10:8]
+  9 │ twice = ["a", "b", "a"]
+ 10 │ odd = ["a b", { x = 1 }]
+    ·        ─────
+ 11 │ nested.x = "{spare}"
+    ╰────
+  help: name it: odd.CASE = …
+  × this can't stand in the name of a case
+    ╭─[name.toml:10:15]
+  9 │ twice = ["a", "b", "a"]
+ 10 │ odd = ["a b", { x = 1 }]
+    ·               ─────────
+ 11 │ nested.x = "{spare}"
+    ╰────
+  help: name it: odd.CASE = …
+  × a variable's value can't name another: `{spare}`
+    ╭─[name.toml:11:12]
+ 10 │ odd = ["a b", { x = 1 }]
+ 11 │ nested.x = "{spare}"
+    ·            ─────────
+ 12 │ [matrix.how.first]
+    ╰────
+  help: spell it out
+  × `second` lacks `error`
+    ╭─[name.toml:15:13]
+ 14 │ more = 1
+ 15 │ [matrix.how.second]
+    ·             ──────
+ 16 │ eror = "E"
+    ╰────
+  help: every case gives a value to the same variables
+  × the first case has no `eror`
+    ╭─[name.toml:16:1]
+ 15 │ [matrix.how.second]
+ 16 │ eror = "E"
+    · ────
+ 17 │ more = 2
+    ╰────
+  help: did you mean `error`?
+9 problems
+"##);
+}
+
+#[test]
+fn mistakes_of_a_case_are_told_once_with_the_value_that_makes_them() {
+    let text = r#"title = "t"
+rules = ["R20"]
+[matrix]
+waiters = [1, "many"]
+error = ["ENOKEY", "ENOKYE"]
+spare = [1, 2]
+end = ["exit", "look"]
+[process.agent]
+serves = "user"
+[process.box]
+holds = ["agnt"]
+[[step]]
+box.request = { description = "k", callout = "{colour} {waiter}" }
+background = "all"
+count = "{waiters}"
+expect = "{error}"
+[[step]]
+agent.exit = { code = "{waiters}" }
+"#;
+    assert_snapshot!(complaint(text), @r##"
+  × nothing uses `spare`
+   ╭─[name.toml:6:1]
+ 5 │ error = ["ENOKEY", "ENOKYE"]
+ 6 │ spare = [1, 2]
+   · ─────
+ 7 │ end = ["exit", "look"]
+   ╰────
+  help: say "{spare}" where it belongs
+  × nothing uses `end`
+   ╭─[name.toml:7:1]
+ 6 │ spare = [1, 2]
+ 7 │ end = ["exit", "look"]
+   · ───
+ 8 │ [process.agent]
+   ╰────
+  help: say "{end}" where it belongs
+  × no key is called `agnt` here
+    ╭─[name.toml:11:10]
+ 10 │ [process.box]
+ 11 │ holds = ["agnt"]
+    ·          ──────
+ 12 │ [[step]]
+    ╰────
+  help: did you mean `agent`?
+  × no variable `colour`
+    ╭─[name.toml:13:46]
+ 12 │ [[step]]
+ 13 │ box.request = { description = "k", callout = "{colour} {waiter}" }
+    ·                                              ───────────────────
+ 14 │ background = "all"
+    ╰────
+  help: known are: end, error, spare, waiters, callout, description, type, hostname, uid, worker, round (the
+        text itself is written `{{colour}}`)
+  × no variable `waiter`
+    ╭─[name.toml:13:46]
+ 12 │ [[step]]
+ 13 │ box.request = { description = "k", callout = "{colour} {waiter}" }
+    ·                                              ───────────────────
+ 14 │ background = "all"
+    ╰────
+  help: did you mean `waiters`? (the text itself is written `{{waiter}}`)
+  × invalid type: string "many", expected u32
+   ╭─[name.toml:4:15]
+ 3 │ [matrix]
+ 4 │ waiters = [1, "many"]
+   ·               ───┬──
+   ·                  ╰── `waiters` is this here
+ 5 │ error = ["ENOKEY", "ENOKYE"]
+   ╰────
+    ╭─[name.toml:15:9]
+ 14 │ background = "all"
+ 15 │ count = "{waiters}"
+    ·         ───────────
+ 16 │ expect = "{error}"
+    ╰────
+  × no errno `ENOKYE`
+   ╭─[name.toml:5:20]
+ 4 │ waiters = [1, "many"]
+ 5 │ error = ["ENOKEY", "ENOKYE"]
+   ·                    ────┬───
+   ·                        ╰── `error` is this here
+ 6 │ spare = [1, 2]
+   ╰────
+    ╭─[name.toml:16:10]
+ 15 │ count = "{waiters}"
+ 16 │ expect = "{error}"
+    ·          ─────────
+ 17 │ [[step]]
+    ╰────
+  help: did you mean `ENOKEY`?
+  × invalid type: string "many", expected i32
+   ╭─[name.toml:4:15]
+ 3 │ [matrix]
+ 4 │ waiters = [1, "many"]
+   ·               ───┬──
+   ·                  ╰── `waiters` is this here
+ 5 │ error = ["ENOKEY", "ENOKYE"]
+   ╰────
+    ╭─[name.toml:18:23]
+ 17 │ [[step]]
+ 18 │ agent.exit = { code = "{waiters}" }
+    ·                       ───────────
+    ╰────
+8 problems
+"##);
+}
+
+#[test]
+fn what_is_wrong_in_one_case_only_says_in_which() {
+    let text = r#"title = "t"
+rules = ["R20"]
+[matrix]
+end.exit = { how = { exit = { code = 1 } } }
+end.look = { how = { describe = { key = "@s" } } }
+[process.box]
+[[step]]
+box = "{how}"
+[[step]]
+box.read = { key = "@s" }
+"#;
+    assert_snapshot!(complaint(text), @r##"
+  × `box` has ended: this would wait for ever, in the case end=exit
+    ╭─[name.toml:10:5]
+  9 │ [[step]]
+ 10 │ box.read = { key = "@s" }
+    ·     ────
+    ╰────
+  help: let another process do it
+1 problem
+"##);
+}
+
+#[test]
+fn an_empty_matrix_is_no_matrix() {
+    let text = "title = \"t\"\nrules = []\n[matrix]\n[process.box]\n[[step]]\nbox.read = { key = \"@s\" }\n";
+    assert_snapshot!(complaint(text), @r##"
+  × the matrix is empty
+   ╭─[name.toml:3:2]
+ 2 │ rules = []
+ 3 │ [matrix]
+   ·  ──────
+ 4 │ [process.box]
+   ╰────
+  help: say NAME = [VALUE, …] under [matrix]
+1 problem
+"##);
+}

@@ -1,0 +1,197 @@
+//! What can never come true, and would be waited for in vain.
+
+use std::collections::BTreeSet;
+
+use super::{
+    process::ReadProcess,
+    step::{ReadOp, ReadStep},
+};
+use crate::{
+    diagnostics::Problem,
+    plan::{Condition, Hears, KeyOp, LifeOp, Op, Role, SignalOp, UpcallOp},
+    scenario::Expect,
+};
+
+/// Why something is waited for in vain, and what to do about it.
+pub(super) type Reason = (String, &'static str);
+
+/// What is done at any time of a scenario, by steps, set-up and reactions.
+pub(super) struct Doings<'s> {
+    ops: Vec<(&'s str, &'s Op)>,
+    /// Descriptions of keys, each time that one is asked for or added.
+    descriptions: Vec<&'s str>,
+    /// Some step asks for a key.
+    pub(super) asks: bool,
+}
+
+impl<'s> Doings<'s> {
+    pub(super) fn of(processes: &'s [ReadProcess], steps: &[&'s ReadStep]) -> Self {
+        let own = |process: &'s ReadProcess| {
+            let ops = process.setup.iter().chain(&process.reactions);
+            ops.map(|op: &ReadOp| (process.process.name.as_str(), &op.op))
+        };
+        let of_steps = steps.iter().map(|step| (step.step.process.as_str(), &step.step.op));
+        let ops: Vec<(&str, &Op)> = processes.iter().flat_map(own).chain(of_steps).collect();
+        let descriptions = ops.iter().filter_map(|(_, op)| match op {
+            Op::Key(KeyOp::Request { description, .. } | KeyOp::Add { description, .. }) => {
+                Some(description.as_str())
+            }
+            _ => None,
+        });
+        let descriptions = descriptions.collect();
+        // A command may do anything.
+        let asks = ops
+            .iter()
+            .any(|(_, op)| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Life(LifeOp::Run { .. })));
+        Self { ops, descriptions, asks }
+    }
+
+    /// Who gets a signal with one of these names, or any if there are none.
+    fn signalled(&self, names: &[&str]) -> BTreeSet<&'s str> {
+        let signals = self.ops.iter().filter_map(|(_, op)| match op {
+            Op::Signal(SignalOp::Signal { to, signal } | SignalOp::Forge { to, signal, .. }) => {
+                (names.is_empty() || names.contains(&signal.as_str())).then_some(to.as_str())
+            }
+            _ => None,
+        });
+        signals.collect()
+    }
+
+    /// Nobody does anything that could take an agent's key away.
+    fn agents_stay(&self) -> bool {
+        self.ops.iter().all(|(_, op)| match op {
+            Op::Key(op) => matches!(
+                op,
+                KeyOp::Add { .. }
+                    | KeyOp::Register { .. }
+                    | KeyOp::Request { .. }
+                    | KeyOp::Search { .. }
+                    | KeyOp::Describe { .. }
+                    | KeyOp::Read { .. }
+            ),
+            Op::Upcall(_) | Op::Look(_) | Op::Conduct(_) => true,
+            _ => false,
+        })
+    }
+
+    /// A command may do to anybody what it likes.
+    fn anything_goes(&self) -> bool {
+        self.ops.iter().any(|(_, op)| matches!(op, Op::Life(LifeOp::Run { .. })))
+    }
+
+    fn may_stop(&self, name: &str) -> bool {
+        const STOPPING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
+        self.anything_goes() || self.signalled(&STOPPING).contains(name)
+    }
+
+    /// A process ends by itself, by a signal, or with those whose namespaces it is in.
+    fn may_end(&self, name: &str, processes: &[ReadProcess]) -> bool {
+        let mut with: Vec<&str> = vec![name];
+        let mut next = 0;
+        while let Some(current) = with.get(next).copied() {
+            next += 1;
+            let process = processes.iter().find(|process| process.process.name == current);
+            let above = process.into_iter().flat_map(|process| &process.processes);
+            with.extend(
+                above
+                    .map(|above| above.get_ref().as_str())
+                    .filter(|above| !with.contains(above))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        let signalled = self.signalled(&[]);
+        let exits = |name: &&str| {
+            self.ops.iter().any(|(who, op)| who == name && matches!(op, Op::Life(LifeOp::Exit { .. })))
+        };
+        self.anything_goes() || with.iter().any(|name| signalled.contains(name) || exits(name))
+    }
+}
+
+/// Why what a `wait` is for can't come true.
+pub(super) fn comes_true(
+    until: &Condition,
+    process: &ReadProcess,
+    processes: &[ReadProcess],
+    doings: &Doings<'_>,
+) -> Option<Reason> {
+    let name = &process.process.name;
+    let hears = match &process.process.role {
+        Role::Keyagent(agent) => Some(agent.hears),
+        _ => None,
+    };
+    match (until, hears) {
+        (Condition::Upcalls(_), None) => {
+            Some((format!("`{name}` is no keyagent and gets no upcalls"), "say role = \"keyagent\""))
+        }
+        (Condition::Upcalls(_), Some(Hears::Nothing)) => {
+            Some((format!("`{name}` does not listen for upcalls"), "wait for { signals = 1 } instead"))
+        }
+        (Condition::Upcalls(_), _) if !doings.asks => {
+            Some(("nobody asks for a key".to_owned(), "add a step with `request`, in the background, before"))
+        }
+        (Condition::Signals(_), Some(Hears::Signal)) => Some((
+            format!("`{name}` takes its signals at once"),
+            "wait for { upcalls = 1 }, or say hears = \"nothing\"",
+        )),
+        (Condition::Stopped, _) if !doings.may_stop(name) => {
+            Some((format!("nobody stops `{name}`"), "send it SIGSTOP before"))
+        }
+        (Condition::Ended, _) if !doings.may_end(name, processes) => {
+            Some((format!("nobody ends `{name}`"), "let it exit, or send it a signal"))
+        }
+        _ => None,
+    }
+}
+
+/// Why a step's own call can't be answered while the step lasts: its agent waits for a later step.
+pub(super) fn answered(
+    process: &ReadProcess,
+    step: &ReadStep,
+    processes: &[ReadProcess],
+    doings: &Doings<'_>,
+) -> Option<Problem> {
+    match &step.step.op {
+        Op::Key(KeyOp::Request { kind, description, callout: Some(_), alarm_ms: None, .. })
+            if step.background.is_none()
+                && step.expectation.outcome == Expect::Ok
+                && doings.agents_stay() =>
+        {
+            let agent = only_agent(process, kind, processes)?;
+            let holds = |agent: &&ReadProcess| match &agent.process.role {
+                Role::Keyagent(agent) => {
+                    agent.reactions.iter().all(Vec::is_empty) && agent.hears != Hears::Nothing
+                }
+                _ => false,
+            };
+            let agent = Some(agent).filter(holds)?;
+            let once = doings.descriptions.iter().filter(|other| *other == description).count() == 1;
+            once.then(|| {
+                let name = &agent.process.name;
+                let message =
+                    format!("`{name}` holds this until a later step, which this one keeps from coming");
+                Problem::new(step.op.place.clone(), message).with_help("add background = \"NAME\"")
+            })
+        }
+        Op::Upcall(UpcallOp::Answer { .. } | UpcallOp::Deny { .. }) if !doings.asks => {
+            let message = "there is no upcall to be met: nobody asks for a key";
+            let problem = Problem::new(step.op.place.clone(), message);
+            Some(problem.with_help("add a step with `request`, in the background, before"))
+        }
+        _ => None,
+    }
+}
+
+/// The agent that is asked for a type on behalf of a process, if nobody else can be.
+fn only_agent<'s>(asker: &ReadProcess, kind: &str, processes: &'s [ReadProcess]) -> Option<&'s ReadProcess> {
+    let serves =
+        |agent: &&ReadProcess| {
+            agent.process.setup.iter().any(
+                |setup| matches!(&setup.op, Op::Key(KeyOp::Register { kind: served, .. }) if served == kind),
+            )
+        };
+    let mut agents = processes.iter().filter(serves);
+    let agent = agents.next().filter(|_| agents.next().is_none())?;
+    let held =
+        |setup: &crate::plan::Setup| setup.save.as_ref().is_some_and(|key| asker.process.holds.contains(key));
+    agent.process.setup.iter().any(held).then_some(agent)
+}

@@ -1,0 +1,93 @@
+//! The order in which processes start: each after those that it refers to.
+
+use std::collections::BTreeSet;
+
+use toml::Spanned;
+
+use super::process::ReadProcess;
+use crate::{
+    diagnostics::Problem,
+    plan::{KeyRef, Namespace},
+};
+
+/// Every process after those that it refers to, else as in the file.
+pub(super) fn order(
+    processes: &[ReadProcess],
+    forgiven: &BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) -> Vec<usize> {
+    let mut sorting = Sorting { processes, forgiven, order: Vec::new(), open: Vec::new() };
+    for index in 0..processes.len() {
+        sorting.visit(index, problems);
+    }
+    sorting.order
+}
+
+struct Sorting<'s> {
+    processes: &'s [ReadProcess],
+    forgiven: &'s BTreeSet<String>,
+    order: Vec<usize>,
+    open: Vec<usize>,
+}
+
+impl Sorting<'_> {
+    fn visit(&mut self, index: usize, problems: &mut Vec<Problem>) {
+        if self.order.contains(&index) {
+            return;
+        }
+        self.open.push(index);
+        for name in self.needs(index, problems) {
+            let Some(other) =
+                self.processes.iter().position(|process| process.process.name == *name.get_ref())
+            else {
+                if !self.forgiven.contains(name.get_ref()) {
+                    let known = self.processes.iter().map(|process| process.process.name.as_str());
+                    let problem = Problem::new(name.span(), format!("no process `{}`", name.get_ref()));
+                    problems.push(problem.with_names(name.get_ref(), known));
+                }
+                continue;
+            };
+            if self.open.contains(&other) {
+                problems
+                    .push(Problem::new(name.span(), "these processes wait for each other to start").with_help(
+                    "processes start one after another: `parent`, `join` and `holds` can't go in a circle",
+                ));
+            } else {
+                self.visit(other, problems);
+            }
+        }
+        self.open.pop();
+        self.order.push(index);
+    }
+
+    /// The processes that have to start before this one.
+    fn needs(&self, index: usize, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
+        let process = &self.processes[index];
+        let mut needs = process.processes.clone();
+        let setup_keys = process.setup.iter().flat_map(|op| &op.keys);
+        for (key, place) in setup_keys {
+            match key {
+                KeyRef::Of(name, _) => needs.push(Spanned::new(place.clone(), name.clone())),
+                KeyRef::Variable(name) => needs.extend(self.maker(name, place, index)),
+                _ => {}
+            }
+        }
+        needs.extend(process.holds.iter().filter_map(|name| self.maker(name.get_ref(), &name.span(), index)));
+        if process.process.unshare.contains(&Namespace::User) && process.process.uid_map.is_empty() {
+            problems.push(Problem::new(process.name.clone(), "a user namespace needs a uid_map"));
+        }
+        needs
+    }
+
+    /// The process whose set-up stores this variable.
+    fn maker(&self, variable: &str, place: &std::ops::Range<usize>, not: usize) -> Option<Spanned<String>> {
+        let stores = |process: &ReadProcess| {
+            process.process.setup.iter().any(|setup| setup.save.as_deref() == Some(variable))
+        };
+        self.processes
+            .iter()
+            .enumerate()
+            .find(|(index, process)| *index != not && stores(process))
+            .map(|(_, process)| Spanned::new(place.clone(), process.process.name.clone()))
+    }
+}

@@ -1,0 +1,164 @@
+//! Snapshots beside their scenarios, in the form that `cargo insta review` knows.
+//!
+//! insta's own assertion prints and panics, which suits a test but not a command with a display of its own. So snapshots are read with
+//! insta and compared here, and a new one is left where `cargo insta` looks for it. The cases of one file share a snapshot, with a section for each.
+
+mod sections;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use insta::{Snapshot, internals::SnapshotContents};
+use similar::TextDiff;
+
+use crate::scenario::Scenario;
+use sections::Sections;
+
+/// Cases that are judged at the same time share a file.
+static PENDING: Mutex<()> = Mutex::new(());
+
+/// How a story compares with its snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// They are the same.
+    Same,
+    /// They are not: a unified diff, or the whole story where there is no snapshot.
+    Differs(String),
+}
+
+/// The story in the scenario's snapshot, if it has one.
+///
+/// # Errors
+/// When there is one but it can't be read.
+pub fn read(scenario: &Scenario) -> io::Result<Option<String>> {
+    let text = text_of(&scenario.snapshot())?;
+    Ok(match (&scenario.case, text) {
+        (Some(case), Some(text)) => Sections::read(&text).story(&case.label).map(str::to_owned),
+        (_, text) => text,
+    })
+}
+
+/// Compares a story with the scenario's snapshot.
+///
+/// # Errors
+/// When there is one but it can't be read.
+pub fn compare(scenario: &Scenario, story: &str) -> io::Result<Comparison> {
+    let Some(before) = read(scenario)? else {
+        return Ok(Comparison::Differs(format!("there is no snapshot yet\n{story}")));
+    };
+    if before.trim_end() == story.trim_end() {
+        return Ok(Comparison::Same);
+    }
+    let diff = TextDiff::from_lines(before.trim_end(), story.trim_end());
+    Ok(Comparison::Differs(
+        diff.unified_diff().header("snapshot", "this run").missing_newline_hint(false).to_string(),
+    ))
+}
+
+/// Leaves a story where `cargo insta review` finds it as a pending snapshot.
+///
+/// # Errors
+/// When it can't be written.
+pub fn propose(scenario: &Scenario, story: &str) -> io::Result<()> {
+    let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    write(&pending(scenario), scenario, &told(scenario, pending_text(scenario)?, story))
+}
+
+/// Makes a story the scenario's snapshot.
+///
+/// # Errors
+/// When it can't be written.
+pub fn save(scenario: &Scenario, story: &str) -> io::Result<()> {
+    let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = scenario.snapshot();
+    write(&path, scenario, &told(scenario, text_of(&path)?.unwrap_or_default(), story))
+}
+
+/// Makes what runs have left pending, of all the file's cases, the snapshot. Tells whether there was anything.
+///
+/// # Errors
+/// When it is there and can't be renamed.
+pub fn accept(scenario: &Scenario) -> io::Result<bool> {
+    match fs::rename(pending(scenario), scenario.snapshot()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        renamed => renamed.map(|()| true),
+    }
+}
+
+/// The text of a snapshot in which this story takes its place.
+fn told(scenario: &Scenario, before: String, story: &str) -> String {
+    match &scenario.case {
+        None => format!("{story}\n"),
+        Some(case) => {
+            let mut sections = Sections::read(&before);
+            sections.set(&case.label, Some(story));
+            sections.text(&case.all)
+        }
+    }
+}
+
+/// Takes back what an earlier run has proposed, since the snapshot holds again.
+///
+/// # Errors
+/// When it is there and can't be removed.
+pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
+    let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(case), true) = (&scenario.case, pending(scenario).exists()) {
+        let accepted = Sections::read(&text_of(&scenario.snapshot())?.unwrap_or_default());
+        let mut sections = Sections::read(&pending_text(scenario)?);
+        sections.set(&case.label, accepted.story(&case.label));
+        if sections.text(&case.all) != accepted.text(&case.all) {
+            return write(&pending(scenario), scenario, &sections.text(&case.all));
+        }
+    }
+    match fs::remove_file(pending(scenario)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The cases that a snapshot has a section for.
+///
+/// # Errors
+/// When it can't be read.
+pub fn cases_in(path: &Path) -> io::Result<Vec<String>> {
+    let text = text_of(path)?.unwrap_or_default();
+    Ok(Sections::read(&text).cases().map(str::to_owned).collect())
+}
+
+fn pending(scenario: &Scenario) -> PathBuf {
+    scenario.path.with_extension("snap.new")
+}
+
+/// What is proposed so far, or, if nothing is, what is accepted.
+fn pending_text(scenario: &Scenario) -> io::Result<String> {
+    let text = match text_of(&pending(scenario))? {
+        None => text_of(&scenario.snapshot())?,
+        text => text,
+    };
+    Ok(text.unwrap_or_default())
+}
+
+/// Writes a text as insta writes snapshots.
+fn write(path: &Path, scenario: &Scenario, text: &str) -> io::Result<()> {
+    let title = serde_json::to_string(&scenario.title)?;
+    let source = format!("scenarios/suite/{}.toml", scenario.file);
+    fs::write(path, format!("---\nsource: {source}\ndescription: {title}\n---\n{text}"))
+        .map_err(|error| io::Error::new(error.kind(), format!("can't write {}: {error}", path.display())))
+}
+
+/// What is in a snapshot. None: there is no such file.
+fn text_of(path: &Path) -> io::Result<Option<String>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let snapshot = Snapshot::from_file(path)
+        .map_err(|error| io::Error::other(format!("{} is no snapshot: {error}", path.display())))?;
+    match snapshot.contents() {
+        SnapshotContents::Text(text) => Ok(Some(text.to_string())),
+        SnapshotContents::Binary(_) => Err(io::Error::other(format!("{} is binary", path.display()))),
+    }
+}
