@@ -22,7 +22,7 @@ pub(super) struct Member {
     pub(super) place: Place,
     /// Upcalls heard.
     pub(super) upcalls: u32,
-    /// Has served all upcalls that were there at the plan's end.
+    /// Has served all upcalls that were there when it was last asked to.
     pub(super) settled: bool,
 }
 

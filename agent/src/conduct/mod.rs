@@ -5,6 +5,7 @@ mod cast;
 mod census;
 mod condition;
 mod note;
+mod settle;
 pub(crate) mod setuid;
 mod steps;
 mod sysctl;
@@ -14,7 +15,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ConductOp, KeyRef, LookOp, Op, Plan, Process, Role, Start};
+use scenarios::plan::{Condition, ConductOp, KeyRef, LookOp, Op, Plan, Process, Start};
 use scenarios::wire::{Broken, Done, Ending, Event, Finished, GuestMessage, How, What};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
@@ -246,24 +247,7 @@ impl<'a> Conductor<'a> {
     /// Waits for all background steps, and for keyagents to serve what they have been called for.
     fn finish(&mut self) -> Result<(), Stop> {
         self.pump(|conductor| conductor.jobs.iter().all(Job::is_finished), None, None)?;
-        for name in self.members.keys().filter(|name| self.serves(name)) {
-            self.tell(name, &Command::Settle, None)?;
-        }
-        let settled = |conductor: &mut Self| {
-            let mut members = conductor.members.iter();
-            members.all(|(name, member)| member.settled || !conductor.serves(name))
-        };
-        self.pump(settled, None, Some(Duration::from_millis(10))).map(drop)
-    }
-
-    /// Whether this is a keyagent that lives and is not stopped.
-    fn serves(&self, name: &str) -> bool {
-        self.members.get(name).is_some_and(|member| {
-            let state = member.place.pid().and_then(procfs::state);
-            member.life == Life::Alive
-                && matches!(member.plan.role, Role::Keyagent(_))
-                && !matches!(state, None | Some('T' | 't' | 'Z'))
-        })
+        self.settle()
     }
 
     fn at_deadline(&self, current: Option<usize>) -> How {

@@ -58,6 +58,7 @@ impl Conductor<'_> {
     }
 
     fn have_process_do(&mut self, name: &str, index: usize, step: &Step, mut task: Task) -> Result<(), Stop> {
+        self.settle_before(&task.op)?;
         let Some(job) = &step.background else {
             let exits = matches!(task.op, Op::Life(LifeOp::Exit { .. }));
             self.have_done(name, task)?;
