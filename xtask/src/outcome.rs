@@ -10,6 +10,7 @@ use scenarios::verdict::Verdict;
 
 use crate::display::Display;
 use crate::image::Profile;
+use crate::ledger::{Ledger, Part};
 use crate::matrix;
 use crate::report::{Column, Report, summary};
 use crate::run::{self, Event};
@@ -17,14 +18,16 @@ use crate::terminal::Terminal;
 use crate::testbed::Testbed;
 use crate::times::Times;
 
-/// Runs the scenarios in every column and shows what comes of them. Gives the exit code.
+/// Runs the ledger's scenarios in every column, writes down and shows what comes of them. Gives the exit code.
 ///
 /// # Errors
 /// There is no verdict at all, since no kernel could be had.
-pub fn judge(testbed: &Testbed, scenarios: &[Scenario], terminal: &Terminal) -> Result<u8> {
+pub fn judge(testbed: &Testbed, ledger: &Ledger, terminal: &Terminal) -> Result<u8> {
     let started = Instant::now();
     let mut times = Times::recall(&testbed.cache);
-    let mut show = Show::new(testbed, scenarios, terminal);
+    ledger.entries().lay_out(testbed.about()?);
+    let scenarios = &ledger.entries().scenarios.clone();
+    let mut show = Show::new(testbed, scenarios, ledger, terminal);
     let mut learnt = Vec::new();
     run::run(testbed, scenarios, &times, terminal, |event| {
         if let Event::Judged { ground, job, verdict: Verdict::Passed, took, .. } = &event {
@@ -63,49 +66,40 @@ fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
     }
 }
 
-/// What has been heard of the columns.
+/// What is seen of the columns, as the ledger fills.
 struct Show<'a> {
     testbed: &'a Testbed,
     scenarios: &'a [Scenario],
+    ledger: &'a Ledger,
     terminal: &'a Terminal,
     display: Display,
-    /// By column, then by scenario.
-    reports: Vec<Vec<Option<Report>>>,
-    /// What the kernels reported as their guests ended.
-    ends: Vec<(usize, Report)>,
-    lost: Vec<Option<String>>,
     /// How many lines of a single column have been shown.
     shown: usize,
 }
 
 impl<'a> Show<'a> {
-    fn new(testbed: &'a Testbed, scenarios: &'a [Scenario], terminal: &'a Terminal) -> Self {
-        let columns = testbed.columns.len();
-        let total = columns * scenarios.len();
-        Self {
-            testbed,
-            scenarios,
-            terminal,
-            display: Display::new(testbed.jobs.min(total), total, terminal),
-            reports: vec![vec![None; scenarios.len()]; columns],
-            ends: Vec::new(),
-            lost: vec![None; columns],
-            shown: 0,
-        }
+    fn new(
+        testbed: &'a Testbed,
+        scenarios: &'a [Scenario],
+        ledger: &'a Ledger,
+        terminal: &'a Terminal,
+    ) -> Self {
+        let total = testbed.columns.len() * scenarios.len();
+        let display = Display::new(testbed.jobs.min(total), total, terminal);
+        Self { testbed, scenarios, ledger, terminal, display, shown: 0 }
     }
 
     fn hear(&mut self, event: Event) {
         match event {
             Event::Ready { ground } => self.introduce(ground),
-            Event::Lost { ground, why, stranded } => {
+            Event::Lost { why, stranded, .. } => {
                 if stranded.is_empty() {
                     self.terminal.note(&why);
                 }
                 self.display.stranded(stranded.len());
                 for job in stranded {
-                    self.lost[job.column].get_or_insert_with(|| why.clone());
+                    self.ledger.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
                 }
-                let _ = ground;
             }
             Event::Begun { lane, ground, job, waiting } => {
                 let scenario = &self.scenarios[job.scenario].name;
@@ -117,14 +111,14 @@ impl<'a> Show<'a> {
             }
             Event::Judged { ground, job, verdict, took, .. } => {
                 self.display.judged(verdict.word());
-                let spread = self.testbed.columns[job.column].grounds.len() > 1;
-                let vm = spread.then_some(self.testbed.settings[ground].kind);
+                let vm = Some(self.testbed.settings[ground].kind);
                 let scenario = self.scenarios[job.scenario].name.clone();
-                self.reports[job.column][job.scenario] = Some(Report { scenario, verdict, took, vm });
-                if self.reports.len() == 1 {
-                    self.show()
-                } else {
-                    self.show_of_many(job.column, job.scenario)
+                let report = Report { scenario, verdict, took, vm };
+                let mut entries = self.ledger.entries();
+                entries.parts[job.column].verdicts[job.scenario] = Some(report);
+                match entries.parts.as_slice() {
+                    [part] => self.shown = self.show(part),
+                    parts => self.show_of_many(&parts[job.column], job.scenario),
                 }
             }
             Event::Left { lane, ground, verdict, took } => {
@@ -132,8 +126,11 @@ impl<'a> Show<'a> {
                 if let Some(verdict) = verdict {
                     // What is lost shows only when all is over: it is laid to no single scenario.
                     let column = self.testbed.columns.iter().position(|it| it.grounds.contains(&ground));
-                    let report = Report { scenario: "all/the guest's end".into(), verdict, took, vm: None };
-                    self.ends.extend(column.map(|column| (column, report)));
+                    let vm = Some(self.testbed.settings[ground].kind);
+                    let report = Report { scenario: "all/the guest's end".into(), verdict, took, vm };
+                    if let Some(column) = column {
+                        self.ledger.entries().parts[column].ends.push(report);
+                    }
                 }
             }
         }
@@ -149,50 +146,40 @@ impl<'a> Show<'a> {
         self.terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
 
-    /// Shows the only column's verdicts as far as they are complete.
-    fn show(&mut self) {
-        let Some(reports) = self.reports.first() else { return };
-        while let Some(Some(report)) = reports.get(self.shown) {
-            let scenario = &self.scenarios[self.shown];
-            let before = self.shown.checked_sub(1).map(|index| self.scenarios[index].family.as_str());
+    /// Shows the only column's verdicts as far as they are complete. Gives how many have been shown.
+    fn show(&self, part: &Part) -> usize {
+        let spread = self.testbed.columns.first().is_some_and(|column| column.grounds.len() > 1);
+        let mut shown = self.shown;
+        while let Some(Some(report)) = part.verdicts.get(shown) {
+            let scenario = &self.scenarios[shown];
+            let before = shown.checked_sub(1).map(|index| self.scenarios[index].family.as_str());
             if before != Some(scenario.family.as_str()) {
                 self.terminal.say(&format!("\n  {}", style(&scenario.family).bold()));
             }
-            self.terminal.say_in_one_line(&report.line(scenario));
-            self.shown += 1;
+            self.terminal.say_in_one_line(&report.line(scenario, spread));
+            shown += 1;
         }
+        shown
     }
 
     /// Of several columns only what is bad is shown at once, and how each one went when it is complete.
-    fn show_of_many(&self, column: usize, scenario: usize) {
-        let (reports, title) = (&self.reports[column], &self.testbed.columns[column].title);
-        if let Some(report) = reports[scenario].as_ref().filter(|report| report.is_bad()) {
+    fn show_of_many(&self, part: &Part, scenario: usize) {
+        let title = &part.about.title;
+        if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.is_bad()) {
             self.terminal.say_in_one_line(&report.line_of_many(title));
         }
-        if reports.iter().all(Option::is_some) {
-            let reports = reports.iter().flatten().cloned().collect();
-            let column = Column { title: title.clone(), reports, lost: None };
-            self.terminal.say(&format!("  {}: {}", style(title).bold(), column.tally()));
+        if part.verdicts.iter().all(Option::is_some) {
+            self.terminal.say(&format!("  {}: {}", style(title).bold(), part.column().tally()));
         }
     }
 
     fn finish(self) -> Result<Vec<Column>> {
-        let Self { testbed, reports, ends, lost, .. } = self;
-        let mut columns = Vec::new();
-        for (index, (reports, lost)) in reports.into_iter().zip(lost).enumerate() {
-            let mut reports: Vec<Report> = reports.into_iter().flatten().collect();
-            reports
-                .extend(ends.iter().filter(|(column, _)| *column == index).map(|(_, report)| report.clone()));
-            let column = &testbed.columns[index];
-            if column.optional
-                && reports.is_empty()
-                && let Some(why) = &lost
-            {
-                self.terminal.note(&format!("no column for {}: {why}", column.title));
-                continue;
-            }
-            columns.push(Column { title: column.title.clone(), reports, lost });
+        let entries = self.ledger.entries();
+        for part in entries.parts.iter().filter(|part| part.is_spared()) {
+            let why = part.lost.as_deref().unwrap_or_default();
+            self.terminal.note(&format!("no column for {}: {why}", part.about.title));
         }
+        let columns: Vec<Column> = entries.counted().map(Part::column).collect();
         match columns.as_slice() {
             [Column { lost: Some(why), reports, .. }] if reports.is_empty() => Err(anyhow!("{why}")),
             _ => Ok(columns),

@@ -20,7 +20,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// How long it took, the start of a guest included.
     pub took: Duration,
-    /// What it ran on, if that is worth telling.
+    /// What it ran on, if it ran.
     pub vm: Option<Kind>,
 }
 
@@ -39,8 +39,8 @@ pub struct Column {
 const WORDS: [&str; 6] = ["passed", "failed", "crashed", "hung", "broken", "skipped"];
 
 impl Report {
-    /// One line, shown as soon as the verdict is there.
-    pub fn line(&self, scenario: &Scenario) -> String {
+    /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling.
+    pub fn line(&self, scenario: &Scenario, with_vm: bool) -> String {
         let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
         let word = self.verdict.word();
         let colour = colour(word);
@@ -49,7 +49,7 @@ impl Report {
             Verdict::Skipped(why) => format!("skipped: {why}  "),
             _ => format!("{word}  "),
         };
-        let vm = self.vm.map(|kind| format!(" {kind}")).unwrap_or_default();
+        let vm = self.vm.filter(|_| with_vm).map(|kind| format!(" {kind}")).unwrap_or_default();
         let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
         format!(
             "    {} {name:<32} {}  {}{}",

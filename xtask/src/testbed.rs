@@ -15,6 +15,7 @@ use crate::ground::{self, Extras, Ground, Setting};
 use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Profile, SeriesOption};
 use crate::lane::Lane;
+use crate::ledger::About;
 use crate::terminal::Terminal;
 use crate::vm::{Kind, trial};
 use crate::{cache, guest};
@@ -77,6 +78,8 @@ pub struct Column {
     pub title: String,
     /// Numbers of the grounds that its scenarios may be run on, the best one first.
     pub grounds: Vec<usize>,
+    /// The choice of virtual machines that it stands for.
+    pub vm: &'static str,
     /// Whether it is no harm if none of them works here.
     pub optional: bool,
 }
@@ -141,6 +144,14 @@ impl Testbed {
         self.grounds[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
     }
 
+    /// What its columns are, for those who tell of the run.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub fn about(&self) -> Result<Vec<About>> {
+        about(&self.settings, &self.columns)
+    }
+
     /// Whether preparing the ground takes no building, as far as that can be told at once.
     pub fn is_built(&self, number: usize) -> bool {
         let setting = &self.settings[number];
@@ -187,8 +198,29 @@ impl MatrixOptions {
         self.kernel_src.as_deref()
     }
 
+    /// What the columns will be, as far as that is known before any work: where a choice depends on the machine, only the choice.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub fn about(&self) -> Result<Vec<About>> {
+        let asked: &[Choice] = if self.vm.is_empty() { &[Choice::Auto] } else { &self.vm };
+        let chosen = |choice: &Choice| match choice {
+            Choice::Auto | Choice::All => {
+                Chosen { title: choice.title(), kinds: vec![Kind::Tcg], optional: false }
+            }
+            Choice::Kvm => Chosen::one(Kind::Kvm),
+            Choice::Tcg => Chosen::one(Kind::Tcg),
+            Choice::Uml => Chosen::one(Kind::Uml),
+        };
+        let (settings, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>());
+        about(&settings, &columns)
+    }
+
     /// What can be said of the options before any work.
-    fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// There is no such kernel, or no such series.
+    pub fn check(&self) -> Result<()> {
         let kernels = Kernels::load()?;
         for name in &self.kernel {
             kernels.get(name)?;
@@ -219,27 +251,69 @@ struct Chosen {
     optional: bool,
 }
 
+impl Choice {
+    /// As it is written on the command line.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::All => "all",
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+            Self::Uml => "uml",
+        }
+    }
+}
+
+impl Chosen {
+    /// One kind of virtual machine, by its own name.
+    fn one(kind: Kind) -> Self {
+        let title = match kind {
+            Kind::Kvm => "kvm",
+            Kind::Tcg => "tcg",
+            Kind::Uml => "uml",
+        };
+        Self { title, kinds: vec![kind], optional: false }
+    }
+}
+
+/// What the columns are, for those who tell of the run.
+fn about(settings: &[Setting], columns: &[Column]) -> Result<Vec<About>> {
+    let kernels = Kernels::load()?;
+    let one = |column: &Column| {
+        let kernel = column.grounds.first().map(|ground| &settings[*ground].kernel);
+        let name = kernel.and_then(|kernel| kernel.kernel.as_deref());
+        Ok(About {
+            title: column.title.clone(),
+            kernel: kernels.get_or_default(name)?.name.clone(),
+            profile: kernel.map_or_else(Profile::default, |kernel| kernel.profile),
+            vm: column.vm.to_owned(),
+            optional: column.optional,
+        })
+    };
+    columns.iter().map(one).collect()
+}
+
 /// Turns the choices into kinds, each column once.
 fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<Chosen>> {
-    let one = |title, kind| Chosen { title, kinds: vec![kind], optional: false };
     let mut chosen: Vec<Chosen> = Vec::new();
     let asked: &[Choice] = if options.vm.is_empty() { &[Choice::Auto] } else { &options.vm };
     for choice in asked {
         let more = match choice {
-            Choice::Kvm => vec![one("kvm", Kind::Kvm)],
-            Choice::Tcg => vec![one("tcg", Kind::Tcg)],
-            Choice::Uml => vec![one("uml", Kind::Uml)],
+            Choice::Kvm => vec![Chosen::one(Kind::Kvm)],
+            Choice::Tcg => vec![Chosen::one(Kind::Tcg)],
+            Choice::Uml => vec![Chosen::one(Kind::Uml)],
             Choice::Auto => {
                 let mut kinds = vec![Kind::Uml, Kind::Tcg];
                 if trial::kvm_is_out(cache, terminal)?.is_none() {
                     kinds.insert(0, Kind::Kvm);
                 }
-                vec![Chosen { title: "auto", kinds, optional: false }]
+                vec![Chosen { title: choice.title(), kinds, optional: false }]
             }
             Choice::All => {
-                let mut all = vec![one("tcg", Kind::Tcg), Chosen { optional: true, ..one("uml", Kind::Uml) }];
+                let mut all =
+                    vec![Chosen::one(Kind::Tcg), Chosen { optional: true, ..Chosen::one(Kind::Uml) }];
                 match trial::kvm_is_out(cache, terminal)? {
-                    None => all.insert(0, Chosen { optional: true, ..one("kvm", Kind::Kvm) }),
+                    None => all.insert(0, Chosen { optional: true, ..Chosen::one(Kind::Kvm) }),
                     Some(why) => {
                         terminal.note(&format!("no column for KVM, which runs no guest here: {why}"))
                     }
@@ -296,7 +370,7 @@ fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting>, Vec<Colu
                     Some(choice.title).filter(|_| chosen.len() > 1),
                 ];
                 let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-                columns.push(Column { title, grounds, optional: choice.optional });
+                columns.push(Column { title, grounds, vm: choice.title, optional: choice.optional });
             }
         }
     }

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::ledger::Ledger;
 use crate::outcome;
+use crate::reports::{self, Reporter, Wish};
 use crate::suite;
 use crate::terminal::Terminal;
 use crate::testbed::{MatrixOptions, Testbed};
@@ -15,7 +17,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test                                  everything, on what is quickest here
   cargo xtask test timeout linking/confined         these alone
   cargo xtask test --vm uml --fresh                 each scenario on a kernel that has just been started
-  cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs";
+  cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs
+  cargo xtask test --report junit=out.xml --report json=out.json";
 
 /// Which scenarios, and on what.
 #[derive(Debug, Args)]
@@ -31,6 +34,13 @@ pub struct Options {
 
     #[command(flatten)]
     testbed: MatrixOptions,
+
+    /// Write a report as well: ktap, junit or json; may be given several times
+    ///
+    /// It is there from the beginning on, and says at the end what is known, even if the run is interrupted or the kernel does not
+    /// build. What has no verdict then is `broken`. JSON is an array of {scenario, verdict, kernel, profile, vm, seconds}.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    report: Vec<Wish>,
 }
 
 impl Options {
@@ -50,13 +60,19 @@ impl Options {
 /// # Errors
 /// The testbed could not do its part for any scenario.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    // Mistakes in scenarios are told before any long work starts.
+    // Mistakes are told before any long work starts.
+    reports::check(&options.report)?;
     let mut scenarios = suite::select(&options.filters)?;
     scenarios.retain(|scenario| {
         options.only.is_empty()
             || options.only.iter().any(|name| [&scenario.name, &scenario.file].contains(&name))
     });
     suite::note_stale_snapshots(terminal)?;
-    let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
-    Ok(outcome::judge(&testbed, &scenarios, terminal)?.into())
+    options.testbed.check()?;
+    let ledger = Ledger::new(scenarios, options.testbed.about()?);
+    let reporter = Reporter::begin(&options.report, &ledger)?;
+    let judged = Testbed::prepare(&options.testbed, "test", terminal)
+        .and_then(|testbed| outcome::judge(&testbed, &ledger, terminal));
+    reporter.finish(judged.as_ref().err())?;
+    Ok(judged?.into())
 }

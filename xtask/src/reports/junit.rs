@@ -1,0 +1,58 @@
+//! A report for build servers: a suite for each column, a case for each scenario.
+
+use anyhow::{Context, Result};
+use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+use scenarios::verdict::Verdict;
+
+use crate::ledger::{Entries, Part};
+use crate::report::Report;
+
+/// The report as XML.
+pub(super) fn text(entries: &Entries) -> Result<String> {
+    let mut junit = Junit::new("keyagents");
+    junit.set_time(entries.age());
+    junit.add_test_suites(entries.counted().map(|part| suite(entries, part)));
+    junit.to_string().context("can't write XML")
+}
+
+fn suite(entries: &Entries, part: &Part) -> TestSuite {
+    let mut suite = TestSuite::new(part.about.full_title());
+    suite.add_property(Property::new("kernel", &*part.about.kernel));
+    suite.add_property(Property::new("profile", part.about.profile.name()));
+    let reports = entries.complete(part);
+    suite.set_time(reports.iter().map(|report| report.took).sum());
+    suite.add_test_cases(reports.iter().map(|report| case(part, report)));
+    suite
+}
+
+/// Failed, crashed and hung are failures, told apart by their type; broken is an error.
+fn case(part: &Part, report: &Report) -> TestCase {
+    let (family, name) = report.scenario.split_once('/').unwrap_or(("", &report.scenario));
+    let mut case = TestCase::new(name, status(&report.verdict));
+    case.set_classname(family);
+    case.set_time(report.took);
+    let vm = report.vm.map_or_else(|| part.about.vm.clone(), |kind| kind.to_string());
+    case.add_property(Property::new("vm", vm));
+    case
+}
+
+fn status(verdict: &Verdict) -> TestCaseStatus {
+    let bad = |kind| {
+        let details = verdict.details();
+        let mut status = TestCaseStatus::non_success(kind);
+        status.set_type(verdict.word());
+        status.set_message(details.lines().next().unwrap_or_default());
+        status.set_description(&*details);
+        status
+    };
+    match verdict {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => bad(NonSuccessKind::Failure),
+        Verdict::Broken(_) => bad(NonSuccessKind::Error),
+        Verdict::Skipped(why) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(&**why);
+            status
+        }
+    }
+}
