@@ -1,10 +1,6 @@
 //! A sequence diagram in characters: a lane for each process and one for the kernel, what they say to each other beside it.
 
-use super::story::{self, Line};
-use crate::{
-    plan::{Op, SignalOp, Step},
-    scenario::Scenario,
-};
+use super::sequence::{Kind, Mark, Moment, Sequence};
 
 /// A line of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +28,6 @@ pub enum RowKind {
     Remark,
 }
 
-const KERNEL: &str = "kernel";
-/// What the kernel runs for a requester without an agent.
-const STOCK_UPCALL: &str = "/sbin/request-key";
-
 /// Lanes that are wider than this stand closer together, their names one below the other.
 const WIDEST: usize = 44;
 /// Room between two lanes for an arrow.
@@ -46,35 +38,15 @@ const MARGIN: usize = 5;
 /// Between the lanes and the text.
 const GAP: usize = 2;
 
-/// Draws the story of a scenario, at most so many columns wide.
-pub(super) fn draw(scenario: &Scenario, story: &str, width: usize) -> Vec<Row> {
-    let plan = scenario.plan();
-    let mut names: Vec<&str> = plan.processes.iter().map(|process| process.name.as_str()).collect();
-    if story.contains(STOCK_UPCALL) {
-        names.push(STOCK_UPCALL);
-    }
-    let lines = story::lines(story, &names);
-    names.push(KERNEL);
+/// Draws a story, at most so many columns wide.
+pub(super) fn draw(sequence: &Sequence, width: usize) -> Vec<Row> {
+    let names: Vec<&str> = sequence.lanes.iter().map(String::as_str).collect();
     let lanes = Lanes::of(&names);
     let columns = width.saturating_sub(MARGIN + lanes.width + GAP).max(20);
     let mut diagram = Diagram { lanes, columns, rows: Vec::new() };
     diagram.headings();
-    let mut owed: Option<Owed> = None;
-    for line in &lines {
-        if matches!(line, Line::Step { .. } | Line::Heading | Line::End { .. }) {
-            diagram.pay(owed.take());
-        }
-        owed = diagram.line(line, &plan.steps, owed);
-    }
-    diagram.pay(owed);
+    sequence.moments.iter().for_each(|moment| diagram.moment(moment, sequence.kernel()));
     diagram.rows
-}
-
-/// An answer that comes after what it took to get it.
-struct Owed {
-    actor: usize,
-    result: String,
-    row: usize,
 }
 
 struct Diagram {
@@ -90,71 +62,23 @@ impl Diagram {
         }
     }
 
-    fn line(&mut self, line: &Line, steps: &[Step], owed: Option<Owed>) -> Option<Owed> {
-        match line {
-            Line::Heading => None,
-            Line::Step { number, actor, text, result } => {
-                let from = self.lanes.find(actor);
-                let to = steps.get(number - 1).and_then(|step| self.addressee(step));
-                let lanes = to.map_or_else(|| self.lanes.point(from), |to| self.lanes.arrow(from, to));
-                self.push(Some(*number), lanes, text, RowKind::Deed);
-                let row = self.rows.len();
-                result.clone().map(|result| Owed { actor: from, result, row })
-            }
-            Line::Act { actor, text } => {
-                let (lane, kernel) = (self.lanes.find(actor), self.lanes.kernel());
-                let (lanes, text) = match text.strip_prefix("hears ") {
-                    Some(heard) => (self.lanes.arrow(kernel, lane), heard),
-                    None => (self.lanes.arrow(lane, kernel), text.as_str()),
-                };
-                self.push(None, lanes, text, RowKind::Deed);
-                owed
-            }
-            Line::End { actor, text } => {
-                let lanes = self.lanes.point(self.lanes.find(actor));
-                self.push(None, lanes, text, RowKind::Deed);
-                None
-            }
-            Line::Fared(text) => {
-                let lanes = self.lanes.idle();
-                self.push(None, lanes, text, RowKind::Answer);
-                owed
-            }
-            Line::Times(text) | Line::Remark(text) => {
-                let lanes = self.lanes.idle();
-                self.push(None, lanes, text, RowKind::Remark);
-                owed
-            }
-        }
-    }
-
-    /// Whom a step turns to: None if the process is by itself.
-    fn addressee(&self, step: &Step) -> Option<usize> {
-        match &step.op {
-            Op::Signal(SignalOp::Signal { to, .. } | SignalOp::Forge { to, .. }) => self.lanes.known(to),
-            Op::Life(_) | Op::Conduct(_) | Op::Hold(_) | Op::Fault(_) => None,
-            Op::System(_)
-            | Op::Keyring(_)
-            | Op::Key(_)
-            | Op::Authority(_)
-            | Op::Upcall(_)
-            | Op::Signal(_)
-            | Op::Look(_) => Some(self.lanes.kernel()),
-        }
-    }
-
-    /// Shows an answer: beside the question where nothing lies between.
-    fn pay(&mut self, owed: Option<Owed>) {
-        let Some(Owed { actor, result, row }) = owed else { return };
-        if row == self.rows.len()
-            && let Some(last) = self.rows.last_mut()
-            && last.text.chars().count() + result.chars().count() + 3 <= self.columns
+    fn moment(&mut self, moment: &Moment, kernel: usize) {
+        let kind = match moment.kind {
+            Kind::Deed => RowKind::Deed,
+            Kind::Answer => RowKind::Answer,
+            Kind::Remark => RowKind::Remark,
+        };
+        self.push(moment.number, self.lanes.mark(moment.mark), &moment.text, kind);
+        let Some(answer) = &moment.answer else { return };
+        // Beside the question where there is room.
+        if let Some(last) = self.rows.last_mut()
+            && last.text.chars().count() + answer.chars().count() + 3 <= self.columns
         {
-            last.text.push_str(&format!(" → {result}"));
+            last.text.push_str(&format!(" → {answer}"));
             return;
         }
-        let lanes = self.lanes.arrow(self.lanes.kernel(), actor);
-        self.push(None, lanes, &format!("→ {result}"), RowKind::Answer);
+        let actor = moment.mark.actor().unwrap_or(kernel);
+        self.push(None, self.lanes.arrow(kernel, actor), &format!("→ {answer}"), RowKind::Answer);
     }
 
     fn push(&mut self, number: Option<usize>, lanes: String, text: &str, kind: RowKind) {
@@ -193,16 +117,12 @@ impl Lanes {
         Self { names: names.iter().map(|name| (*name).to_owned()).collect(), at, width, stacked }
     }
 
-    fn kernel(&self) -> usize {
-        self.names.len() - 1
-    }
-
-    fn known(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| known == name)
-    }
-
-    fn find(&self, name: &str) -> usize {
-        self.known(name).unwrap_or_else(|| self.kernel())
+    fn mark(&self, mark: Mark) -> String {
+        match mark {
+            Mark::Nothing => self.idle(),
+            Mark::At(lane) => self.point(lane),
+            Mark::Arrow { from, to } => self.arrow(from, to),
+        }
     }
 
     fn headings(&self) -> Vec<String> {

@@ -2,11 +2,13 @@
 
 mod diagram;
 mod prose;
+mod sequence;
 mod story;
 
 use std::io;
 
 pub use diagram::{Row, RowKind};
+pub use sequence::{Kind, Mark, Moment, Sequence};
 
 use crate::{rule::Rule, scenario::Scenario, snapshot};
 
@@ -40,7 +42,7 @@ impl Explanation {
             cast: scenario.plan().processes.iter().map(prose::process).collect(),
             circumstances: prose::circumstances(scenario),
             steps: prose::steps(scenario),
-            diagram: story.map(|story| diagram::draw(scenario, &story, width)),
+            diagram: story.map(|story| diagram::draw(&Sequence::of(scenario, &story), width)),
         })
     }
 }

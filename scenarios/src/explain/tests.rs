@@ -74,7 +74,7 @@ fn who_takes_part_and_what_happens_is_said_in_sentences() {
 
 fn drawn(width: usize) -> String {
     let line = |row: &Row| format!("{}  {}", row.lanes, row.text).trim_end().to_owned();
-    let rows = diagram::draw(&scenario(), STORY, width);
+    let rows = diagram::draw(&Sequence::of(&scenario(), STORY), width);
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
