@@ -16,12 +16,14 @@ pub enum FaultOp {
     EachAllocation {
         /// The operation.
         of: Box<Op>,
+        /// What is done before each try, with no allocation failing. It has to succeed.
+        before: Option<Box<Op>>,
     },
 }
 
 impl FaultOp {
     pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
-        let Self::EachAllocation { of } = self;
-        of.keys_mut()
+        let Self::EachAllocation { of, before } = self;
+        before.iter_mut().chain([of]).flat_map(|op| op.keys_mut()).collect()
     }
 }

@@ -86,7 +86,7 @@ impl Op {
         match self {
             Self::Signal(op) => op.receiver(),
             Self::Hold(op) => Some(op.receiver()),
-            Self::Fault(FaultOp::EachAllocation { of }) => of.receiver(),
+            Self::Fault(FaultOp::EachAllocation { of, .. }) => of.receiver(),
             _ => None,
         }
     }

@@ -18,8 +18,9 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
         Op::System(op) => on_the_system(op),
         Op::Look(op) => looking_on(op),
         Op::Hold(op) => holding(op),
-        Op::Fault(FaultOp::EachAllocation { of: op }) => {
-            format!("with each of its allocations failing in turn, {}", of(op, names))
+        Op::Fault(FaultOp::EachAllocation { of: op, before }) => {
+            let before = before.as_ref().map(|op| format!("{}; then, ", of(op, names))).unwrap_or_default();
+            format!("{before}with each of its allocations failing in turn, {}", of(op, names))
         }
         Op::Conduct(op) => of_conduct(op, names),
     }

@@ -155,7 +155,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             _ => return None,
         };
         let op = match op {
-            Op::Fault(FaultOp::EachAllocation { of }) => of.as_ref(),
+            Op::Fault(FaultOp::EachAllocation { of, .. }) => of.as_ref(),
             op => op,
         };
         let may_raise = matches!(
