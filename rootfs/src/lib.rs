@@ -4,7 +4,11 @@
 //! and the same artefacts give the same bytes on every machine.
 
 mod archive;
+mod contents;
 mod manifest;
+mod unpack;
 
 pub use archive::{Artefacts, BuildError, Compression, build};
+pub use contents::{Contents, ContentsError};
 pub use manifest::{DeviceKind, Manifest, ManifestError, Node};
+pub use unpack::{UnpackError, unpack};

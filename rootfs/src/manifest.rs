@@ -184,14 +184,27 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::insert`].
     pub fn insert_deep(&mut self, path: &str, mode: u32) -> Result<(), ManifestError> {
+        self.insert_with_parents(path, Node::Artefact { name: path.to_owned(), mode })
+    }
+
+    /// Adds any node, and the directories that it lies in where they are missing.
+    ///
+    /// # Errors
+    /// As [`Manifest::insert`].
+    pub fn insert_with_parents(&mut self, path: &str, node: Node) -> Result<(), ManifestError> {
         for (end, _) in path.match_indices('/').skip(1) {
             let parent = &path[..end];
             if !self.nodes.contains_key(parent) {
                 self.insert(parent.to_owned(), Node::Directory { mode: 0o755 })?;
             }
         }
-        self.insert(path.to_owned(), Node::Artefact { name: path.to_owned(), mode })?;
+        self.insert(path.to_owned(), node)?;
         self.check_parents()
+    }
+
+    /// Whether there is anything at that path.
+    pub fn has(&self, path: &str) -> bool {
+        self.nodes.contains_key(path)
     }
 
     /// Takes one node out, if it is there.

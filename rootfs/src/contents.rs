@@ -1,0 +1,204 @@
+//! What an archive holds, as the guest would find it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use cpio::newc::Reader;
+
+const TYPE: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+const SYMLINK: u32 = 0o120_000;
+
+/// The files of a plain archive, by path without the first slash.
+#[derive(Debug, Default)]
+pub struct Contents {
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Debug)]
+struct File {
+    mode: u32,
+    /// Device and inode: hard links of one file share them, and only the last one has the bytes.
+    identity: (u32, u32, u32),
+    bytes: Vec<u8>,
+}
+
+/// Why a guest could not begin with an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentsError {
+    /// It can't be read.
+    #[error("is damaged: {0}")]
+    Damaged(#[from] io::Error),
+    /// The program that it is to begin with is missing.
+    #[error("has no {path}, which the kernel starts; it has {has}", has = listed(.has))]
+    Missing {
+        /// The program.
+        path: String,
+        /// What lies at the top.
+        has: Vec<String>,
+    },
+    /// It is a link to nowhere.
+    #[error("has a {path} that leads to {target}, which is not in it")]
+    Dangling {
+        /// The program.
+        path: String,
+        /// Where the links lead.
+        target: String,
+    },
+    /// It is a directory, or nobody may execute it.
+    #[error("has a {0} that can't be executed: it must be a file of mode 755")]
+    NotExecutable(String),
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(" ") }
+}
+
+impl Contents {
+    /// Reads a plain archive, or several of them, one after the other.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn read(mut rest: &[u8]) -> Result<Self, ContentsError> {
+        let mut contents = Self::default();
+        while rest.iter().any(|byte| *byte != 0) {
+            let mut reader = Reader::new(rest)?;
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes)?;
+            let entry = reader.entry();
+            if !entry.is_trailer() {
+                let identity = (entry.dev_major(), entry.dev_minor(), entry.ino());
+                contents.insert(entry.name(), File { mode: entry.mode(), identity, bytes });
+                rest = reader.finish()?;
+                continue;
+            }
+            rest = reader.finish()?;
+            rest = &rest[rest.iter().take_while(|byte| **byte == 0).count()..];
+        }
+        Ok(contents)
+    }
+
+    fn insert(&mut self, name: &str, file: File) {
+        let name = name.trim_start_matches("./").trim_matches('/');
+        if !matches!(name, "" | ".") {
+            self.files.insert(name.to_owned(), file);
+        }
+    }
+
+    /// The bytes of an executable file of that absolute path, wherever its links lead.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn executable(&self, path: &str) -> Result<&[u8], ContentsError> {
+        let name = path.trim_start_matches('/');
+        if !self.files.contains_key(name) {
+            return Err(ContentsError::Missing { path: path.to_owned(), has: self.top() });
+        }
+        let file = self.resolve(name).map_err(|target| ContentsError::Dangling {
+            path: path.to_owned(),
+            target: format!("/{target}"),
+        })?;
+        if file.mode & TYPE != REGULAR || file.mode & 0o111 == 0 {
+            return Err(ContentsError::NotExecutable(path.to_owned()));
+        }
+        let linked = || self.files.values().find(|it| it.identity == file.identity && !it.bytes.is_empty());
+        Ok(if file.bytes.is_empty() { linked().map_or(&[], |it| &it.bytes) } else { &file.bytes })
+    }
+
+    /// Follows links, those of directories on the way included. Else the path at which they end.
+    fn resolve(&self, name: &str) -> Result<&File, String> {
+        const LONGEST_CHAIN: usize = 40;
+        let mut path = name.to_owned();
+        for _ in 0..LONGEST_CHAIN {
+            match self.first_link(&path) {
+                Some(next) => path = next,
+                None => return self.files.get(&path).ok_or(path),
+            }
+        }
+        Err(path)
+    }
+
+    /// The path with its first symbolic link replaced by where that leads.
+    fn first_link(&self, path: &str) -> Option<String> {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        for end in ends {
+            let Some(link) = self.files.get(&path[..end]).filter(|it| it.mode & TYPE == SYMLINK) else {
+                continue;
+            };
+            let target = String::from_utf8_lossy(&link.bytes);
+            let directory = path[..end].rsplit_once('/').map_or("", |(directory, _)| directory);
+            let base = if target.starts_with('/') { "" } else { directory };
+            return Some(normal(&format!("{base}/{target}{}", &path[end..])));
+        }
+        None
+    }
+
+    fn top(&self) -> Vec<String> {
+        const ENOUGH: usize = 12;
+        let tops = self.files.keys().map(|name| name.split('/').next().unwrap_or_default());
+        let mut tops: Vec<String> = tops.map(|name| format!("/{name}")).collect();
+        tops.dedup();
+        if tops.len() > ENOUGH {
+            tops.truncate(ENOUGH);
+            tops.push("…".to_owned());
+        }
+        tops
+    }
+}
+
+/// A path without `.`, `..` and empty components.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Artefacts, Compression, Manifest, build};
+
+    fn contents(manifest: &str) -> Contents {
+        let manifest = Manifest::read(manifest).unwrap();
+        Contents::read(&build(&manifest, &Artefacts::new(), Compression::None).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn init_is_found_where_its_links_lead() {
+        let systemd = contents(
+            r#"
+            [dirs]
+            "/usr" = "0755"
+            "/usr/sbin" = "0755"
+            [files]
+            "/usr/sbin/real" = { text = "elf", mode = "0755" }
+            [links]
+            "/sbin" = "usr/sbin"
+            "/usr/sbin/other" = "../sbin/real"
+            "/init" = "/sbin/other"
+        "#,
+        );
+        assert_eq!(systemd.executable("/init").unwrap(), b"elf");
+    }
+
+    #[test]
+    fn an_archive_that_no_guest_can_begin_with_is_told_why() {
+        let said = |manifest: &str| contents(manifest).executable("/init").unwrap_err().to_string();
+        let file = "[files]\n\"/linuxrc\" = { text = \"\", mode = \"0755\" }";
+        assert_eq!(said(file), "has no /init, which the kernel starts; it has /linuxrc");
+        assert_eq!(
+            said("[links]\n\"/init\" = \"bin/x\""),
+            "has a /init that leads to /bin/x, which is not in it"
+        );
+        assert!(said("[files]\n\"/init\" = { text = \"\", mode = \"0644\" }").contains("can't be executed"));
+        assert!(said("[dirs]\n\"/init\" = \"0755\"").contains("can't be executed"));
+        // A link that leads to itself ends somewhere.
+        assert!(said("[links]\n\"/init\" = \"init\"").contains("leads to /init"));
+    }
+}
