@@ -3,6 +3,9 @@
 //! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams [`GuestMessage::Event`]s and closes
 //! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams
 //! [`GuestMessage::Printed`] and closes with one of [`GuestMessage::Returned`] and [`GuestMessage::Broken`].
+//! So it is for [`HostMessage::Attach`], with [`GuestMessage::Output`]; meanwhile the host may send [`HostMessage::Input`], whose
+//! bytes the guest acknowledges with [`GuestMessage::More`] once they are written, [`HostMessage::EndOfInput`] and
+//! [`HostMessage::Resize`].
 //! [`HostMessage::Measure`] is answered with [`GuestMessage::Measured`] or [`GuestMessage::Broken`].
 //! [`HostMessage::PowerOff`] ends the session.
 //! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
@@ -11,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Measurement, Series};
 use crate::plan::{Op, Plan};
-use crate::program::{Program, Returned};
+use crate::program::{Attached, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
 /// exactly.
@@ -25,6 +28,14 @@ pub enum HostMessage {
     Run(Box<Plan>),
     /// Run this program, which is in the initramfs. Between plans only.
     Execute(Program),
+    /// Run this program, with its standard streams at the host. Between plans only.
+    Attach(Attached),
+    /// Bytes for that program's standard input, if it is a pipe.
+    Input(Bytes),
+    /// Nothing more comes for its standard input.
+    EndOfInput,
+    /// Its terminal has another size now.
+    Resize(WindowSize),
     /// Measure this, and nothing else meanwhile.
     Measure(Measurement),
     /// End the virtual machine.
@@ -85,11 +96,13 @@ pub enum GuestMessage {
     Finished(Finished),
     /// A program of [`HostMessage::Execute`] printed this line, on either of its outputs.
     Printed(String),
+    /// A program of [`HostMessage::Attach`] has written.
+    Output(Output),
     /// That program has ended.
     Returned(Returned),
     /// What was measured.
     Measured(Vec<Series>),
-    /// A part of the host's message has been read: the next one may come ([`parts`]).
+    /// A part of the host's message has been read ([`parts`]), or a piece of input has been written: the next one may come.
     More,
     /// The guest could not do its own part: says nothing about the kernel under test.
     Broken(Broken),

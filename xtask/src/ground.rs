@@ -11,14 +11,14 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use kernel::{Arch, Fragment, Patch};
 
-use crate::guest::{self, Program};
+use crate::guest::{self, Link, Program};
 use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Profile};
 use crate::pace::Pace;
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
 use crate::vm::trial::{self, Trial};
-use crate::vm::{Backend, Boot, Clock, Kind, qemu::Qemu, uml::Uml};
+use crate::vm::{Backend, Boot, Clock, Kind, Listener, Machine, qemu::Qemu, uml::Uml};
 use crate::{cache, workspace};
 
 /// After so many guests in a row that did not come up, no further one is tried.
@@ -99,6 +99,8 @@ pub struct Extras {
     pub fragments: Vec<Fragment>,
     /// Further programs in the initramfs.
     pub programs: Vec<Program>,
+    /// Further symbolic links in it.
+    pub links: Vec<Link>,
     /// Paths that the initramfs has otherwise.
     pub absent: Vec<&'static str>,
     /// Further parameters for the kernel's command line.
@@ -167,7 +169,7 @@ impl Ground {
     ) -> Result<Self> {
         options.ensure_host(terminal)?;
         let cache = cache::directory()?;
-        let initramfs = guest::initramfs(&extras.programs, &extras.absent, &cache, terminal)?;
+        let initramfs = guest::initramfs(&extras.programs, &extras.links, &extras.absent, &cache, terminal)?;
         clear_logs(label)?;
         let kind = options.vm.kind(&cache, terminal)?;
         let on = |kind| {
@@ -204,12 +206,14 @@ impl Ground {
         let boot = Boot {
             image: image.path.clone(),
             initramfs,
-            parameters: extras.parameters.clone(),
+            parameters: extras.parameters.iter().map(|it| (*it).to_owned()).collect(),
             memory_mib: memory_mib(profile),
             cpus: cpus(),
             clock: Clock::default(),
             pace: Pace::of(profile),
             log: log(label, setting.kind, 0),
+            interactive: false,
+            listener: Listener::default(),
         };
         let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Trial::unneeded("an emulated processor works everywhere")),
@@ -265,6 +269,14 @@ impl Ground {
             Err(_) => _ = self.failed_starts.fetch_add(1, Ordering::Relaxed),
         }
         opened
+    }
+
+    /// Starts a guest that need not be one of ours.
+    ///
+    /// # Errors
+    /// The back end's program is missing, or the log can't be written.
+    pub fn machine(&self, boot: &Boot) -> Result<Machine> {
+        Machine::start(&*self.backend, boot)
     }
 
     /// Starts a guest otherwise than [`Ground::boot`] says.

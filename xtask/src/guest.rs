@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, DirEntry};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use kernel::Inputs;
-use rootfs::{Artefacts, Compression, Manifest};
+use rootfs::{Artefacts, Compression, Manifest, Node};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -40,13 +41,23 @@ impl Program {
     }
 }
 
-/// The initramfs with the agent as it is in the tree now, and with these programs. Of several with one path the last one counts.
-/// What is `absent` is left out.
+/// A symbolic link that the initramfs brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its path in the guest.
+    pub path: String,
+    /// Where it leads, as the guest resolves it.
+    pub target: String,
+}
+
+/// The initramfs with the agent as it is in the tree now, and with these programs and links. Of several with one path the last one
+/// counts, and any of them more than what the guest has there otherwise. What is `absent` is left out.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
 pub fn initramfs(
     programs: &[Program],
+    links: &[Link],
     absent: &[&str],
     cache: &Path,
     terminal: &Terminal,
@@ -59,14 +70,20 @@ pub fn initramfs(
     let files = programs.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
     for (program, file) in programs.iter().zip(&files) {
         if artefacts.insert(&program.path, file).is_none() {
-            manifest.insert_deep(&program.path, 0o755)?;
+            manifest.remove(&program.path);
+            manifest.insert_deep(&program.path, mode(&program.file)?)?;
         }
+    }
+    for link in links {
+        manifest.remove(&link.path);
+        manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
     }
     let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
     let is_new = !place(&archive, cache).exists();
     let path = keep(&archive, cache)?;
     work.done();
-    if is_new {
+    // What somebody has asked for is no news to them.
+    if is_new && programs.is_empty() {
         explain(programs, terminal)?;
     }
     Ok(path)
@@ -100,12 +117,21 @@ fn place(archive: &[u8], cache: &Path) -> PathBuf {
 }
 
 /// Puts an archive into the cache, under a name that tells its content.
-fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// The cache can't be written to.
+pub fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
     let path = place(archive, cache);
     if !path.exists() {
         cache::write_whole(&path, archive)?;
     }
     Ok(path)
+}
+
+/// Whether it can be executed is all that counts of a file's permissions on the host.
+fn mode(file: &Path) -> Result<u32> {
+    let metadata = fs::metadata(file).with_context(|| format!("can't look at {}", file.display()))?;
+    Ok(if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

@@ -24,10 +24,13 @@ const PACKAGES: &[Package] = &[
     Package::everywhere("zstd"),
     Package { debian: "libc6-dev", fedora: "glibc-devel", arch: "glibc" },
     Package { debian: "libelf-dev", fedora: "elfutils-libelf-devel", arch: "libelf" },
+    Package { debian: BUSYBOX, fedora: "busybox", arch: "busybox" },
     Package { debian: QEMU, fedora: "qemu-system-x86-core", arch: "qemu-system-x86" },
 ];
 
 const QEMU: &str = "qemu-system-x86";
+
+const BUSYBOX: &str = "busybox-static";
 
 #[derive(Debug, Clone, Copy)]
 struct Package {
@@ -98,14 +101,19 @@ pub enum Purpose {
     Build,
     /// Kernels are built and booted in QEMU.
     BuildAndBoot,
+    /// Somebody sits at a guest's shell.
+    Sit,
 }
 
 /// The Debian names of the packages that this machine lacks, in order.
 pub fn missing(purpose: Purpose) -> Vec<&'static str> {
-    let mut packages: Vec<_> = kernel::missing().into_iter().map(|tool| tool.package).collect();
-    if purpose == Purpose::BuildAndBoot && !has_program("qemu-system-x86_64") {
-        packages.push(QEMU);
-    }
+    let tools = || kernel::missing().into_iter().map(|tool| tool.package);
+    let lacks = |program, package| (!has_program(program)).then_some(package);
+    let mut packages: Vec<_> = match purpose {
+        Purpose::Build => tools().collect(),
+        Purpose::BuildAndBoot => tools().chain(lacks("qemu-system-x86_64", QEMU)).collect(),
+        Purpose::Sit => lacks("busybox", BUSYBOX).into_iter().collect(),
+    };
     packages.sort_unstable();
     packages.dedup();
     packages

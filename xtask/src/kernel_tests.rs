@@ -146,7 +146,7 @@ pub fn title(path: &str, user: User) -> String {
 /// A guest of the ground's with a console log of its own.
 fn boot(ground: &Ground, what: &str, parameters: &[&'static str]) -> Boot {
     let log = ground.boot.log.with_file_name(format!("kernel-test-{what}.console.log"));
-    Boot { log, parameters: parameters.to_vec(), ..ground.boot.clone() }
+    Boot { log, parameters: parameters.iter().map(|it| (*it).to_owned()).collect(), ..ground.boot.clone() }
 }
 
 /// What is to be said of a guest that is of no use any more.

@@ -114,7 +114,7 @@ impl Testbed {
         host::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
         let (settings, columns) = layout(options, &choices(options, &cache, terminal)?);
-        let initramfs = guest::initramfs(&[], &[], &cache, terminal)?;
+        let initramfs = guest::initramfs(&[], &[], &[], &cache, terminal)?;
         ground::clear_logs(label)?;
         Ok(Self {
             grounds: settings.iter().map(|_| OnceLock::new()).collect(),

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -53,11 +54,22 @@ impl Channel {
         }
     }
 
+    /// Whether [`Self::receive`] has something to read already.
+    pub(super) fn has_more(&self) -> bool {
+        !self.from_host.buffer().is_empty()
+    }
+
     /// Tells the host.
     pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
         let mut line = serde_json::to_vec(message).map_err(|why| ChannelError::Write(why.into()))?;
         line.push(b'\n');
         self.to_host.write_all(&line).map_err(ChannelError::Write)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.from_host.get_ref().as_fd()
     }
 }
 

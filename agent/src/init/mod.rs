@@ -1,5 +1,6 @@
 //! PID 1 of the guest: sets the guest up, says hello, carries out plans, and ends the guest whatever happens.
 
+mod attached;
 pub(crate) mod channel;
 mod features;
 pub mod kmsg;
@@ -54,6 +55,9 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
         match stage.channel.receive()? {
             Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
             Some(HostMessage::Execute(program)) => program::execute(stage, &program)?,
+            Some(HostMessage::Attach(program)) => attached::execute(stage, &program)?,
+            // The program that they were for has ended meanwhile.
+            Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
             Some(HostMessage::Measure(measurement)) => {
                 let message = bench::measure(&measurement).map_or_else(
                     |why| GuestMessage::Broken(Broken { plan: None, why: why.to_string() }),

@@ -58,9 +58,17 @@ pub(super) fn is_mounted(kind: &str) -> bool {
     mounts.lines().any(|line| line.split(' ').nth(2) == Some(kind))
 }
 
+/// What the initramfs has there for the guest's user is to be seen.
+fn holds_something(path: &str) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 fn mount_one(entry: &Mount) -> Result<(), Errno> {
     // Mount points inside sysfs can't be made; that such a one is missing says that the kernel lacks the file system.
     let _ = fs::create_dir_all(Path::new(entry.at));
+    if entry.kind == "tmpfs" && holds_something(entry.at) {
+        return Ok(());
+    }
     match mount(Some(entry.kind), entry.at, Some(entry.kind), entry.flags, entry.options) {
         // The kernel has mounted devtmpfs itself (CONFIG_DEVTMPFS_MOUNT).
         Err(Errno::EBUSY) => Ok(()),

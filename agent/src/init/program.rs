@@ -86,7 +86,7 @@ impl Running {
             ending = self.children.ended().pop().map(|((), ending)| ending);
             self.pass_on(channel)?;
         }
-        self.end_all();
+        end_all(&mut self.children);
         self.pass_on(channel)?;
         if let Some(line) = self.lines.rest() {
             channel.send(&GuestMessage::Printed(line))?;
@@ -119,17 +119,17 @@ impl Running {
             }
         }
     }
+}
 
-    /// Between plans nothing else runs: whatever there is comes from the program.
-    fn end_all(&mut self) {
-        const EVERYBODY: Pid = Pid::from_raw(-1);
-        let begun = Instant::now();
-        while Children::<()>::are_left() && begun.elapsed() < AFTERMATH {
-            // Kernel threads are among everybody, and deaf.
-            let _ = kill(EVERYBODY, Signal::SIGKILL);
-            self.children.ended();
-            std::thread::sleep(Duration::from_millis(2));
-        }
+/// Between plans nothing else runs: whatever there is comes from the program.
+pub(super) fn end_all(children: &mut Children<()>) {
+    const EVERYBODY: Pid = Pid::from_raw(-1);
+    let begun = Instant::now();
+    while Children::<()>::are_left() && begun.elapsed() < AFTERMATH {
+        // Kernel threads are among everybody, and deaf.
+        let _ = kill(EVERYBODY, Signal::SIGKILL);
+        children.ended();
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -21,7 +21,9 @@ pub struct Options {
 /// # Errors
 /// Something is missing and was not installed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    host::ensure(Purpose::BuildAndBoot, Consent::from_flag(options.install), terminal)?;
+    for purpose in [Purpose::BuildAndBoot, Purpose::Sit] {
+        host::ensure(purpose, Consent::from_flag(options.install), terminal)?;
+    }
     terminal.say("This machine has everything that the testbed needs.");
     Ok(ExitCode::SUCCESS)
 }

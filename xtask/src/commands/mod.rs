@@ -2,10 +2,13 @@
 
 pub mod bench;
 pub mod bisect;
+pub mod boot;
 pub mod clean;
 pub mod host;
 pub mod kernel;
+pub mod run;
 pub mod scenarios;
+pub mod shell;
 pub mod test;
 pub mod watch;
 
@@ -44,6 +47,23 @@ enum Command {
     /// Run scenarios again whenever an edit affects them
     Watch(watch::Options),
 
+    /// Sit at a shell on the patched kernel
+    ///
+    /// The guest's user space is busybox, keyctl, strace if this machine has it, and the testbed's agent (/init). Nothing of the
+    /// host is to be seen in it, and nothing of it lasts. The shell's exit code is the command's.
+    Shell(shell::Options),
+
+    /// Run a program of this machine's on the patched kernel
+    ///
+    /// The program has the same path in the guest as here, and so have its interpreter and the libraries that it loads. Standard input,
+    /// output and error are the command's, and so is the exit code; where they are a terminal, the program has one.
+    Run(run::Options),
+
+    /// Boot an initramfs of your own on the patched kernel
+    ///
+    /// Its console is the terminal. Exit codes: 0 it powered off or restarted; 1 its kernel reported trouble; 2 it can't be booted.
+    Boot(boot::Options),
+
     /// Build the patched kernel, or show where it is
     #[command(subcommand)]
     Kernel(kernel::Command),
@@ -69,6 +89,9 @@ impl Cli {
             Command::Scenarios(command) => scenarios::run(command, terminal),
             Command::Bisect(options) => bisect::run(options, terminal),
             Command::Watch(options) => watch::run(options, terminal),
+            Command::Shell(options) => shell::run(options, terminal),
+            Command::Run(options) => run::run(options, terminal),
+            Command::Boot(options) => boot::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),

@@ -1,5 +1,6 @@
 //! A conversation with one guest: hello, plans, events, and how it ends.
 
+mod attached;
 mod failure;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use scenarios::wire::{self, Ending, Event, Finished, GuestMessage, Hello, HostMe
 
 use crate::vm::{Backend, Boot, Happening, Kind, Machine};
 
+pub use attached::Used;
 use failure::End;
 pub use failure::{Failure, FailureKind};
 

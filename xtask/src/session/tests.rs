@@ -37,6 +37,8 @@ fn open(script: &str) -> Result<Session, Failure> {
         clock: Default::default(),
         pace: Pace::PLAIN,
         log: nowhere,
+        interactive: false,
+        listener: Default::default(),
     };
     Session::open(&Script(script), &boot).unwrap()
 }

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::console::{Console, Trouble};
+use super::listener::{Heard, Listener};
 use super::process::{command_line, spawn_bound};
 use super::{Backend, Boot};
 
@@ -49,6 +50,7 @@ pub enum Ending {
 pub struct Machine {
     child: Child,
     channel: UnixStream,
+    typed: UnixStream,
     happenings: Receiver<Happening>,
     console: Arc<Mutex<Console>>,
     log: PathBuf,
@@ -67,6 +69,7 @@ impl Machine {
         let (channel, guest_channel) = UnixStream::pair().context("no socket for the channel")?;
         let (console_end, guest_console) = UnixStream::pair().context("no socket for the console")?;
         console_end.set_nonblocking(true)?;
+        let typed = console_end.try_clone()?;
         channel.set_write_timeout(Some(WRITE_TIMEOUT))?;
 
         let mut command = backend.command(boot);
@@ -79,10 +82,17 @@ impl Machine {
 
         let console = Arc::new(Mutex::new(Console::new(log)));
         let (queue, happenings) = mpsc::channel();
-        let pump = Pump { channel: channel.try_clone()?, console_end, console: Arc::clone(&console), queue };
+        let pump = Pump {
+            channel: channel.try_clone()?,
+            console_end,
+            console: Arc::clone(&console),
+            listener: boot.listener.clone(),
+            queue,
+        };
         thread::spawn(move || pump.run());
         let started = Instant::now();
-        Ok(Self { child, channel, happenings, console, log: boot.log.clone(), command_line, started })
+        let log = boot.log.clone();
+        Ok(Self { child, channel, typed, happenings, console, log, command_line, started })
     }
 
     /// Sends one line to PID 1.
@@ -91,6 +101,22 @@ impl Machine {
     /// The guest is gone, or does not read.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.channel.write_all(format!("{line}\n").as_bytes())
+    }
+
+    /// What speaks to PID 1 as [`Self::send`] does, for another thread, which must be the only one that sends.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub fn voice(&self) -> io::Result<Voice> {
+        self.channel.try_clone().map(Voice)
+    }
+
+    /// What types at the guest's console, for another thread. A guest that is not [`Boot::interactive`] may be deaf to it.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub fn keyboard(&self) -> io::Result<Keyboard> {
+        self.typed.try_clone().map(Keyboard)
     }
 
     /// The next happening, or nothing within the given time.
@@ -150,6 +176,44 @@ impl Machine {
     }
 }
 
+/// Speaks to PID 1.
+#[derive(Debug)]
+pub struct Voice(UnixStream);
+
+impl Voice {
+    /// Sends one line.
+    ///
+    /// # Errors
+    /// The guest is gone, or does not read.
+    pub fn send(&mut self, line: &str) -> io::Result<()> {
+        self.0.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+/// Types at a guest's console.
+#[derive(Debug)]
+pub struct Keyboard(UnixStream);
+
+impl Keyboard {
+    /// Types it all, as fast as the guest takes it.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn type_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.0.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         self.stop();
@@ -161,6 +225,7 @@ struct Pump {
     channel: UnixStream,
     console_end: UnixStream,
     console: Arc<Mutex<Console>>,
+    listener: Listener,
     queue: Sender<Happening>,
 }
 
@@ -176,6 +241,7 @@ impl Pump {
             let messages = if ready { self.read_channel(&mut line, &mut channel_open) } else { Vec::new() };
             console_open = self.drain_console();
             for message in messages {
+                self.listener.hear(Heard::Message(&message));
                 // Nobody listens any more when the machine was dropped.
                 let _ = self.queue.send(Happening::Message(message));
             }
@@ -228,6 +294,7 @@ impl Pump {
     }
 
     fn tell(&self, bytes: &[u8]) {
+        self.listener.hear(Heard::Console(bytes));
         let troubles = self.console.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
         for trouble in troubles {
             let _ = self.queue.send(Happening::Trouble(trouble));

@@ -1,6 +1,7 @@
 //! Virtual machines: start a guest, talk to it, watch it, end it.
 
 pub mod console;
+pub mod listener;
 pub mod machine;
 pub mod process;
 pub mod qemu;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::pace::Pace;
 
 pub use console::{Trouble, TroubleKind};
+pub use listener::{Heard, Listener};
 pub use machine::{Ending, Happening, Machine};
 
 /// What a guest is started from.
@@ -25,7 +27,7 @@ pub struct Boot {
     /// The initial root file system.
     pub initramfs: PathBuf,
     /// Parameters for the kernel's command line besides the back end's own.
-    pub parameters: Vec<&'static str>,
+    pub parameters: Vec<String>,
     /// The guest's memory in MiB.
     pub memory_mib: u32,
     /// The guest's processors.
@@ -36,6 +38,10 @@ pub struct Boot {
     pub pace: Pace,
     /// Where the console is written to.
     pub log: PathBuf,
+    /// Whether the guest hears what is typed at its console.
+    pub interactive: bool,
+    /// Who hears what it says, as it says it.
+    pub listener: Listener,
 }
 
 /// What a guest's clock counts.

@@ -67,7 +67,8 @@ impl Backend for Qemu {
             // On a busy host the calibration of an emulated processor's counter goes wrong, and time with it.
             Accelerator::Tcg => "tsc=unstable",
         };
-        let parameters = [&[KERNEL_COMMAND_LINE, clock], boot.parameters.as_slice()].concat();
+        let ours = [KERNEL_COMMAND_LINE, clock].into_iter();
+        let parameters: Vec<&str> = ours.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("-append").arg(parameters.join(" "));
         command
     }

@@ -9,7 +9,6 @@ use super::{Backend, Boot, Kind};
 const KERNEL_COMMAND_LINE: &[&str] = &[
     "ssl0=fd:0",
     "ssl=null",
-    "con0=null,fd:1",
     "con=null",
     "console=tty0",
     "loglevel=5",
@@ -33,7 +32,8 @@ impl Backend for Uml {
         command.arg(format!("mem={}M", boot.memory_mib));
         let mut initrd = std::ffi::OsString::from("initrd=");
         initrd.push(&boot.initramfs);
-        command.arg(initrd).args(KERNEL_COMMAND_LINE).args(&boot.parameters);
+        let console = if boot.interactive { "con0=fd:1" } else { "con0=null,fd:1" };
+        command.arg(initrd).arg(console).args(KERNEL_COMMAND_LINE).args(&boot.parameters);
         // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
         // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");

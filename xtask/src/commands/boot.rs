@@ -1,0 +1,162 @@
+//! `cargo xtask boot`: somebody's own initramfs on the patched kernel.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use console::style;
+use rootfs::Contents;
+
+use crate::desk::DeskOptions;
+use crate::ground::{Extras, Ground};
+use crate::seat::{self, Seat};
+use crate::terminal::Terminal;
+use crate::vm::{Boot, Ending, Happening, Heard, Kind, Listener, Machine, Trouble};
+use crate::{cache, guest, luggage};
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, until it powers off
+  cargo xtask boot --initramfs /boot/initrd.img --append 'debug'   with further kernel parameters";
+
+/// How long a guest whose console is closed may take to be gone.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
+/// What to boot.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// A cpio archive (newc), as it is or packed with gzip, xz, lzma, lz4 or zstd; its /init is started
+    #[arg(long, value_name = "FILE")]
+    initramfs: PathBuf,
+
+    /// Further parameters for the kernel's command line
+    #[arg(long, value_name = "PARAMETERS", allow_hyphen_values = true)]
+    append: Option<String>,
+
+    #[command(flatten)]
+    desk: DeskOptions,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The testbed could not do its part.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let archive = read(&options.initramfs)?;
+    options.desk.ensure_host(terminal)?;
+    let cache = cache::directory()?;
+    let kinds = options.desk.kinds(&cache, terminal)?;
+    let ground = options.desk.ground(&kinds, &Extras::default(), "boot", terminal)?;
+    let parameters = options.append.iter().flat_map(|all| all.split_whitespace()).map(str::to_owned);
+    let boot = Boot {
+        initramfs: guest::keep(&archive, &cache)?,
+        parameters: parameters.collect(),
+        memory_mib: ground.boot.memory_mib + u32::try_from(archive.len() >> 19).unwrap_or(u32::MAX / 2),
+        ..ground.boot.clone()
+    };
+    let (ending, trouble) = if Seat::is_taken() {
+        let about = format!("{} · {}", ground.describe(), seat::WAY_OUT);
+        terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
+        sit_at(&ground, boot)?
+    } else {
+        look_on(&ground, boot)?
+    };
+    conclude(ending, trouble.as_ref(), terminal)
+}
+
+/// The archive, unpacked, once it is sure that a guest can begin with it.
+fn read(file: &Path) -> Result<Vec<u8>> {
+    let packed = fs::read(file).with_context(|| format!("can't read the initramfs {}", file.display()))?;
+    let no_good = || format!("{} can't be booted: it", file.display());
+    let archive = rootfs::unpack(&packed).map_err(|why| anyhow!("{} {why}", no_good()))?;
+    let contents = Contents::read(&archive).map_err(|why| anyhow!("{} {why}", no_good()))?;
+    let init = contents.executable("/init").map_err(|why| anyhow!("{} {why}", no_good()))?;
+    if let Some(line) = init.strip_prefix(b"#!") {
+        let line = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default());
+        let interpreter = line.split_whitespace().next().unwrap_or_default();
+        contents.executable(interpreter).map_err(|why| anyhow!("{} {why} to interpret /init", no_good()))?;
+    } else {
+        luggage::check(init, Path::new("/init"))
+            .with_context(|| format!("{} can't be booted", file.display()))?;
+    }
+    Ok(archive)
+}
+
+/// Somebody sits at the console.
+fn sit_at(ground: &Ground, boot: Boot) -> Result<(Option<Ending>, Option<Trouble>)> {
+    let seat = Seat::take()?;
+    seat.listen();
+    let boot = Boot { interactive: true, listener: plain_lines(seat.listener(), ground.kind()), ..boot };
+    let mut machine = ground.machine(&boot)?;
+    seat.type_at(machine.keyboard()?);
+    Ok(watch(&mut machine, || seat.is_left()))
+}
+
+/// Nobody sits there: what the console says is standard output, and nothing is typed, which would come before anybody reads it.
+fn look_on(ground: &Ground, boot: Boot) -> Result<(Option<Ending>, Option<Trouble>)> {
+    let listener = Listener::new(|heard| {
+        if let Heard::Console(bytes) = heard {
+            // Whoever closed the pipe does not want to read on.
+            let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+        }
+    });
+    let mut machine = ground.machine(&Boot { listener, ..boot })?;
+    Ok(watch(&mut machine, || false))
+}
+
+/// User-Mode Linux ends its kernel's lines as files have them: a raw terminal wants to be told to return, too.
+fn plain_lines(listener: Listener, kind: Kind) -> Listener {
+    if kind != Kind::Uml {
+        return listener;
+    }
+    Listener::new(move |heard| match heard {
+        Heard::Console(bytes) => {
+            let mut lines = Vec::with_capacity(bytes.len() + 8);
+            let mut before = 0;
+            for byte in bytes {
+                if *byte == b'\n' && before != b'\r' {
+                    lines.push(b'\r');
+                }
+                lines.push(*byte);
+                before = *byte;
+            }
+            listener.hear(Heard::Console(&lines));
+        }
+        other => listener.hear(other),
+    })
+}
+
+/// Waits for the guest's end; no ending: the person has left. Tells the first trouble that its kernel reported.
+fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Option<Trouble>) {
+    const GLANCE: Duration = Duration::from_millis(200);
+    let mut trouble = None;
+    loop {
+        match machine.next(GLANCE) {
+            Some(Happening::Trouble(heard)) => _ = trouble.get_or_insert(heard),
+            Some(Happening::Gone) => return (Some(machine.end_within(AFTERMATH)), trouble),
+            Some(Happening::Message(_)) | None => {}
+        }
+        if left() {
+            machine.stop();
+            return (None, trouble);
+        }
+    }
+}
+
+fn conclude(ending: Option<Ending>, trouble: Option<&Trouble>, terminal: &Terminal) -> Result<ExitCode> {
+    const INTERRUPTED: u8 = 130;
+    if let Some(trouble) = trouble {
+        terminal.note(&format!("the guest's kernel reported trouble: {trouble}"));
+        return Ok(ExitCode::from(1));
+    }
+    match ending {
+        None => Ok(ExitCode::from(INTERRUPTED)),
+        Some(Ending::PoweredOff) => Ok(ExitCode::SUCCESS),
+        Some(Ending::Stopped) => bail!("the guest closed its console and did not end"),
+        Some(Ending::Failed(status)) => bail!("the virtual machine failed: {status}"),
+    }
+}

@@ -1,0 +1,79 @@
+//! `cargo xtask run`: a program of the host's on the patched kernel.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use scenarios::program::{Attached, Streams};
+
+use super::shell;
+use crate::cache;
+use crate::desk::{self, Choice, DeskOptions};
+use crate::ground::Extras;
+use crate::luggage::Luggage;
+use crate::terminal::Terminal;
+use crate::userland::Userland;
+use crate::vm::Kind;
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask run -- ./reproducer --fast                 a program that you have just built
+  cargo xtask run --include cases/ -- sh cases/all.sh    a script, and files that it needs
+  cargo xtask run --vm tcg -- sh -c 'cat > out; wc -c out' < dump
+  cargo xtask run -- strace -f ./reproducer               strace, keyctl and busybox are there anyway";
+
+/// What to run.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// A file or a directory that the program needs; it has the same path in the guest. May be given several times
+    #[arg(long, value_name = "FILE")]
+    include: Vec<PathBuf>,
+
+    #[command(flatten)]
+    desk: DeskOptions,
+
+    /// A program of this machine's, and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The testbed could not do its part.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let Some((program, arguments)) = options.command.split_first() else { bail!("no program was named") };
+    let mut luggage = Luggage::default();
+    options.include.iter().try_for_each(|path| luggage.pack(path))?;
+    let path = luggage.pack_program(program)?;
+    let directory = env::current_dir().context("can't tell the current directory")?;
+    if luggage.narrow && options.desk.vm == Choice::Uml {
+        bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
+    }
+    options.desk.ensure_host(terminal)?;
+    // Programs start others. What was packed has the better claim to its path.
+    let Userland { mut programs, mut links, .. } = Userland::gather().unwrap_or_default();
+    programs.extend(luggage.programs());
+    links.retain(|link| !luggage.has(&link.path));
+    links.extend(luggage.links());
+    let extras = Extras { programs, links, ..Extras::default() };
+    let mut kinds = options.desk.kinds(&cache::directory()?, terminal)?;
+    kinds.retain(|kind| !(luggage.narrow && *kind == Kind::Uml));
+    let mut ground = options.desk.ground(&kinds, &extras, "run", terminal)?;
+    ground.boot.memory_mib += memory_for(luggage.size());
+    let program = Attached {
+        path,
+        arguments: arguments.to_vec(),
+        environment: shell::environment(),
+        directory: directory.to_string_lossy().into_owned(),
+        streams: Streams::Pipes,
+    };
+    desk::conclude(shell::use_program(&ground, program), terminal)
+}
+
+/// The archive and what is unpacked from it are in memory at once. In MiB.
+fn memory_for(bytes: u64) -> u32 {
+    u32::try_from(bytes.saturating_mul(2) >> 20).unwrap_or(u32::MAX / 2)
+}
