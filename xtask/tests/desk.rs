@@ -1,0 +1,109 @@
+//! What one person does by hand: a shell, a program, an initramfs of their own.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result};
+use rootfs::{Artefacts, Compression, Manifest};
+
+/// Runs `cargo xtask` with that standard input.
+fn xtask(arguments: &[&str], input: &[u8]) -> Result<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    child.stdin.take().context("no standard input")?.write_all(input)?;
+    Ok(child.wait_with_output()?)
+}
+
+/// Its exit code, what it printed, and what it complained about.
+fn told(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A file of this test's own.
+fn file(name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, bytes)?;
+    Ok(path)
+}
+
+fn initramfs(name: &str, manifest: &str, files: &Artefacts<'_>) -> Result<PathBuf> {
+    file(name, &rootfs::build(&Manifest::read(manifest)?, files, Compression::Zstd)?)
+}
+
+#[test]
+fn a_script_for_the_shell_runs_on_the_patched_kernel_and_its_exit_code_comes_back() -> Result<()> {
+    let script = b"uname -r; test -e /init && keyctl describe @s >/dev/null && echo well; exit 7\n";
+    let (code, printed, complained) = told(&xtask(&["shell"], script)?);
+    assert_eq!(code, Some(7), "{complained}");
+    assert!(printed.lines().next().is_some_and(|release| release.ends_with("-keyagents")), "{printed}");
+    assert!(printed.ends_with("well\n"), "{printed}");
+    Ok(())
+}
+
+#[test]
+fn a_program_of_the_hosts_reads_every_byte_writes_to_both_outputs_and_returns_its_exit_code() -> Result<()> {
+    let input: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    let included = file("desk-included", b"brought along")?;
+    let included = included.to_string_lossy();
+    let script = format!("cat; cat {included} >&2; kill -USR1 $$");
+    let output = xtask(&["run", "--include", &included, "--", "sh", "-c", &script], &input)?;
+    let (code, _, complained) = told(&output);
+    // SIGUSR1 is 10.
+    assert_eq!(code, Some(138), "{complained}");
+    assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
+    assert!(complained.ends_with("brought along"), "{complained}");
+    Ok(())
+}
+
+#[test]
+fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged() -> Result<()> {
+    // Without a C library: says a word, and powers off or leaves, which PID 1 must not.
+    let source = |end: &str| {
+        format!(
+            ".globl _start\n_start: mov $1, %eax; mov $1, %edi; lea word(%rip), %rsi; mov $6, %edx; syscall\n{end}\n\
+             word: .ascii \"hello\\n\"\n"
+        )
+    };
+    let off = "mov $169, %eax; mov $0xfee1dead, %edi; mov $672274793, %esi; mov $0x4321fedc, %edx; syscall";
+    let leave = "mov $60, %eax; mov $3, %edi; syscall";
+    for (name, end, code) in [("off", off, 0), ("leave", leave, 1)] {
+        let assembly = file(&format!("desk-{name}.S"), source(end).as_bytes())?;
+        let program = assembly.with_extension("");
+        let done =
+            Command::new("gcc").args(["-static", "-nostdlib", "-o"]).arg(&program).arg(&assembly).status()?;
+        assert!(done.success());
+        let program = fs::read(program)?;
+        let manifest = "[files]\n\"/init\" = { from = \"init\", mode = \"0755\" }";
+        let archive = initramfs(
+            &format!("desk-{name}.cpio.zst"),
+            manifest,
+            &Artefacts::from([("init", program.as_slice())]),
+        )?;
+        let (ended, printed, complained) =
+            told(&xtask(&["boot", "--initramfs", &archive.to_string_lossy()], b"")?);
+        assert!(printed.contains("hello"), "{printed}{complained}");
+        assert_eq!(ended, Some(code), "{printed}{complained}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_can_t_run_or_boot_is_refused_in_one_sentence_before_anything_is_built() -> Result<()> {
+    let no_init = initramfs("desk-no-init.cpio.zst", "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
+    let no_init = no_init.to_string_lossy();
+    let cases: [(&[&str], &str); 3] = [
+        (&["boot", "--initramfs", &no_init], "it has no /init, which the kernel starts; it has /etc"),
+        (&["boot", "--initramfs", "Cargo.toml"], "it is no initramfs"),
+        (&["run", "--", "./no-such-program"], "can't run ./no-such-program"),
+    ];
+    for (arguments, sentence) in cases {
+        let (code, _, complained) = told(&xtask(arguments, b"")?);
+        assert_eq!(code, Some(2), "{complained}");
+        assert!(complained.contains(sentence) && complained.lines().count() == 1, "{complained}");
+    }
+    Ok(())
+}
