@@ -4,7 +4,10 @@ use std::fmt::Debug;
 
 use crate::{
     expectations::wanted,
-    plan::{Hears, IdRange, Join, Keyagent, Namespace, Op, Process, Role, Session, Setup, Start, Step},
+    plan::{
+        Block, Hears, IdRange, Join, Keyagent, Namespace, Op, Order, Process, Role, Session, Setup, Start,
+        Step,
+    },
     scenario::{Expect, Expectation, Scenario},
     trace::deed,
 };
@@ -154,13 +157,28 @@ pub(super) fn circumstances(scenario: &Scenario) -> Vec<String> {
 
 /// What happens, a sentence for each step.
 pub(super) fn steps(scenario: &Scenario) -> Vec<String> {
-    scenario
-        .plan()
-        .steps
-        .iter()
-        .zip(&scenario.expectations)
-        .map(|(step, expectation)| format!("{}{}", told(step), expected(expectation)))
-        .collect()
+    let plan = scenario.plan();
+    let all = plan.steps.iter().zip(&scenario.expectations).enumerate();
+    all.map(|(index, (step, expectation))| {
+        let block = plan.blocks.iter().find(|block| block.first == index).map(together).unwrap_or_default();
+        format!("{block}{}{}", told(step), expected(expectation))
+    })
+    .collect()
+}
+
+/// How the steps of a block follow each other, told before the first of them.
+fn together(block: &Block) -> String {
+    let Block { first, count, order, repeat } = *block;
+    let (steps, are) = match count {
+        1 => (format!("Step {}", first + 1), "is"),
+        _ => (format!("Steps {} to {}", first + 1, first + count), "are"),
+    };
+    match (order, repeat) {
+        (Order::Given, 1) => String::new(),
+        (Order::Given, _) => format!("({steps} {are} taken {repeat} times.) "),
+        (Order::Raced, 1) => format!("({steps} {are} begun at the same moment.) "),
+        (Order::Raced, _) => format!("({steps} {are} begun at the same moment, {repeat} times.) "),
+    }
 }
 
 fn told(step: &Step) -> String {

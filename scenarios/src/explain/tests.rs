@@ -107,3 +107,29 @@ fn no_diagram_of_the_suite_is_wider_than_it_may_be() {
         }
     }
 }
+
+#[test]
+fn steps_that_belong_together_are_said_to() {
+    let steps = r#"
+[[step]]
+order = "raced"
+repeat = 3
+steps = [{ box.revoke = { key = "agent" } }, { agent.describe = { key = "agent" } }]
+
+[[step]]
+repeat = 2
+box.request = { description = "k{round}" }
+expect = "ENOKEY"
+"#;
+    let head = TEXT.split("[[step]]").next().unwrap();
+    let scenario =
+        read::scenarios("f/n", Path::new("f/n.toml"), &format!("{head}{steps}")).unwrap().remove(0);
+    assert_eq!(
+        prose::steps(&scenario),
+        [
+            "(Steps 1 to 2 are begun at the same moment, 3 times.) box revokes agent.",
+            "agent describes agent.",
+            "(Step 3 is taken 2 times.) box requests user \"k{round}\". Expected: ENOKEY.",
+        ]
+    );
+}
