@@ -28,7 +28,9 @@ pub enum Command {
     Do(Task),
     /// What stands for a key in this process's reactions now has this serial.
     Know(KeyRef, i32),
-    /// Start a process as a child. A pidfd of the process whose namespaces it joins comes with the message.
+    /// A pidfd of a process whose namespaces the next child joins comes with the message.
+    Joined,
+    /// Start a process as a child.
     Bear(Box<Birth>),
     /// Serve every upcall that is already there, and say when that is done.
     Settle,

@@ -85,6 +85,7 @@ fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32
 fn meets(expect: &Expect, outcome: &Outcome, variable: &dyn Fn(&str) -> Option<i32>) -> bool {
     match (expect, outcome) {
         (Expect::AnyOf(several), _) => several.iter().any(|expect| meets(expect, outcome, variable)),
+        (Expect::AllOf(all), _) => all.iter().all(|expect| meets(expect, outcome, variable)),
         (Expect::Error(name), Outcome::Error(found)) => name == found,
         (Expect::TimedOut, Outcome::TimedOut) => true,
         (Expect::Ok, Outcome::Ok(_)) => true,
@@ -161,6 +162,7 @@ pub(crate) fn wanted(expect: &Expect) -> String {
         Expect::Key(name) => format!("the key `{name}`"),
         Expect::NotKey(name) => format!("another key than `{name}`"),
         Expect::Described(description) => format!("{description:?}"),
+        Expect::AllOf(all) => all.iter().map(wanted).collect::<Vec<_>>().join(" and "),
         Expect::AnyOf(several) => several.iter().map(wanted).collect::<Vec<_>>().join(" or "),
     }
 }

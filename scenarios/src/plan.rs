@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
-    AuthorityOp, Caller, Condition, ConductOp, FaultOp, Forgery, HoldOp, KeyOp, KeyringOp, LifeOp, LookOp,
-    Op, Payload, Registration, SignalOp, SystemOp, UpcallOp,
+    AuthorityOp, Caller, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp,
+    KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
+    UpcallOp,
 };
 
 /// A scenario, ready to be carried out.
@@ -118,9 +119,9 @@ pub struct Process {
     /// Each key needs a keyring of its own there: two agents for one type would displace each other.)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<String>,
-    /// Whose namespaces it enters. They are entered by `setns(pidfd)`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub join: Option<Join>,
+    /// Whose namespaces it enters, one after the other. They are entered by `setns(pidfd)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub join: Vec<Join>,
     /// Namespaces of its own; with `pid` it is the init process of its pid namespace. `user` comes first, with the maps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unshare: Vec<Namespace>,

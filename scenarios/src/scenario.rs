@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::{plan::Plan, rule::Rule};
+use crate::{
+    plan::{Op, Plan},
+    rule::Rule,
+};
 
 /// A scenario, read and found sound.
 #[derive(Clone, Debug)]
@@ -53,9 +56,14 @@ impl Scenario {
     /// The features that a guest must have: those that it names, and a namespace of each kind that its processes have of
     /// their own or enter.
     pub fn requirements(&self) -> Vec<String> {
-        let kinds = self.plan.processes.iter().flat_map(|process| {
+        let lived_in = self.plan.processes.iter().flat_map(|process| {
             process.unshare.iter().chain(process.join.iter().flat_map(|join| &join.namespaces))
         });
+        let moved_to = self.plan.steps.iter().filter_map(|step| match step.op.core() {
+            Op::Namespace(op) => Some(op.kinds()),
+            _ => None,
+        });
+        let kinds = lived_in.chain(moved_to.flatten());
         let mut all: Vec<String> = kinds.map(|kind| kind.feature().to_owned()).collect();
         all.extend(self.needs.iter().cloned());
         all.sort();
@@ -111,6 +119,8 @@ pub enum Expect {
     Tries(Vec<String>),
     /// A key described so; what is left out may be anything.
     Described(Description),
+    /// All of these at once.
+    AllOf(Vec<Expect>),
     /// Any one of these: the outcome of a race.
     AnyOf(Vec<Expect>),
 }

@@ -15,7 +15,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Pid, fork};
-use scenarios::plan::{IdRange, Namespace, Process, Session};
+use scenarios::plan::{IdRange, Ids, Namespace, Process, Session};
 use serde::{Deserialize, Serialize};
 
 use super::person::{Person, limit};
@@ -45,11 +45,11 @@ pub(crate) enum Born {
     Myself(Option<KeySerial>),
 }
 
-/// Starts a process. `target` is a pidfd of the process that it joins.
+/// Starts a process. `targets` are pidfds of the processes that it joins, in their order.
 ///
 /// # Errors
 /// What could not be done, in the parent; the child is gone then.
-pub(crate) fn bear(birth: &Birth, target: Option<&File>, heritage: &Heritage) -> Result<Born, String> {
+pub(crate) fn bear(birth: &Birth, targets: &[File], heritage: &Heritage) -> Result<Born, String> {
     let (ours, theirs) = UnixStream::pair().map_err(|why| format!("no socket for a birth: {why}"))?;
     match fork_as(birth.pid) {
         Err(errno) => Err(format!("fork: {}", errno_name(errno))),
@@ -64,7 +64,7 @@ pub(crate) fn bear(birth: &Birth, target: Option<&File>, heritage: &Heritage) ->
         Ok(ForkResult::Child) => {
             drop(ours);
             let mut womb = Womb { to_parent: theirs, process: &birth.process };
-            match womb.grow(birth, target, heritage) {
+            match womb.grow(birth, targets, heritage) {
                 Ok(session) => Ok(Born::Myself(session)),
                 Err(why) => womb.fail(why),
             }
@@ -156,12 +156,12 @@ impl Womb<'_> {
     fn grow(
         &mut self,
         birth: &Birth,
-        target: Option<&File>,
+        targets: &[File],
         heritage: &Heritage,
     ) -> Result<Option<KeySerial>, String> {
         let session = self.session(heritage)?;
         self.hold(&birth.holds, heritage)?;
-        let enters_user = self.join(target)? | self.unshare_user(heritage)?;
+        let enters_user = self.join(targets)? | self.unshare_user(heritage)?;
         self.unshare_rest()?;
         self.say(&Word::Born(own_pids(heritage)?))?;
         self.furnish()?;
@@ -190,16 +190,18 @@ impl Womb<'_> {
         at("the lending keyring", keyring::unlink(heritage.setting.lending(), session))
     }
 
-    /// Enters the namespaces of another process. Says whether a user namespace is among them.
-    fn join(&mut self, target: Option<&File>) -> Result<bool, String> {
-        let Some(join) = &self.process.join else { return Ok(false) };
-        let target = target.ok_or_else(|| format!("{}: has ended, and can't be joined", join.process))?;
-        let flags = join.namespaces.iter().copied().map(flag).collect::<CloneFlags>();
-        at("setns", setns(target.as_fd(), flags))?;
-        if join.namespaces.contains(&Namespace::Pid) {
+    /// Enters the namespaces of other processes. Says whether a user namespace is among them.
+    fn join(&mut self, targets: &[File]) -> Result<bool, String> {
+        let process = self.process;
+        let all = || process.join.iter().flat_map(|join| &join.namespaces);
+        for (join, target) in process.join.iter().zip(targets) {
+            let flags = join.namespaces.iter().copied().map(flag).collect::<CloneFlags>();
+            at("setns", setns(target.as_fd(), flags))?;
+        }
+        if all().any(|namespace| *namespace == Namespace::Pid) {
             self.be_born_again()?;
         }
-        Ok(join.namespaces.contains(&Namespace::User))
+        Ok(all().any(|namespace| *namespace == Namespace::User))
     }
 
     fn unshare_user(&mut self, heritage: &Heritage) -> Result<bool, String> {
@@ -268,15 +270,19 @@ impl Womb<'_> {
         let process = self.process;
         at("limits", limit(&process.rlimits))?;
         if enters_user {
-            let root = Person { uid: Some(0), gid: Some(0), capabilities: None };
+            let root = Person { uid: Some(Ids::All(0)), gid: Some(Ids::All(0)), ..Person::default() };
             match root.assume() {
                 // The map has no root.
                 Err(Errno::EINVAL) => {}
                 assumed => at("root", assumed)?,
             }
         }
-        let person =
-            Person { uid: process.uid, gid: process.gid, capabilities: process.capabilities.as_deref() };
+        let person = Person {
+            uid: process.uid.map(Ids::All),
+            gid: process.gid.map(Ids::All),
+            capabilities: process.capabilities.as_deref(),
+            ..Person::default()
+        };
         at("ids and capabilities", person.assume())?;
         at("dumpable", prctl::set_dumpable(process.dumpable.unwrap_or(true)))?;
         if process.no_new_privs { at("no_new_privs", prctl::set_no_new_privs()) } else { Ok(()) }
@@ -300,7 +306,7 @@ pub(crate) fn quit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn flag(namespace: Namespace) -> CloneFlags {
+pub(super) fn flag(namespace: Namespace) -> CloneFlags {
     match namespace {
         Namespace::User => CloneFlags::CLONE_NEWUSER,
         Namespace::Pid => CloneFlags::CLONE_NEWPID,

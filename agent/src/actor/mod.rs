@@ -98,6 +98,8 @@ pub(crate) struct Actor<'a> {
     agent: Option<Agent>,
     watch: Option<WatchQueue>,
     children: Children<Offspring>,
+    /// Pidfds of the processes that the next child joins.
+    targets: Vec<File>,
     signals: SignalFd,
     child_signals: SignalFd,
 }
@@ -136,6 +138,7 @@ impl<'a> Actor<'a> {
             agent,
             watch: None,
             children: Children::default(),
+            targets: Vec::new(),
             signals: SignalFd::new(Signals::REAL_TIME)?,
             child_signals: SignalFd::new(Signals::CHILD)?,
         })
@@ -219,7 +222,8 @@ impl<'a> Actor<'a> {
                 while self.answer_the_door() {}
                 self.say(Report::Settled(self.name.clone()));
             }
-            Command::Bear(birth) => self.bear_child(&birth, fd.as_ref()),
+            Command::Joined => self.targets.extend(fd),
+            Command::Bear(birth) => self.bear_child(&birth),
             Command::Reap(name) => {
                 let is_it = |child: &Offspring| matches!(child, Offspring::Process(other) if *other == name);
                 let outcome = perform::outcome(self.children.reap(is_it), |()| Value::None);
@@ -275,8 +279,9 @@ impl<'a> Actor<'a> {
         }
     }
 
-    fn bear_child(&mut self, birth: &Birth, target: Option<&File>) {
-        match bear(birth, target, self.heritage) {
+    fn bear_child(&mut self, birth: &Birth) {
+        let targets = std::mem::take(&mut self.targets);
+        match bear(birth, &targets, self.heritage) {
             Ok(Born::Child(pid)) => {
                 let name = birth.process.name.clone();
                 self.children.insert(pid, Offspring::Process(name), birth.process.reaped);

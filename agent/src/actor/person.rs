@@ -5,15 +5,23 @@ use std::collections::BTreeMap;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::unistd::{Gid, Uid, getgroups, setgroups, setresgid, setresuid};
-use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
+use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid, setgroups, setresgid, setresuid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities as capabilities_of, remove_capability_from_bounding_set,
+    set_capabilities,
+};
+use scenarios::plan::Ids;
 
 /// Ids and capabilities to take on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Person<'a> {
-    pub(super) uid: Option<u32>,
-    pub(super) gid: Option<u32>,
+    pub(super) uid: Option<Ids>,
+    pub(super) gid: Option<Ids>,
+    /// Supplementary groups. None: none any more, if a whole id is changed.
+    pub(super) groups: Option<&'a [u32]>,
     pub(super) capabilities: Option<&'a [String]>,
+    /// Capabilities that an exec passes on.
+    pub(super) inheritable: &'a [String],
 }
 
 impl Person<'_> {
@@ -27,21 +35,42 @@ impl Person<'_> {
             }
             prctl::set_keepcaps(true)?;
         }
-        if self.gid.is_some() || self.uid.is_some() {
-            drop_groups()?;
+        let whole = [self.gid, self.uid].iter().any(|ids| matches!(ids, Some(Ids::All(_))));
+        match self.groups {
+            Some(groups) => setgroups(&groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())?,
+            None if whole => drop_groups()?,
+            None => {}
         }
-        if let Some(gid) = self.gid.map(Gid::from_raw) {
-            setresgid(gid, gid, gid)?;
+        if let Some((gids, fs)) = self.gid.map(each) {
+            let [real, effective, saved] = gids.map(Gid::from_raw);
+            setresgid(real, effective, saved)?;
+            fs.map(Gid::from_raw).map(setfsgid);
         }
-        if let Some(uid) = self.uid.map(Uid::from_raw) {
-            setresuid(uid, uid, uid)?;
+        if let Some((uids, fs)) = self.uid.map(each) {
+            let [real, effective, saved] = uids.map(Uid::from_raw);
+            setresuid(real, effective, saved)?;
+            fs.map(Uid::from_raw).map(setfsuid);
         }
-        if let Some(keep) = capabilities {
-            let sets =
-                CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
-            set_capabilities(None, sets).map_err(|error| Errno::from_raw(error.raw_os_error()))?;
+        if capabilities.is_none() && self.inheritable.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let failed = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
+        let old = capabilities_of(None).map_err(failed)?;
+        let keep = |old| capabilities.unwrap_or(old);
+        let inheritable = capability_set(self.inheritable)?;
+        let sets =
+            CapabilitySets { effective: keep(old.effective), permitted: keep(old.permitted), inheritable };
+        set_capabilities(None, sets).map_err(failed)
+    }
+}
+
+/// Real, effective and saved id as setresuid(2) takes them, where -1 is no change, and that of the file system.
+fn each(ids: Ids) -> ([u32; 3], Option<u32>) {
+    match ids {
+        Ids::All(id) => ([id; 3], None),
+        Ids::Each { real, effective, saved, fs } => {
+            ([real, effective, saved].map(|id| id.unwrap_or(u32::MAX)), fs)
+        }
     }
 }
 

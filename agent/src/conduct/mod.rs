@@ -260,7 +260,8 @@ impl<'a> Conductor<'a> {
 
     /// Starts a process, and has it do its set-up.
     fn start(&mut self, process: &Process) -> Result<(), Stop> {
-        let target = process.join.as_ref().map(|join| self.pidfd(&join.process)).transpose()?;
+        let targets = process.join.iter().map(|join| self.pidfd(&join.process));
+        let targets = targets.collect::<Result<Vec<_>, Stop>>()?;
         // A key that never came to be is not held: that it failed to come stands in the trace.
         let holds = process.holds.iter().filter_map(|name| self.table.get(&KeyRef::Variable(name.clone())));
         let former = process.pid_of.as_ref().and_then(|name| self.members.get(name));
@@ -269,10 +270,12 @@ impl<'a> Conductor<'a> {
         let pid = former.map(|former| looker.pid_of(&former.place));
         let birth = Birth { process: process.clone(), holds: holds.copied().collect(), pid };
         match &process.parent {
-            None => self.bear(&birth, target.as_ref())?,
+            None => self.bear(&birth, &targets)?,
             Some(parent) => {
-                let command = Command::Bear(Box::new(birth));
-                self.tell(parent, &command, target.as_ref())?;
+                for target in &targets {
+                    self.tell(parent, &Command::Joined, Some(target))?;
+                }
+                self.tell(parent, &Command::Bear(Box::new(birth)), None)?;
             }
         }
         let name = &process.name;
@@ -284,9 +287,9 @@ impl<'a> Conductor<'a> {
         Ok(())
     }
 
-    fn bear(&mut self, birth: &Birth, target: Option<&std::fs::File>) -> Result<(), Stop> {
+    fn bear(&mut self, birth: &Birth, targets: &[std::fs::File]) -> Result<(), Stop> {
         let process = &birth.process;
-        match actor::bear(birth, target, &self.heritage).map_err(Stop::Broken)? {
+        match actor::bear(birth, targets, &self.heritage).map_err(Stop::Broken)? {
             Born::Child(pid) => {
                 self.children.insert(pid, Ward::Process(process.name.clone()), process.reaped);
                 Ok(())

@@ -94,7 +94,7 @@ impl Conductor<'_> {
     fn pid_namespaces(&self, name: &str) -> Vec<String> {
         use scenarios::plan::Namespace::Pid;
         let Some(member) = self.members.get(name) else { return Vec::new() };
-        let joined = member.plan.join.as_ref().filter(|join| join.namespaces.contains(&Pid));
+        let joined = member.plan.join.iter().rev().find(|join| join.namespaces.contains(&Pid));
         let above = joined.map(|join| &join.process).or(member.plan.parent.as_ref());
         let mut namespaces =
             above.and_then(|above| self.members.get(above)).map(|above| above.place.namespaces.clone());

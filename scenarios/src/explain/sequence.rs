@@ -127,7 +127,9 @@ impl Sequence {
     fn addressee(&self, step: &Step) -> Option<usize> {
         match step.op.core() {
             Op::Signal(SignalOp::Signal { to, .. } | SignalOp::Forge { to, .. }) => self.known(to),
-            Op::Life(_) | Op::Namespace(_) | Op::Conduct(_) | Op::Hold(_) | Op::Fault(_) | Op::Thread(_) => None,
+            Op::Life(_) | Op::Namespace(_) | Op::Conduct(_) | Op::Hold(_) | Op::Fault(_) | Op::Thread(_) => {
+                None
+            }
             Op::System(_)
             | Op::Keyring(_)
             | Op::Key(_)

@@ -28,6 +28,17 @@ pub enum AuthorityOp {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },
+    /// KEYCTL_INSTANTIATE_IOV.
+    InstantiateIov {
+        /// The target.
+        #[serde(default = "target")]
+        key: KeyRef,
+        /// What the payload is gathered from.
+        pieces: Vec<Payload>,
+        /// A keyring to link the key into. Without it: 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<KeyRef>,
+    },
     /// KEYCTL_NEGATE.
     Negate {
         /// The target.
@@ -62,6 +73,7 @@ impl AuthorityOp {
         match self {
             Self::Assume { key } => key.iter_mut().collect(),
             Self::Instantiate { key, into, .. }
+            | Self::InstantiateIov { key, into, .. }
             | Self::Negate { key, into, .. }
             | Self::Reject { key, into, .. } => std::iter::once(key).chain(into).collect(),
         }

@@ -56,16 +56,68 @@ pub enum KeyringOp {
         /// The keyring.
         key: KeyRef,
     },
+    /// KEYCTL_SET_REQKEY_KEYRING: where requests that name no keyring put their keys.
+    DefaultKeyring {
+        /// Which one.
+        is: DefaultKeyring,
+    },
+    /// KEYCTL_SESSION_TO_PARENT: gives the parent the session keyring.
+    SessionToParent {},
+    /// KEYCTL_GET_PERSISTENT. Gives the serial.
+    Persistent {
+        /// Whose. Without it: its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        /// A keyring to link it into.
+        into: KeyRef,
+    },
 }
 
 impl KeyringOp {
     pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
         match self {
-            Self::JoinSession { .. } => Vec::new(),
+            Self::JoinSession { .. } | Self::DefaultKeyring { .. } | Self::SessionToParent {} => Vec::new(),
             Self::Keyring { key, .. } | Self::Clear { key } | Self::Restrict { key } => vec![key],
+            Self::Persistent { into, .. } => vec![into],
             Self::Link { key, into } => vec![key, into],
             Self::Unlink { key, from } => vec![key, from],
             Self::Move { key, from, into } => vec![key, from, into],
+        }
+    }
+}
+
+/// Where requests that name no keyring put their keys (`KEY_REQKEY_DEFL_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DefaultKeyring {
+    /// As the kernel chooses.
+    Default,
+    /// The thread keyring.
+    Thread,
+    /// The process keyring.
+    Process,
+    /// The session keyring.
+    Session,
+    /// The user's keyring.
+    User,
+    /// The user's session keyring.
+    UserSession,
+    /// The keyring that the requester of the key under construction named.
+    Requestor,
+}
+
+impl DefaultKeyring {
+    /// What KEYCTL_SET_REQKEY_KEYRING takes.
+    pub fn id(self) -> i32 {
+        match self {
+            Self::Default => 0,
+            Self::Thread => 1,
+            Self::Process => 2,
+            Self::Session => 3,
+            Self::User => 4,
+            Self::UserSession => 5,
+            Self::Requestor => 7,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A process's own life.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// An operation.
@@ -26,13 +28,24 @@ pub enum LifeOp {
     Become {
         /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        uid: Option<u32>,
+        uid: Option<Ids>,
         /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        gid: Option<u32>,
+        gid: Option<Ids>,
+        /// Supplementary groups. Without it: none any more, if a whole id is changed; else unchanged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        groups: Option<Vec<u32>>,
         /// Without it: what the ids leave.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         capabilities: Option<Vec<String>>,
+        /// Those of its capabilities that an exec passes on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        inheritable: Vec<String>,
+    },
+    /// setrlimit(2), soft and hard alike.
+    Limit {
+        /// By the name in getrlimit(2) without `RLIMIT_` and in lower case, as in `sigpending`.
+        rlimits: BTreeMap<String, u64>,
     },
     /// PR_SET_DUMPABLE.
     SetDumpable {
@@ -43,5 +56,33 @@ pub enum LifeOp {
     Run {
         /// Program and arguments.
         command: Vec<String>,
+    },
+}
+
+/// A process's ids of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a number, or a table of some of real, effective, saved and fs"
+)]
+pub enum Ids {
+    /// All of them.
+    All(u32),
+    /// Some of them; the others stay.
+    Each {
+        /// Real.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        real: Option<u32>,
+        /// Effective.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effective: Option<u32>,
+        /// Saved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        saved: Option<u32>,
+        /// Of the file system. Without it: the effective one, as ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fs: Option<u32>,
     },
 }

@@ -13,11 +13,13 @@ mod key;
 mod keyring;
 mod life;
 mod look;
+mod namespace;
 mod payload;
 mod registration;
 mod signal;
 mod system;
 mod tag;
+mod thread;
 mod upcall;
 
 use serde::Serialize;
@@ -27,13 +29,15 @@ pub use conduct::{Condition, ConductOp};
 pub use fault::FaultOp;
 pub use hold::HoldOp;
 pub use key::KeyOp;
-pub use keyring::KeyringOp;
-pub use life::LifeOp;
+pub use keyring::{DefaultKeyring, KeyringOp};
+pub use life::{Ids, LifeOp};
 pub use look::LookOp;
+pub use namespace::NamespaceOp;
 pub use payload::Payload;
 pub use registration::{Caller, Params, Registration};
 pub use signal::{Forgery, SignalOp};
 pub use system::SystemOp;
+pub use thread::ThreadOp;
 pub use upcall::UpcallOp;
 
 use crate::key_ref::KeyRef;
@@ -54,6 +58,8 @@ pub enum Op {
     Signal(SignalOp),
     /// On the process itself.
     Life(LifeOp),
+    /// On the namespaces that the process is in.
+    Namespace(NamespaceOp),
     /// On the system as a whole.
     System(SystemOp),
     /// Looking on.
@@ -62,6 +68,8 @@ pub enum Op {
     Hold(HoldOp),
     /// With memory allocations failing.
     Fault(FaultOp),
+    /// In another thread.
+    Thread(ThreadOp),
     /// For PID 1 to do.
     Conduct(ConductOp),
 }
@@ -76,8 +84,11 @@ impl Op {
             Self::Upcall(op) => op.keys_mut(),
             Self::Signal(op) => op.keys_mut(),
             Self::Fault(op) => op.keys_mut(),
+            Self::Thread(op) => op.keys_mut(),
             Self::Conduct(op) => op.keys_mut(),
-            Self::Life(_) | Self::System(_) | Self::Look(_) | Self::Hold(_) => Vec::new(),
+            Self::Life(_) | Self::Namespace(_) | Self::System(_) | Self::Look(_) | Self::Hold(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -86,8 +97,21 @@ impl Op {
         match self {
             Self::Signal(op) => op.receiver(),
             Self::Hold(op) => Some(op.receiver()),
-            Self::Fault(FaultOp::EachAllocation { of, .. }) => of.receiver(),
+            Self::Namespace(op) => op.receiver(),
+            Self::Fault(FaultOp::EachAllocation { of, .. }) | Self::Thread(ThreadOp::InThread { of }) => {
+                of.receiver()
+            }
             _ => None,
+        }
+    }
+
+    /// The operation itself, without the circumstances under which it is carried out.
+    pub fn core(&self) -> &Self {
+        match self {
+            Self::Fault(FaultOp::EachAllocation { of, .. }) | Self::Thread(ThreadOp::InThread { of }) => {
+                of.core()
+            }
+            _ => self,
         }
     }
 }

@@ -9,8 +9,8 @@ use serde::{
 };
 
 use super::{
-    AuthorityOp, ConductOp, FaultOp, HoldOp, KeyOp, KeyringOp, LifeOp, LookOp, Op, SignalOp, SystemOp,
-    UpcallOp,
+    AuthorityOp, ConductOp, FaultOp, HoldOp, KeyOp, KeyringOp, LifeOp, LookOp, NamespaceOp, Op, SignalOp,
+    SystemOp, ThreadOp, UpcallOp,
 };
 
 /// Defines what there is to know of the groups.
@@ -63,10 +63,12 @@ groups! {
     Upcall(UpcallOp),
     Signal(SignalOp),
     Life(LifeOp),
+    Namespace(NamespaceOp),
     System(SystemOp),
     Look(LookOp),
     Hold(HoldOp),
     Fault(FaultOp),
+    Thread(ThreadOp),
     Conduct(ConductOp),
 }
 

@@ -164,11 +164,10 @@ fn in_order(order: &[usize], read: &[ReadProcess]) -> Vec<Process> {
     let mut processes: Vec<Process> = Vec::new();
     for &index in order {
         let mut process = read[index].process.clone();
-        if let Some(join) = process.join.as_mut().filter(|join| join.namespaces.is_empty()) {
-            let joined = processes.iter().find(|other| other.name == join.process);
-            let inherited = joined.and_then(|other| other.join.as_ref()).map(|join| &join.namespaces);
-            let own = joined.map(|other| &other.unshare);
-            join.namespaces = own.into_iter().chain(inherited).flatten().copied().collect();
+        for join in process.join.iter_mut().filter(|join| join.namespaces.is_empty()) {
+            let Some(joined) = processes.iter().find(|other| other.name == join.process) else { continue };
+            let inherited = joined.join.iter().flat_map(|join| &join.namespaces);
+            join.namespaces = joined.unshare.iter().chain(inherited).copied().collect();
             join.namespaces.sort_unstable();
             join.namespaces.dedup();
         }

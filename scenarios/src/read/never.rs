@@ -28,9 +28,9 @@ impl<'s> Doings<'s> {
     pub(super) fn of(processes: &'s [ReadProcess], steps: &[&'s ReadStep]) -> Self {
         let own = |process: &'s ReadProcess| {
             let ops = process.setup.iter().chain(&process.reactions);
-            ops.map(|op: &ReadOp| (process.process.name.as_str(), &op.op))
+            ops.map(|op: &ReadOp| (process.process.name.as_str(), op.op.core()))
         };
-        let of_steps = steps.iter().map(|step| (step.step.process.as_str(), &step.step.op));
+        let of_steps = steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core()));
         let ops: Vec<(&str, &Op)> = processes.iter().flat_map(own).chain(of_steps).collect();
         let descriptions = ops.iter().filter_map(|(_, op)| match op {
             Op::Key(KeyOp::Request { description, .. } | KeyOp::Add { description, .. }) => {

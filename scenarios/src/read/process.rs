@@ -79,9 +79,10 @@ pub(super) struct Spec {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     holds: Vec<Spanned<String>>,
-    /// Another process whose namespaces it enters.
-    #[schemars(with = "Option<JoinSpec>")]
-    join: Option<Spanned<JoinSpec>>,
+    /// Other processes whose namespaces it enters.
+    #[serde(default)]
+    #[schemars(with = "OneOrMore<JoinSpec>")]
+    join: Vec<Spanned<JoinSpec>>,
     /// Namespaces of its own.
     #[serde(default)]
     unshare: Vec<Namespace>,
@@ -144,6 +145,18 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// One, or a list of them.
+// Only described: a list is made of what stands alone before it is read, since what is tried out has no place.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+#[allow(dead_code)]
+enum OneOrMore<T> {
+    /// One.
+    One(T),
+    /// Several, one after the other.
+    More(Vec<T>),
+}
+
 /// Whose namespaces, and which.
 #[derive(Deserialize, JsonSchema)]
 #[serde(
@@ -181,9 +194,18 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ReadProcess, Vec<
     }
     let setup = take_ops(&mut table, "setup", &mut problems);
     let reactions = take_reactions(&mut table, &mut problems);
+    list_alone(&mut table, "join");
     let spec: Option<Spec> = typed::table(Spanned::new(span, table), &mut problems);
     let (Some(spec), true) = (spec, problems.is_empty()) else { return Err(problems) };
     build(name, spec, setup, reactions)
+}
+
+/// Makes a list of what stands alone.
+fn list_alone(table: &mut DeTable<'_>, name: &str) {
+    if let Some(value) = table.get_mut(name).filter(|value| !value.get_ref().is_array()) {
+        let alone = Spanned::new(value.span(), std::mem::replace(value.get_mut(), DeValue::Boolean(false)));
+        *value.get_mut() = DeValue::Array(std::iter::once(alone).collect());
+    }
 }
 
 pub(super) fn is_name(name: &str) -> bool {
@@ -239,7 +261,7 @@ fn build(
     setup.extend(registrations(&name, &spec));
 
     let mut processes: Vec<Spanned<String>> = spec.parent.iter().chain(&spec.pid_of).cloned().collect();
-    let join = spec.join.map(|join| {
+    let join = spec.join.into_iter().map(|join| {
         let place = join.span();
         let (process, namespaces) = match join.into_inner() {
             JoinSpec::All(process) => (process, Vec::new()),
@@ -248,6 +270,7 @@ fn build(
         processes.push(Spanned::new(place, process.clone()));
         Join { process, namespaces }
     });
+    let join = join.collect();
     let map = if spec.unshare.contains(&Namespace::User) { vec![CONTAINER] } else { Vec::new() };
     let process = Process {
         name,

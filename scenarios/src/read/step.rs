@@ -235,7 +235,7 @@ fn find(table: &DeTable<'_>, text: &str) -> Option<Range<usize>> {
 fn variables(expect: &Expect) -> Vec<String> {
     match expect {
         Expect::Key(name) | Expect::NotKey(name) => vec![name.clone()],
-        Expect::AnyOf(several) => several.iter().flat_map(variables).collect(),
+        Expect::AllOf(several) | Expect::AnyOf(several) => several.iter().flat_map(variables).collect(),
         _ => Vec::new(),
     }
 }

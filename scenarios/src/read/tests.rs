@@ -35,7 +35,7 @@ box.request = { description = "k", callout = "c" }
     let names: Vec<&str> = plan.processes.iter().map(|process| process.name.as_str()).collect();
     assert_eq!(names, ["agent", "box"], "a process starts after those that it refers to");
     let join = Join { process: "agent".into(), namespaces: vec![Namespace::User, Namespace::Net] };
-    assert_eq!(plan.processes[1].join, Some(join), "joining a process is joining all of its own namespaces");
+    assert_eq!(plan.processes[1].join, [join], "joining a process is joining all of its own namespaces");
     assert_snapshot!(serde_json::to_string(&plan.processes[0].role).unwrap(), @r##"{"keyagent":{"hears":"signal","reactions":[[{"answer":{"payload":"{callout}"}}]]}}"##);
     assert_snapshot!(serde_json::to_string(&plan.processes[0].setup).unwrap(), @r##"[{"op":{"register":{"type":"user","with":{"signal":35},"into":"@s","by":"itself"}},"save":"agent"}]"##);
     assert_snapshot!(serde_json::to_string(&plan.steps).unwrap(), @r##"[{"process":"box","op":{"request":{"type":"user","description":"k","callout":"c"}},"count":1}]"##);

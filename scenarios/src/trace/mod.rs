@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    plan::{Block, KeyOp, Op, Order, Plan, Process, Role, Step},
+    plan::{Block, KeyOp, Namespace, Op, Order, Plan, Process, Role, Step},
     scenario::{Expect, Expectation, Scenario},
     wire::{Done, Ending, Event, Outcome, Value, What},
 };
@@ -246,7 +246,7 @@ impl Teller<'_> {
     fn whoever_came_first(&self, step: Option<usize>, heard: &str) -> String {
         let block = step.and_then(|step| self.plan.block_of(step));
         let Some(block) = block.filter(|block| block.order == Order::Raced) else { return heard.to_owned() };
-        let asks = |step: &&Step| matches!(step.op, Op::Key(KeyOp::Request { .. }));
+        let asks = |step: &&Step| matches!(step.op.core(), Op::Key(KeyOp::Request { .. }));
         let racers: Vec<&str> =
             self.plan.steps[block.steps()].iter().filter(asks).map(|step| step.process.as_str()).collect();
         let one = racers.iter().map(|racer| format!(" from {racer},")).find(|one| heard.contains(one));
@@ -324,11 +324,10 @@ fn portrait(process: &Process) -> String {
     if !process.holds.is_empty() {
         parts.push(format!("holding {}", process.holds.join(", ")));
     }
-    if let Some(join) = &process.join {
-        parts.push(format!("in {}'s {} namespaces", join.process, words(&join.namespaces)));
-    }
+    let joined = process.join.iter();
+    parts.extend(joined.map(|join| format!("in {}'s {}", join.process, namespaces(&join.namespaces))));
     if !process.unshare.is_empty() {
-        parts.push(format!("with {} namespaces of its own", words(&process.unshare)));
+        parts.push(format!("with {} of its own", namespaces(&process.unshare)));
     }
     parts.extend(process.uid.map(|uid| format!("user {uid}")));
     parts.extend(process.gid.map(|gid| format!("group {gid}")));
@@ -339,8 +338,11 @@ fn portrait(process: &Process) -> String {
     parts.join(", ")
 }
 
-fn words<T: fmt::Debug>(names: &[T]) -> String {
-    names.iter().map(|name| format!("{name:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+/// As in `user, net namespaces`.
+fn namespaces(kinds: &[Namespace]) -> String {
+    let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
+    let word = if let [_] = kinds { "namespace" } else { "namespaces" };
+    format!("{} {word}", names.join(", "))
 }
 
 /// The serial that an outcome gives, if it gives one.

@@ -2,8 +2,9 @@
 
 use super::names::Names;
 use crate::plan::{
-    AuthorityOp, Caller, Condition, ConductOp, FaultOp, Forgery, HoldOp, KeyOp, KeyRef, KeyringOp, LifeOp,
-    LookOp, Op, Payload, Registration, SignalOp, SystemOp, UpcallOp,
+    AuthorityOp, Caller, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp, KeyRef,
+    KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
+    UpcallOp,
 };
 
 /// What somebody does, as in `links k into @s`.
@@ -15,6 +16,7 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
         Op::Upcall(op) => of_upcall(op, names),
         Op::Signal(op) => on_signals(op, names),
         Op::Life(op) => on_itself(op),
+        Op::Namespace(op) => on_namespaces(op),
         Op::System(op) => on_the_system(op),
         Op::Look(op) => looking_on(op),
         Op::Hold(op) => holding(op),
@@ -22,6 +24,7 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
             let before = before.as_ref().map(|op| format!("{}; then, ", of(op, names))).unwrap_or_default();
             format!("{before}with each of its allocations failing in turn, {}", of(op, names))
         }
+        Op::Thread(ThreadOp::InThread { of: op }) => format!("{}, in another thread", of(op, names)),
         Op::Conduct(op) => of_conduct(op, names),
     }
 }
@@ -40,6 +43,14 @@ fn on_keyring(op: &KeyringOp, names: &Names) -> String {
             format!("moves {} from {} into {}", key(k), key(from), key(into))
         }
         KeyringOp::Restrict { key: k } => format!("restricts {}", key(k)),
+        KeyringOp::DefaultKeyring { is } => format!("has {} by default", default_keyring(*is)),
+        KeyringOp::SessionToParent {} => "gives its parent its session keyring".to_owned(),
+        KeyringOp::Persistent { uid: Some(uid), into } => {
+            format!("links the persistent keyring of user {uid} into {}", key(into))
+        }
+        KeyringOp::Persistent { uid: None, into } => {
+            format!("links its persistent keyring into {}", key(into))
+        }
     }
 }
 
@@ -86,6 +97,10 @@ fn with_authority(op: &AuthorityOp, names: &Names) -> String {
         AuthorityOp::Instantiate { key: k, payload: p, into: to } => {
             format!("instantiates {} with {}{}", key(k), payload(p), into(to))
         }
+        AuthorityOp::InstantiateIov { key: k, pieces, into: to } => {
+            let pieces: Vec<String> = pieces.iter().map(payload).collect();
+            format!("instantiates {} with {}{}", key(k), pieces.join(" and "), into(to))
+        }
         AuthorityOp::Negate { key: k, seconds, into: to } => {
             format!("negates {} for {seconds} s{}", key(k), into(to))
         }
@@ -123,17 +138,80 @@ fn on_itself(op: &LifeOp) -> String {
         LifeOp::Exec { setuid: None } => "execs".to_owned(),
         LifeOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
         LifeOp::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
-        LifeOp::Become { uid, gid, capabilities } => {
+        LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
             let capabilities = match capabilities.as_deref() {
                 None => String::new(),
                 Some([]) => " without capabilities".to_owned(),
                 Some(names) => format!(" with only {}", names.join(", ")),
             };
-            format!("becomes {}{capabilities}", owner(*uid, *gid))
+            let groups = groups.as_ref().map(|groups| format!(" in {}", list_of("group", groups)));
+            let passed = if inheritable.is_empty() {
+                String::new()
+            } else {
+                format!(", to pass on {}", inheritable.join(", "))
+            };
+            format!("becomes {}{}{capabilities}{passed}", person(*uid, *gid), groups.unwrap_or_default())
+        }
+        LifeOp::Limit { rlimits } => {
+            let limits = rlimits.iter().map(|(name, value)| format!("{name} to {value}"));
+            format!("limits {}", limits.collect::<Vec<_>>().join(", "))
         }
         LifeOp::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
         LifeOp::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
         LifeOp::Run { command } => format!("runs {}", command.join(" ")),
+    }
+}
+
+fn person(uid: Option<Ids>, gid: Option<Ids>) -> String {
+    let whole = |ids| match ids {
+        Some(Ids::All(id)) => Some(id),
+        _ => None,
+    };
+    let several = [("user", uid), ("group", gid)].into_iter().filter_map(|(word, ids)| match ids? {
+        Ids::All(_) => None,
+        Ids::Each { real, effective, saved, fs } => {
+            let kinds = [("real", real), ("effective", effective), ("saved", saved), ("fs", fs)];
+            let ids = kinds.into_iter().filter_map(|(kind, id)| Some(format!("{kind} {word} {}", id?)));
+            Some(ids.collect::<Vec<_>>().join(", "))
+        }
+    });
+    let several = several.collect::<Vec<_>>().join(", ");
+    match (whole(uid), whole(gid)) {
+        (None, None) if !several.is_empty() => several,
+        (None, None) => "the same person".to_owned(),
+        (uid, gid) if several.is_empty() => owner(uid, gid),
+        (uid, gid) => format!("{}, {several}", owner(uid, gid)),
+    }
+}
+
+fn list_of<T: std::fmt::Display>(word: &str, items: &[T]) -> String {
+    match items {
+        [] => format!("no {word}s"),
+        [one] => format!("{word} {one}"),
+        several => {
+            let several: Vec<String> = several.iter().map(T::to_string).collect();
+            format!("{word}s {}", several.join(", "))
+        }
+    }
+}
+
+fn on_namespaces(op: &NamespaceOp) -> String {
+    let namespaces = super::namespaces(op.kinds());
+    match op {
+        NamespaceOp::Unshare { .. } => format!("moves to {namespaces} of its own"),
+        NamespaceOp::Enter { process, .. } => format!("enters {process}'s {namespaces}"),
+    }
+}
+
+fn default_keyring(is: DefaultKeyring) -> &'static str {
+    match is {
+        DefaultKeyring::Default => "its keys put where the kernel chooses",
+        DefaultKeyring::Thread => "its keys put into @t",
+        DefaultKeyring::Process => "its keys put into @p",
+        DefaultKeyring::Session => "its keys put into @s",
+        DefaultKeyring::User => "its keys put into @u",
+        DefaultKeyring::UserSession => "its keys put into @us",
+        DefaultKeyring::Requestor => "its keys put where the requester it serves wants its own",
     }
 }
 
@@ -186,14 +264,21 @@ fn of_conduct(op: &ConductOp, names: &Names) -> String {
 fn condition(until: &Condition, names: &Names) -> String {
     let key = |key: &KeyRef| key_name(key, names);
     match until {
-        Condition::Upcalls(count) => format!("has got {count} upcalls"),
-        Condition::Signals(count) => format!("has {count} signals pending"),
+        Condition::Upcalls(count) => format!("has got {}", counted(*count, "upcall")),
+        Condition::Signals(count) => format!("has {} pending", counted(*count, "signal")),
         Condition::Blocked(job) => format!("waits until {job} is blocked"),
         Condition::Stopped => "is stopped".to_owned(),
         Condition::Ended => "has ended".to_owned(),
         Condition::Gone(gone) => format!("waits until {} is gone", key(gone)),
         Condition::Shows { key: shown, text } => format!("waits until {} shows {text:?}", key(shown)),
-        Condition::Traced(count) => format!("waits until {count} events are traced"),
+        Condition::Traced(count) => format!("waits for {} in the trace", counted(*count, "event")),
+    }
+}
+
+fn counted(count: impl Into<u64>, word: &str) -> String {
+    match count.into() {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::serial;
 use crate::{
-    plan::{FaultOp, KeyOp, Op, Plan, SystemOp},
+    plan::{KeyOp, Op, Plan, SystemOp},
     wire::{Event, What},
 };
 
@@ -154,10 +154,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             }
             _ => return None,
         };
-        let op = match op {
-            Op::Fault(FaultOp::EachAllocation { of, .. }) => of.as_ref(),
-            op => op,
-        };
+        let op = op.core();
         let may_raise = matches!(
             op,
             Op::Key(KeyOp::Request { callout: Some(_), .. }) | Op::System(SystemOp::Mount { .. })

@@ -1,5 +1,7 @@
 //! Operations with authority over a key under construction.
 
+use std::io::IoSlice;
+
 use scenarios::plan::AuthorityOp;
 use scenarios::wire::Value;
 
@@ -21,6 +23,13 @@ impl Actor<'_> {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
                 let payload = bytes(payload)?.ok_or_else(|| Missing("no payload at null".to_owned()))?;
                 (key, keyring::instantiate(key, &payload, into))
+            }
+            AuthorityOp::InstantiateIov { key, pieces, into } => {
+                let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
+                let pieces = pieces.iter().map(|piece| Ok(bytes(piece)?.unwrap_or_default()));
+                let pieces = pieces.collect::<Result<Vec<_>, Missing>>()?;
+                let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                (key, keyring::instantiate_iov(key, &slices, into))
             }
             AuthorityOp::Negate { key, seconds, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);

@@ -26,6 +26,9 @@ impl Actor<'_> {
                 done(keyring::move_link(key(which)?, key(from)?, key(into)?, false))
             }
             KeyringOp::Restrict { key: which } => done(keyring::restrict(key(which)?, None, None)),
+            KeyringOp::DefaultKeyring { is } => done(keyring::set_default_destination(is.id()).map(drop)),
+            KeyringOp::SessionToParent {} => done(keyring::session_to_parent()),
+            KeyringOp::Persistent { uid, into } => serial(keyring::get_persistent(*uid, key(into)?)),
         })
     }
 }

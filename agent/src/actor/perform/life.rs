@@ -7,7 +7,7 @@ use scenarios::plan::LifeOp;
 use scenarios::wire::{Outcome, Value, What};
 
 use super::done;
-use crate::actor::person::Person;
+use crate::actor::person::{Person, limit};
 use crate::actor::{Actor, Cause, birth};
 use crate::keyring::Errno;
 use crate::post::errno_name;
@@ -26,10 +26,17 @@ impl Actor<'_> {
             }
             LifeOp::Exec { setuid } => done(Err(self.execute(*setuid, cause))),
             LifeOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
-            LifeOp::Become { uid, gid, capabilities } => {
-                let person = Person { uid: *uid, gid: *gid, capabilities: capabilities.as_deref() };
+            LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
+                let person = Person {
+                    uid: *uid,
+                    gid: *gid,
+                    groups: groups.as_deref(),
+                    capabilities: capabilities.as_deref(),
+                    inheritable,
+                };
                 done(person.assume())
             }
+            LifeOp::Limit { rlimits } => done(limit(rlimits)),
             LifeOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
             LifeOp::Run { command } => run(command),
         }

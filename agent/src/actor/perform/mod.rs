@@ -7,15 +7,16 @@ mod key;
 mod keyring;
 mod life;
 mod look;
+mod namespace;
 mod signal;
 mod system;
 
 use std::ffi::CString;
 
-use scenarios::plan::{KeyRef, Op, Payload, Special as ShortName};
+use scenarios::plan::{KeyRef, Op, Payload, Special as ShortName, ThreadOp};
 use scenarios::wire::{Outcome, Value};
 
-use super::{Actor, Cause};
+use super::{Actor, Cause, thread};
 use crate::keyring::{Errno, KeySerial};
 use crate::post::errno_name;
 
@@ -57,10 +58,12 @@ impl Actor<'_> {
             Op::Upcall(op) => Ok(self.meet(op, cause)),
             Op::Signal(op) => self.on_signals(op, pids, cause),
             Op::Life(op) => Ok(self.on_itself(op, cause)),
+            Op::Namespace(op) => Ok(self.move_to(op, pids)),
             Op::System(op) => system::on_the_system(op),
             Op::Look(op) => Ok(self.look_on(op)),
             Op::Hold(op) => Ok(self.hold(op, pids)),
             Op::Fault(op) => self.with_faults(op, pids, cause),
+            Op::Thread(ThreadOp::InThread { of }) => thread::run(|| self.try_to(of, pids, cause)),
             Op::Conduct(_) => Err(Missing("this is for PID 1 to do".to_owned())),
         }
     }
