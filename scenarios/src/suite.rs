@@ -18,7 +18,7 @@ use crate::{
 /// Everything that is wrong with any of them.
 pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let mut scenarios = Vec::new();
-    let mut files = Vec::new();
+    let mut files = misplaced(dir, 0).map_err(|error| unreadable(dir, &error))?;
     for path in files_of(dir, "toml").map_err(|error| unreadable(dir, &error))? {
         let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
         match read::scenarios(&name_of(dir, &path), &path, &text) {
@@ -82,6 +82,24 @@ fn name_of(dir: &Path, path: &Path) -> String {
     inner.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
+/// Scenarios that no family's folder holds, and that nobody would miss if they were passed over.
+fn misplaced(dir: &Path, depth: usize) -> io::Result<Vec<FileProblems>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(misplaced(&path, depth + 1)?);
+        } else if depth != 1 && path.extension().is_some_and(|it| it == "toml") {
+            let problem = Problem::new(0..0, "a scenario's place is FAMILY/NAME.toml");
+            let problem =
+                problem.with_help("move it into the folder of its family, straight below the suite's");
+            let (file, text) = (path.display().to_string(), fs::read_to_string(&path)?);
+            found.push(FileProblems { file, text, problems: vec![problem] });
+        }
+    }
+    Ok(found)
+}
+
 /// The files of the families, ordered by path.
 fn files_of(dir: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -99,4 +117,24 @@ fn files_of(dir: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_outside_of_a_family_is_a_mistake() {
+        let dir = std::env::temp_dir().join(format!("scenarios-{}-misplaced", std::process::id()));
+        fs::create_dir_all(dir.join("family/deeper")).unwrap();
+        for file in ["alone.toml", "family/deeper/still.toml", "family/readme.md"] {
+            fs::write(dir.join(file), "title = \"t\"").unwrap();
+        }
+        let problems = load(&dir).unwrap_err();
+        let mut files: Vec<&str> = problems.files.iter().map(|problem| problem.file.as_str()).collect();
+        files.sort_unstable();
+        assert_eq!(files.len(), 2);
+        assert!(files[0].ends_with("alone.toml") && files[1].ends_with("deeper/still.toml"), "{files:?}");
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

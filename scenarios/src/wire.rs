@@ -413,6 +413,11 @@ pub enum How {
         /// The steps that had been begun and had not ended.
         waiting: Vec<usize>,
     },
+    /// Not even SIGKILL ends these processes.
+    Unkillable {
+        /// Their names.
+        who: Vec<String>,
+    },
 }
 
 /// The guest's own fault, or the host's.

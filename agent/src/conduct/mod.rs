@@ -94,11 +94,21 @@ fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
 
     let mut conductor = Conductor::new(stage, plan, lenders, &before)?;
     let ended = conductor.play();
-    conductor.end_all()?;
+    let alive = conductor.end_all()?;
     drop(conductor);
     let how = ended?;
 
     drop((restore, copies, recording));
+    if !alive.is_empty() {
+        let how = How::Unkillable { who: alive };
+        return Ok(Finished {
+            plan: plan.name.clone(),
+            how,
+            left: Vec::new(),
+            taint: taint(),
+            log: log.warnings(),
+        });
+    }
     keyring::clear(lending).map_err(|errno| Stop::broken("the lending keyring", errno))?;
     let left = census::leftovers(&before, &accounts).map_err(|why| Stop::broken("/proc/keys", why))?;
     Ok(Finished { plan: plan.name.clone(), how, left, taint: taint(), log: log.warnings() })
@@ -386,8 +396,8 @@ impl<'a> Conductor<'a> {
         self.forward(Event { process: process.to_owned(), step, worker, upcall: None, at_us, what })
     }
 
-    /// Kills everything but PID 1, reaps it, and reports the ends. What is still said is not heard.
-    fn end_all(&mut self) -> Result<(), Stop> {
+    /// Kills everything but PID 1, reaps it, and reports the ends. What is still said is not heard. Gives those that do not end.
+    fn end_all(&mut self) -> Result<Vec<String>, Stop> {
         const PATIENCE: Duration = Duration::from_secs(10);
         let begun = Instant::now();
         let mut ended = HashMap::new();
@@ -405,12 +415,14 @@ impl<'a> Conductor<'a> {
                 Ward::Worker { .. } => None,
             }));
             if begun.elapsed() > PATIENCE {
-                return Err(Stop::broken("a process can't be killed", self.who_is_left()));
+                self.report_ends(&ended)?;
+                return Ok(self.who_is_left());
             }
         }
         while self.stage.child_signals.take().is_some() {}
         while matches!(self.stage.reports.take(), Ok(Some(_))) {}
-        self.report_ends(&ended)
+        self.report_ends(&ended)?;
+        Ok(Vec::new())
     }
 
     /// In the plan's order, since all have ended at once. Who was not seen to end was in a pid namespace that ended.
@@ -429,11 +441,12 @@ impl<'a> Conductor<'a> {
             .try_for_each(|(step, worker)| self.note_worker_end(step, worker, Ending::Killed(libc::SIGKILL)))
     }
 
-    fn who_is_left(&self) -> String {
-        let alive = self
-            .members
-            .values()
-            .filter(|member| member.place.pid().and_then(procfs::state).is_some_and(|state| state != 'Z'));
-        alive.map(|member| member.plan.name.as_str()).collect::<Vec<_>>().join(", ")
+    fn who_is_left(&self) -> Vec<String> {
+        let lives = |place: &Place| place.pid().and_then(procfs::state).is_some_and(|state| state != 'Z');
+        let members = self.members.values().filter(|member| lives(&member.place));
+        let jobs = self.jobs.iter().filter(|job| job.workers.values().any(lives));
+        let names: Vec<String> =
+            members.map(|member| &member.plan.name).chain(jobs.map(|job| &job.name)).cloned().collect();
+        if names.is_empty() { vec!["some process".to_owned()] } else { names }
     }
 }

@@ -92,8 +92,12 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     if let Some(report) = crash(finished) {
         return Ok(Verdict::Crashed(report));
     }
-    if let How::Deadline { waiting } = &finished.how {
-        return Ok(Verdict::Hung(hung(scenario, waiting, &story)));
+    match &finished.how {
+        How::Complete => {}
+        How::Deadline { waiting } => return Ok(Verdict::Hung(hung(scenario, waiting, &story))),
+        How::Unkillable { who } => {
+            return Ok(Verdict::Hung(format!("SIGKILL does not end {}\n{story}", who.join(", "))));
+        }
     }
     let mismatches = mismatches(scenario, events);
     let left = finished.left.iter().map(|key| format!("{} {}", key.kind, key.summary)).collect();

@@ -89,6 +89,9 @@ fn crashed_comes_before_hung_and_hung_before_failed() {
     let verdict = |how, taint| judge(&scenario, &[], &finished(how, taint)).unwrap();
     assert_eq!(verdict(hung(), 1 << 9), Verdict::Crashed("WARNING: at key.c:1".into()));
     assert_eq!(verdict(hung(), 0).word(), "hung");
+    let unkillable = verdict(How::Unkillable { who: vec!["box".into()] }, 0);
+    assert_eq!(unkillable.word(), "hung");
+    assert!(unkillable.details().starts_with("SIGKILL does not end box\n"), "{}", unkillable.details());
     assert_eq!(verdict(How::Complete, 0).word(), "failed");
     fs::remove_dir_all(dir).unwrap();
 }

@@ -41,6 +41,7 @@ impl Backend for Uml {
     }
 
     fn boot_deadline(&self) -> Duration {
-        Duration::from_secs(20)
+        // It is up in a fraction of a second, unless the host has no time for it.
+        Duration::from_secs(60)
     }
 }
