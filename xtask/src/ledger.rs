@@ -121,6 +121,11 @@ impl Part {
 }
 
 impl About {
+    /// What tells it from the others, or all of it where there are none.
+    pub fn short_title(&self) -> String {
+        if self.title.is_empty() { self.full_title() } else { self.title.clone() }
+    }
+
     /// All of it, as in `6.12 plain tcg`.
     pub fn full_title(&self) -> String {
         format!("{} {} {}", self.kernel, self.profile.name(), self.vm)

@@ -36,7 +36,7 @@ pub struct Column {
 }
 
 /// The words in the order in which a summary counts them.
-const WORDS: [&str; 6] = ["passed", "failed", "crashed", "hung", "broken", "skipped"];
+pub const WORDS: [&str; 6] = ["passed", "failed", "crashed", "hung", "broken", "skipped"];
 
 impl Report {
     /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling.
@@ -151,6 +151,12 @@ pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
     let plural = if tally.total() == 1 { "" } else { "s" };
     let time = style(format!("· {}", seconds(took))).dim();
     format!("{} {noun}{plural}: {tally} {time}", tally.total())
+}
+
+/// How bad a verdict of this word is: the higher, the worse.
+pub fn rank(word: &str) -> usize {
+    const RISING: [&str; 6] = ["passed", "skipped", "broken", "failed", "hung", "crashed"];
+    RISING.iter().position(|other| *other == word).unwrap_or(0)
 }
 
 /// A sign for a verdict of this word.

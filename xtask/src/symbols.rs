@@ -17,6 +17,9 @@ pub struct Symbols {
     loader: Loader,
 }
 
+/// What stands between a line and where its function is.
+pub const PLACE: &str = "  ← ";
+
 /// Where a tree lies, as far as the symbols know.
 const SOURCE: &str = "/usr/src/linux/";
 
@@ -41,7 +44,7 @@ impl Symbols {
     /// The same lines, each with where its function is at that point, as in `key_put+0x12/0x90  ← security/keys/key.c:712`.
     pub fn annotate(&self, text: &str) -> String {
         let lines = text.lines().map(|line| match self.place(line) {
-            Some(place) if !line.contains(&place) => format!("{line}  ← {place}"),
+            Some(place) if !line.contains(&place) => format!("{line}{PLACE}{place}"),
             _ => line.to_owned(),
         });
         lines.collect::<Vec<_>>().join("\n")

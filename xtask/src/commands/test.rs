@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test timeout linking/confined         these alone
   cargo xtask test --vm uml --fresh                 each scenario on a kernel that has just been started
   cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs
-  cargo xtask test --report junit=out.xml --report json=out.json";
+  cargo xtask test --report html=report.html --report junit=junit.xml";
 
 /// Which scenarios, and on what.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub struct Options {
     #[command(flatten)]
     testbed: MatrixOptions,
 
-    /// Write a report as well: ktap, junit or json; may be given several times
+    /// Write a report as well: ktap, junit, json or html; may be given several times
     ///
     /// It is there from the beginning on, and says at the end what is known, even if the run is interrupted or the kernel does not
     /// build. What has no verdict then is `broken`. JSON is an array of {scenario, verdict, kernel, profile, vm, seconds}.

@@ -10,6 +10,7 @@ use crate::report::Report;
 /// The report as XML.
 pub(super) fn text(entries: &Entries) -> Result<String> {
     let mut junit = Junit::new("keyagents");
+    junit.set_timestamp(super::when(entries));
     junit.set_time(entries.age());
     junit.add_test_suites(entries.counted().map(|part| suite(entries, part)));
     junit.to_string().context("can't write XML")

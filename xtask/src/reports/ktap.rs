@@ -25,7 +25,7 @@ struct Outcome {
 /// The report.
 pub(super) fn text(entries: &Entries) -> String {
     let columns = entries.counted().map(|part| column(entries, part)).collect();
-    block(columns).join("\n") + "\n"
+    block(None, columns).join("\n") + "\n"
 }
 
 fn column(entries: &Entries, part: &Part) -> Test {
@@ -44,7 +44,7 @@ fn group(name: &str, parts: Vec<Test>) -> Test {
     let ok = parts.iter().all(|part| part.result.ok);
     let skipped = !parts.is_empty() && parts.iter().all(|part| part.result.is_skip());
     let result = Outcome { ok, directive: skipped.then(|| "SKIP".to_owned()) };
-    let lines = block(parts).into_iter().map(|line| format!("  {line}")).collect();
+    let lines = block(Some(name), parts).into_iter().map(|line| format!("  {line}")).collect();
     Test { name: name.to_owned(), lines, result }
 }
 
@@ -80,9 +80,11 @@ impl Outcome {
     }
 }
 
-/// Version, plan, and the tests with their numbers.
-fn block(tests: Vec<Test>) -> Vec<String> {
-    let mut lines = vec![VERSION.to_owned(), format!("1..{}", tests.len())];
+/// Version, what it is about (as KUnit says it), plan, and the tests with their numbers.
+fn block(about: Option<&str>, tests: Vec<Test>) -> Vec<String> {
+    let mut lines = vec![VERSION.to_owned()];
+    lines.extend(about.map(|name| format!("# Subtest: {name}")));
+    lines.push(format!("1..{}", tests.len()));
     for (index, test) in tests.into_iter().enumerate() {
         lines.extend(test.lines);
         let word = if test.result.ok { "ok" } else { "not ok" };

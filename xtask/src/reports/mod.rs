@@ -1,5 +1,6 @@
 //! Reports for programs and for people: a file each, written whole, whatever becomes of the run.
 
+mod html;
 mod json;
 mod junit;
 mod ktap;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
@@ -103,12 +105,18 @@ pub fn check(wishes: &[Wish]) -> Result<()> {
     Ok(())
 }
 
+/// When the run began.
+fn when(entries: &Entries) -> DateTime<Utc> {
+    entries.began.into()
+}
+
 fn write(wishes: &[Wish], entries: &Entries) -> Result<()> {
     for wish in wishes {
         let text = match wish.format {
             Format::Ktap => ktap::text(entries),
             Format::Junit => junit::text(entries)?,
             Format::Json => json::text(entries)?,
+            Format::Html => html::text(entries)?,
         };
         // Through a symbolic link, which stays one.
         let file = wish.file.canonicalize().unwrap_or_else(|_| wish.file.clone());

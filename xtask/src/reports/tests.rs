@@ -130,10 +130,26 @@ fn ktap_says_of_a_group_what_its_parts_say() {
 }
 
 #[test]
+fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
+    let text = html::text(&all().entries()).unwrap();
+    for part in [
+        "<title>keyagents: 1 passed, 1 failed, 1 crashed, 1 hung, 1 broken, 1 skipped</title>",
+        "<mark>RIP: 0010:key_put+0x1/0x2</mark>",
+        "step 1: &#60;ENOKEY&#62; &#38; more",
+        "id=\"a/failed[n=1]\"",
+        "<h3 class=\"skipped\">– skipped</h3>",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let outside = ["http://", "https://", "src=", "<link", "@import", "url("];
+    assert!(outside.iter().all(|it| !text.contains(it)), "{text}");
+}
+
+#[test]
 fn a_wish_is_a_format_and_a_file() {
     assert_eq!("json=a=b".parse(), Ok(Wish { format: Format::Json, file: "a=b".into() }));
     let refused = |text: &str| text.parse::<Wish>().unwrap_err();
-    assert!(refused("yaml=x").contains("one of ktap, junit, json"), "{}", refused("yaml=x"));
+    assert!(refused("yaml=x").contains("one of ktap, junit, json, html"), "{}", refused("yaml=x"));
     assert!(refused("json").contains("json=report.json"));
     assert!(refused("json=").contains("json=report.json"));
 }

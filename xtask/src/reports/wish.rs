@@ -18,6 +18,8 @@ pub enum Format {
     Junit,
     /// An array of `{scenario, verdict, kernel, profile, vm, seconds}`.
     Json,
+    /// A page that needs no other file.
+    Html,
 }
 
 /// A report that somebody wants: `FORMAT=FILE`.

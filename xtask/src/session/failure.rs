@@ -22,6 +22,12 @@ const CONSOLE_LINES: usize = 40;
 /// How many lines of it, where they are the kernel's report of a fault.
 const REPORT_LINES: usize = 90;
 
+/// What stands before each line of the console in what is said of a failure.
+pub const CONSOLE_BAR: &str = "  │ ";
+
+/// What stands before the story of a plan that did not come to its end.
+pub const UNTIL_THEN: &str = "until then:\n";
+
 /// Why a guest is no longer of use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -75,7 +81,7 @@ impl Failure {
     pub fn verdict(&self, plan: &Plan) -> Verdict {
         let story = Trace::of(plan, &self.events).to_string();
         let said =
-            if self.events.is_empty() { self.to_string() } else { format!("{self}\nuntil then:\n{story}") };
+            if self.events.is_empty() { self.to_string() } else { format!("{self}\n{UNTIL_THEN}{story}") };
         self.kind.verdict(said)
     }
 }
@@ -84,7 +90,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.why)?;
         for line in &self.console {
-            writeln!(f, "  │ {line}")?;
+            writeln!(f, "{CONSOLE_BAR}{line}")?;
         }
         match &self.log {
             Some(log) => writeln!(f, "  the whole console: {}", log.display()),
