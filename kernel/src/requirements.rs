@@ -56,7 +56,8 @@ pub(crate) fn has_program(name: &str) -> bool {
 }
 
 impl Requirement {
-    fn is_there(&self) -> bool {
+    /// Whether this machine has it.
+    pub fn is_there(&self) -> bool {
         match self.kind {
             Kind::Program => has_program(self.name),
             Kind::Header => Path::new("/usr/include").join(self.name).is_file(),

@@ -28,7 +28,8 @@ const PACKAGES: &[Package] = &[
     Package { debian: QEMU, fedora: "qemu-system-x86-core", arch: "qemu-system-x86" },
 ];
 
-const QEMU: &str = "qemu-system-x86";
+/// The package that has QEMU, by its Debian name.
+pub const QEMU: &str = "qemu-system-x86";
 
 const BUSYBOX: &str = "busybox-static";
 
@@ -176,8 +177,17 @@ fn run(words: &[&str]) -> Result<()> {
     bail!("`{line}` failed ({}):\n{}", output.status, said.trim_end())
 }
 
+/// The one command that installs these packages, by their Debian names.
+pub fn install_command(packages: &[&'static str]) -> String {
+    let Some(manager) = Manager::here() else {
+        return format!("install (Debian's names): {}", packages.join(" "));
+    };
+    let sudo = if geteuid().is_root() { "" } else { "sudo " };
+    format!("{sudo}{}", manager.install(packages).join(" "))
+}
+
 /// Is a program of that name in `PATH`?
-fn has_program(name: &str) -> bool {
+pub fn has_program(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|directory| Path::new(&directory).join(name).is_file())
 }

@@ -136,8 +136,16 @@ pub fn image(
 /// # Errors
 /// As with [`image`].
 pub fn is_built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<bool> {
+    Ok(built(options, arch, cache)?.is_some())
+}
+
+/// The image, if it is at hand.
+///
+/// # Errors
+/// As with [`image`].
+pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<Image>> {
     let kernels = Kernels::load()?;
-    Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?.is_some())
+    Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?)
 }
 
 /// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.

@@ -6,6 +6,7 @@ pub mod cache;
 pub mod commands;
 pub mod desk;
 pub mod display;
+pub mod doctor;
 pub mod ground;
 pub mod guest;
 pub mod host;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bisect;
 pub mod boot;
 pub mod clean;
+pub mod doctor;
 pub mod host;
 pub mod kernel;
 pub mod run;
@@ -71,7 +72,10 @@ enum Command {
     /// Measure what keyagents and the testbed take, side by side with what there was before
     Bench(bench::Options),
 
-    /// Say what this machine lacks, or install it
+    /// Say what this machine has and lacks, and the remedy for each lack
+    Doctor(doctor::Options),
+
+    /// Install what this machine lacks, or say how
     Host(host::Options),
 
     /// Free disk space, by kind
@@ -96,6 +100,7 @@ impl Cli {
             Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),
             Command::Clean(options) => clean::run(options, terminal),
+            Command::Doctor(options) => doctor::run(options, terminal),
         }
     }
 }

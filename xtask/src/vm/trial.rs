@@ -2,18 +2,18 @@
 //! runs, and User-Mode Linux has failed on some processors.
 
 use std::fs::{self, OpenOptions};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::process::spawn_bound;
-use super::{Backend, Boot, qemu::Qemu, uml::Uml};
+use super::{Backend, Boot, qemu::Qemu, uml, uml::Uml};
 use crate::cache;
 use crate::session::Session;
 use crate::terminal::Terminal;
@@ -110,6 +110,41 @@ pub fn uml(boot: &Boot, image: &str, cache: &Path) -> Result<Trial> {
         remember(cache, "uml", image, false, why)?;
     }
     Ok(trial)
+}
+
+/// Why User-Mode Linux runs no guest here, as the last trial has shown. None: nothing speaks against it.
+///
+/// # Errors
+/// This boot of the host can't be told from others.
+pub fn uml_is_out(cache: &Path) -> Result<Option<String>> {
+    let boot_id = boot_id()?;
+    let remembered = fs::read(path(cache, "uml")).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    Ok(remembered.filter(|it: &Remembered| it.boot_id == boot_id && !it.works).map(|it| it.why))
+}
+
+/// How long the kernel of User-Mode Linux takes to come up here and to find that it was given no root. None: it does not.
+///
+/// # Errors
+/// It can't be started.
+pub fn uml_comes_up(image: &Path) -> Result<Option<Duration>> {
+    let began = Instant::now();
+    let mut command = Uml::kernel(image, 64);
+    command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = spawn_bound(command)?;
+    let Some(words) = child.stdout.take() else { return Ok(None) };
+    let (heard, word) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(words).split(b'\n').map_while(Result::ok);
+        let rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
+        // Nobody waits any more when it was too late.
+        let _ = heard.send(lines.any(rootless));
+    });
+    let up = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
+    let took = began.elapsed();
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+    Ok(up.then_some(took))
 }
 
 fn start(backend: &dyn Backend, boot: &Boot) -> Result<Trial> {

@@ -1,5 +1,7 @@
 //! User-Mode Linux: the guest's kernel as a program of the host's.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,9 +20,24 @@ const KERNEL_COMMAND_LINE: &[&str] = &[
     "keyagents.channel=/dev/ttyS0",
 ];
 
+/// What is printed goes to standard output, and nothing is typed.
+pub(super) const CONSOLE: &str = "con0=null,fd:1";
+
 /// User-Mode Linux. The image is the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Uml;
+
+impl Uml {
+    /// The command that starts a kernel with so much memory, in MiB, and no root.
+    pub(super) fn kernel(image: &Path, memory_mib: u32) -> Command {
+        let mut command = Command::new(image);
+        command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE);
+        // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
+        // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
+        command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
+        command
+    }
+}
 
 impl Backend for Uml {
     fn kind(&self) -> Kind {
@@ -28,15 +45,11 @@ impl Backend for Uml {
     }
 
     fn command(&self, boot: &Boot) -> Command {
-        let mut command = Command::new(&boot.image);
-        command.arg(format!("mem={}M", boot.memory_mib));
-        let mut initrd = std::ffi::OsString::from("initrd=");
+        let mut command = Self::kernel(&boot.image, boot.memory_mib);
+        let mut initrd = OsString::from("initrd=");
         initrd.push(&boot.initramfs);
-        let console = if boot.interactive { "con0=fd:1" } else { "con0=null,fd:1" };
-        command.arg(initrd).arg(console).args(KERNEL_COMMAND_LINE).args(&boot.parameters);
-        // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
-        // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
-        command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
+        let console = if boot.interactive { "con0=fd:1" } else { CONSOLE };
+        command.arg(initrd).arg(console).args(&boot.parameters);
         command
     }
 

@@ -1,0 +1,80 @@
+//! `cargo xtask doctor`: what this machine has and lacks.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use console::style;
+
+use crate::cache;
+use crate::doctor::{self, Finding, State};
+use crate::terminal::Terminal;
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask doctor                 what there is, and the remedy for each lack
+  cargo xtask doctor && cargo xtask test
+  cargo xtask host --install         install all missing packages at once
+
+Exit codes: 0 `cargo xtask test` can run; 2 it can't.";
+
+/// How wide the text is, and where what follows a label begins.
+const WIDTH: usize = 110;
+const INDENT: &str = "                           ";
+
+/// Nothing to choose.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {}
+
+/// Runs the command.
+///
+/// # Errors
+/// Not even this can be found out.
+pub fn run(_: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let chapters = doctor::examine(&cache::directory()?, terminal)?;
+    for chapter in &chapters {
+        terminal.say(&format!("\n{}", style(chapter.title).bold()));
+        chapter.findings.iter().for_each(|finding| terminal.say(&told(finding)));
+    }
+    let (poor, lacking) = doctor::tally(&chapters);
+    terminal.say("");
+    if lacking > 0 {
+        let things = if lacking == 1 { "one thing is" } else { "several things are" };
+        terminal
+            .say(&style(format!("`cargo xtask test` can't run here: {things} missing.")).red().to_string());
+        return Ok(ExitCode::from(2));
+    }
+    let aside = if poor == 0 { "" } else { ", though not everything is at its best" };
+    terminal.say(&style(format!("`cargo xtask test` can run here{aside}.")).green().to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(finding: &Finding) -> String {
+    let (mark, remedy) = match &finding.state {
+        State::Good => (style("✓").green(), None),
+        State::Poor(remedy) => (style("–").yellow(), Some(remedy)),
+        State::Lacking(remedy) => (style("✗").red(), Some(remedy)),
+    };
+    let remedy = remedy.map(|remedy| format!("\n{}", hanging(remedy))).unwrap_or_default();
+    format!("  {mark} {:<20} {}{remedy}", finding.about, finding.said)
+}
+
+/// A remedy below what it is for, after an arrow.
+fn hanging(remedy: &str) -> String {
+    let first = format!("{:25}{} ", "", style("→").dim());
+    let options = textwrap::Options::new(WIDTH).initial_indent(&first).subsequent_indent(INDENT);
+    textwrap::fill(remedy, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_is_told_with_its_remedy_below_it() {
+        let state = State::Lacking("apt-get install bison".into());
+        let finding = Finding { about: "bison".into(), said: "not found".into(), state };
+        let told = console::strip_ansi_codes(&told(&finding)).into_owned();
+        assert_eq!(told, format!("  ✗ bison                not found\n{:25}→ apt-get install bison", ""));
+    }
+}

@@ -1,0 +1,124 @@
+//! The machine itself: system, processors, memory, disk.
+
+use std::env::consts::{ARCH, OS};
+use std::fs;
+use std::num::NonZero;
+use std::path::Path;
+use std::thread;
+
+use anyhow::{Context, Result};
+use indicatif::HumanBytes;
+use nix::sys::statvfs::statvfs;
+use nix::sys::utsname::uname;
+
+use super::Finding;
+use crate::workspace;
+
+const GIB: u64 = 1 << 30;
+
+/// What a run of the default kernel needs at most: a few guests, and a compiler for each processor.
+const MEMORY: u64 = GIB;
+/// What a guest of the debug profile needs.
+const MEMORY_DEBUG: u64 = 3 * GIB;
+
+/// The sources, trees, builds and images of a kernel that has yet to be built, for both kinds of machines.
+const DISK: u64 = 7 * GIB;
+/// What a run needs of it when all is built.
+const DISK_AT_LEAST: u64 = GIB / 2;
+
+pub(super) fn findings(cache: &Path) -> Result<Vec<Finding>> {
+    Ok(vec![system(), processors(), memory()?, disk("cache", cache)?, disk("target", &workspace::target())?])
+}
+
+fn system() -> Finding {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = name.unwrap_or("an unknown distribution").trim_matches('"');
+    let kernel = uname().map(|it| it.release().to_string_lossy().into_owned()).unwrap_or_default();
+    let said = format!("{name}, {OS} {kernel}, {ARCH}");
+    if (OS, ARCH) == ("linux", "x86_64") {
+        Finding::good("system", said)
+    } else {
+        let remedy = "the kernels are built for x86-64 on Linux: use such a machine, real or virtual";
+        Finding::lacking("system", said, remedy.into())
+    }
+}
+
+fn processors() -> Finding {
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    let said = count.to_string();
+    if count > 1 {
+        Finding::good("processors", said)
+    } else {
+        let remedy = "races need two: scenarios that need SMP see one; give the machine a second one";
+        Finding::poor("processors", said, remedy.into())
+    }
+}
+
+fn memory() -> Result<Finding> {
+    let text = fs::read_to_string("/proc/meminfo").context("can't read /proc/meminfo")?;
+    Ok(judged_memory(kibibytes(&text, "MemAvailable:"), kibibytes(&text, "MemTotal:")))
+}
+
+fn kibibytes(text: &str, field: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(field));
+    value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+fn judged_memory(available: u64, total: u64) -> Finding {
+    let said = format!("{} available of {}", HumanBytes(available), HumanBytes(total));
+    if available < MEMORY {
+        let remedy = format!("{} are needed: end other programs, or add swap", HumanBytes(MEMORY));
+        Finding::lacking("memory", said, remedy)
+    } else if available < MEMORY_DEBUG {
+        let remedy = "--profile debug needs 3 GiB for each guest: run that with --jobs 1 on a larger machine";
+        Finding::poor("memory", said, remedy.into())
+    } else {
+        Finding::good("memory", said)
+    }
+}
+
+/// The place need not exist yet: then it is its parent's disk.
+fn disk(about: &str, place: &Path) -> Result<Finding> {
+    let existing = place.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
+    let found =
+        statvfs(existing).with_context(|| format!("can't ask for the disk of {}", place.display()))?;
+    let free = found.blocks_available() * found.fragment_size();
+    Ok(judged_disk(about, place, free))
+}
+
+fn judged_disk(about: &str, place: &Path, free: u64) -> Finding {
+    let said = format!("{} free for {}", HumanBytes(free), place.display());
+    let remedy = "`cargo xtask clean` frees space by kind; $KEYAGENTS_CACHE puts the cache elsewhere";
+    if free < DISK_AT_LEAST {
+        Finding::lacking(about, said, remedy.into())
+    } else if free < DISK {
+        let remedy = format!("a kernel that is yet to be built takes up to {}: {remedy}", HumanBytes(DISK));
+        Finding::poor(about, said, remedy)
+    } else {
+        Finding::good(about, said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn too_little_is_told_from_little() {
+        let memory = |gib: u64| judged_memory(gib * GIB, 64 * GIB).state;
+        assert!(matches!(memory(0), State::Lacking(_)));
+        assert!(matches!(memory(2), State::Poor(_)));
+        assert_eq!(memory(4), State::Good);
+        let disk = |bytes| judged_disk("cache", Path::new("/x"), bytes).state;
+        assert!(matches!(disk(GIB / 4), State::Lacking(remedy) if remedy.contains("cargo xtask clean")));
+        assert!(matches!(disk(GIB), State::Poor(_)));
+        assert_eq!(disk(8 * GIB), State::Good);
+    }
+
+    #[test]
+    fn memory_is_read_in_kibibytes() {
+        assert_eq!(kibibytes("MemTotal: 9 kB\nMemAvailable:    2048 kB\n", "MemAvailable:"), 2 << 20);
+    }
+}

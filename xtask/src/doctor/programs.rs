@@ -1,0 +1,77 @@
+//! Programs and headers: what builds and boots kernels, and what only helps.
+
+use std::process::{Command, Stdio};
+
+use super::Finding;
+use crate::host;
+
+/// Programs that tests do without, and what they are for. The names of their packages are the same everywhere.
+const HELPFUL: [(&str, &str, &str); 4] = [
+    ("ccache", "ccache", "kernels are built again much quicker with it"),
+    ("clang", "clang", "`cargo xtask kernel check` builds with it, too"),
+    ("sparse", "sparse", "`cargo xtask kernel check` has it look for more"),
+    ("gdb", "gdb", "debugging a guest's kernel needs it"),
+];
+
+pub(super) fn findings() -> Vec<Finding> {
+    let mut findings = vec![rust()];
+    let required = kernel::requirements().iter().map(|it| (it.name, it.package, it.is_there()));
+    let qemu = ("qemu-system-x86_64", host::QEMU, host::has_program("qemu-system-x86_64"));
+    let (there, lacking): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
+    for (name, ..) in &there {
+        // A header has no version to tell.
+        if !name.ends_with(".h") {
+            findings.push(Finding::good(name, version(name).unwrap_or_else(|| "there".into())));
+        }
+    }
+    let headers: Vec<&str> =
+        there.iter().map(|(name, ..)| *name).filter(|name| name.ends_with(".h")).collect();
+    if !headers.is_empty() {
+        findings.push(Finding::good("headers", headers.join(", ")));
+    }
+    for (name, package, _) in lacking {
+        findings.push(Finding::lacking(name, "not found".into(), host::install_command(&[package])));
+    }
+    for (name, package, purpose) in HELPFUL {
+        findings.push(if host::has_program(name) {
+            Finding::good(name, version(name).unwrap_or_else(|| "there".into()))
+        } else {
+            let remedy = format!("{purpose}: {}", host::install_command(&[package]));
+            Finding::poor(name, "not found".into(), remedy)
+        });
+    }
+    findings
+}
+
+/// Its version was checked when this program was built.
+fn rust() -> Finding {
+    match version("rustc") {
+        Some(version) => Finding::good("rustc", version),
+        None => Finding::lacking("rustc", "not found".into(), "install Rust: https://rustup.rs".into()),
+    }
+}
+
+/// The first line of what it says of itself. None: it says nothing.
+fn version(program: &str) -> Option<String> {
+    let mut command = Command::new(program);
+    let output =
+        command.arg("--version").stdin(Stdio::null()).output().ok().filter(|it| it.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let number = line.split_whitespace().find(|word| {
+        word.trim_start_matches(['(', 'v']).starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')
+    });
+    Some(number.map_or(line, |number| number.trim_matches(['(', ')', ',', 'v'])).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_says_its_version_or_nothing() {
+        assert!(version("rustc").unwrap().starts_with(|c: char| c.is_ascii_digit()));
+        assert_eq!(version("false"), None);
+        assert_eq!(version("no-such-program"), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! The virtual machines: which run guests here, and why the others don't.
+
+use std::path::Path;
+
+use anyhow::Result;
+use kernel::Arch;
+
+use super::Finding;
+use crate::host;
+use crate::image::{self, KernelOptions};
+use crate::terminal::Terminal;
+use crate::vm::trial;
+
+const SERVES: &str = "tests run without it, on User-Mode Linux and an emulated processor";
+
+pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>> {
+    if !host::has_program("qemu-system-x86_64") {
+        let remedy = format!("install QEMU: {}", host::install_command(&[host::QEMU]));
+        return Ok(vec![uml(cache)?, Finding::poor("kvm", "not tried without QEMU".into(), remedy)]);
+    }
+    let kvm = match trial::kvm_is_out(cache, terminal)? {
+        None => Finding::good("kvm", "runs guests, as far as can be told without a kernel of one".into()),
+        Some(why) => Finding::poor("kvm", why.clone(), format!("{}; {SERVES}", kvm_remedy(&why))),
+    };
+    let tcg = Finding::good("tcg", "an emulated processor works everywhere".into());
+    Ok(vec![kvm, uml(cache)?, tcg])
+}
+
+fn kvm_remedy(why: &str) -> &'static str {
+    if why.contains("Permission denied") {
+        "let yourself in with `sudo usermod --append --groups kvm $USER`, then log in again"
+    } else if why.contains("No such file") {
+        "enable virtualisation in the firmware, or nested virtualisation where this is a guest itself"
+    } else {
+        "where this is a guest itself, its host has to support nested virtualisation"
+    }
+}
+
+/// A kernel that is built already is started, without a root; else what the last trial has shown counts.
+fn uml(cache: &Path) -> Result<Finding> {
+    const SERVES: &str = "tests run without it, on QEMU";
+    if let Some(why) = trial::uml_is_out(cache)? {
+        return Ok(Finding::poor("uml", why, SERVES.into()));
+    }
+    // Without the tools that building takes there is none, either, and that is told elsewhere.
+    let built = image::built(&KernelOptions::default(), Arch::Um, cache).ok().flatten();
+    let Some(image) = built else {
+        return Ok(Finding::good("uml", "yet to be built, and then tried".into()));
+    };
+    Ok(match trial::uml_comes_up(&image.path)? {
+        Some(took) => Finding::good("uml", format!("its kernel came up in {:.2} s", took.as_secs_f32())),
+        None => Finding::poor("uml", "its kernel does not come up on this processor".into(), SERVES.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_why_kvm_is_out_has_its_remedy() {
+        assert!(kvm_remedy("/dev/kvm: Permission denied (os error 13)").contains("usermod"));
+        assert!(kvm_remedy("/dev/kvm: No such file or directory (os error 2)").contains("firmware"));
+        assert!(kvm_remedy("not even QEMU's firmware ran on it").contains("nested"));
+    }
+}
