@@ -7,6 +7,7 @@ pub mod commands;
 pub mod desk;
 pub mod display;
 pub mod doctor;
+pub mod github;
 pub mod ground;
 pub mod guest;
 pub mod host;

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod bisect;
 pub mod boot;
+pub mod ci;
 pub mod clean;
 pub mod doctor;
 pub mod host;
@@ -80,6 +81,9 @@ enum Command {
 
     /// Free disk space, by kind
     Clean(clean::Options),
+
+    /// Do what the build server does: everything that must hold before a change lands
+    Ci(ci::Options),
 }
 
 impl Cli {
@@ -101,6 +105,7 @@ impl Cli {
             Command::Host(options) => host::run(options, terminal),
             Command::Clean(options) => clean::run(options, terminal),
             Command::Doctor(options) => doctor::run(options, terminal),
+            Command::Ci(options) => ci::run(options, terminal),
         }
     }
 }

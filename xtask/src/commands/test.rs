@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::github;
 use crate::ledger::Ledger;
 use crate::outcome;
 use crate::reports::{self, Reporter, Wish};
@@ -74,5 +75,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let judged = Testbed::prepare(&options.testbed, "test", terminal)
         .and_then(|testbed| outcome::judge(&testbed, &ledger, terminal));
     reporter.finish(judged.as_ref().err())?;
+    github::tell(&ledger.entries(), terminal)?;
     Ok(judged?.into())
 }

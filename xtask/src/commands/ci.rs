@@ -1,0 +1,216 @@
+//! `cargo xtask ci`: what a change must pass before it lands, here as on the build server.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use console::style;
+use kernel::Kernels;
+
+use crate::terminal::{Terminal, seconds};
+use crate::vm::process::command_line;
+use crate::workspace;
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask ci                     all that must hold before a change lands
+  cargo xtask ci --matrix            the same, with every kernel and profile as in .github/workflows/ci.yml: takes long
+  cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
+  cargo xtask ci scenarios --kernel 6.1 --profile debug
+
+All steps are carried out, whatever becomes of those before. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios
+add to the job's summary, and annotate their lines.";
+
+/// Which part.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Options {
+    /// Run the scenarios on every kernel, in every profile
+    #[arg(long)]
+    matrix: bool,
+
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// The jobs of the workflow.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Formatting, lints, licences, the workflow itself, all tests
+    #[command(after_help = "Example:\n  cargo xtask ci checks")]
+    Checks,
+    /// The scenarios; takes what `cargo xtask test` takes
+    #[command(
+        after_help = "Example:\n  cargo xtask ci scenarios --kernel 6.1 --profile debug --report html=report.html"
+    )]
+    Scenarios {
+        /// As with `cargo xtask test`
+        #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Something that must succeed.
+struct Step {
+    name: &'static str,
+    command: Command,
+}
+
+/// Profiles that the workflow runs.
+const PROFILES: &str = "plain,debug";
+
+/// Runs the command.
+///
+/// # Errors
+/// A step can't be started.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let steps = match &options.part {
+        Some(Part::Checks) => checks(),
+        Some(Part::Scenarios { arguments }) => vec![scenarios(arguments)?],
+        None => {
+            let mut steps = checks();
+            let matrix = if options.matrix { matrix()? } else { Vec::new() };
+            steps.push(scenarios(&matrix)?);
+            steps
+        }
+    };
+    let mut results = Vec::new();
+    for step in steps {
+        let name = step.name;
+        results.push((name, carry_out(step, terminal)?));
+    }
+    if results.len() > 1 {
+        terminal.say("");
+        results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
+    }
+    // A step's 2 says that it could not do its part.
+    let worst = results.iter().map(|(_, (code, _))| *code).max().unwrap_or(0);
+    Ok(ExitCode::from(worst))
+}
+
+fn checks() -> Vec<Step> {
+    let tools = tools();
+    let python = tools.join("bin/python");
+    let cargo = || Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut steps = vec![
+        step("format", cargo(), &["fmt", "--all", "--check"]),
+        step(
+            "lint",
+            cargo(),
+            &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        ),
+    ];
+    // Linters that are no Rust programs, or take minutes to build: pinned wheels in a corner of the target directory.
+    if !python.is_file() {
+        let mut command = Command::new("python3");
+        command.args(["-m", "venv"]).arg(&tools);
+        steps.push(Step { name: "place for linters", command });
+    }
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    let mut install = step("linters", Command::new(python), &pip);
+    install.command.arg(workspace::root().join(".ci/requirements.txt"));
+    let tool = |name: &str| Command::new(tools.join("bin").join(name));
+    steps.push(install);
+    steps.extend([
+        step("dependencies", tool("cargo-deny"), &["--workspace", "check", "licenses", "bans", "sources"]),
+        step("workflow", tool("zizmor"), &["--offline", "--quiet", ".github"]),
+        step("tests", cargo(), &["test", "--workspace", "--locked"]),
+    ]);
+    steps
+}
+
+fn scenarios(arguments: &[OsString]) -> Result<Step> {
+    let mut command = Command::new(env::current_exe().context("can't tell what this program is")?);
+    command.arg("test").args(arguments);
+    Ok(Step { name: "scenarios", command })
+}
+
+/// What makes `cargo xtask test` run the workflow's whole matrix.
+fn matrix() -> Result<Vec<OsString>> {
+    let kernels = Kernels::load()?;
+    let names: Vec<&str> = kernels.names().collect();
+    Ok(vec!["--kernel".into(), names.join(",").into(), "--profile".into(), PROFILES.into()])
+}
+
+fn step(name: &'static str, mut command: Command, arguments: &[&str]) -> Step {
+    command.args(arguments);
+    Step { name, command }
+}
+
+/// Where the linters are installed.
+fn tools() -> PathBuf {
+    workspace::target().join("ci-tools")
+}
+
+/// The exit code, and how long it took. GitHub folds what a step prints.
+fn carry_out(mut step: Step, terminal: &Terminal) -> Result<(u8, Duration)> {
+    let line = command_line(&step.command);
+    let folds = env::var_os("GITHUB_ACTIONS").is_some() && step.name != "scenarios";
+    match folds {
+        true => terminal.say(&format!("::group::{}: {line}", step.name)),
+        false => terminal.say(&format!("\n{} {}", style(step.name).bold(), style(&line).dim())),
+    }
+    let began = Instant::now();
+    let ended = step.command.current_dir(workspace::root()).status();
+    if folds {
+        terminal.say("::endgroup::");
+    }
+    match ended {
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+            Ok((if code > 2 { 1 } else { code }, began.elapsed()))
+        }
+        // Others can still be carried out.
+        Err(error) => {
+            terminal.note(&format!("can't start {line}: {error}"));
+            Ok((2, began.elapsed()))
+        }
+    }
+}
+
+fn line(name: &str, code: u8, took: Duration) -> String {
+    let time = style(seconds(took)).dim();
+    match code {
+        0 => format!("  {} {name:<18} {time}", style("✓").green()),
+        1 => format!("  {} {name:<18} {time}  {}", style("✗").red(), style("failed").red()),
+        _ => format!(
+            "  {} {name:<18} {time}  {}",
+            style("?").yellow(),
+            style("could not do its part").yellow()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workflow_runs_the_matrix_that_this_command_does() {
+        let workflow = include_str!("../../../.github/workflows/ci.yml");
+        let listed = |key: &str| {
+            let line = workflow.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+            let words = line.trim().trim_matches(['[', ']']).split(',');
+            let mut words: Vec<_> = words.map(|word| word.trim().trim_matches('"').to_owned()).collect();
+            words.sort();
+            words
+        };
+        let mut profiles: Vec<_> = PROFILES.split(',').map(str::to_owned).collect();
+        profiles.sort();
+        let kernels: Vec<_> = Kernels::load().unwrap().names().map(str::to_owned).collect();
+        assert_eq!((listed("kernel:"), listed("profile:")), (kernels, profiles));
+    }
+
+    #[test]
+    fn a_step_that_fails_keeps_none_from_being_carried_out_and_is_told_apart_from_a_missing_one() {
+        let terminal = Terminal::new();
+        let code = |command: &str| {
+            let step = Step { name: "x", command: Command::new(command) };
+            carry_out(step, &terminal).unwrap().0
+        };
+        assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2]);
+    }
+}
