@@ -5,6 +5,7 @@ pub mod bisect;
 pub mod boot;
 pub mod ci;
 pub mod clean;
+pub mod completions;
 pub mod doctor;
 pub mod host;
 pub mod kernel;
@@ -84,6 +85,9 @@ enum Command {
 
     /// Do what the build server does: everything that must hold before a change lands
     Ci(ci::Options),
+
+    /// Write a script with which a shell completes these commands
+    Completions(completions::Options),
 }
 
 impl Cli {
@@ -106,6 +110,7 @@ impl Cli {
             Command::Clean(options) => clean::run(options, terminal),
             Command::Doctor(options) => doctor::run(options, terminal),
             Command::Ci(options) => ci::run(options, terminal),
+            Command::Completions(options) => completions::run(options).map(|()| ExitCode::SUCCESS),
         }
     }
 }
