@@ -20,6 +20,11 @@ use crate::{suite, workspace};
 
 /// Which scenario, and on what.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bisect chosen-error                           # of our own series
+  cargo xtask bisect exec-apart --series v3.mbox --vm uml   # of somebody else's, on what is quickest to build and start
+  cargo xtask bisect exec-apart --series base..topic --kernel-src ~/linux")]
 pub struct Options {
     /// The scenario's name (FAMILY/NAME), or a part that no other name has
     scenario: String,

@@ -10,6 +10,11 @@ use crate::terminal::Terminal;
 
 /// What to do about it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask host              # what is missing, and the one command that installs it; root installs at once
+  cargo xtask host --install    # with sudo if need be
+  cargo xtask doctor            # all that there is to know of this machine")]
 pub struct Options {
     /// Install missing packages, with sudo if need be
     #[arg(long)]

@@ -35,6 +35,11 @@ pub enum Command {
 
 /// Which image.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask kernel image                                  # the default kernel, built if need be
+  $(cargo xtask kernel image --arch um) mem=64M             # User-Mode Linux is a program
+  cp $(cargo xtask kernel image --profile debug) /boot/")]
 pub struct ImageOptions {
     #[command(flatten)]
     kernel: KernelOptions,

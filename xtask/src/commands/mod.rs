@@ -22,11 +22,19 @@ use clap::{Parser, Subcommand};
 
 use crate::terminal::Terminal;
 
+const EXAMPLES: &str = "Examples:
+  cargo xtask doctor                          can this machine run the suite, and how fast
+  cargo xtask test                            build the kernel, boot it, judge every scenario
+  cargo xtask scenarios explain two-containers
+  cargo xtask test --report html=report.html  a page to show to others
+
+Each command has more: cargo xtask COMMAND --help";
+
 /// Keyagents for Linux, and the virtual machines that prove them.
 ///
 /// Exit codes: 0 all passed; 1 a scenario failed, crashed or hung; 2 the testbed could not do its part.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -124,5 +132,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples_of_itself() {
+        let mut left = vec![("cargo xtask".to_owned(), Cli::command())];
+        while let Some((name, command)) = left.pop() {
+            let below = command.get_subcommands().filter(|it| it.get_name() != "help");
+            let below: Vec<_> = below.map(|it| (format!("{name} {}", it.get_name()), it.clone())).collect();
+            let help = [command.get_after_help(), command.get_after_long_help()].into_iter().flatten();
+            let help = help.map(ToString::to_string).collect::<String>();
+            let shows = help.contains("Example") && help.contains("cargo xtask");
+            assert!(shows || !below.is_empty(), "`{name} --help` shows no example");
+            left.extend(below);
+        }
     }
 }

@@ -19,6 +19,11 @@ use crate::terminal::Terminal;
 
 /// What to check.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask kernel check                                  # every patch on every kernel: takes long
+  cargo xtask kernel check --kernel 6.12 --patches 3..5     # what you have just changed
+  cargo xtask kernel check --series v3.mbox --kernel 6.12   # somebody else's patches")]
 pub struct Options {
     /// Kernels of kernel/kernels.toml, with commas between them [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

@@ -12,6 +12,11 @@ use crate::terminal::Terminal;
 
 /// What to work on, and where.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask kernel edit ~/keyagents-6.12
+  git -C ~/keyagents-6.12 rebase -i HEAD~3                  # work on the commits, then export them
+  cargo xtask kernel edit --kernel 6.1 ~/keyagents-6.1")]
 pub struct EditOptions {
     /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
     #[arg(long, value_name = "NAME")]
@@ -27,6 +32,10 @@ pub struct EditOptions {
 
 /// What to write back.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask kernel export ~/keyagents-6.12                # into kernel/patches
+  cargo xtask test                                          # what you are at")]
 pub struct ExportOptions {
     /// The kernel whose series it is [default: the one that the tree was made for]
     #[arg(long, value_name = "NAME")]

@@ -20,6 +20,11 @@ const COLLECTION: &str = "keys";
 
 /// Which tests, and on what.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask kernel test                     # all of them
+  cargo xtask kernel test kunit/              # only KUnit's cases
+  cargo xtask kernel test user/ --kernel 6.1  # what an ordinary user runs, on the other kernel")]
 pub struct Options {
     /// Show only cases whose name contains one of these, such as kunit/ or root/payload
     #[arg(value_name = "FILTER")]

@@ -14,6 +14,9 @@ use crate::workspace;
 /// Nothing to choose.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples:
+  cargo xtask scenarios generate && git diff scenarios docs
+
 Run it after a scenario came, went, or changed its title or rules, and after a change to the words of scenarios.
 `cargo test -p scenarios` fails while a file is not what this would write.")]
 pub struct Options {}
