@@ -41,6 +41,16 @@ hold = true
 holds = ["agent"]
 [[step]]
 box.request = { description = "k", callout = "c" }
+background = "for ever"
+"#;
+
+/// What is called like a user's own keyrings is left in them when they are emptied after a scenario.
+const LEAKS: &str = r#"
+title = "A key outlives its scenario"
+rules = []
+[process.box]
+[[step]]
+box.add = { type = "keyring", description = "_uid_left", payload = "", into = "@u" }
 "#;
 
 fn scenario(name: &str, text: &str) -> Result<Scenario> {
@@ -52,25 +62,38 @@ fn scenario(name: &str, text: &str) -> Result<Scenario> {
 }
 
 #[test]
-fn a_panic_and_a_hang_are_laid_to_who_caused_them_and_all_others_are_judged() -> Result<()> {
+fn a_panic_a_hang_and_a_leak_are_laid_to_who_caused_them_and_all_others_are_judged() -> Result<()> {
     let terminal = Terminal::new();
     let testbed = Testbed::prepare(&MatrixOptions::default(), "containment", &terminal)?;
-    let story =
-        [("a/well", WELL), ("b/panics", PANICS), ("c/well", WELL), ("d/hangs", HANGS), ("e/well", WELL)];
+    let story = [
+        ("a/well", WELL),
+        ("b/panics", PANICS),
+        ("c/well", WELL),
+        ("d/hangs", HANGS),
+        ("e/well", WELL),
+        ("f/leaks", LEAKS),
+        ("g/well", WELL),
+    ];
     let mut words = Vec::new();
     let mut report = String::new();
+    let mut left = Vec::new();
     for (name, text) in story {
         let verdict = testbed.run(&scenario(name, text)?, &terminal)?;
         words.push(match &verdict {
             // They have no snapshot: nothing else may be wrong with them.
             Verdict::Failed(failure) if failure.is_pending() => "went well",
+            Verdict::Failed(failure) => {
+                left.extend(failure.left.clone());
+                "failed"
+            }
             other => other.word(),
         });
         if let Verdict::Crashed(said) = &verdict {
             report = said.clone();
         }
     }
-    assert_eq!(words, ["went well", "crashed", "went well", "hung", "went well"]);
+    assert_eq!(words, ["went well", "crashed", "went well", "hung", "went well", "failed", "went well"]);
+    assert_eq!(left.first().map(String::as_str), Some("keyring _uid_left: empty"));
 
     assert!(report.starts_with("kernel panic: Kernel panic - not syncing: Out of memory"), "{report}");
     let traced = report.lines().find(|line| line.contains(" out_of_memory+0x")).context("no call trace")?;
