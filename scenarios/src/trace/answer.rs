@@ -37,7 +37,7 @@ fn of_value(value: &Value, names: &Names) -> String {
         Value::ProcKeys(keys) => list(keys.iter().map(|key| proc_key(key, names))),
         Value::KeyUser(user) => key_user(user),
         Value::Signals(signals) => list(signals.iter().map(|it| taken(it, names))),
-        Value::Tries { failed, last } => tries(failed, last),
+        Value::Tries { failed, last } => tries(failed, last, &[]),
         Value::Trace(records) => format!("{} events", records.len()),
         Value::Notifications(all) => in_order(all.iter().map(|it| notification(it, names))),
         Value::Command { status: 0, output } => format!("{output:?}"),
@@ -96,9 +96,18 @@ pub(super) fn signal(number: i32) -> String {
     }
 }
 
-/// How many allocations there are to fail is a matter of the kernel's version.
-fn tries(failed: &[Outcome], last: &Outcome) -> String {
-    let kinds: BTreeSet<&str> = failed.iter().map(kind).collect();
+/// What came of tries each of which may end in one of these.
+pub(super) fn of_tries(outcome: &Outcome, allowed: &[String], op: &Op, names: &Names) -> String {
+    match outcome {
+        Outcome::Ok(Value::Tries { failed, last }) => format!(" → {}", tries(failed, last, allowed)),
+        _ => of(op, outcome, names),
+    }
+}
+
+/// How many allocations there are to fail is a matter of the kernel's version, and of what it has at hand: which of them are met is
+/// chance, so that what may come of it is told whether it came or not.
+fn tries(failed: &[Outcome], last: &Outcome, allowed: &[String]) -> String {
+    let kinds: BTreeSet<&str> = failed.iter().map(kind).chain(allowed.iter().map(String::as_str)).collect();
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(" or ");
     format!("{kinds}; at last {}", kind(last))
 }

@@ -194,6 +194,7 @@ impl Teller<'_> {
     /// A step's outcome. Where the scenario says that one of several may come, which one does is a race.
     fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
         let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
+            Some(Expect::Tries(allowed)) => return answer::of_tries(outcome, allowed, op, self.names),
             Some(Expect::AnyOf(several)) => several.as_slice(),
             _ => &[],
         };
