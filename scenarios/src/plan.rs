@@ -49,6 +49,9 @@ pub struct Plan {
     /// Steps that are not simply carried out once, one after the other. In order; none overlaps another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
+    /// What decides how far apart raced steps begin. None: the rounds try a few distances out in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 impl Plan {

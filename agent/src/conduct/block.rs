@@ -14,6 +14,22 @@ const LEAD_US: u64 = 3_000;
 const SPREAD_US: u64 = 200;
 const SPREADS: u64 = 8;
 
+/// By how much a step of a race begins later than the race.
+fn late_us(seed: Option<u64>, round: u64, place: u64) -> u64 {
+    match seed {
+        None => (round * (place + 1) * 3) % SPREADS * SPREAD_US / SPREADS,
+        Some(seed) => mixed(mixed(mixed(seed).wrapping_add(round)).wrapping_add(place)) % SPREAD_US,
+    }
+}
+
+/// As good as random, and always the same for the same (splitmix64).
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 impl Conductor<'_> {
     /// Takes all steps of a block, as many times as it says.
     pub(super) fn take_block(&mut self, block: &Block) -> Result<(), Stop> {
@@ -32,8 +48,8 @@ impl Conductor<'_> {
         let start_us = self.heritage.setting.now_us() + LEAD_US;
         self.racing = block.steps().collect();
         for (place, index) in block.steps().enumerate() {
-            let late = (u64::from(round.unwrap_or_default()) * (place as u64 + 1) * 3) % SPREADS;
-            self.enter(index, round, start_us + late * SPREAD_US / SPREADS)?;
+            let late_us = late_us(self.plan.seed, round.unwrap_or_default().into(), place as u64);
+            self.enter(index, round, start_us + late_us)?;
         }
         self.pump(
             |conductor| {
@@ -82,5 +98,18 @@ impl Conductor<'_> {
             self.pump(|conductor| conductor.life(&step.process) == Life::Ended, None, None)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_always_gives_the_same_distances_and_another_seed_others() {
+        let distances = |seed| (0..20).map(|round| late_us(Some(seed), round, round % 3)).collect::<Vec<_>>();
+        assert_eq!(distances(7), distances(7));
+        assert_ne!(distances(7), distances(8));
+        assert!(distances(7).iter().all(|late| *late < SPREAD_US));
     }
 }

@@ -101,6 +101,7 @@ pub(super) fn read(
         processes: in_order(&order, &processes),
         steps,
         blocks: special,
+        seed: None,
     };
     Ok(Scenario {
         name,

@@ -6,6 +6,7 @@
 
 mod answer;
 mod names;
+mod raw;
 mod sentence;
 mod upcalls;
 
@@ -24,6 +25,7 @@ use crate::{
 };
 
 use names::Names;
+pub use raw::told;
 use upcalls::{Upcall, Upcalls};
 
 /// What happened, in words and in an order that no race can change.

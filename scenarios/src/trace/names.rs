@@ -117,10 +117,9 @@ impl Names {
         }
     }
 
-    /// Authkeys are named after their targets. Reactions come first, whoever was first to report: they know the target itself.
+    /// Authkeys are named after their targets.
     fn name_authkeys(&mut self, plan: &Plan, events: &[Event]) {
-        let (reactions, steps): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.upcall.is_some());
-        for event in reactions.into_iter().chain(steps) {
+        for event in events {
             let (op, outcome) = match &event.what {
                 What::Called { op, done } => (Some(op), &done.outcome),
                 What::Done(done) => {
