@@ -43,7 +43,7 @@ pub use crate::{
     selftests::selftests,
     series::{Patch, Series},
     sources::Origin,
-    tree::{Tree, tree},
+    tree::{Tree, tree, whereabouts},
 };
 
 /// What every fallible function of this crate returns.

@@ -192,7 +192,7 @@ impl<'a> Stack<'a> {
 
 impl Patch {
     /// The whole file or mail.
-    pub(crate) fn mail(&self) -> &[u8] {
+    pub fn mail(&self) -> &[u8] {
         &self.mail
     }
 

@@ -43,6 +43,20 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
     Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
 }
 
+/// Where the tree for that request is, if there is one. It is not looked at: another command may have checked something else out.
+pub fn whereabouts(request: &Request<'_>, cache: &Path) -> Result<Option<PathBuf>> {
+    for origin in request.origins() {
+        let path = match origin {
+            Origin::Directory(directory) => Some(place(cache, "directory", &directory.to_string_lossy())),
+            origin => origin.identity(cache)?.map(|identity| place(cache, &request.kernel.name, &identity)),
+        };
+        if let Some(path) = path.filter(|path| path.is_dir()) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
 /// The repository with the pristine source in it, locked.
 pub(crate) struct Base {
     pub(crate) path: PathBuf,

@@ -27,7 +27,7 @@ pub struct DeskOptions {
 
     /// Install missing packages, with sudo if need be
     #[arg(long)]
-    install: bool,
+    pub(crate) install: bool,
 }
 
 /// The choice of a virtual machine.

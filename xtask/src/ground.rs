@@ -152,6 +152,8 @@ pub struct Ground {
     spare: Mutex<Option<Session>>,
     /// The kernel with its symbols.
     pub vmlinux: PathBuf,
+    /// How it was configured.
+    pub config: PathBuf,
 }
 
 impl Ground {
@@ -213,6 +215,8 @@ impl Ground {
             pace: Pace::of(profile),
             log: log(label, setting.kind, 0),
             interactive: false,
+            debugger: None,
+            patience: None,
             listener: Listener::default(),
         };
         let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
@@ -230,6 +234,7 @@ impl Ground {
             features: spare.as_ref().map(|guest| guest.hello().features.clone()),
             boot,
             vmlinux: image.vmlinux,
+            config: image.config,
             release: image.release,
             backend,
             why,
@@ -243,6 +248,11 @@ impl Ground {
     /// What it is, in one line.
     pub fn describe(&self) -> String {
         format!("kernel {} · {} ({})", self.release, self.backend.kind(), self.why)
+    }
+
+    /// What `uname -r` says in them.
+    pub fn release(&self) -> &str {
+        &self.release
     }
 
     /// What the guests run on.

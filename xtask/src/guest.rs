@@ -63,7 +63,7 @@ pub fn initramfs(
     terminal: &Terminal,
 ) -> Result<PathBuf> {
     let work = terminal.work("Building the guest");
-    let agent = read(&build_agent()?)?;
+    let agent = read(&build("agent", "agent")?)?;
     let mut manifest = Manifest::testbed()?;
     absent.iter().for_each(|path| manifest.remove(path));
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
@@ -171,10 +171,22 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
-fn build_agent() -> Result<PathBuf> {
+/// The program that judges a scenario in a guest which has nobody to talk to.
+///
+/// # Errors
+/// It does not build; the error has the compiler's messages.
+pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
+    let work = terminal.work("Building the judge");
+    let judge = build("scenarios", "judge")?;
+    work.done();
+    Ok(judge)
+}
+
+/// A static program of this checkout's.
+fn build(package: &str, program: &str) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "--package", "agent", "--bin", "agent", "--profile", "guest", "--locked"])
+        .args(["build", "--package", package, "--bin", program, "--profile", "guest", "--locked"])
         // Without an explicit target the flags would reach proc-macros, which can't be static.
         .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
         .current_dir(workspace::root())

@@ -148,6 +148,15 @@ pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option
     Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?)
 }
 
+/// Where the sources are that the image is built from, if they have not been deleted.
+///
+/// # Errors
+/// There is no such kernel or series.
+pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<PathBuf>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
+}
+
 /// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.
 ///
 /// # Errors
@@ -175,6 +184,18 @@ impl KernelOptions {
         .flatten()
         .flat_map(|(flag, value)| [flag.into(), value])
         .collect()
+    }
+
+    /// The kernel in words.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub fn described(&self) -> Result<String> {
+        let kernels = Kernels::load()?;
+        let name = kernels.get_or_default(self.kernel.as_deref())?.name.clone();
+        let source = if self.kernel_src.is_some() { ", a source of its own" } else { "" };
+        let series = if self.series.series.is_some() { ", a series of its own" } else { "" };
+        Ok(format!("{name}{source}{series}"))
     }
 
     fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {

@@ -2,8 +2,10 @@
 
 pub mod bench;
 pub mod bisect;
+pub mod bundle;
 pub mod cache;
 pub mod commands;
+pub mod debugger;
 pub mod desk;
 pub mod display;
 pub mod doctor;
@@ -32,6 +34,7 @@ pub mod symbols;
 pub mod terminal;
 pub mod testbed;
 pub mod times;
+pub mod transcript;
 pub mod userland;
 pub mod vm;
 pub mod workspace;

@@ -107,3 +107,68 @@ fn what_can_t_run_or_boot_is_refused_in_one_sentence_before_anything_is_built() 
     }
     Ok(())
 }
+
+/// Unpacks a bundle into an empty folder; gives the folder of its files.
+fn unpacked(bundle: &Path, name: &str) -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    tar::Archive::new(zstd::Decoder::new(fs::File::open(bundle)?)?).unpack(&folder)?;
+    Ok(folder.join("keyagents-rejection-chosen-error"))
+}
+
+/// Runs a bundle as somebody does who has nothing else.
+fn run_bundle(folder: &Path) -> Result<Output> {
+    Ok(Command::new(folder.join("run.sh")).stdin(Stdio::null()).output()?)
+}
+
+#[test]
+fn a_bundle_judges_by_itself_tells_nothing_of_this_machine_and_notices_damage() -> Result<()> {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("desk.tar.zst");
+    let path = place.to_string_lossy();
+    let (code, printed, complained) =
+        told(&xtask(&["bundle", "rejection/chosen-error", "--vm", "uml", "-o", &path], b"")?);
+    assert_eq!(code, Some(0), "{printed}{complained}");
+
+    let folder = unpacked(&place, "desk-bundle")?;
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no root")?.to_string_lossy().into_owned();
+    let home = std::env::var("HOME").unwrap_or_default();
+    for file in fs::read_dir(&folder)?.flatten().filter(|file| file.path().is_file()) {
+        let bytes = fs::read(file.path())?;
+        for own in [root.clone(), format!("{home}/.cache"), format!("{home}/.cargo")] {
+            assert!(
+                memchr::memmem::find(&bytes, own.as_bytes()).is_none(),
+                "{own} in {:?}",
+                file.file_name()
+            );
+        }
+    }
+
+    let (code, printed, complained) = told(&run_bundle(&folder)?);
+    assert!(printed.ends_with("verdict: passed\n"), "{printed}{complained}");
+    assert_eq!(code, Some(0), "{printed}{complained}");
+
+    let scenario = folder.join("scenario.toml");
+    fs::write(&scenario, fs::read_to_string(&scenario)?.replace("EKEYREJECTED", "ENOKEY"))?;
+    let (code, printed, complained) = told(&run_bundle(&folder)?);
+    assert_eq!(code, Some(2), "{printed}{complained}");
+    assert!(complained.contains("this bundle is damaged (scenario.toml is not"), "{complained}");
+    Ok(())
+}
+
+#[test]
+fn a_scenario_is_told_from_all_sides_and_a_taken_port_is_refused() -> Result<()> {
+    let (code, printed, complained) = told(&xtask(&["repro", "rejection/chosen-error"], b"")?);
+    assert_eq!(code, Some(0), "{printed}{complained}");
+    for side in ["console keyagents: begins", "event   agent registers", "trace   keyagent_complete"] {
+        assert!(printed.contains(side), "{side}: {printed}");
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port().to_string();
+    let (code, _, complained) = told(&xtask(&["repro", "chosen-error", "--gdb", "--gdb-port", &port], b"")?);
+    assert_eq!(code, Some(2), "{complained}");
+    assert!(complained.contains(&format!("port {port} is taken")), "{complained}");
+    Ok(())
+}

@@ -24,16 +24,16 @@ pub(crate) struct Channel {
 impl Channel {
     /// Opens the device that the kernel command line names.
     pub(super) fn open() -> Result<Self, ChannelError> {
-        let command_line = std::fs::read_to_string("/proc/cmdline").map_err(ChannelError::CommandLine)?;
-        let path = named_in(&command_line).ok_or(ChannelError::Unnamed)?;
-        let device = open_when_there(&path).map_err(|why| ChannelError::Device(path.clone(), why))?;
-        // A serial line would echo the host's words and cook the guest's; a virtio port is no terminal and needs nothing.
-        if let Ok(mut settings) = termios::tcgetattr(&device) {
-            termios::cfmakeraw(&mut settings);
-            let _ = termios::tcsetattr(&device, SetArg::TCSANOW, &settings);
-        }
-        let to_host = device.try_clone().map_err(|why| ChannelError::Device(path, why))?;
+        let device = device()?;
+        let to_host = device.try_clone().map_err(ChannelError::Read)?;
         Ok(Self { from_host: BufReader::new(device), to_host })
+    }
+
+    /// A host that has said everything beforehand, and will be heard by nobody: `heard` is made, and keeps the answers.
+    pub(super) fn recorded(said: &Path, heard: &Path) -> Result<Self, ChannelError> {
+        let from_host = File::open(said).map_err(|why| ChannelError::Device(said.to_owned(), why))?;
+        let to_host = File::create(heard).map_err(|why| ChannelError::Device(heard.to_owned(), why))?;
+        Ok(Self { from_host: BufReader::new(from_host), to_host })
     }
 
     /// The host's next message. None: the host has hung up.
@@ -73,8 +73,22 @@ impl AsFd for Channel {
     }
 }
 
-fn named_in(command_line: &str) -> Option<PathBuf> {
-    command_line.split_whitespace().find_map(|word| word.strip_prefix(PARAMETER)).map(PathBuf::from)
+/// The device that the kernel command line names, ready for any bytes.
+pub(super) fn device() -> Result<File, ChannelError> {
+    let command_line = std::fs::read_to_string("/proc/cmdline").map_err(ChannelError::CommandLine)?;
+    let path = named_in(&command_line, PARAMETER).ok_or(ChannelError::Unnamed)?;
+    let device = open_when_there(&path).map_err(|why| ChannelError::Device(path, why))?;
+    // A serial line would echo the host's words and cook the guest's; a virtio port is no terminal and needs nothing.
+    if let Ok(mut settings) = termios::tcgetattr(&device) {
+        termios::cfmakeraw(&mut settings);
+        let _ = termios::tcsetattr(&device, SetArg::TCSANOW, &settings);
+    }
+    Ok(device)
+}
+
+/// The path that a parameter of the kernel command line names.
+pub(super) fn named_in(command_line: &str, parameter: &str) -> Option<PathBuf> {
+    command_line.split_whitespace().find_map(|word| word.strip_prefix(parameter)).map(PathBuf::from)
 }
 
 fn open_when_there(path: &Path) -> io::Result<File> {
@@ -118,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_channel_is_found_among_other_parameters() {
-        let found = named_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n");
+        let found = named_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", PARAMETER);
         assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
-        assert_eq!(named_in("console=ttyS0 quiet"), None);
+        assert_eq!(named_in("console=ttyS0 quiet", PARAMETER), None);
     }
 }

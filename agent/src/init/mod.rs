@@ -6,6 +6,7 @@ mod features;
 pub mod kmsg;
 mod leaks;
 mod mounts;
+mod play;
 mod power;
 mod program;
 
@@ -21,6 +22,7 @@ use crate::keyring::{self, Errno, KeySerial, Special};
 use crate::post::{REPORTS, Reports, errno_name};
 use crate::signals::{SignalFd, Signals};
 use channel::{Channel, ChannelError};
+use play::Play;
 
 /// PID 1's whole life. Whatever happens, the host learns why, and the guest ends.
 pub fn main() -> ! {
@@ -28,7 +30,8 @@ pub fn main() -> ! {
         kmsg::log(kmsg::Level::Error, &why.to_string());
         power::off();
     }
-    match Channel::open() {
+    let play = Play::wanted();
+    match play.as_ref().map_or_else(Channel::open, Play::channel) {
         Err(why) => kmsg::log(kmsg::Level::Error, &why.to_string()),
         Ok(mut channel) => match set_up() {
             Err(why) => lament(&mut channel, &why),
@@ -39,6 +42,9 @@ pub fn main() -> ! {
                 }
             }
         },
+    }
+    if let Some(play) = play {
+        play.judge();
     }
     power::off()
 }

@@ -3,12 +3,14 @@
 pub mod bench;
 pub mod bisect;
 pub mod boot;
+pub mod bundle;
 pub mod ci;
 pub mod clean;
 pub mod completions;
 pub mod doctor;
 pub mod host;
 pub mod kernel;
+pub mod repro;
 pub mod run;
 pub mod scenarios;
 pub mod shell;
@@ -57,6 +59,19 @@ enum Command {
 
     /// Run scenarios again whenever an edit affects them
     Watch(watch::Options),
+
+    /// Run one scenario, told from all sides: console, events and tracepoints on one clock
+    ///
+    /// Times are seconds since the scenario was begun. Exit codes: 0 it passed; 1 it failed, crashed or hung, if only once; 2 the testbed
+    /// could not do its part.
+    Repro(repro::Options),
+
+    /// Pack a scenario with all that it takes to run it elsewhere
+    ///
+    /// The bundle holds the kernel with its symbols, its configuration, the series, the guest, the scenario with its snapshot, the
+    /// story as it went here, and run.sh, which carries the scenario out once more and ends with its verdict: 0 passed; 1 failed, crashed or hung;
+    /// 2 not carried out. It tells nothing of who made it, and the same inputs make the same bytes.
+    Bundle(bundle::Options),
 
     /// Sit at a shell on the patched kernel
     ///
@@ -109,6 +124,8 @@ impl Cli {
             Command::Scenarios(command) => scenarios::run(command, terminal),
             Command::Bisect(options) => bisect::run(options, terminal),
             Command::Watch(options) => watch::run(options, terminal),
+            Command::Repro(options) => repro::run(options, terminal),
+            Command::Bundle(options) => bundle::run(options, terminal),
             Command::Shell(options) => shell::run(options, terminal),
             Command::Run(options) => run::run(options, terminal),
             Command::Boot(options) => boot::run(options, terminal),

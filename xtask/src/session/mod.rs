@@ -50,7 +50,7 @@ impl Session {
     /// # Errors
     /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
     pub fn open(backend: &dyn Backend, boot: &Boot) -> Result<Result<Self, Failure>> {
-        Self::open_within(backend.boot_deadline(), backend, boot)
+        Self::open_within(boot.patience.unwrap_or(backend.boot_deadline()), backend, boot)
     }
 
     /// Likewise, with a deadline of the caller's for the guest's first word.

@@ -18,6 +18,10 @@ impl Backend for Script {
         command
     }
 
+    fn lone_command(&self, _: &Boot) -> Command {
+        Command::new("true")
+    }
+
     fn boot_deadline(&self) -> Duration {
         Duration::from_millis(700)
     }
@@ -38,6 +42,8 @@ fn open(script: &str) -> Result<Session, Failure> {
         pace: Pace::PLAIN,
         log: nowhere,
         interactive: false,
+        debugger: None,
+        patience: None,
         listener: Default::default(),
     };
     Session::open(&Script(script), &boot).unwrap()

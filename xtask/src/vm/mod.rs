@@ -40,6 +40,10 @@ pub struct Boot {
     pub log: PathBuf,
     /// Whether the guest hears what is typed at its console.
     pub interactive: bool,
+    /// The port at which a debugger is waited for before the first instruction, where the back end has such a thing.
+    pub debugger: Option<u16>,
+    /// How long the guest may take for its first word, if not as long as usual.
+    pub patience: Option<Duration>,
     /// Who hears what it says, as it says it.
     pub listener: Listener,
 }
@@ -97,6 +101,10 @@ pub trait Backend: Send + Sync {
 
     /// The command that boots the guest.
     fn command(&self, boot: &Boot) -> Command;
+
+    /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to a file `report` in the current
+    /// directory, or to descriptor 3; the console to a file `console`, or to descriptor 1.
+    fn lone_command(&self, boot: &Boot) -> Command;
 
     /// How long a guest may take from the start to PID 1's first word.
     fn boot_deadline(&self) -> Duration;

@@ -47,6 +47,25 @@ impl Backend for Qemu {
     }
 
     fn command(&self, boot: &Boot) -> Command {
+        // Descriptors 0 and 1 are sockets: see `Backend`.
+        self.wired(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"])
+    }
+
+    fn lone_command(&self, boot: &Boot) -> Command {
+        self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"])
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        match self.accelerator {
+            Accelerator::Kvm => Duration::from_secs(20),
+            Accelerator::Tcg => Duration::from_secs(90),
+        }
+    }
+}
+
+impl Qemu {
+    /// The command with these ends of the channel and the console.
+    fn wired(&self, boot: &Boot, ends: [&str; 2]) -> Command {
         let mut command = Command::new(PROGRAM);
         match (self.accelerator, boot.clock) {
             (Accelerator::Kvm, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
@@ -57,8 +76,7 @@ impl Backend for Qemu {
         };
         command.args(["-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-m", &boot.memory_mib.to_string(), "-smp", &boot.cpus.to_string()]);
-        // Descriptors 0 and 1 are sockets: see `Backend`.
-        command.args(["-chardev", "socket,id=channel,fd=0", "-chardev", "socket,id=console,fd=1"]);
+        command.args(ends.iter().flat_map(|end| ["-chardev", end]));
         command.args(["-serial", "chardev:console"]);
         command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,nr=1"]);
         command.arg("-kernel").arg(&boot.image).arg("-initrd").arg(&boot.initramfs);
@@ -70,13 +88,9 @@ impl Backend for Qemu {
         let ours = [KERNEL_COMMAND_LINE, clock].into_iter();
         let parameters: Vec<&str> = ours.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("-append").arg(parameters.join(" "));
-        command
-    }
-
-    fn boot_deadline(&self) -> Duration {
-        match self.accelerator {
-            Accelerator::Kvm => Duration::from_secs(20),
-            Accelerator::Tcg => Duration::from_secs(90),
+        if let Some(port) = boot.debugger {
+            command.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
         }
+        command
     }
 }

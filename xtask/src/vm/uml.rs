@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use super::{Backend, Boot, Kind};
 
-/// The channel is the first serial line; the console goes to standard output; there are no further lines.
+/// The channel is the first serial line; there are no further lines.
 const KERNEL_COMMAND_LINE: &[&str] = &[
-    "ssl0=fd:0",
     "ssl=null",
     "con=null",
     "console=tty0",
@@ -19,6 +18,9 @@ const KERNEL_COMMAND_LINE: &[&str] = &[
     "panic=-1",
     "keyagents.channel=/dev/ttyS0",
 ];
+
+/// Descriptor 0, to and fro.
+const CHANNEL: &str = "ssl0=fd:0";
 
 /// What is printed goes to standard output, and nothing is typed.
 pub(super) const CONSOLE: &str = "con0=null,fd:1";
@@ -45,16 +47,24 @@ impl Backend for Uml {
     }
 
     fn command(&self, boot: &Boot) -> Command {
-        let mut command = Self::kernel(&boot.image, boot.memory_mib);
-        let mut initrd = OsString::from("initrd=");
-        initrd.push(&boot.initramfs);
-        let console = if boot.interactive { "con0=fd:1" } else { CONSOLE };
-        command.arg(initrd).arg(console).args(&boot.parameters);
-        command
+        wired(boot, [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }])
+    }
+
+    fn lone_command(&self, boot: &Boot) -> Command {
+        wired(boot, ["ssl0=null,fd:3", CONSOLE])
     }
 
     fn boot_deadline(&self) -> Duration {
         // It is up in a fraction of a second, unless the host has no time for it.
         Duration::from_secs(60)
     }
+}
+
+/// The command with these ends of the channel and the console.
+fn wired(boot: &Boot, ends: [&str; 2]) -> Command {
+    let mut command = Uml::kernel(&boot.image, boot.memory_mib);
+    let mut initrd = OsString::from("initrd=");
+    initrd.push(&boot.initramfs);
+    command.arg(initrd).args(ends).args(&boot.parameters);
+    command
 }

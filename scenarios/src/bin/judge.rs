@@ -1,0 +1,94 @@
+//! Judges a scenario where it was carried out: in a guest that has nobody to talk to.
+//!
+//! `judge SCENARIO.toml SAID HEARD`: SAID is what the host says to PID 1, HEARD what PID 1 answers, both as they are on the wire. The
+//! verdict goes to standard output, its word in the last line.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use scenarios::plan::Plan;
+use scenarios::read;
+use scenarios::scenario::Scenario;
+use scenarios::verdict::{Verdict, judge};
+use scenarios::wire::{Event, Finished, GuestMessage, HostMessage};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let verdict = match arguments.as_slice() {
+        [scenario, said, heard] => judged(Path::new(scenario), Path::new(said), Path::new(heard)),
+        _ => Err("say `judge SCENARIO.toml SAID HEARD`".to_owned()),
+    };
+    let verdict = verdict.unwrap_or_else(Verdict::Broken);
+    let told = writeln!(io::stdout(), "{}\nverdict: {}", verdict.details().trim_end(), verdict.word());
+    match (told, verdict) {
+        (Ok(()), Verdict::Passed) => ExitCode::SUCCESS,
+        (Ok(()), Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_)) => ExitCode::from(1),
+        _ => ExitCode::from(2),
+    }
+}
+
+fn judged(scenario: &Path, said: &Path, heard: &Path) -> Result<Verdict, String> {
+    let plan = plan(&text(said)?)?;
+    let scenario = at_pace_of(&plan, read_scenario(scenario, &plan.name)?);
+    let Heard { features, events, finished } = Heard::of(&text(heard)?)?;
+    if let Some(lack) = scenario.missing(&features) {
+        return Ok(Verdict::Skipped(format!("this guest has no {lack}")));
+    }
+    let finished = finished.ok_or("the guest ended before the scenario did")?;
+    judge(&scenario, &events, &finished).map_err(|why| why.to_string())
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|why| format!("can't read {}: {why}", path.display()))
+}
+
+/// The plan that the host wants to be carried out.
+fn plan(said: &str) -> Result<Plan, String> {
+    let messages = said.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let mut plans = messages.filter_map(|message| match message {
+        HostMessage::Run(plan) => Some(*plan),
+        _ => None,
+    });
+    plans.next().ok_or_else(|| "there is no plan to judge".to_owned())
+}
+
+fn read_scenario(path: &Path, name: &str) -> Result<Scenario, String> {
+    let file = name.split_once('[').map_or(name, |(file, _)| file);
+    let cases = read::scenarios(file, path, &text(path)?)
+        .map_err(|problems| format!("{} can't be read: {:?}", path.display(), problems.problems))?;
+    let case = cases.into_iter().find(|case| case.name == name);
+    case.ok_or_else(|| format!("{} has no scenario {name}", path.display()))
+}
+
+/// A kernel that checks itself is given more time for the whole, and so for each step.
+fn at_pace_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
+    let times = (plan.deadline_ms / scenario.plan().deadline_ms.max(1)).max(1);
+    let limits = scenario.expectations.iter_mut().filter_map(|one| one.within_ms.as_mut());
+    limits.for_each(|limit| *limit = limit.saturating_mul(times));
+    scenario
+}
+
+/// What PID 1 has answered.
+struct Heard {
+    features: Vec<String>,
+    events: Vec<Event>,
+    finished: Option<Finished>,
+}
+
+impl Heard {
+    fn of(text: &str) -> Result<Self, String> {
+        let mut heard = Self { features: Vec::new(), events: Vec::new(), finished: None };
+        for line in text.lines() {
+            match serde_json::from_str(line).map_err(|why| format!("{why} in: {line}"))? {
+                GuestMessage::Hello(hello) => heard.features = hello.features,
+                GuestMessage::Event(event) => heard.events.push(event),
+                GuestMessage::Finished(finished) => heard.finished = Some(finished),
+                GuestMessage::Broken(broken) => return Err(broken.why),
+                _ => {}
+            }
+        }
+        Ok(heard)
+    }
+}

@@ -1,0 +1,79 @@
+//! A bundle's files as an archive: the same bytes for the same files, whoever packs them and when.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::Files;
+
+/// Packs well, and takes seconds for a kernel with its symbols.
+const LEVEL: i32 = 10;
+
+/// Writes the archive, all of it or nothing. `name` is the folder that it unpacks into.
+///
+/// # Errors
+/// The file can't be written.
+pub fn write(files: &Files, name: &str, path: &Path) -> Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".part");
+    let packed = pack(files, name, Path::new(&partial)).and_then(|()| fs::rename(&partial, path));
+    if packed.is_err() {
+        // It may never have been made.
+        let _ = fs::remove_file(&partial);
+    }
+    packed.with_context(|| format!("can't write {}", path.display()))
+}
+
+fn pack(files: &Files, name: &str, path: &Path) -> io::Result<()> {
+    let packer = zstd::Encoder::new(fs::File::create(path)?, LEVEL)?;
+    let mut archive = tar::Builder::new(packer);
+    for (file, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.bytes.len() as u64);
+        header.set_mode(if content.executable { 0o755 } else { 0o644 });
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        archive.append_data(&mut header, format!("{name}/{file}"), content.bytes.as_slice())?;
+    }
+    archive.into_inner()?.finish()?.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::File;
+
+    #[test]
+    fn the_same_files_make_the_same_bytes_and_come_out_as_they_were() {
+        let files = Files::from([
+            ("run.sh".to_owned(), File { bytes: b"#!/bin/sh\n".to_vec(), executable: true }),
+            ("series/1.patch".to_owned(), File { bytes: b"diff".to_vec(), executable: false }),
+        ]);
+        let folder = std::env::temp_dir().join(format!("bundle-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (one, other) = (folder.join("one"), folder.join("other"));
+        write(&files, "b", &one).unwrap();
+        write(&files, "b", &other).unwrap();
+        let packed = fs::read(&one).unwrap();
+        assert_eq!(packed, fs::read(&other).unwrap());
+
+        let mut archive = tar::Archive::new(zstd::Decoder::new(packed.as_slice()).unwrap());
+        let entries = archive.entries().unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            (path, entry.header().mode().unwrap(), entry.header().mtime().unwrap())
+        });
+        let expected = [("b/run.sh".to_owned(), 0o755, 0), ("b/series/1.patch".to_owned(), 0o644, 0)];
+        assert_eq!(entries.collect::<Vec<_>>(), expected);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_left() {
+        let error = write(&Files::new(), "b", Path::new("/proc/bundle.tar.zst")).unwrap_err();
+        assert!(error.to_string().starts_with("can't write /proc/bundle.tar.zst"));
+    }
+}

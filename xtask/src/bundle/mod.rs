@@ -1,0 +1,175 @@
+//! A bundle: one scenario with all that it takes to carry it out once more, on a machine that knows nothing of this project.
+
+mod archive;
+mod facts;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rootfs::{Artefacts, Compression, Manifest};
+use scenarios::scenario::Scenario;
+use scenarios::wire::HostMessage;
+use sha2::{Digest, Sha256};
+
+use crate::ground::Ground;
+use crate::image::KernelOptions;
+use crate::vm::process::command_line;
+use crate::vm::qemu::Qemu;
+use crate::vm::uml::Uml;
+use crate::vm::{Backend, Boot, Kind};
+
+pub use archive::write;
+
+/// The folder in the guest.
+const FOLDER: &str = "/bundle";
+
+const RUN: &str = include_str!("run.sh");
+const README: &str = include_str!("README.txt");
+
+/// How much longer than its plan a guest may take, in seconds: to start on a slow machine, and to judge.
+const LEAVE: u64 = 180;
+
+/// A file of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+impl File {
+    fn text(text: impl Into<String>) -> Self {
+        Self { bytes: text.into().into_bytes(), executable: false }
+    }
+
+    fn of(path: &Path, executable: bool) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+        Ok(Self { bytes, executable })
+    }
+}
+
+/// A bundle's files, by name.
+pub type Files = BTreeMap<String, File>;
+
+/// Everything that belongs to a scenario on that ground. `trace` is what came of it here, `judge` the program that judges it there.
+///
+/// # Errors
+/// A file can't be read.
+pub fn files(
+    scenario: &Scenario,
+    ground: &Ground,
+    kernel: &KernelOptions,
+    trace: &str,
+    judge: &Path,
+) -> Result<Files> {
+    let is_uml = ground.kind() == Kind::Uml;
+    let image = if is_uml { "linux" } else { "bzImage" };
+    let mut files = Files::from([
+        (image.to_owned(), File::of(&ground.boot.image, is_uml)?),
+        ("config".to_owned(), File::of(&ground.config, false)?),
+        ("initramfs.cpio".to_owned(), File { bytes: initramfs(scenario, ground, judge)?, executable: false }),
+        ("scenario.toml".to_owned(), File::of(&scenario.path, false)?),
+        ("trace.txt".to_owned(), File::text(trace)),
+        ("facts.txt".to_owned(), File::text(facts::told(ground, kernel)?)),
+        ("README".to_owned(), File::text(readme(is_uml))),
+        ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, ground)) }),
+    ]);
+    if !is_uml {
+        // User-Mode Linux's program has its symbols itself.
+        files.insert("vmlinux".to_owned(), File::of(&ground.vmlinux, false)?);
+    }
+    if scenario.snapshot().exists() {
+        files.insert("scenario.snap".to_owned(), File::of(&scenario.snapshot(), false)?);
+    }
+    for patch in kernel.patches()? {
+        files.insert(
+            format!("series/{}", patch.name),
+            File { bytes: patch.mail().to_vec(), executable: false },
+        );
+    }
+    files.insert("SHA256SUMS".to_owned(), File::text(sums(&files)));
+    Ok(files)
+}
+
+fn sums(files: &Files) -> String {
+    let hex =
+        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    files.iter().map(|(name, file)| format!("{}  {name}\n", hex(&file.bytes))).collect()
+}
+
+/// The guest as it is, and behind it what it is to do when nobody talks to it.
+fn initramfs(scenario: &Scenario, ground: &Ground, judge: &Path) -> Result<Vec<u8>> {
+    let plan = HostMessage::Run(Box::new(ground.boot.pace.plan(scenario)));
+    let messages = [plan, HostMessage::PowerOff];
+    let lines = messages.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    let mut files = BTreeMap::from([
+        (format!("{FOLDER}/said.jsonl"), File::text(format!("{}\n", lines.join("\n")))),
+        (format!("{FOLDER}/judge"), File::of(judge, true)?),
+        (format!("{FOLDER}/scenario.toml"), File::of(&scenario.path, false)?),
+    ]);
+    if scenario.snapshot().exists() {
+        files.insert(format!("{FOLDER}/scenario.snap"), File::of(&scenario.snapshot(), false)?);
+    }
+    let mut manifest = Manifest::read("")?;
+    for (path, file) in &files {
+        manifest.insert_deep(path, if file.executable { 0o755 } else { 0o644 })?;
+    }
+    let artefacts: Artefacts<'_> =
+        files.iter().map(|(path, file)| (path.as_str(), file.bytes.as_slice())).collect();
+    let mut archive = File::of(&ground.boot.initramfs, false)?.bytes;
+    archive.extend(rootfs::build(&manifest, &artefacts, Compression::None)?);
+    Ok(archive)
+}
+
+fn readme(is_uml: bool) -> String {
+    let (needs, kvm, image) = if is_uml {
+        (
+            " and an x86-64 processor",
+            "",
+            "linux             the kernel, a program of its own (User-Mode Linux), with its symbols",
+        )
+    } else {
+        (
+            " and QEMU (qemu-system-x86_64)",
+            "    ./run.sh --kvm    likewise, on the machine's own processor, which is quicker where it works\n",
+            "bzImage           the kernel\n    vmlinux           the same with its symbols, for gdb and addr2line",
+        )
+    };
+    README.replace("@NEEDS@", needs).replace("@KVM@\n", kvm).replace("@IMAGE@", image)
+}
+
+/// The script that carries it out.
+fn run(scenario: &Scenario, ground: &Ground) -> String {
+    let mut boot =
+        Boot { image: "bzImage".into(), initramfs: "initramfs.cpio".into(), ..ground.boot.clone() };
+    boot.parameters.push(format!("keyagents.play={FOLDER}"));
+    let (needs, check, files, command) = if ground.kind() == Kind::Uml {
+        boot.image = "./linux".into();
+        let command = format!(
+            "GLIBC_TUNABLES=glibc.pthread.rseq=0 {} </dev/null >console 2>&1 3>report &",
+            command_line(&Uml.lone_command(&boot))
+        );
+        let check =
+            "[ \"$(uname -sm)\" = 'Linux x86_64' ] || give_up \"User-Mode Linux needs Linux on x86-64\"";
+        ("", check.to_owned(), "linux initramfs.cpio", command)
+    } else {
+        let start =
+            |qemu: Qemu| format!("{} </dev/null >>console 2>&1 &", command_line(&qemu.lone_command(&boot)));
+        let command =
+            format!("case $kvm in\nno) {} ;;\nyes) {} ;;\nesac", start(Qemu::tcg()), start(Qemu::kvm()));
+        let check = "case ${1-} in\n'') kvm=no ;;\n--kvm) kvm=yes ;;\n*) give_up \"$1 is unknown: --kvm is all there is\" ;;\nesac\n\
+                     command -v qemu-system-x86_64 >/dev/null 2>&1 ||\n\t\
+                     give_up \"this machine has no qemu-system-x86_64: install QEMU (Debian: qemu-system-x86)\"";
+        (" and QEMU", check.to_owned(), "bzImage initramfs.cpio", command)
+    };
+    let limit = ground.boot.pace.plan(scenario).deadline_ms / 1000 + LEAVE;
+    RUN.replace("@NEEDS@", needs)
+        .replace("@SCENARIO@", &scenario.name)
+        .replace("@CHECK@", &check)
+        .replace("@FILES@", files)
+        .replace("@COMMAND@", &command)
+        .replace("@LIMIT@", &limit.to_string())
+}

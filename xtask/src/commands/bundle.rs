@@ -1,0 +1,136 @@
+//! `cargo xtask bundle`: a scenario with all that it takes to carry it out elsewhere, in one file.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use console::style;
+use scenarios::scenario::Scenario;
+use scenarios::trace::Trace;
+use scenarios::verdict::{Verdict, judge};
+
+use crate::desk::{Choice, DeskOptions};
+use crate::ground::{Extras, Ground};
+use crate::image::KernelOptions;
+use crate::report::{colour, mark};
+use crate::terminal::{Terminal, seconds};
+use crate::vm::{Kind, trial};
+use crate::{bundle, cache, guest, suite};
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask bundle chosen-error -o bug.tar.zst                    to be attached to a mail; runs wherever QEMU is
+  cargo xtask bundle chosen-error -o bug.tar.zst --vm uml           runs without QEMU
+  cargo xtask bundle chosen-error -o bug.tar.zst --series v3.mbox   with somebody else's patches
+  tar --zstd -xf bug.tar.zst && ./keyagents-rejection-chosen-error/run.sh";
+
+/// What to bundle.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    scenario: String,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE.tar.zst")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    kernel: KernelOptions,
+
+    /// What the bundle runs on
+    #[arg(long, value_enum, default_value_t)]
+    vm: Machine,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
+}
+
+/// What a bundle runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Machine {
+    /// QEMU: wherever that is installed
+    #[default]
+    Qemu,
+    /// User-Mode Linux: on any x86-64 Linux that it works on, without QEMU
+    Uml,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The testbed could not do its part.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let scenario = suite::named(&options.scenario)?;
+    check_writable(&options.output)?;
+    let ground = options.ground(terminal)?;
+    let (verdict, trace) = carry_out(&ground, &scenario)?;
+    let judge = guest::judge(terminal)?;
+    let began = Instant::now();
+    let work = terminal.work("Packing");
+    let name = folder(&scenario);
+    let files = bundle::files(&scenario, &ground, &options.kernel, &trace, &judge)?;
+    bundle::write(&files, &name, &options.output)?;
+    drop(work);
+    let word = verdict.word();
+    terminal.say(&format!("  {} {} {word} here", colour(word).apply_to(mark(word)), scenario.name));
+    let size = options.output.metadata().map(|it| it.len() >> 20).unwrap_or_default();
+    let about = style(format!("{size} MiB · {}", seconds(began.elapsed()))).dim();
+    terminal.say(&format!("  {} {about}", options.output.display()));
+    terminal.say(&format!("  tar --zstd -xf {} && ./{name}/run.sh", options.output.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Options {
+    fn ground(&self, terminal: &Terminal) -> Result<Ground> {
+        let vm = if self.vm == Machine::Uml { Choice::Uml } else { Choice::Auto };
+        let desk = DeskOptions { kernel: self.kernel.clone(), vm, install: self.install };
+        desk.ensure_host(terminal)?;
+        let kinds = match self.vm {
+            Machine::Uml => vec![Kind::Uml],
+            Machine::Qemu if trial::kvm_is_out(&cache::directory()?, terminal)?.is_none() => {
+                vec![Kind::Kvm, Kind::Tcg]
+            }
+            Machine::Qemu => vec![Kind::Tcg],
+        };
+        desk.ground(&kinds, &Extras::default(), "bundle", terminal)
+    }
+}
+
+/// Said before the long work, and not after it.
+fn check_writable(path: &Path) -> Result<()> {
+    let is_new = !path.exists();
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.with_context(|| {
+        format!("can't write {}: name a file in a directory that you may write to", path.display())
+    })?;
+    if is_new {
+        // Only to try.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// What comes of the scenario here: what the receiver is to see, too.
+fn carry_out(ground: &Ground, scenario: &Scenario) -> Result<(Verdict, String)> {
+    let mut guest = ground.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
+    if let Some(lack) = scenario.missing(&guest.hello().features) {
+        bail!("{} needs {lack}, which guests on {} don't have", scenario.name, ground.kind().full_name());
+    }
+    let (verdict, events) = match guest.run(&ground.boot.pace.plan(scenario)) {
+        Ok(run) => (judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)?, run.events),
+        Err(failure) => (failure.verdict(scenario.plan()), failure.events.clone()),
+    };
+    let story = Trace::of_scenario(scenario, &events);
+    Ok((verdict.clone(), format!("{story}\n\nverdict: {}\n", verdict.word())))
+}
+
+/// `keyagents-FAMILY-NAME`.
+fn folder(scenario: &Scenario) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = scenario.name.chars().map(plain).collect();
+    format!("keyagents-{}", name.trim_end_matches('-'))
+}

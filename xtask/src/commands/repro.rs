@@ -1,0 +1,254 @@
+//! `cargo xtask repro`: one scenario, told from all sides, again and again if need be, or under a debugger.
+
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use console::style;
+use scenarios::plan::{Order, Plan};
+use scenarios::scenario::Scenario;
+use scenarios::verdict::{Verdict, judge};
+
+use crate::desk::{Choice, DeskOptions};
+use crate::ground::{Extras, Ground};
+use crate::report::{colour, mark};
+use crate::terminal::{Terminal, seconds};
+use crate::transcript::Transcript;
+use crate::vm::{Boot, Kind};
+use crate::{cache, debugger, suite, symbols};
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask repro chosen-error                           console, events and tracepoints on one clock
+  cargo xtask repro serving/raced --until-fail             until it goes wrong; says with which seed
+  cargo xtask repro serving/raced --seed 17                with that seed once more
+  cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
+
+/// How long a guest under a debugger may take for anything.
+const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+
+/// Which scenario, and how.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    scenario: String,
+
+    /// Wait for gdb before the kernel starts; with a function, print the command that stops there
+    #[arg(long, value_name = "FUNCTION", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["repeat", "until_fail"])]
+    gdb: Option<String>,
+
+    /// The port at which gdb is waited for [default: any that is free]
+    #[arg(long, value_name = "PORT", requires = "gdb")]
+    gdb_port: Option<u16>,
+
+    /// Run it so many times, each with the next seed, and tell of the runs that go wrong
+    #[arg(long, value_name = "N")]
+    repeat: Option<NonZero<u32>>,
+
+    /// Run it until it goes wrong, or as many times as --repeat says
+    #[arg(long)]
+    until_fail: bool,
+
+    /// What decides how far apart raced steps begin [default: another one each time]
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+
+    #[command(flatten)]
+    desk: DeskOptions,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The testbed could not do its part.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let scenario = suite::named(&options.scenario)?;
+    if options.gdb.is_some() && options.desk.vm == Choice::Uml {
+        bail!("gdb is waited for by QEMU alone: use --vm tcg or --vm kvm");
+    }
+    let port = options.gdb.as_ref().map(|_| debugger::port(options.gdb_port)).transpose()?;
+    options.desk.ensure_host(terminal)?;
+    let ground = options.ground(&scenario, terminal)?;
+    terminal.say(&format!("{} {}", style("keyagents").bold(), style(ground.describe()).dim()));
+    terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
+    let verdict = match port {
+        Some(port) => options.debug(&ground, &scenario, port, terminal)?,
+        None if options.repeat.is_none() && !options.until_fail => options.once(&ground, &scenario, terminal),
+        None => return Ok(options.again_and_again(&ground, &scenario, terminal)),
+    };
+    conclude(&verdict, terminal);
+    Ok(exit_code(&verdict))
+}
+
+impl Options {
+    /// The first ground whose guests have what the scenario needs.
+    fn ground(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Ground> {
+        let mut kinds = self.desk.kinds(&cache::directory()?, terminal)?;
+        kinds.retain(|kind| self.gdb.is_none() || *kind != Kind::Uml);
+        while !kinds.is_empty() {
+            let ground = self.desk.ground(&kinds, &Extras::default(), "repro", terminal)?;
+            let features = match &ground.features {
+                Some(features) => features.clone(),
+                // Without a trial nothing is known of what it has, but QEMU's guests have all there is.
+                None => return Ok(ground),
+            };
+            let Some(lack) = scenario.missing(&features) else { return Ok(ground) };
+            kinds.retain(|kind| *kind != ground.kind());
+            if kinds.is_empty() {
+                bail!(
+                    "{} needs {lack}, which guests on {} don't have",
+                    scenario.name,
+                    ground.kind().full_name()
+                );
+            }
+        }
+        bail!("there is no virtual machine to choose from")
+    }
+
+    /// The first seed: the one that was asked for, or one that nobody can foresee.
+    fn first_seed(&self) -> u64 {
+        // Hash maps are seeded from the system's random numbers.
+        let random = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) % 1_000_000;
+        self.seed.unwrap_or_else(random)
+    }
+
+    fn once(&self, ground: &Ground, scenario: &Scenario, terminal: &Terminal) -> Verdict {
+        let seed = self.first_seed();
+        terminal.say(&format!("{}\n", style(about_seed(scenario.plan(), seed)).dim()));
+        let plan = Plan { seed: Some(seed), ..ground.boot.pace.plan(scenario) };
+        let told = told_boot(ground);
+        carry_out(ground, &told, scenario, &plan, show)
+    }
+
+    fn debug(&self, ground: &Ground, scenario: &Scenario, port: u16, terminal: &Terminal) -> Result<Verdict> {
+        let function = self.gdb.as_deref().filter(|name| !name.is_empty());
+        if let Some(function) = function {
+            debugger::check_function(&ground.vmlinux, function)?;
+        }
+        let cache = cache::directory()?;
+        let command = debugger::command(&self.desk.kernel, &ground.vmlinux, &cache, port, function)?;
+        let seed = self.first_seed();
+        terminal.say(&format!("{}", style(about_seed(scenario.plan(), seed)).dim()));
+        terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));
+        let plan = Plan {
+            seed: Some(seed),
+            deadline_ms: AGES.as_millis() as u64,
+            ..ground.boot.pace.plan(scenario)
+        };
+        let boot = Boot { debugger: Some(port), patience: Some(AGES), ..told_boot(ground) };
+        Ok(carry_out(ground, &boot, scenario, &plan, show))
+    }
+
+    /// One line for each run, and the whole transcript of each that goes wrong.
+    fn again_and_again(&self, ground: &Ground, scenario: &Scenario, terminal: &Terminal) -> ExitCode {
+        let first = self.first_seed();
+        terminal.say(&format!("{}\n", style(about_seed(scenario.plan(), first)).dim()));
+        let runs = self.repeat.map_or(u32::MAX, NonZero::get);
+        let (mut done, mut bad) = (0, Vec::new());
+        for run in 0..runs {
+            let seed = first.wrapping_add(run.into());
+            let began = Instant::now();
+            let plan = Plan { seed: Some(seed), ..ground.boot.pace.plan(scenario) };
+            let lines = Arc::new(Mutex::new(Vec::new()));
+            let kept = Arc::clone(&lines);
+            let keep = move |line: &str| {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+            };
+            let verdict = carry_out(ground, &ground.boot, scenario, &plan, keep);
+            let word = verdict.word();
+            let of = self.repeat.map(|runs| format!("/{runs}")).unwrap_or_default();
+            let time = style(format!("· seed {seed} · {}", seconds(began.elapsed()))).dim();
+            terminal.say(&format!("  {} {}{of} {word} {time}", colour(word).apply_to(mark(word)), run + 1));
+            done = run + 1;
+            if verdict != Verdict::Passed {
+                let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                terminal.say(&format!("\n{}\n{}", lines.join("\n"), verdict.details().trim_end()));
+                bad.push((seed, exit_code(&verdict)));
+                if self.until_fail {
+                    break;
+                }
+            }
+        }
+        let Some((seed, code)) = bad.first() else {
+            terminal.say(&format!("\n{} passed {done} times", scenario.name));
+            return ExitCode::SUCCESS;
+        };
+        terminal.say(&format!(
+            "\n{} went wrong {} of {done} times; once more: cargo xtask repro {} --seed {seed}",
+            scenario.name,
+            bad.len(),
+            scenario.name
+        ));
+        *code
+    }
+}
+
+/// A line of the transcript, as it comes.
+fn show(line: &str) {
+    // Whoever closed the pipe does not want to read on.
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Everything that the kernel says is printed, its tracepoints included.
+fn told_boot(ground: &Ground) -> Boot {
+    let mut parameters = ground.boot.parameters.clone();
+    parameters.extend(["loglevel=7", "tp_printk", "trace_event=keyagent:*"].map(str::to_owned));
+    Boot { parameters, ..ground.boot.clone() }
+}
+
+/// In a guest of its own, which ends before all has been told.
+fn carry_out(
+    ground: &Ground,
+    boot: &Boot,
+    scenario: &Scenario,
+    plan: &Plan,
+    tell: impl FnMut(&str) + Send + 'static,
+) -> Verdict {
+    let transcript = Transcript::of(plan.clone(), tell);
+    let boot = Boot { listener: transcript.listener(), ..boot.clone() };
+    let verdict = match ground.start(&boot) {
+        Err(failure) => failure.verdict(plan),
+        Ok(mut guest) => match scenario.missing(&guest.hello().features) {
+            Some(lack) => Verdict::Skipped(format!("this guest has no {lack}")),
+            None => match guest.run(plan) {
+                Err(failure) => failure.verdict(plan),
+                Ok(run) => judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
+                    .unwrap_or_else(|error| {
+                        Verdict::Broken(format!("the scenario can't be judged: {error}"))
+                    }),
+            },
+        },
+    };
+    // It is what keeps the transcript open.
+    drop(boot);
+    transcript.end();
+    symbols::located(verdict, &ground.vmlinux)
+}
+
+/// What the seed has to say in this plan.
+fn about_seed(plan: &Plan, seed: u64) -> String {
+    if plan.blocks.iter().any(|block| block.order == Order::Raced) {
+        format!("seed {seed}: it decides how far apart the raced steps begin")
+    } else {
+        "no steps are raced: there is nothing for a seed to decide".to_owned()
+    }
+}
+
+fn conclude(verdict: &Verdict, terminal: &Terminal) {
+    let word = verdict.word();
+    let details = verdict.details();
+    let details = if details.is_empty() { details } else { format!("\n{}", details.trim_end()) };
+    terminal.say(&format!("\n{} {word}{details}", colour(word).apply_to(mark(word))));
+}
+
+fn exit_code(verdict: &Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Passed => 0,
+        Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
+        Verdict::Broken(_) | Verdict::Skipped(_) => 2,
+    })
+}

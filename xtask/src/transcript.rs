@@ -1,0 +1,229 @@
+//! Everything that a guest says of one scenario, from all sides, in the order in which it happened there.
+//!
+//! The console tells the kernel's time since its start, and an event the time since its plan was begun. PID 1 logs that moment, so that
+//! both can be told on one clock: seconds since the beginning of the plan.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use console::style;
+use scenarios::plan::Plan;
+use scenarios::trace;
+use scenarios::wire::{Event, GuestMessage};
+
+use crate::vm::console::message;
+use crate::vm::{Heard, Listener};
+
+/// Console and channel are two ways, one slower than the other: what comes within this time is put in order.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// What PID 1 logs where a plan begins.
+const BEGINNING: &str = "keyagents: begins ";
+
+/// What a tracepoint's record begins with on the console.
+const TRACEPOINT: &str = "keyagent_";
+
+/// Whom a line is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Console,
+    Event,
+    Trace,
+}
+
+/// What was heard, before it is known when it was in the plan's time.
+enum Said {
+    Console(String),
+    Event(Box<Event>),
+}
+
+/// A line that is told when its time has come.
+#[derive(Debug, Clone, PartialEq)]
+struct Line {
+    /// Seconds since the plan was begun.
+    at: f64,
+    side: Side,
+    text: String,
+}
+
+/// Tells lines as they come. Its end waits until everything has been told.
+pub struct Transcript {
+    teller: Option<JoinHandle<()>>,
+    said: Option<Sender<Said>>,
+}
+
+impl Transcript {
+    /// Tells of this plan, line by line.
+    pub fn of(plan: Plan, tell: impl FnMut(&str) + Send + 'static) -> Self {
+        let (said, inbox) = channel();
+        let teller = thread::spawn(move || Teller::new(plan, tell).listen(&inbox));
+        Self { teller: Some(teller), said: Some(said) }
+    }
+
+    /// What hears the guest.
+    pub fn listener(&self) -> Listener {
+        let said = self.said.clone();
+        let unfinished = Mutex::new(Vec::new());
+        Listener::new(move |heard| {
+            let Some(said) = &said else { return };
+            match heard {
+                Heard::Console(bytes) => {
+                    let mut unfinished = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+                    unfinished.extend_from_slice(bytes);
+                    while let Some(end) = unfinished.iter().position(|byte| *byte == b'\n') {
+                        let line: Vec<u8> = unfinished.drain(..=end).collect();
+                        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                        // Nobody listens any more at the end.
+                        let _ = said.send(Said::Console(line));
+                    }
+                }
+                Heard::Message(line) => {
+                    if let Ok(GuestMessage::Event(event)) = serde_json::from_str(line) {
+                        let _ = said.send(Said::Event(Box::new(event)));
+                    }
+                }
+            }
+        })
+    }
+
+    /// Waits until all has been told. The guest must be gone.
+    pub fn end(mut self) {
+        self.said = None;
+        if let Some(teller) = self.teller.take() {
+            // It does not panic; and if it did, there would be nothing more to tell.
+            let _ = teller.join();
+        }
+    }
+}
+
+struct Teller<F> {
+    plan: Plan,
+    tell: F,
+    clock: Clock,
+    waiting: Vec<(Instant, Line)>,
+}
+
+impl<F: FnMut(&str)> Teller<F> {
+    fn new(plan: Plan, tell: F) -> Self {
+        Self { plan, tell, clock: Clock::default(), waiting: Vec::new() }
+    }
+
+    fn listen(mut self, inbox: &Receiver<Said>) {
+        loop {
+            match inbox.recv_timeout(PATIENCE / 3) {
+                Ok(said) => {
+                    let line = self.line(said);
+                    self.waiting.extend(line.map(|line| (Instant::now(), line)));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.tell_older_than(PATIENCE);
+        }
+        self.tell_older_than(Duration::ZERO);
+    }
+
+    fn line(&mut self, said: Said) -> Option<Line> {
+        match said {
+            Said::Console(text) => self.clock.console_line(&text),
+            Said::Event(event) => Some(Line {
+                at: event.at_us as f64 / 1e6,
+                side: Side::Event,
+                text: trace::told(&self.plan, &event),
+            }),
+        }
+    }
+
+    /// Everything up to the last line that has waited long enough, in order.
+    fn tell_older_than(&mut self, age: Duration) {
+        let due = self.waiting.iter().filter(|(since, _)| since.elapsed() >= age).map(|(_, line)| line.at);
+        let Some(until) = due.reduce(f64::max) else { return };
+        self.waiting.sort_by(|(_, one), (_, other)| one.at.total_cmp(&other.at));
+        let later = self.waiting.partition_point(|(_, line)| line.at <= until);
+        for (_, line) in self.waiting.drain(..later) {
+            (self.tell)(&line.shown());
+        }
+    }
+}
+
+impl Line {
+    fn shown(&self) -> String {
+        let (side, text) = match self.side {
+            Side::Console => ("console", style(&self.text).dim()),
+            Side::Event => ("event  ", style(&self.text)),
+            Side::Trace => ("trace  ", style(&self.text).cyan()),
+        };
+        format!("{:>11.6} {} {text}", self.at, style(side).dim())
+    }
+}
+
+/// From the kernel's time to the plan's.
+#[derive(Debug, Default)]
+struct Clock {
+    /// When the plan was begun, in the kernel's time.
+    begun: Option<f64>,
+    /// When the last line was logged, in the plan's time.
+    last: f64,
+}
+
+impl Clock {
+    /// What the console says before the plan begins is not told.
+    fn console_line(&mut self, line: &str) -> Option<Line> {
+        let stamp = stamp(line);
+        let text = message(line);
+        if let (true, Some(stamp)) = (text.starts_with(BEGINNING), stamp) {
+            self.begun = Some(stamp);
+        }
+        let begun = self.begun?;
+        self.last = stamp.map_or(self.last, |stamp| stamp - begun);
+        let side = if text.starts_with(TRACEPOINT) { Side::Trace } else { Side::Console };
+        Some(Line { at: self.last, side, text: text.to_owned() })
+    }
+}
+
+/// The seconds of `[    1.234567] …`.
+fn stamp(line: &str) -> Option<f64> {
+    line.strip_prefix('[')?.split_once(']')?.0.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn console_and_trace_are_told_in_the_plans_time() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.console_line("[    1.000000] Linux version"), None);
+        assert!(clock.console_line("[    1.500000] keyagents: begins f/n").is_some());
+        let line = clock.console_line("[    1.750000] keyagent_register: key=7").unwrap();
+        assert_eq!(line, Line { at: 0.25, side: Side::Trace, text: "keyagent_register: key=7".into() });
+        // What has no time of its own was said when the line before it was.
+        let line = clock.console_line("Oops: 0000 [#1]").unwrap();
+        assert_eq!((line.at, line.side), (0.25, Side::Console));
+    }
+
+    #[test]
+    fn lines_are_told_in_the_order_in_which_they_happened() {
+        let (told, lines) = channel();
+        let plan = r#"{"protocol":0,"name":"f/n","deadline_ms":1,"processes":[],"steps":[]}"#;
+        let transcript = Transcript::of(serde_json::from_str(plan).unwrap(), move |line| {
+            let _ = told.send(console::strip_ansi_codes(line).into_owned());
+        });
+        let listener = transcript.listener();
+        let event = r#"{"event":{"process":"box","at_us":100,"what":{"ended":{"exited":3}}}}"#;
+        listener.hear(Heard::Message(event));
+        listener.hear(Heard::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
+        listener.hear(Heard::Console(b"lo\n"));
+        drop(listener);
+        transcript.end();
+        let lines: Vec<String> = lines.into_iter().collect();
+        let expected = [
+            "   0.000000 console keyagents: begins f/n",
+            "   0.000050 console hello",
+            "   0.000100 event   box exits with 3",
+        ];
+        assert_eq!(lines, expected);
+    }
+}
