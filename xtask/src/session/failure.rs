@@ -77,6 +77,12 @@ impl Failure {
         }
     }
 
+    /// Whether the guest's kernel gave up at boot because the emulated timer did not tick while it looked (`check_timer()`): that
+    /// happens where the host has other things to do, and says nothing of the kernel.
+    pub(super) fn is_for_want_of_time(&self) -> bool {
+        self.kind == FailureKind::Crashed && self.why.contains("IO-APIC + timer doesn't work")
+    }
+
     /// What is to be said of the plan at hand.
     pub fn verdict(&self, plan: &Plan) -> Verdict {
         let story = Trace::of(plan, &self.events).to_string();

@@ -45,12 +45,22 @@ pub struct Run {
 }
 
 impl Session {
-    /// Starts a guest and hears its hello.
+    /// Starts a guest and hears its hello. One that the host had no time for is started again.
     ///
     /// # Errors
     /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
     pub fn open(backend: &dyn Backend, boot: &Boot) -> Result<Result<Self, Failure>> {
-        Self::open_within(boot.patience.unwrap_or(backend.boot_deadline()), backend, boot)
+        const TRIES: usize = 3;
+        let deadline = boot.patience.unwrap_or(backend.boot_deadline());
+        let open = || Self::open_within(deadline, backend, boot);
+        let mut opened = open()?;
+        for _ in 1..TRIES {
+            match &opened {
+                Err(failure) if failure.is_for_want_of_time() => opened = open()?,
+                _ => break,
+            }
+        }
+        Ok(opened)
     }
 
     /// Likewise, with a deadline of the caller's for the guest's first word.

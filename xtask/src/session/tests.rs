@@ -140,3 +140,18 @@ fn another_version_of_the_protocol_is_refused_by_name() {
     assert_eq!(failure.kind, FailureKind::Broken);
     assert!(failure.why.contains("version 999"), "{}", failure.why);
 }
+
+#[test]
+fn a_guest_that_the_host_had_no_time_for_is_started_again_and_no_other() {
+    let marker = std::env::temp_dir().join(format!("session-{}-late-timer", std::process::id()));
+    let once = |panic: &str| {
+        let _ = std::fs::remove_file(&marker);
+        let file = marker.display();
+        open(&format!(
+            "[ -e {file} ] || {{ touch {file}; echo 'Kernel panic - not syncing: {panic}'; exit; }}; HELLO read power_off"
+        ))
+    };
+    once("IO-APIC + timer doesn'\\''t work!").unwrap().close().unwrap();
+    assert_eq!(once("Fatal exception").unwrap_err().kind, FailureKind::Crashed);
+    std::fs::remove_file(marker).unwrap();
+}
