@@ -26,6 +26,9 @@ impl Conductor<'_> {
                 Census::take().is_ok_and(|census| census.shows(*serial, text))
             }
             Condition::Shows { .. } => false,
+            Condition::Charged { uid, keys } => procfs::key_users().is_ok_and(|users| {
+                users.iter().find(|user| user.uid == *uid).is_none_or(|user| user.quota_keys <= *keys)
+            }),
             Condition::Traced(count) => {
                 tracing::records().is_ok_and(|records| records.len() >= *count as usize)
             }

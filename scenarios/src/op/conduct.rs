@@ -65,6 +65,14 @@ pub enum Condition {
         /// Part of its flags, its timeout, or what stands behind the type, as in `expd` and `pending:2`.
         text: String,
     },
+    /// A user's quota is charged with so many keys, or fewer (/proc/key-users): some kernels give it back only after the key is
+    /// gone.
+    Charged {
+        /// The user, as in the initial user namespace.
+        uid: u32,
+        /// How many keys at most.
+        keys: u32,
+    },
     /// The tracepoints `keyagent:*` have recorded so much since the plan began.
     Traced(u32),
 }

@@ -117,9 +117,10 @@ impl Names {
         }
     }
 
-    /// Authkeys are named after their targets.
+    /// Authkeys are named after their targets. Reactions come first, whoever was first to report: they know the target itself.
     fn name_authkeys(&mut self, plan: &Plan, events: &[Event]) {
-        for event in events {
+        let (reactions, steps): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.upcall.is_some());
+        for event in reactions.into_iter().chain(steps) {
             let (op, outcome) = match &event.what {
                 What::Called { op, done } => (Some(op), &done.outcome),
                 What::Done(done) => {

@@ -271,6 +271,7 @@ fn condition(until: &Condition, names: &Names) -> String {
         Condition::Ended => "has ended".to_owned(),
         Condition::Gone(gone) => format!("waits until {} is gone", key(gone)),
         Condition::Shows { key: shown, text } => format!("waits until {} shows {text:?}", key(shown)),
+        Condition::Charged { uid, keys } => format!("waits until user {uid} is charged with {keys} keys"),
         Condition::Traced(count) => format!("waits for {} in the trace", counted(*count, "event")),
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::Trace;
 use crate::{
-    plan::{AuthorityOp, KeyOp, KeyRef, Op},
+    plan::{AuthorityOp, KeyOp, KeyRef, KeyringOp, Op},
     scenario::Scenario,
     wire::{Done, Doorbell, Event, Identity, Outcome, Value, What},
 };
@@ -182,6 +182,45 @@ right is a requester, holding agent
       agent instantiates other with "p"
   3.  left waits for the end of race
 "#);
+}
+
+/// A helper may be quicker to report than the agent whose reaction it goes on from.
+#[test]
+fn an_authkey_is_called_after_its_target_whoever_reports_it_first() {
+    let scenario = r#"
+title = "t"
+rules = []
+[process.agent]
+serves = "user"
+reactions = [[{ link = { key = "@authkey", into = "@s" } }]]
+[process.helper]
+[process.box]
+holds = ["agent"]
+[[step]]
+box.request = { description = "k", callout = "c" }
+as = "k"
+background = "asked"
+[[step]]
+helper.assume = { key = "agent.target" }
+"#;
+    let scenario = crate::read::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    let session = KeyRef::Special(crate::plan::Special::Session);
+    let link = Op::Keyring(KeyringOp::Link { key: KeyRef::Serial(300), into: session });
+    let linked = Done { outcome: Outcome::Ok(Value::None), begun_us: 0, elapsed_us: 0 };
+    let mut reaction = event("agent", None, None, What::Called { op: link, done: linked });
+    reaction.iter_mut().for_each(|event| event.upcall = Some(100));
+    let bell = Doorbell { signal: 35, code: -8, pid: 80, uid: 7, value: 100, stray: Vec::new() };
+    let mut rung = event("agent", None, None, What::Doorbell(bell));
+    rung.iter_mut().for_each(|event| event.upcall = Some(100));
+    let begun = event("box", Some(0), Some(0), What::Begun { pids: vec![80] });
+    let assumed = done("helper", 1, None, Outcome::Ok(Value::Serial(300)));
+    let answered = done("box", 0, Some(0), Outcome::Ok(Value::Serial(100)));
+    let told = |events: [Option<Event>; 5]| {
+        Trace::of_scenario(&scenario, &events.into_iter().flatten().collect::<Vec<_>>()).to_string()
+    };
+    let usual = told([begun.clone(), rung.clone(), reaction.clone(), assumed.clone(), answered.clone()]);
+    assert!(usual.contains("helper assumes authority over agent.target → authkey of k"), "{usual}");
+    assert_eq!(told([begun, rung, assumed, reaction, answered]), usual);
 }
 
 #[test]
