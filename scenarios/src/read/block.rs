@@ -135,3 +135,6 @@ fn ordered(value: Value<'_>, all: usize) -> Result<Chosen, Problem> {
             .with_help(format!("say the numbers from 1 to {all} in the order that you want")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,3 +195,6 @@ fn only_agent<'s>(asker: &ReadProcess, kind: &str, processes: &'s [ReadProcess])
         |setup: &crate::plan::Setup| setup.save.as_ref().is_some_and(|key| asker.process.holds.contains(key));
     agent.process.setup.iter().any(held).then_some(agent)
 }
+
+#[cfg(test)]
+mod tests;
