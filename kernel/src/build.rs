@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const SHOWN_ERRORS: usize = 8;
 
 /// Where the source lies, for those who read the symbols of an image.
-const SOURCE: &str = "/usr/src/linux";
+pub const SOURCE: &str = "/usr/src/linux";
 
 /// A directory in which one tree is built for one architecture and profile. It is kept: only what changed is built
 /// again.

@@ -29,6 +29,7 @@ mod sources;
 mod tree;
 
 pub use crate::{
+    build::SOURCE,
     check::{Aspect, Check, Outcome, Report, Row, check},
     config::{Arch, Fragment, Profile},
     edit::{Edit, Edited, edit},

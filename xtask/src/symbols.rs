@@ -20,9 +20,6 @@ pub struct Symbols {
 /// What stands between a line and where its function is.
 pub const PLACE: &str = "  ← ";
 
-/// Where a tree lies, as far as the symbols know.
-const SOURCE: &str = "/usr/src/linux/";
-
 impl Symbols {
     /// Reads those of a vmlinux. This takes a second.
     ///
@@ -74,7 +71,8 @@ impl Symbols {
         while let Ok(Some(frame)) = frames.next() {
             let location = frame.location?;
             let file = location.file?;
-            let file = file.strip_prefix(SOURCE).unwrap_or(file);
+            let file =
+                file.strip_prefix(kernel::SOURCE).and_then(|inner| inner.strip_prefix('/')).unwrap_or(file);
             places.push(format!("{file}:{}", location.line?));
         }
         if places.is_empty() { None } else { Some(places.join(", inlined into ")) }
@@ -132,7 +130,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("symbols-{}-{test}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("part.c"), SOURCE).unwrap();
-        let map = format!("-ffile-prefix-map={}=/usr/src/linux/security", directory.display());
+        let map = format!("-ffile-prefix-map={}={}/security", directory.display(), kernel::SOURCE);
         let options =
             ["-g", "-O0", "-shared", "-nostdlib", "-fcf-protection=none", "-o", "vmlinux", "part.c", &map];
         let done = Command::new("cc").args(options).current_dir(&directory).status().unwrap();
