@@ -88,6 +88,7 @@ fn meets(expect: &Expect, outcome: &Outcome, variable: &dyn Fn(&str) -> Option<i
         (Expect::AllOf(all), _) => all.iter().all(|expect| meets(expect, outcome, variable)),
         (Expect::Error(name), Outcome::Error(found)) => name == found,
         (Expect::TimedOut, Outcome::TimedOut) => true,
+        (Expect::Ok, Outcome::Ok(Value::Command { status, .. })) => *status == 0,
         (Expect::Ok, Outcome::Ok(_)) => true,
         (_, Outcome::Ok(value)) => meets_value(expect, value, variable),
         _ => false,
@@ -101,6 +102,7 @@ fn meets_value(expect: &Expect, value: &Value, variable: &dyn Fn(&str) -> Option
         (Expect::Has(part), _) => text_of(value).is_some_and(|text| text.contains(part.as_str())),
         (Expect::Lacks(part), _) => text_of(value).is_some_and(|text| !text.contains(part.as_str())),
         (Expect::Number(number), Value::Number(found)) => number == found,
+        (Expect::Number(number), Value::Command { status, .. }) => *number == i64::from(*status),
         (Expect::Number(number), Value::Serial(found)) => *number == i64::from(*found),
         (Expect::Count(count), _) => size(value) == Some(*count),
         (Expect::Tries(allowed), Value::Tries { failed, last }) => {
@@ -172,6 +174,7 @@ fn got(outcome: &Outcome) -> String {
         Outcome::Ok(Value::Serial(_)) => "a key".to_owned(),
         Outcome::Ok(Value::None) => "success".to_owned(),
         Outcome::Ok(Value::Text(text)) => format!("{text:?}"),
+        Outcome::Ok(Value::Command { status, output }) => format!("exit code {status} and {output:?}"),
         Outcome::Ok(value) => format!("{value:?}"),
         Outcome::Error(name) => name.clone(),
         Outcome::Skipped(why) => format!("nothing: {why}"),

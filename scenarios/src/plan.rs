@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
-    AuthorityOp, Caller, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp,
+    AuthorityOp, Caller, Command, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp,
     KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
     UpcallOp,
 };
@@ -55,6 +55,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Everything that anybody is told to do, by steps, set-up and reactions.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> {
+        let own = self.processes.iter().flat_map(|process| {
+            let reactions = match &process.role {
+                Role::Keyagent(agent) => agent.reactions.as_slice(),
+                Role::Requester | Role::Observer => &[],
+            };
+            process.setup.iter().map(|setup| &setup.op).chain(reactions.iter().flatten())
+        });
+        own.chain(self.steps.iter().map(|step| &step.op))
+    }
+
     /// The block that a step is in.
     pub fn block_of(&self, step: usize) -> Option<&Block> {
         self.blocks.iter().find(|block| block.steps().contains(&step))

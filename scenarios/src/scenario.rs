@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Deserialize;
 
 use crate::{
-    plan::{Op, Plan},
+    plan::{LifeOp, Op, Plan},
     rule::Rule,
 };
 
@@ -53,18 +53,20 @@ impl Scenario {
         self.path.with_extension("snap")
     }
 
-    /// The features that a guest must have: those that it names, and a namespace of each kind that its processes have of
-    /// their own or enter.
+    /// The features that a guest must have: those that it names, a namespace of each kind that its processes have of their own or
+    /// enter, and a shell for what they run.
     pub fn requirements(&self) -> Vec<String> {
         let lived_in = self.plan.processes.iter().flat_map(|process| {
             process.unshare.iter().chain(process.join.iter().flat_map(|join| &join.namespaces))
         });
-        let moved_to = self.plan.steps.iter().filter_map(|step| match step.op.core() {
+        let moved_to = self.plan.ops().filter_map(|op| match op.core() {
             Op::Namespace(op) => Some(op.kinds()),
             _ => None,
         });
         let kinds = lived_in.chain(moved_to.flatten());
         let mut all: Vec<String> = kinds.map(|kind| kind.feature().to_owned()).collect();
+        let runs = |op: &Op| matches!(op.core(), Op::Life(LifeOp::Run { .. }));
+        all.extend(self.plan.ops().any(runs).then(|| SHELL.to_owned()));
         all.extend(self.needs.iter().cloned());
         all.sort();
         all.dedup();
@@ -76,6 +78,9 @@ impl Scenario {
         self.requirements().into_iter().find(|need| !features.contains(need))
     }
 }
+
+/// The feature of a guest that has a shell.
+pub const SHELL: &str = "shell";
 
 /// What is expected of a step, whatever the snapshot says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +111,7 @@ pub enum Expect {
     Has(String),
     /// Success with a text that does not contain this.
     Lacks(String),
-    /// Success with this number.
+    /// Success with this number; of a command, its exit code.
     Number(i64),
     /// Success with so many lines, links, signals or notifications.
     Count(usize),

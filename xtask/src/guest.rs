@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cache;
 use crate::terminal::Terminal;
+use crate::userland::Userland;
 use crate::vm::process::command_line;
 use crate::workspace;
 
@@ -50,8 +51,8 @@ pub struct Link {
     pub target: String,
 }
 
-/// The initramfs with the agent as it is in the tree now, and with these programs and links. Of several with one path the last one
-/// counts, and any of them more than what the guest has there otherwise. What is `absent` is left out.
+/// The initramfs with the agent as it is in the tree now, a shell if this host has one, and these programs and links. Of several with
+/// one path the last one counts, and any of them more than what the guest has there otherwise. What is `absent` is left out.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
@@ -67,8 +68,13 @@ pub fn initramfs(
     let mut manifest = Manifest::testbed()?;
     absent.iter().for_each(|path| manifest.remove(path));
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
-    let files = programs.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
-    for (program, file) in programs.iter().zip(&files) {
+    let shell = Userland::shell()?.unwrap_or_default();
+    for link in &shell.links {
+        manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
+    }
+    let brought: Vec<&Program> = shell.programs.iter().chain(programs).collect();
+    let files = brought.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
+    for (program, file) in brought.into_iter().zip(&files) {
         if artefacts.insert(&program.path, file).is_none() {
             manifest.remove(&program.path);
             manifest.insert_deep(&program.path, mode(&program.file)?)?;
@@ -84,7 +90,7 @@ pub fn initramfs(
     work.done();
     // What somebody has asked for is no news to them.
     if is_new && programs.is_empty() {
-        explain(programs, terminal)?;
+        explain(&shell.programs, terminal)?;
     }
     Ok(path)
 }

@@ -1,6 +1,6 @@
 //! A lane: one scenario after the other, in one guest as long as it lasts.
 
-use scenarios::scenario::Scenario;
+use scenarios::scenario::{SHELL, Scenario};
 use scenarios::verdict::{Verdict, judge};
 
 use crate::ground::Ground;
@@ -27,7 +27,7 @@ impl Lane {
             Err(failure) => return failure.verdict(scenario.plan()),
         };
         if let Some(feature) = scenario.missing(&guest.hello().features) {
-            let verdict = Verdict::Skipped(format!("this guest has no {feature}"));
+            let verdict = Verdict::Skipped(lack(&feature));
             self.guest = Some(guest);
             return verdict;
         }
@@ -58,4 +58,11 @@ fn is_as_before(verdict: &Verdict) -> bool {
         Verdict::Failed(failure) => failure.left.is_empty(),
         Verdict::Passed | Verdict::Broken(_) | Verdict::Skipped(_) => true,
     }
+}
+
+/// Why a guest without a feature can't carry a scenario out.
+pub fn lack(feature: &str) -> String {
+    let why =
+        if feature == SHELL { ", since this machine has no busybox (Debian: busybox-static)" } else { "" };
+    format!("this guest has no {feature}{why}")
 }

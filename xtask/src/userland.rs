@@ -26,34 +26,39 @@ pub struct Userland {
 }
 
 impl Userland {
-    /// Gathers it on this host.
+    /// The shell that every guest has if this host has one for it, with the commands of busybox's own.
     ///
     /// # Errors
-    /// There is no busybox, without which there is no shell.
+    /// This host's busybox does not run, or lacks its libraries.
+    pub fn shell() -> Result<Option<Self>> {
+        let Some(busybox) = find("busybox") else { return Ok(None) };
+        let mut list = Command::new(&busybox);
+        list.arg("--list").stdin(Stdio::null());
+        let line = command_line(&list);
+        let output = list.output().with_context(|| format!("can't start: {line}"))?;
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        let paths = names.lines().map(|name| format!("/bin/{}", name.trim())).filter(|path| path != BUSYBOX);
+        let links: Vec<Link> = paths.map(|path| Link { path, target: BUSYBOX.to_owned() }).collect();
+        if !links.iter().any(|link| link.path == "/bin/sh") {
+            return Ok(None);
+        }
+        Ok(Some(Self { programs: with_libraries(&busybox, BUSYBOX)?, links, ..Self::default() }))
+    }
+
+    /// What somebody who works in a guest wants besides the shell.
+    ///
+    /// # Errors
+    /// This host has no shell for the guest.
     pub fn gather() -> Result<Self> {
-        let Some(busybox) = find("busybox") else {
-            bail!("this machine has no busybox, which is the guest's shell")
-        };
-        let mut userland = Self { programs: with_libraries(&busybox, BUSYBOX)?, ..Self::default() };
+        if Self::shell()?.is_none() {
+            bail!("this machine has no busybox with a shell, which is the guest's")
+        }
+        let mut userland = Self::default();
         for (name, package) in WELCOME {
             match find(name) {
                 Some(program) => userland.programs.extend(with_libraries(&program, &format!("/bin/{name}"))?),
                 None => userland.lacks.push((name, package)),
             }
-        }
-        let mut list = Command::new(&busybox);
-        list.arg("--list").stdin(Stdio::null());
-        let line = command_line(&list);
-        let output = list.output().with_context(|| format!("can't start: {line}"))?;
-        let applets = String::from_utf8_lossy(&output.stdout).into_owned();
-        let taken = |path: &str| userland.programs.iter().any(|program| program.path == path);
-        let paths = applets.lines().map(|name| format!("/bin/{}", name.trim()));
-        userland.links = paths
-            .filter(|path| path.as_str() != BUSYBOX && !taken(path))
-            .map(|path| Link { path, target: BUSYBOX.to_owned() })
-            .collect();
-        if !userland.links.iter().any(|link| link.path == "/bin/sh") {
-            bail!("{} has no shell: `{line}` does not list sh", busybox.display());
         }
         Ok(userland)
     }

@@ -37,6 +37,7 @@ const FEATURES: &[(&str, Trial)] = &[
     ("cgroup", |_| is_mounted("cgroup2")),
     ("tracing", |_| is_mounted("tracefs")),
     ("modules", |_| std::path::Path::new("/lib/modules/encrypted-keys.ko").exists()),
+    ("shell", |_| std::path::Path::new("/bin/sh").exists()),
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
     ("fault_injection", |_| fault::prepare()),

@@ -52,11 +52,23 @@ pub enum LifeOp {
         /// Whether it is.
         dumpable: bool,
     },
-    /// Run a command of the guest's and wait for it. Gives its exit status and what it printed.
+    /// Run a command of the guest's shell in a child of its own, and wait for it. Gives its exit status and what it printed. The guest
+    /// has busybox if the host has (Debian: busybox-static); without it the scenario is skipped.
     Run {
-        /// Program and arguments.
-        command: Vec<String>,
+        /// The command.
+        command: Command,
     },
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "a text for the shell, or a list: a program and its arguments")]
+pub enum Command {
+    /// What `sh -c` is given.
+    Shell(String),
+    /// A program and its arguments, without a shell.
+    Program(Vec<String>),
 }
 
 /// A process's ids of one kind.

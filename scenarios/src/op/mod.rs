@@ -30,7 +30,7 @@ pub use fault::FaultOp;
 pub use hold::HoldOp;
 pub use key::KeyOp;
 pub use keyring::{DefaultKeyring, KeyringOp};
-pub use life::{Ids, LifeOp};
+pub use life::{Command, Ids, LifeOp};
 pub use look::LookOp;
 pub use namespace::NamespaceOp;
 pub use payload::Payload;

@@ -22,7 +22,7 @@ impl JsonSchema for Spec {
             "description": "What is expected: success (the default), or one of these.",
             "anyOf": [
                 { "type": "string", "description": "`ok`, `timed_out`, the name of an errno, or the text that is read." },
-                { "type": "integer", "description": "The number that it gives." },
+                { "type": "integer", "description": "The number that it gives; of a command, its exit code." },
                 { "type": "array", "items": schema::reference::<Self>(), "description": "Any of these: a race decides." },
                 table,
             ],

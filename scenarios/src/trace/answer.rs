@@ -45,13 +45,12 @@ fn of_value(value: &Value, names: &Names) -> String {
     }
 }
 
-/// What an agent hears.
-pub(super) fn doorbell(bell: &Doorbell, agent: &str, names: &Names) -> String {
+/// What an agent hears, from whom.
+pub(super) fn doorbell(bell: &Doorbell, from: &str, names: &Names) -> String {
     if bell.signal == 0 {
         let heard = if bell.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
         return format!("{heard} {}", names.key(bell.value));
     }
-    let from = names.process(bell.pid, agent);
     format!("hears {} for {} from {from}, uid {}", signal_with_code(bell), names.key(bell.value), bell.uid)
 }
 

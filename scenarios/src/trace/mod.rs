@@ -236,7 +236,9 @@ impl Teller<'_> {
         let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target)).into_iter().flatten();
         let tell = |event: &&Event| match &event.what {
             What::Doorbell(doorbell) => {
-                let heard = answer::doorbell(doorbell, &upcall.agent, self.names);
+                let known = || self.names.process(doorbell.pid, &upcall.agent);
+                let from = upcall.command.as_deref().unwrap_or_else(known);
+                let heard = answer::doorbell(doorbell, from, self.names);
                 Some(format!("{} {}", upcall.agent, self.whoever_came_first(upcall.step, &heard)))
             }
             What::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),

@@ -2,8 +2,8 @@
 
 use super::names::Names;
 use crate::plan::{
-    AuthorityOp, Caller, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp, KeyRef,
-    KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
+    AuthorityOp, Caller, Command, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp,
+    KeyRef, KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
     UpcallOp,
 };
 
@@ -158,7 +158,8 @@ fn on_itself(op: &LifeOp) -> String {
         }
         LifeOp::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
         LifeOp::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
-        LifeOp::Run { command } => format!("runs {}", command.join(" ")),
+        LifeOp::Run { command: Command::Shell(line) } => format!("runs {line:?}"),
+        LifeOp::Run { command: Command::Program(words) } => format!("runs {}", words.join(" ")),
     }
 }
 

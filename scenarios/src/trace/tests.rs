@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::Trace;
 use crate::{
+    expectations::mismatches,
     plan::{AuthorityOp, KeyOp, KeyRef, KeyringOp, Op},
     scenario::Scenario,
     wire::{Done, Doorbell, Event, Identity, Outcome, Value, What},
@@ -221,6 +222,50 @@ helper.assume = { key = "agent.target" }
     let usual = told([begun.clone(), rung.clone(), reaction.clone(), assumed.clone(), answered.clone()]);
     assert!(usual.contains("helper assumes authority over agent.target → authkey of k"), "{usual}");
     assert_eq!(told([begun, rung, assumed, reaction, answered]), usual);
+}
+
+/// Its pid is nobody's, so what a stranger asks for while one runs is its doing.
+#[test]
+fn what_a_command_asks_for_is_told_under_its_step() {
+    let scenario = r#"
+title = "t"
+rules = []
+[process.agent]
+serves = "user"
+[process.box]
+holds = ["agent"]
+[[step]]
+box.request = { description = "k", callout = "c" }
+expect = "ENOKEY"
+[[step]]
+box.run = { command = "keyctl request2 user k c" }
+"#;
+    let scenario = crate::read::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    assert_eq!(scenario.requirements(), ["shell"]);
+    let rung = |pid, value| {
+        let bell = Doorbell { signal: 35, code: -8, pid, uid: 0, value, stray: Vec::new() };
+        let mut rung = event("agent", None, None, What::Doorbell(bell));
+        rung.iter_mut().for_each(|event| event.upcall = Some(value));
+        rung
+    };
+    let ran = Outcome::Ok(Value::Command { status: 3, output: "no".into() });
+    let events = [
+        started("box", &[80]),
+        rung(80, 100),
+        done("box", 0, None, Outcome::Error("ENOKEY".into())),
+        rung(81, 101),
+        done("box", 1, None, ran),
+    ];
+    let events: Vec<Event> = events.into_iter().flatten().collect();
+    assert_snapshot!(Trace::of_scenario(&scenario, &events), @r#"
+agent is a keyagent
+box is a requester, holding agent
+  1.  box requests user "k" with callout "c" → ENOKEY
+      agent hears SIGRTMIN+1 for key-1 from box, uid 0
+  2.  box runs "keyctl request2 user k c" → "no", exit code 3
+      agent hears SIGRTMIN+1 for key-2 from a command of box, uid 0
+"#);
+    assert_eq!(mismatches(&scenario, &events), ["step 2, box: expected success, got exit code 3 and \"no\""]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Which request raised which upcall.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::serial;
 use crate::{
-    plan::{KeyOp, Op, Plan, SystemOp},
+    plan::{KeyOp, LifeOp, Op, Plan, SystemOp},
     wire::{Event, What},
 };
 
@@ -17,6 +17,8 @@ pub(super) struct Upcall {
     pub(super) step: Option<usize>,
     /// 0 for a step's own request, 1 for one made while that was served, and so on.
     pub(super) depth: usize,
+    /// What the command is called that asked, if it was one.
+    pub(super) command: Option<String>,
     /// What the worker's own words have to be replaced by.
     general: Vec<(String, String)>,
     /// What the words of one of many tries have to be replaced by.
@@ -54,6 +56,8 @@ impl Upcalls {
     pub(super) fn of(plan: &Plan, events: &[Event]) -> Self {
         let requests = requests(plan, events);
         let levels = pid_levels(events);
+        let known = pids(events).into_values().flat_map(|pids| pids.iter().copied().enumerate());
+        let known: BTreeSet<(usize, i32)> = known.collect();
         let mut got: BTreeMap<i32, &Request<'_>> = BTreeMap::new();
         for request in &requests {
             request.serial.map(|serial| got.entry(serial).or_insert(request));
@@ -71,7 +75,11 @@ impl Upcalls {
                 _ => 0,
             };
             let level = levels.get(event.process.as_str()).copied().unwrap_or(0);
-            let request = got.get(&target).copied().or_else(|| raiser(&requests, sender, level, event.at_us));
+            let by_command = !known.contains(&(level, sender));
+            let candidates =
+                requests.iter().filter(|request| sender == 0 || request.is_command() == by_command);
+            let raised = || raiser(candidates, sender, level, event.at_us);
+            let request = got.get(&target).copied().or_else(raised);
             let (step, depth) = request.map_or((None, 0), |request| request.cause(&upcalls));
             index.insert(key, upcalls.len());
             upcalls.push(Upcall {
@@ -79,6 +87,7 @@ impl Upcalls {
                 target,
                 step,
                 depth,
+                command: request.and_then(Request::command),
                 general: request.map(Request::general).unwrap_or_default(),
                 tries: request.map(Request::tries).unwrap_or_default(),
             });
@@ -116,6 +125,14 @@ impl Request<'_> {
             (None, Some(upcall)) => (upcall.step, upcall.depth + 1),
             (None, None) => (None, 0),
         }
+    }
+
+    fn is_command(&self) -> bool {
+        matches!(self.op, Op::Life(LifeOp::Run { .. }))
+    }
+
+    fn command(&self) -> Option<String> {
+        self.is_command().then(|| format!("a command of {}", self.event.process))
     }
 
     fn general(&self) -> Vec<(String, String)> {
@@ -157,7 +174,9 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
         let op = op.core();
         let may_raise = matches!(
             op,
-            Op::Key(KeyOp::Request { callout: Some(_), .. }) | Op::System(SystemOp::Mount { .. })
+            Op::Key(KeyOp::Request { callout: Some(_), .. })
+                | Op::System(SystemOp::Mount { .. })
+                | Op::Life(LifeOp::Run { .. })
         );
         let pids = pids_of(&pids, event);
         may_raise.then_some(Request { op, event, worker: event.worker, pids, begun_us, serial })
@@ -175,12 +194,16 @@ fn begun(events: &[Event]) -> BTreeMap<(Option<usize>, Option<u32>), u64> {
 }
 
 /// The request that raised an upcall and got no key for it: the last that the sender of the signal had begun by then; for an
-/// agent that can't see the sender, the last that anybody had begun by then.
-fn raiser<'r>(requests: &'r [Request<'r>], sender: i32, level: usize, at_us: u64) -> Option<&'r Request<'r>> {
+/// agent that can't see the sender, the last that anybody had begun by then. What a command does, it does under a pid of its own.
+fn raiser<'r>(
+    requests: impl Iterator<Item = &'r Request<'r>>,
+    sender: i32,
+    level: usize,
+    at_us: u64,
+) -> Option<&'r Request<'r>> {
     requests
-        .iter()
         .filter(|request| request.begun_us <= at_us && request.serial.is_none())
-        .filter(|request| sender == 0 || request.pids.get(level) == Some(&sender))
+        .filter(|request| sender == 0 || request.is_command() || request.pids.get(level) == Some(&sender))
         .max_by_key(|request| request.begun_us)
 }
 
@@ -224,7 +247,7 @@ mod tests {
     fn what_a_try_asked_for_is_told_as_what_all_of_them_ask_for() {
         let tries = vec!["k{worker}".to_owned()];
         let (agent, general) = Default::default();
-        let upcall = Upcall { agent, target: 1, step: None, depth: 0, general, tries };
+        let upcall = Upcall { agent, target: 1, step: None, depth: 0, command: None, general, tries };
         let line = r#"agent describes key-1 → user "k17" of 0:0"#;
         assert_eq!(upcall.generalise(line), r#"agent describes key-1 → user "k{worker}" of 0:0"#);
         let other = r#"agent instantiates key-1 with "kx""#;

@@ -18,7 +18,7 @@ use crate::image::KernelOptions;
 use crate::report::{colour, mark};
 use crate::terminal::{Terminal, seconds};
 use crate::vm::{Kind, trial};
-use crate::{bundle, cache, guest, suite};
+use crate::{bundle, cache, guest, lane, suite};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask bundle chosen-error -o bug.tar.zst                    to be attached to a mail; runs wherever QEMU is
@@ -117,8 +117,8 @@ fn check_writable(path: &Path) -> Result<()> {
 /// What comes of the scenario here: what the receiver is to see, too.
 fn carry_out(ground: &Ground, scenario: &Scenario) -> Result<(Verdict, String)> {
     let mut guest = ground.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
-    if let Some(lack) = scenario.missing(&guest.hello().features) {
-        bail!("{} needs {lack}, which guests on {} don't have", scenario.name, ground.kind().full_name());
+    if let Some(feature) = scenario.missing(&guest.hello().features) {
+        bail!("{} can't run on {}: {}", scenario.name, ground.kind().full_name(), lane::lack(&feature));
     }
     let (verdict, events) = match guest.run(&ground.boot.pace.plan(scenario)) {
         Ok(run) => (judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)?, run.events),

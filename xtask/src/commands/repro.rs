@@ -19,7 +19,7 @@ use crate::report::{colour, mark};
 use crate::terminal::{Terminal, seconds};
 use crate::transcript::Transcript;
 use crate::vm::{Boot, Kind};
-use crate::{cache, debugger, suite, symbols};
+use crate::{cache, debugger, lane, suite, symbols};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error                           console, events and tracepoints on one clock
@@ -96,13 +96,14 @@ impl Options {
                 // Without a trial nothing is known of what it has, but QEMU's guests have all there is.
                 None => return Ok(ground),
             };
-            let Some(lack) = scenario.missing(&features) else { return Ok(ground) };
+            let Some(feature) = scenario.missing(&features) else { return Ok(ground) };
             kinds.retain(|kind| *kind != ground.kind());
             if kinds.is_empty() {
                 bail!(
-                    "{} needs {lack}, which guests on {} don't have",
+                    "{} can't run on {}: {}",
                     scenario.name,
-                    ground.kind().full_name()
+                    ground.kind().full_name(),
+                    lane::lack(&feature)
                 );
             }
         }
@@ -213,7 +214,7 @@ fn carry_out(
     let verdict = match ground.start(&boot) {
         Err(failure) => failure.verdict(plan),
         Ok(mut guest) => match scenario.missing(&guest.hello().features) {
-            Some(lack) => Verdict::Skipped(format!("this guest has no {lack}")),
+            Some(feature) => Verdict::Skipped(lane::lack(&feature)),
             None => match guest.run(plan) {
                 Err(failure) => failure.verdict(plan),
                 Ok(run) => judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)

@@ -54,11 +54,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     options.desk.ensure_host(terminal)?;
     // Programs start others. What was packed has the better claim to its path.
-    let Userland { mut programs, mut links, .. } = Userland::gather().unwrap_or_default();
+    let Userland { mut programs, .. } = Userland::gather().unwrap_or_default();
     programs.extend(luggage.programs());
-    links.retain(|link| !luggage.has(&link.path));
-    links.extend(luggage.links());
-    let extras = Extras { programs, links, ..Extras::default() };
+    let extras = Extras { programs, links: luggage.links(), ..Extras::default() };
     let mut kinds = options.desk.kinds(&cache::directory()?, terminal)?;
     kinds.retain(|kind| !(luggage.narrow && *kind == Kind::Uml));
     let mut ground = options.desk.ground(&kinds, &extras, "run", terminal)?;

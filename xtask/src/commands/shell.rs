@@ -36,12 +36,12 @@ pub struct Options {
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     options.desk.ensure_shell(terminal)?;
-    let Userland { programs, links, lacks } = Userland::gather()?;
+    let Userland { programs, lacks, .. } = Userland::gather()?;
     for (name, package) in lacks {
         terminal
             .note(&format!("the guest goes without {name}, which this machine lacks (package {package})"));
     }
-    let extras = Extras { programs, links, ..Extras::default() };
+    let extras = Extras { programs, ..Extras::default() };
     let kinds = options.desk.kinds(&crate::cache::directory()?, terminal)?;
     let ground = options.desk.ground(&kinds, &extras, "shell", terminal)?;
     if Seat::is_taken() {

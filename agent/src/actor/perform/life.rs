@@ -1,9 +1,9 @@
 //! Operations of a process on itself.
 
-use std::process::{Command, Stdio};
+use std::process::{self, Stdio};
 
 use nix::sys::prctl;
-use scenarios::plan::LifeOp;
+use scenarios::plan::{Command, LifeOp};
 use scenarios::wire::{Outcome, Value, What};
 
 use super::done;
@@ -44,13 +44,17 @@ impl Actor<'_> {
 }
 
 /// Runs a command; what it prints on both outputs comes back in one piece.
-fn run(command: &[String]) -> Outcome {
+fn run(command: &Command) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
-    let Some((program, arguments)) = command.split_first() else {
+    let words = match command {
+        Command::Shell(line) => &["sh", "-c", line].map(str::to_owned)[..],
+        Command::Program(words) => words,
+    };
+    let Some((program, arguments)) = words.split_first() else {
         return Outcome::Skipped("no command".to_owned());
     };
     let ran = std::io::pipe().and_then(|(mut reader, writer)| {
-        let mut child = Command::new(program)
+        let mut child = process::Command::new(program)
             .args(arguments)
             .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
             .stdin(Stdio::null())
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_command_gives_its_output_and_its_status() {
-        let command = ["sh", "-c", "echo out; echo err >&2; exit 3"].map(str::to_owned);
+        let command = Command::Shell("echo out; echo err >&2; exit 3".to_owned());
         let output = "out\nerr".to_owned();
         assert_eq!(run(&command), Outcome::Ok(Value::Command { status: 3, output }));
     }
