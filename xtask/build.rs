@@ -24,7 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A scenario's name with all that Rust has no use for in names replaced.
+/// A scenario's name with all that Rust has no use for in names replaced, and in snake case.
 fn identifier(name: &str) -> String {
-    name.trim_end_matches(']').to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    let name = name.to_ascii_lowercase();
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_")
 }
