@@ -311,7 +311,10 @@ impl<'a> Actor<'a> {
 
     fn tell_of(&self, process: String, cause: Cause, what: What) {
         let Cause { step, worker, upcall } = cause;
-        let at_us = self.heritage.setting.now_us();
+        let at_us = match &what {
+            What::Done(done) | What::Called { done, .. } => done.begun_us + done.elapsed_us,
+            _ => self.heritage.setting.now_us(),
+        };
         self.say(Report::Event(Event { process, step, worker, upcall, at_us, what }));
     }
 

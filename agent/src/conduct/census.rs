@@ -13,6 +13,10 @@ use crate::procfs;
 /// How long collection may take after `kernel.keys.gc_delay`, which is one second in the guest.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// Between two counts: most of what a plan leaves goes at once, the rest not before `gc_delay` has passed.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+
 /// A count of keys.
 pub(super) struct Census {
     seen: BTreeMap<i32, ProcKey>,
@@ -99,6 +103,7 @@ impl Accounts {
 /// Returns what stays.
 pub(super) fn leftovers(before: &Census, accounts: &Accounts) -> io::Result<Vec<ProcKey>> {
     let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
     loop {
         let now = Census::take()?;
         for key in now.seen.values().filter(|key| is_a_users_own(key)) {
@@ -111,7 +116,8 @@ pub(super) fn leftovers(before: &Census, accounts: &Accounts) -> io::Result<Vec<
         if left.is_empty() || begun.elapsed() > PATIENCE {
             return Ok(left);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 

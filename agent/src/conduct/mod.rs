@@ -138,8 +138,16 @@ fn recording_for(plan: &Plan) -> Result<Option<Recording>, Stop> {
     wanted.then(Recording::start).transpose().map_err(|why| Stop::broken("tracing", why))
 }
 
+fn epoll(stage: &Stage) -> std::io::Result<Epoll> {
+    let epoll = Epoll::new()?;
+    for fd in [stage.reports.socket().as_raw_fd(), stage.child_signals.as_fd().as_raw_fd()] {
+        epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, 0))?;
+    }
+    Ok(epoll)
+}
+
 fn taint() -> u64 {
-    let mask = std::fs::read_to_string("/proc/sys/kernel/tainted").unwrap_or_default();
+    let mask = procfs::text("/proc/sys/kernel/tainted").unwrap_or_default();
     mask.trim().parse().unwrap_or_default()
 }
 
@@ -151,6 +159,8 @@ struct Conductor<'a> {
     heritage: Heritage,
     members: BTreeMap<String, Member>,
     jobs: Vec<Job>,
+    /// Wakes when there is a report, or a child has ended.
+    epoll: Epoll,
     /// Where processes get the keys that they hold, by variable.
     lenders: HashMap<String, KeySerial>,
     /// What names of keys stand for.
@@ -197,6 +207,7 @@ impl<'a> Conductor<'a> {
         let reporter =
             Reporter::connect(post::REPORTS.as_ref()).map_err(|why| Stop::broken(post::REPORTS, why))?;
         let proc = std::fs::File::open("/proc").map_err(|why| Stop::broken("/proc", why))?;
+        let epoll = epoll(stage).map_err(|why| Stop::broken("epoll", why))?;
         let mut lines = HashMap::new();
         let mut members = BTreeMap::new();
         for process in &plan.processes {
@@ -221,6 +232,7 @@ impl<'a> Conductor<'a> {
             heritage: Heritage { setting, session: None, reporter, lines, proc, depth: 0 },
             members,
             jobs: Vec::new(),
+            epoll,
             lenders,
             table: HashMap::new(),
             children: Children::default(),
@@ -345,7 +357,6 @@ impl<'a> Conductor<'a> {
         limit: Option<Instant>,
         tick: Option<Duration>,
     ) -> Result<Waited, Stop> {
-        let epoll = self.sources().map_err(|why| Stop::broken("epoll", why))?;
         loop {
             self.take_note()?;
             if until(self) {
@@ -362,27 +373,13 @@ impl<'a> Conductor<'a> {
             let pause = tick.map_or(next, |tick| tick.min(next));
             // Rounded up: a pause of nothing would be spent spinning.
             let milliseconds = pause.as_millis().saturating_add(1).min(60_000) as i32;
-            match epoll.wait(milliseconds, &mut [EpollEvent::default(); 2]) {
+            match self.epoll.wait(milliseconds, &mut [EpollEvent::default(); 2]) {
                 Err(why) if why.kind() != std::io::ErrorKind::Interrupted => {
                     return Err(Stop::broken("epoll", why));
                 }
                 _ => {}
             }
         }
-    }
-
-    fn sources(&self) -> std::io::Result<Epoll> {
-        let epoll = Epoll::new()?;
-        let sources = [self.stage.reports.socket().as_raw_fd(), self.stage.child_signals.as_fd().as_raw_fd()];
-        for fd in sources {
-            epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, 0))?;
-        }
-        Ok(epoll)
-    }
-
-    /// Tells the host what happened.
-    fn forward(&mut self, event: Event) -> Result<(), Stop> {
-        Ok(self.stage.channel.send(&GuestMessage::Event(event))?)
     }
 
     fn report(
@@ -393,7 +390,8 @@ impl<'a> Conductor<'a> {
         what: What,
     ) -> Result<(), Stop> {
         let at_us = self.heritage.setting.now_us();
-        self.forward(Event { process: process.to_owned(), step, worker, upcall: None, at_us, what })
+        let event = Event { process: process.to_owned(), step, worker, upcall: None, at_us, what };
+        Ok(self.stage.channel.send(&GuestMessage::Event(event))?)
     }
 
     /// Kills everything but PID 1, reaps it, and reports the ends. What is still said is not heard. Gives those that do not end.

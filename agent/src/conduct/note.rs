@@ -1,7 +1,7 @@
 //! What PID 1 makes of reports, and of its children's ends.
 
 use scenarios::plan::{KeyRef, KeyringOp, Op, Role};
-use scenarios::wire::{Done, Ending, Event, Identity, Outcome, Value, What};
+use scenarios::wire::{Done, Ending, Event, GuestMessage, Identity, Outcome, Value, What};
 
 use super::cast::{Life, Place};
 use super::{Conductor, Stop, Ward};
@@ -36,7 +36,7 @@ impl Conductor<'_> {
                 Ward::Worker { step, worker } => self.note_worker_end(step, worker, ending)?,
             }
         }
-        Ok(())
+        Ok(self.stage.channel.flush()?)
     }
 
     fn note(&mut self, mut event: Event) -> Result<(), Stop> {
@@ -60,7 +60,7 @@ impl Conductor<'_> {
             (what, ..) if is_upcall(what) => self.note_upcall(&event.process, event.upcall)?,
             _ => {}
         }
-        self.forward(event)
+        Ok(self.stage.channel.put_down(&GuestMessage::Event(event))?)
     }
 
     fn note_upcall(&mut self, agent: &str, target: Option<i32>) -> Result<(), Stop> {

@@ -1,7 +1,7 @@
 //! The line to the host: a character device that the kernel command line names.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The line to the host.
 pub(crate) struct Channel {
     from_host: BufReader<File>,
-    to_host: File,
+    to_host: BufWriter<File>,
 }
 
 impl Channel {
@@ -26,14 +26,14 @@ impl Channel {
     pub(super) fn open() -> Result<Self, ChannelError> {
         let device = device()?;
         let to_host = device.try_clone().map_err(ChannelError::Read)?;
-        Ok(Self { from_host: BufReader::new(device), to_host })
+        Ok(Self { from_host: BufReader::new(device), to_host: BufWriter::new(to_host) })
     }
 
     /// A host that has said everything beforehand, and will be heard by nobody: `heard` is made, and keeps the answers.
     pub(super) fn recorded(said: &Path, heard: &Path) -> Result<Self, ChannelError> {
         let from_host = File::open(said).map_err(|why| ChannelError::Device(said.to_owned(), why))?;
         let to_host = File::create(heard).map_err(|why| ChannelError::Device(heard.to_owned(), why))?;
-        Ok(Self { from_host: BufReader::new(from_host), to_host })
+        Ok(Self { from_host: BufReader::new(from_host), to_host: BufWriter::new(to_host) })
     }
 
     /// The host's next message. None: the host has hung up.
@@ -61,9 +61,19 @@ impl Channel {
 
     /// Tells the host.
     pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
-        let mut line = serde_json::to_vec(message).map_err(|why| ChannelError::Write(why.into()))?;
-        line.push(b'\n');
-        self.to_host.write_all(&line).map_err(ChannelError::Write)
+        self.put_down(message)?;
+        self.flush()
+    }
+
+    /// Says it at the next [`Self::flush`], with what else is to be said then: many small writes take long.
+    pub(crate) fn put_down(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
+        serde_json::to_writer(&mut self.to_host, message).map_err(|why| ChannelError::Write(why.into()))?;
+        self.to_host.write_all(b"\n").map_err(ChannelError::Write)
+    }
+
+    /// Tells the host all that was put down.
+    pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
+        self.to_host.flush().map_err(ChannelError::Write)
     }
 }
 
