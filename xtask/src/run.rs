@@ -77,10 +77,9 @@ pub fn run(
     mut hear: impl FnMut(Event),
 ) {
     let jobs = jobs(testbed, scenarios, times);
-    let starts: Vec<f64> = testbed.settings.iter().map(|setting| setting.start_seconds()).collect();
     let lanes = testbed.jobs.min(jobs.len());
     let board = Board {
-        schedule: Mutex::new(Schedule::new(jobs, &starts, testbed.fresh)),
+        schedule: Mutex::new(Schedule::new(jobs, &testbed.terms(), testbed.fresh)),
         changed: Condvar::new(),
         testbed,
         scenarios,

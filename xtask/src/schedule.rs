@@ -36,11 +36,19 @@ enum State {
     Lost,
 }
 
+/// What the schedule has to know of a ground beforehand.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long a guest takes to start, in seconds.
+    pub start: f64,
+    /// How many lanes it bears at once.
+    pub most: usize,
+}
+
 #[derive(Debug)]
 struct Ground {
     state: State,
-    /// How long a guest takes to start, in seconds.
-    start: f64,
+    terms: Terms,
     /// How many lanes are on it.
     lanes: usize,
 }
@@ -59,11 +67,11 @@ pub struct Schedule {
 const WORTH_A_START: f64 = 2.0;
 
 impl Schedule {
-    /// Everything is still to be run. `starts` says for each ground how long a guest takes to start, in seconds.
-    pub fn new(mut jobs: Vec<Job>, starts: &[f64], fresh: bool) -> Self {
+    /// Everything is still to be run, on grounds with these terms.
+    pub fn new(mut jobs: Vec<Job>, terms: &[Terms], fresh: bool) -> Self {
         jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-        let ground = |start: &f64| Ground { state: State::Untouched, start: *start, lanes: 0 };
-        Self { waiting: jobs, grounds: starts.iter().map(ground).collect(), fresh }
+        let ground = |terms: &Terms| Ground { state: State::Untouched, terms: *terms, lanes: 0 };
+        Self { waiting: jobs, grounds: terms.iter().map(ground).collect(), fresh }
     }
 
     /// The grounds that some job waits for and nobody prepares.
@@ -144,10 +152,12 @@ impl Schedule {
             let first = ground.lanes == 0 && left > 0.0;
             self.is_ready(*index)
                 && left > 0.0
-                && (first || self.fresh || share >= WORTH_A_START * ground.start)
+                && ground.lanes < ground.terms.most
+                && (first || self.fresh || share >= WORTH_A_START * ground.terms.start)
         };
+        let start = |ground: usize| self.grounds[ground].terms.start;
         let all = (0..self.grounds.len()).filter(worth);
-        all.max_by(|a, b| self.grounds[*a].start.total_cmp(&self.grounds[*b].start).then(b.cmp(a)))
+        all.max_by(|a, b| start(*a).total_cmp(&start(*b)).then(b.cmp(a)))
     }
 
     /// Where the job is to be run: on the first of its grounds that has what it needs. Where none has, on one that will say so.
@@ -179,7 +189,8 @@ mod tests {
     }
 
     fn schedule(jobs: Vec<Job>) -> Schedule {
-        Schedule::new(jobs, &[0.2, 2.0], false)
+        let terms = |start| Terms { start, most: 2 };
+        Schedule::new(jobs, &[terms(0.2), terms(2.0)], false)
     }
 
     /// The scenario that a lane is given, and the ground.
@@ -238,6 +249,15 @@ mod tests {
         assert_eq!(given(schedule.next(None)).1, TCG);
         assert_eq!(schedule.next(None), Next::Done);
         assert_eq!(given(schedule.next(Some(TCG))).1, TCG);
+    }
+
+    #[test]
+    fn a_ground_gets_no_more_lanes_than_it_bears() {
+        let mut schedule = schedule((0..4).map(|scenario| job(scenario, 9.0, &[])).collect());
+        schedule.ready(UML, None);
+        assert_eq!((given(schedule.next(None)).1, given(schedule.next(None)).1), (UML, UML));
+        assert_eq!(schedule.next(None), Next::Done);
+        assert_eq!(given(schedule.next(Some(UML))).1, UML);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Profile, SeriesOption};
 use crate::lane::Lane;
 use crate::ledger::About;
+use crate::schedule::Terms;
 use crate::terminal::Terminal;
 use crate::vm::{Kind, trial};
 use crate::{cache, guest};
@@ -42,7 +43,7 @@ pub struct MatrixOptions {
     #[arg(long, value_enum, value_name = "VMS", value_delimiter = ',')]
     vm: Vec<Choice>,
 
-    /// How many virtual machines run at once [default: one more than there are processors]
+    /// How many virtual machines run at once [default: three for each processor, QEMU's one more than there are processors]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
 
@@ -90,8 +91,10 @@ pub struct Testbed {
     pub settings: Vec<Setting>,
     /// The columns, in the order in which they were asked for.
     pub columns: Vec<Column>,
-    /// How many virtual machines run at once.
+    /// How many virtual machines run at once. More than there are processors: much of a scenario's time is spent waiting.
     pub jobs: usize,
+    /// How many of them may be QEMU's, which have several processors each and emulate them.
+    qemu_jobs: usize,
     /// Whether every scenario has a guest of its own.
     pub fresh: bool,
     /// Where everything is kept.
@@ -120,13 +123,23 @@ impl Testbed {
             grounds: settings.iter().map(|_| OnceLock::new()).collect(),
             settings,
             columns,
-            jobs: options.jobs.map_or_else(default_jobs, NonZero::get),
+            jobs: options.jobs.map_or(3 * processors(), NonZero::get),
+            qemu_jobs: options.jobs.map_or(processors() + 1, NonZero::get),
             fresh: options.fresh,
             cache,
             label: label.to_owned(),
             initramfs,
             idle: Mutex::default(),
         })
+    }
+
+    /// What the schedule has to know of each ground.
+    pub fn terms(&self) -> Vec<Terms> {
+        let terms = |setting: &Setting| Terms {
+            start: setting.start_seconds(),
+            most: if setting.kind == Kind::Uml { self.jobs } else { self.qemu_jobs },
+        };
+        self.settings.iter().map(terms).collect()
     }
 
     /// The ground with that number, prepared the first time that it is asked for. That may take minutes.
@@ -239,9 +252,8 @@ impl MatrixOptions {
     }
 }
 
-/// More than there are processors: much of a scenario's time is spent waiting for deadlines.
-fn default_jobs() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get) + 1
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// What stands for a choice: its title, its kinds of virtual machines, and whether it may be missing.
