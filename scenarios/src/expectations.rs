@@ -1,7 +1,7 @@
 //! Whether steps went as they say.
 
 use crate::{
-    plan::{LifeOp, Op, Step},
+    plan::Step,
     scenario::{Description, Expect, Scenario},
     wire::{Described, Done, Event, Outcome, Value, What},
 };
@@ -42,7 +42,7 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
 
 /// A process that ends itself can't report that it has.
 fn ends_itself(step: &Step) -> bool {
-    matches!(step.op, Op::Life(LifeOp::Exit { .. })) || step.background.is_some()
+    step.op.ends_its_process() || step.background.is_some()
 }
 
 /// The serial that a variable holds at the end; in a repeated block, at the end of this round.

@@ -18,7 +18,7 @@ use crate::program::{Attached, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
 /// exactly.
-pub const PROTOCOL: u32 = 9;
+pub const PROTOCOL: u32 = 10;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Steps that are carried out several times, or begun at the same moment.
 
-use scenarios::plan::{Block, LifeOp, Op, Order};
+use scenarios::plan::{Block, Order};
 use scenarios::wire::{Done, Outcome, What};
 
 use super::cast::Life;
@@ -92,8 +92,7 @@ impl Conductor<'_> {
     /// Waits for the end of those that have exited in a race.
     fn see_off(&mut self, block: &Block) -> Result<(), Stop> {
         let plan = self.plan;
-        let exited =
-            plan.steps[block.steps()].iter().filter(|step| matches!(step.op, Op::Life(LifeOp::Exit { .. })));
+        let exited = plan.steps[block.steps()].iter().filter(|step| step.op.ends_its_process());
         for step in exited {
             self.pump(|conductor| conductor.life(&step.process) == Life::Ended, None, None)?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ConductOp, KeyRef, LifeOp, Op, Setup, Step};
+use scenarios::plan::{Condition, ConductOp, KeyRef, Op, Setup, Step};
 use scenarios::wire::{Done, Outcome, What};
 
 use super::cast::{Job, Life, Place};
@@ -60,7 +60,7 @@ impl Conductor<'_> {
     fn have_process_do(&mut self, name: &str, index: usize, step: &Step, mut task: Task) -> Result<(), Stop> {
         self.settle_before(&task.op)?;
         let Some(job) = &step.background else {
-            let exits = matches!(task.op, Op::Life(LifeOp::Exit { .. }));
+            let exits = task.op.ends_its_process();
             self.have_done(name, task)?;
             if exits {
                 self.pump(|conductor| conductor.life(name) == Life::Ended, None, None)?;

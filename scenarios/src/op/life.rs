@@ -15,6 +15,8 @@ pub enum LifeOp {
         #[serde(default)]
         code: i32,
     },
+    /// abort(3): die of SIGABRT, like a program that has a bug.
+    Crash {},
     /// execve(2) of the guest's own program, which goes on as the same actor, without serving upcalls any more. Blocked and pending
     /// signals stay so.
     Exec {

@@ -105,6 +105,11 @@ impl Op {
         }
     }
 
+    /// Whether it is the last thing that its process does.
+    pub fn ends_its_process(&self) -> bool {
+        matches!(self, Self::Life(LifeOp::Exit { .. } | LifeOp::Crash {}))
+    }
+
     /// The operation itself, without the circumstances under which it is carried out.
     pub fn core(&self) -> &Self {
         match self {

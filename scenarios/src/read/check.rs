@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{ConductOp, KeyRef, LifeOp, Op, Order, Role, SignalOp, Start, UpcallOp},
+    plan::{ConductOp, KeyRef, Op, Order, Role, SignalOp, Start, UpcallOp},
 };
 
 /// Checks everything that needs more than one place to be seen. Gives the order in which processes are set up.
@@ -280,7 +280,7 @@ impl<'s> Story<'s> {
 
     fn aftermath(&mut self, step: &'s ReadStep) {
         match &step.step.op {
-            Op::Life(LifeOp::Exit { .. }) => {
+            op if op.ends_its_process() => {
                 self.ended.insert(&step.step.process);
             }
             Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGKILL" => {

@@ -100,9 +100,7 @@ impl<'s> Doings<'s> {
             );
         }
         let signalled = self.signalled(&[]);
-        let exits = |name: &&str| {
-            self.ops.iter().any(|(who, op)| who == name && matches!(op, Op::Life(LifeOp::Exit { .. })))
-        };
+        let exits = |name: &&str| self.ops.iter().any(|(who, op)| who == name && op.ends_its_process());
         self.anything_goes() || with.iter().any(|name| signalled.contains(name) || exits(name))
     }
 }

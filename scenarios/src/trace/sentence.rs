@@ -137,6 +137,7 @@ fn on_itself(op: &LifeOp) -> String {
         LifeOp::Exit { code } => format!("exits with {code}"),
         LifeOp::Exec { setuid: None } => "execs".to_owned(),
         LifeOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
+        LifeOp::Crash {} => "crashes".to_owned(),
         LifeOp::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
         LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
             let capabilities = match capabilities.as_deref() {

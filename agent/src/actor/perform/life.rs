@@ -16,13 +16,12 @@ impl Actor<'_> {
     pub(super) fn on_itself(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
         match op {
             LifeOp::Exit { code } => {
-                let done = self.at_once(Outcome::Ok(Value::None));
-                let op = op.clone().into();
-                self.tell(
-                    cause,
-                    if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } },
-                );
+                self.tell_last(op, cause);
                 birth::quit(*code)
+            }
+            LifeOp::Crash {} => {
+                self.tell_last(op, cause);
+                process::abort()
             }
             LifeOp::Exec { setuid } => done(Err(self.execute(*setuid, cause))),
             LifeOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
@@ -40,6 +39,13 @@ impl Actor<'_> {
             LifeOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
             LifeOp::Run { command } => run(command),
         }
+    }
+
+    /// What ends the process is told before.
+    fn tell_last(&self, op: &LifeOp, cause: Cause) {
+        let done = self.at_once(Outcome::Ok(Value::None));
+        let op = op.clone().into();
+        self.tell(cause, if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } });
     }
 }
 
