@@ -79,7 +79,9 @@ impl Upcalls {
             let candidates =
                 requests.iter().filter(|request| sender == 0 || request.is_command() == by_command);
             let raised = || raiser(candidates, sender, level, event.at_us);
-            let request = got.get(&target).copied().or_else(raised);
+            // Whoever got the key later may only have found it.
+            let served = got.get(&target).copied();
+            let request = served.filter(|request| request.begun_us <= event.at_us).or_else(raised).or(served);
             let (step, depth) = request.map_or((None, 0), |request| request.cause(&upcalls));
             index.insert(key, upcalls.len());
             upcalls.push(Upcall {
