@@ -301,6 +301,11 @@ pub struct IdRange {
     pub count: u32,
 }
 
+impl IdRange {
+    /// What a user namespace gets for which nothing is said.
+    pub const USUAL: Self = Self { inside: 0, outside: 100_000, count: 65_536 };
+}
+
 /// An operation before the first step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {

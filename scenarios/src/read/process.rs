@@ -271,7 +271,7 @@ fn build(
         Join { process, namespaces }
     });
     let join = join.collect();
-    let map = if spec.unshare.contains(&Namespace::User) { vec![CONTAINER] } else { Vec::new() };
+    let map = if spec.unshare.contains(&Namespace::User) { vec![IdRange::USUAL] } else { Vec::new() };
     let process = Process {
         name,
         role,
@@ -303,9 +303,6 @@ fn build(
         reactions: read_reactions,
     })
 }
-
-/// Ids of a user namespace, unless the scenario says otherwise: root inside is nobody outside.
-const CONTAINER: IdRange = IdRange { inside: 0, outside: 100_000, count: 65_536 };
 
 fn spec_place(spec: &Spec, name: &Range<usize>) -> Range<usize> {
     spec.reject.as_ref().map_or(name.clone(), Spanned::span)

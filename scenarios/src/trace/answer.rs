@@ -38,7 +38,10 @@ fn of_value(value: &Value, names: &Names) -> String {
         Value::KeyUser(user) => key_user(user),
         Value::Signals(signals) => list(signals.iter().map(|it| taken(it, names))),
         Value::Tries { failed, last } => tries(failed, last, &[]),
-        Value::Trace(records) => format!("{} events", records.len()),
+        Value::Trace(records) => match records.len() {
+            1 => "1 event".to_owned(),
+            count => format!("{count} events"),
+        },
         Value::Notifications(all) => in_order(all.iter().map(|it| notification(it, names))),
         Value::Command { status: 0, output } => format!("{output:?}"),
         Value::Command { status, output } => format!("{output:?}, exit code {status}"),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod names;
+mod portrait;
 mod raw;
 mod sentence;
 mod upcalls;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use crate::{
-    plan::{Block, KeyOp, Namespace, Op, Order, Plan, Process, Role, Step},
+    plan::{Block, KeyOp, Op, Order, Plan, Process, Step},
     scenario::{Expect, Expectation, Scenario},
     wire::{Done, Ending, Event, Outcome, Value, What},
 };
@@ -61,7 +62,8 @@ impl Trace {
             }
         }
         let teller = Teller { plan, expectations, events, upcalls: &upcalls, by_upcall, names: &names };
-        let mut lines = Vec::new();
+        let mut lines: Vec<String> =
+            plan.sysctl.iter().map(|(file, value)| format!("{file} is {value}")).collect();
         for process in &plan.processes {
             teller.process(process, &mut lines);
         }
@@ -95,7 +97,7 @@ const INDENT: &str = "      ";
 impl Teller<'_> {
     /// Who a process is, and its set-up.
     fn process(&self, process: &Process, lines: &mut Vec<String>) {
-        lines.push(format!("{} is {}", process.name, portrait(process)));
+        lines.push(format!("{} is {}", process.name, portrait::of(process)));
         for event in self.of_setup(&process.name) {
             if let What::Called { op, done } = &event.what {
                 lines.push(format!("{INDENT}{}", self.call(&process.name, op, done, None)));
@@ -314,40 +316,6 @@ fn ended(ending: Ending) -> String {
         Ending::Exited(code) => format!("exits with {code}"),
         Ending::Killed(signal) => format!("is killed by {}", answer::signal(signal)),
     }
-}
-
-/// A process as it starts.
-fn portrait(process: &Process) -> String {
-    let role = match process.role {
-        Role::Keyagent(_) => "a keyagent",
-        Role::Requester => "a requester",
-        Role::Observer => "an observer",
-    };
-    let mut parts = vec![role.to_owned()];
-    parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
-    parts.extend(process.pid_of.iter().map(|former| format!("with the pid that {former} had")));
-    if !process.holds.is_empty() {
-        parts.push(format!("holding {}", process.holds.join(", ")));
-    }
-    let joined = process.join.iter();
-    parts.extend(joined.map(|join| format!("in {}'s {}", join.process, namespaces(&join.namespaces))));
-    if !process.unshare.is_empty() {
-        parts.push(format!("with {} of its own", namespaces(&process.unshare)));
-    }
-    parts.extend(process.uid.map(|uid| format!("user {uid}")));
-    parts.extend(process.gid.map(|gid| format!("group {gid}")));
-    parts.extend(process.capabilities.as_ref().map(|names| match names.as_slice() {
-        [] => "without capabilities".to_owned(),
-        names => format!("with only {}", names.join(", ")),
-    }));
-    parts.join(", ")
-}
-
-/// As in `user, net namespaces`.
-fn namespaces(kinds: &[Namespace]) -> String {
-    let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
-    let word = if let [_] = kinds { "namespace" } else { "namespaces" };
-    format!("{} {word}", names.join(", "))
 }
 
 /// The serial that an outcome gives, if it gives one.

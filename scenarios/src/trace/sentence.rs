@@ -198,7 +198,7 @@ fn list_of<T: std::fmt::Display>(word: &str, items: &[T]) -> String {
 }
 
 fn on_namespaces(op: &NamespaceOp) -> String {
-    let namespaces = super::namespaces(op.kinds());
+    let namespaces = super::portrait::namespaces(op.kinds());
     match op {
         NamespaceOp::Unshare { .. } => format!("moves to {namespaces} of its own"),
         NamespaceOp::Enter { process, .. } => format!("enters {process}'s {namespaces}"),
@@ -304,6 +304,7 @@ fn key_name(key: &KeyRef, names: &Names) -> String {
 fn payload(payload: &Payload) -> String {
     match payload {
         Payload::Text(text) => format!("{text:?}"),
+        Payload::Hex { hex } if hex.is_empty() => "no bytes".to_owned(),
         Payload::Hex { hex } => format!("bytes {hex}"),
         Payload::Fill { fill } => format!("{fill} bytes"),
         Payload::Null { null } => format!("{null} bytes at NULL"),
