@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Requirement, misfit::Misfit};
+use crate::{
+    Requirement,
+    misfit::{Instead, Misfit},
+};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -214,7 +217,11 @@ impl std::fmt::Display for DoesNotApply {
             return write!(f, "\n{}", self.git.trim_end());
         }
         let mut lines = self.misfits.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
-        lines.try_for_each(|line| write!(f, "\n  {line}"))
+        lines.try_for_each(|line| write!(f, "\n  {line}"))?;
+        if self.misfits.iter().all(|misfit| matches!(misfit.instead, Instead::Applied(_))) {
+            f.write_str("\nthe source has this patch already: with `--series none` it is taken as it is")?;
+        }
+        Ok(())
     }
 }
 

@@ -108,7 +108,7 @@ struct Recipe {
 impl Recipe {
     fn read(request: &Request<'_>) -> Result<Self> {
         let Request { arch, profile, .. } = *request;
-        let mut fragments = profile.fragments(arch, !request.series.is_empty())?;
+        let mut fragments = profile.fragments(arch, request.series.brings_keyagents())?;
         fragments.extend(request.fragments.iter().cloned());
         let mut hash = Sha256::new();
         let toolchain = toolchain()?;

@@ -18,6 +18,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
     patches: Vec<Patch>,
+    /// Whether the source has what these patches would bring.
+    applied: bool,
 }
 
 /// One mail with a patch.
@@ -34,7 +36,17 @@ impl Series {
     /// A directory that is not there is an empty series; cover letters (`0000-…`) are left out.
     pub fn read(path: &Path) -> Result<Self> {
         let patches = if path.is_file() { Self::mailbox(path)? } else { Self::directory(path)? };
-        Ok(Self { patches })
+        Ok(Self { patches, applied: false })
+    }
+
+    /// That of a source which has keyagents already: there is nothing to apply.
+    pub fn applied() -> Self {
+        Self { patches: Vec::new(), applied: true }
+    }
+
+    /// Whether the tree has keyagents when the series is applied.
+    pub fn brings_keyagents(&self) -> bool {
+        self.applied || !self.patches.is_empty()
     }
 
     /// The series that a person names: a mailbox, a directory of patches, or a range of commits such as `v6.12..work` in the
@@ -85,7 +97,7 @@ impl Series {
 
     /// The first patches of the series, so many.
     pub fn first(&self, count: usize) -> Self {
-        Self { patches: self.patches.iter().take(count).cloned().collect() }
+        Self { patches: self.patches.iter().take(count).cloned().collect(), applied: false }
     }
 
     /// The patches, in order.
@@ -330,7 +342,8 @@ index 1111111..2222222 100644
     }
 
     fn series(mail: &str) -> Series {
-        Series { patches: vec![Patch::parse("0001-hello.patch".into(), mail.into()).unwrap()] }
+        let patch = Patch::parse("0001-hello.patch".into(), mail.into()).unwrap();
+        Series { patches: vec![patch], applied: false }
     }
 
     #[test]

@@ -7,14 +7,14 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Named, Origin, Phase, Progress, Request, Result, Series,
-    command::{Running, git, read},
+    command::{Running, git, output, read},
     disk::remove,
     lock::Lock,
     sources::{self, BASE, hex},
@@ -134,7 +134,7 @@ fn unpack(name: &str, origin: &Origin, cache: &Path, progress: &dyn Progress) ->
 }
 
 /// Brings a user's directory into a tree of its own. git reads it and knows from the files' times what has changed
-/// since the last time; what the directory's own .gitignore names, such as object files, stays out.
+/// since the last time.
 fn copy(directory: &Path, cache: &Path, progress: &dyn Progress) -> Result<(PathBuf, String)> {
     for name in ["Makefile", "Kconfig"] {
         if !directory.join(name).is_file() {
@@ -149,11 +149,12 @@ fn copy(directory: &Path, cache: &Path, progress: &dyn Progress) -> Result<(Path
     }
     let index = path.join(".git/directory-index");
     remove(&index.with_extension("lock"))?;
-    let mut add = git(directory);
-    // With so low a threshold the files go into one pack instead of 80,000 objects.
-    add.args(["-c", "core.bigFileThreshold=1"]).arg("--git-dir").arg(path.join(".git"));
-    add.arg("--work-tree").arg(directory).args(["add", "--all", "."]).env("GIT_INDEX_FILE", &index);
-    read(&mut add, b"")?;
+    let into = |command: &mut Command| {
+        // With so low a threshold the files go into one pack instead of 80,000 objects.
+        command.args(["-c", "core.bigFileThreshold=1"]).arg("--git-dir").arg(path.join(".git"));
+        command.arg("--work-tree").arg(directory).env("GIT_INDEX_FILE", &index);
+    };
+    bring(directory, into)?;
     let tree = read(git(&path).arg("write-tree").env("GIT_INDEX_FILE", &index), b"")?;
     let mut commit = git(&path);
     commit.args(["commit-tree", &tree, "-m", "Pristine source"]);
@@ -167,6 +168,27 @@ fn copy(directory: &Path, cache: &Path, progress: &dyn Progress) -> Result<(Path
     read(git(&path).args(["update-ref", BASE, &commit]), b"")?;
     progress.finished();
     Ok((path, format!("tree {tree}")))
+}
+
+/// Puts what belongs to the source into an index that `into` names. What .gitignore names, such as object files, stays out, but for
+/// what a repository of the user's has in it all the same: Debian's .gitignore names everything.
+fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
+    let run = |arguments: &[&str], input: &[u8]| {
+        let mut command = git(directory);
+        into(&mut command);
+        read(command.args(arguments), input)
+    };
+    run(&["add", "--all", "."], b"")?;
+    if directory.join(".git").exists() {
+        let files = output(git(directory).args(["ls-files", "-z"]), b"")?.stdout;
+        run(&["update-index", "-z", "--add", "--remove", "--stdin"], &files)?;
+    }
+    if run(&["ls-files", "Makefile"], b"")?.is_empty() {
+        let reason = "its .gitignore names its own Makefile, as Debian's does: name the tarball instead, or make it a git \
+                      repository with all files in it";
+        return Err(Error::NotASource { path: directory.into(), reason: reason.into() });
+    }
+    Ok(())
 }
 
 fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String> {

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, Patch, Request, Series};
 
@@ -39,10 +39,13 @@ pub struct KernelOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SeriesOption {
     /// Patches in place of those that belong to the kernel: a mailbox, a directory, or commits of the git repository that
-    /// --kernel-src is (else of the current directory)
-    #[arg(long, value_name = "MBOX|DIR|A..B")]
+    /// --kernel-src is (else of the current directory); `none` if --kernel-src has keyagents already
+    #[arg(long, value_name = "MBOX|DIR|A..B|none")]
     series: Option<String>,
 }
+
+/// What names no patches at all.
+const APPLIED: &str = "none";
 
 impl SeriesOption {
     /// The series that was named, or the kernel's own.
@@ -51,6 +54,13 @@ impl SeriesOption {
     /// It is none.
     pub fn of(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
         let Some(name) = &self.series else { return Ok(kernel.series()?) };
+        if name == APPLIED {
+            ensure!(
+                kernel_src.is_some(),
+                "--series none is for a source that has keyagents already: name it with --kernel-src"
+            );
+            return Ok(Series::applied());
+        }
         let repository = kernel_src.filter(|source| source.is_dir()).unwrap_or(Path::new("."));
         Ok(Series::given(name, repository)?)
     }

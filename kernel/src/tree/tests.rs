@@ -189,6 +189,34 @@ fn a_directory_of_the_users_is_followed_and_never_written_to() {
     assert_ne!(tree.identity, identity);
 }
 
+/// Debian's, in short.
+const IGNORES_EVERYTHING: &str = "*.o\n/*\n!/debian/\n";
+
+#[test]
+fn of_a_repository_that_ignores_its_own_files_all_that_is_in_it_is_brought() {
+    let bench = Bench::new();
+    for (name, contents) in FILES {
+        bench.write(&format!("mine/{name}"), contents);
+    }
+    bench.write("mine/.gitignore", IGNORES_EVERYTHING);
+    let error = bench.tree("mine", Series::default()).unwrap_err();
+    assert!(error.to_string().contains("its .gitignore names its own Makefile"), "{error}");
+
+    let mine = bench.path("mine");
+    read(git(&mine).args(["init", "-q"]), b"").unwrap();
+    read(git(&mine).args(["add", "--force", "--all", "."]), b"").unwrap();
+    bench.write("mine/a.o", "object");
+    let tree = bench.tree("mine", bench.series("TWO")).unwrap();
+    assert_eq!(second_line(&tree), "TWO");
+    assert!(!tree.path.join("a.o").exists());
+    let path = tree.path.clone();
+    drop(tree);
+
+    fs::remove_file(mine.join("a.c")).unwrap();
+    bench.tree("mine", Series::applied()).unwrap();
+    assert!(!path.join("a.c").exists());
+}
+
 #[test]
 fn gits_progress_line_tells_how_many_files() {
     assert_eq!(updated("Updating files:  12% (10080/84000)"), Some((10080, 84000)));
