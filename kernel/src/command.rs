@@ -148,10 +148,15 @@ pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
 pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
     let output = output(command, input)?;
     if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(failure(line(command), &place(command), output.status.to_string(), stderr));
+        return Err(failed(command, &output));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
+}
+
+/// The error that a program's end is.
+pub(crate) fn failed(command: &Command, output: &Output) -> Error {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    failure(line(command), &place(command), output.status.to_string(), stderr)
 }
 
 /// The command line as a person would type it.

@@ -7,15 +7,15 @@ use crate::{
     misfit::{Instead, Misfit},
 };
 
-/// Why there is no image.
+/// Why there is no image. Each says all that there is to say: none has a source to be told besides.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// `kernels.toml` is not what it should be.
-    #[error("kernels.toml: {source}")]
+    #[error("kernels.toml: {why}")]
     Kernels {
         /// Where and what.
-        source: Box<toml::de::Error>,
+        why: Box<toml::de::Error>,
     },
 
     /// A name that `kernels.toml` does not have.
@@ -73,12 +73,12 @@ pub enum Error {
     },
 
     /// An archive that can't be read to its end.
-    #[error("unpacking {}: {source}; the archive is truncated or damaged: fetch it again", path.display())]
+    #[error("unpacking {}: {why}; the archive is truncated or damaged: fetch it again", path.display())]
     Archive {
         /// The archive. It is gone already if this program fetched it.
         path: PathBuf,
         /// What happened.
-        source: io::Error,
+        why: io::Error,
     },
 
     /// A file in the series directory that is not a patch in `git format-patch` form.
@@ -188,14 +188,14 @@ pub enum Error {
     },
 
     /// A file operation that failed.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}: {why}", path.display())]
     Io {
         /// What was being done: "reading".
         doing: &'static str,
         /// To what.
         path: PathBuf,
         /// Why it failed.
-        source: io::Error,
+        why: io::Error,
     },
 }
 
@@ -257,9 +257,9 @@ impl Error {
     /// An [`io::Error`] in its context; a full disk is told apart.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| match source.kind() {
+        move |why| match why.kind() {
             io::ErrorKind::StorageFull => Self::DiskFull { path },
-            _ => Self::Io { doing, path, source },
+            _ => Self::Io { doing, path, why },
         }
     }
 }

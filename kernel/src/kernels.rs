@@ -33,7 +33,7 @@ impl Kernels {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let table: Table = toml::from_str(text).map_err(|source| Error::Kernels { source: source.into() })?;
+        let table: Table = toml::from_str(text).map_err(|why| Error::Kernels { why: why.into() })?;
         let named = table
             .kernel
             .into_iter()

@@ -128,7 +128,7 @@ fn programs(directory: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::Io {
             doing: "finding programs in",
             path: directory.into(),
-            source: std::io::ErrorKind::NotFound.into(),
+            why: std::io::ErrorKind::NotFound.into(),
         });
     }
     Ok(programs)

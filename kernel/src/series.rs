@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Result,
-    command::{git, output, read},
+    command::{failed, git, output, read},
     error::DoesNotApply,
     misfit::misfits,
 };
@@ -236,13 +236,13 @@ impl Patch {
             })
         };
 
-        let applied = output(
-            git(repository)
-                .env("GIT_INDEX_FILE", index)
-                .args(["apply", "--cached", "--whitespace=nowarn"])
-                .arg(&diff),
-            b"",
-        )?;
+        let mut apply = git(repository);
+        apply.env("GIT_INDEX_FILE", index).args(["apply", "--cached", "--whitespace=nowarn"]).arg(&diff);
+        let applied = output(&mut apply, b"")?;
+        // Whoever ended git by a signal has not shown that the patch does not fit.
+        if applied.status.code().is_none() {
+            return Err(failed(&apply, &applied));
+        }
         if !applied.status.success() {
             let said = String::from_utf8_lossy(&applied.stderr).into_owned();
             let source = |file: &str| {

@@ -34,7 +34,7 @@ pub(crate) fn import(archive: &Archive, repository: &Path, progress: &dyn Progre
         Ok(()) => importer.succeed(),
         // The importer's own words come first: it is why the pipe broke.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => importer.succeed(),
-        Err(source) => Err(Error::Archive { path: archive.path.clone(), source }),
+        Err(why) => Err(Error::Archive { path: archive.path.clone(), why }),
     }?;
     for name in ["Makefile", "Kconfig"] {
         let there = read(git(repository).args(["cat-file", "-e", &format!("{BASE}:{name}")]), b"");
