@@ -33,8 +33,13 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(directory)?;
         let temporary = path.with_extension(format!("part-{}", std::process::id()));
-        fs::File::create(&temporary)?.write_all(content)?;
-        fs::rename(&temporary, path)
+        let written = fs::File::create(&temporary)
+            .and_then(|mut file| file.write_all(content))
+            .and_then(|()| fs::rename(&temporary, path));
+        written.inspect_err(|_| {
+            // On a disk that is full, half a file only makes matters worse. It may never have been made.
+            let _ = fs::remove_file(&temporary);
+        })
     };
     write().with_context(|| format!("can't write {}", path.display()))
 }
@@ -51,6 +56,17 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_whole_is_not_left_in_parts() {
+        let directory = env::temp_dir().join(format!("keyagents-cache-failure-{}", std::process::id()));
+        // Nothing can be renamed to a directory that is not empty.
+        let path = directory.join("file");
+        fs::create_dir_all(path.join("full")).unwrap();
+        write_whole(&path, b"new").unwrap_err();
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         fs::remove_dir_all(directory).unwrap();
     }
 }
