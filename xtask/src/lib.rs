@@ -11,6 +11,7 @@ pub mod display;
 pub mod doctor;
 pub mod github;
 pub mod ground;
+pub mod group;
 pub mod guest;
 pub mod host;
 pub mod host_program;

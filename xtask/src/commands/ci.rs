@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use console::style;
 use kernel::Kernels;
 
+use crate::group::{self, End};
 use crate::terminal::{Terminal, seconds};
 use crate::vm::process::command_line;
 use crate::workspace;
@@ -21,7 +22,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
 
-All steps are carried out, whatever becomes of those before. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios
+All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios
 add to the job's summary, and annotate their lines.";
 
 /// Which part.
@@ -80,7 +81,16 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut results = Vec::new();
     for step in steps {
         let name = step.name;
-        results.push((name, carry_out(step, terminal)?));
+        let (came, took) = carry_out(step, terminal)?;
+        match came {
+            Came::Through(code) => results.push((name, (code, took))),
+            Came::Interrupted(signal) => {
+                terminal.say("");
+                results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
+                terminal.note(&format!("{name} was ended by a signal; what would have followed is left"));
+                return Ok(ExitCode::from(128u8.wrapping_add(signal as u8)));
+            }
+        }
     }
     if results.len() > 1 {
         terminal.say("");
@@ -145,8 +155,17 @@ fn tools() -> PathBuf {
     workspace::target().join("ci-tools")
 }
 
-/// The exit code, and how long it took. GitHub folds what a step prints.
-fn carry_out(mut step: Step, terminal: &Terminal) -> Result<(u8, Duration)> {
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// It has an exit code.
+    Through(u8),
+    /// Somebody ended it, or this command.
+    Interrupted(i32),
+}
+
+/// What came of it, and how long it took. GitHub folds what a step prints.
+fn carry_out(mut step: Step, terminal: &Terminal) -> Result<(Came, Duration)> {
     let line = command_line(&step.command);
     let folds = env::var_os("GITHUB_ACTIONS").is_some() && step.name != "scenarios";
     match folds {
@@ -154,21 +173,24 @@ fn carry_out(mut step: Step, terminal: &Terminal) -> Result<(u8, Duration)> {
         false => terminal.say(&format!("\n{} {}", style(step.name).bold(), style(&line).dim())),
     }
     let began = Instant::now();
-    let ended = step.command.current_dir(workspace::root()).status();
+    step.command.current_dir(workspace::root());
+    let ended = group::run(step.command);
     if folds {
         terminal.say("::endgroup::");
     }
-    match ended {
-        Ok(status) => {
+    let came = match ended {
+        Ok(End::Exited(status)) => {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-            Ok((if code > 2 { 1 } else { code }, began.elapsed()))
+            Came::Through(if code > 2 { 1 } else { code })
         }
+        Ok(End::Interrupted(signal)) => Came::Interrupted(signal),
         // Others can still be carried out.
         Err(error) => {
-            terminal.note(&format!("can't start {line}: {error}"));
-            Ok((2, began.elapsed()))
+            terminal.note(&format!("{error:#}"));
+            Came::Through(2)
         }
-    }
+    };
+    Ok((came, began.elapsed()))
 }
 
 fn line(name: &str, code: u8, took: Duration) -> String {
@@ -211,6 +233,6 @@ mod tests {
             let step = Step { name: "x", command: Command::new(command) };
             carry_out(step, &terminal).unwrap().0
         };
-        assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2]);
+        assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Came::Through));
     }
 }
