@@ -9,13 +9,14 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, Patch, Request, Series};
 
+use crate::completion;
 use crate::terminal::Terminal;
 
 /// Which kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct KernelOptions {
     /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::kernel())]
     pub kernel: Option<String>,
 
     /// A kernel source of your own, a directory or a tarball; it is never written to

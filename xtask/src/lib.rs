@@ -5,6 +5,7 @@ pub mod bisect;
 pub mod bundle;
 pub mod cache;
 pub mod commands;
+pub mod completion;
 pub mod debugger;
 pub mod desk;
 pub mod display;

@@ -11,6 +11,7 @@ use kernel::Kernels;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
+use crate::completion;
 use crate::ground::{self, Extras, Ground, Setting};
 use crate::host::{self, Consent, Purpose};
 use crate::image::{self, KernelOptions, Profile, SeriesOption};
@@ -25,7 +26,7 @@ use crate::{cache, guest};
 #[derive(Debug, Clone, Default, Args)]
 pub struct MatrixOptions {
     /// Kernels of kernel/kernels.toml, with commas between them: 6.12,6.1 [default: the one named there]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', add = completion::kernel())]
     kernel: Vec<String>,
 
     /// A kernel source of your own, a directory or a tarball; it is never written to

@@ -1,4 +1,4 @@
-//! What one person does by hand: a shell, a program, an initramfs of their own.
+//! What one person does by hand: a shell, a program, an initramfs of their own, a line that is completed.
 
 use std::fs;
 use std::io::Write;
@@ -41,6 +41,26 @@ fn a_script_for_the_shell_runs_on_the_patched_kernel_and_its_exit_code_comes_bac
     assert_eq!(code, Some(7), "{complained}");
     assert!(printed.lines().next().is_some_and(|release| release.ends_with("-keyagents")), "{printed}");
     assert!(printed.ends_with("well\n"), "{printed}");
+    Ok(())
+}
+
+#[test]
+fn bash_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
+    let (code, script, complained) = told(&xtask(&["completions", "bash"], b"")?);
+    assert_eq!(code, Some(0), "{complained}");
+    for (line, completed) in [
+        ("cargo xtask scen", "scenarios"),
+        ("cargo xtask repro chosen", "chosen-error"),
+        ("cargo xtask test rejection/cho", "rejection/chosen-error"),
+        ("cargo xtask bundle chosen-error --kernel 6.12", "6.12"),
+    ] {
+        let ask = format!(
+            "COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_TYPE=9\n\
+             _xtask_of_cargo cargo \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[*]}}\""
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &format!("{script}\n{ask}")]).output()?;
+        assert_eq!(told(&output).1.trim(), completed, "{line}: {}", told(&output).2);
+    }
     Ok(())
 }
 

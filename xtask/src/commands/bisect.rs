@@ -12,6 +12,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::bisect::{Bisection, Next, Try};
+use crate::completion;
 use crate::ground::{Extras, Ground, TestbedOptions};
 use crate::lane::Lane;
 use crate::report::mark;
@@ -26,7 +27,8 @@ Examples:
   cargo xtask bisect exec-apart --series v3.mbox --vm uml   # of somebody else's, on what is quickest to build and start
   cargo xtask bisect exec-apart --series base..topic --kernel-src ~/linux")]
 pub struct Options {
-    /// The scenario's name (FAMILY/NAME), or a part that no other name has
+    /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    #[arg(add = completion::scenario())]
     scenario: String,
 
     #[command(flatten)]
@@ -38,7 +40,7 @@ pub struct Options {
 /// # Errors
 /// The testbed could not do its part with the whole series.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let scenario = options.scenario()?;
+    let scenario = suite::named(&options.scenario)?;
     let patches = options.testbed.patches()?;
     if patches.is_empty() {
         bail!("there are no patches to search: name a series with --series");
@@ -55,18 +57,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    fn scenario(&self) -> Result<Scenario> {
-        let mut fitting = suite::select(std::slice::from_ref(&self.scenario))?;
-        if let Some(exact) = fitting.iter().position(|scenario| scenario.name == self.scenario) {
-            return Ok(fitting.swap_remove(exact));
-        }
-        if fitting.len() > 1 {
-            let names: Vec<&str> = fitting.iter().map(|scenario| scenario.name.as_str()).collect();
-            bail!("`{}` could be any of {}", self.scenario, names.join(", "));
-        }
-        fitting.pop().context("no such scenario")
-    }
-
     /// Runs the scenario on the kernel with the first patches, so many, and shows what comes of it.
     fn try_up_to(
         &self,

@@ -12,6 +12,7 @@ use scenarios::scenario::Scenario;
 use scenarios::trace::Trace;
 use scenarios::verdict::{Verdict, judge};
 
+use crate::completion;
 use crate::desk::{Choice, DeskOptions};
 use crate::ground::{Extras, Ground};
 use crate::image::KernelOptions;
@@ -31,6 +32,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    #[arg(add = completion::scenario())]
     scenario: String,
 
     /// The file to write

@@ -13,6 +13,7 @@ use scenarios::plan::{Order, Plan};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 
+use crate::completion;
 use crate::desk::{Choice, DeskOptions};
 use crate::ground::{Extras, Ground};
 use crate::report::{colour, mark};
@@ -35,6 +36,7 @@ const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    #[arg(add = completion::scenario())]
     scenario: String,
 
     /// Wait for gdb before the kernel starts; with a function, print the command that stops there

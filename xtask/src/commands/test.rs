@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use crate::completion;
 use crate::github;
 use crate::ledger::Ledger;
 use crate::outcome;
@@ -26,7 +27,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// Only scenarios whose name (FAMILY/NAME) contains one of these
-    #[arg(value_name = "FILTER")]
+    #[arg(value_name = "FILTER", add = completion::scenario())]
     filters: Vec<String>,
 
     /// Of these, only the one of exactly this name

@@ -5,6 +5,7 @@ use clap::Args;
 use console::style;
 use scenarios::snapshot;
 
+use crate::completion;
 use crate::suite;
 use crate::terminal::Terminal;
 
@@ -20,7 +21,7 @@ Examples:
   cargo xtask scenarios accept                    # all that are pending")]
 pub struct Options {
     /// Only scenarios whose name (FAMILY/NAME) contains one of these
-    #[arg(value_name = "FILTER")]
+    #[arg(value_name = "FILTER", add = completion::scenario())]
     filters: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use clap::Args;
 use console::style;
 use scenarios::explain::{Explanation, Row, RowKind};
 
+use crate::completion;
 use crate::suite;
 use crate::terminal::Terminal;
 
@@ -23,7 +24,7 @@ The diagram shows what happened when the scenario's snapshot was accepted. What 
 it, also where it happens later.")]
 pub struct Options {
     /// FAMILY/NAME
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completion::scenario())]
     name: String,
 }
 

@@ -7,6 +7,7 @@ use scenarios::overview::{self, Entry};
 use scenarios::rule::Rule;
 use scenarios::scenario::Scenario;
 
+use crate::completion;
 use crate::suite;
 use crate::terminal::Terminal;
 
@@ -19,7 +20,7 @@ Examples:
   cargo xtask scenarios list --json | jq -r '.[] | select(.rules | index(\"R14\")).name'")]
 pub struct Options {
     /// Only scenarios whose name (FAMILY/NAME) contains one of these, or that prove one of these rules
-    #[arg(value_name = "FILTER|RULE")]
+    #[arg(value_name = "FILTER|RULE", add = completion::scenario())]
     filters: Vec<String>,
 
     /// Write a JSON array of {name, family, title, rules}, ordered by name
