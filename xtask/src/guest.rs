@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::cache;
 use crate::terminal::Terminal;
 use crate::userland::Userland;
-use crate::vm::process::command_line;
+use crate::vm::process::{command_line, spawn_bound};
 use crate::workspace;
 
 /// What the guest's programs are made from.
@@ -64,7 +64,7 @@ pub fn initramfs(
     terminal: &Terminal,
 ) -> Result<PathBuf> {
     let work = terminal.work("Building the guest");
-    let agent = read(&build("agent", "agent")?)?;
+    let agent = read(&agent()?)?;
     let mut manifest = Manifest::testbed()?;
     absent.iter().for_each(|path| manifest.remove(path));
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
@@ -93,6 +93,14 @@ pub fn initramfs(
         explain(&shell.programs, terminal)?;
     }
     Ok(path)
+}
+
+/// The agent, as a static program.
+///
+/// # Errors
+/// It does not build; the error has the compiler's messages.
+pub fn agent() -> Result<PathBuf> {
+    build("agent", "agent", "guest")
 }
 
 /// An initramfs, and a kernel's modules behind it: the kernel unpacks one archive after the other.
@@ -183,25 +191,27 @@ struct Message {
 /// It does not build; the error has the compiler's messages.
 pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the judge");
-    let judge = build("scenarios", "judge")?;
+    let judge = build("scenarios", "judge", "judge")?;
     work.done();
     Ok(judge)
 }
 
 /// A static program of this checkout's.
-fn build(package: &str, program: &str) -> Result<PathBuf> {
+fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "--package", package, "--bin", program, "--profile", "guest", "--locked"])
+        .args(["build", "--package", package, "--bin", program, "--profile", profile, "--locked"])
         // Without an explicit target the flags would reach proc-macros, which can't be static.
         .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
         .current_dir(workspace::root())
         // The outer cargo may hold the lock of its own target directory.
         .env("CARGO_TARGET_DIR", workspace::target().join("guest"))
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let line = command_line(&command);
-    let output = command.output().with_context(|| format!("can't start: {line}"))?;
+    let output = spawn_bound(command)?.wait_with_output().with_context(|| format!("can't run: {line}"))?;
     if !output.status.success() {
         bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
