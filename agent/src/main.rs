@@ -1,8 +1,10 @@
-//! One program, three lives: PID 1 of the guest, a process that went through execve, and the stock upcall.
+//! One program, four lives: PID 1 of the guest, an attendant in somebody else's guest, a process that went through execve, and the
+//! stock upcall.
 
 use std::process::ExitCode;
 
 use agent::{actor, init, upcall};
+use scenarios::program::ATTEND;
 
 fn main() -> ExitCode {
     if std::process::id() == 1 {
@@ -11,6 +13,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args();
     let program = arguments.next().unwrap_or_default();
     match arguments.next() {
+        Some(task) if task == ATTEND => init::attendant::main(),
         Some(state) if program == actor::EXECUTED_AS => actor::resume(&state),
         Some(operation) if program.ends_with("request-key") => upcall::answer(&operation, arguments),
         _ => ExitCode::from(2),

@@ -7,6 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::wire::Ending;
 
+/// What the agent is told, as its argument, to be a guest's attendant: not PID 1, and there to run programs for the host.
+pub const ATTEND: &str = "attend";
+
+/// The virtio port through which an attendant and the host talk.
+pub const ATTENDANTS_PORT: &str = "keyagents";
+
 /// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {

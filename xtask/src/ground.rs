@@ -245,6 +245,11 @@ impl Ground {
         })
     }
 
+    /// The same kernel, started in another way.
+    pub fn through(self, backend: Box<dyn Backend>) -> Self {
+        Self { backend, spare: Mutex::default(), ..self }
+    }
+
     /// What it is, in one line.
     pub fn describe(&self) -> String {
         format!("kernel {} · {} ({})", self.release, self.backend.kind(), self.why)

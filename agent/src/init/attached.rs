@@ -17,41 +17,49 @@ use scenarios::wire::{Broken, Ending, GuestMessage, HostMessage};
 use super::channel::{Channel, ChannelError};
 use super::program::end_all;
 use crate::children::Children;
-use crate::conduct::Stage;
-use crate::signals::Signals;
+use crate::signals::{SignalFd, Signals};
 
 /// Runs the program and tells the host how it ended.
 ///
 /// # Errors
 /// Only if the host can't be told.
-pub(super) fn execute(stage: &mut Stage, program: &Attached) -> Result<(), ChannelError> {
+pub(super) fn execute(
+    channel: &mut Channel,
+    child_signals: &mut SignalFd,
+    program: &Attached,
+) -> Result<(), ChannelError> {
     let name = program.path.clone();
     let message = match start(program) {
         Err(why) => {
             GuestMessage::Broken(Broken { plan: None, why: format!("{name} can't be started: {why}") })
         }
         Ok((mut children, mut streams)) => {
-            let ending = watch(stage, &mut children, &mut streams)?;
+            let ending = watch(channel, child_signals, &mut children, &mut streams)?;
             end_all(&mut children);
-            streams.pass_on(&mut stage.channel)?;
+            streams.pass_on(channel)?;
             streams.drain();
             GuestMessage::Returned(Returned { program: name, ending: Some(ending) })
         }
     };
-    stage.channel.send(&message)
+    channel.send(&message)
 }
 
 /// Waits for the program's end, and carries to and fro what is read and written meanwhile.
-fn watch(stage: &mut Stage, children: &mut Children<()>, streams: &mut Ends) -> Result<Ending, ChannelError> {
+fn watch(
+    channel: &mut Channel,
+    child_signals: &mut SignalFd,
+    children: &mut Children<()>,
+    streams: &mut Ends,
+) -> Result<Ending, ChannelError> {
     loop {
-        let from_host = stage.channel.has_more() || sleep(stage, streams);
-        while stage.child_signals.take().is_some() {}
+        let from_host = channel.has_more() || sleep(channel, child_signals, streams);
+        while child_signals.take().is_some() {}
         if let Some(((), ending)) = children.ended().pop() {
             return Ok(ending);
         }
-        streams.pass_on(&mut stage.channel)?;
+        streams.pass_on(channel)?;
         if from_host {
-            match stage.channel.receive()? {
+            match channel.receive()? {
                 Some(HostMessage::Input(bytes)) => streams.take(bytes),
                 Some(HostMessage::EndOfInput) => streams.end_input(),
                 Some(HostMessage::Resize(size)) => streams.resize(size),
@@ -60,16 +68,16 @@ fn watch(stage: &mut Stage, children: &mut Children<()>, streams: &mut Ends) -> 
             }
         }
         if streams.write_input() {
-            stage.channel.send(&GuestMessage::More)?;
+            channel.send(&GuestMessage::More)?;
         }
     }
 }
 
 /// Until there is something to do. Tells whether the host has said something.
-fn sleep(stage: &Stage, streams: &Ends) -> bool {
+fn sleep(channel: &Channel, child_signals: &SignalFd, streams: &Ends) -> bool {
     let mut fds = vec![
-        PollFd::new(stage.channel.as_fd(), PollFlags::POLLIN),
-        PollFd::new(stage.child_signals.as_fd(), PollFlags::POLLIN),
+        PollFd::new(channel.as_fd(), PollFlags::POLLIN),
+        PollFd::new(child_signals.as_fd(), PollFlags::POLLIN),
     ];
     fds.extend(streams.sources());
     // A failure is as good as a wake-up: everything else is looked at anyway.

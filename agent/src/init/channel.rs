@@ -1,6 +1,6 @@
 //! The line to the host: a character device that the kernel command line names.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,17 @@ pub(crate) struct Channel {
 impl Channel {
     /// Opens the device that the kernel command line names.
     pub(super) fn open() -> Result<Self, ChannelError> {
-        let device = device()?;
+        Self::on(device()?)
+    }
+
+    /// Opens the virtio port of that name.
+    pub(super) fn at_port(name: &str) -> Result<Self, ChannelError> {
+        let path = port(Path::new("/sys/class/virtio-ports"), name)
+            .ok_or_else(|| ChannelError::NoPort(name.to_owned()))?;
+        Self::on(open_when_there(&path).map_err(|why| ChannelError::Device(path, why))?)
+    }
+
+    fn on(device: File) -> Result<Self, ChannelError> {
         let to_host = device.try_clone().map_err(ChannelError::Read)?;
         Ok(Self { from_host: BufReader::new(device), to_host: BufWriter::new(to_host) })
     }
@@ -96,6 +106,15 @@ pub(super) fn device() -> Result<File, ChannelError> {
     Ok(device)
 }
 
+/// The device of the virtio port of that name, as the kernel lists them.
+fn port(listed: &Path, name: &str) -> Option<PathBuf> {
+    let mut ports = std::fs::read_dir(listed).ok()?.flatten();
+    let named = |port: &DirEntry| {
+        std::fs::read_to_string(port.path().join("name")).is_ok_and(|it| it.trim_end() == name)
+    };
+    Some(Path::new("/dev").join(ports.find(named)?.file_name()))
+}
+
 /// The path that a parameter of the kernel command line names.
 pub(super) fn named_in(command_line: &str, parameter: &str) -> Option<PathBuf> {
     command_line.split_whitespace().find_map(|word| word.strip_prefix(parameter)).map(PathBuf::from)
@@ -122,6 +141,9 @@ pub(crate) enum ChannelError {
     /// No parameter.
     #[error("the kernel command line names no channel: add keyagents.channel=/dev/…")]
     Unnamed,
+    /// No such port.
+    #[error("the virtual machine has no port named {0}")]
+    NoPort(String),
     /// It can't be opened.
     #[error("can't open the channel {0}: {1}")]
     Device(PathBuf, #[source] io::Error),

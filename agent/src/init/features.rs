@@ -10,10 +10,15 @@ use crate::watch_queue::WatchQueue;
 
 /// How the guest introduces itself.
 pub(super) fn hello(lending: KeySerial) -> Hello {
-    let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let features =
         FEATURES.iter().filter(|(_, is_there)| is_there(lending)).map(|(name, _)| (*name).to_owned());
-    Hello { protocol: PROTOCOL, release, cpus: cpus(), features: features.collect() }
+    Hello { features: features.collect(), ..bare_hello() }
+}
+
+/// How a guest introduces itself that carries out no plans.
+pub(super) fn bare_hello() -> Hello {
+    let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
+    Hello { protocol: PROTOCOL, release, cpus: cpus(), features: Vec::new() }
 }
 
 fn cpus() -> u32 {

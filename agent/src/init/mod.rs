@@ -1,6 +1,7 @@
 //! PID 1 of the guest: sets the guest up, says hello, carries out plans, and ends the guest whatever happens.
 
 mod attached;
+pub mod attendant;
 pub(crate) mod channel;
 mod features;
 pub mod kmsg;
@@ -61,7 +62,9 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
         match stage.channel.receive()? {
             Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
             Some(HostMessage::Execute(program)) => program::execute(stage, &program)?,
-            Some(HostMessage::Attach(program)) => attached::execute(stage, &program)?,
+            Some(HostMessage::Attach(program)) => {
+                attached::execute(&mut stage.channel, &mut stage.child_signals, &program)?;
+            }
             // The program that they were for has ended meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
             Some(HostMessage::Measure(measurement)) => {
@@ -95,13 +98,13 @@ impl Equipment {
 
 fn set_up() -> Result<Equipment, InitError> {
     raise_limits();
-    let step = |what: &'static str| move |errno| InitError::SetUp(what, errno);
-    Signals::REAL_TIME.with(Signals::CHILD).block().map_err(step("blocking signals"))?;
-    let child_signals = SignalFd::new(Signals::CHILD).map_err(step("signalfd"))?;
+    Signals::REAL_TIME.with(Signals::CHILD).block().map_err(InitError::during("blocking signals"))?;
+    let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
     let reports = Reports::open(REPORTS.as_ref()).map_err(InitError::Reports)?;
-    let lending = lending_keyring().map_err(step("the lending keyring"))?;
+    let lending = lending_keyring().map_err(InitError::during("the lending keyring"))?;
     // Makes what the kernel keeps for root from first use on, so that no plan is found to have left it.
-    keyring::get_keyring_id(Special::UserSession.into(), false).map_err(step("root's keyrings"))?;
+    keyring::get_keyring_id(Special::UserSession.into(), false)
+        .map_err(InitError::during("root's keyrings"))?;
     Ok(Equipment { reports, child_signals, lending })
 }
 
@@ -145,4 +148,10 @@ enum InitError {
     Reports(#[source] std::io::Error),
     #[error(transparent)]
     Channel(#[from] ChannelError),
+}
+
+impl InitError {
+    fn during(what: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self::SetUp(what, errno)
+    }
 }

@@ -1,6 +1,6 @@
 //! From the start of a virtual machine to PID 1's first word, on each back end, and beside it `vng` with `true` on the same image.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -9,12 +9,8 @@ use kernel::Fragment;
 
 use super::{Figure, Results, Setup, Unit, lanes, shuffle};
 use crate::ground::{Extras, Ground};
-use crate::host_program;
-use crate::vm::Kind;
 use crate::vm::process::command_line;
-
-/// The version that the figures are meant to be compared with.
-const VNG_VERSION: &str = "1.42";
+use crate::vm::{Kind, vng};
 
 /// What is started.
 enum Starter {
@@ -28,7 +24,7 @@ enum Starter {
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
-    let (program, lack) = match vng() {
+    let (program, lack) = match right_vng() {
         Ok(program) => (Some(program), None),
         Err(why) => (None, Some(why)),
     };
@@ -40,13 +36,14 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     results.remarks.extend(lack.map(|why| format!("vng is left out: {why}")));
 
     let vng = program.and_then(|program| Vng::beside(&grounds, program));
-    let mut starters: Vec<(String, Starter, Vec<f64>)> = grounds
-        .into_iter()
-        .map(|ground| (ground.kind().to_string(), Starter::Ours(Box::new(ground)), Vec::new()))
-        .chain(
-            vng.map(|vng| (format!("vng {VNG_VERSION} true, {}", vng.kind), Starter::Vng(vng), Vec::new())),
-        )
-        .collect();
+    let mut starters: Vec<(String, Starter, Vec<f64>)> =
+        grounds
+            .into_iter()
+            .map(|ground| (ground.kind().to_string(), Starter::Ours(Box::new(ground)), Vec::new()))
+            .chain(vng.map(|vng| {
+                (format!("vng {} true, {}", vng::VERSION, vng.kind), Starter::Vng(vng), Vec::new())
+            }))
+            .collect();
     let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
     // What has not been read from the disk for long is no part of the question: the first round does not count.
     for round in 0..=setup.rounds {
@@ -113,7 +110,7 @@ impl Vng {
     fn run(&self) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.arg("--run").arg(&self.image).args(["--cpus", &self.cpus.to_string()]);
-        command.args(["--memory", &format!("{}M", self.memory_mib), "--force-9p", "--disable-microvm"]);
+        command.args(["--memory", &format!("{}M", self.memory_mib)]).args(vng::PORTABLE);
         if self.kind != Kind::Kvm {
             command.arg("--disable-kvm");
         }
@@ -130,18 +127,9 @@ impl Vng {
 }
 
 /// vng, if this machine has the right one; else the reason.
-fn vng() -> Result<PathBuf, String> {
-    let program = host_program::find("vng").ok_or("this machine has none (PyPI: virtme-ng==1.42)")?;
-    match version(&program) {
-        Some(version) if version == VNG_VERSION => Ok(program),
-        Some(version) => Err(format!("this machine has {version}, and {VNG_VERSION} is wanted")),
-        None => Err(format!("{} does not tell its version", program.display())),
+fn right_vng() -> Result<PathBuf, String> {
+    match vng::find().map_err(|error| format!("{error:#}"))? {
+        (program, version) if version == vng::VERSION => Ok(program),
+        (_, version) => Err(format!("this machine has {version}, and {} is wanted", vng::VERSION)),
     }
-}
-
-/// `virtme-ng 1.42`.
-fn version(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.split_whitespace().last().map(str::to_owned)
 }

@@ -18,7 +18,7 @@ use crate::image::KernelOptions;
 use crate::vm::process::command_line;
 use crate::vm::qemu::Qemu;
 use crate::vm::uml::Uml;
-use crate::vm::{Backend, Boot, Kind};
+use crate::vm::{Boot, Kind};
 
 pub use archive::write;
 

@@ -75,8 +75,9 @@ enum Command {
 
     /// Sit at a shell on the patched kernel
     ///
-    /// The guest's user space is busybox, keyctl, strace if this machine has it, and the testbed's agent (/init). Nothing of the
-    /// host is to be seen in it, and nothing of it lasts. The shell's exit code is the command's.
+    /// The guest's user space is busybox, keyctl, strace if this machine has it, and the testbed's agent (/init); nothing of the
+    /// host is to be seen in it. With --host it is all that this machine has, and you are root there. In either, nothing that is
+    /// written lasts, and the shell's exit code is the command's.
     Shell(shell::Options),
 
     /// Run a program of this machine's on the patched kernel

@@ -4,30 +4,43 @@ use std::collections::BTreeMap;
 use std::env;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use console::style;
+use kernel::Fragment;
 use scenarios::program::{Attached, Streams};
 
-use crate::desk::{self, DeskOptions};
+use crate::desk::{self, Choice, DeskOptions};
 use crate::ground::{Extras, Ground};
 use crate::seat::{self, Seat};
 use crate::session::{Failure, Session, Used};
 use crate::terminal::Terminal;
 use crate::userland::Userland;
-use crate::vm::Boot;
+use crate::vm::vng::{self, Vng};
+use crate::vm::{Boot, Kind};
+use crate::{cache, guest};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask shell                                   a shell; exit or Ctrl-D leaves it
   cargo xtask shell --vm tcg --kernel 6.1             on another kernel, with two processors
+  cargo xtask shell --host                            among your own files and programs
+  cargo xtask shell --host -- make -C ~/src check     one command, and its exit code
   echo 'keyctl show @s; exit 3' | cargo xtask shell   a script: its output, and its exit code 3";
 
 /// What to sit at.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
+    /// Sit among this machine's files, which are copied when they are written to: virtme-ng makes the guest
+    #[arg(long)]
+    host: bool,
+
     #[command(flatten)]
     desk: DeskOptions,
+
+    /// A command to run in place of the shell, and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
 }
 
 /// Runs the command.
@@ -35,27 +48,69 @@ pub struct Options {
 /// # Errors
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    options.desk.ensure_shell(terminal)?;
-    let Userland { programs, lacks, .. } = Userland::gather()?;
-    for (name, package) in lacks {
-        terminal
-            .note(&format!("the guest goes without {name}, which this machine lacks (package {package})"));
-    }
-    let extras = Extras { programs, ..Extras::default() };
-    let kinds = options.desk.kinds(&crate::cache::directory()?, terminal)?;
-    let ground = options.desk.ground(&kinds, &extras, "shell", terminal)?;
-    if Seat::is_taken() {
-        let about = format!("{} · exit leaves, {}", ground.describe(), seat::WAY_OUT);
+    let (ground, shell, what) = match options.host {
+        true => options.among_the_hosts_files(terminal)?,
+        false => options.by_itself(terminal)?,
+    };
+    if Seat::is_taken() && options.command.is_empty() {
+        let about = format!("{}{what} · exit leaves, {}", ground.describe(), seat::WAY_OUT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
-    let shell = Attached {
-        path: "/bin/sh".into(),
-        arguments: Vec::new(),
-        environment: environment(),
-        directory: "/root".into(),
-        streams: Streams::Pipes,
-    };
     desk::conclude(use_program(&ground, shell), terminal)
+}
+
+impl Options {
+    /// In the testbed's own small user space.
+    fn by_itself(&self, terminal: &Terminal) -> Result<(Ground, Attached, &'static str)> {
+        self.desk.ensure_shell(terminal)?;
+        let Userland { programs, lacks, .. } = Userland::gather()?;
+        for (name, package) in lacks {
+            terminal.note(&format!(
+                "the guest goes without {name}, which this machine lacks (package {package})"
+            ));
+        }
+        let extras = Extras { programs, ..Extras::default() };
+        let kinds = self.desk.kinds(&cache::directory()?, terminal)?;
+        let ground = self.desk.ground(&kinds, &extras, "shell", terminal)?;
+        Ok((ground, self.program("/bin/sh".into(), environment(), "/root".into()), ""))
+    }
+
+    /// In virtme-ng's guest.
+    fn among_the_hosts_files(&self, terminal: &Terminal) -> Result<(Ground, Attached, &'static str)> {
+        let (vng, version) = vng::find()?;
+        if version != vng::VERSION {
+            let known = vng::VERSION;
+            terminal.note(&format!("virtme-ng {known} is known to work, and {} is {version}", vng.display()));
+        }
+        if self.desk.vm == Choice::Uml {
+            bail!("virtme-ng makes no guests for User-Mode Linux: leave --vm out, or use --vm tcg");
+        }
+        let directory = env::current_dir().context("can't tell the current directory")?;
+        self.desk.ensure_host(terminal)?;
+        let mut kinds = self.desk.kinds(&cache::directory()?, terminal)?;
+        kinds.retain(|kind| *kind != Kind::Uml);
+        let extras = Extras { fragments: vec![Fragment::named("virtme")?], ..Extras::default() };
+        let mut ground = self.desk.ground(&kinds, &extras, "shell", terminal)?;
+        // What is written stays in memory.
+        ground.boot.memory_mib += 512;
+        let guest = Vng::compose(&vng, &guest::agent()?, ground.kind(), &ground.boot)?;
+        let shell = env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
+        let program = self.program(shell, hosts_environment(), directory.to_string_lossy().into_owned());
+        Ok((ground.through(Box::new(guest)), program, " · your files, copied when written to"))
+    }
+
+    /// The shell, or what is to be run in place of it.
+    fn program(&self, shell: String, environment: BTreeMap<String, String>, directory: String) -> Attached {
+        let (path, arguments) = match self.command.as_slice() {
+            [] => (shell, Vec::new()),
+            // A shell looks for programs, and says what it does not find.
+            command => {
+                let exec = ["-c", "exec \"$@\"", "sh"].map(str::to_owned);
+                ("/bin/sh".to_owned(), exec.into_iter().chain(command.iter().cloned()).collect())
+            }
+        };
+        Attached { path, arguments, environment, directory, streams: Streams::Pipes }
+    }
 }
 
 /// Starts a guest, and has somebody use a program in it, wherever they sit.
@@ -83,7 +138,16 @@ pub fn environment() -> BTreeMap<String, String> {
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     // What the terminal is, the guest can't find out.
-    let passed = ["TERM", "COLORTERM", "LANG", "LC_ALL"];
-    let passed = passed.into_iter().filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)));
-    own.into_iter().chain(passed).collect()
+    own.into_iter().chain(passed_on(&["TERM", "COLORTERM", "LANG", "LC_ALL"])).collect()
+}
+
+/// What programs find in it among the host's files: much the same as at home, but for who they are.
+fn hosts_environment() -> BTreeMap<String, String> {
+    let who = ["USER", "LOGNAME"].map(|name| (name.to_owned(), "root".to_owned()));
+    let same = ["HOME", "PATH", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "EDITOR", "PAGER"];
+    who.into_iter().chain(passed_on(&same)).collect()
+}
+
+fn passed_on<'a>(names: &'a [&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
+    names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
 }

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::Finding;
 use crate::host;
+use crate::vm::vng;
 
 /// Programs that tests do without, and what they are for. The names of their packages are the same everywhere.
 const HELPFUL: [(&str, &str, &str); 4] = [
@@ -32,6 +33,7 @@ pub(super) fn findings() -> Vec<Finding> {
     for (name, package, _) in lacking {
         findings.push(Finding::lacking(name, "not found".into(), host::install_command(&[package])));
     }
+    findings.push(virtme_ng());
     for (name, package, purpose) in HELPFUL {
         findings.push(if host::has_program(name) {
             Finding::good(name, version(name).unwrap_or_else(|| "there".into()))
@@ -41,6 +43,17 @@ pub(super) fn findings() -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// No distribution has this version.
+fn virtme_ng() -> Finding {
+    match vng::find() {
+        Ok((_, version)) => Finding::good("vng", version),
+        Err(_) => {
+            let remedy = format!("`cargo xtask shell --host` needs it: {}", vng::INSTALL);
+            Finding::poor("vng", "not found".into(), remedy)
+        }
+    }
 }
 
 /// Its version was checked when this program was built.

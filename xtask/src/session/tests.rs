@@ -18,10 +18,6 @@ impl Backend for Script {
         command
     }
 
-    fn lone_command(&self, _: &Boot) -> Command {
-        Command::new("true")
-    }
-
     fn boot_deadline(&self) -> Duration {
         Duration::from_millis(700)
     }

@@ -7,6 +7,7 @@ pub mod process;
 pub mod qemu;
 pub mod trial;
 pub mod uml;
+pub mod vng;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -101,10 +102,6 @@ pub trait Backend: Send + Sync {
 
     /// The command that boots the guest.
     fn command(&self, boot: &Boot) -> Command;
-
-    /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to a file `report` in the current
-    /// directory, or to descriptor 3; the console to a file `console`, or to descriptor 1.
-    fn lone_command(&self, boot: &Boot) -> Command;
 
     /// How long a guest may take from the start to PID 1's first word.
     fn boot_deadline(&self) -> Duration;

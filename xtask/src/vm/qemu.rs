@@ -36,6 +36,12 @@ impl Qemu {
     pub fn tcg() -> Self {
         Self { accelerator: Accelerator::Tcg }
     }
+
+    /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to a file `report` in the current
+    /// directory, the console to a file `console`.
+    pub fn lone_command(&self, boot: &Boot) -> Command {
+        self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"])
+    }
 }
 
 impl Backend for Qemu {
@@ -49,10 +55,6 @@ impl Backend for Qemu {
     fn command(&self, boot: &Boot) -> Command {
         // Descriptors 0 and 1 are sockets: see `Backend`.
         self.wired(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"])
-    }
-
-    fn lone_command(&self, boot: &Boot) -> Command {
-        self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"])
     }
 
     fn boot_deadline(&self) -> Duration {

@@ -30,6 +30,12 @@ pub(super) const CONSOLE: &str = "con0=null,fd:1";
 pub struct Uml;
 
 impl Uml {
+    /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to descriptor 3, the console to
+    /// descriptor 1.
+    pub fn lone_command(self, boot: &Boot) -> Command {
+        wired(boot, ["ssl0=null,fd:3", CONSOLE])
+    }
+
     /// The command that starts a kernel with so much memory, in MiB, and no root.
     pub(super) fn kernel(image: &Path, memory_mib: u32) -> Command {
         let mut command = Command::new(image);
@@ -48,10 +54,6 @@ impl Backend for Uml {
 
     fn command(&self, boot: &Boot) -> Command {
         wired(boot, [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }])
-    }
-
-    fn lone_command(&self, boot: &Boot) -> Command {
-        wired(boot, ["ssl0=null,fd:3", CONSOLE])
     }
 
     fn boot_deadline(&self) -> Duration {

@@ -1,0 +1,165 @@
+//! virtme-ng: a guest whose files are the host's, copied when they are written to. It composes the guest, and the agent attends in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use scenarios::program::{ATTEND, ATTENDANTS_PORT};
+
+use super::process::command_line;
+use super::{Backend, Boot, Kind};
+use crate::host_program;
+
+/// The version that this was made with.
+pub const VERSION: &str = "1.42";
+
+/// How to get it: from PyPI, as distributions have other versions.
+pub const INSTALL: &str = "pipx install virtme-ng==1.42";
+
+/// What `vng --run` is told wherever it runs: the ways that work on any host.
+pub const PORTABLE: [&str; 2] = ["--force-9p", "--disable-microvm"];
+
+/// Directories at the root that every guest has of its own.
+const ITS_OWN: [&str; 5] = ["dev", "lost+found", "proc", "run", "sys"];
+
+/// virtme-ng's guest. Nobody talks to it but over the channel that it is given here.
+#[derive(Debug)]
+pub struct Vng {
+    kind: Kind,
+    /// QEMU's command as virtme-ng composed it.
+    words: Vec<String>,
+}
+
+impl Vng {
+    /// Has `vng` compose a guest in which the host's program `agent` attends.
+    ///
+    /// # Errors
+    /// It can't, and says why.
+    pub fn compose(vng: &Path, agent: &Path, kind: Kind, boot: &Boot) -> Result<Self> {
+        let mut command = Command::new(vng);
+        command.arg("--run").arg(&boot.image).args(PORTABLE).args(["--dry-run", "--name", "keyagents"]);
+        command.args(["--cpus", &boot.cpus.to_string(), "--memory", &format!("{}M", boot.memory_mib)]);
+        if kind != Kind::Kvm {
+            command.arg("--disable-kvm");
+        }
+        for directory in directories_at(Path::new("/"))? {
+            command.arg("--overlay-rwdir").arg(directory);
+        }
+        // virtme-ng silences the kernel; what it reports is to be heard.
+        let parameters = ["console=hvc0", "loglevel=5"].into_iter();
+        let parameters: Vec<&str> = parameters.chain(boot.parameters.iter().map(String::as_str)).collect();
+        command.arg("--append").arg(parameters.join(" "));
+        command.arg("--exec").arg(shlex::try_join(["exec", &agent.to_string_lossy(), ATTEND])?);
+        command.stdin(Stdio::null());
+        let line = command_line(&command);
+        let output = command.output().with_context(|| format!("can't start: {line}"))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let words = said.lines().rev().find_map(shlex::split).unwrap_or_default();
+        if !output.status.success() || !words.iter().any(|word| word == "-kernel") {
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            bail!("`{line}` composed no guest ({}): {}", output.status, format!("{said}{complaint}").trim());
+        }
+        Ok(Self { kind, words })
+    }
+}
+
+impl Backend for Vng {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn command(&self, _: &Boot) -> Command {
+        self.rewired()
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        Duration::from_secs(120)
+    }
+}
+
+impl Vng {
+    /// The command with the agent's lines, and no others, to whoever starts it.
+    fn rewired(&self) -> Command {
+        let mut words = self.words.iter();
+        let mut command = Command::new(words.next().map_or("qemu-system-x86_64", String::as_str));
+        // virtme-ng's own lines to whoever started it: descriptors 0 and 1 are sockets here, which it does not know.
+        let mut leads_out = false;
+        for word in words {
+            if leads_out {
+                command.arg(nowhere(word))
+            } else {
+                command.arg(word)
+            };
+            leads_out = word == "-chardev";
+        }
+        let port = format!("virtserialport,bus=keyagents.0,chardev=channel,name={ATTENDANTS_PORT}");
+        command.args(["-chardev", "socket,id=channel,fd=0", "-chardev", "socket,id=typed,fd=1"]);
+        command.args(["-device", "virtio-serial-pci,id=keyagents"]);
+        command.args(["-device", "virtconsole,bus=keyagents.0,chardev=typed", "-device", &port]);
+        command
+    }
+}
+
+/// The same character device, with nobody at its other end.
+fn nowhere(chardev: &str) -> String {
+    let id = chardev.split(',').find(|part| part.starts_with("id=")).unwrap_or("id=unnamed");
+    format!("null,{id}")
+}
+
+/// The host's directories that the guest has copies of.
+fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(root).with_context(|| format!("can't look into {}", root.display()))?;
+    let mut directories: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(|entry| !ITS_OWN.iter().any(|own| entry.file_name() == *own))
+        .map(|entry| entry.path())
+        .collect();
+    directories.sort();
+    Ok(directories)
+}
+
+/// vng, with its version.
+///
+/// # Errors
+/// This machine has none: the error says how to get it.
+pub fn find() -> Result<(PathBuf, String)> {
+    let Some(program) = host_program::find("vng") else {
+        bail!("this machine has no vng, which is virtme-ng {VERSION}; install it with: {INSTALL}")
+    };
+    let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("can't start {}", program.display()))?;
+    // `virtme-ng 1.42`.
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match said.split_whitespace().last() {
+        Some(version) if output.status.success() => Ok((program, version.to_owned())),
+        _ => bail!("{} does not tell its version ({})", program.display(), output.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agents_lines_lead_out_of_the_guest() {
+        let composed =
+            "qemu -chardev stdio,id=stdin,signal=on -chardev file,id=ret,path=/tmp/x -append 'a b'";
+        let vng = Vng { kind: Kind::Tcg, words: shlex::split(composed).unwrap() };
+        let line = command_line(&vng.rewired());
+        assert!(
+            line.starts_with("qemu -chardev null,id=stdin -chardev null,id=ret -append 'a b' "),
+            "{line}"
+        );
+        assert!(line.contains("chardev=channel,name=keyagents"), "{line}");
+    }
+
+    #[test]
+    fn a_copy_is_made_of_whatever_is_at_the_root_but_of_what_every_guest_has() {
+        let directories = directories_at(Path::new("/")).unwrap();
+        assert!(directories.contains(&PathBuf::from("/etc")), "{directories:?}");
+        assert!(!directories.iter().any(|it| it.ends_with("proc")), "{directories:?}");
+    }
+}
