@@ -1,6 +1,7 @@
 //! `make`, out of tree: configuration first, then the kernel.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 
 use crate::{
     Arch, Error, Fragment, Phase, Profile, Progress, Result, command, command::Running, config,
-    disk::is_full, requirements::has_program,
+    disk::is_full, own::counted_sources, requirements::has_program,
 };
 
 /// How many errors of the compiler's a person is shown; the log has them all.
@@ -172,17 +173,34 @@ impl Build<'_> {
         Error::Build { status: status.to_string(), first, log: self.log() }
     }
 
-    /// Has kbuild count the lines of the objects of security/keys, without a change to the tree's Makefiles.
-    fn counted_objects(&self) -> Result<Vec<String>> {
-        let directory = self.tree.join("security/keys");
-        let files = fs::read_dir(&directory).map_err(Error::io("reading", &directory))?;
-        let files = files.flatten().map(|file| file.path());
-        let sources = files.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
-        let mut objects: Vec<_> = sources
-            .filter_map(|path| Some(format!("GCOV_PROFILE_{}.o=y", path.file_stem()?.to_str()?)))
-            .collect();
-        objects.sort();
-        Ok(objects)
+    /// Has kbuild count lines, without a change to the tree's Makefiles. It knows objects by their bare names, so that a
+    /// file of the same name elsewhere is counted, too.
+    fn counted_objects(&self) -> Result<BTreeSet<String>> {
+        let sources = counted_sources(self.tree)?;
+        let names = sources.iter().filter_map(|source| Path::new(source).file_stem()?.to_str());
+        Ok(names.map(|name| format!("GCOV_PROFILE_{name}.o=y")).collect())
+    }
+
+    /// What the compiler has written down of each object whose lines are counted: its path in the build's directory.
+    pub(crate) fn notes(&self) -> Result<Vec<PathBuf>> {
+        if self.profile != Profile::Coverage {
+            return Ok(Vec::new());
+        }
+        let mut notes = Vec::new();
+        let mut left = vec![self.directory.clone()];
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(&directory).map_err(Error::io("reading", &directory))?.flatten() {
+                let path = entry.path();
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => left.push(path),
+                    Ok(_) if path.extension().is_some_and(|end| end == "gcno") => notes.push(path),
+                    _ => {}
+                }
+            }
+        }
+        let relative =
+            notes.iter().filter_map(|note| Some(note.strip_prefix(&self.directory).ok()?.to_owned()));
+        Ok(relative.collect())
     }
 
     /// Does this kernel have such an option at all? Reads every Kconfig file, so it is asked only after a failure.

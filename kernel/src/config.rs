@@ -38,7 +38,7 @@ pub enum Profile {
     Plain,
     /// Finds what plain kernels get away with: lock order, use after free, leaks. Many times slower.
     Debug,
-    /// Counts which lines of security/keys ran.
+    /// Counts which lines of the series ran, and can make allocations fail.
     Coverage,
 }
 

@@ -47,6 +47,9 @@ pub struct Image {
     pub vmlinux: PathBuf,
     /// The directory with its modules, stripped.
     pub modules: PathBuf,
+    /// The directory with what `gcov` needs to know of the objects whose lines are counted, as `security/keys/key.gcno`. Empty
+    /// but for [`Profile::Coverage`].
+    pub notes: PathBuf,
     /// The final configuration.
     pub config: PathBuf,
     /// What `uname -r` says in it.
@@ -210,6 +213,12 @@ impl Recipe {
             let to = image.modules.join(module.file_name().unwrap_or_default());
             read(Command::new("strip").args(["--strip-debug", "-o"]).args([&to, &module]), b"")?;
         }
+        for path in build.notes()? {
+            let (file, to) = (build.directory.join(&path), image.notes.join(path));
+            let directory = to.parent().unwrap_or(&image.notes);
+            fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
+            fs::copy(&file, &to).map_err(Error::io("copying", file))?;
+        }
         let file = partial.join("release");
         fs::write(&file, &release).map_err(Error::io("writing", file))?;
 
@@ -228,6 +237,7 @@ impl Recipe {
             path: directory.join(program),
             vmlinux: directory.join("vmlinux"),
             modules: directory.join("modules"),
+            notes: directory.join("notes"),
             config: directory.join("config"),
             release,
             arch: self.arch,

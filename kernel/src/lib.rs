@@ -21,6 +21,7 @@ mod inputs;
 mod kernels;
 mod lock;
 mod misfit;
+mod own;
 mod progress;
 mod requirements;
 mod selftests;
@@ -39,6 +40,7 @@ pub use crate::{
     inputs::Inputs,
     kernels::{Kernels, Named},
     misfit::{Instead, Line, Misfit},
+    own::{OwnFile, own_files},
     progress::{Phase, Progress, Silent},
     requirements::{Requirement, missing, requirements},
     selftests::selftests,

@@ -7,7 +7,8 @@
 //! bytes the guest acknowledges with [`GuestMessage::More`] once they are written, [`HostMessage::EndOfInput`] and
 //! [`HostMessage::Resize`].
 //! [`HostMessage::Measure`] is answered with [`GuestMessage::Measured`] or [`GuestMessage::Broken`].
-//! [`HostMessage::PowerOff`] ends the session.
+//! [`HostMessage::PowerOff`] ends the session; before it ends, a kernel that counts how often its lines run tells its
+//! [`GuestMessage::Counters`].
 //! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use crate::program::{Attached, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
 /// exactly.
-pub const PROTOCOL: u32 = 10;
+pub const PROTOCOL: u32 = 11;
 
 /// What the host tells the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +103,8 @@ pub enum GuestMessage {
     Returned(Returned),
     /// What was measured.
     Measured(Vec<Series>),
+    /// How often the lines of one object have run since the guest was started. Comes after [`HostMessage::PowerOff`].
+    Counters(Counters),
     /// A part of the host's message has been read ([`parts`]), or a piece of input has been written: the next one may come.
     More,
     /// The guest could not do its own part: says nothing about the kernel under test.
@@ -134,6 +137,17 @@ pub fn parts(message: &str) -> Vec<String> {
     }
     lines.push(format!("{LAST_PART}{rest}"));
     lines
+}
+
+/// What the kernel has counted of one object: CONFIG_GCOV_KERNEL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// The file's path in /sys/kernel/debug/gcov: that of the object where it was built, with `.gcda` at its end.
+    pub file: String,
+    /// Its content, for `gcov`.
+    pub content: Bytes,
+    /// How many objects' counters come after these.
+    pub left: usize,
 }
 
 /// How the guest introduces itself.

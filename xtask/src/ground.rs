@@ -154,6 +154,8 @@ pub struct Ground {
     pub vmlinux: PathBuf,
     /// How it was configured.
     pub config: PathBuf,
+    /// What `gcov` needs to know of its objects; empty where no lines are counted.
+    pub notes: PathBuf,
 }
 
 impl Ground {
@@ -235,6 +237,7 @@ impl Ground {
             boot,
             vmlinux: image.vmlinux,
             config: image.config,
+            notes: image.notes,
             release: image.release,
             backend,
             why,

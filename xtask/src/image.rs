@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, Patch, Request, Series};
+use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, OwnFile, Patch, Request, Series};
 
 use crate::completion;
 use crate::terminal::Terminal;
@@ -86,7 +86,7 @@ pub enum Profile {
     Plain,
     /// KASAN, lockdep, kmemleak and their kin: finds what plain kernels get away with, many times slower
     Debug,
-    /// Counts which lines of security/keys ran
+    /// Counts which lines of the series ran: for `cargo xtask coverage`
     Coverage,
 }
 
@@ -166,6 +166,16 @@ pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option
 pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<PathBuf>> {
     let kernels = Kernels::load()?;
     Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
+}
+
+/// The files that the series adds or changes, with the lines that are its own. Checks the tree out, which takes seconds where
+/// another series was there.
+///
+/// # Errors
+/// What `kernel` says.
+pub fn own_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<OwnFile>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::own_files(&options.request(&kernels, Arch::X86_64)?, cache, terminal)?)
 }
 
 /// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.

@@ -2,6 +2,7 @@
 
 use scenarios::scenario::{SHELL, Scenario};
 use scenarios::verdict::{Verdict, judge};
+use scenarios::wire::Counters;
 
 use crate::ground::Ground;
 use crate::session::Session;
@@ -43,11 +44,30 @@ impl Lane {
         verdict
     }
 
-    /// Ends the guest in good order. Tells what the kernel had to report on the way.
-    pub fn leave(&mut self) -> Option<Verdict> {
-        let failure = self.guest.take()?.close().err()?;
-        Some(Verdict::Crashed(failure.to_string()))
+    /// Whether the guest is fit for the next scenario.
+    pub fn has_guest(&self) -> bool {
+        self.guest.is_some()
     }
+
+    /// Ends the guest in good order.
+    pub fn leave(&mut self) -> Farewell {
+        match self.guest.take().map(Session::close) {
+            None => Farewell::default(),
+            Some(Ok(counters)) => Farewell { verdict: None, counters },
+            Some(Err(failure)) => {
+                Farewell { verdict: Some(Verdict::Crashed(failure.to_string())), counters: Vec::new() }
+            }
+        }
+    }
+}
+
+/// What a guest had to say at its end.
+#[derive(Debug, Default)]
+pub struct Farewell {
+    /// What its kernel had to report, if it had.
+    pub verdict: Option<Verdict>,
+    /// What its kernel has counted.
+    pub counters: Vec<Counters>,
 }
 
 /// Whether a guest is fit for the next scenario: a kernel that has complained stays tainted, one that has let a plan hang may

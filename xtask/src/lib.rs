@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod cache;
 pub mod commands;
 pub mod completion;
+pub mod coverage;
 pub mod debugger;
 pub mod desk;
 pub mod display;

@@ -23,6 +23,19 @@ use crate::times::Times;
 /// # Errors
 /// There is no verdict at all, since no kernel could be had.
 pub fn judge(testbed: &Testbed, ledger: &Ledger, terminal: &Terminal) -> Result<u8> {
+    judge_before(testbed, ledger, terminal, |_| {})
+}
+
+/// Likewise, with somebody who hears of everything that happens.
+///
+/// # Errors
+/// As with [`judge`].
+pub fn judge_before(
+    testbed: &Testbed,
+    ledger: &Ledger,
+    terminal: &Terminal,
+    mut witness: impl FnMut(&Event),
+) -> Result<u8> {
     let started = Instant::now();
     let mut times = Times::recall(&testbed.cache);
     ledger.entries().lay_out(testbed.about()?);
@@ -33,6 +46,7 @@ pub fn judge(testbed: &Testbed, ledger: &Ledger, terminal: &Terminal) -> Result<
         if let Event::Judged { ground, job, verdict: Verdict::Passed, took, .. } = &event {
             learnt.push((*ground, job.scenario, *took));
         }
+        witness(&event);
         show.hear(event);
     });
     for (ground, scenario, took) in learnt {
@@ -121,9 +135,9 @@ impl<'a> Show<'a> {
                     parts => self.show_of_many(&parts[job.column], job.scenario),
                 }
             }
-            Event::Left { lane, ground, verdict, took } => {
+            Event::Left { lane, ground, farewell, took } => {
                 self.display.begun(lane, "has nothing to do".into());
-                if let Some(verdict) = verdict {
+                if let Some(verdict) = farewell.verdict {
                     // What is lost shows only when all is over: it is laid to no single scenario.
                     let column = self.testbed.columns.iter().position(|it| it.grounds.contains(&ground));
                     let vm = Some(self.testbed.settings[ground].kind);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use crate::lane::Lane;
+use crate::lane::{Farewell, Lane};
 use crate::schedule::{Job, Next, Schedule};
 use crate::terminal::Terminal;
 use crate::testbed::Testbed;
@@ -54,6 +54,8 @@ pub enum Event {
         verdict: Verdict,
         /// How long it took.
         took: Duration,
+        /// The guest has not survived it.
+        lost: bool,
     },
     /// A lane has ended its guest: what the kernel reported on its way out.
     Left {
@@ -62,7 +64,7 @@ pub enum Event {
         /// The ground's.
         ground: usize,
         /// What there was to report.
-        verdict: Option<Verdict>,
+        farewell: Farewell,
         /// How long it took.
         took: Duration,
     },
@@ -192,8 +194,8 @@ impl Board<'_> {
             Ok(ground) => lane.run(ground, &self.scenarios[job.scenario]),
             Err(error) => Verdict::Broken(format!("{error:#}")),
         };
-        let took = begun.elapsed();
-        let _ = events.send(Event::Judged { lane: number, ground, job, verdict, took });
+        let (took, lost) = (begun.elapsed(), !lane.has_guest());
+        let _ = events.send(Event::Judged { lane: number, ground, job, verdict, took, lost });
         if self.testbed.fresh {
             self.leave(lane, number, ground, events);
         }
@@ -201,7 +203,7 @@ impl Board<'_> {
 
     fn leave(&self, lane: &mut Lane, number: usize, ground: usize, events: &Sender<Event>) {
         let begun = Instant::now();
-        let verdict = lane.leave();
-        let _ = events.send(Event::Left { lane: number, ground, verdict, took: begun.elapsed() });
+        let farewell = lane.leave();
+        let _ = events.send(Event::Left { lane: number, ground, farewell, took: begun.elapsed() });
     }
 }

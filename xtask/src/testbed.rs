@@ -212,6 +212,20 @@ impl MatrixOptions {
         self.kernel_src.as_deref()
     }
 
+    /// The same on a kernel that counts which lines run. It is one: lines of two can't be added up.
+    ///
+    /// # Errors
+    /// Several kernels, or another profile.
+    pub fn for_coverage(&self) -> Result<Self> {
+        if self.kernel.len() > 1 {
+            bail!("--kernel names one kernel here: what two of them reach can't be added up");
+        }
+        if self.profile.iter().any(|profile| *profile != Profile::Coverage) {
+            bail!("--profile is coverage here: leave it out");
+        }
+        Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })
+    }
+
     /// What the columns will be, as far as that is known before any work: where a choice depends on the machine, only the choice.
     ///
     /// # Errors

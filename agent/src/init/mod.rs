@@ -3,6 +3,7 @@
 mod attached;
 pub mod attendant;
 pub(crate) mod channel;
+mod counters;
 mod features;
 pub mod kmsg;
 mod leaks;
@@ -74,12 +75,15 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
                 );
                 stage.channel.send(&message)?;
             }
-            Some(HostMessage::PowerOff) | None => {
-                leaks::report();
-                return Ok(());
+            Some(HostMessage::PowerOff) => {
+                counters::tell(&mut stage.channel)?;
+                break;
             }
+            None => break,
         }
     }
+    leaks::report();
+    Ok(())
 }
 
 /// All that carrying out plans takes, but the channel.

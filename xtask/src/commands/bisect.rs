@@ -71,7 +71,7 @@ impl Options {
             .map(|ground| {
                 let mut lane = Lane::default();
                 let verdict = lane.run(&ground, scenario);
-                lane.leave().filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
+                lane.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
             })
             .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}")));
         let log = workspace::logs().join(format!("{label}.log"));

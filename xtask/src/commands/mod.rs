@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod ci;
 pub mod clean;
 pub mod completions;
+pub mod coverage;
 pub mod doctor;
 pub mod host;
 pub mod kernel;
@@ -95,6 +96,14 @@ enum Command {
     #[command(subcommand)]
     Kernel(kernel::Command),
 
+    /// Say which lines of the series the suite reaches, and which it does not
+    ///
+    /// Runs scenarios on a kernel that counts how often its lines run, and lays the counters beside the lines that the series adds. Exit
+    /// codes: 0 each line that can be reached was, or only some scenarios were asked for; 1 a line was not reached, the list of what can't be
+    /// (kernel/coverage/unreachable.toml) is not true, or a scenario failed; 2 the testbed could not do its part.
+    #[command(mut_arg("profile", |it| it.hide(true)), mut_arg("kernel", |it| it.value_name("NAME").help(coverage::KERNEL)))]
+    Coverage(coverage::Options),
+
     /// Measure what keyagents and the testbed take, side by side with what there was before
     Bench(bench::Options),
 
@@ -131,6 +140,7 @@ impl Cli {
             Command::Run(options) => run::run(options, terminal),
             Command::Boot(options) => boot::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
+            Command::Coverage(options) => coverage::run(options, terminal),
             Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),
             Command::Clean(options) => clean::run(options, terminal),

@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 
-pub use wish::{Format, Wish};
+pub use wish::{Format, Wish, place};
 
 use crate::cache;
 use crate::ledger::{Entries, Ledger};

@@ -63,32 +63,40 @@ impl fmt::Display for Format {
 impl Wish {
     /// Whether it can come true, as far as that can be told without leaving anything behind.
     pub(super) fn check(&self) -> Result<()> {
-        let refuse = |why: String| anyhow!("no report can be written to {}: {why}", self.file.display());
-        match fs::metadata(&self.file) {
-            Ok(found) if found.is_dir() => {
-                bail!(refuse("that is a directory; name a file in it".into()))
-            }
-            Ok(found) if !found.is_file() => {
-                bail!(refuse("that is no regular file; name another".into()))
-            }
-            _ => {}
-        }
-        let directory = match self.file.canonicalize().unwrap_or_else(|_| self.file.clone()).parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        match fs::metadata(&directory) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => bail!(refuse(format!("{} is no directory", directory.display()))),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!(refuse(format!("there is no {0}; `mkdir -p {0}` makes it", directory.display())))
-            }
-            Err(error) => bail!(refuse(format!("{}: {error}", directory.display()))),
-        }
-        probe(&directory).map_err(|error| {
-            refuse(format!("{}: {error}; name a place that you may write to", directory.display()))
-        })
+        place(&self.file)
     }
+}
+
+/// Refuses a place where no report can be written, as far as that can be told without leaving anything behind.
+///
+/// # Errors
+/// Says why, and what to do.
+pub fn place(file: &Path) -> Result<()> {
+    let refuse = |why: String| anyhow!("no report can be written to {}: {why}", file.display());
+    match fs::metadata(file) {
+        Ok(found) if found.is_dir() => {
+            bail!(refuse("that is a directory; name a file in it".into()))
+        }
+        Ok(found) if !found.is_file() => {
+            bail!(refuse("that is no regular file; name another".into()))
+        }
+        _ => {}
+    }
+    let directory = match file.canonicalize().unwrap_or_else(|_| file.to_owned()).parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    match fs::metadata(&directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => bail!(refuse(format!("{} is no directory", directory.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!(refuse(format!("there is no {0}; `mkdir -p {0}` makes it", directory.display())))
+        }
+        Err(error) => bail!(refuse(format!("{}: {error}", directory.display()))),
+    }
+    probe(&directory).map_err(|error| {
+        refuse(format!("{}: {error}; name a place that you may write to", directory.display()))
+    })
 }
 
 /// A report is written beside its place and renamed, so that it is the directory that counts. Root is told yes by access(2) even

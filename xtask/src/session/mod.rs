@@ -11,7 +11,7 @@ use anyhow::Result;
 use scenarios::measure::{Measurement, Series};
 use scenarios::plan::Plan;
 use scenarios::program::Program;
-use scenarios::wire::{self, Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
+use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
 
 use crate::vm::{Backend, Boot, Happening, Kind, Machine};
 
@@ -143,23 +143,29 @@ impl Session {
         measured.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
     }
 
-    /// Ends the guest in good order.
+    /// Ends the guest in good order. Gives what its kernel has counted, if that is what it was built for: all of it or nothing.
     ///
     /// # Errors
     /// The kernel had something to report on the way, such as memory that it has lost.
-    pub fn close(mut self) -> Result<(), Box<Failure>> {
+    pub fn close(mut self) -> Result<Vec<Counters>, Box<Failure>> {
+        let mut counted: Vec<Counters> = Vec::new();
         // A guest that can't be told so any more is ended by being dropped.
         if self.say(&HostMessage::PowerOff).is_err() {
-            return Ok(());
+            return Ok(counted);
         }
-        let deadline = Instant::now() + self.power_off;
+        let mut deadline = Instant::now() + self.power_off;
         loop {
             match next_message(&self.machine, deadline) {
+                Ok(GuestMessage::Counters(counters)) => {
+                    deadline = Instant::now() + self.power_off;
+                    counted.push(counters);
+                }
                 Ok(_) => {}
                 Err(end @ End::Trouble(_)) => {
                     return Err(Box::new(end.explain(&mut self.machine, Vec::new())));
                 }
-                Err(_) => return Ok(()),
+                Err(_) if counted.last().is_some_and(|last| last.left > 0) => return Ok(Vec::new()),
+                Err(_) => return Ok(counted),
             }
         }
     }

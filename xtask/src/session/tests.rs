@@ -116,6 +116,16 @@ fn what_the_kernel_reports_on_its_way_out_is_heard() {
 }
 
 #[test]
+fn counters_are_heard_as_a_whole_or_not_at_all() {
+    let counters = |left: usize| {
+        format!(r#"echo '{{"counters":{{"file":"a.gcda","content":"AA==","left":{left}}}}}' >&0;"#)
+    };
+    let heard = |said: &str| open(&format!("HELLO read power_off; {said}")).unwrap().close().unwrap().len();
+    assert_eq!(heard(&(counters(1) + &counters(0))), 2);
+    assert_eq!(heard(&counters(1)), 0);
+}
+
+#[test]
 fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
     let name = "n".repeat(wire::LONGEST_LINE);
     let plan = format!(r#"{{"protocol":7,"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);

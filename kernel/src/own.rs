@@ -1,0 +1,113 @@
+//! What a series calls its own: the files that it adds, and the lines that it adds to others.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::{
+    Error, Progress, Request, Result,
+    command::{git, read},
+    sources::BASE,
+    tree::tree,
+};
+
+/// A C file with lines of the series'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnFile {
+    /// Its path in the tree.
+    pub path: String,
+    /// The whole file, with the series applied.
+    pub text: String,
+    /// The numbers of the series' lines, from 1.
+    pub lines: BTreeSet<usize>,
+    /// Is the whole file the series'?
+    pub is_new: bool,
+}
+
+/// The C files that the series of that request adds or changes, by their paths. Tests and what does not run in the kernel
+/// are left out.
+pub fn own_files(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Vec<OwnFile>> {
+    let tree = tree(request, cache, progress)?;
+    let diff = read(&mut diff(&tree.path, &["--unified=0"]), b"")?;
+    let mut files = Vec::new();
+    for (path, is_new, lines) in added(&diff) {
+        let file = tree.path.join(&path);
+        let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
+        files.push(OwnFile { path, text, lines, is_new });
+    }
+    Ok(files)
+}
+
+/// The paths of the C files, without headers, in which lines are to be counted: those that the series adds or changes, and
+/// all of security/keys, whose headers it may have changed.
+pub(crate) fn counted_sources(tree: &Path) -> Result<BTreeSet<String>> {
+    let changed = read(&mut diff(tree, &["--name-only"]), b"")?;
+    let keys = tree.join("security/keys");
+    let entries = fs::read_dir(&keys).map_err(Error::io("reading", &keys))?;
+    let names = entries.flatten().map(|entry| format!("security/keys/{}", entry.file_name().display()));
+    let all = changed.lines().map(str::to_owned).chain(names);
+    Ok(all.filter(|path| path.ends_with(".c") && !is_test(path)).collect())
+}
+
+/// `git diff` of the series' C files.
+fn diff(tree: &Path, options: &[&str]) -> std::process::Command {
+    let mut command = git(tree);
+    command.args(["diff", "--no-renames", "--no-color", "--no-ext-diff", "--diff-filter=AM"]).args(options);
+    command.args([BASE, "HEAD", "--", "*.c", "*.h", ":!tools", ":!samples", ":!scripts", ":!Documentation"]);
+    command.args([":!*_test.c", ":!*_kunit.c"]);
+    command
+}
+
+fn is_test(path: &str) -> bool {
+    ["_test.c", "_kunit.c"].iter().any(|end| path.ends_with(end))
+}
+
+/// Of a diff without context: each file's path, whether it is new, and the numbers of the lines that were added to it.
+fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
+    let mut files: Vec<(String, bool, BTreeSet<usize>)> = Vec::new();
+    let mut is_new = false;
+    // Lines of a hunk may look like anything.
+    let mut inside = 0;
+    for line in diff.lines() {
+        if inside > 0 {
+            inside -= usize::from(line.starts_with(['+', '-']));
+        } else if line.starts_with("--- ") {
+            is_new = line == "--- /dev/null";
+        } else if let Some(path) = line.strip_prefix("+++ b/") {
+            files.push((path.trim_end_matches('\t').to_owned(), is_new, BTreeSet::new()));
+        } else if let Some(((_, gone), (first, count))) = hunk(line) {
+            inside = gone + count;
+            if let Some((.., lines)) = files.last_mut() {
+                lines.extend(first..first + count);
+            }
+        }
+    }
+    files
+}
+
+/// The first lines and the counts of `@@ -1,2 +3,4 @@`.
+fn hunk(line: &str) -> Option<((usize, usize), (usize, usize))> {
+    let mut ranges = line.strip_prefix("@@ -")?.split(' ');
+    let range = |text: &str| match text.split_once(',') {
+        Some((first, count)) => Some((first.parse().ok()?, count.parse().ok()?)),
+        None => Some((text.parse().ok()?, 1)),
+    };
+    Some((range(ranges.next()?)?, range(ranges.next()?.strip_prefix('+')?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_in_the_file_as_it_is_afterwards() {
+        let diff = "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -3 +3,2 @@ f\n-x\n+y\n+--- z\n@@ -9,2 +10,0 @@\n-p\n-q\n\
+                    @@ -20,0 +20 @@\n+last\ndiff --git a/b.c b/b.c\nnew file mode 100644\n--- /dev/null\n+++ b/b.c\n@@ -0,0 +1,2 @@\n+a\n+b\n";
+        let files = added(diff);
+        assert_eq!(
+            files,
+            [
+                ("a.c".to_owned(), false, BTreeSet::from([3, 4, 20])),
+                ("b.c".to_owned(), true, BTreeSet::from([1, 2])),
+            ]
+        );
+    }
+}

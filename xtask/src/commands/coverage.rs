@@ -1,0 +1,155 @@
+//! `cargo xtask coverage`: which lines of the series the suite reaches.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use console::style;
+
+use crate::cache;
+use crate::coverage::gathering::Gathering;
+use crate::coverage::tally::Tally;
+use crate::coverage::{Coverage, gcov, html, lcov, table, unreachable};
+use crate::image;
+use crate::ledger::Ledger;
+use crate::outcome;
+use crate::reports;
+use crate::suite;
+use crate::terminal::Terminal;
+use crate::testbed::{MatrixOptions, Testbed};
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask coverage                            the whole suite: is every line of the series reached?
+  cargo xtask coverage --html coverage.html       the sources, each line with how often it ran
+  cargo xtask coverage timeout --lcov timeout.info   what one family reaches; no line is asked for
+  cargo xtask coverage --kernel 6.1 --series v3.mbox";
+
+/// The kernel is one here.
+pub const KERNEL: &str = "A kernel of kernel/kernels.toml [default: the one named there]";
+
+/// Which scenarios, on what, and where to write it.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Only scenarios whose name (FAMILY/NAME) contains one of these
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+
+    /// Write a tracefile for lcov, genhtml and what else reads them
+    #[arg(long, value_name = "FILE")]
+    lcov: Option<PathBuf>,
+
+    /// Write the annotated sources as one page that needs no other file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    #[command(flatten)]
+    testbed: MatrixOptions,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The testbed could not do its part.
+pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let files = [("--lcov", &options.lcov), ("--html", &options.html)];
+    for (option, file) in files.iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {
+        reports::place(file).with_context(|| (*option).to_owned())?;
+    }
+    let scenarios = suite::select(&options.filters)?;
+    let matrix = options.testbed.for_coverage()?;
+    matrix.check()?;
+    let kernel = matrix.about()?.first().map_or_else(String::new, |about| about.kernel.clone());
+    let list = unreachable::read(&kernel)?;
+    gcov::check()?;
+
+    let ledger = Ledger::new(scenarios, matrix.about()?);
+    let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
+    let mut gathering = Gathering::default();
+    let code = outcome::judge_before(&testbed, &ledger, terminal, |event| gathering.hear(event))?;
+
+    let work = terminal.work("Reading the counters");
+    let tally = tally(&testbed, &gathering, terminal)?;
+    let setting = testbed.settings.first().context("nothing to test on")?;
+    let own = image::own_files(&setting.kernel, &testbed.cache, terminal)?;
+    work.done();
+    let coverage = Coverage::of(&own, &tally, &list);
+    let remarks = gathering.losses(&ledger.entries().scenarios);
+    let found = options.tell(&coverage, &remarks, terminal);
+    options.write(&coverage, &kernel, &remarks)?;
+    Ok(code.max(found).into())
+}
+
+/// What all guests have counted.
+fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Result<Tally> {
+    if gathering.guests.is_empty() {
+        bail!("no guest has told what its kernel counted: there is nothing to report");
+    }
+    let mut tally = Tally::default();
+    for (ground, counters) in &gathering.guests {
+        gcov::add(&mut tally, &testbed.ground(*ground, terminal)?.notes, counters)?;
+    }
+    Ok(tally)
+}
+
+impl Options {
+    /// Shows it. Gives the exit code: where everything was run, each line that can be reached must have been.
+    fn tell(&self, coverage: &Coverage, remarks: &[String], terminal: &Terminal) -> u8 {
+        terminal.say(&format!("\n{}", table::table(coverage)));
+        remarks.iter().for_each(|remark| terminal.note(remark));
+        if !coverage.absent.is_empty() {
+            terminal.note(&format!("not in this kernel: {}", coverage.absent.join(", ")));
+        }
+        let list = unreachable::path();
+        let list = list.strip_prefix(crate::workspace::root()).unwrap_or(&list).display();
+        let lines = coverage.lines();
+        let missed = lines.of - lines.reached;
+        let except = match coverage.unreachable() {
+            0 => String::new(),
+            count => format!(", {count} more can't be reached ({list})"),
+        };
+        if !self.filters.is_empty() {
+            terminal.say(&format!(
+                "\n{} of {} lines of the series reached by these scenarios{except}",
+                lines.reached, lines.of
+            ));
+            return 0;
+        }
+        if missed > 0 {
+            terminal.say(&format!("\nNot reached:\n{}", table::missed(coverage).trim_end()));
+        }
+        if !coverage.flaws.is_empty() {
+            terminal.say(&format!("\n{list} is not true any more:"));
+            coverage.flaws.iter().for_each(|flaw| terminal.say(&format!("    {flaw}")));
+        }
+        let verdict = match (missed, coverage.flaws.len()) {
+            (0, 0) => style("coverage complete:").green(),
+            _ => style("coverage incomplete:").red(),
+        };
+        let flaws = match coverage.flaws.len() {
+            0 => String::new(),
+            1 => format!("; 1 entry of {list} is wrong"),
+            count => format!("; {count} entries of {list} are wrong"),
+        };
+        terminal.say(&format!(
+            "\n{} {} of {} lines of the series reached{except}{flaws}",
+            verdict.bold(),
+            lines.reached,
+            lines.of
+        ));
+        (missed > 0 || !coverage.flaws.is_empty()).into()
+    }
+
+    fn write(&self, coverage: &Coverage, kernel: &str, remarks: &[String]) -> Result<()> {
+        let write = |file: &Path, text: &str| cache::write_whole(file, text.as_bytes());
+        if let Some(file) = &self.lcov {
+            write(file, &lcov::text(coverage))?;
+        }
+        if let Some(file) = &self.html {
+            let what = if self.filters.is_empty() { "the whole suite" } else { &self.filters.join(", ") };
+            write(file, &html::text(coverage, &format!("kernel {kernel}, {what}"), remarks)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Reads a guest's counters with `gcov`, which comes with the compiler that made the kernel.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use scenarios::wire::Counters;
+
+use super::tally::{Said, Tally};
+
+/// Whether there is a gcov.
+///
+/// # Errors
+/// There is none; says where it comes from.
+pub fn check() -> Result<()> {
+    let version = Command::new("gcov").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.map(|_| ()).context(
+        "can't start gcov, which reads what the kernel counts; it comes with gcc: `apt-get install gcc`",
+    )
+}
+
+/// Adds what a guest's kernel has counted to the tally. `notes` is what the compiler has written down of the kernel's objects.
+///
+/// # Errors
+/// The counters are not those of that kernel, or gcov does not understand them.
+pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()> {
+    let scratch = tempfile::tempdir().context("no place for a guest's counters")?;
+    let scratch = scratch.path();
+    let known = files(notes)?;
+    let mut command = Command::new("gcov");
+    command.args(["--json-format", "--stdout", "--branch-probabilities"]).current_dir(scratch);
+    let mut any = false;
+    for (index, counters) in counters.iter().enumerate() {
+        let Some(note) = note_of(&counters.file, &known, notes) else { continue };
+        let name = format!("{index}.gcda");
+        fs::write(scratch.join(&name), &counters.content.0).context("can't write a guest's counters")?;
+        symlink(note, scratch.join(&name).with_extension("gcno"))
+            .context("can't link to the compiler's notes")?;
+        command.arg(name);
+        any = true;
+    }
+    if !any {
+        bail!("a guest's kernel has counted nothing: was it built with --profile coverage?");
+    }
+    let output = command.stdin(Stdio::null()).output().context("can't start gcov")?;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() || !complaints.trim().is_empty() {
+        bail!("gcov does not understand what the guest's kernel has counted: {}", complaints.trim());
+    }
+    for said in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Said>() {
+        tally.add(said.context("gcov says what nobody understands")?);
+    }
+    Ok(())
+}
+
+/// The object's note: the one whose path says most of the object's, which has the directory of the build before it.
+fn note_of<'n>(object: &str, known: &'n [PathBuf], notes: &Path) -> Option<&'n Path> {
+    let object = Path::new(object).with_extension("gcno");
+    let within = |note: &'n PathBuf| note.strip_prefix(notes).ok().filter(|path| object.ends_with(path));
+    let fitting = known.iter().filter_map(|note| Some((within(note)?.components().count(), note.as_path())));
+    fitting.max_by_key(|(length, _)| *length).map(|(_, note)| note)
+}
+
+/// All files below a directory.
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        let entries = fs::read_dir(&directory);
+        for entry in entries.with_context(|| format!("can't read {}", directory.display()))?.flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => left.push(entry.path()),
+                _ => found.push(entry.path()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use scenarios::program::Bytes;
+
+    use super::*;
+    use crate::coverage::tally::LineTally;
+
+    /// A program that has run: its notes are in `notes`, as the cache keeps them, and its counters are given.
+    fn run(build: &Path, source: &str) -> Counters {
+        let directory = build.join("notes/deep");
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("a.c"), source).unwrap();
+        let run = |program: &OsStr, arguments: &[&str]| {
+            let status = Command::new(program).args(arguments).current_dir(&directory).status().unwrap();
+            assert!(status.success(), "{program:?}");
+        };
+        run("gcc".as_ref(), &["-O2", "--coverage", "-c", "a.c"]);
+        run("gcc".as_ref(), &["--coverage", "-o", "a", "a.o"]);
+        run(directory.join("a").as_os_str(), &[]);
+        let file = directory.join("a.gcda");
+        Counters { file: file.display().to_string(), content: Bytes(fs::read(&file).unwrap()), left: 0 }
+    }
+
+    const SOURCE: &str =
+        "int main(int count, char **words)\n{\n\tif (count > 1)\n\t\treturn 1;\n\treturn 0;\n}\n";
+
+    #[test]
+    fn what_a_program_has_counted_is_added_up() {
+        let build = tempfile::tempdir().unwrap();
+        let counters = run(build.path(), SOURCE);
+        let mut tally = Tally::default();
+        for _ in 0..2 {
+            add(&mut tally, &build.path().join("notes"), std::slice::from_ref(&counters)).unwrap();
+        }
+        let lines = &tally.files["a.c"].lines;
+        assert_eq!(lines[&3], LineTally { count: 2, branches: vec![0, 2] });
+        assert_eq!(tally.files["a.c"].functions[&(1, "main".into())].count, 2);
+    }
+
+    #[test]
+    fn counters_of_another_build_are_refused() {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let counters = run(old.path(), SOURCE);
+        run(new.path(), &SOURCE.replace("return 1", "count = 7"));
+        let error = add(&mut Tally::default(), &new.path().join("notes"), &[counters]).unwrap_err();
+        assert!(error.to_string().contains("does not understand"), "{error}");
+    }
+
+    #[test]
+    fn of_notes_that_fit_the_longest_is_the_objects_own() {
+        let notes = Path::new("/n");
+        let known = ["/n/kernel/signal.gcno", "/n/arch/x86/kernel/signal.gcno"].map(PathBuf::from);
+        let found = |object: &str| note_of(object, &known, notes);
+        assert_eq!(found("/build/kernel/signal.gcda"), Some(known[0].as_path()));
+        assert_eq!(found("/build/arch/x86/kernel/signal.gcda"), Some(known[1].as_path()));
+        assert_eq!(found("/build/mm/slab.gcda"), None);
+    }
+}

@@ -1,0 +1,126 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use tally::Said;
+
+const SOURCE: &str = "int f(int a)\n{\n\tif (a)\n\t\tgoto out;\n\ta++;\nout:\n\treturn a;\n}\nint g(void)\n{\n\treturn 1;\n}\n";
+
+/// What gcov says of f() having been called without its goto, and of g() not at all.
+fn said() -> Said {
+    let branches =
+        r#"[{"count":0,"throw":false,"fallthrough":false},{"count":3,"throw":false,"fallthrough":true}]"#;
+    let line = |number: usize, count: u64, branches: &str| {
+        format!(
+            r#"{{"line_number":{number},"count":{count},"unexecuted_block":false,"branches":{branches}}}"#
+        )
+    };
+    let lines =
+        [line(3, 3, branches), line(4, 0, "[]"), line(5, 3, "[]"), line(7, 3, "[]"), line(11, 0, "[]")];
+    let function = |name: &str, first: usize, last: usize, count: u64| {
+        format!(r#"{{"name":"{name}","start_line":{first},"end_line":{last},"execution_count":{count}}}"#)
+    };
+    let functions = [function("f", 1, 8, 3), function("g", 9, 12, 0)];
+    let file =
+        format!(r#"{{"file":"a.c","functions":[{}],"lines":[{}]}}"#, functions.join(","), lines.join(","));
+    serde_json::from_str(&format!(r#"{{"files":[{file}]}}"#)).unwrap()
+}
+
+fn own(lines: impl IntoIterator<Item = usize>) -> [OwnFile; 1] {
+    let lines: BTreeSet<usize> = lines.into_iter().collect();
+    [OwnFile { path: "a.c".into(), text: SOURCE.into(), is_new: lines.len() == 12, lines }]
+}
+
+fn tally() -> Tally {
+    let mut tally = Tally::default();
+    tally.add(said());
+    tally
+}
+
+fn list(entries: &str) -> Vec<Unreachable> {
+    #[derive(serde::Deserialize)]
+    struct Table {
+        unreachable: Vec<Unreachable>,
+    }
+    toml::from_str::<Table>(entries).unwrap().unreachable
+}
+
+/// What is wrong with such an entry for a.c.
+fn flaw(entry: &str) -> String {
+    let list = list(&format!("[[unreachable]]\nfile = 'a.c'\nreason = 'so'\n{entry}\n"));
+    Coverage::of(&own(1..=12), &tally(), &list).flaws.join("\n")
+}
+
+#[test]
+fn only_lines_of_the_series_count_and_those_of_all_guests_are_added_up() {
+    let mut tally = tally();
+    tally.add(said());
+    let coverage = Coverage::of(&own([4, 5, 6]), &tally, &[]);
+    assert_eq!(coverage.lines(), Share { reached: 1, of: 2 });
+    assert_eq!(coverage.files[0].lines[&5].state, State::Reached(6));
+    let missed: Vec<usize> = coverage.missed().map(|(_, number)| number).collect();
+    assert_eq!(missed, [4]);
+    let names: Vec<&str> = coverage.files[0].functions.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["f"]);
+}
+
+#[test]
+fn what_cant_be_reached_is_neither_reached_nor_missed() {
+    let entry = "[[unreachable]]\nfile = 'a.c'\nfunction = 'f'\ncode = 'goto out;'\nreason = 'so'\n\
+                 [[unreachable]]\nfile = 'a.c'\nfunction = 'g'\nreason = 'nobody calls it'\n";
+    let coverage = Coverage::of(&own(1..=12), &tally(), &list(entry));
+    assert_eq!((coverage.flaws.as_slice(), coverage.lines().percent()), (&[][..], 100));
+    assert_eq!(coverage.unreachable(), 2);
+    assert_eq!(coverage.files[0].share_of_functions(), Share { reached: 1, of: 1 });
+}
+
+#[test]
+fn an_entry_that_is_not_true_any_more_is_told() {
+    assert_eq!(
+        flaw("function = 'f'\ncode = 'goto in;'"),
+        "a.c, f(), `goto in;`: there is no such code: take it off the list"
+    );
+    assert_eq!(flaw("code = 'a++;'"), "a.c, `a++;`: line 5 was reached: take it off the list");
+    assert_eq!(flaw("code = '{'"), "a.c, `{`: it is in lines 2, 10: say which with `after`");
+    assert_eq!(
+        flaw("code = '{'\nafter = 'int g(void)'"),
+        "a.c, `{`: there is no code of the series' there: take it off the list"
+    );
+    assert_eq!(
+        flaw("function = 'h'"),
+        "a.c, h(): the series has no code in that function: take it off the list"
+    );
+    let elsewhere = list("[[unreachable]]\nfile = 'b.c'\nreason = 'so'\ncode = 'x'\n");
+    let flaws = Coverage::of(&own(1..=12), &tally(), &elsewhere).flaws;
+    assert_eq!(flaws, ["b.c, `x`: the series has no code in that file"]);
+}
+
+#[test]
+fn a_file_of_the_series_that_is_not_in_the_kernel_is_named() {
+    let coverage = Coverage::of(&own([1]), &Tally::default(), &[]);
+    assert_eq!(coverage.absent, ["a.c"]);
+}
+
+#[test]
+fn only_all_is_a_hundred_percent() {
+    assert_eq!(Share { reached: 999, of: 1000 }.percent(), 99);
+    assert_eq!(Share { reached: 0, of: 0 }.percent(), 100);
+}
+
+#[test]
+fn a_tracefile_has_what_can_be_reached() {
+    let text = lcov::text(&Coverage::of(&own(1..=12), &tally(), &[]));
+    let expected = "TN:\nSF:a.c\nFN:1,f\nFNDA:3,f\nFN:9,g\nFNDA:0,g\nFNF:2\nFNH:1\nBRDA:3,0,0,0\nBRDA:3,0,1,3\nBRF:2\nBRH:1\n\
+                    DA:3,3\nDA:4,0\nDA:5,3\nDA:7,3\nDA:11,0\nLF:5\nLH:3\nend_of_record\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn the_page_shows_each_line_and_why_it_cant_be_reached() {
+    let entry = "[[unreachable]]\nfile = 'a.c'\nfunction = 'g'\nreason = 'a < b'\n";
+    let coverage = Coverage::of(&own(1..=12), &tally(), &list(entry));
+    let page = html::text(&coverage, "kernel 6.12", &["one <guest> less".into()]).unwrap();
+    assert!(page.contains(r#"<div class="line miss" id="f0-4">"#), "{page}");
+    assert!(page.contains("goto out;") && page.contains("1/2"), "{page}");
+    assert!(page.contains("one &#60;guest&#62; less") && page.contains("a &#60; b"), "{page}");
+    assert!(!page.contains("<script"), "{page}");
+}
