@@ -7,6 +7,8 @@
 //! [`image`] does the whole line and runs nothing at all when the image is already in the cache. Everything in the
 //! cache can be deleted at any moment; what an interrupted run left half done is done again by the next one.
 
+#[cfg(test)]
+mod bench;
 mod build;
 mod check;
 mod clone;

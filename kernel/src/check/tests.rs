@@ -1,7 +1,10 @@
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+};
 
 use super::*;
-use crate::{Kernels, Silent};
+use crate::{Silent, bench::Bench};
 
 /// Stands in for a kernel. Its compiler is grep: it complains about every line that has `WARN` in it and breaks on `BREAK`.
 const MAKEFILE: &str = "\
@@ -21,62 +24,39 @@ const CHECKPATCH: &str =
 const KERNEL_DOC: &str = "#!/bin/sh\nshift; grep -Hn UNDOCUMENTED \"$@\" | \
                           sed 's/:\\([0-9]*\\):.*/:\\1: warning: not described/' >&2\n";
 
-struct Bench {
-    directory: tempfile::TempDir,
-    kernel: Named,
+const FILES: &[(&str, &str)] = &[
+    ("Makefile", MAKEFILE),
+    ("Kconfig", "\n"),
+    ("scripts/checkpatch.pl", CHECKPATCH),
+    ("scripts/kernel-doc", KERNEL_DOC),
+    ("security/keys/Kconfig", "config KEYS\n"),
+    ("security/keys/a.c", "one\nWARN old\n"),
+    ("fs/exec.c", "one\nWARN old\n"),
+];
+
+fn bench() -> Bench {
+    let bench = Bench::with_source(FILES);
+    fs::set_permissions(bench.path("source/scripts/kernel-doc"), Permissions::from_mode(0o755)).unwrap();
+    bench
 }
 
 impl Bench {
-    fn new() -> Self {
-        let kernel = Kernels::load().unwrap().get_or_default(None).unwrap().clone();
-        let bench = Self { directory: tempfile::tempdir().unwrap(), kernel };
-        for (name, contents) in [
-            ("Makefile", MAKEFILE),
-            ("Kconfig", "\n"),
-            ("scripts/checkpatch.pl", CHECKPATCH),
-            ("scripts/kernel-doc", KERNEL_DOC),
-            ("security/keys/Kconfig", "config KEYS\n"),
-            ("security/keys/a.c", "one\nWARN old\n"),
-            ("fs/exec.c", "one\nWARN old\n"),
-        ] {
-            let path = bench.source().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, contents).unwrap();
-        }
-        std::process::Command::new("chmod")
-            .arg("+x")
-            .arg(bench.source().join("scripts/kernel-doc"))
-            .status()
-            .unwrap();
-        bench
-    }
-
-    fn source(&self) -> PathBuf {
-        self.directory.path().join("source")
-    }
-
     /// A patch that puts a line at the top of a file.
     fn patch(&self, number: usize, file: &str, first: &str, line: &str) {
-        let mail = format!(
-            "From: Z <z@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\nSubject: [PATCH] Change\n\nWhy.\n---\n\
-             diff --git a/{file} b/{file}\n--- a/{file}\n+++ b/{file}\n@@ -1 +1,2 @@\n+{line}\n {first}\n-- \n2\n"
-        );
-        let series = self.directory.path().join("series");
-        fs::create_dir_all(&series).unwrap();
-        fs::write(series.join(format!("{number:04}-x.patch")), mail).unwrap();
+        self.write_patch(number, file, &format!("@@ -1 +1,2 @@\n+{line}\n {first}"));
     }
 
     fn check(&self, patches: RangeInclusive<usize>) -> Result<Report> {
         let check = Check {
             kernel: &self.kernel,
-            origin: Some(Origin::at(&self.source())?),
-            series: Series::read(&self.directory.path().join("series"))?,
+            origin: Some(Origin::at(&self.path("source"))?),
+            series: self.patches()?,
             patches,
             jobs: 1,
         };
         let mut told = Vec::new();
         let tell = |row: &Row| told.push(row.clone());
-        let report = super::check(&check, &self.directory.path().join("cache"), &Silent, tell)?;
+        let report = super::check(&check, &self.path("cache"), &Silent, tell)?;
         assert_eq!(told, report.rows);
         Ok(report)
     }
@@ -97,7 +77,7 @@ fn complaints(report: &Report) -> Vec<(usize, Aspect, String)> {
 
 #[test]
 fn each_complaint_is_laid_to_the_patch_that_brings_it() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.patch(1, "security/keys/a.c", "one", "WARN new");
     bench.patch(2, "fs/exec.c", "one", "UNDOCUMENTED");
     bench.patch(3, "fs/exec.c", "UNDOCUMENTED", "UGLY");
@@ -117,7 +97,7 @@ fn each_complaint_is_laid_to_the_patch_that_brings_it() {
 
 #[test]
 fn a_patch_that_does_not_compile_does_not_stop_the_next_one() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.patch(1, "fs/exec.c", "one", "BREAK");
     bench.patch(2, "security/keys/a.c", "one", "fine");
     let report = bench.check(1..=2).unwrap();
@@ -128,7 +108,7 @@ fn a_patch_that_does_not_compile_does_not_stop_the_next_one() {
 
 #[test]
 fn a_patch_that_does_not_apply_is_the_last_one() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.patch(1, "fs/exec.c", "one", "fine");
     bench.patch(2, "fs/exec.c", "elsewhere", "x");
     bench.patch(3, "fs/exec.c", "one", "x");
@@ -141,7 +121,7 @@ fn a_patch_that_does_not_apply_is_the_last_one() {
 
 #[test]
 fn patches_that_there_are_not_are_refused() {
-    let bench = Bench::new();
+    let bench = bench();
     bench.patch(1, "fs/exec.c", "one", "fine");
     let error = bench.check(1..=2).unwrap_err();
     assert!(error.to_string().ends_with("has 1 patches: there are none with those numbers"), "{error}");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Kernels, Silent};
+use crate::{Silent, bench::Bench};
 
 /// Stands in for a kernel: its Makefile knows the targets that are used, and notes each build.
 const MAKEFILE: &str = "\
@@ -16,43 +16,19 @@ modules:
 EXTRA = extra.config
 ";
 
-struct Bench {
-    directory: tempfile::TempDir,
-    kernel: Named,
+fn bench() -> Bench {
+    let kconfig = "config UNIX\n\tbool\n";
+    Bench::with_source(&[("Makefile", MAKEFILE), ("Kconfig", kconfig), ("extra.config", "CONFIG_UNIX=y\n")])
 }
 
 impl Bench {
-    fn new() -> Self {
-        let kernel = Kernels::load().unwrap().get_or_default(None).unwrap().clone();
-        let bench = Self { directory: tempfile::tempdir().unwrap(), kernel };
-        bench.write("Makefile", MAKEFILE);
-        bench.write("Kconfig", "config UNIX\n\tbool\n");
-        bench.write("extra.config", "CONFIG_UNIX=y\n");
-        bench
-    }
-
-    fn write(&self, name: &str, contents: &str) {
-        let source = self.directory.path().join("source");
-        fs::create_dir_all(&source).unwrap();
-        fs::write(source.join(name), contents).unwrap();
-    }
-
     fn image(&self) -> Result<Image> {
-        let request = Request {
-            kernel: &self.kernel,
-            origin: Some(Origin::at(&self.directory.path().join("source"))?),
-            series: Series::default(),
-            arch: Arch::X86_64,
-            profile: Profile::Plain,
-            fragments: Vec::new(),
-            jobs: 1,
-        };
-        image(&request, &self.directory.path().join("cache"), &Silent)
+        image(&self.request("source", Series::default())?, &self.path("cache"), &Silent)
     }
 
     /// How many times make ran for the image.
     fn builds(&self) -> usize {
-        let builds = fs::read_dir(self.directory.path().join("cache/builds")).unwrap();
+        let builds = fs::read_dir(self.path("cache/builds")).unwrap();
         let directory = builds.map(|entry| entry.unwrap().path()).next().unwrap();
         fs::read_to_string(directory.join("builds")).unwrap().lines().count()
     }
@@ -60,14 +36,14 @@ impl Bench {
 
 #[test]
 fn an_image_is_built_once_for_the_same_input() {
-    let bench = Bench::new();
+    let bench = bench();
     let first = bench.image().unwrap();
     assert_eq!(fs::read_to_string(&first.path).unwrap(), "image\n");
     assert_eq!(first.release, "1.2.3-keyagents");
     assert_eq!(bench.image().unwrap(), first);
     assert_eq!(bench.builds(), 1);
 
-    bench.write("a.c", "");
+    bench.write("source/a.c", "");
     let second = bench.image().unwrap();
     assert_ne!(second.key, first.key);
     assert_eq!(bench.builds(), 2);
@@ -76,7 +52,7 @@ fn an_image_is_built_once_for_the_same_input() {
 
 #[test]
 fn an_image_that_somebody_deleted_is_built_again() {
-    let bench = Bench::new();
+    let bench = bench();
     let first = bench.image().unwrap();
     fs::remove_file(first.path.with_file_name("release")).unwrap();
     assert_eq!(bench.image().unwrap(), first);
@@ -85,8 +61,8 @@ fn an_image_that_somebody_deleted_is_built_again() {
 
 #[test]
 fn a_dropped_option_stops_before_the_build() {
-    let bench = Bench::new();
-    bench.write("extra.config", "# CONFIG_UNIX is not set\n");
+    let bench = bench();
+    bench.write("source/extra.config", "# CONFIG_UNIX is not set\n");
     let error = bench.image().unwrap_err().to_string();
     assert!(error.contains("base.config:"), "{error}");
     let wanted = "CONFIG_UNIX=y was asked for, the final .config has n (its dependencies are not met)";
@@ -95,13 +71,13 @@ fn a_dropped_option_stops_before_the_build() {
 
 #[test]
 fn a_failed_build_shows_the_compilers_error_and_the_log() {
-    let bench = Bench::new();
-    bench.write("broken.c", "");
+    let bench = bench();
+    bench.write("source/broken.c", "");
     let error = bench.image().unwrap_err();
     let Error::Build { first, log, .. } = &error else { panic!("{error}") };
     assert_eq!(first[0], "broken.c:1:2: error: expected expression");
     assert!(fs::read_to_string(log).unwrap().contains("  CC      a.o\n"));
 
-    fs::remove_file(bench.directory.path().join("source/broken.c")).unwrap();
+    fs::remove_file(bench.path("source/broken.c")).unwrap();
     bench.image().unwrap();
 }

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
 
 use super::*;
-use crate::{Arch, Kernels, Named, Profile, Silent};
+use crate::{Silent, bench::Bench};
 
 /// A tarball whose files lie in one directory, as kernel.org's do.
 fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
@@ -18,49 +18,15 @@ fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
 const FILES: &[(&str, &str)] =
     &[("Makefile", "VERSION = 1\n"), ("Kconfig", "\n"), ("a.c", "one\ntwo\nthree\n")];
 
-struct Bench {
-    directory: tempfile::TempDir,
-    kernel: Named,
-}
-
 impl Bench {
-    fn new() -> Self {
-        let kernel = Kernels::load().unwrap().get_or_default(None).unwrap().clone();
-        Self { directory: tempfile::tempdir().unwrap(), kernel }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
     fn tree(&self, source: &str, series: Series) -> Result<Tree> {
-        let request = Request {
-            kernel: &self.kernel,
-            origin: Some(Origin::at(&self.path(source))?),
-            series,
-            arch: Arch::X86_64,
-            profile: Profile::Plain,
-            fragments: Vec::new(),
-            jobs: 1,
-        };
-        tree(&request, &self.path("cache"), &Silent)
+        tree(&self.request(source, series)?, &self.path("cache"), &Silent)
     }
 
     /// A series of one patch that turns the second line of a.c into that word.
     fn series(&self, word: &str) -> Series {
-        let patch = format!(
-            "From: Z <z@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\nSubject: [PATCH] Change\n\nWhy.\n---\n\
-             diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,3 +1,3 @@\n one\n-two\n+{word}\n three\n-- \n2\n"
-        );
-        self.write("series/0001-change.patch", patch);
-        Series::read(&self.path("series")).unwrap()
+        self.write_patch(1, "a.c", &format!("@@ -1,3 +1,3 @@\n one\n-two\n+{word}\n three"));
+        self.patches().unwrap()
     }
 }
 
@@ -170,7 +136,7 @@ fn an_archive_of_something_else_is_no_kernel_source() {
 fn a_directory_of_the_users_is_followed_and_never_written_to() {
     let bench = Bench::new();
     for (name, contents) in FILES {
-        bench.write(&format!("mine/{name}"), contents);
+        bench.write(format!("mine/{name}"), contents);
     }
     bench.write("mine/.gitignore", "*.o\n");
     bench.write("mine/a.o", "object");
@@ -196,7 +162,7 @@ const IGNORES_EVERYTHING: &str = "*.o\n/*\n!/debian/\n";
 fn of_a_repository_that_ignores_its_own_files_all_that_is_in_it_is_brought() {
     let bench = Bench::new();
     for (name, contents) in FILES {
-        bench.write(&format!("mine/{name}"), contents);
+        bench.write(format!("mine/{name}"), contents);
     }
     bench.write("mine/.gitignore", IGNORES_EVERYTHING);
     let error = bench.tree("mine", Series::default()).unwrap_err();

@@ -1,0 +1,68 @@
+//! For tests: a folder of its own, with what stands in for a kernel's source, and a cache beside it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{Arch, Kernels, Named, Origin, Profile, Request, Result, Series};
+
+pub(crate) struct Bench {
+    directory: tempfile::TempDir,
+    pub(crate) kernel: Named,
+}
+
+impl Bench {
+    /// An empty folder.
+    pub(crate) fn new() -> Self {
+        let kernel = Kernels::load().unwrap().get_or_default(None).unwrap().clone();
+        Self { directory: tempfile::tempdir().unwrap(), kernel }
+    }
+
+    /// One with these files in the directory `source`.
+    pub(crate) fn with_source(files: &[(&str, &str)]) -> Self {
+        let bench = Self::new();
+        for (name, contents) in files {
+            bench.write(format!("source/{name}"), contents);
+        }
+        bench
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// A patch in the directory `series`: of that file, with that hunk.
+    pub(crate) fn write_patch(&self, number: usize, file: &str, hunk: &str) {
+        let mail = format!(
+            "From: Z <z@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\nSubject: [PATCH] Change\n\nWhy.\n---\n\
+             diff --git a/{file} b/{file}\n--- a/{file}\n+++ b/{file}\n{hunk}\n-- \n2\n"
+        );
+        self.write(format!("series/{number:04}-x.patch"), mail);
+    }
+
+    /// All patches.
+    pub(crate) fn patches(&self) -> Result<Series> {
+        Series::read(&self.path("series"))
+    }
+
+    /// The plain kernel of that source with these patches.
+    pub(crate) fn request(&self, source: &str, series: Series) -> Result<Request<'_>> {
+        Ok(Request {
+            kernel: &self.kernel,
+            origin: Some(Origin::at(&self.path(source))?),
+            series,
+            arch: Arch::X86_64,
+            profile: Profile::Plain,
+            fragments: Vec::new(),
+            jobs: 1,
+        })
+    }
+}
