@@ -92,6 +92,8 @@ impl DeskOptions {
         label: &str,
         terminal: &Terminal,
     ) -> Result<Ground> {
+        // Whether there are such a kernel and such a series is known at once, and what follows takes long.
+        self.kernel.patches()?;
         let cache = cache::directory()?;
         let initramfs = guest::initramfs(&extras.programs, &extras.links, &extras.absent, &cache, terminal)?;
         ground::clear_logs(label)?;

@@ -92,7 +92,7 @@ enum Command {
     /// Its console is the terminal. Exit codes: 0 it powered off or restarted; 1 its kernel reported trouble; 2 it can't be booted.
     Boot(boot::Options),
 
-    /// Build the patched kernel, or show where it is
+    /// Build the patched kernel; edit, export, check and test the series
     #[command(subcommand)]
     Kernel(kernel::Command),
 
