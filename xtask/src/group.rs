@@ -52,6 +52,10 @@ fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
     let status = child.wait().context("can't wait for it");
     handle.close();
     let heard = listener.join().unwrap_or_default();
+    if heard.is_some() {
+        // Some of them may be deaf to Ctrl-C.
+        let _ = killpg(group, Signal::SIGTERM);
+    }
     let status = status?;
     let died_of = status.signal().filter(|signal| ends.contains(signal));
     Ok(heard.or(died_of).map_or(End::Exited(status), End::Interrupted))
