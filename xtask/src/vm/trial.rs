@@ -24,6 +24,9 @@ const DEADLINE: Duration = Duration::from_secs(6);
 /// How long the firmware may take to print its name.
 const FIRMWARE_DEADLINE: Duration = Duration::from_secs(3);
 
+/// How long User-Mode Linux is held to fail: it may have been for want of time, on a machine that had other work.
+const LASTING: Duration = Duration::from_secs(600);
+
 /// What came of a trial.
 pub enum Trial {
     /// Guests run.
@@ -97,12 +100,13 @@ pub fn kvm(boot: &Boot, cache: &Path, terminal: &Terminal) -> Result<Trial> {
     Ok(trial)
 }
 
-/// Whether User-Mode Linux runs this guest. It is quickly tried, so that only a failure, which may take long, is remembered.
+/// Whether User-Mode Linux runs this guest. It is quickly tried, so that only a failure, which may take long, is remembered, and
+/// that for ten minutes.
 ///
 /// # Errors
 /// The verdict can't be written down.
 pub fn uml(boot: &Boot, image: &str, cache: &Path) -> Result<Trial> {
-    if let Some(remembered) = recall(cache, "uml", image)? {
+    if let Some(remembered) = recall(cache, "uml", image)?.filter(|_| is_recent(cache, "uml")) {
         return Ok(Trial::Fails { why: remembered.why });
     }
     let trial = start(&Uml, boot)?;
@@ -119,7 +123,8 @@ pub fn uml(boot: &Boot, image: &str, cache: &Path) -> Result<Trial> {
 pub fn uml_is_out(cache: &Path) -> Result<Option<String>> {
     let boot_id = boot_id()?;
     let remembered = fs::read(path(cache, "uml")).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    Ok(remembered.filter(|it: &Remembered| it.boot_id == boot_id && !it.works).map(|it| it.why))
+    let stands = |it: &Remembered| it.boot_id == boot_id && !it.works && is_recent(cache, "uml");
+    Ok(remembered.filter(stands).map(|it| it.why))
 }
 
 /// How long the kernel of User-Mode Linux takes to come up here and to find that it was given no root. None: it does not.
@@ -193,6 +198,11 @@ fn recall(cache: &Path, kind: &str, what: &str) -> Result<Option<Remembered>> {
     let remembered = fs::read(path(cache, kind)).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let boot_id = boot_id()?;
     Ok(remembered.filter(|it: &Remembered| it.boot_id == boot_id && it.what == what))
+}
+
+fn is_recent(cache: &Path, kind: &str) -> bool {
+    let written = fs::metadata(path(cache, kind)).and_then(|file| file.modified());
+    written.is_ok_and(|written| written.elapsed().is_ok_and(|age| age < LASTING))
 }
 
 fn remember(cache: &Path, kind: &str, what: &str, works: bool, why: &str) -> Result<()> {
