@@ -17,6 +17,7 @@ use scenarios::wire::{Broken, Ending, GuestMessage, HostMessage};
 use super::channel::{Channel, ChannelError};
 use super::program::end_all;
 use crate::children::Children;
+use crate::keyring;
 use crate::signals::{SignalFd, Signals};
 
 /// Runs the program and tells the host how it ended.
@@ -92,8 +93,15 @@ fn start(program: &Attached) -> io::Result<(Children<()>, Ends)> {
         Streams::Terminal(size) => at_console(&mut command, size)?,
         Streams::Pipes => with_pipes(&mut command)?,
     };
-    // SAFETY: between fork and exec the closure makes one system call. PID 1's blocked signals would be inherited.
-    unsafe { command.pre_exec(|| Signals::NONE.block().map_err(io::Error::from)) };
+    // As a login would: without a session keyring of one's own `@s` is the user's, in which no agent is looked for (R8).
+    let log_in = || {
+        // PID 1's blocked signals would be inherited.
+        Signals::NONE.block()?;
+        keyring::join_session_keyring(None)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(log_in) };
     let child = command.spawn()?;
     let mut children = Children::default();
     children.insert(child.id().cast_signed(), (), true);
