@@ -43,6 +43,17 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
     Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
 }
 
+/// Brings the source into the cache, if it is not there: who builds from it later need not wait for it.
+///
+/// # Errors
+/// It can't be had.
+pub fn fetch_source(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
+    match whereabouts(request, cache)? {
+        Some(_) => Ok(()),
+        None => Base::prepare(request.kernel, request.origin.as_ref(), cache, progress).map(drop),
+    }
+}
+
 /// Where the tree for that request is, if there is one. It is not looked at: another command may have checked something else out.
 pub fn whereabouts(request: &Request<'_>, cache: &Path) -> Result<Option<PathBuf>> {
     for origin in request.origins() {

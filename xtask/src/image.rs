@@ -168,6 +168,19 @@ pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Opti
     Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
 }
 
+/// Brings the sources into the cache, if the image is still to be built from them.
+///
+/// # Errors
+/// What `kernel` says: there is no such kernel or series, or its source can't be had.
+pub fn fetch_source(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
+    let kernels = Kernels::load()?;
+    let request = options.request(&kernels, arch)?;
+    if kernel::cached(&request, cache)?.is_none() {
+        kernel::fetch_source(&request, cache, terminal)?;
+    }
+    Ok(())
+}
+
 /// The files that the series adds or changes, with the lines that are its own. Checks the tree out, which takes seconds where
 /// another series was there.
 ///
