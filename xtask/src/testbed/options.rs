@@ -1,0 +1,119 @@
+//! What is tested on, as the command line says it.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use kernel::Kernels;
+
+use crate::completion;
+use crate::host::Purpose;
+use crate::image::{Profile, SeriesOption};
+
+/// What to test on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MatrixOptions {
+    /// Kernels of kernel/kernels.toml, with commas between them: 6.12,6.1 [default: the one named there]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', add = completion::kernel())]
+    pub(super) kernel: Vec<String>,
+
+    /// A kernel source of your own, a directory or a tarball; it is never written to
+    #[arg(long, value_name = "DIR|TARBALL")]
+    pub(super) kernel_src: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) series: SeriesOption,
+
+    /// What the kernels are built for, with commas between them [default: plain]
+    #[arg(long, value_enum, value_name = "PROFILES", value_delimiter = ',')]
+    pub(super) profile: Vec<Profile>,
+
+    /// The virtual machines, with commas between them [default: auto]
+    #[arg(long, value_enum, value_name = "VMS", value_delimiter = ',')]
+    pub(super) vm: Vec<Choice>,
+
+    /// How many virtual machines run at once [default: three for each processor, QEMU's one more than there are processors]
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZero<usize>>,
+
+    /// Give every scenario a kernel that has just been started; quick with --vm uml
+    #[arg(long)]
+    pub(super) fresh: bool,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    pub(super) install: bool,
+}
+
+/// The choice of virtual machines for a column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// KVM where it works; else UML for what it can run, and TCG for the rest
+    #[default]
+    Auto,
+    /// Each one that works on this machine, in a column of its own
+    All,
+    /// QEMU with the host's processor
+    Kvm,
+    /// QEMU with an emulated processor: works everywhere
+    Tcg,
+    /// User-Mode Linux: the quickest to start, with one processor
+    Uml,
+}
+
+impl MatrixOptions {
+    /// The user's own kernel source.
+    pub fn kernel_src(&self) -> Option<&Path> {
+        self.kernel_src.as_deref()
+    }
+
+    /// The same on a kernel that counts which lines run. It is one: lines of two can't be added up.
+    ///
+    /// # Errors
+    /// Several kernels, or another profile.
+    pub fn for_coverage(&self) -> Result<Self> {
+        if self.kernel.len() > 1 {
+            bail!("--kernel names one kernel here: what two of them reach can't be added up");
+        }
+        if self.profile.iter().any(|profile| *profile != Profile::Coverage) {
+            bail!("--profile is coverage here: leave it out");
+        }
+        Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })
+    }
+
+    /// What can be said of the options before any work.
+    ///
+    /// # Errors
+    /// There is no such kernel, or no such series.
+    pub fn check(&self) -> Result<()> {
+        let kernels = Kernels::load()?;
+        for name in &self.kernel {
+            kernels.get(name)?;
+        }
+        if self.kernel_src.is_some() && self.kernel.len() > 1 {
+            bail!("--kernel-src is the source of one kernel: name one with --kernel");
+        }
+        let default = kernels.get_or_default(self.kernel.first().map(String::as_str))?;
+        self.series.of(default, self.kernel_src.as_deref())?;
+        Ok(())
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        let only_uml = !self.vm.is_empty() && self.vm.iter().all(|choice| *choice == Choice::Uml);
+        if only_uml { Purpose::Build } else { Purpose::BuildAndBoot }
+    }
+}
+
+impl Choice {
+    /// As it is written on the command line.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::All => "all",
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+            Self::Uml => "uml",
+        }
+    }
+}
