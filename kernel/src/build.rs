@@ -161,8 +161,17 @@ impl Build<'_> {
         // Symbols name the files as the tree does, not where the tree happens to lie.
         let (tree, directory) = (self.tree.display(), self.directory.display());
         let maps = format!("-ffile-prefix-map={tree}/= -ffile-prefix-map={directory}={SOURCE}");
-        command.args([format!("KCFLAGS={maps}"), format!("KAFLAGS={maps}")]);
+        command.args([format!("KCFLAGS={maps}{}", self.stand_in()), format!("KAFLAGS={maps}")]);
         command
+    }
+
+    /// User-Mode Linux exports functions of the C library to modules. Older kernels name one that glibc lacks since 2.33, and so don't
+    /// link: another one stands in for it, which no module calls.
+    fn stand_in(&self) -> &'static str {
+        let exports =
+            || fs::read_to_string(self.tree.join("arch/um/os-Linux/user_syms.c")).unwrap_or_default();
+        let is_older = self.arch == Arch::Um && exports().contains("(__xmknod)");
+        if is_older { " -D__xmknod=mkfifo" } else { "" }
     }
 
     fn failure(&self, status: ExitStatus, mut first: Vec<String>) -> Error {
