@@ -9,7 +9,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::lane::{Farewell, Lane};
-use crate::schedule::{Job, Next, Schedule};
+use crate::schedule::{Job, Next, Schedule, Taste};
 use crate::terminal::Terminal;
 use crate::testbed::Testbed;
 use crate::times::Times;
@@ -155,9 +155,10 @@ impl Board<'_> {
     /// One lane's whole life.
     fn drive(&self, number: usize, events: &Sender<Event>) {
         let mut lane = Lane::default();
+        let taste = if number.is_multiple_of(2) { Taste::Long } else { Taste::Short };
         let mut at = None;
         loop {
-            let (next, waiting) = self.next(at);
+            let (next, waiting) = self.next(at, taste);
             let to = match &next {
                 Next::Run(_, ground) => Some(*ground),
                 Next::Wait | Next::Done => None,
@@ -177,9 +178,9 @@ impl Board<'_> {
         }
     }
 
-    fn next(&self, at: Option<usize>) -> (Next, f64) {
+    fn next(&self, at: Option<usize>, taste: Taste) -> (Next, f64) {
         let mut schedule = self.schedule();
-        (schedule.next(at), schedule.seconds_left())
+        (schedule.next(at, taste), schedule.seconds_left())
     }
 
     /// Sleeps until some ground is ready or lost, or for a moment: it may have happened since the lane asked.

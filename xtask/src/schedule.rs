@@ -26,6 +26,16 @@ pub enum Next {
     Done,
 }
 
+/// Which end of what waits a lane takes from. Long scenarios mostly wait, for deadlines and for the kernel's garbage to be collected;
+/// short ones mostly work. Lanes of both tastes side by side keep the processors busy from the beginning to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taste {
+    /// The longest first.
+    Long,
+    /// The shortest first.
+    Short,
+}
+
 /// How far a ground is.
 #[derive(Debug, Clone, PartialEq)]
 enum State {
@@ -56,7 +66,7 @@ struct Ground {
 /// What is left to run, and where.
 #[derive(Debug)]
 pub struct Schedule {
-    /// The longest first: what begins last should be short.
+    /// The longest first.
     waiting: Vec<Job>,
     grounds: Vec<Ground>,
     /// Each scenario gets a guest of its own, so that starting one more lane costs nothing.
@@ -104,18 +114,20 @@ impl Schedule {
     }
 
     /// What the lane that is on this ground, or on none, does next.
-    pub fn next(&mut self, at: Option<usize>) -> Next {
+    pub fn next(&mut self, at: Option<usize>, taste: Taste) -> Next {
         if let Some(ground) = at {
-            if let Some(job) = self.take(ground) {
+            if !self.is_called_away(ground)
+                && let Some(job) = self.take(ground, taste)
+            {
                 return Next::Run(job, ground);
             }
             self.grounds[ground].lanes -= 1;
         }
-        if let Some(ground) = self.worth_starting()
-            && let Some(job) = self.take(ground)
-        {
+        if let Some(ground) = self.worth_starting() {
             self.grounds[ground].lanes += 1;
-            return Next::Run(job, ground);
+            if let Some(job) = self.take(ground, taste) {
+                return Next::Run(job, ground);
+            }
         }
         if self.waiting.iter().filter_map(|job| self.place(job)).any(|ground| !self.is_ready(ground)) {
             Next::Wait
@@ -133,9 +145,21 @@ impl Schedule {
         matches!(self.grounds[ground].state, State::Ready(_))
     }
 
-    fn take(&mut self, ground: usize) -> Option<Job> {
-        let index = self.waiting.iter().position(|job| self.place(job) == Some(ground))?;
+    fn take(&mut self, ground: usize, taste: Taste) -> Option<Job> {
+        let mut there = (0..self.waiting.len()).filter(|job| self.place(&self.waiting[*job]) == Some(ground));
+        let index = match taste {
+            Taste::Short if self.grounds[ground].lanes > 1 => there.next_back(),
+            Taste::Long | Taste::Short => there.next(),
+        }?;
         Some(self.waiting.remove(index))
+    }
+
+    /// Whether nobody is yet on a ground that takes longer to start.
+    fn is_called_away(&self, ground: usize) -> bool {
+        self.worth_starting().is_some_and(|other| {
+            self.grounds[other].lanes == 0
+                && self.grounds[other].terms.start > self.grounds[ground].terms.start
+        })
     }
 
     /// The ground that a further lane is best begun on. Those that take long to start come first: the others fill the gaps.
@@ -206,11 +230,11 @@ mod tests {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 9.0, &[])]);
         assert_eq!(schedule.wanted(), [UML]);
         schedule.in_work(UML);
-        assert_eq!((schedule.wanted(), schedule.next(None)), (vec![], Next::Wait));
+        assert_eq!((schedule.wanted(), schedule.next(None, Taste::Long)), (vec![], Next::Wait));
         schedule.ready(UML, Some(vec![]));
-        assert_eq!(given(schedule.next(None)), (1, UML));
-        assert_eq!(given(schedule.next(Some(UML))), (0, UML));
-        assert_eq!(schedule.next(Some(UML)), Next::Done);
+        assert_eq!(given(schedule.next(None, Taste::Long)), (1, UML));
+        assert_eq!(given(schedule.next(Some(UML), Taste::Long)), (0, UML));
+        assert_eq!(schedule.next(Some(UML), Taste::Long), Next::Done);
     }
 
     #[test]
@@ -218,10 +242,10 @@ mod tests {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 1.0, &["smp"])]);
         schedule.ready(UML, Some(vec!["net_ns".into()]));
         assert_eq!(schedule.wanted(), [TCG]);
-        assert_eq!(given(schedule.next(None)), (0, UML));
-        assert_eq!(schedule.next(Some(UML)), Next::Wait);
+        assert_eq!(given(schedule.next(None, Taste::Long)), (0, UML));
+        assert_eq!(schedule.next(Some(UML), Taste::Long), Next::Wait);
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(None)), (1, TCG));
+        assert_eq!(given(schedule.next(None, Taste::Long)), (1, TCG));
     }
 
     #[test]
@@ -229,7 +253,7 @@ mod tests {
         let mut schedule = schedule(vec![job(0, 1.0, &["smp"])]);
         schedule.ready(UML, Some(vec![]));
         schedule.ready(TCG, Some(vec![]));
-        assert_eq!(given(schedule.next(None)), (0, TCG));
+        assert_eq!(given(schedule.next(None, Taste::Long)), (0, TCG));
     }
 
     #[test]
@@ -238,7 +262,7 @@ mod tests {
         assert_eq!(schedule.lost(UML), []);
         assert_eq!(schedule.wanted(), [TCG]);
         assert_eq!(schedule.lost(TCG).len(), 1);
-        assert_eq!(schedule.next(None), Next::Done);
+        assert_eq!(schedule.next(None, Taste::Long), Next::Done);
     }
 
     #[test]
@@ -246,18 +270,21 @@ mod tests {
         let short = |scenario| Job { grounds: vec![TCG], ..job(scenario, 1.0, &[]) };
         let mut schedule = schedule(vec![short(0), short(1), short(2)]);
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(None)).1, TCG);
-        assert_eq!(schedule.next(None), Next::Done);
-        assert_eq!(given(schedule.next(Some(TCG))).1, TCG);
+        assert_eq!(given(schedule.next(None, Taste::Long)).1, TCG);
+        assert_eq!(schedule.next(None, Taste::Long), Next::Done);
+        assert_eq!(given(schedule.next(Some(TCG), Taste::Long)).1, TCG);
     }
 
     #[test]
     fn a_ground_gets_no_more_lanes_than_it_bears() {
         let mut schedule = schedule((0..4).map(|scenario| job(scenario, 9.0, &[])).collect());
         schedule.ready(UML, None);
-        assert_eq!((given(schedule.next(None)).1, given(schedule.next(None)).1), (UML, UML));
-        assert_eq!(schedule.next(None), Next::Done);
-        assert_eq!(given(schedule.next(Some(UML))).1, UML);
+        assert_eq!(
+            (given(schedule.next(None, Taste::Long)).1, given(schedule.next(None, Taste::Long)).1),
+            (UML, UML)
+        );
+        assert_eq!(schedule.next(None, Taste::Long), Next::Done);
+        assert_eq!(given(schedule.next(Some(UML), Taste::Long)).1, UML);
     }
 
     #[test]
@@ -266,7 +293,29 @@ mod tests {
         let mut schedule = schedule(vec![slow, job(1, 30.0, &[])]);
         schedule.ready(UML, Some(vec![]));
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(None)), (0, TCG));
-        assert_eq!(given(schedule.next(None)), (1, UML));
+        assert_eq!(given(schedule.next(None, Taste::Long)), (0, TCG));
+        assert_eq!(given(schedule.next(None, Taste::Long)), (1, UML));
+    }
+
+    #[test]
+    fn a_lane_leaves_for_a_slow_ground_that_becomes_ready_and_has_nobody() {
+        let slow = |scenario| Job { grounds: vec![TCG], ..job(scenario, 1.0, &[]) };
+        let mut schedule =
+            schedule(vec![slow(0), slow(1), job(2, 5.0, &[]), job(3, 1.0, &[]), job(4, 1.0, &[])]);
+        schedule.ready(UML, Some(vec![]));
+        assert_eq!(given(schedule.next(None, Taste::Long)), (2, UML));
+        assert_eq!(given(schedule.next(Some(UML), Taste::Long)), (3, UML));
+        schedule.ready(TCG, None);
+        assert_eq!(given(schedule.next(Some(UML), Taste::Long)), (0, TCG));
+    }
+
+    #[test]
+    fn lanes_of_both_tastes_meet_in_the_middle_and_a_lane_by_itself_begins_with_the_longest() {
+        let mut schedule = schedule((0..4).map(|n| job(n, 9.0 - n as f64, &[])).collect());
+        schedule.ready(UML, None);
+        assert_eq!(given(schedule.next(None, Taste::Short)).0, 0);
+        assert_eq!(given(schedule.next(None, Taste::Short)).0, 3);
+        assert_eq!(given(schedule.next(Some(UML), Taste::Long)).0, 1);
+        assert_eq!(given(schedule.next(Some(UML), Taste::Short)).0, 2);
     }
 }
