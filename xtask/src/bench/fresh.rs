@@ -22,7 +22,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let scenarios = suite::select(&[])?;
     let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);
     let trivial = trivial.with_context(|| format!("the suite has no scenario {TRIVIAL}"))?;
-    let (grounds, remarks) = lanes(setup, &Extras::default())?;
+    let (grounds, remarks) = lanes(setup, |_| Extras::default())?;
     let mut results = Results { remarks, ..Results::default() };
     let work = setup.terminal.work_on("Judging scenarios on pristine kernels", scenarios.len() as u64);
     let mut samples: Vec<(Vec<f64>, Vec<f64>)> = grounds.iter().map(|_| Default::default()).collect();

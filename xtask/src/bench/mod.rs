@@ -101,12 +101,12 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
 }
 
 /// A ground on each back end that works here and was not ruled out, and why others are left out.
-fn lanes(setup: &Setup<'_>, extras: &Extras) -> Result<(Vec<Ground>, Vec<String>)> {
+fn lanes(setup: &Setup<'_>, extras: impl Fn(Choice) -> Extras) -> Result<(Vec<Ground>, Vec<String>)> {
     let mut grounds: Vec<Ground> = Vec::new();
     let mut left_out = Vec::new();
     for vm in wanted(setup.testbed.vm) {
         let options = TestbedOptions { vm: *vm, ..setup.testbed.clone() };
-        match Ground::prepare(&options, extras, "bench", setup.terminal) {
+        match Ground::prepare(&options, &extras(*vm), "bench", setup.terminal) {
             Ok(ground) if grounds.iter().all(|it| it.kind() != ground.kind()) => grounds.push(ground),
             Ok(_) => {}
             Err(error) if setup.testbed.vm == Choice::Auto && *vm != Choice::Auto => {

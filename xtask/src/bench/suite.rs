@@ -19,7 +19,7 @@ const DEFAULT: &str = "auto";
 /// # Errors
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let (grounds, remarks) = lanes(setup, &Extras::default())?;
+    let (grounds, remarks) = lanes(setup, |_| Extras::default())?;
     let mut vms: Vec<String> = grounds.iter().map(|ground| ground.kind().to_string()).collect();
     if setup.testbed.vm == Choice::Auto {
         vms.insert(0, DEFAULT.to_owned());
