@@ -1,11 +1,13 @@
 //! What a person sees: results on standard output, progress and notes on standard error.
 //!
-//! Progress is drawn in place where somebody watches, and is one plain line for each piece of work otherwise
+//! Progress is drawn in place where somebody watches, and is one plain line for each piece of long work otherwise
 //! (no terminal, `CI`, `NO_COLOR`).
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use console::style;
@@ -64,11 +66,9 @@ impl Terminal {
     }
 
     fn counted(&self, what: &str, template: &str, total: Option<u64>) -> Work {
-        if !self.live {
-            complain(&format!("  {what} …"));
-        }
+        let unseen = (!self.live).then(|| announce_later(what.to_owned()));
         let bar = self.bar(template, total).with_message(what.to_owned());
-        Work { bar, bars: self.bars.clone(), what: what.to_owned(), started: Instant::now() }
+        Work { bar, bars: self.bars.clone(), what: what.to_owned(), started: Instant::now(), _unseen: unseen }
     }
 
     /// A result, for standard output.
@@ -120,9 +120,22 @@ fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Says that it goes on, unless what is returned has been dropped before it was worth a line.
+fn announce_later(what: String) -> Sender<()> {
+    let (alive, end) = channel();
+    thread::spawn(move || {
+        if end.recv_timeout(WORTH_TELLING) == Err(RecvTimeoutError::Timeout) {
+            complain(&format!("  {what} …"));
+        }
+    });
+    alive
+}
+
 /// A piece of work that goes on. Dropping it ends its display.
 #[derive(Debug)]
 pub struct Work {
+    /// What will tell of it where no bar is seen.
+    _unseen: Option<Sender<()>>,
     bar: ProgressBar,
     bars: MultiProgress,
     what: String,
