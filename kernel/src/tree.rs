@@ -189,9 +189,9 @@ fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
         into(&mut command);
         read(command.args(arguments), input)
     };
+    let listed = directory.join(".git").exists().then(|| listed(directory)).transpose()?;
     run(&["add", "--all", "."], b"")?;
-    if directory.join(".git").exists() {
-        let files = output(git(directory).args(["ls-files", "-z"]), b"")?.stdout;
+    if let Some(files) = listed {
         run(&["update-index", "-z", "--add", "--remove", "--stdin"], &files)?;
     }
     if run(&["ls-files", "Makefile"], b"")?.is_empty() {
@@ -200,6 +200,20 @@ fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
         return Err(Error::NotASource { path: directory.into(), reason: reason.into() });
     }
     Ok(())
+}
+
+/// The names of the files that a repository of the user's has in it, a zero byte after each.
+fn listed(directory: &Path) -> Result<Vec<u8>> {
+    let listed = output(git(directory).args(["ls-files", "-z"]), b"")?;
+    if listed.status.success() {
+        return Ok(listed.stdout);
+    }
+    let said = String::from_utf8_lossy(&listed.stderr);
+    let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
+    let reason = format!(
+        "git can't tell which files are in its repository ({said}): mend that, or give a copy without `.git`"
+    );
+    Err(Error::NotASource { path: directory.into(), reason })
 }
 
 fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String> {

@@ -184,6 +184,20 @@ fn of_a_repository_that_ignores_its_own_files_all_that_is_in_it_is_brought() {
 }
 
 #[test]
+fn a_repository_that_git_can_not_read_is_no_source_whatever_it_ignores() {
+    for ignores in ["*.o\n", IGNORES_EVERYTHING] {
+        let bench = Bench::with_source(FILES);
+        bench.write("source/.gitignore", ignores);
+        bench.write("source/.git", "gitdir: /nowhere\n");
+        let error = bench.tree("source", Series::default()).unwrap_err().to_string();
+        assert!(
+            error.contains("which files are in its repository (not a git repository: /nowhere)"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn gits_progress_line_tells_how_many_files() {
     assert_eq!(updated("Updating files:  12% (10080/84000)"), Some((10080, 84000)));
     assert_eq!(updated("HEAD is now at 1234567 Change"), None);
