@@ -14,6 +14,7 @@ mod check;
 mod clone;
 mod command;
 mod config;
+mod copy;
 mod disk;
 mod edit;
 mod error;

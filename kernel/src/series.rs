@@ -20,6 +20,8 @@ pub struct Series {
     patches: Vec<Patch>,
     /// Whether the source has what these patches would bring.
     applied: bool,
+    /// For commits of a repository: the one that they begin with.
+    begins_with: Option<String>,
 }
 
 /// One mail with a patch.
@@ -36,12 +38,12 @@ impl Series {
     /// A directory that is not there is an empty series; cover letters (`0000-…`) are left out.
     pub fn read(path: &Path) -> Result<Self> {
         let patches = if path.is_file() { Self::mailbox(path)? } else { Self::directory(path)? };
-        Ok(Self { patches, applied: false })
+        Ok(Self { patches, ..Self::default() })
     }
 
     /// That of a source which has keyagents already: there is nothing to apply.
     pub fn applied() -> Self {
-        Self { patches: Vec::new(), applied: true }
+        Self { applied: true, ..Self::default() }
     }
 
     /// Whether the tree has keyagents when the series is applied.
@@ -87,17 +89,36 @@ impl Series {
 
     /// The commits of a range, as `git format-patch` writes them.
     fn range(range: &str, repository: &Path) -> Result<Self> {
+        let begins_with = Self::beginning(range, repository)?;
         let scratch =
             tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
         let mut command = git(repository);
         command.args(["format-patch", "--quiet", "--no-signature", "--no-renames", "-o"]);
         read(command.arg(scratch.path()).args([range, "--"]), b"")?;
-        Self::read(scratch.path())
+        Ok(Self { begins_with: Some(begins_with), ..Self::read(scratch.path())? })
+    }
+
+    /// The commit A of A..B or, if A has gone on since B left it, the one at which it did.
+    fn beginning(range: &str, repository: &Path) -> Result<String> {
+        let ends = read(git(repository).args(["rev-parse", "--revs-only", range, "--"]), b"")?;
+        let mut common = git(repository);
+        common.arg("merge-base").args(ends.lines().map(|end| end.trim_start_matches('^')));
+        let common = output(&mut common, b"")?;
+        if common.status.success() {
+            return Ok(String::from_utf8_lossy(&common.stdout).trim_end().to_owned());
+        }
+        let reason = format!("its two ends have no commit in common in {}", repository.display());
+        Err(Error::NotASeries { name: range.to_owned(), reason })
+    }
+
+    /// The commit that the series begins with, which it leaves as it is, if it is commits of a repository.
+    pub(crate) fn begins_with(&self) -> Option<&str> {
+        self.begins_with.as_deref()
     }
 
     /// The first patches of the series, so many.
     pub fn first(&self, count: usize) -> Self {
-        Self { patches: self.patches.iter().take(count).cloned().collect(), applied: false }
+        Self { patches: self.patches.iter().take(count).cloned().collect(), ..self.clone() }
     }
 
     /// The patches, in order.
@@ -343,7 +364,7 @@ index 1111111..2222222 100644
 
     fn series(mail: &str) -> Series {
         let patch = Patch::parse("0001-hello.patch".into(), mail.into()).unwrap();
-        Series { patches: vec![patch], applied: false }
+        Series { patches: vec![patch], ..Series::default() }
     }
 
     #[test]

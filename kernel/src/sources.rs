@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::unpack::{BASE, import};
-use crate::{Error, Progress, Result};
+use crate::{Error, Progress, Result, Series, copy};
 
 /// Where a kernel's source may come from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -33,6 +33,13 @@ pub enum Origin {
     Tarball(PathBuf),
     /// A directory of the user's own. It is copied and never written to.
     Directory(PathBuf),
+    /// A commit of a git repository of the user's own, whatever its work tree has. It is copied and never written to.
+    Commit {
+        /// The directory of the repository.
+        repository: PathBuf,
+        /// The commit's name.
+        commit: String,
+    },
 }
 
 impl Origin {
@@ -42,6 +49,17 @@ impl Origin {
         Ok(if path.is_dir() { Self::Directory(path) } else { Self::Tarball(path) })
     }
 
+    /// A file or a directory of the user's own. If the series is commits of a repository in that directory, it is what they
+    /// begin with: the directory may well have them checked out.
+    pub fn below(series: &Series, path: &Path) -> Result<Self> {
+        Ok(match (Self::at(path)?, series.begins_with()) {
+            (Self::Directory(repository), Some(commit)) => {
+                Self::Commit { repository, commit: commit.to_owned() }
+            }
+            (origin, _) => origin,
+        })
+    }
+
     /// The identity of what it yields, if that can be told without fetching anything.
     pub(crate) fn identity(&self, cache: &Path) -> Result<Option<String>> {
         match self {
@@ -49,6 +67,7 @@ impl Origin {
             Self::Download { sha256, .. } => Ok(Some(format!("sha256 {sha256}"))),
             Self::Tarball(path) => Ok(Some(format!("sha256 {}", hash(path)?))),
             Self::Directory(_) => Ok(None),
+            Self::Commit { repository, commit } => copy::identity_of(repository, commit).map(Some),
         }
     }
 
@@ -59,11 +78,13 @@ impl Origin {
         match self {
             Self::Debian(package) => debian::fetch(package, cache, &downloads, progress),
             Self::Download { url, sha256 } => download::fetch(url, sha256, &downloads, progress),
-            Self::Tarball(path) | Self::Directory(path) => Ok(Archive {
-                path: path.clone(),
-                identity: format!("sha256 {}", hash(path)?),
-                fetched: false,
-            }),
+            Self::Tarball(path) | Self::Directory(path) | Self::Commit { repository: path, .. } => {
+                Ok(Archive {
+                    path: path.clone(),
+                    identity: format!("sha256 {}", hash(path)?),
+                    fetched: false,
+                })
+            }
         }
     }
 }
@@ -74,6 +95,7 @@ impl std::fmt::Display for Origin {
             Self::Debian(package) => write!(f, "Debian package {package}"),
             Self::Download { url, .. } => f.write_str(url),
             Self::Tarball(path) | Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Commit { repository, commit } => write!(f, "{} at {commit}", repository.display()),
         }
     }
 }

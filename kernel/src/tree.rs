@@ -7,14 +7,15 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Named, Origin, Phase, Progress, Request, Result, Series,
-    command::{Running, git, output, read},
+    command::{Running, git, read},
+    copy,
     disk::remove,
     lock::Lock,
     sources::{self, BASE, hex},
@@ -58,7 +59,9 @@ pub fn fetch_source(request: &Request<'_>, cache: &Path, progress: &dyn Progress
 pub fn whereabouts(request: &Request<'_>, cache: &Path) -> Result<Option<PathBuf>> {
     for origin in request.origins() {
         let path = match origin {
-            Origin::Directory(directory) => Some(place(cache, "directory", &directory.to_string_lossy())),
+            Origin::Directory(directory) | Origin::Commit { repository: directory, .. } => {
+                Some(place(cache, "directory", &directory.to_string_lossy()))
+            }
             origin => origin.identity(cache)?.map(|identity| place(cache, &request.kernel.name, &identity)),
         };
         if let Some(path) = path.filter(|path| path.is_dir()) {
@@ -88,7 +91,8 @@ impl Base {
         let name = kernel.name.as_str();
         let lock = Lock::take(&cache.join("locks").join(name), progress)?;
         let (path, identity) = match origin {
-            Some(Origin::Directory(directory)) => copy(directory, cache, progress)?,
+            Some(Origin::Directory(directory)) => copy::directory(directory, cache, progress)?,
+            Some(Origin::Commit { repository, commit }) => copy::commit(repository, commit, cache, progress)?,
             Some(origin) => one_of(name, std::slice::from_ref(origin), cache, progress)?,
             None => one_of(name, &kernel.origins, cache, progress)?,
         };
@@ -142,78 +146,6 @@ fn unpack(name: &str, origin: &Origin, cache: &Path, progress: &dyn Progress) ->
     }
     archive.discard();
     Ok((path, archive.identity))
-}
-
-/// Brings a user's directory into a tree of its own. git reads it and knows from the files' times what has changed
-/// since the last time.
-fn copy(directory: &Path, cache: &Path, progress: &dyn Progress) -> Result<(PathBuf, String)> {
-    for name in ["Makefile", "Kconfig"] {
-        if !directory.join(name).is_file() {
-            let reason = format!("there is no {name} at its top");
-            return Err(Error::NotASource { path: directory.into(), reason });
-        }
-    }
-    progress.started(&Phase::Copy { from: directory.into() }, None);
-    let path = place(cache, "directory", &directory.to_string_lossy());
-    if !path.join(".git/HEAD").is_file() {
-        read(git(Path::new("/")).args(["init", "-q", "--initial-branch=tree"]).arg(&path), b"")?;
-    }
-    let index = path.join(".git/directory-index");
-    remove(&index.with_extension("lock"))?;
-    let into = |command: &mut Command| {
-        // With so low a threshold the files go into one pack instead of 80,000 objects.
-        command.args(["-c", "core.bigFileThreshold=1"]).arg("--git-dir").arg(path.join(".git"));
-        command.arg("--work-tree").arg(directory).env("GIT_INDEX_FILE", &index);
-    };
-    bring(directory, into)?;
-    let tree = read(git(&path).arg("write-tree").env("GIT_INDEX_FILE", &index), b"")?;
-    let mut commit = git(&path);
-    commit.args(["commit-tree", &tree, "-m", "Pristine source"]);
-    for role in ["AUTHOR", "COMMITTER"] {
-        commit
-            .env(format!("GIT_{role}_NAME"), "keyagents")
-            .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost");
-        commit.env(format!("GIT_{role}_DATE"), "@0 +0000");
-    }
-    let commit = read(&mut commit, b"")?;
-    read(git(&path).args(["update-ref", BASE, &commit]), b"")?;
-    progress.finished();
-    Ok((path, format!("tree {tree}")))
-}
-
-/// Puts what belongs to the source into an index that `into` names. What .gitignore names, such as object files, stays out, but for
-/// what a repository of the user's has in it all the same: Debian's .gitignore names everything.
-fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
-    let run = |arguments: &[&str], input: &[u8]| {
-        let mut command = git(directory);
-        into(&mut command);
-        read(command.args(arguments), input)
-    };
-    let listed = directory.join(".git").exists().then(|| listed(directory)).transpose()?;
-    run(&["add", "--all", "."], b"")?;
-    if let Some(files) = listed {
-        run(&["update-index", "-z", "--add", "--remove", "--stdin"], &files)?;
-    }
-    if run(&["ls-files", "Makefile"], b"")?.is_empty() {
-        let reason = "its .gitignore names its own Makefile, as Debian's does: name the tarball instead, or make it a git \
-                      repository with all files in it";
-        return Err(Error::NotASource { path: directory.into(), reason: reason.into() });
-    }
-    Ok(())
-}
-
-/// The names of the files that a repository of the user's has in it, a zero byte after each.
-fn listed(directory: &Path) -> Result<Vec<u8>> {
-    let listed = output(git(directory).args(["ls-files", "-z"]), b"")?;
-    if listed.status.success() {
-        return Ok(listed.stdout);
-    }
-    let said = String::from_utf8_lossy(&listed.stderr);
-    let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
-    let reason = format!(
-        "git can't tell which files are in its repository ({said}): mend that, or give a copy without `.git`"
-    );
-    Err(Error::NotASource { path: directory.into(), reason })
 }
 
 fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String> {
@@ -289,7 +221,7 @@ fn updated(line: &str) -> Option<(u64, u64)> {
 }
 
 /// Where a source of that identity has its tree.
-fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
+pub(crate) fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
     let hash = hex(&Sha256::digest(identity));
     cache.join("trees").join(format!("{name}-{}", &hash[..10]))
 }

@@ -40,7 +40,8 @@ pub struct KernelOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SeriesOption {
     /// Patches in place of those that belong to the kernel: a mailbox, a directory, or commits of the git repository that
-    /// --kernel-src is (else of the current directory); `none` if --kernel-src has keyagents already
+    /// --kernel-src is, whose source is A then, whatever is checked out (without --kernel-src: commits of the repository of
+    /// the current directory); `none` if --kernel-src has keyagents already
     #[arg(long, value_name = "MBOX|DIR|A..B|none")]
     series: Option<String>,
 }
@@ -237,7 +238,7 @@ impl KernelOptions {
         let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
         Ok(Request {
             kernel,
-            origin: self.kernel_src.as_deref().map(Origin::at).transpose()?,
+            origin: self.kernel_src.as_deref().map(|path| Origin::below(&whole, path)).transpose()?,
             series: match self.first {
                 Some(count) => whole.first(count),
                 None => whole,

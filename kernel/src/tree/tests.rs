@@ -183,6 +183,95 @@ fn of_a_repository_that_ignores_its_own_files_all_that_is_in_it_is_brought() {
     assert!(!path.join("a.c").exists());
 }
 
+/// Commits what lies in that directory, and says what the commit is called.
+fn commit(directory: &Path) -> String {
+    read(git(directory).args(["init", "-q", "--initial-branch=topic"]), b"").unwrap();
+    read(git(directory).args(["add", "--all", "."]), b"").unwrap();
+    let author = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
+    read(git(directory).args(author).args(["commit", "-qm", "Change"]), b"").unwrap();
+    read(git(directory).args(["rev-parse", "HEAD"]), b"").unwrap()
+}
+
+impl Bench {
+    /// The tree for a series that is these commits of the repository `source`.
+    fn range(&self, range: &str) -> Result<Tree> {
+        let series = Series::given(range, &self.path("source"))?;
+        let origin = Some(Origin::below(&series, &self.path("source"))?);
+        let request = Request { origin, ..self.request("source", series)? };
+        tree(&request, &self.path("cache"), &Silent)
+    }
+}
+
+#[test]
+fn commits_of_the_source_itself_are_applied_to_what_they_begin_with() {
+    let bench = Bench::with_source(FILES);
+    let source = bench.path("source");
+    let old = commit(&source);
+    bench.write("source/a.c", "one\nTWO\nthree\n");
+    bench.write("source/b.c", "new\n");
+    let new = commit(&source);
+    bench.write("source/a.c", "edited, and not committed\n");
+    let before = times(&source);
+
+    let tree = bench.range(&format!("{old}..topic")).unwrap();
+    assert_eq!(second_line(&tree), "TWO");
+    let base = read(git(&tree.path).args(["show", &format!("{}:a.c", tree.base)]), b"").unwrap();
+    assert_eq!(base, "one\ntwo\nthree");
+    drop(tree);
+
+    // What another base has besides comes along, and what it lacks is gone.
+    fs::remove_file(source.join("b.c")).unwrap();
+    bench.write("source/a.c", "one\nThree\n");
+    commit(&source);
+    let tree = bench.range(&format!("{new}..")).unwrap();
+    assert_eq!(second_line(&tree), "Three");
+    assert!(!tree.path.join("b.c").exists());
+    let base = read(git(&tree.path).args(["show", &format!("{}:b.c", tree.base)]), b"").unwrap();
+    assert_eq!(base, "new");
+    let (path, identity) = (tree.path.clone(), tree.identity.clone());
+    drop(tree);
+
+    read(git(&source).args(["checkout", "-q", &new]), b"").unwrap();
+    let tree = bench.tree("source", Series::default()).unwrap();
+    assert_eq!((&tree.path, &tree.identity), (&path, &identity));
+    drop(tree);
+    assert_eq!(times(&source)["Makefile"], before["Makefile"]);
+}
+
+#[test]
+fn commits_begin_where_their_branch_left_the_other() {
+    let bench = Bench::with_source(FILES);
+    let source = bench.path("source");
+    let fork = commit(&source);
+    read(git(&source).args(["branch", "main"]), b"").unwrap();
+    bench.write("source/a.c", "one\nTWO\nthree\n");
+    commit(&source);
+    read(git(&source).args(["checkout", "-q", "main"]), b"").unwrap();
+    bench.write("source/a.c", "another\n");
+    commit(&source);
+    let series = Series::given("main..topic", &source).unwrap();
+    assert_eq!(series.begins_with(), Some(fork.as_str()));
+    assert_eq!(second_line(&bench.range("main..topic").unwrap()), "TWO");
+    assert_eq!(fs::read_to_string(source.join("a.c")).unwrap(), "another\n");
+}
+
+#[test]
+fn commits_that_begin_with_no_kernel_or_nowhere_are_refused() {
+    let bench = Bench::with_source(&[("README", "hello\n")]);
+    let source = bench.path("source");
+    let first = commit(&source);
+    FILES.iter().for_each(|(name, contents)| _ = bench.write(format!("source/{name}"), contents));
+    commit(&source);
+    let error = bench.range(&format!("{first}..")).unwrap_err().to_string();
+    assert!(error.ends_with(&format!(
+        "there is no Makefile at the top of its commit {first}, where the series begins"
+    )));
+    read(git(&source).args(["checkout", "-q", "--orphan", "other"]), b"").unwrap();
+    commit(&source);
+    let error = bench.range("topic..other").unwrap_err().to_string();
+    assert!(error.contains("its two ends have no commit in common"), "{error}");
+}
+
 #[test]
 fn a_repository_that_git_can_not_read_is_no_source_whatever_it_ignores() {
     for ignores in ["*.o\n", IGNORES_EVERYTHING] {

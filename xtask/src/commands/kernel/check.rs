@@ -85,7 +85,7 @@ impl Options {
         let whole = Range(1..=series.patches().len());
         Ok(Check {
             kernel,
-            origin: self.kernel_src.as_deref().map(Origin::at).transpose()?,
+            origin: self.kernel_src.as_deref().map(|path| Origin::below(&series, path)).transpose()?,
             patches: self.patches.clone().unwrap_or(whole).0,
             series,
             jobs: thread::available_parallelism().map_or(1, NonZero::get),

@@ -1,0 +1,184 @@
+//! A source of the user's own, brought into a tree of the cache's: a directory as it is, or a commit of a repository.
+//! Nothing of the user's is ever written to.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Error, Phase, Progress, Result,
+    command::{Running, git, output, read},
+    disk::remove,
+    sources::BASE,
+    tree::place,
+};
+
+/// What the top of every kernel source has.
+const LANDMARKS: [&str; 2] = ["Makefile", "Kconfig"];
+
+/// Brings a directory's files. git reads them and knows from their times what has changed since the last time.
+pub(crate) fn directory(
+    directory: &Path,
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<(PathBuf, String)> {
+    for name in LANDMARKS {
+        if !directory.join(name).is_file() {
+            let reason = format!("there is no {name} at its top");
+            return Err(Error::NotASource { path: directory.into(), reason });
+        }
+    }
+    progress.started(&Phase::Copy { from: directory.into() }, None);
+    let path = repository(directory, cache)?;
+    let index = path.join(".git/directory-index");
+    remove(&index.with_extension("lock"))?;
+    let into = |command: &mut Command| {
+        // With so low a threshold the files go into one pack instead of 80,000 objects.
+        command.args(["-c", "core.bigFileThreshold=1"]).arg("--git-dir").arg(path.join(".git"));
+        command.arg("--work-tree").arg(directory).env("GIT_INDEX_FILE", &index);
+    };
+    bring(directory, into)?;
+    let tree = read(git(&path).arg("write-tree").env("GIT_INDEX_FILE", &index), b"")?;
+    make_base(&path, &tree)?;
+    progress.finished();
+    Ok((path, identity(&tree)))
+}
+
+/// Brings the files of a commit, whatever the work tree has. They come into the same place as those of the directory.
+pub(crate) fn commit(
+    directory: &Path,
+    commit: &str,
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<(PathBuf, String)> {
+    for name in LANDMARKS {
+        if !has(directory, &format!("{commit}:{name}"))? {
+            let reason =
+                format!("there is no {name} at the top of its commit {commit}, where the series begins");
+            return Err(Error::NotASource { path: directory.into(), reason });
+        }
+    }
+    progress.started(&Phase::Copy { from: directory.into() }, None);
+    let path = repository(directory, cache)?;
+    let tree = tree_of(directory, commit)?;
+    if !has(&path, &tree)? {
+        transfer(&tree, directory, &path)?;
+    }
+    make_base(&path, &tree)?;
+    progress.finished();
+    Ok((path, identity(&tree)))
+}
+
+/// What a commit's files are, as [`commit`] will say.
+pub(crate) fn identity_of(repository: &Path, commit: &str) -> Result<String> {
+    tree_of(repository, commit).map(|tree| identity(&tree))
+}
+
+fn identity(tree: &str) -> String {
+    format!("tree {tree}")
+}
+
+fn tree_of(repository: &Path, commit: &str) -> Result<String> {
+    read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
+}
+
+fn has(repository: &Path, object: &str) -> Result<bool> {
+    Ok(output(git(repository).args(["cat-file", "-e", object]), b"")?.status.success())
+}
+
+/// The repository in the cache for what comes from that directory, made if need be.
+fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
+    let path = place(cache, "directory", &directory.to_string_lossy());
+    if !path.join(".git/HEAD").is_file() {
+        read(git(Path::new("/")).args(["init", "-q", "--initial-branch=tree"]).arg(&path), b"")?;
+    }
+    Ok(path)
+}
+
+/// Makes a commit of that tree, with nothing before it, and has [`BASE`] name it.
+fn make_base(repository: &Path, tree: &str) -> Result<()> {
+    let mut commit = git(repository);
+    commit.args(["commit-tree", tree, "-m", "Pristine source"]);
+    for role in ["AUTHOR", "COMMITTER"] {
+        commit
+            .env(format!("GIT_{role}_NAME"), "keyagents")
+            .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost");
+        commit.env(format!("GIT_{role}_DATE"), "@0 +0000");
+    }
+    let commit = read(&mut commit, b"")?;
+    read(git(repository).args(["update-ref", BASE, &commit]), b"")?;
+    Ok(())
+}
+
+/// Puts what belongs to the source into an index that `into` names. What .gitignore names, such as object files, stays out, but for
+/// what a repository of the user's has in it all the same: Debian's .gitignore names everything.
+fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
+    let run = |arguments: &[&str], input: &[u8]| {
+        let mut command = git(directory);
+        into(&mut command);
+        read(command.args(arguments), input)
+    };
+    let listed = directory.join(".git").exists().then(|| listed(directory)).transpose()?;
+    run(&["add", "--all", "."], b"")?;
+    if let Some(files) = listed {
+        run(&["update-index", "-z", "--add", "--remove", "--stdin"], &files)?;
+    }
+    if run(&["ls-files", "Makefile"], b"")?.is_empty() {
+        let reason = "its .gitignore names its own Makefile, as Debian's does: name the tarball instead, or make it a git \
+                      repository with all files in it";
+        return Err(Error::NotASource { path: directory.into(), reason: reason.into() });
+    }
+    Ok(())
+}
+
+/// The names of the files that a repository of the user's has in it, a zero byte after each.
+fn listed(directory: &Path) -> Result<Vec<u8>> {
+    let listed = output(git(directory).args(["ls-files", "-z"]), b"")?;
+    if listed.status.success() {
+        return Ok(listed.stdout);
+    }
+    let said = String::from_utf8_lossy(&listed.stderr);
+    let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
+    let reason = format!(
+        "git can't tell which files are in its repository ({said}): mend that, or give a copy without `.git`"
+    );
+    Err(Error::NotASource { path: directory.into(), reason })
+}
+
+/// Sends a tree with all that is in it from one repository to another, but for what is in the other's base.
+fn transfer(tree: &str, from: &Path, to: &Path) -> Result<()> {
+    let mut wanted = format!("{tree}\n");
+    // The base is the commit of another, or was made of a directory.
+    if let Ok(base) = tree_of(to, BASE)
+        && has(from, &base)?
+    {
+        wanted += &format!("^{base}\n");
+    }
+    let mut pack = git(from);
+    // To look for further deltas takes longer than to write what they save.
+    pack.args(["pack-objects", "--revs", "--stdout", "--quiet", "--window=0"]);
+    pack.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut unpack = git(to);
+    unpack.args(["index-pack", "--stdin"]);
+    unpack.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let (mut packer, mut unpacker) = (Running::start(&mut pack)?, Running::start(&mut unpack)?);
+    let sent = send(&wanted, &mut packer, &mut unpacker);
+    // Whoever broke the pipe says why.
+    match sent {
+        Ok(()) => packer.succeed().and_then(|()| unpacker.succeed()),
+        Err(_) => unpacker.succeed().and_then(|()| packer.succeed()),
+    }
+}
+
+fn send(wanted: &str, packer: &mut Running, unpacker: &mut Running) -> io::Result<()> {
+    let (orders, pack, place) = (packer.stdin(), packer.stdout(), unpacker.stdin());
+    if let Some(mut orders) = orders {
+        io::Write::write_all(&mut orders, wanted.as_bytes())?;
+    }
+    if let (Some(mut pack), Some(mut place)) = (pack, place) {
+        io::copy(&mut pack, &mut place)?;
+    }
+    Ok(())
+}
