@@ -1,8 +1,7 @@
 //! Background steps: children of a process that all do the same at once.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 
 use nix::unistd::{ForkResult, fork};
 use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
@@ -16,16 +15,18 @@ use crate::procfs;
 impl Actor<'_> {
     /// Forks the workers, lets them go together when all are there, and leaves them running.
     pub(super) fn run_in_background(&mut self, step: usize, count: u32, task: &Task) {
-        let (gate, inside) = match UnixStream::pair() {
-            Ok(pair) => pair,
+        // Pipes: one socket for both would wake all who wait at it whenever one word has been read.
+        let (gate, words) = match io::pipe().and_then(|gate| Ok((gate, io::pipe()?))) {
+            Ok(pipes) => pipes,
             Err(why) => return self.broken(format!("no gate for workers: {why}")),
         };
         for worker in 0..count {
             // SAFETY: the process has one thread.
             match unsafe { fork() } {
                 Ok(ForkResult::Child) => {
-                    drop(gate);
-                    self.work(inside, Cause { step: Some(step), worker: Some(worker), upcall: None }, task)
+                    drop((gate.1, words.0));
+                    let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
+                    self.work(gate.0, words.1, cause, task)
                 }
                 Ok(ForkResult::Parent { child }) => {
                     self.children.insert(child.as_raw(), Offspring::Worker { step, worker }, true);
@@ -33,31 +34,32 @@ impl Actor<'_> {
                 Err(errno) => return self.broken(format!("worker {worker}: fork: {errno}")),
             }
         }
-        drop(inside);
-        self.report_workers(step, count, &gate);
+        drop(words.1);
+        self.report_workers(step, words.0);
         drop(gate);
         self.say(Report::Released(step));
     }
 
     /// Reports the workers in their order, once all are there. One that was killed before it was let go is not.
-    fn report_workers(&self, step: usize, count: u32, gate: &UnixStream) {
-        let words = BufReader::new(gate)
+    fn report_workers(&self, step: usize, words: PipeReader) {
+        let words = BufReader::new(words)
             .lines()
             .map_while(Result::ok)
             .map_while(|line| serde_json::from_str(&line).ok());
-        let pids: BTreeMap<u32, Vec<i32>> = words.take(count as usize).collect();
+        let pids: BTreeMap<u32, Vec<i32>> = words.collect();
         for (worker, pids) in pids {
             self.tell(Cause { step: Some(step), worker: Some(worker), upcall: None }, What::Begun { pids });
         }
     }
 
     /// A worker's whole life. The gate opens when the parent closes its end.
-    fn work(&mut self, mut gate: UnixStream, cause: Cause, task: &Task) -> ! {
+    fn work(&mut self, mut gate: PipeReader, mut words: PipeWriter, cause: Cause, task: &Task) -> ! {
         self.children = Default::default();
         let pids = procfs::pids(&self.heritage.proc, "self").unwrap_or_default();
         // One write, so that no other worker's word gets in between.
         let _ = serde_json::to_string(&(cause.worker, pids))
-            .map(|word| gate.write_all(format!("{word}\n").as_bytes()));
+            .map(|word| words.write_all(format!("{word}\n").as_bytes()));
+        drop(words);
         let _ = gate.read(&mut [0]);
         let op = numbered(task.op.clone(), "{worker}", cause.worker);
         let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
