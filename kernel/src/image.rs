@@ -4,6 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use sha2::{Digest, Sha256};
@@ -246,14 +247,18 @@ impl Recipe {
     }
 }
 
-/// The first lines of what the compiler and the linker say of themselves.
+/// The first lines of what the compiler and the linker say of themselves. They are asked once.
 pub(crate) fn toolchain() -> Result<String> {
+    static VERSIONS: OnceLock<String> = OnceLock::new();
+    if let Some(versions) = VERSIONS.get() {
+        return Ok(versions.clone());
+    }
     let mut versions = Vec::new();
     for program in ["gcc", "ld"] {
         let said = read(Command::new(program).arg("--version"), b"")?;
         versions.push(said.lines().next().unwrap_or_default().to_owned());
     }
-    Ok(versions.join("\n"))
+    Ok(VERSIONS.get_or_init(|| versions.join("\n")).clone())
 }
 
 #[cfg(test)]

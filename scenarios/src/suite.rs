@@ -2,7 +2,10 @@
 
 use std::{
     fmt, fs, io,
+    num::NonZero,
+    panic::resume_unwind,
     path::{Path, PathBuf},
+    thread,
 };
 
 use crate::{
@@ -19,17 +22,37 @@ use crate::{
 pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let mut scenarios = Vec::new();
     let mut files = misplaced(dir, 0).map_err(|error| unreadable(dir, &error))?;
-    for path in files_of(dir, "toml").map_err(|error| unreadable(dir, &error))? {
-        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
-        match read::scenarios(&name_of(dir, &path), &path, &text) {
+    let paths = files_of(dir, "toml").map_err(|error| unreadable(dir, &error))?;
+    for read in on_all_processors(&paths, |path| read_file(dir, path)) {
+        match read {
             Ok(cases) => scenarios.extend(cases),
-            Err(problems) => files.push(problems),
+            Err(problems) => files.extend(problems.files),
         }
     }
     // Paths sort otherwise: `killed-64.toml` comes before `killed.toml`.
     // The cases of one file keep their order.
     scenarios.sort_by(|one: &Scenario, other| one.file.cmp(&other.file));
     if files.is_empty() { Ok(scenarios) } else { Err(Diagnostics { files }) }
+}
+
+fn read_file(dir: &Path, path: &Path) -> Result<Vec<Scenario>, Diagnostics> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    read::scenarios(&name_of(dir, path), path, &text)
+        .map_err(|problems| Diagnostics { files: vec![problems] })
+}
+
+/// What comes of each, in their order: a suite is read whenever a name is completed.
+fn on_all_processors<T: Sync, R: Send>(things: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = things.len().div_ceil(processors).max(1);
+    let act = |share: &[T]| share.iter().map(&act).collect::<Vec<R>>();
+    thread::scope(|scope| {
+        let threads: Vec<_> = things.chunks(share).map(|share| scope.spawn(move || act(share))).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|why| resume_unwind(why)))
+            .collect()
+    })
 }
 
 /// A snapshot, or a part of one, that no scenario belongs to.
