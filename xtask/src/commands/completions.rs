@@ -4,15 +4,16 @@ use std::env;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use clap::Args;
-use clap_complete::Shell;
-use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
+use clap::{Args, ValueEnum};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
-const EXAMPLES: &str = "Examples:
-  cargo xtask completions bash >> ~/.bash_completion              for `cargo xtask`
-  alias xtask='cargo xtask'                                       what other shells complete is this alias:
-  cargo xtask completions zsh > ~/.zfunc/_xtask                   with ~/.zfunc in fpath
-  cargo xtask completions fish > ~/.config/fish/completions/xtask.fish";
+const EXAMPLES: &str = "\
+What is completed is `cargo xtask …`, and all else below cargo as before. A shell that has just been started has it.
+
+Examples:
+  cargo xtask completions bash >> ~/.bash_completion
+  cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish
+  cargo xtask completions zsh > ~/.xtask.zsh        with `source ~/.xtask.zsh` in ~/.zshrc, after compinit";
 
 /// The environment variable by which this program knows that a shell wants to complete a line.
 pub const VARIABLE: &str = "XTASK_COMPLETE";
@@ -31,6 +32,33 @@ _xtask_of_cargo() {
 complete -o bashdefault -o default -o nosort -F _xtask_of_cargo cargo
 "#;
 
+/// The same for zsh.
+const ZSH_OF_CARGO: &str = r#"
+_xtask_of_cargo() {
+    if [[ ${words[2]} == xtask ]] && (( CURRENT > 2 )); then
+        shift words
+        (( CURRENT-- ))
+        _clap_dynamic_completer_xtask
+    elif (( $+functions[_cargo] )); then
+        _cargo "$@"
+    else
+        _default
+    fi
+}
+compdef _xtask_of_cargo cargo
+"#;
+
+/// The same for fish, which asks everybody who has something to say about cargo.
+const FISH_OF_CARGO: &str = r#"
+function _xtask_words
+    commandline --current-process --tokenize --cut-at-cursor
+end
+function _xtask_of_cargo
+    XTASK_COMPLETE=fish PROGRAM -- (_xtask_words)[2..] (commandline --current-token)
+end
+complete --keep-order --exclusive --command cargo --condition 'test "$(_xtask_words)[2]" = xtask' --arguments '(_xtask_of_cargo)'
+"#;
+
 /// For which shell.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -40,29 +68,34 @@ pub struct Options {
     shell: Shell,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// Standard output is closed.
 pub fn run(options: &Options) -> Result<()> {
     let program = env::current_exe().context("can't tell what this program is")?;
-    let script = script(options.shell, &program.to_string_lossy()).context("can't write the script")?;
+    let script = script(options.shell, &program.to_string_lossy())?;
     io::stdout().write_all(&script).context("can't write the script")
 }
 
 /// Has the shell ask this `program`.
-fn script(shell: Shell, program: &str) -> io::Result<Vec<u8>> {
-    let asker: &dyn EnvCompleter = match shell {
-        Shell::Elvish => &Elvish,
-        Shell::Fish => &Fish,
-        Shell::PowerShell => &Powershell,
-        Shell::Zsh => &Zsh,
-        _ => &Bash,
+fn script(shell: Shell, program: &str) -> Result<Vec<u8>> {
+    let (asker, of_cargo): (&dyn EnvCompleter, _) = match shell {
+        Shell::Bash => (&Bash, BASH_OF_CARGO.to_owned()),
+        Shell::Fish => (&Fish, FISH_OF_CARGO.replace("PROGRAM", &shlex::try_quote(program)?)),
+        Shell::Zsh => (&Zsh, ZSH_OF_CARGO.to_owned()),
     };
     let mut script = Vec::new();
-    asker.write_registration(VARIABLE, "xtask", "xtask", program, &mut script)?;
-    if shell == Shell::Bash {
-        script.extend_from_slice(BASH_OF_CARGO.as_bytes());
-    }
+    asker
+        .write_registration(VARIABLE, "xtask", "xtask", program, &mut script)
+        .context("can't write the script")?;
+    script.extend_from_slice(of_cargo.as_bytes());
     Ok(script)
 }
