@@ -5,13 +5,17 @@ use crate::{
     read::tests::{complaint, read},
 };
 
-#[test]
-fn steps_that_belong_together_are_told_apart_from_those_that_can_not() {
-    let text = r##"title = "t"
+/// Two processes, without a step.
+const STAGE: &str = r#"title = "t"
 rules = []
 [process.a]
 [process.b]
-[[step]]
+"#;
+
+#[test]
+fn steps_that_belong_together_are_told_apart_from_those_that_can_not() {
+    let text = STAGE.to_owned()
+        + r##"[[step]]
 repeat = 0
 a.describe = { key = "@s" }
 [[step]]
@@ -39,7 +43,7 @@ steps = []
 repeat = 2
 b.exit = {}
 "##;
-    assert_snapshot!(complaint(text), @r##"
+    assert_snapshot!(complaint(&text), @r##"
   × nothing happens 0 times
    ╭─[name.toml:6:10]
  5 │ [[step]]
@@ -133,18 +137,15 @@ b.exit = {}
 
 #[test]
 fn a_block_is_its_steps_in_the_chosen_order() {
-    let text = r##"title = "t"
-rules = []
-[process.a]
-[process.b]
-[[step]]
+    let text = STAGE.to_owned()
+        + r##"[[step]]
 a.describe = { key = "@s" }
 [[step]]
 repeat = 3
 order = [2, 1]
 steps = [{ a.describe = { key = "@s" } }, { b.describe = { key = "@s" } }]
 "##;
-    let scenario = read(text).unwrap();
+    let scenario = read(&text).unwrap();
     let who: Vec<&str> = scenario.plan().steps.iter().map(|step| step.process.as_str()).collect();
     assert_eq!(who, ["a", "b", "a"]);
     let block = Block { first: 1, count: 2, order: Order::Given, repeat: 3 };

@@ -72,14 +72,15 @@ at_least_ms = 600
 
 #[test]
 fn what_nothing_in_the_scenario_could_bring_about_is_not_waited_for() {
-    let text = r##"title = "t"
+    let stage = r#"title = "t"
 rules = []
 [process.agent]
 serves = "user"
 hold = true
 [process.box]
 holds = ["agent"]
-[[step]]
+"#;
+    let steps = r##"[[step]]
 agent.answer = {}
 [[step]]
 agent.wait = { until = { upcalls = 1 } }
@@ -90,7 +91,7 @@ box.wait = { until = "ended" }
 [[step]]
 box.signal = { to = "agent", signal = "SIGCONT" }
 "##;
-    assert_snapshot!(complaint(text), @r##"
+    assert_snapshot!(complaint(&(stage.to_owned() + steps)), @r##"
   × there is no upcall to be met: nobody asks for a key
     ╭─[name.toml:9:7]
   8 │ [[step]]
@@ -132,10 +133,12 @@ box.signal = { to = "agent", signal = "SIGCONT" }
   help: send it SIGSTOP before, or leave this out
 5 problems
 "##);
-    let held = text.split("[[step]]").next().unwrap().to_owned();
-    let held = held
-        + "[[step]]\nbox.request = { description = \"d\", callout = \"c\" }\n[[step]]\nagent.answer = {}\n";
-    assert_snapshot!(complaint(&held), @r##"
+    let steps = r#"[[step]]
+box.request = { description = "d", callout = "c" }
+[[step]]
+agent.answer = {}
+"#;
+    assert_snapshot!(complaint(&(stage.to_owned() + steps)), @r##"
   × `agent` holds this until a later step, which this one keeps from coming
     ╭─[name.toml:9:5]
   8 │ [[step]]
