@@ -172,7 +172,8 @@ fn unpacked(bundle: &Path, name: &str) -> Result<PathBuf> {
 
 /// Runs a bundle as somebody does who has nothing else.
 fn run_bundle(folder: &Path) -> Result<Output> {
-    Ok(Command::new(folder.join("run.sh")).stdin(Stdio::null()).output()?)
+    let mut command = Command::new(folder.join("run.sh"));
+    Ok(command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output()?)
 }
 
 #[test]

@@ -143,8 +143,12 @@ fn readme(is_uml: bool) -> String {
 
 /// The script that carries it out.
 fn run(scenario: &Scenario, ground: &Ground) -> String {
-    let mut boot =
-        Boot { image: "bzImage".into(), initramfs: "initramfs.cpio".into(), ..ground.boot.clone() };
+    let mut boot = Boot {
+        image: "bzImage".into(),
+        initramfs: "initramfs.cpio".into(),
+        log: "console.log".into(),
+        ..ground.boot.clone()
+    };
     boot.parameters.push(format!("keyagents.play={FOLDER}"));
     let (needs, check, files, command) = if ground.kind() == Kind::Uml {
         boot.image = "./linux".into();

@@ -133,7 +133,8 @@ pub fn uml_is_out(cache: &Path) -> Result<Option<String>> {
 /// It can't be started.
 pub fn uml_comes_up(image: &Path) -> Result<Option<Duration>> {
     let began = Instant::now();
-    let mut command = Uml::kernel(image, 64);
+    let place = tempfile::tempdir().context("no place for its pid")?;
+    let mut command = Uml::kernel(image, 64, &place.path().join("trial"));
     command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = spawn_bound(command)?;
     let Some(words) = child.stdout.take() else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! User-Mode Linux: the guest's kernel as a program of the host's.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -36,10 +36,10 @@ impl Uml {
         wired(boot, ["ssl0=null,fd:3", CONSOLE])
     }
 
-    /// The command that starts a kernel with so much memory, in MiB, and no root.
-    pub(super) fn kernel(image: &Path, memory_mib: u32) -> Command {
+    /// The command that starts a kernel with so much memory, in MiB, and no root. It notes its pid beside the log.
+    pub(super) fn kernel(image: &Path, memory_mib: u32, log: &Path) -> Command {
         let mut command = Command::new(image);
-        command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE);
+        command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE).args(pid_file(log));
         // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
         // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
@@ -62,9 +62,22 @@ impl Backend for Uml {
     }
 }
 
+/// Where it makes a directory for its pid: in ~/.uml, unless it is told, where those of guests that were killed remain. Without
+/// HOME it crashes.
+fn pid_file(log: &Path) -> [OsString; 2] {
+    let place = log.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = log.with_extension("pid");
+    let parameter = |name: &str, value: &OsStr| {
+        let mut parameter = OsString::from(name);
+        parameter.push(value);
+        parameter
+    };
+    [parameter("uml_dir=", place.as_os_str()), parameter("umid=", name.file_name().unwrap_or_default())]
+}
+
 /// The command with these ends of the channel and the console.
 fn wired(boot: &Boot, ends: [&str; 2]) -> Command {
-    let mut command = Uml::kernel(&boot.image, boot.memory_mib);
+    let mut command = Uml::kernel(&boot.image, boot.memory_mib, &boot.log);
     let mut initrd = OsString::from("initrd=");
     initrd.push(&boot.initramfs);
     command.arg(initrd).args(ends).args(&boot.parameters);
