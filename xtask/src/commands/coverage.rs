@@ -76,7 +76,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     work.done();
     let coverage = Coverage::of(&own, &tally, &list);
     let remarks = gathering.losses(&ledger.entries().scenarios);
-    let found = options.tell(&coverage, &remarks, terminal);
+    let found = options.tell(&coverage, &kernel, &remarks, terminal);
     options.write(&coverage, &kernel, &remarks)?;
     Ok(code.max(found).into())
 }
@@ -95,7 +95,7 @@ fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Resul
 
 impl Options {
     /// Shows it. Gives the exit code: where everything was run, each line that can be reached must have been.
-    fn tell(&self, coverage: &Coverage, remarks: &[String], terminal: &Terminal) -> u8 {
+    fn tell(&self, coverage: &Coverage, kernel: &str, remarks: &[String], terminal: &Terminal) -> u8 {
         terminal.say(&format!("\n{}", table::table(coverage)));
         remarks.iter().for_each(|remark| terminal.note(remark));
         if !coverage.absent.is_empty() {
@@ -120,7 +120,9 @@ impl Options {
             terminal.say(&format!("\nNot reached:\n{}", table::missed(coverage).trim_end()));
         }
         if !coverage.flaws.is_empty() {
-            terminal.say(&format!("\n{list} is not true any more:"));
+            terminal.say(&format!(
+                "\n{list} is not true of {kernel}. Take off it, or limit with `kernels` to where it holds:"
+            ));
             coverage.flaws.iter().for_each(|flaw| terminal.say(&format!("    {flaw}")));
         }
         let verdict = match (missed, coverage.flaws.len()) {

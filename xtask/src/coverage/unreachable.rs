@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use kernel::Kernels;
 use serde::Deserialize;
 
 use super::{File, State};
@@ -45,7 +46,7 @@ pub fn path() -> PathBuf {
 /// What can't be reached in that kernel.
 ///
 /// # Errors
-/// The list can't be read.
+/// The list can't be read, or is for a kernel that there is not.
 pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
     let path = path();
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
@@ -54,6 +55,12 @@ pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
 
 fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
     let table: Table = toml::from_str(text).with_context(|| format!("can't read {}", path.display()))?;
+    let known = Kernels::load()?;
+    for entry in &table.unreachable {
+        for name in entry.kernels.iter().flatten() {
+            known.get(name).with_context(|| format!("{}, the entry {entry}: `kernels`", path.display()))?;
+        }
+    }
     let is_meant = |entry: &Unreachable| {
         entry.kernels.as_ref().is_none_or(|kernels| kernels.iter().any(|name| name == kernel))
     };
@@ -69,11 +76,11 @@ impl Unreachable {
         let numbers: Vec<usize> =
             self.place(file)?.filter(|number| file.lines.contains_key(number)).collect();
         if numbers.is_empty() {
-            return Err("there is no code of the series' there: take it off the list".into());
+            return Err("there is no code of the series' there".into());
         }
         let reached = numbers.iter().find(|number| matches!(file.lines[number].state, State::Reached(_)));
         if let Some(number) = reached {
-            return Err(format!("line {number} was reached: take it off the list"));
+            return Err(format!("line {number} was reached"));
         }
         for number in numbers {
             if let Some(line) = file.lines.get_mut(&number) {
@@ -89,8 +96,7 @@ impl Unreachable {
             None => 1..=file.text.len(),
             Some(name) => {
                 let function = file.functions.iter().find(|function| function.name == *name);
-                let function =
-                    function.ok_or("the series has no code in that function: take it off the list")?;
+                let function = function.ok_or("the series has no code in that function")?;
                 function.first..=function.last
             }
         };
@@ -102,7 +108,7 @@ impl Unreachable {
         };
         let last = (within.end() + 1).saturating_sub(code.len());
         match (*within.start()..=last).filter(is_here).collect::<Vec<_>>().as_slice() {
-            [] => Err("there is no such code: take it off the list".into()),
+            [] => Err("there is no such code".into()),
             [first] => Ok(*first..=first + code.len() - 1),
             several => {
                 let numbers: Vec<String> = several.iter().map(ToString::to_string).collect();
@@ -132,6 +138,14 @@ mod tests {
         let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['6.1']\n";
         assert_eq!(parse(text, Path::new("u.toml"), "6.1").unwrap().len(), 1);
         assert_eq!(parse(text, Path::new("u.toml"), "6.12").unwrap(), []);
+    }
+
+    #[test]
+    fn an_entry_for_a_kernel_that_there_is_not_is_refused() {
+        let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['6.l']\n";
+        let error = parse(text, Path::new("u.toml"), "6.1").unwrap_err();
+        let expected = "u.toml, the entry a.c, `x;`: `kernels`: there is no kernel named `6.l`; there are 6.1, 6.12";
+        assert_eq!(format!("{error:#}"), expected);
     }
 
     #[test]
