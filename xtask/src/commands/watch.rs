@@ -1,6 +1,6 @@
 //! `cargo xtask watch`: runs again what an edit affects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use notify::{EventKind, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecursiveMode, Watcher};
 
 use super::test;
 use crate::terminal::Terminal;
@@ -56,11 +56,11 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // A mistake on the command line is told once, and not after each edit.
     suite::select(options.test.filters())?;
     let (send, changes) = channel();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let Ok(event) = event else { return };
         if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_)) {
             // Nobody listens any more when the command ends.
-            let _ = send.send(event.paths);
+            let _ = send.send(event);
         }
     })
     .context("can't watch files")?;
@@ -84,16 +84,30 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// The files of the next change, once it is complete.
-fn next_change(changes: &Receiver<Vec<PathBuf>>) -> Result<BTreeSet<PathBuf>> {
+fn next_change(changes: &Receiver<Event>) -> Result<BTreeSet<PathBuf>> {
     let gone = || anyhow!("files are not watched any more");
-    let mut paths: BTreeSet<PathBuf> = changes.recv().map_err(|_| gone())?.into_iter().collect();
+    let mut events = vec![changes.recv().map_err(|_| gone())?];
     loop {
         match changes.recv_timeout(TOGETHER) {
-            Ok(more) => paths.extend(more),
-            Err(RecvTimeoutError::Timeout) => return Ok(paths),
+            Ok(event) => events.push(event),
+            Err(RecvTimeoutError::Timeout) => return Ok(files(&events)),
             Err(RecvTimeoutError::Disconnected) => return Err(gone()),
         }
     }
+}
+
+/// The files that are not as they were. One that came and went meanwhile is that which a program writes before it takes the
+/// place of another.
+fn files(events: &[Event]) -> BTreeSet<PathBuf> {
+    let mut is_new: BTreeMap<&Path, bool> = BTreeMap::new();
+    for event in events {
+        let created = matches!(event.kind, EventKind::Create(_));
+        event.paths.iter().for_each(|path| {
+            is_new.entry(path).or_insert(created);
+        });
+    }
+    let changed = is_new.into_iter().filter(|(path, is_new)| !is_new || path.exists());
+    changed.map(|(path, _)| path.to_owned()).collect()
 }
 
 /// What has changed, in words, and what that affects; nothing if only files have that nobody reads.
@@ -149,6 +163,8 @@ fn end(child: &mut Child) {
 
 #[cfg(test)]
 mod tests {
+    use notify::event::{CreateKind, ModifyKind, RemoveKind, RenameMode};
+
     use super::*;
 
     fn after(names: &[&str]) -> Option<Affected> {
@@ -168,6 +184,18 @@ mod tests {
             after(&["scenarios/suite/linking/confined.snap", "agent/src/main.rs"]),
             Some(Affected::All)
         );
+    }
+
+    #[test]
+    fn a_file_that_came_and_went_is_no_change_and_one_that_was_removed_is() {
+        let event = |kind, path: &str| Event::new(kind).add_path(path.into());
+        let events = [
+            event(EventKind::Create(CreateKind::File), "/no/sedA1B2"),
+            event(EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/no/sedA1B2"),
+            event(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/no/confined.toml"),
+            event(EventKind::Remove(RemoveKind::File), "/no/removed.toml"),
+        ];
+        assert_eq!(files(&events), ["/no/confined.toml", "/no/removed.toml"].map(PathBuf::from).into());
     }
 
     #[test]
