@@ -121,7 +121,7 @@ impl Options {
         }
         if !coverage.flaws.is_empty() {
             terminal.say(&format!(
-                "\n{list} is not true of {kernel}. Take off it, or limit with `kernels` to where it holds:"
+                "\n{list} is not true of {kernel}. Take these off, or limit them with `kernels` to where they hold:"
             ));
             coverage.flaws.iter().for_each(|flaw| terminal.say(&format!("    {flaw}")));
         }
