@@ -1,11 +1,13 @@
 //! The cache directory: everything in it is keyed by content and can be deleted at any moment.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow};
+use nix::fcntl::{Flock, FlockArg};
 
 /// `$KEYAGENTS_CACHE`, else `$XDG_CACHE_HOME/keyagents`, else `~/.cache/keyagents`. It is created if missing.
 ///
@@ -24,6 +26,26 @@ pub fn directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
+/// Tells `clean`, as long as this process lives, that it starts guests from what is in the cache. Others may do so, too.
+///
+/// # Errors
+/// The cache can't be written to.
+pub fn use_for_guests(cache: &Path) -> Result<()> {
+    static HELD: OnceLock<Flock<File>> = OnceLock::new();
+    if HELD.get().is_some() {
+        return Ok(());
+    }
+    let path = cache.join("locks").join(GUESTS);
+    let file = fs::create_dir_all(cache.join("locks")).and_then(|()| File::create(&path));
+    let file = file.with_context(|| format!("can't create {}", path.display()))?;
+    let lock = Flock::lock(file, FlockArg::LockShared).map_err(|(_, errno)| errno);
+    let _ = HELD.set(lock.with_context(|| format!("can't lock {}", path.display()))?);
+    Ok(())
+}
+
+/// The name of the lock that is held while guests are started from the cache.
+pub const GUESTS: &str = "guests";
+
 /// Writes a file so that nobody ever sees half of it.
 ///
 /// # Errors
@@ -33,7 +55,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(directory)?;
         let temporary = path.with_extension(format!("part-{}", std::process::id()));
-        let written = fs::File::create(&temporary)
+        let written = File::create(&temporary)
             .and_then(|mut file| file.write_all(content))
             .and_then(|()| fs::rename(&temporary, path));
         written.inspect_err(|_| {

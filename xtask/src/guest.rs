@@ -63,6 +63,7 @@ pub fn initramfs(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<PathBuf> {
+    cache::use_for_guests(cache)?;
     let work = terminal.work("Building the guest");
     let agent = read(&agent()?)?;
     let mut manifest = Manifest::testbed()?;
@@ -171,7 +172,7 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
         let bytes = read(&program.file)?;
         inputs.add(&program.path, |hash| hash.update(bytes));
     }
-    let record = workspace::target().join("guest/inputs");
+    let record = directory().join("inputs");
     if let Some(before) = Inputs::recall(&record) {
         terminal.note(&format!("the guest is another one: {}", inputs.changes_since(&before)));
     }
@@ -196,6 +197,17 @@ pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
     Ok(judge)
 }
 
+/// What cargo holds while it builds one of these programs.
+pub fn locks() -> Vec<PathBuf> {
+    let profiles = fs::read_dir(directory().join(TARGET)).into_iter().flatten().flatten();
+    profiles.map(|profile| profile.path().join(".cargo-lock")).filter(|lock| lock.is_file()).collect()
+}
+
+/// Where they are built.
+pub fn directory() -> PathBuf {
+    workspace::target().join("guest")
+}
+
 /// A static program of this checkout's.
 fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -205,7 +217,7 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
         .current_dir(workspace::root())
         // The outer cargo may hold the lock of its own target directory.
-        .env("CARGO_TARGET_DIR", workspace::target().join("guest"))
+        .env("CARGO_TARGET_DIR", directory())
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,19 +1,21 @@
 //! `cargo xtask clean`: frees disk space, by kind, and says how much.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use console::style;
 use indicatif::HumanBytes;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::terminal::Terminal;
-use crate::{cache, workspace};
+use crate::{cache, guest, workspace};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask clean --dry-run          what there is, and how much each kind would free
@@ -74,12 +76,34 @@ impl Kind {
         match self {
             Self::Logs => vec![workspace::logs()],
             Self::Memory => named(&["times.json", "kvm-verdict.json", "uml-verdict.json"]),
-            Self::Guest => vec![cache.join("initramfs"), workspace::target().join("guest")],
+            Self::Guest => vec![cache.join("initramfs"), guest::directory()],
             Self::Images => named(&["images", "selftests"]),
             Self::Checks => named(&["checks"]),
             Self::Builds => named(&["builds"]),
             Self::Trees => named(&["trees"]),
             Self::Sources => named(&["sources", "downloads"]),
+        }
+    }
+
+    /// What a command holds that is at work on such things: locks of this program's, of the kernel library's, and cargo's own.
+    fn locks(self, cache: &Path) -> Vec<PathBuf> {
+        let named_so = |meant: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
+            let locks = fs::read_dir(cache.join("locks")).into_iter().flatten().flatten();
+            let meant = locks.filter(|lock| meant(&lock.file_name().to_string_lossy()));
+            meant.map(|lock| lock.path()).collect()
+        };
+        let guests = |name: &str| name == cache::GUESTS;
+        let kept = |name: &str| matches!(name, "images" | "selftests");
+        let checked = |name: &str| name.starts_with("check-");
+        match self {
+            Self::Memory => Vec::new(),
+            Self::Logs => named_so(&guests),
+            Self::Guest => named_so(&guests).into_iter().chain(guest::locks()).collect(),
+            Self::Images => named_so(&|name| guests(name) || kept(name)),
+            Self::Checks => named_so(&checked),
+            Self::Builds | Self::Trees | Self::Sources => {
+                named_so(&|name| !guests(name) && !kept(name) && !checked(name))
+            }
         }
     }
 }
@@ -92,21 +116,47 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let cache = cache::directory()?;
     let asked: BTreeSet<Kind> = options.kinds.iter().copied().collect();
     let kinds = Kind::value_variants().iter().filter(|kind| asked.is_empty() || asked.contains(kind));
-    let mut total = 0;
+    let (mut total, mut busy) = (0, Vec::new());
     for kind in kinds {
         let places = kind.places(&cache);
         let size = places.iter().map(|place| size(place)).sum::<Result<u64>>()?;
-        if !options.dry_run {
-            places.iter().try_for_each(|place| remove(place))?;
-        }
-        total += size;
         let name = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let mut remark = kind.price();
+        if options.dry_run {
+            total += size;
+        } else if let Some(_locks) = lock(&kind.locks(&cache))? {
+            places.iter().try_for_each(|place| remove(place))?;
+            total += size;
+        } else {
+            remark = "left: another command is at work on it";
+            busy.push(name.clone());
+        }
         let size = HumanBytes(size).to_string();
-        terminal.say(&format!("  {name:<8} {size:>11}   {}", style(kind.price()).dim()));
+        terminal.say(&format!("  {name:<8} {size:>11}   {}", style(remark).dim()));
     }
     let done = if options.dry_run { "would be freed" } else { "freed" };
     terminal.say(&format!("{} {done} in {}", style(HumanBytes(total)).bold(), cache.display()));
+    if !busy.is_empty() {
+        bail!("not all was freed: when the other command has ended, `cargo xtask clean {}`", busy.join(" "));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All of these locks, or nothing if another command has one of them.
+fn lock(paths: &[PathBuf]) -> Result<Option<Vec<Flock<File>>>> {
+    let mut locks = Vec::new();
+    for path in paths {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            file => file.with_context(|| format!("can't open {}", path.display()))?,
+        };
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => locks.push(lock),
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(errno).with_context(|| format!("can't lock {}", path.display())),
+        }
+    }
+    Ok(Some(locks))
 }
 
 /// How much disk space removing it frees, in bytes. A file with several names counts once.
@@ -155,6 +205,23 @@ mod tests {
     use std::env;
 
     use super::*;
+
+    #[test]
+    fn what_another_command_has_locked_is_not_to_be_had() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("locks")).unwrap();
+        for name in ["6.1", cache::GUESTS] {
+            fs::write(place.path().join("locks").join(name), "").unwrap();
+        }
+        let builds = Kind::Builds.locks(place.path());
+        assert_eq!(builds, [place.path().join("locks/6.1")]);
+        assert_eq!(Kind::Images.locks(place.path()), [place.path().join("locks/guests")]);
+        assert!(Kind::Checks.locks(place.path()).is_empty());
+        let held = lock(&builds).unwrap().unwrap();
+        assert!(lock(&builds).unwrap().is_none());
+        drop(held);
+        assert!(lock(&builds).unwrap().is_some());
+    }
 
     #[test]
     fn a_file_with_two_names_counts_once_and_what_is_not_there_not_at_all() {

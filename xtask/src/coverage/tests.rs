@@ -75,20 +75,11 @@ fn what_cant_be_reached_is_neither_reached_nor_missed() {
 
 #[test]
 fn an_entry_that_is_not_true_any_more_is_told() {
-    assert_eq!(
-        flaw("function = 'f'\ncode = 'goto in;'"),
-        "a.c, f(), `goto in;`: there is no such code"
-    );
+    assert_eq!(flaw("function = 'f'\ncode = 'goto in;'"), "a.c, f(), `goto in;`: there is no such code");
     assert_eq!(flaw("code = 'a++;'"), "a.c, `a++;`: line 5 was reached");
     assert_eq!(flaw("code = '{'"), "a.c, `{`: it is in lines 2, 10: say which with `after`");
-    assert_eq!(
-        flaw("code = '{'\nafter = 'int g(void)'"),
-        "a.c, `{`: there is no code of the series' there"
-    );
-    assert_eq!(
-        flaw("function = 'h'"),
-        "a.c, h(): the series has no code in that function"
-    );
+    assert_eq!(flaw("code = '{'\nafter = 'int g(void)'"), "a.c, `{`: there is no code of the series' there");
+    assert_eq!(flaw("function = 'h'"), "a.c, h(): the series has no code in that function");
     let elsewhere = list("[[unreachable]]\nfile = 'b.c'\nreason = 'so'\ncode = 'x'\n");
     let flaws = Coverage::of(&own(1..=12), &tally(), &elsewhere).flaws;
     assert_eq!(flaws, ["b.c, `x`: the series has no code in that file"]);
