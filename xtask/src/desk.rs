@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use scenarios::wire::Ending;
 
 use crate::ground::{self, Extras, Ground, Setting};
@@ -21,27 +21,13 @@ pub struct DeskOptions {
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
 
-    /// The virtual machine
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) vm: Choice,
+    /// The virtual machine [default: KVM where it works; else UML, and TCG where that does not work either]
+    #[arg(long, value_enum)]
+    pub(crate) vm: Option<Kind>,
 
     /// Install missing packages, with sudo if need be
     #[arg(long)]
     pub(crate) install: bool,
-}
-
-/// The choice of a virtual machine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Choice {
-    /// KVM where it works; else UML, and TCG where that does not work either
-    #[default]
-    Auto,
-    /// QEMU with the host's processor
-    Kvm,
-    /// QEMU with an emulated processor: works everywhere
-    Tcg,
-    /// User-Mode Linux: the quickest to start, with one processor
-    Uml,
 }
 
 impl DeskOptions {
@@ -50,7 +36,7 @@ impl DeskOptions {
     /// # Errors
     /// Something is missing.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
-        let purpose = if self.vm == Choice::Uml { Purpose::Build } else { Purpose::BuildAndBoot };
+        let purpose = if self.vm == Some(Kind::Uml) { Purpose::Build } else { Purpose::BuildAndBoot };
         host::ensure(purpose, Consent::from_flag(self.install), terminal)
     }
 
@@ -69,10 +55,8 @@ impl DeskOptions {
     /// This boot of the host can't be told from others.
     pub fn kinds(&self, cache: &Path, terminal: &Terminal) -> Result<Vec<Kind>> {
         Ok(match self.vm {
-            Choice::Kvm => vec![Kind::Kvm],
-            Choice::Tcg => vec![Kind::Tcg],
-            Choice::Uml => vec![Kind::Uml],
-            Choice::Auto => {
+            Some(kind) => vec![kind],
+            None => {
                 let kvm = trial::kvm_is_out(cache, terminal)?.is_none().then_some(Kind::Kvm);
                 // Whoever wants all checks does not want UML, which lacks KASAN.
                 let uml = (self.kernel.profile == Profile::Plain).then_some(Kind::Uml);

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kernel::{Arch, Fragment, Patch};
 
 use crate::guest::{self, Link, Program};
@@ -30,27 +30,13 @@ pub struct TestbedOptions {
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
 
-    /// The virtual machine
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) vm: Choice,
+    /// The virtual machine [default: KVM where it works, else TCG]
+    #[arg(long, value_enum)]
+    pub(crate) vm: Option<Kind>,
 
     /// Install missing packages, with sudo if need be
     #[arg(long)]
     pub(crate) install: bool,
-}
-
-/// The choice of a virtual machine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Choice {
-    /// QEMU, with the host's processor where that works
-    #[default]
-    Auto,
-    /// QEMU with the host's processor
-    Kvm,
-    /// QEMU with an emulated processor: works everywhere
-    Tcg,
-    /// User-Mode Linux: the quickest to start, with one processor
-    Uml,
 }
 
 impl TestbedOptions {
@@ -73,21 +59,15 @@ impl TestbedOptions {
     /// # Errors
     /// Something is missing.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
-        let purpose = if self.vm == Choice::Uml { Purpose::Build } else { Purpose::BuildAndBoot };
+        let purpose = if self.vm == Some(Kind::Uml) { Purpose::Build } else { Purpose::BuildAndBoot };
         host::ensure(purpose, Consent::from_flag(self.install), terminal)
     }
-}
 
-impl Choice {
-    fn kind(self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
-        Ok(match self {
-            Self::Kvm => Kind::Kvm,
-            Self::Tcg => Kind::Tcg,
-            Self::Uml => Kind::Uml,
-            Self::Auto => match trial::kvm_is_out(cache, terminal)? {
-                None => Kind::Kvm,
-                Some(_) => Kind::Tcg,
-            },
+    fn kind(&self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
+        Ok(match self.vm {
+            Some(kind) => kind,
+            None if trial::kvm_is_out(cache, terminal)?.is_none() => Kind::Kvm,
+            None => Kind::Tcg,
         })
     }
 }
@@ -175,14 +155,14 @@ impl Ground {
         let cache = cache::directory()?;
         let initramfs = guest::initramfs(&extras.programs, &extras.links, &extras.absent, &cache, terminal)?;
         clear_logs(label)?;
-        let kind = options.vm.kind(&cache, terminal)?;
+        let kind = options.kind(&cache, terminal)?;
         let on = |kind| {
             let setting = Setting { kernel: options.kernel.clone(), kind };
             Self::on(&setting, &initramfs, extras, label, &cache, terminal)
         };
         let ground = match on(kind) {
             // What only the trial of a whole guest shows.
-            Err(error) if options.vm == Choice::Auto && trial::kvm_is_out(&cache, terminal)?.is_some() => {
+            Err(error) if options.vm.is_none() && trial::kvm_is_out(&cache, terminal)?.is_some() => {
                 terminal.note(&format!("{error:#}"));
                 on(Kind::Tcg)?
             }

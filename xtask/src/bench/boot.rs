@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use kernel::Fragment;
 
 use super::{Figure, Results, Setup, Unit, lanes, shuffle};
-use crate::ground::{Choice, Extras, Ground};
+use crate::ground::{Extras, Ground};
 use crate::vm::process::command_line;
 use crate::vm::{Kind, vng};
 
@@ -34,7 +34,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     // vng finds its root over 9p, which our own guests do without: the image is to be the same.
     let virtme = program.as_ref().map(|_| Fragment::named("virtme")).transpose()?;
     let extras = |vm| Extras {
-        fragments: virtme.iter().filter(|_| vm != Choice::Uml).cloned().collect(),
+        fragments: virtme.iter().filter(|_| vm != Some(Kind::Uml)).cloned().collect(),
         ..Extras::default()
     };
     let (grounds, left_out) = lanes(setup, extras)?;

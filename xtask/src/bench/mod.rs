@@ -18,8 +18,9 @@ use clap::ValueEnum;
 
 pub use figure::{Figure, Unit};
 
-use crate::ground::{Choice, Extras, Ground, TestbedOptions};
+use crate::ground::{Extras, Ground, TestbedOptions};
 use crate::terminal::Terminal;
+use crate::vm::Kind;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,31 +102,30 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
 }
 
 /// A ground on each back end that works here and was not ruled out, and why others are left out.
-fn lanes(setup: &Setup<'_>, extras: impl Fn(Choice) -> Extras) -> Result<(Vec<Ground>, Vec<String>)> {
+fn lanes(setup: &Setup<'_>, extras: impl Fn(Option<Kind>) -> Extras) -> Result<(Vec<Ground>, Vec<String>)> {
     let mut grounds: Vec<Ground> = Vec::new();
     let mut left_out = Vec::new();
     for vm in wanted(setup.testbed.vm) {
-        let options = TestbedOptions { vm: *vm, ..setup.testbed.clone() };
-        match Ground::prepare(&options, &extras(*vm), "bench", setup.terminal) {
+        let options = TestbedOptions { vm, ..setup.testbed.clone() };
+        match Ground::prepare(&options, &extras(vm), "bench", setup.terminal) {
             Ok(ground) if grounds.iter().all(|it| it.kind() != ground.kind()) => grounds.push(ground),
             Ok(_) => {}
-            Err(error) if setup.testbed.vm == Choice::Auto && *vm != Choice::Auto => {
-                let name = vm.to_possible_value().map(|vm| vm.get_name().to_owned()).unwrap_or_default();
-                left_out.push(format!("{name} is left out: {error:#}"));
-            }
-            Err(error) => return Err(error),
+            Err(error) => match vm {
+                Some(kind) if setup.testbed.vm.is_none() => {
+                    left_out.push(format!("{kind} is left out: {error:#}"));
+                }
+                _ => return Err(error),
+            },
         }
     }
     Ok((grounds, left_out))
 }
 
-/// Nothing named means all.
-fn wanted(vm: Choice) -> &'static [Choice] {
+/// Nothing named means all: the one that is best here, and those that it may not be.
+fn wanted(vm: Option<Kind>) -> Vec<Option<Kind>> {
     match vm {
-        Choice::Auto => &[Choice::Auto, Choice::Tcg, Choice::Uml],
-        Choice::Kvm => &[Choice::Kvm],
-        Choice::Tcg => &[Choice::Tcg],
-        Choice::Uml => &[Choice::Uml],
+        None => vec![None, Some(Kind::Tcg), Some(Kind::Uml)],
+        named => vec![named],
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::{Figure, Results, Setup, Unit, lanes, shuffle};
-use crate::ground::{Choice, Extras};
+use crate::ground::Extras;
 use crate::vm::process::command_line;
 use crate::workspace;
 
@@ -21,7 +21,7 @@ const DEFAULT: &str = "auto";
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let (grounds, remarks) = lanes(setup, |_| Extras::default())?;
     let mut vms: Vec<String> = grounds.iter().map(|ground| ground.kind().to_string()).collect();
-    if setup.testbed.vm == Choice::Auto {
+    if setup.testbed.vm.is_none() {
         vms.insert(0, DEFAULT.to_owned());
     }
     drop(grounds);

@@ -11,7 +11,9 @@ use crate::bench::plot::{Group, svg};
 use crate::bench::{self, Figure, Results, Setup, Subject, table};
 use crate::cache;
 use crate::ground::TestbedOptions;
+use crate::image::KernelOptions;
 use crate::terminal::Terminal;
+use crate::vm::Kind;
 
 /// What to measure, and where to write it.
 ///
@@ -41,7 +43,15 @@ pub struct Options {
     svg: Option<PathBuf>,
 
     #[command(flatten)]
-    testbed: TestbedOptions,
+    kernel: KernelOptions,
+
+    /// The virtual machine [default: each that works here]
+    #[arg(long, value_enum)]
+    vm: Option<Kind>,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
 }
 
 /// Runs the command. A subject that could not be measured does not keep the others from it.
@@ -50,7 +60,8 @@ pub struct Options {
 /// A file can't be written, or there is nothing to measure on.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     [&options.json, &options.svg].into_iter().flatten().try_for_each(|path| can_be_written(path))?;
-    let setup = Setup { testbed: &options.testbed, rounds: options.rounds, terminal };
+    let testbed = TestbedOptions { kernel: options.kernel.clone(), vm: options.vm, install: options.install };
+    let setup = Setup { testbed: &testbed, rounds: options.rounds, terminal };
     let mut measured = Vec::new();
     let mut failed = Vec::new();
     for subject in options.subjects() {

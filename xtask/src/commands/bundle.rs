@@ -13,7 +13,7 @@ use scenarios::trace::Trace;
 use scenarios::verdict::{Verdict, judge};
 
 use crate::completion;
-use crate::desk::{Choice, DeskOptions};
+use crate::desk::DeskOptions;
 use crate::ground::{Extras, Ground};
 use crate::image::KernelOptions;
 use crate::report::{colour, mark};
@@ -88,7 +88,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
 impl Options {
     fn ground(&self, terminal: &Terminal) -> Result<Ground> {
-        let vm = if self.vm == Machine::Uml { Choice::Uml } else { Choice::Auto };
+        let vm = (self.vm == Machine::Uml).then_some(Kind::Uml);
         let desk = DeskOptions { kernel: self.kernel.clone(), vm, install: self.install };
         desk.ensure_host(terminal)?;
         let kinds = match self.vm {

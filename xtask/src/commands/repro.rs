@@ -14,7 +14,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 
 use crate::completion;
-use crate::desk::{Choice, DeskOptions};
+use crate::desk::DeskOptions;
 use crate::ground::{Extras, Ground};
 use crate::report::{colour, mark};
 use crate::terminal::{Terminal, seconds};
@@ -69,7 +69,7 @@ pub struct Options {
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = suite::named(&options.scenario)?;
-    if options.gdb.is_some() && options.desk.vm == Choice::Uml {
+    if options.gdb.is_some() && options.desk.vm == Some(Kind::Uml) {
         bail!("gdb is waited for by QEMU alone: use --vm tcg or --vm kvm");
     }
     let port = options.gdb.as_ref().map(|_| debugger::port(options.gdb_port)).transpose()?;

@@ -10,7 +10,7 @@ use scenarios::program::{Attached, Streams};
 
 use super::shell;
 use crate::cache;
-use crate::desk::{self, Choice, DeskOptions};
+use crate::desk::{self, DeskOptions};
 use crate::ground::Extras;
 use crate::luggage::Luggage;
 use crate::terminal::Terminal;
@@ -49,7 +49,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     options.include.iter().try_for_each(|path| luggage.pack(path))?;
     let path = luggage.pack_program(program)?;
     let directory = env::current_dir().context("can't tell the current directory")?;
-    if luggage.narrow && options.desk.vm == Choice::Uml {
+    if luggage.narrow && options.desk.vm == Some(Kind::Uml) {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
     }
     options.desk.ensure_host(terminal)?;

@@ -10,7 +10,7 @@ use console::style;
 use kernel::Fragment;
 use scenarios::program::{Attached, Streams};
 
-use crate::desk::{self, Choice, DeskOptions};
+use crate::desk::{self, DeskOptions};
 use crate::ground::{Extras, Ground};
 use crate::seat::{self, Seat};
 use crate::session::{Failure, Session, Used};
@@ -82,7 +82,7 @@ impl Options {
             let known = vng::VERSION;
             terminal.note(&format!("virtme-ng {known} is known to work, and {} is {version}", vng.display()));
         }
-        if self.desk.vm == Choice::Uml {
+        if self.desk.vm == Some(Kind::Uml) {
             bail!("virtme-ng makes no guests for User-Mode Linux: leave --vm out, or use --vm tcg");
         }
         let directory = env::current_dir().context("can't tell the current directory")?;

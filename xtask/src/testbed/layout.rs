@@ -50,15 +50,13 @@ pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal
     let asked: &[Choice] = if options.vm.is_empty() { &[Choice::Auto] } else { &options.vm };
     for choice in asked {
         let more = match choice {
-            Choice::Kvm => vec![Chosen::one(Kind::Kvm)],
-            Choice::Tcg => vec![Chosen::one(Kind::Tcg)],
-            Choice::Uml => vec![Chosen::one(Kind::Uml)],
+            Choice::One(kind) => vec![Chosen::one(*kind)],
             Choice::Auto => {
                 let mut kinds = vec![Kind::Uml, Kind::Tcg];
                 if trial::kvm_is_out(cache, terminal)?.is_none() {
                     kinds.insert(0, Kind::Kvm);
                 }
-                vec![Chosen { title: choice.title(), kinds, optional: false }]
+                vec![Chosen { title: "auto", kinds, optional: false }]
             }
             Choice::All => {
                 let mut all =
@@ -136,12 +134,9 @@ impl MatrixOptions {
     pub fn about(&self) -> Result<Vec<About>> {
         let asked: &[Choice] = if self.vm.is_empty() { &[Choice::Auto] } else { &self.vm };
         let chosen = |choice: &Choice| match choice {
-            Choice::Auto | Choice::All => {
-                Chosen { title: choice.title(), kinds: vec![Kind::Tcg], optional: false }
-            }
-            Choice::Kvm => Chosen::one(Kind::Kvm),
-            Choice::Tcg => Chosen::one(Kind::Tcg),
-            Choice::Uml => Chosen::one(Kind::Uml),
+            Choice::Auto => Chosen { title: "auto", ..Chosen::one(Kind::Tcg) },
+            Choice::All => Chosen { title: "all", ..Chosen::one(Kind::Tcg) },
+            Choice::One(kind) => Chosen::one(*kind),
         };
         let (settings, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>());
         about(&settings, &columns)

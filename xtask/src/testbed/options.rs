@@ -4,12 +4,14 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kernel::Kernels;
 
 use crate::completion;
 use crate::host::Purpose;
 use crate::image::{Profile, SeriesOption};
+use crate::vm::Kind;
 
 /// What to test on.
 #[derive(Debug, Clone, Default, Args)]
@@ -47,19 +49,14 @@ pub struct MatrixOptions {
 }
 
 /// The choice of virtual machines for a column.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// KVM where it works; else UML for what it can run, and TCG for the rest
-    #[default]
+    /// KVM where it works; else UML for what it can run, and TCG for the rest.
     Auto,
-    /// Each one that works on this machine, in a column of its own
+    /// Each one that works on this machine, in a column of its own.
     All,
-    /// QEMU with the host's processor
-    Kvm,
-    /// QEMU with an emulated processor: works everywhere
-    Tcg,
-    /// User-Mode Linux: the quickest to start, with one processor
-    Uml,
+    /// This kind.
+    One(Kind),
 }
 
 impl MatrixOptions {
@@ -100,20 +97,27 @@ impl MatrixOptions {
     }
 
     pub(super) fn purpose(&self) -> Purpose {
-        let only_uml = !self.vm.is_empty() && self.vm.iter().all(|choice| *choice == Choice::Uml);
+        let only_uml = !self.vm.is_empty() && self.vm.iter().all(|choice| *choice == Choice::One(Kind::Uml));
         if only_uml { Purpose::Build } else { Purpose::BuildAndBoot }
     }
 }
 
-impl Choice {
-    /// As it is written on the command line.
-    pub(super) fn title(self) -> &'static str {
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::All, Self::One(Kind::Kvm), Self::One(Kind::Tcg), Self::One(Kind::Uml)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
-            Self::Auto => "auto",
-            Self::All => "all",
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-            Self::Uml => "uml",
+            Self::Auto => {
+                let what = "KVM where it works; else UML for what it can run, and TCG for the rest";
+                Some(PossibleValue::new("auto").help(what))
+            }
+            Self::All => {
+                let what = "Each one that works on this machine, in a column of its own";
+                Some(PossibleValue::new("all").help(what))
+            }
+            Self::One(kind) => kind.to_possible_value(),
         }
     }
 }

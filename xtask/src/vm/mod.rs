@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::pace::Pace;
 
 pub use console::{Trouble, TroubleKind};
@@ -60,13 +62,13 @@ pub enum Clock {
 }
 
 /// The kinds of virtual machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// QEMU with the host's processor.
+    /// QEMU with the host's processor
     Kvm,
-    /// QEMU with an emulated processor.
+    /// QEMU with an emulated processor: works everywhere
     Tcg,
-    /// User-Mode Linux.
+    /// User-Mode Linux: the quickest to start, with one processor
     Uml,
 }
 
