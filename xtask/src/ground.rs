@@ -287,16 +287,16 @@ impl Ground {
     }
 }
 
-/// Makes the place for the consoles' logs, and takes away those of the last time.
+/// Makes the place for logs, and takes away those of the last time whose names begin so.
 ///
 /// # Errors
 /// There is no place for them.
 pub fn clear_logs(label: &str) -> Result<()> {
     let place = workspace::logs();
-    fs::create_dir_all(&place).context("no place for the consoles' logs")?;
-    for file in fs::read_dir(&place).context("can't look at the consoles' logs")?.flatten() {
+    fs::create_dir_all(&place).context("no place for logs")?;
+    for file in fs::read_dir(&place).context("can't look at the logs")?.flatten() {
         let name = file.file_name();
-        if name.to_string_lossy().strip_prefix(label).is_some_and(|rest| rest.ends_with(".console.log")) {
+        if name.to_string_lossy().strip_prefix(label).is_some_and(|rest| rest.ends_with(".log")) {
             // Another command may have been quicker.
             let _ = fs::remove_file(file.path());
         }

@@ -1,6 +1,8 @@
 //! `cargo xtask bisect`: the first patch of a series after which a scenario fails.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,9 +15,9 @@ use scenarios::verdict::Verdict;
 
 use crate::bisect::{Bisection, Next, Try};
 use crate::completion;
-use crate::ground::{Extras, Ground, TestbedOptions};
+use crate::ground::{self, Extras, Ground, TestbedOptions};
 use crate::lane::Lane;
-use crate::report::mark;
+use crate::report::{colour, mark};
 use crate::terminal::{Terminal, seconds};
 use crate::{suite, workspace};
 
@@ -45,14 +47,25 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     if patches.is_empty() {
         bail!("there are no patches to search: name a series with --series");
     }
+    ground::clear_logs("bisect-")?;
     terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
     let mut bisection = Bisection::of(patches.len());
+    let mut verdicts = BTreeMap::new();
     loop {
         let patch = match bisection.next() {
             Next::Try(patch) => patch,
-            end => return conclude(end, &scenario, &patches, terminal),
+            end => return conclude(end, &scenario, &patches, &verdicts, terminal),
         };
-        bisection.note(patch, options.try_up_to(patch, &scenario, &patches, terminal)?);
+        let verdict = options.try_up_to(patch, &scenario, &patches, terminal)?;
+        bisection.note(
+            patch,
+            match verdict {
+                Verdict::Passed => Try::Good,
+                Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => Try::Bad,
+                Verdict::Broken(_) | Verdict::Skipped(_) => Try::Unknown,
+            },
+        );
+        verdicts.insert(patch, verdict);
     }
 }
 
@@ -64,7 +77,7 @@ impl Options {
         scenario: &Scenario,
         patches: &[Patch],
         terminal: &Terminal,
-    ) -> Result<Try> {
+    ) -> Result<Verdict> {
         let began = Instant::now();
         let label = format!("bisect-{patch:02}");
         let verdict = Ground::prepare(&self.testbed.up_to(patch), &Extras::default(), &label, terminal)
@@ -74,51 +87,72 @@ impl Options {
                 lane.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
             })
             .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}")));
-        let log = workspace::logs().join(format!("{label}.log"));
-        fs::create_dir_all(workspace::logs()).context("no place for the logs")?;
+        let log = log(&format!("{patch:02}"));
         fs::write(&log, format!("{} {}\n{}\n", scenario.name, verdict.word(), verdict.details()))
             .with_context(|| format!("can't write {}", log.display()))?;
-        let name = patch.checked_sub(1).map_or("no patch at all", |index| patches[index].name.as_str());
+        let word = verdict.word();
+        let what = format!("{} {word:<7}", mark(word));
         terminal.say(&format!(
-            "  {} {patch:>2}/{} {name}  {}  {}",
-            mark(verdict.word()),
+            "  {} {patch:>2}/{} {}  {}",
+            colour(word).apply_to(what),
             patches.len(),
-            verdict.word(),
-            style(format!("{} · {}", seconds(began.elapsed()), log.display())).dim(),
+            name(patch, patches),
+            style(seconds(began.elapsed())).dim(),
         ));
-        Ok(match verdict {
-            Verdict::Passed => Try::Good,
-            Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => Try::Bad,
-            Verdict::Broken(_) | Verdict::Skipped(_) => Try::Unknown,
-        })
+        Ok(verdict)
     }
 }
 
+/// What the series ends with when it has so many patches.
+fn name(patch: usize, patches: &[Patch]) -> &str {
+    patch.checked_sub(1).map_or("no patch at all", |index| &patches[index].name)
+}
+
+/// The log of a step.
+fn log(step: &str) -> PathBuf {
+    workspace::logs().join(format!("bisect-{step}.log"))
+}
+
 /// Says what was found. A scenario that fails with the whole series is a failure, whoever is to blame.
-fn conclude(end: Next, scenario: &Scenario, patches: &[Patch], terminal: &Terminal) -> Result<ExitCode> {
-    let name = &scenario.name;
-    let patch = |number: usize| number.checked_sub(1).map_or("no patch at all", |index| &patches[index].name);
-    let said = match end {
+fn conclude(
+    end: Next,
+    scenario: &Scenario,
+    patches: &[Patch],
+    verdicts: &BTreeMap<usize, Verdict>,
+    terminal: &Terminal,
+) -> Result<ExitCode> {
+    let scenario = &scenario.name;
+    let why = |patch: usize| verdicts.get(&patch).map(Verdict::details).unwrap_or_default();
+    let bold = |patch: usize| style(name(patch, patches)).bold();
+    let (said, culprit) = match end {
         Next::Well => {
-            terminal.say(&format!("\n{name} passes with all {} patches.", patches.len()));
+            terminal.say(&format!("\n{scenario} passes with all {} patches.", patches.len()));
             return Ok(ExitCode::SUCCESS);
         }
         Next::Try(_) | Next::Untestable => {
-            bail!("with the whole series {name} can't be judged; its log says why")
+            bail!("with the whole series {scenario} can't be judged: {}", why(patches.len()).trim_end())
         }
         Next::Found(culprits) if culprits.start() == culprits.end() => {
-            format!("{name} fails since {}", style(patch(*culprits.end())).bold())
+            (format!("{scenario} fails since {}", bold(*culprits.end())), *culprits.end())
         }
-        Next::Found(culprits) => format!(
-            "{name} fails since one of {} to {}: those before the last can't be judged",
-            style(patch(*culprits.start())).bold(),
-            style(patch(*culprits.end())).bold(),
-        ),
-        Next::Always(first) => format!(
-            "{name} fails after every patch that can be judged, {} the first of them",
-            style(patch(first)).bold()
-        ),
+        Next::Found(culprits) => {
+            let (first, last) = (bold(*culprits.start()), bold(*culprits.end()));
+            let said = format!(
+                "{scenario} fails since one of {first} to {last}: those before the last can't be judged"
+            );
+            (said, *culprits.end())
+        }
+        Next::Always(first) => {
+            let said = format!(
+                "{scenario} fails after every patch that can be judged, {} the first of them",
+                bold(first)
+            );
+            (said, first)
+        }
     };
-    terminal.say(&format!("\n{said}."));
+    let why = why(culprit);
+    let why = why.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    terminal.say(&format!("\n{said}:\n  {why}"));
+    terminal.say(&format!("  {}", style(format!("each step's log: {}", log("NN").display())).dim()));
     Ok(ExitCode::from(1))
 }
