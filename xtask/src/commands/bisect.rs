@@ -26,7 +26,7 @@ use crate::{suite, workspace};
 #[command(after_help = "\
 Examples:
   cargo xtask bisect chosen-error                           # of our own series
-  cargo xtask bisect exec-apart --series v3.mbox --vm uml   # of somebody else's, on what is quickest to build and start
+  cargo xtask bisect exec-apart --series v3.mbox --vm uml   # of somebody else's, on the quickest
   cargo xtask bisect exec-apart --series base..topic --kernel-src ~/linux")]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME where no other family has one

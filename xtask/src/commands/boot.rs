@@ -19,7 +19,7 @@ use crate::vm::{Boot, Ending, Happening, Heard, Kind, Listener, Machine, Trouble
 use crate::{cache, guest, luggage};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, until it powers off
+  cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, to its end
   cargo xtask boot --initramfs /boot/initrd.img --append 'debug'   with further kernel parameters";
 
 /// How long a guest whose console is closed may take to be gone.

@@ -22,7 +22,7 @@ use crate::vm::{Kind, trial};
 use crate::{bundle, cache, guest, lane, suite};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask bundle chosen-error -o bug.tar.zst                    to be attached to a mail; runs wherever QEMU is
+  cargo xtask bundle chosen-error -o bug.tar.zst                    runs wherever QEMU is
   cargo xtask bundle chosen-error -o bug.tar.zst --vm uml           runs without QEMU
   cargo xtask bundle chosen-error -o bug.tar.zst --series v3.mbox   with somebody else's patches
   tar --zstd -xf bug.tar.zst && ./keyagents-rejection-chosen-error/run.sh";

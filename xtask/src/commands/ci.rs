@@ -18,11 +18,11 @@ use crate::workspace;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask ci                     all that must hold before a change lands
-  cargo xtask ci --matrix            the same, with every kernel and profile as in .github/workflows/ci.yml: takes long
+  cargo xtask ci --matrix            the same, on every kernel, in every profile: takes long
   cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
 
-All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios
+All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
 add to the job's summary, and annotate their lines.";
 
 /// Which part.

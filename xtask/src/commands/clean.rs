@@ -20,7 +20,7 @@ use crate::{cache, guest, workspace};
 const EXAMPLES: &str = "Examples:
   cargo xtask clean --dry-run          what there is, and how much each kind would free
   cargo xtask clean checks builds      free what `kernel check` left, and the kernels' object files
-  cargo xtask clean                    free everything: the next test fetches and builds it all again";
+  cargo xtask clean                    free everything: the next test builds it all again";
 
 /// What to free.
 #[derive(Debug, Args)]

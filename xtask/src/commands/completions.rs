@@ -13,7 +13,7 @@ What is completed is `cargo xtask …`, and all else below cargo as before. A sh
 Examples:
   cargo xtask completions bash >> ~/.bash_completion
   cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish
-  cargo xtask completions zsh > ~/.xtask.zsh        with `source ~/.xtask.zsh` in ~/.zshrc, after compinit";
+  cargo xtask completions zsh > ~/.xtask.zsh   and, below compinit in ~/.zshrc: source ~/.xtask.zsh";
 
 /// The environment variable by which this program knows that a shell wants to complete a line.
 pub const VARIABLE: &str = "XTASK_COMPLETE";

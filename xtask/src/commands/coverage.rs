@@ -20,7 +20,7 @@ use crate::terminal::Terminal;
 use crate::testbed::{MatrixOptions, Testbed};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask coverage                            the whole suite: is every line of the series reached?
+  cargo xtask coverage                            is every line of the series reached?
   cargo xtask coverage --html coverage.html       the sources, each line with how often it ran
   cargo xtask coverage timeout --lcov timeout.info   what one family reaches; no line is asked for
   cargo xtask coverage --kernel 6.1 --series v3.mbox";

@@ -12,7 +12,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask host              # what is missing, and the one command that installs it; root installs at once
+  cargo xtask host              # what is missing, and what installs it; root installs at once
   cargo xtask host --install    # with sudo if need be
   cargo xtask doctor            # all that there is to know of this machine")]
 pub struct Options {

@@ -33,11 +33,14 @@ const EXAMPLES: &str = "Examples:
 
 Each command has more: cargo xtask COMMAND --help";
 
+/// So many columns of a terminal are used at most.
+const WIDTH: usize = 100;
+
 /// Keyagents for Linux, and the virtual machines that prove them.
 ///
 /// Exit codes: 0 all passed; 1 a scenario failed, crashed or hung; 2 the testbed could not do its part.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = WIDTH, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -162,17 +165,37 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    #[test]
-    fn every_command_shows_examples_of_itself() {
+    /// What each command's help ends with, and whether there are commands below it.
+    fn ends_of_help() -> Vec<(String, String, bool)> {
         let mut left = vec![("cargo xtask".to_owned(), Cli::command())];
+        let mut ends = Vec::new();
         while let Some((name, command)) = left.pop() {
             let below = command.get_subcommands().filter(|it| it.get_name() != "help");
             let below: Vec<_> = below.map(|it| (format!("{name} {}", it.get_name()), it.clone())).collect();
             let help = [command.get_after_help(), command.get_after_long_help()].into_iter().flatten();
-            let help = help.map(ToString::to_string).collect::<String>();
-            let shows = help.contains("Example") && help.contains("cargo xtask");
-            assert!(shows || !below.is_empty(), "`{name} --help` shows no example");
+            ends.push((name, help.map(ToString::to_string).collect(), !below.is_empty()));
             left.extend(below);
+        }
+        ends
+    }
+
+    #[test]
+    fn every_command_shows_examples_of_itself() {
+        for (name, help, has_commands) in ends_of_help() {
+            let shows = help.contains("Example") && help.contains("cargo xtask");
+            assert!(shows || has_commands, "`{name} --help` shows no example");
+        }
+    }
+
+    #[test]
+    fn examples_fit_a_line_and_paragraphs_are_left_to_be_wrapped() {
+        for (name, help, _) in ends_of_help() {
+            let lines: Vec<&str> = help.lines().collect();
+            for pair in lines.windows(2).filter(|pair| pair[0].chars().count() > WIDTH) {
+                assert!(!pair[0].starts_with(' ') && pair[1].is_empty(), "`{name} --help`: {}", pair[0]);
+            }
+            let last = lines.last().copied().unwrap_or_default();
+            assert!(!last.starts_with(' ') || last.chars().count() <= WIDTH, "`{name} --help`: {last}");
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::vm::{Boot, Kind};
 use crate::{cache, debugger, lane, suite, symbols};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask repro chosen-error                           console, events and tracepoints on one clock
+  cargo xtask repro chosen-error                           events and tracepoints on one clock
   cargo xtask repro serving/raced --until-fail             until it goes wrong; says with which seed
   cargo xtask repro serving/raced --seed 17                with that seed once more
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";

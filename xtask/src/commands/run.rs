@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask run -- ./reproducer --fast                 a program that you have just built
   cargo xtask run --include cases/ -- sh cases/all.sh    a script, and files that it needs
   cargo xtask run --vm tcg -- sh -c 'cat > out; wc -c out' < dump
-  cargo xtask run -- strace -f ./reproducer               strace, keyctl and busybox are there anyway";
+  cargo xtask run -- strace -f ./reproducer              strace, keyctl, busybox are there anyway";
 
 /// What to run.
 #[derive(Debug, Args)]

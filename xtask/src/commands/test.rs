@@ -18,7 +18,7 @@ use crate::testbed::{MatrixOptions, Testbed};
 const EXAMPLES: &str = "Examples:
   cargo xtask test                                  everything, on what is quickest here
   cargo xtask test timeout linking/confined         these alone
-  cargo xtask test --vm uml --fresh                 each scenario on a kernel that has just been started
+  cargo xtask test --vm uml --fresh                 a new kernel for each scenario
   cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs
   cargo xtask test --report html=report.html --report junit=junit.xml";
 

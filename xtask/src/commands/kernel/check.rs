@@ -21,7 +21,7 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask kernel check                                  # every patch on every kernel: takes long
+  cargo xtask kernel check                                  # every patch, every kernel: takes long
   cargo xtask kernel check --kernel 6.12 --patches 3..5     # what you have just changed
   cargo xtask kernel check --series v3.mbox --kernel 6.12   # somebody else's patches")]
 pub struct Options {

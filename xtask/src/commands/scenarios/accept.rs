@@ -12,8 +12,8 @@ use crate::terminal::Terminal;
 /// Which scenarios.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A run whose expectations all hold, but whose story is not the snapshot's, leaves the story beside it as
-NAME.snap.new. Look at it before you accept it: `cargo xtask test` shows the difference, and so does
+A run whose expectations all hold, but whose story is not the snapshot's, leaves the story beside it as \
+NAME.snap.new. Look at it before you accept it: `cargo xtask test` shows the difference, and so does \
 `cargo insta review`, which accepts one by one.
 
 Examples:

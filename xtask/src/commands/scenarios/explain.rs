@@ -17,10 +17,10 @@ const WIDTH: usize = 100;
 #[command(after_help = "\
 Examples:
   cargo xtask scenarios explain linking/two-containers
-  cargo xtask scenarios explain two-containers            # where no other family has one of that name
+  cargo xtask scenarios explain two-containers            # if no other family has one
   NO_COLOR=1 cargo xtask scenarios explain lifetime/exec > exec.txt
 
-The diagram shows what happened when the scenario's snapshot was accepted. What a step causes stands below
+The diagram shows what happened when the scenario's snapshot was accepted. What a step causes stands below \
 it, also where it happens later.")]
 pub struct Options {
     /// FAMILY/NAME

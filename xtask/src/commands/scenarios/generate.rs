@@ -17,7 +17,7 @@ use crate::workspace;
 Examples:
   cargo xtask scenarios generate && git diff scenarios docs
 
-Run it after a scenario came, went, or changed its title or rules, and after a change to the words of scenarios.
+Run it after a scenario came, went, or changed its title or rules, and after a change to the words of scenarios. \
 `cargo test -p scenarios` fails while a file is not what this would write.")]
 pub struct Options {}
 
