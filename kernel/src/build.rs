@@ -151,7 +151,7 @@ impl Build<'_> {
             command.arg("LLVM=1");
         }
         if has_program("ccache") {
-            command.args([format!("CC=ccache {compiler}"), format!("HOSTCC=ccache {compiler}")]);
+            command.args([format!("CC={}", cached(compiler)), format!("HOSTCC=ccache {compiler}")]);
             // Headers as kbuild's dependency files list them: a miss does not run the preprocessor twice.
             command.env("CCACHE_DEPEND", "1");
         }
@@ -222,6 +222,12 @@ impl Build<'_> {
     }
 }
 
+/// The compiler behind ccache, as make expands it in each recipe. Assembly is left out: with dependency files ccache does not see
+/// what `.incbin` brings in, and a bzImage may get the compressed kernel of another build, of the same size.
+fn cached(compiler: &str) -> String {
+    format!("$(if $(filter %.S,$<),,ccache ){compiler}")
+}
+
 /// `make` in that directory, deaf to the environment's wishes for it.
 pub(crate) fn make_in(directory: &Path) -> Command {
     let mut command = Command::new("make");
@@ -250,4 +256,24 @@ pub(crate) fn is_error(line: &str) -> bool {
         .any(|mark| line.contains(mark))
         || is_full(line)
         || line.contains("*** ") && !line.contains("Error ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assembly_is_compiled_without_the_cache_in_makes_below_too() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("Makefile"), "all:\n\t@$(MAKE) --no-print-directory -f below\n").unwrap();
+        fs::write(
+            place.path().join("below"),
+            "all: a.o b.o\n%.o: %.S\n\t@echo $(CC) $<\n%.o: %.c\n\t@echo $(CC) $<\n",
+        )
+        .unwrap();
+        ["a.S", "b.c"].iter().for_each(|name| fs::write(place.path().join(name), "").unwrap());
+        let mut make = make_in(place.path());
+        let said = command::read(make.arg("--no-print-directory").arg(format!("CC={}", cached("gcc"))), b"");
+        assert_eq!(said.unwrap(), "gcc a.S\nccache gcc b.c");
+    }
 }
