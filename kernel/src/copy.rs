@@ -18,18 +18,35 @@ use crate::{
 /// What the top of every kernel source has.
 const LANDMARKS: [&str; 2] = ["Makefile", "Kconfig"];
 
+/// Is there a kernel source in that directory, as far as can be told at once?
+pub(crate) fn check_directory(directory: &Path) -> Result<()> {
+    match LANDMARKS.iter().find(|name| !directory.join(name).is_file()) {
+        Some(name) => {
+            let reason = format!("there is no {name} at its top");
+            Err(Error::NotASource { path: directory.into(), reason })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The same for a commit of a repository.
+pub(crate) fn check_commit(repository: &Path, commit: &str) -> Result<()> {
+    for name in LANDMARKS {
+        if !has(repository, &format!("{commit}:{name}"))? {
+            let reason =
+                format!("there is no {name} at the top of its commit {commit}, where the series begins");
+            return Err(Error::NotASource { path: repository.into(), reason });
+        }
+    }
+    Ok(())
+}
+
 /// Brings a directory's files. git reads them and knows from their times what has changed since the last time.
 pub(crate) fn directory(
     directory: &Path,
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<(PathBuf, String)> {
-    for name in LANDMARKS {
-        if !directory.join(name).is_file() {
-            let reason = format!("there is no {name} at its top");
-            return Err(Error::NotASource { path: directory.into(), reason });
-        }
-    }
     progress.started(&Phase::Copy { from: directory.into() }, None);
     let path = repository(directory, cache)?;
     let index = path.join(".git/directory-index");
@@ -53,13 +70,6 @@ pub(crate) fn commit(
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<(PathBuf, String)> {
-    for name in LANDMARKS {
-        if !has(directory, &format!("{commit}:{name}"))? {
-            let reason =
-                format!("there is no {name} at the top of its commit {commit}, where the series begins");
-            return Err(Error::NotASource { path: directory.into(), reason });
-        }
-    }
     progress.started(&Phase::Copy { from: directory.into() }, None);
     let path = repository(directory, cache)?;
     let tree = tree_of(directory, commit)?;

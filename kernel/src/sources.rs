@@ -44,19 +44,30 @@ pub enum Origin {
 
 impl Origin {
     /// A file or a directory of the user's own.
+    ///
+    /// # Errors
+    /// There is none, or the directory is no kernel source.
     pub fn at(path: &Path) -> Result<Self> {
-        let path = fs::canonicalize(path).map_err(Error::io("looking for the kernel source", path))?;
-        Ok(if path.is_dir() { Self::Directory(path) } else { Self::Tarball(path) })
+        Self::below(&Series::default(), path)
     }
 
-    /// A file or a directory of the user's own. If the series is commits of a repository in that directory, it is what they
-    /// begin with: the directory may well have them checked out.
+    /// The same. If the series is commits of a repository in that directory, the source is what they begin with: the directory may
+    /// well have them checked out.
+    ///
+    /// # Errors
+    /// There is no such file or directory, or it is no kernel source.
     pub fn below(series: &Series, path: &Path) -> Result<Self> {
-        Ok(match (Self::at(path)?, series.begins_with()) {
-            (Self::Directory(repository), Some(commit)) => {
-                Self::Commit { repository, commit: commit.to_owned() }
+        let path = fs::canonicalize(path).map_err(Error::io("looking for the kernel source", path))?;
+        Ok(match series.begins_with() {
+            _ if !path.is_dir() => Self::Tarball(path),
+            Some(commit) => {
+                copy::check_commit(&path, commit)?;
+                Self::Commit { repository: path, commit: commit.to_owned() }
             }
-            (origin, _) => origin,
+            None => {
+                copy::check_directory(&path)?;
+                Self::Directory(path)
+            }
         })
     }
 

@@ -53,8 +53,14 @@ impl SeriesOption {
     /// The series that was named, or the kernel's own.
     ///
     /// # Errors
-    /// It is none.
+    /// It is none, or what it is for is no kernel source: that is known at once, and what follows takes long.
     pub fn of(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
+        let series = self.named(kernel, kernel_src)?;
+        kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
+        Ok(series)
+    }
+
+    fn named(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
         let Some(name) = &self.series else { return Ok(kernel.series()?) };
         if name == APPLIED {
             ensure!(
@@ -63,7 +69,7 @@ impl SeriesOption {
             );
             return Ok(Series::applied());
         }
-        let repository = kernel_src.filter(|source| source.is_dir()).unwrap_or(Path::new("."));
+        let repository = kernel_src.filter(|source| !source.is_file()).unwrap_or(Path::new("."));
         Ok(Series::given(name, repository)?)
     }
 }

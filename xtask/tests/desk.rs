@@ -147,7 +147,15 @@ fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged() -> Result<()> {
 fn what_can_t_run_or_boot_is_refused_in_one_sentence_before_anything_is_built() -> Result<()> {
     let no_init = initramfs("desk-no-init.cpio.zst", "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
     let no_init = no_init.to_string_lossy();
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &["repro", "chosen-error", "--kernel-src", "src"],
+            "src is not a kernel source: there is no Makefile at its top",
+        ),
+        (
+            &["repro", "chosen-error", "--kernel-src", "/nowhere", "--series", "a..b"],
+            "cannot change to '/nowhere'",
+        ),
         (&["boot", "--initramfs", &no_init], "it has no /init, which the kernel starts; it has /etc"),
         (&["boot", "--initramfs", "Cargo.toml"], "it is no initramfs"),
         (&["run", "--", "./no-such-program"], "can't run ./no-such-program"),
