@@ -14,7 +14,6 @@ mod check;
 mod clone;
 mod command;
 mod config;
-mod copy;
 mod disk;
 mod edit;
 mod error;

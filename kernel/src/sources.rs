@@ -1,5 +1,6 @@
 //! Where a kernel's source comes from, and how an archive of it gets here.
 
+pub(crate) mod copy;
 mod debian;
 mod download;
 mod unpack;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::unpack::{BASE, import};
-use crate::{Error, Progress, Result, Series, copy};
+use crate::{Error, Progress, Result, Series};
 
 /// Where a kernel's source may come from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -143,6 +144,12 @@ fn hash(path: &Path) -> Result<String> {
         let read = bytes.len();
         file.consume(read);
     }
+}
+
+/// Where a source of that identity has its tree.
+pub(crate) fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
+    let hash = hex(&Sha256::digest(identity));
+    cache.join("trees").join(format!("{name}-{}", &hash[..10]))
 }
 
 /// Lower-case hexadecimal.

@@ -10,15 +10,12 @@ use std::{
     process::Stdio,
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     Error, Named, Origin, Phase, Progress, Request, Result, Series,
     command::{Running, git, read},
-    copy,
     disk::remove,
     lock::Lock,
-    sources::{self, BASE, hex},
+    sources::{self, BASE, copy, place},
 };
 
 /// A source tree with the series applied.
@@ -218,12 +215,6 @@ fn updated(line: &str) -> Option<(u64, u64)> {
     let (_, counts) = line.trim_start().strip_prefix("Updating files:")?.split_once('(')?;
     let (done, total) = counts.split_once(')')?.0.split_once('/')?;
     Some((done.parse().ok()?, total.parse().ok()?))
-}
-
-/// Where a source of that identity has its tree.
-pub(crate) fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
-    let hash = hex(&Sha256::digest(identity));
-    cache.join("trees").join(format!("{name}-{}", &hash[..10]))
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::{BASE, place};
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, git, output, read},
     disk::remove,
-    sources::BASE,
-    tree::place,
 };
 
 /// What the top of every kernel source has.
