@@ -144,7 +144,7 @@ fn scenario(path: &Path) -> Option<String> {
 /// Has cargo build this program anew, if need be, and run the scenarios.
 fn start(affected: &Affected) -> Result<Child> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["run", "--quiet", "--package", "xtask", "--", "test"]).current_dir(workspace::root());
+    command.args(["xtask", "test"]).current_dir(workspace::root());
     // As they were given; `watch` itself stands before them.
     command.args(env::args_os().skip_while(|word| word != "watch").skip(1).collect::<Vec<OsString>>());
     if let Affected::Only(names) = affected {
