@@ -5,9 +5,9 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use crate::report::Tally;
-use crate::terminal::{Terminal, seconds};
+use crate::terminal::{self, Terminal};
 
-const LANE: &str = "  {spinner:.cyan} {elapsed:>3.dim} {msg}";
+const LANE: &str = "  {spinner:.cyan} {past:>4.dim} {msg}";
 const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
 
 /// What is drawn while scenarios run. It ends when it is dropped.
@@ -15,7 +15,7 @@ pub struct Display {
     lanes: Vec<ProgressBar>,
     whole: ProgressBar,
     tally: Tally,
-    left: Option<Duration>,
+    left: Duration,
 }
 
 impl Display {
@@ -24,7 +24,7 @@ impl Display {
         let lane = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
         let lanes = (0..lanes).map(lane).collect();
         let whole = terminal.bar(WHOLE, Some(total as u64));
-        Self { lanes, whole, tally: Tally::default(), left: None }
+        Self { lanes, whole, tally: Tally::default(), left: Duration::ZERO }
     }
 
     /// A lane begins something.
@@ -35,9 +35,10 @@ impl Display {
         }
     }
 
-    /// So much is left to do, in seconds of one lane's work.
-    pub fn left(&mut self, work: f64) {
-        self.left = Duration::try_from_secs_f64(work / self.lanes.len().max(1) as f64).ok();
+    /// So much is left to do, in seconds of one lane's work; nobody knows while a kernel is waited for.
+    pub fn left(&mut self, work: Option<f64>) {
+        let left = work.unwrap_or_default() / self.lanes.len().max(1) as f64;
+        self.left = Duration::try_from_secs_f64(left).unwrap_or_default();
         self.tell();
     }
 
@@ -54,8 +55,9 @@ impl Display {
     }
 
     fn tell(&self) {
-        let left = self.left.map(|left| format!("· {} left", seconds(left)));
-        self.whole.set_message(format!("{} {}", self.tally, left.unwrap_or_default()));
+        let told = [self.tally.to_string(), terminal::left(self.left)];
+        let told: Vec<&str> = told.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        self.whole.set_message(told.join(" · "));
     }
 }
 

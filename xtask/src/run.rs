@@ -39,8 +39,8 @@ pub enum Event {
         ground: usize,
         /// What it runs.
         job: Job,
-        /// How long all that has not begun will take, in seconds.
-        waiting: f64,
+        /// How long all that has not begun will take, in seconds, if that can be told.
+        waiting: Option<f64>,
     },
     /// A lane has a verdict.
     Judged {
@@ -178,7 +178,7 @@ impl Board<'_> {
         }
     }
 
-    fn next(&self, at: Option<usize>, taste: Taste) -> (Next, f64) {
+    fn next(&self, at: Option<usize>, taste: Taste) -> (Next, Option<f64>) {
         let mut schedule = self.schedule();
         (schedule.next(at, taste), schedule.seconds_left())
     }

@@ -129,16 +129,16 @@ impl Schedule {
                 return Next::Run(job, ground);
             }
         }
-        if self.waiting.iter().filter_map(|job| self.place(job)).any(|ground| !self.is_ready(ground)) {
-            Next::Wait
-        } else {
-            Next::Done
-        }
+        if self.waits_for_a_ground() { Next::Wait } else { Next::Done }
     }
 
-    /// How long all that waits will take, in seconds.
-    pub fn seconds_left(&self) -> f64 {
-        self.waiting.iter().map(|job| job.seconds).sum()
+    /// How long all that waits will take, in seconds; nobody knows how long a ground does that is not ready.
+    pub fn seconds_left(&self) -> Option<f64> {
+        (!self.waits_for_a_ground()).then(|| self.waiting.iter().map(|job| job.seconds).sum())
+    }
+
+    fn waits_for_a_ground(&self) -> bool {
+        self.waiting.iter().filter_map(|job| self.place(job)).any(|ground| !self.is_ready(ground))
     }
 
     fn is_ready(&self, ground: usize) -> bool {
@@ -317,5 +317,14 @@ mod tests {
         assert_eq!(given(schedule.next(None, Taste::Short)).0, 3);
         assert_eq!(given(schedule.next(Some(UML), Taste::Long)).0, 1);
         assert_eq!(given(schedule.next(Some(UML), Taste::Short)).0, 2);
+    }
+
+    #[test]
+    fn how_long_it_will_take_is_known_once_every_ground_is_ready() {
+        let mut schedule = schedule(vec![job(0, 1.5, &[]), job(1, 9.0, &["smp"])]);
+        schedule.ready(UML, Some(vec![]));
+        assert_eq!(schedule.seconds_left(), None);
+        schedule.ready(TCG, None);
+        assert_eq!(schedule.seconds_left(), Some(10.5));
     }
 }

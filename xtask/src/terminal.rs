@@ -4,6 +4,7 @@
 //! (no terminal, `CI`, `NO_COLOR`).
 
 use std::env;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,12 +12,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use console::style;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kernel::Phase;
 
-const SPINNER: &str = "  {spinner:.cyan} {msg} {elapsed:.dim}";
-const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {eta:.dim}";
-const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {eta:.dim}";
+const SPINNER: &str = "  {spinner:.cyan} {msg} {past:.dim}";
+const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {ahead:.dim}";
+const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {ahead:.dim}";
 
 /// Work that takes less than this is not worth a line.
 const WORTH_TELLING: Duration = Duration::from_millis(1500);
@@ -53,9 +54,11 @@ impl Terminal {
     }
 
     /// A line of a display that goes on below everything else. Nobody sees it where nobody watches.
+    /// The template may say `{past}`, the time since its beginning, and `{ahead}`, the time until its end.
     pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = style.with_key("past", past).with_key("ahead", ahead);
             bar.set_style(style.progress_chars("━╸─"));
         }
         let bar = self.bars.add(bar);
@@ -166,11 +169,36 @@ impl Drop for Work {
     }
 }
 
+fn past(bar: &ProgressState, to: &mut dyn fmt::Write) {
+    // The bar's own line can't fail.
+    let _ = to.write_str(&clock(bar.elapsed()));
+}
+
+fn ahead(bar: &ProgressState, to: &mut dyn fmt::Write) {
+    let _ = to.write_str(&left(bar.eta()));
+}
+
 /// A span of time as people say it.
 pub fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),
+        _ => clock(time),
+    }
+}
+
+/// A span of time that runs on while it is read.
+fn clock(time: Duration) -> String {
+    match time.as_secs() {
+        short @ 0..60 => format!("{short} s"),
         long => format!("{} min {:02} s", long / 60, long % 60),
+    }
+}
+
+/// How long something will go on, roughly; nothing where that is not known, or not worth a word.
+pub fn left(time: Duration) -> String {
+    match time.as_secs() {
+        0 => String::new(),
+        _ => format!("{} left", clock(time)),
     }
 }
 
@@ -226,5 +254,7 @@ mod tests {
     fn times_are_told_as_people_say_them() {
         assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
         assert_eq!(seconds(Duration::from_secs(185)), "3 min 05 s");
+        assert_eq!(left(Duration::from_millis(95_900)), "1 min 35 s left");
+        assert_eq!(left(Duration::from_millis(900)), "");
     }
 }
