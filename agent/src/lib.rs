@@ -11,6 +11,7 @@ pub mod conduct;
 pub mod fault;
 pub mod init;
 pub mod keyring;
+pub(crate) mod memory;
 pub mod post;
 pub mod procfs;
 pub mod signals;

@@ -235,12 +235,13 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("`{line}` named no executable"))
 }
 
-/// A static program, with the same bytes wherever it is built. Flags are parted as cargo wants it.
+/// A static program, with the same bytes wherever it is built, and at a fixed place: one that has to move its own pointers first
+/// writes to pages that it would otherwise share. Flags are parted as cargo wants it.
 fn rustflags() -> String {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=static".to_owned()];
     flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
     flags.push(format!("--remap-path-prefix={}=/keyagents", workspace::root().display()));
     flags.join("\x1f")

@@ -9,6 +9,7 @@ use scenarios::wire::What;
 
 use super::birth::quit;
 use super::{Actor, Cause, Offspring};
+use crate::memory;
 use crate::post::{Report, Task};
 use crate::procfs;
 
@@ -22,7 +23,9 @@ impl Actor<'_> {
         };
         for worker in 0..count {
             // SAFETY: the process has one thread.
-            match unsafe { fork() } {
+            let forked = unsafe { fork() };
+            memory::part();
+            match forked {
                 Ok(ForkResult::Child) => {
                     drop((gate.1, words.0));
                     let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::person::{Person, limit};
 use super::{Heritage, loopback};
 use crate::keyring::{self, KeySerial, Special};
+use crate::memory;
 use crate::post::{Birth, errno_name};
 use crate::procfs;
 
@@ -51,7 +52,9 @@ pub(crate) enum Born {
 /// What could not be done, in the parent; the child is gone then.
 pub(crate) fn bear(birth: &Birth, targets: &[File], heritage: &Heritage) -> Result<Born, String> {
     let (ours, theirs) = UnixStream::pair().map_err(|why| format!("no socket for a birth: {why}"))?;
-    match fork_as(birth.pid) {
+    let forked = fork_as(birth.pid);
+    memory::part();
+    match forked {
         Err(errno) => Err(format!("fork: {}", errno_name(errno))),
         Ok(ForkResult::Parent { child }) => {
             drop(theirs);
@@ -240,9 +243,10 @@ impl Womb<'_> {
         // SAFETY: without CLONE_VM and with no stack of its own the child goes on like one of fork(2); there is one thread.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         match at("clone", Errno::result(pid))? {
-            0 => Ok(()),
+            0 => memory::part(),
             _ => quit(0),
         }
+        Ok(())
     }
 
     /// What namespaces of one's own come with.

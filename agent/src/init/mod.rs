@@ -21,6 +21,7 @@ use scenarios::wire::{Broken, GuestMessage, HostMessage};
 use crate::bench;
 use crate::conduct::{self, Stage};
 use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::memory;
 use crate::post::{REPORTS, Reports, errno_name};
 use crate::signals::{SignalFd, Signals};
 use channel::{Channel, ChannelError};
@@ -102,6 +103,7 @@ impl Equipment {
 
 fn set_up() -> Result<Equipment, InitError> {
     raise_limits();
+    memory::prepare();
     Signals::REAL_TIME.with(Signals::CHILD).block().map_err(InitError::during("blocking signals"))?;
     let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
     let reports = Reports::open(REPORTS.as_ref()).map_err(InitError::Reports)?;
