@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::process::keep_to_one_processor;
 use super::{Backend, Boot, Kind};
 
 /// The channel is the first serial line; there are no further lines.
@@ -43,6 +44,9 @@ impl Uml {
         // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
         // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
+        // Kernel and process take turns, several times a fault. To wake the other one on a processor that has gone to sleep
+        // meanwhile takes longer than all the rest.
+        keep_to_one_processor(&mut command);
         command
     }
 }
