@@ -42,8 +42,11 @@ pub struct Request<'a> {
 /// A bootable kernel. All its files lie in the cache, and can vanish when somebody deletes the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// What a virtual machine starts: a bzImage, or the program `linux` for User-Mode Linux.
+    /// What boots: a bzImage, or the program `linux` for User-Mode Linux.
     pub path: PathBuf,
+    /// What a virtual machine of ours starts: for a PC the kernel's ELF file without symbols, which QEMU enters by its PVH note
+    /// where it would have to emulate the unpacking of a bzImage; else the same as `path`.
+    pub entered: PathBuf,
     /// The kernel with its symbols, for reading addresses.
     pub vmlinux: PathBuf,
     /// The directory with its modules, stripped.
@@ -209,6 +212,9 @@ impl Recipe {
         for (from, to) in files {
             fs::copy(&from, to).map_err(Error::io("copying", from))?;
         }
+        if image.entered != image.path {
+            read(Command::new("strip").arg("-o").args([&image.entered, &image.vmlinux]), b"")?;
+        }
         fs::create_dir(&image.modules).map_err(Error::io("creating", &image.modules))?;
         for module in build.modules()? {
             let to = image.modules.join(module.file_name().unwrap_or_default());
@@ -230,12 +236,13 @@ impl Recipe {
     }
 
     fn image(&self, directory: &Path, release: String, key: String) -> Image {
-        let program = match self.arch {
-            Arch::X86_64 => "bzImage",
-            Arch::Um => "linux",
+        let (program, entered) = match self.arch {
+            Arch::X86_64 => ("bzImage", "vmlinux.stripped"),
+            Arch::Um => ("linux", "linux"),
         };
         Image {
             path: directory.join(program),
+            entered: directory.join(entered),
             vmlinux: directory.join("vmlinux"),
             modules: directory.join("modules"),
             notes: directory.join("notes"),

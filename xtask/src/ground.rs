@@ -130,6 +130,8 @@ pub struct Ground {
     failed_starts: AtomicU32,
     /// The guest of the trial, for whoever comes first.
     spare: Mutex<Option<Session>>,
+    /// The kernel as it boots anywhere: what `cargo xtask kernel image` names.
+    pub image: PathBuf,
     /// The kernel with its symbols.
     pub vmlinux: PathBuf,
     /// How it was configured.
@@ -188,7 +190,7 @@ impl Ground {
         let initramfs = guest::with_modules(initramfs, &image.modules, cache)?;
         let profile = setting.kernel.profile;
         let boot = Boot {
-            image: image.path.clone(),
+            image: image.entered,
             initramfs,
             parameters: extras.parameters.iter().map(|it| (*it).to_owned()).collect(),
             memory_mib: memory_mib(profile),
@@ -215,6 +217,7 @@ impl Ground {
         Ok(Self {
             features: spare.as_ref().map(|guest| guest.hello().features.clone()),
             boot,
+            image: image.path,
             vmlinux: image.vmlinux,
             config: image.config,
             notes: image.notes,

@@ -68,7 +68,7 @@ pub fn files(
     let is_uml = ground.kind() == Kind::Uml;
     let image = if is_uml { "linux" } else { "bzImage" };
     let mut files = Files::from([
-        (image.to_owned(), File::of(&ground.boot.image, is_uml)?),
+        (image.to_owned(), File::of(&ground.image, is_uml)?),
         ("config".to_owned(), File::of(&ground.config, false)?),
         ("initramfs.cpio".to_owned(), File { bytes: initramfs(scenario, ground, judge)?, executable: false }),
         ("scenario.toml".to_owned(), File::of(&scenario.path, false)?),
