@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rootfs::{Artefacts, Compression, Manifest};
+use rstest::rstest;
 
 /// Runs `cargo xtask` with that standard input.
 fn xtask(arguments: &[&str], input: &[u8]) -> Result<Output> {
@@ -111,35 +112,39 @@ fn a_program_of_the_hosts_reads_every_byte_writes_to_both_outputs_and_returns_it
     Ok(())
 }
 
-#[test]
-fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged() -> Result<()> {
-    // Without a C library: says a word, and powers off or leaves, which PID 1 must not.
-    let source = |end: &str| {
-        format!(
-            ".globl _start\n_start: mov $1, %eax; mov $1, %edi; lea word(%rip), %rsi; mov $6, %edx; syscall\n{end}\n\
-             word: .ascii \"hello\\n\"\n"
-        )
-    };
-    let off = "mov $169, %eax; mov $0xfee1dead, %edi; mov $672274793, %esi; mov $0x4321fedc, %edx; syscall";
-    let leave = "mov $60, %eax; mov $3, %edi; syscall";
-    for (name, end, code) in [("off", off, 0), ("leave", leave, 1)] {
-        let assembly = file(&format!("desk-{name}.S"), source(end).as_bytes())?;
-        let program = assembly.with_extension("");
-        let done =
-            Command::new("gcc").args(["-static", "-nostdlib", "-o"]).arg(&program).arg(&assembly).status()?;
-        assert!(done.success());
-        let program = fs::read(program)?;
-        let manifest = "[files]\n\"/init\" = { from = \"init\", mode = \"0755\" }";
-        let archive = initramfs(
-            &format!("desk-{name}.cpio.zst"),
-            manifest,
-            &Artefacts::from([("init", program.as_slice())]),
-        )?;
-        let (ended, printed, complained) =
-            told(&xtask(&["boot", "--initramfs", &archive.to_string_lossy()], b"")?);
-        assert!(printed.contains("hello"), "{printed}{complained}");
-        assert_eq!(ended, Some(code), "{printed}{complained}");
-    }
+const POWER_OFF: &str =
+    "mov $169, %eax; mov $0xfee1dead, %edi; mov $672274793, %esi; mov $0x4321fedc, %edx; syscall";
+/// What PID 1 must not do.
+const LEAVE: &str = "mov $60, %eax; mov $3, %edi; syscall";
+
+#[rstest]
+#[case::powered_off(POWER_OFF, 0)]
+#[case::panicked(LEAVE, 1)]
+fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged(
+    #[case] end: &str,
+    #[case] code: i32,
+) -> Result<()> {
+    // Without a C library: says a word, and comes to its end.
+    let source = format!(
+        ".globl _start\n_start: mov $1, %eax; mov $1, %edi; lea word(%rip), %rsi; mov $6, %edx; syscall\n{end}\n\
+         word: .ascii \"hello\\n\"\n"
+    );
+    let assembly = file(&format!("desk-{code}.S"), source.as_bytes())?;
+    let program = assembly.with_extension("");
+    let done =
+        Command::new("gcc").args(["-static", "-nostdlib", "-o"]).arg(&program).arg(&assembly).status()?;
+    assert!(done.success());
+    let program = fs::read(program)?;
+    let manifest = "[files]\n\"/init\" = { from = \"init\", mode = \"0755\" }";
+    let archive = initramfs(
+        &format!("desk-{code}.cpio.zst"),
+        manifest,
+        &Artefacts::from([("init", program.as_slice())]),
+    )?;
+    let (ended, printed, complained) =
+        told(&xtask(&["boot", "--initramfs", &archive.to_string_lossy()], b"")?);
+    assert!(printed.contains("hello"), "{printed}{complained}");
+    assert_eq!(ended, Some(code), "{printed}{complained}");
     Ok(())
 }
 

@@ -1,13 +1,40 @@
 //! Every scenario is a test case: `cargo test` judges it as `cargo xtask test` does.
+//!
+//! The cases are those that the suite has when the test starts, so that a new scenario, or another one in a family, is a case without
+//! anything being compiled.
 
+use std::process::ExitCode;
 use std::sync::{LazyLock, OnceLock};
 
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use xtask::suite;
 use xtask::terminal::Terminal;
 use xtask::testbed::{MatrixOptions, Testbed};
 
 static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::new);
+
+fn main() -> ExitCode {
+    let trials = match suite::select(&[]) {
+        Ok(scenarios) => scenarios.into_iter().map(trial).collect(),
+        // The one test case tells what is wrong with the suite.
+        Err(error) => vec![Trial::test("suite", move || Err(format!("{error:#}").into()))],
+    };
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn trial(scenario: Scenario) -> Trial {
+    Trial::ignorable_test(scenario.name.clone(), move || judge(&scenario))
+}
+
+fn judge(scenario: &Scenario) -> Result<Completion, Failed> {
+    match testbed().as_ref()?.run(scenario, &TERMINAL).map_err(|error| format!("{error:#}"))? {
+        Verdict::Passed => Ok(Completion::Completed),
+        Verdict::Skipped(why) => Ok(Completion::ignored_with(why)),
+        other => Err(format!("{} {}\n{}", scenario.name, other.word(), other.details()).into()),
+    }
+}
 
 /// Guests for all test cases of this process, as many as run at once. They end with the process.
 fn testbed() -> &'static Result<Testbed, String> {
@@ -16,20 +43,4 @@ fn testbed() -> &'static Result<Testbed, String> {
         Testbed::prepare(&MatrixOptions::default(), "cargo-test", &TERMINAL)
             .map_err(|error| format!("{error:#}"))
     })
-}
-
-include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
-
-/// Runs the scenario of this name. An error says what went otherwise.
-fn judge(name: &str) -> Result<(), String> {
-    let selected = suite::named(name).map_err(|error| format!("{error:#}"))?;
-    let testbed = testbed().as_ref()?;
-    match testbed.run(&selected, &TERMINAL).map_err(|error| format!("{error:#}"))? {
-        Verdict::Passed => Ok(()),
-        Verdict::Skipped(why) => {
-            eprintln!("skipped: {why}");
-            Ok(())
-        }
-        other => Err(format!("{} {}\n{}", selected.name, other.word(), other.details())),
-    }
 }

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
 
+use rstest::rstest;
+
 use super::*;
 use crate::{Silent, bench::Bench};
 
@@ -272,18 +274,15 @@ fn commits_that_begin_with_no_kernel_or_nowhere_are_refused() {
     assert!(error.contains("its two ends have no commit in common"), "{error}");
 }
 
-#[test]
-fn a_repository_that_git_can_not_read_is_no_source_whatever_it_ignores() {
-    for ignores in ["*.o\n", IGNORES_EVERYTHING] {
-        let bench = Bench::with_source(FILES);
-        bench.write("source/.gitignore", ignores);
-        bench.write("source/.git", "gitdir: /nowhere\n");
-        let error = bench.tree("source", Series::default()).unwrap_err().to_string();
-        assert!(
-            error.contains("which files are in its repository (not a git repository: /nowhere)"),
-            "{error}"
-        );
-    }
+#[rstest]
+#[case::some("*.o\n")]
+#[case::everything(IGNORES_EVERYTHING)]
+fn a_repository_that_git_can_not_read_is_no_source_whatever_it_ignores(#[case] ignores: &str) {
+    let bench = Bench::with_source(FILES);
+    bench.write("source/.gitignore", ignores);
+    bench.write("source/.git", "gitdir: /nowhere\n");
+    let error = bench.tree("source", Series::default()).unwrap_err().to_string();
+    assert!(error.contains("which files are in its repository (not a git repository: /nowhere)"), "{error}");
 }
 
 #[test]
