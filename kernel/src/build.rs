@@ -61,7 +61,7 @@ impl Build<'_> {
         let counts = self.directory.join("steps-of-a-whole-build");
         let counted = fs::read_to_string(&counts).ok().and_then(|text| text.parse().ok());
         let is_whole = self.is_new || !self.vmlinux().exists();
-        progress.started(&Phase::Build, is_whole.then_some(counted.unwrap_or(ESTIMATED_STEPS)));
+        progress.started(&Phase::Build, is_whole.then(|| counted.unwrap_or(estimated_steps(self.arch))));
 
         let log = self.log();
         let mut out = File::create(&log).map_err(Error::io("creating", &log))?;
@@ -242,7 +242,12 @@ pub(crate) fn make_in(directory: &Path) -> Command {
 }
 
 /// Steps of a plain build from nothing, until one has been counted.
-const ESTIMATED_STEPS: u64 = 1250;
+fn estimated_steps(arch: Arch) -> u64 {
+    match arch {
+        Arch::X86_64 => 1950,
+        Arch::Um => 1400,
+    }
+}
 
 /// kbuild's `  CC      security/keys/key.o`.
 fn is_step(line: &str) -> bool {
