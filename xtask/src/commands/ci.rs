@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -22,7 +22,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
 
-All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
+Advisories are looked at where their list can be fetched, and left out with a note elsewhere. All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
 add to the job's summary, and annotate their lines.";
 
 /// Which part.
@@ -58,6 +58,8 @@ enum Part {
 struct Step {
     name: &'static str,
     command: Command,
+    /// What it can't do without, such as the network. Where this fails the step is left out.
+    given: Option<Command>,
 }
 
 /// Profiles that the workflow runs.
@@ -81,7 +83,11 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut results = Vec::new();
     for step in steps {
         let name = step.name;
-        let (came, took) = carry_out(step, terminal)?;
+        if let Some(why) = step.given.and_then(lacks) {
+            terminal.note(&format!("{name} is left out: {why}"));
+            continue;
+        }
+        let (came, took) = carry_out(name, step.command, terminal)?;
         match came {
             Came::Through(code) => results.push((name, (code, took))),
             Came::Interrupted(signal) => {
@@ -117,15 +123,20 @@ fn checks() -> Vec<Step> {
     if !python.is_file() {
         let mut command = Command::new("python3");
         command.args(["-m", "venv"]).arg(&tools);
-        steps.push(Step { name: "place for linters", command });
+        steps.push(Step { name: "place for linters", command, given: None });
     }
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
     let mut install = step("linters", Command::new(python), &pip);
     install.command.arg(workspace::root().join(".ci/requirements.txt"));
     let tool = |name: &str| Command::new(tools.join("bin").join(name));
     steps.push(install);
+    let mut advisories = step("advisories", tool("cargo-deny"), &["--workspace", "check", "advisories"]);
+    let mut list = tool("cargo-deny");
+    list.args(["--workspace", "fetch", "db"]);
+    advisories.given = Some(list);
     steps.extend([
         step("dependencies", tool("cargo-deny"), &["--workspace", "check", "licenses", "bans", "sources"]),
+        advisories,
         step("workflow", tool("zizmor"), &["--offline", "--quiet", ".github"]),
         step("tests", cargo(), &["test", "--workspace", "--locked"]),
     ]);
@@ -135,7 +146,7 @@ fn checks() -> Vec<Step> {
 fn scenarios(arguments: &[OsString]) -> Result<Step> {
     let mut command = Command::new(env::current_exe().context("can't tell what this program is")?);
     command.arg("test").args(arguments);
-    Ok(Step { name: "scenarios", command })
+    Ok(Step { name: "scenarios", command, given: None })
 }
 
 /// What makes `cargo xtask test` run the workflow's whole matrix.
@@ -147,7 +158,7 @@ fn matrix() -> Result<Vec<OsString>> {
 
 fn step(name: &'static str, mut command: Command, arguments: &[&str]) -> Step {
     command.args(arguments);
-    Step { name, command }
+    Step { name, command, given: None }
 }
 
 /// Where the linters are installed.
@@ -164,17 +175,30 @@ enum Came {
     Interrupted(i32),
 }
 
+/// What keeps this command from succeeding: the last that it says, or nothing.
+fn lacks(mut command: Command) -> Option<String> {
+    let line = command_line(&command);
+    let output = match command.current_dir(workspace::root()).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => output,
+        Err(error) => return Some(format!("can't start `{line}`: {error}")),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it says nothing");
+    Some(format!("`{line}` failed ({last})"))
+}
+
 /// What came of it, and how long it took. GitHub folds what a step prints.
-fn carry_out(mut step: Step, terminal: &Terminal) -> Result<(Came, Duration)> {
-    let line = command_line(&step.command);
-    let folds = env::var_os("GITHUB_ACTIONS").is_some() && step.name != "scenarios";
+fn carry_out(name: &str, mut command: Command, terminal: &Terminal) -> Result<(Came, Duration)> {
+    let line = command_line(&command);
+    let folds = env::var_os("GITHUB_ACTIONS").is_some() && name != "scenarios";
     match folds {
-        true => terminal.say(&format!("::group::{}: {line}", step.name)),
-        false => terminal.say(&format!("\n{} {}", style(step.name).bold(), style(&line).dim())),
+        true => terminal.say(&format!("::group::{name}: {line}")),
+        false => terminal.say(&format!("\n{} {}", style(name).bold(), style(&line).dim())),
     }
     let began = Instant::now();
-    step.command.current_dir(workspace::root());
-    let ended = group::run(step.command);
+    command.current_dir(workspace::root());
+    let ended = group::run(command);
     if folds {
         terminal.say("::endgroup::");
     }
@@ -229,10 +253,19 @@ mod tests {
     #[test]
     fn a_step_that_fails_keeps_none_from_being_carried_out_and_is_told_apart_from_a_missing_one() {
         let terminal = Terminal::new();
-        let code = |command: &str| {
-            let step = Step { name: "x", command: Command::new(command) };
-            carry_out(step, &terminal).unwrap().0
-        };
+        let code = |command: &str| carry_out("x", Command::new(command), &terminal).unwrap().0;
         assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Came::Through));
+    }
+
+    #[test]
+    fn a_step_is_left_out_with_the_last_that_is_said_where_what_it_needs_is_not_to_be_had() {
+        let says = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            lacks(command)
+        };
+        assert_eq!(says("exit 0"), None);
+        let why = says("echo one >&2; echo no network >&2; exit 1").unwrap();
+        assert!(why.ends_with("(no network)"), "{why}");
     }
 }
