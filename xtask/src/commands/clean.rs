@@ -122,10 +122,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         let size = places.iter().map(|place| size(place)).sum::<Result<u64>>()?;
         let name = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let mut remark = kind.price();
-        if options.dry_run {
-            total += size;
-        } else if let Some(_locks) = lock(&kind.locks(&cache))? {
-            places.iter().try_for_each(|place| remove(place))?;
+        if let Some(_locks) = lock(&kind.locks(&cache))? {
+            if !options.dry_run {
+                places.iter().try_for_each(|place| remove(place))?;
+            }
             total += size;
         } else {
             remark = "left: another command is at work on it";
@@ -136,7 +136,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     let done = if options.dry_run { "would be freed" } else { "freed" };
     terminal.say(&format!("{} {done} in {}", style(HumanBytes(total)).bold(), cache.display()));
-    if !busy.is_empty() {
+    if !busy.is_empty() && !options.dry_run {
         bail!("not all was freed: when the other command has ended, `cargo xtask clean {}`", busy.join(" "));
     }
     Ok(ExitCode::SUCCESS)
