@@ -144,7 +144,11 @@ fn scenario(path: &Path) -> Option<String> {
 /// Has cargo build this program anew, if need be, and run the scenarios.
 fn start(affected: &Affected) -> Result<Child> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["xtask", "test"]).current_dir(workspace::root());
+    command.args(["xtask", "test"]);
+    // Paths among the arguments are meant from here, and cargo knows xtask wherever in the workspace that is.
+    if !env::current_dir().is_ok_and(|here| here.starts_with(workspace::root())) {
+        command.current_dir(workspace::root());
+    }
     // As they were given; `watch` itself stands before them.
     command.args(env::args_os().skip_while(|word| word != "watch").skip(1).collect::<Vec<OsString>>());
     if let Affected::Only(names) = affected {
