@@ -65,7 +65,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     })
     .context("can't watch files")?;
     let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
-    places.extend(options.test.kernel_src().map(Path::to_owned));
+    // What is told of an edit names the file as it is, not the way by which it was found.
+    places.extend(
+        options.test.kernel_src().map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.to_owned())),
+    );
     for place in &places {
         watcher.watch(place, RecursiveMode::Recursive).with_context(|| {
             format!("can't watch {}: is fs.inotify.max_user_watches too low?", place.display())
