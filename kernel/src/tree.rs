@@ -10,12 +10,14 @@ use std::{
     process::Stdio,
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     Error, Named, Origin, Phase, Progress, Request, Result, Series,
     command::{Running, git, read},
     disk::remove,
     lock::Lock,
-    sources::{self, BASE, copy, place},
+    sources::{self, BASE, copy, hex, place},
 };
 
 /// A source tree with the series applied.
@@ -34,6 +36,9 @@ pub struct Tree {
 }
 
 /// The tree for that request, checked out. It is locked until it is dropped.
+///
+/// # Errors
+/// The source can't be had, the series does not apply to it, or somebody has edited the tree.
 pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
     let base = Base::prepare(request.kernel, request.origin.as_ref(), cache, progress)?;
     let head = apply(&request.series, &base, progress)?;
@@ -41,14 +46,14 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
     Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
 }
 
-/// Brings the source into the cache, if it is not there: who builds from it later need not wait for it.
+/// Brings the source into the cache with the series on top, if it is not there: who builds from it later need not wait for it.
 ///
 /// # Errors
-/// It can't be had.
+/// What [`tree`] says.
 pub fn fetch_source(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
     match whereabouts(request, cache)? {
         Some(_) => Ok(()),
-        None => Base::prepare(request.kernel, request.origin.as_ref(), cache, progress).map(drop),
+        None => tree(request, cache, progress).map(drop),
     }
 }
 
@@ -149,8 +154,16 @@ fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String
     if series.is_empty() {
         return Ok(base.commit.clone());
     }
+    // The same series on the same base is the same commit: it is kept under their name.
+    let mut hash = Sha256::new_with_prefix(&base.commit);
+    series.digest(&mut hash);
+    let kept = format!("refs/series/{}", hex(&hash.finalize()));
+    if let Ok(head) = read(git(&base.path).args(["rev-parse", "--verify", "--quiet", &kept]), b"") {
+        return Ok(head);
+    }
     progress.started(&Phase::Series, Some(series.patches().len() as u64));
     let head = series.commit(&base.path, &base.commit, |done| progress.done(done as u64))?;
+    read(git(&base.path).args(["update-ref", &kept, &head]), b"")?;
     progress.finished();
     Ok(head)
 }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, os::unix::fs::MetadataExt};
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, sync::Mutex};
 
 use rstest::rstest;
 
@@ -61,6 +61,34 @@ fn another_version_of_the_series_rewrites_only_what_it_changes() {
     let after = times(&path);
     assert_eq!(before["Makefile"], after["Makefile"]);
     assert_ne!(before["a.c"], after["a.c"]);
+}
+
+/// Notes which phases there are.
+#[derive(Default)]
+struct Phases(Mutex<Vec<Phase>>);
+
+impl Progress for Phases {
+    fn started(&self, phase: &Phase, _: Option<u64>) {
+        self.0.lock().unwrap().push(phase.clone());
+    }
+    fn done(&self, _: u64) {}
+    fn finished(&self) {}
+    fn note(&self, _: &str) {}
+}
+
+#[test]
+fn a_series_is_applied_once_to_the_same_source() {
+    let bench = Bench::new();
+    bench.write("linux.tar", tarball(FILES));
+    let again = |word: &str| {
+        let (phases, request) = (Phases::default(), bench.request("linux.tar", bench.series(word)).unwrap());
+        let head = tree(&request, &bench.path("cache"), &phases).unwrap().head;
+        (head, phases.0.into_inner().unwrap().contains(&Phase::Series))
+    };
+    let (first, second, third) = (again("TWO"), again("2"), again("TWO"));
+    assert_eq!([first.1, second.1, third.1], [true, true, false]);
+    assert_ne!(first.0, second.0);
+    assert_eq!(first.0, third.0);
 }
 
 #[test]
