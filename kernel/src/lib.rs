@@ -48,7 +48,7 @@ pub use crate::{
     selftests::selftests,
     series::{Patch, Series},
     sources::Origin,
-    tree::{Tree, fetch_source, tree, whereabouts},
+    tree::{Tree, fetch_tree, tree, whereabouts},
 };
 
 /// What every fallible function of this crate returns.

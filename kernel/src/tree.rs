@@ -50,7 +50,7 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
 ///
 /// # Errors
 /// What [`tree`] says.
-pub fn fetch_source(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn fetch_tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
     match whereabouts(request, cache)? {
         Some(_) => Ok(()),
         None => tree(request, cache, progress).map(drop),

@@ -175,15 +175,15 @@ pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Opti
     Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
 }
 
-/// Brings the sources into the cache, if the image is still to be built from them.
+/// Brings the source into the cache with the series on top, if the image is still to be built from it.
 ///
 /// # Errors
-/// What `kernel` says: there is no such kernel or series, or its source can't be had.
-pub fn fetch_source(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
+/// What `kernel` says: there is no such kernel or series, its source can't be had, or the series does not apply to it.
+pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
     let kernels = Kernels::load()?;
     let request = options.request(&kernels, arch)?;
     if kernel::cached(&request, cache)?.is_none() {
-        kernel::fetch_source(&request, cache, terminal)?;
+        kernel::fetch_tree(&request, cache, terminal)?;
     }
     Ok(())
 }

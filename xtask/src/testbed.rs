@@ -62,9 +62,7 @@ impl Testbed {
             // Unpacking takes one processor for half a minute, and so does the compiler at the end. Who needs the source is told why
             // it could not be had.
             scope.spawn(|| {
-                settings
-                    .first()
-                    .map(|first| image::fetch_source(&first.kernel, first.arch(), &cache, terminal))
+                settings.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
             });
             guest::initramfs(&[], &[], &[], &cache, terminal)
         })?;
