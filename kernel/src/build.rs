@@ -72,10 +72,6 @@ impl Build<'_> {
         if self.profile == Profile::Coverage {
             command.args(self.counted_objects()?);
         }
-        if self.arch == Arch::X86_64 {
-            // What runs at the PVH entry comes before KASAN's shadow. Older kernels instrument it, and never got any further.
-            command.arg("KASAN_SANITIZE_enlighten.o=n");
-        }
         command.stdin(Stdio::null()).stdout(writer).stderr(both);
         let mut make = Running::start(&mut command)?;
         drop(command);

@@ -45,7 +45,7 @@ pub struct Image {
     /// What boots: a bzImage, or the program `linux` for User-Mode Linux.
     pub path: PathBuf,
     /// What a virtual machine of ours starts: for a PC the kernel's ELF file without symbols, which QEMU enters by its PVH note
-    /// where it would have to emulate the unpacking of a bzImage; else the same as `path`.
+    /// where it would have to emulate the unpacking of a bzImage; else, and for [`Profile::Debug`], the same as `path`.
     pub entered: PathBuf,
     /// The kernel with its symbols, for reading addresses.
     pub vmlinux: PathBuf,
@@ -236,9 +236,11 @@ impl Recipe {
     }
 
     fn image(&self, directory: &Path, release: String, key: String) -> Image {
-        let (program, entered) = match self.arch {
-            Arch::X86_64 => ("bzImage", "vmlinux.stripped"),
-            Arch::Um => ("linux", "linux"),
+        let (program, entered) = match (self.arch, self.profile) {
+            (Arch::Um, _) => ("linux", "linux"),
+            // KASAN has no shadow yet where a kernel is entered by its PVH note, and 6.1 instruments what runs there.
+            (Arch::X86_64, Profile::Debug) => ("bzImage", "bzImage"),
+            (Arch::X86_64, _) => ("bzImage", "vmlinux.stripped"),
         };
         Image {
             path: directory.join(program),
