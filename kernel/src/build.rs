@@ -150,7 +150,7 @@ impl Build<'_> {
         if self.toolchain == Toolchain::Llvm {
             command.arg("LLVM=1");
         }
-        if has_program("ccache") {
+        if has_program("ccache") && !began_without_cache(&self.directory) {
             command.args([format!("CC={}", cached(compiler)), format!("HOSTCC=ccache {compiler}")]);
             // Headers as kbuild's dependency files list them: a miss does not run the preprocessor twice.
             command.env("CCACHE_DEPEND", "1");
@@ -222,6 +222,13 @@ impl Build<'_> {
     }
 }
 
+/// kbuild compares commands word by word, so that a directory which was begun without ccache would be built anew from the day on which
+/// ccache is installed. The first program of a build tells.
+fn began_without_cache(directory: &Path) -> bool {
+    let first = fs::read_to_string(directory.join("scripts/basic/.fixdep.cmd"));
+    first.is_ok_and(|command| !command.contains("ccache "))
+}
+
 /// The compiler behind ccache, as make expands it in each recipe. Assembly is left out: with dependency files ccache does not see
 /// what `.incbin` brings in, and a bzImage may get the compressed kernel of another build, of the same size.
 fn cached(compiler: &str) -> String {
@@ -266,6 +273,18 @@ pub(crate) fn is_error(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_directory_that_was_begun_without_ccache_stays_without() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!began_without_cache(directory.path()));
+        let first = directory.path().join("scripts/basic/.fixdep.cmd");
+        fs::create_dir_all(first.parent().unwrap()).unwrap();
+        fs::write(&first, "savedcmd_scripts/basic/fixdep := ccache gcc -Wall").unwrap();
+        assert!(!began_without_cache(directory.path()));
+        fs::write(&first, "savedcmd_scripts/basic/fixdep := gcc -Wall").unwrap();
+        assert!(began_without_cache(directory.path()));
+    }
 
     #[test]
     fn assembly_is_compiled_without_the_cache_in_makes_below_too() {
