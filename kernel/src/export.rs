@@ -9,31 +9,13 @@ use std::{
 use crate::{
     Error, Kernels, Result, Series,
     command::{git, output, read},
+    format_patch::format_patch,
 };
 
 /// In the work tree's git configuration: the commit on which the series is based.
 pub(crate) const BASE_OF: &str = "keyagents.base";
 /// In the work tree's git configuration: the kernel whose series it is.
 pub(crate) const KERNEL_OF: &str = "keyagents.kernel";
-
-/// What `git format-patch` is told, so that the same commits make the same bytes whoever exports them.
-const FORMAT: &[&str] = &[
-    "--quiet",
-    "--zero-commit",
-    "--no-signature",
-    "--no-numbered",
-    "--no-cover-letter",
-    "--no-attach",
-    "--no-thread",
-    "--no-base",
-    "--no-ext-diff",
-    "--subject-prefix=PATCH",
-    "--abbrev=12",
-    "--unified=3",
-    "--diff-algorithm=myers",
-    "--src-prefix=a/",
-    "--dst-prefix=b/",
-];
 
 /// What an export did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,17 +130,10 @@ fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a
 /// The patches that would come out with other bytes than they have.
 pub(crate) fn restyled(work_tree: &Path, base: &str, series: &Series) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
-    let formatted = Series::read(format(work_tree, base, scratch.path())?)?;
+    format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
+    let formatted = Series::read(scratch.path())?;
     let pairs = series.patches().iter().zip(formatted.patches());
     Ok(pairs.filter(|(old, new)| old != new).map(|(old, _)| old.name.clone()).collect())
-}
-
-/// Writes the patches into that directory.
-fn format<'a>(work_tree: &Path, base: &str, directory: &'a Path) -> Result<&'a Path> {
-    let mut command = git(work_tree);
-    command.arg("format-patch").args(FORMAT).arg("--output-directory").arg(directory);
-    read(command.arg(format!("{base}..HEAD")), b"")?;
-    Ok(directory)
 }
 
 /// Makes the directory's patches those of the commits. Each file is replaced as a whole; the cover letter stays.
@@ -169,7 +144,7 @@ fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
         .prefix(".export-")
         .tempdir_in(directory)
         .map_err(Error::io("creating a directory in", directory))?;
-    format(work_tree, base, scratch.path())?;
+    format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
     let names = patches(scratch.path())?;
     let mut written = Vec::new();
     for name in &names {

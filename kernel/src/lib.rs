@@ -18,6 +18,7 @@ mod disk;
 mod edit;
 mod error;
 mod export;
+mod format_patch;
 mod image;
 mod inputs;
 mod kernels;

@@ -11,6 +11,7 @@ use crate::{
     Error, Result,
     command::{failed, git, output, read},
     error::DoesNotApply,
+    format_patch::format_patch,
     misfit::misfits,
 };
 
@@ -92,9 +93,7 @@ impl Series {
         let begins_with = Self::beginning(range, repository)?;
         let scratch =
             tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
-        let mut command = git(repository);
-        command.args(["format-patch", "--quiet", "--no-signature", "--no-renames", "-o"]);
-        read(command.arg(scratch.path()).args([range, "--"]), b"")?;
+        format_patch(repository, range, scratch.path())?;
         Ok(Self { begins_with: Some(begins_with), ..Self::read(scratch.path())? })
     }
 
@@ -443,6 +442,25 @@ index 1111111..2222222 100644
         let names: Vec<_> = given.patches().iter().map(|patch| patch.name.as_str()).collect();
         assert_eq!(names, ["[PATCH 1/2] KEYS: Say hello", "[PATCH 2/2] Go on"]);
         assert_eq!(given.first(1).patches().len(), 1);
+    }
+
+    #[test]
+    fn a_range_is_the_same_patches_whatever_its_commits_are_called_and_git_is_configured_to_write() {
+        let (repository, base) = repository("one\ntwo\nthree\n");
+        let path = repository.path();
+        let patches_upon = |base: &str| {
+            let head = series(MAIL).commit(path, base, |_| {}).unwrap();
+            Series::given(&format!("{base}..{head}"), path).unwrap().patches().to_vec()
+        };
+        let patches = patches_upon(&base);
+        for (key, value) in [("core.abbrev", "40"), ("diff.noprefix", "true"), ("format.signature", "me")] {
+            read(git(path).args(["config", key, value]), b"").unwrap();
+        }
+        let tree = format!("{base}^{{tree}}");
+        let mut command = git(path);
+        command.args(["-c", "user.name=y", "-c", "user.email=y@example.org"]);
+        let other = read(command.args(["commit-tree", &tree, "-m", "another base"]), b"").unwrap();
+        assert_eq!(patches_upon(&other), patches);
     }
 
     #[test]
