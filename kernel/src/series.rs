@@ -453,13 +453,21 @@ index 1111111..2222222 100644
             Series::given(&format!("{base}..{head}"), path).unwrap().patches().to_vec()
         };
         let patches = patches_upon(&base);
-        for (key, value) in [("core.abbrev", "40"), ("diff.noprefix", "true"), ("format.signature", "me")] {
+        let wishes = [
+            ("core.abbrev", "40"),
+            ("diff.noprefix", "true"),
+            ("format.filenameMaxLength", "12"),
+            ("format.from", "true"),
+            ("format.headers", "To: y@example.org"),
+            ("format.signOff", "true"),
+            ("format.signature", "me"),
+            ("format.suffix", ".txt"),
+        ];
+        for (key, value) in wishes.into_iter().chain([("user.name", "y"), ("user.email", "y@example.org")]) {
             read(git(path).args(["config", key, value]), b"").unwrap();
         }
         let tree = format!("{base}^{{tree}}");
-        let mut command = git(path);
-        command.args(["-c", "user.name=y", "-c", "user.email=y@example.org"]);
-        let other = read(command.args(["commit-tree", &tree, "-m", "another base"]), b"").unwrap();
+        let other = read(git(path).args(["commit-tree", &tree, "-m", "another base"]), b"").unwrap();
         assert_eq!(patches_upon(&other), patches);
     }
 
