@@ -35,12 +35,20 @@ pub fn use_for_guests(cache: &Path) -> Result<()> {
     if HELD.get().is_some() {
         return Ok(());
     }
-    let path = cache.join("locks").join(GUESTS);
+    let _ = HELD.set(lock(cache, GUESTS, FlockArg::LockShared)?);
+    Ok(())
+}
+
+/// The lock of that name among the processes that share the cache. Waits for it; dropping it releases it.
+///
+/// # Errors
+/// The cache can't be written to.
+pub fn lock(cache: &Path, name: &str, how: FlockArg) -> Result<Flock<File>> {
+    let path = cache.join("locks").join(name);
     let file = fs::create_dir_all(cache.join("locks")).and_then(|()| File::create(&path));
     let file = file.with_context(|| format!("can't create {}", path.display()))?;
-    let lock = Flock::lock(file, FlockArg::LockShared).map_err(|(_, errno)| errno);
-    let _ = HELD.set(lock.with_context(|| format!("can't lock {}", path.display()))?);
-    Ok(())
+    let lock = Flock::lock(file, how).map_err(|(_, errno)| errno);
+    lock.with_context(|| format!("can't lock {}", path.display()))
 }
 
 /// The name of the lock that is held while guests are started from the cache.

@@ -36,7 +36,7 @@ impl DeskOptions {
     /// # Errors
     /// Something is missing.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
-        let purpose = if self.vm == Some(Kind::Uml) { Purpose::Build } else { Purpose::BuildAndBoot };
+        let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
         host::ensure(purpose, Consent::from_flag(self.install), terminal)
     }
 
@@ -46,7 +46,7 @@ impl DeskOptions {
     /// Something is missing.
     pub fn ensure_shell(&self, terminal: &Terminal) -> Result<()> {
         self.ensure_host(terminal)?;
-        host::ensure(Purpose::Sit, Consent::from_flag(self.install), terminal)
+        host::ensure(Purpose::Shell, Consent::from_flag(self.install), terminal)
     }
 
     /// The kinds of virtual machines that may serve, the best one first.

@@ -59,7 +59,7 @@ impl TestbedOptions {
     /// # Errors
     /// Something is missing.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
-        let purpose = if self.vm == Some(Kind::Uml) { Purpose::Build } else { Purpose::BuildAndBoot };
+        let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
         host::ensure(purpose, Consent::from_flag(self.install), terminal)
     }
 

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::FlockArg;
 use nix::unistd::geteuid;
 
+use crate::cache;
 use crate::terminal::Terminal;
 use crate::vm::process::command_line;
 
@@ -24,6 +26,7 @@ const PACKAGES: &[Package] = &[
     Package::everywhere("zstd"),
     Package { debian: "libc6-dev", fedora: "glibc-devel", arch: "glibc" },
     Package { debian: "libelf-dev", fedora: "elfutils-libelf-devel", arch: "libelf" },
+    Package::everywhere("keyutils"),
     Package { debian: BUSYBOX, fedora: "busybox", arch: "busybox" },
     Package { debian: QEMU, fedora: "qemu-system-x86-core", arch: "qemu-system-x86" },
 ];
@@ -56,9 +59,15 @@ enum Manager {
 impl Manager {
     /// The first one that this machine has.
     fn here() -> Option<Self> {
-        [(Self::Apt, "apt-get"), (Self::Dnf, "dnf"), (Self::Pacman, "pacman")]
-            .into_iter()
-            .find_map(|(manager, program)| has_program(program).then_some(manager))
+        [Self::Apt, Self::Dnf, Self::Pacman].into_iter().find(|manager| has_program(manager.program()))
+    }
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Pacman => "pacman",
+        }
     }
 
     fn name_of(self, debian: &'static str) -> &'static str {
@@ -69,13 +78,17 @@ impl Manager {
         }
     }
 
+    fn names_of(self, debian: &[&'static str]) -> Vec<&'static str> {
+        debian.iter().map(|name| self.name_of(name)).collect()
+    }
+
     fn install(self, debian: &[&'static str]) -> Vec<&'static str> {
         let words: &[&str] = match self {
-            Self::Apt => &["apt-get", "install", "--yes", "--no-install-recommends"],
-            Self::Dnf => &["dnf", "install", "--assumeyes"],
-            Self::Pacman => &["pacman", "--sync", "--needed", "--noconfirm"],
+            Self::Apt => &["install", "--yes", "--no-install-recommends"],
+            Self::Dnf => &["install", "--assumeyes"],
+            Self::Pacman => &["--sync", "--needed", "--noconfirm"],
         };
-        words.iter().copied().chain(debian.iter().map(|name| self.name_of(name))).collect()
+        [&[self.program()], words, &self.names_of(debian)].concat()
     }
 }
 
@@ -100,68 +113,116 @@ impl Consent {
 pub enum Purpose {
     /// Kernels are built.
     Build,
+    /// Kernels are built and booted as User-Mode Linux.
+    BootUml,
     /// Kernels are built and booted in QEMU.
-    BuildAndBoot,
-    /// Somebody sits at a guest's shell.
-    Sit,
+    BootQemu,
+    /// A guest's shell is used.
+    Shell,
 }
 
-/// The Debian names of the packages that this machine lacks, in order.
-pub fn missing(purpose: Purpose) -> Vec<&'static str> {
-    let tools = || kernel::missing().into_iter().map(|tool| tool.package);
-    let lacks = |program, package| (!has_program(program)).then_some(package);
-    let mut packages: Vec<_> = match purpose {
-        Purpose::Build => tools().collect(),
-        Purpose::BuildAndBoot => tools().chain(lacks("qemu-system-x86_64", QEMU)).collect(),
-        Purpose::Sit => lacks("busybox", BUSYBOX).into_iter().collect(),
-    };
-    packages.sort_unstable();
-    packages.dedup();
-    packages
+/// What this machine lacks for a purpose: Debian names of packages, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Missing {
+    /// Nothing goes without them.
+    required: Vec<&'static str>,
+    /// Something goes without them, and says so: a scenario is skipped, a shell has no keyctl.
+    useful: Vec<&'static str>,
 }
 
-/// Makes sure that everything needed is there, installing it where that is allowed.
+/// A program and the package that has it.
+type Provider = (&'static str, &'static str);
+
+impl Purpose {
+    fn required(self) -> &'static [Provider] {
+        match self {
+            Self::Build | Self::BootUml => &[],
+            Self::BootQemu => &[("qemu-system-x86_64", QEMU)],
+            Self::Shell => &[("busybox", BUSYBOX)],
+        }
+    }
+
+    fn useful(self) -> &'static [Provider] {
+        match self {
+            Self::Build => &[],
+            Self::BootUml | Self::BootQemu => &[("busybox", BUSYBOX)],
+            Self::Shell => &[("keyctl", "keyutils")],
+        }
+    }
+
+    fn missing(self) -> Missing {
+        let lacks = |providers: &[Provider]| {
+            let lacks = providers.iter().filter(|(program, _)| !has_program(program));
+            lacks.map(|(_, package)| *package).collect::<Vec<_>>()
+        };
+        let mut required = lacks(self.required());
+        if self != Self::Shell {
+            required.extend(kernel::missing().into_iter().map(|tool| tool.package));
+        }
+        required.sort_unstable();
+        required.dedup();
+        Missing { required, useful: lacks(self.useful()) }
+    }
+}
+
+/// Makes sure that what is required is there, and what is useful where it can be had: installs packages where that is allowed.
 ///
 /// # Errors
-/// Packages are missing: the error has the one command that installs them.
+/// Required packages are missing. The error has the one command that installs them and the useful ones.
 pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result<()> {
-    let packages = missing(purpose);
-    if packages.is_empty() {
+    let Missing { required, useful } = purpose.missing();
+    let root = geteuid().is_root();
+    let allowed = root || consent == Consent::Given;
+    let packages = [required.as_slice(), useful.as_slice()].concat();
+    if packages.is_empty() || (required.is_empty() && !allowed) {
         return Ok(());
     }
     let Some(manager) = Manager::here() else {
+        if required.is_empty() {
+            return Ok(());
+        }
         bail!(
             "missing on this machine (Debian's names): {}\ninstall them and run this again",
             packages.join(" ")
         );
     };
-    let names: Vec<_> = packages.iter().map(|name| manager.name_of(name)).collect();
-    let root = geteuid().is_root();
     let sudo: &[&str] = if root { &[] } else { &["sudo"] };
-    let install: Vec<_> = sudo.iter().copied().chain(manager.install(&packages)).collect();
-    if !root && consent == Consent::IfRoot {
+    if !allowed {
         bail!(
             "missing on this machine: {}\ninstall with: {}\nor run this again with --install",
-            names.join(" "),
-            install.join(" ")
+            manager.names_of(&packages).join(" "),
+            [sudo, &manager.install(&packages)].concat().join(" ")
         );
     }
-    let work = terminal.work(&format!("Installing {}", names.join(" ")));
-    if manager == Manager::Apt {
+    let work = terminal.work(&format!("Installing {}", manager.names_of(&packages).join(" ")));
+    // Package managers refuse to work side by side. Another process of the testbed may have installed everything meanwhile.
+    let _one_at_a_time = cache::lock(&cache::directory()?, "packages", FlockArg::LockExclusive)?;
+    install(&purpose.missing(), manager, sudo, terminal)?;
+    work.done();
+    match purpose.missing().required.as_slice() {
+        [] => Ok(()),
+        missing => bail!("{} succeeded, and still missing: {}", manager.program(), missing.join(" ")),
+    }
+}
+
+/// Installs what is required and what is useful. A failure of the latter is a note.
+fn install(missing: &Missing, manager: Manager, sudo: &[&str], terminal: &Terminal) -> Result<()> {
+    let Missing { required, useful } = missing;
+    if manager == Manager::Apt && !(required.is_empty() && useful.is_empty()) {
         // The lists of a fresh machine are empty or old. Without a network the old ones may still do.
-        let update: Vec<_> = sudo.iter().copied().chain(["apt-get", "update"]).collect();
-        if let Err(error) = run(&update) {
+        if let Err(error) = run(&[sudo, &["apt-get", "update"]].concat()) {
             terminal.note(&format!("{error:#}"));
         }
     }
-    run(&install)?;
-    work.done();
-    let packages = missing(purpose);
-    if packages.is_empty() {
-        Ok(())
-    } else {
-        bail!("`{}` succeeded, and still missing: {}", install.join(" "), packages.join(" "))
+    if !required.is_empty() {
+        run(&[sudo, &manager.install(required)].concat())?;
     }
+    if !useful.is_empty()
+        && let Err(error) = run(&[sudo, &manager.install(useful)].concat())
+    {
+        terminal.note(&format!("{error:#}"));
+    }
+    Ok(())
 }
 
 fn run(words: &[&str]) -> Result<()> {

@@ -26,7 +26,7 @@ pub struct Options {
 /// # Errors
 /// Something is missing and was not installed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    for purpose in [Purpose::BuildAndBoot, Purpose::Sit] {
+    for purpose in [Purpose::BootQemu, Purpose::Shell] {
         host::ensure(purpose, Consent::from_flag(options.install), terminal)?;
     }
     terminal.say("This machine has everything that the testbed needs.");

@@ -6,8 +6,10 @@ use super::Finding;
 use crate::host;
 use crate::vm::vng;
 
-/// Programs that tests do without, and what they are for. The names of their packages are the same everywhere.
-const HELPFUL: [(&str, &str, &str); 4] = [
+/// Programs that tests do without, the Debian packages that have them, and what they are for.
+const HELPFUL: [(&str, &str, &str); 6] = [
+    ("busybox", "busybox-static", "scenarios that run a shell in the guest need it, and `cargo xtask shell`"),
+    ("keyctl", "keyutils", "`cargo xtask shell` and `run` take it along into the guest"),
     ("ccache", "ccache", "kernels are built again much quicker with it"),
     ("clang", "clang", "`cargo xtask kernel check` builds with it, too"),
     ("sparse", "sparse", "`cargo xtask kernel check` has it look for more"),

@@ -104,7 +104,7 @@ impl MatrixOptions {
 
     pub(super) fn purpose(&self) -> Purpose {
         let only_uml = !self.vm.is_empty() && self.vm.iter().all(|choice| *choice == Choice::One(Kind::Uml));
-        if only_uml { Purpose::Build } else { Purpose::BuildAndBoot }
+        if only_uml { Purpose::BootUml } else { Purpose::BootQemu }
     }
 }
 
