@@ -20,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci                     all that must hold before a change lands
   cargo xtask ci --matrix            the same, on every kernel, in every profile: takes long
   cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
+  cargo xtask ci lints               the same without the tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
 
 Advisories are looked at where their list can be fetched, and left out with a note elsewhere. All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
@@ -43,6 +44,9 @@ enum Part {
     /// Formatting, lints, licences, the workflow itself, all tests
     #[command(after_help = "Example:\n  cargo xtask ci checks")]
     Checks,
+    /// Formatting, lints, licences, the workflow itself
+    #[command(after_help = "Example:\n  cargo xtask ci lints")]
+    Lints,
     /// The scenarios; takes what `cargo xtask test` takes
     #[command(
         after_help = "Example:\n  cargo xtask ci scenarios --kernel 6.1 --profile debug --report html=report.html"
@@ -72,6 +76,7 @@ const PROFILES: &str = "plain,debug";
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let steps = match &options.part {
         Some(Part::Checks) => checks(),
+        Some(Part::Lints) => lints(),
         Some(Part::Scenarios { arguments }) => vec![scenarios(arguments)?],
         None => {
             let mut steps = checks();
@@ -107,10 +112,19 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::from(worst))
 }
 
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 fn checks() -> Vec<Step> {
+    let mut steps = lints();
+    steps.push(step("tests", cargo(), &["test", "--workspace", "--locked"]));
+    steps
+}
+
+fn lints() -> Vec<Step> {
     let tools = tools();
     let python = tools.join("bin/python");
-    let cargo = || Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let mut steps = vec![
         step("format", cargo(), &["fmt", "--all", "--check"]),
         step(
@@ -138,7 +152,6 @@ fn checks() -> Vec<Step> {
         step("dependencies", tool("cargo-deny"), &["--workspace", "check", "licenses", "bans", "sources"]),
         advisories,
         step("workflow", tool("zizmor"), &["--offline", "--quiet", ".github"]),
-        step("tests", cargo(), &["test", "--workspace", "--locked"]),
     ]);
     steps
 }
