@@ -1,6 +1,8 @@
 //! What a scenario is, how it is read, what travels between host and guest, and how a run's events become a snapshot.
 
 #[cfg(feature = "host")]
+mod contract;
+#[cfg(feature = "host")]
 pub mod diagnostics;
 pub mod errno;
 #[cfg(feature = "host")]

@@ -27,9 +27,10 @@ impl<'s> Entry<'s> {
     }
 }
 
-/// The rules that none of these scenarios proves.
+/// The implemented rules that none of these scenarios proves.
 pub fn unproved(scenarios: &[Scenario]) -> Vec<Rule> {
-    Rule::all().filter(|rule| !scenarios.iter().any(|scenario| scenario.rules.contains(rule))).collect()
+    let is_proved = |rule: &Rule| scenarios.iter().any(|scenario| scenario.rules.contains(rule));
+    Rule::all().filter(|rule| !rule.is_planned() && !is_proved(rule)).collect()
 }
 
 /// A Markdown table of all rules with the scenarios that prove them, and a list of the families. The cases of a file are one.
@@ -68,5 +69,9 @@ fn proofs(rule: Rule, scenarios: &[Scenario]) -> String {
         .map(|scenario| format!("[{0}](suite/{0}.toml)", scenario.file))
         .collect();
     names.dedup();
-    if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }
+    match names.as_slice() {
+        [] if rule.is_planned() => "planned".to_owned(),
+        [] => "none yet".to_owned(),
+        _ => names.join(", "),
+    }
 }

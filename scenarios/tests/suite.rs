@@ -23,10 +23,24 @@ fn no_snapshot_is_without_its_scenario() {
 }
 
 #[test]
-fn every_rule_has_a_scenario() {
+fn every_implemented_rule_has_a_scenario() {
     let scenarios = suite::load(dir()).unwrap_or_else(|problems| panic!("{problems}"));
     let missing: Vec<String> = overview::unproved(&scenarios).iter().map(Rule::to_string).collect();
     assert!(missing.is_empty(), "no scenario proves {missing:?}");
+}
+
+#[test]
+fn no_scenario_proves_a_rule_that_is_only_planned() {
+    let scenarios = suite::load(dir()).unwrap_or_else(|problems| panic!("{problems}"));
+    for scenario in scenarios {
+        let planned = scenario.rules.iter().find(|rule| rule.is_planned());
+        assert!(
+            planned.is_none(),
+            "{} proves {}: say in docs/contract.md what the series does",
+            scenario.name,
+            planned.unwrap()
+        );
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ box.search = { description = 5, into = "@z" }
 expects = "ENOKEY"
 "##;
     assert_snapshot!(complaint(text), @r##"
-      × no rule `R99`: they are R1 to R28
+      × no rule `R99`: they are R1 to R30
        ╭─[name.toml:2:16]
      1 │ title = "t"
      2 │ rules = ["R8", "R99"]
