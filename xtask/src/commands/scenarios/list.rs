@@ -16,10 +16,11 @@ use crate::terminal::Terminal;
 #[command(after_help = "\
 Examples:
   cargo xtask scenarios list                  # all of them, and the rules without one
-  cargo xtask scenarios list lifetime R20     # a family, and whatever proves R20
+  cargo xtask scenarios list R20              # the rule's text, and the scenarios that prove it
+  cargo xtask scenarios list lifetime R20     # a family as well
   cargo xtask scenarios list --json | jq -r '.[] | select(.rules | index(\"R14\")).name'")]
 pub struct Options {
-    /// Only scenarios whose name (FAMILY/NAME) contains one of these, or that prove one of these rules
+    /// Only scenarios whose name (FAMILY/NAME) contains one of these, or that prove one of these rules, whose text is quoted
     #[arg(value_name = "FILTER|RULE", add = completion::scenario())]
     filters: Vec<String>,
 
@@ -38,11 +39,15 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
         let entries: Vec<Entry<'_>> = scenarios.iter().map(Entry::of).collect();
         terminal.say(&serde_json::to_string_pretty(&entries)?);
     } else {
-        terminal.say(&table(&scenarios));
+        let rules = options.filters.iter().filter_map(|filter| filter.parse().ok());
+        rules.for_each(|rule| terminal.say(&format!("{}\n", quote(rule))));
+        if !scenarios.is_empty() {
+            terminal.say(&format!("{}\n", table(&scenarios)));
+        }
         if options.filters.is_empty() {
-            terminal.say(&format!("\n{}", coverage(&scenarios)));
+            terminal.say(&coverage(&scenarios));
         } else {
-            terminal.say(&format!("\n{}", plural(scenarios.len(), "scenario")));
+            terminal.say(&plural(scenarios.len(), "scenario"));
         }
     }
     Ok(())
@@ -61,6 +66,13 @@ fn chosen(filters: &[String]) -> Result<Vec<Scenario>> {
     let mut scenarios = suite::select(&[])?;
     scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|filter| fits(scenario, filter)));
     Ok(scenarios)
+}
+
+/// A rule as the contract states it.
+fn quote(rule: Rule) -> String {
+    let lines: Vec<String> =
+        rule.text().lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    format!("{}\n\n{}", style(format!("{rule}: {}", rule.title())).bold(), lines.join("\n"))
 }
 
 /// A line for each scenario, under its family.
@@ -97,10 +109,15 @@ fn coverage(scenarios: &[Scenario]) -> String {
     let unproved = overview::unproved(scenarios);
     let missing: Vec<String> = unproved.iter().map(Rule::to_string).collect();
     let verdict = match missing.as_slice() {
-        [] => style("Every rule has a scenario.".to_owned()).green(),
+        [] => style("Every implemented rule has a scenario.".to_owned()).green(),
         some => style(format!("Without a scenario: {}", some.join(", "))).yellow(),
     };
-    format!("{}\n{}\n\n{sum}. {verdict}", style("scenarios for each rule").bold(), rows.join("\n"))
+    let planned: Vec<String> = Rule::all().filter(|it| it.is_planned()).map(|it| it.to_string()).collect();
+    let planned = match planned.as_slice() {
+        [] => String::new(),
+        some => format!(" Planned: {}.", some.join(", ")),
+    };
+    format!("{}\n{}\n\n{sum}. {verdict}{planned}", style("scenarios for each rule").bold(), rows.join("\n"))
 }
 
 fn plural(count: usize, thing: &str) -> String {
@@ -130,6 +147,22 @@ mod tests {
         assert!(all.iter().is_sorted_by_key(|name| name.split('[').next()));
         assert!(all.len() > both.len());
         assert!(chosen(&["no-such".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_rule_is_quoted_with_its_title_and_all_of_its_text() {
+        let rule: Rule = "R20".parse().unwrap();
+        let quoted = console::strip_ansi_codes(&quote(rule)).into_owned();
+        assert!(
+            quoted.starts_with(&format!("R20: {}\n\n  Requests that are pending", rule.title())),
+            "{quoted}"
+        );
+        assert_eq!(quoted.lines().count(), rule.text().lines().count() + 2);
+    }
+
+    #[test]
+    fn a_rule_without_scenarios_is_listed_without_an_error() {
+        assert_eq!(names(&["R29"]), Vec::<String>::new());
     }
 
     #[test]
