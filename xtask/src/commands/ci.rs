@@ -19,7 +19,7 @@ use crate::workspace;
 const EXAMPLES: &str = "Examples:
   cargo xtask ci                     all that must hold before a change lands
   cargo xtask ci --matrix            the same, on every kernel, in every profile: takes long
-  cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
+  cargo xtask ci checks              formatting, lints, documentation, licences, the workflow, all tests
   cargo xtask ci lints               the same without the tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
 
@@ -41,10 +41,10 @@ pub struct Options {
 /// The jobs of the workflow.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Formatting, lints, licences, the workflow itself, all tests
+    /// Formatting, lints, documentation, licences, the workflow itself, all tests
     #[command(after_help = "Example:\n  cargo xtask ci checks")]
     Checks,
-    /// Formatting, lints, licences, the workflow itself
+    /// Formatting, lints, documentation, licences, the workflow itself
     #[command(after_help = "Example:\n  cargo xtask ci lints")]
     Lints,
     /// The scenarios; takes what `cargo xtask test` takes
@@ -132,6 +132,7 @@ fn lints() -> Vec<Step> {
             cargo(),
             &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         ),
+        documentation(cargo()),
     ];
     // Linters that are no Rust programs, or take minutes to build: pinned wheels in a corner of the target directory.
     if !python.is_file() {
@@ -154,6 +155,14 @@ fn lints() -> Vec<Step> {
         step("workflow", tool("zizmor"), &["--offline", "--quiet", ".github"]),
     ]);
     steps
+}
+
+/// The crates are unpublished: their readers are those who work on them, and see private items as well.
+fn documentation(cargo: Command) -> Step {
+    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
+    let mut step = step("documentation", cargo, &arguments);
+    step.command.env("RUSTDOCFLAGS", "-D warnings");
+    step
 }
 
 fn scenarios(arguments: &[OsString]) -> Result<Step> {
