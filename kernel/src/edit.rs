@@ -34,13 +34,13 @@ pub struct Edited {
     pub base: String,
     /// How many patches became commits.
     pub patches: usize,
-    /// The patches that [`export`](crate::export) would write with other bytes, though nothing was changed.
+    /// The patches that [`export()`](crate::export()) would write with other bytes, though nothing was changed.
     pub restyled: Vec<String>,
 }
 
 /// Makes a git repository in a directory of the user's with the series as commits on the branch `keyagents`.
 ///
-/// It is independent of the cache. [`export`](crate::export) writes its commits back as patches.
+/// It is independent of the cache. [`export()`](crate::export()) writes its commits back as patches.
 ///
 /// # Errors
 /// [`Error::WorkTree`] if the directory has something in it; what [`tree`](crate::tree()) says.

@@ -30,7 +30,7 @@ pub struct Exported {
     pub removed: Vec<String>,
 }
 
-/// Writes the commits of a work tree that [`edit`](crate::edit) made as the series of its kernel.
+/// Writes the commits of a work tree that [`edit()`](crate::edit()) made as the series of its kernel.
 ///
 /// # Errors
 /// [`Error::WorkTree`] if it is not such a work tree or its commits are no series: uncommitted changes, merges, a base

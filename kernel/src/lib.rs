@@ -4,7 +4,7 @@
 //! kernels.toml ─> Origin ─> Tree ─> (series applied) ─> Config ─> Image
 //! ```
 //!
-//! [`image`] does the whole line and runs nothing at all when the image is already in the cache. Everything in the
+//! [`image()`] does the whole line and runs nothing at all when the image is already in the cache. Everything in the
 //! cache can be deleted at any moment; what an interrupted run left half done is done again by the next one.
 
 #[cfg(test)]
