@@ -118,7 +118,7 @@ pub fn check(
         for (index, patch) in patches.iter().enumerate().take(applied).skip(first - 1) {
             let what = format!("{} {}/{last} {}", check.kernel.name, index + 1, patch.name);
             progress.started(&Phase::Check { what }, None);
-            let outcomes = inspection.patch(patch, &commits[index], &commits[index + 1])?;
+            let outcomes = inspection.patch(index + 1, patch, &commits[index], &commits[index + 1])?;
             progress.finished();
             let row = Row { number: index + 1, patch: patch.name.clone(), outcomes };
             told(&row);
@@ -173,12 +173,18 @@ impl<'a> Inspection<'a> {
         Ok(Self { workshop, on, off, docs })
     }
 
-    fn patch(&mut self, patch: &Patch, before: &str, commit: &str) -> Result<Vec<(Aspect, Outcome)>> {
+    fn patch(
+        &mut self,
+        number: usize,
+        patch: &Patch,
+        before: &str,
+        commit: &str,
+    ) -> Result<Vec<(Aspect, Outcome)>> {
         let touched = self.workshop.touched(before, commit)?;
         self.workshop.check_out(commit)?;
         let on = self.on.compile()?;
         let off = self.off.compile()?;
-        let style = scripts::checkpatch(self.workshop, patch)?;
+        let style = scripts::checkpatch(self.workshop, number, patch)?;
         let docs = self.docs.news(scripts::kernel_doc(self.workshop, &touched)?);
         let sparse = match on.sparse {
             Some(complaints) => Outcome::of(complaints),

@@ -60,7 +60,7 @@ pub fn edit(edit: &Edit<'_>, cache: &Path, progress: &dyn Progress) -> Result<Ed
     read(git(&directory).args(["config", BASE_OF, &base.commit]), b"")?;
     read(git(&directory).args(["config", KERNEL_OF, &edit.kernel.name]), b"")?;
 
-    let restyled = export::restyled(&directory, &base.commit, &series)?;
+    let restyled = export::restyled(&directory, &base.commit, &edit.kernel.series_directory())?;
     Ok(Edited { base: base.commit, patches: series.patches().len(), restyled })
 }
 

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use crate::{
     Requirement,
     misfit::{Instead, Misfit},
+    series::{PatchProblem, SeriesProblem},
 };
 
 /// Why there is no image. Each says all that there is to say: none has a source to be told besides.
@@ -81,22 +82,22 @@ pub enum Error {
         why: io::Error,
     },
 
-    /// A file in the series directory that is not a patch in `git format-patch` form.
-    #[error("{patch}: {reason}")]
+    /// A patch that can't be read.
+    #[error("can't read the patch `{patch}`: {why}")]
     NotAPatch {
-        /// The file's name.
+        /// The file's name, or the mail's subject.
         patch: String,
         /// What is wrong with it.
-        reason: String,
+        why: PatchProblem,
     },
 
-    /// What the user gave as a series is none.
-    #[error("`{name}` is no series of patches: {reason}")]
+    /// What was given as a series of patches is none.
+    #[error("can't take `{name}` as a series of patches: {why}")]
     NotASeries {
         /// What was given.
         name: String,
         /// What is wrong with it.
-        reason: String,
+        why: SeriesProblem,
     },
 
     /// A patch that does not fit the source.
@@ -208,18 +209,27 @@ pub struct DoesNotApply {
     pub misfits: Vec<Misfit>,
     /// git's own words.
     pub git: String,
+    /// Whether the source has the whole series already.
+    pub is_all_applied: bool,
 }
 
 impl std::fmt::Display for DoesNotApply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} does not apply:", self.patch)?;
         if self.misfits.is_empty() {
-            return write!(f, "\n{}", self.git.trim_end());
+            write!(f, "\n{}", self.git.trim_end())?;
         }
         let mut lines = self.misfits.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
         lines.try_for_each(|line| write!(f, "\n  {line}"))?;
-        if self.misfits.iter().all(|misfit| matches!(misfit.instead, Instead::Applied(_))) {
-            f.write_str("\nthe source has this patch already: with `--series none` it is taken as it is")?;
+        let is_applied = |misfit: &Misfit| matches!(misfit.instead, Instead::Applied(_));
+        if self.is_all_applied {
+            f.write_str(
+                "\nthe source has the whole series already: with `--series none` it is taken as it is",
+            )?;
+        } else if !self.misfits.is_empty() && self.misfits.iter().all(is_applied) {
+            f.write_str(
+                "\nthe source has this patch already, but not the whole series: leave the patch out",
+            )?;
         }
         Ok(())
     }

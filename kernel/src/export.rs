@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error, Kernels, Result, Series,
+    Error, Kernels, Result,
     command::{git, output, read},
     format_patch::format_patch,
 };
@@ -127,13 +127,22 @@ fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a
     None
 }
 
-/// The patches that would come out with other bytes than they have.
-pub(crate) fn restyled(work_tree: &Path, base: &str, series: &Series) -> Result<Vec<String>> {
+/// The names of that directory's patches that would come out with other bytes than they have.
+pub(crate) fn restyled(work_tree: &Path, base: &str, directory: &Path) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
     format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
-    let formatted = Series::read(scratch.path())?;
-    let pairs = series.patches().iter().zip(formatted.patches());
-    Ok(pairs.filter(|(old, new)| old != new).map(|(old, _)| old.name.clone()).collect())
+    let (old, new) = (patches(directory)?, patches(scratch.path())?);
+    let bytes = |directory: &Path, name: &String| {
+        let path = directory.join(name);
+        fs::read(&path).map_err(Error::io("reading", path))
+    };
+    let mut restyled = Vec::new();
+    for (old, new) in old.into_iter().zip(new) {
+        if bytes(directory, &old)? != bytes(scratch.path(), &new)? {
+            restyled.push(old);
+        }
+    }
+    Ok(restyled)
 }
 
 /// Makes the directory's patches those of the commits. Each file is replaced as a whole; the cover letter stays.

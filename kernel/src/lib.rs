@@ -14,6 +14,7 @@ mod check;
 mod clone;
 mod command;
 mod config;
+mod diff;
 mod disk;
 mod edit;
 mod error;
@@ -47,7 +48,7 @@ pub use crate::{
     progress::{Phase, Progress, Silent},
     requirements::{Requirement, missing, requirements},
     selftests::selftests,
-    series::{Patch, Series},
+    series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},
     sources::Origin,
     tree::{Tree, fetch_tree, tree, whereabouts},
 };

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::diff::hunk;
+
 /// A hunk that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
@@ -110,8 +112,8 @@ fn hunks(patch: &str) -> Vec<Hunk<'_>> {
     for (index, line) in patch.lines().enumerate() {
         if left == (0, 0) {
             if let Some(name) = line.strip_prefix("--- ") {
-                file = name.strip_prefix("a/").unwrap_or("");
-            } else if let Some((at, counts)) = header(line).filter(|_| !file.is_empty()) {
+                file = path(name);
+            } else if let Some((at, counts)) = hunk(line).filter(|_| !file.is_empty()) {
                 left = counts;
                 hunks.push(Hunk {
                     file,
@@ -140,16 +142,13 @@ fn hunks(patch: &str) -> Vec<Hunk<'_>> {
     hunks
 }
 
-/// `@@ -3,7 +3,8 @@ words`: the old text's place, and how many lines old and new text have.
-fn header(line: &str) -> Option<(usize, (usize, usize))> {
-    let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
-    let (old, new) = ranges.split_once(" +")?;
-    let range = |text: &str| -> Option<(usize, usize)> {
-        let (at, count) = text.split_once(',').unwrap_or((text, "1"));
-        Some((at.parse().ok()?, count.parse().ok()?))
-    };
-    let ((at, old), (_, new)) = (range(old)?, range(new)?);
-    Some((at, (old, new)))
+/// The path in the source of a file's name in a diff: `linux.orig/a.c`, with a date behind it. None has the name of no file.
+fn path(name: &str) -> &str {
+    let name = name.split('\t').next().unwrap_or_default();
+    match name.split_once('/') {
+        Some((_, path)) if name != "/dev/null" => path,
+        _ => "",
+    }
 }
 
 /// How many more lines than a hunk has are looked at for it.

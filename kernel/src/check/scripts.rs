@@ -6,9 +6,9 @@ use super::{diagnostics::Diagnostic, workshop::Workshop};
 use crate::{Error, Patch, Result, command};
 
 /// What `checkpatch.pl --strict` of the tree that is checked out has to say about a patch.
-pub(super) fn checkpatch(workshop: &Workshop<'_>, patch: &Patch) -> Result<Vec<String>> {
+pub(super) fn checkpatch(workshop: &Workshop<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
-    let mail = scratch.path().join(patch.name.replace('/', "-"));
+    let mail = scratch.path().join(&*patch.file_name(number));
     fs::write(&mail, patch.mail()).map_err(Error::io("writing", &mail))?;
 
     let mut perl = Command::new("perl");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::series::Stack;
+use crate::{Series, series::Stack};
 
 /// A series as `format` writes it.
 const PATCHES: [(&str, &str); 2] = [
@@ -85,7 +85,6 @@ impl Bench {
 #[test]
 fn an_untouched_series_comes_back_byte_for_byte() {
     let bench = Bench::new();
-    let series = Series::read(&bench.series()).unwrap();
     assert_eq!(bench.refusal(), "none");
     for (name, _) in PATCHES {
         fs::remove_file(bench.series().join(name)).unwrap();
@@ -94,7 +93,7 @@ fn an_untouched_series_comes_back_byte_for_byte() {
     for (name, mail) in PATCHES {
         assert_eq!(fs::read_to_string(bench.series().join(name)).unwrap(), mail);
     }
-    assert_eq!(restyled(&bench.tree(), &bench.base, &series).unwrap(), Vec::<String>::new());
+    assert_eq!(restyled(&bench.tree(), &bench.base, &bench.series()).unwrap(), Vec::<String>::new());
     assert_eq!(bench.export().written, Vec::<String>::new());
 }
 

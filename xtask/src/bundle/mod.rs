@@ -84,11 +84,9 @@ pub fn files(
     if scenario.snapshot().exists() {
         files.insert("scenario.snap".to_owned(), File::of(&scenario.snapshot(), false)?);
     }
-    for patch in kernel.patches()? {
-        files.insert(
-            format!("series/{}", patch.name),
-            File { bytes: patch.mail().to_vec(), executable: false },
-        );
+    for (index, patch) in kernel.patches()?.iter().enumerate() {
+        let name = format!("series/{}", patch.file_name(index + 1));
+        files.insert(name, File { bytes: patch.mail(), executable: false });
     }
     files.insert("SHA256SUMS".to_owned(), File::text(sums(&files)));
     Ok(files)

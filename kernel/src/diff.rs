@@ -1,0 +1,162 @@
+//! Where in a text a diff is, by the grammar that `git apply` has for it.
+
+use std::ops::Range;
+
+/// A hunk that goes on after the lines that its header counts. `git apply` would leave the rest out without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overlong {
+    /// The first line too many, counted from 1 where the diff begins.
+    pub(crate) line: usize,
+}
+
+/// The diff in a text, from the header of its first file to the end of its last hunk.
+///
+/// Words around it, such as a diffstat or a mailing list's footer, are left out. `None` if there is no diff.
+pub(crate) fn extent(text: &[u8]) -> Result<Option<Range<usize>>, Overlong> {
+    let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut scan = Scan::default();
+    let mut offset = 0;
+    let mut first = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let is_content = scan.is_content(line, &lines[index + 1..]);
+        if is_content.map_err(|()| Overlong { line: index + 1 - first })? {
+            if scan.found.is_none() {
+                first = index;
+            }
+            let start = scan.found.as_ref().map_or(offset, |found| found.start);
+            scan.found = Some(start..offset + line.len());
+        }
+        offset += line.len();
+    }
+    Ok(scan.found)
+}
+
+/// Where a walk through the lines of a text is.
+#[derive(Default)]
+struct Scan {
+    found: Option<Range<usize>>,
+    place: Place,
+    is_binary: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    /// Before, between or after the files' changes.
+    #[default]
+    Outside,
+    /// In the lines that begin a file's change, or in a binary one.
+    Header,
+    /// In a hunk, of whose old and new text so many lines are still to come.
+    Hunk(usize, usize),
+    /// Right behind a hunk.
+    Behind,
+}
+
+impl Scan {
+    /// Whether that line belongs to the diff. `Err` if it is one too many for its hunk.
+    fn is_content(&mut self, line: &[u8], following: &[&[u8]]) -> Result<bool, ()> {
+        if let Place::Hunk(old, new) = self.place {
+            let (old, new) = match line.first() {
+                Some(b'+') => (old, new.saturating_sub(1)),
+                Some(b'-') => (old.saturating_sub(1), new),
+                Some(b' ' | b'\n') => (old.saturating_sub(1), new.saturating_sub(1)),
+                _ => (old, new),
+            };
+            self.place = if (old, new) == (0, 0) { Place::Behind } else { Place::Hunk(old, new) };
+            return Ok(true);
+        }
+        let was = self.place;
+        let is_git = line.starts_with(b"diff --git ");
+        if is_git || is_traditional(line, following) {
+            (self.place, self.is_binary) = (Place::Header, false);
+            return Ok(true);
+        }
+        if self.found.is_some()
+            && let Some((old, new)) = counts(line)
+        {
+            self.place = if (old, new) == (0, 0) { Place::Behind } else { Place::Hunk(old, new) };
+            return Ok(true);
+        }
+        match was {
+            Place::Header => {
+                self.is_binary |= line.starts_with(b"GIT binary patch");
+                let is_blank = line.trim_ascii().is_empty();
+                let goes_on = self.is_binary && following.first().is_some_and(|next| is_binary_hunk(next));
+                if is_blank && !goes_on {
+                    self.place = Place::Outside;
+                }
+                Ok(!is_blank || goes_on)
+            }
+            // "\ No newline at end of file"
+            Place::Behind if line.starts_with(b"\\ ") => Ok(true),
+            Place::Behind => {
+                self.place = Place::Outside;
+                let is_change = line.starts_with(b"+") || line.starts_with(b"-") && !line.starts_with(b"--");
+                if is_change { Err(()) } else { Ok(false) }
+            }
+            Place::Outside | Place::Hunk(..) => Ok(false),
+        }
+    }
+}
+
+/// Does a file's change begin here that has no `diff --git` line?
+fn is_traditional(line: &[u8], following: &[&[u8]]) -> bool {
+    line.starts_with(b"--- ")
+        && matches!(following, [new, hunk, ..] if new.starts_with(b"+++ ") && hunk.starts_with(b"@@ -"))
+}
+
+fn is_binary_hunk(line: &[u8]) -> bool {
+    line.starts_with(b"literal ") || line.starts_with(b"delta ")
+}
+
+/// How many lines of the old and of the new text follow a hunk's header.
+fn counts(line: &[u8]) -> Option<(usize, usize)> {
+    let (_, counts) = hunk(str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)).ok()?)?;
+    Some(counts)
+}
+
+/// `@@ -3,7 +3,8 @@ words`: the old text's place, and how many lines the old and the new text have.
+pub(crate) fn hunk(line: &str) -> Option<(usize, (usize, usize))> {
+    let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
+    let (old, new) = ranges.split_once(" +")?;
+    let range = |text: &str| -> Option<(usize, usize)> {
+        let (at, count) = text.split_once(',').unwrap_or((text, "1"));
+        Some((at.parse().ok()?, count.parse().ok()?))
+    };
+    let ((at, old), (_, new)) = (range(old)?, range(new)?);
+    Some((at, (old, new)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Option<&str> {
+        extent(text.as_bytes()).unwrap().map(|range| &text[range])
+    }
+
+    #[test]
+    fn what_stands_around_a_diff_is_not_part_of_it() {
+        let diff = "diff --git a/a b/a\nindex 1..2 100644\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n x\n-- y\n+-- z\n\
+                    diff --git a/b b/c\nrename from b\nrename to c\n";
+        let text = format!("---\n a | 2 +-\n\n{diff}\n-- \n2.39.5\n");
+        assert_eq!(found(&text), Some(diff));
+        let plain = "--- linux.orig/a\t2024-01-01\n+++ linux/a\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+y\n\
+                     \\ No newline at end of file\n";
+        assert_eq!(found(&format!("Index: linux/a\n=====\n{plain}-- \nfooter\n")), Some(plain));
+        let binary =
+            "diff --git a/a b/a\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKc-a\n\nliteral 2\nJc-b\n";
+        assert_eq!(found(&format!("{binary}\n-- \n2\n")), Some(binary));
+    }
+
+    #[test]
+    fn words_and_quoted_diffs_are_none() {
+        assert_eq!(found("> diff --git a/a b/a\n--- a/a is the file\n+++ b\nwords\n"), None);
+    }
+
+    #[test]
+    fn a_hunk_with_more_lines_than_it_counts_is_found() {
+        let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n+z\n";
+        assert_eq!(extent(text.as_bytes()), Err(Overlong { line: 6 }));
+    }
+}

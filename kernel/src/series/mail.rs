@@ -1,0 +1,240 @@
+//! Mails, as `git mailsplit` and `git mailinfo` read them: the same as `git am` would.
+
+use std::{
+    collections::HashMap,
+    fs,
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{patch::Patch, problem::PatchProblem, subject::Subject};
+use crate::{
+    Error, Result,
+    command::{failed, git, output, read},
+    diff::{self, Overlong},
+};
+
+/// A file with one mail or several, or a diff without any header.
+pub(super) struct MailFile {
+    /// The name that its patch is known by. A mailbox has none: its mails are known by their subjects.
+    pub(super) name: Option<String>,
+    /// The title of a patch that has no subject.
+    pub(super) untitled: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A decoded mail.
+#[derive(Clone, Debug)]
+pub(super) struct Mail {
+    /// The file's name, or the subject as it was sent.
+    pub(super) name: String,
+    pub(super) subject: Subject,
+    /// What there is to apply, if anything.
+    pub(super) patch: Option<Patch>,
+    /// The flaw of its diff.
+    pub(super) overlong: Option<Overlong>,
+}
+
+/// Who has written a patch that does not say it, and when.
+const NO_AUTHOR: &str = "unknown";
+const NO_EMAIL: &str = "unknown@localhost";
+const NO_DATE: &str = "Thu, 1 Jan 1970 00:00:00 +0000";
+
+/// The mails in these files, in order.
+pub(super) fn decode(files: &[MailFile]) -> Result<Vec<Mail>> {
+    // A command asks for its series several times, and git takes milliseconds for each mail.
+    static DECODED: Mutex<Option<HashMap<[u8; 32], Vec<Mail>>>> = Mutex::new(None);
+    let key = key(files);
+    let memory = || DECODED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(mails) = memory().as_ref().and_then(|known| known.get(&key)) {
+        return Ok(mails.clone());
+    }
+    let mails = decode_now(files)?;
+    memory().get_or_insert_default().insert(key, mails.clone());
+    Ok(mails)
+}
+
+fn key(files: &[MailFile]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for MailFile { name, untitled, bytes } in files {
+        for piece in [name.as_deref().unwrap_or_default().as_bytes(), untitled.as_bytes(), bytes] {
+            hash.update((piece.len() as u64).to_le_bytes());
+            hash.update(piece);
+        }
+        hash.update([u8::from(name.is_some())]);
+    }
+    hash.finalize().into()
+}
+
+fn decode_now(files: &[MailFile]) -> Result<Vec<Mail>> {
+    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let mut mails: Vec<(PathBuf, Option<String>, String)> = Vec::new();
+    for (file, parts) in files.iter().zip(split(files, scratch.path())?) {
+        for (index, path) in parts.iter().enumerate() {
+            let several = parts.len() > 1;
+            let name = file.name.clone().filter(|_| !several);
+            let untitled = if several {
+                format!("mail {} of {}", index + 1, file.untitled)
+            } else {
+                file.untitled.clone()
+            };
+            mails.push((path.clone(), name, untitled));
+        }
+    }
+    let lanes = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = mails.len().div_ceil(lanes).max(1);
+    thread::scope(|scope| {
+        let decode_all = |share: &[(PathBuf, Option<String>, String)]| -> Result<Vec<Mail>> {
+            share.iter().map(|(path, name, untitled)| decode_one(path, name.clone(), untitled)).collect()
+        };
+        let threads: Vec<_> =
+            mails.chunks(share).map(|share| scope.spawn(move || decode_all(share))).collect();
+        let mut decoded = Vec::new();
+        for thread in threads {
+            decoded.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(decoded)
+    })
+}
+
+/// Has the files split into mails, and gives the mails' paths for each file.
+fn split(files: &[MailFile], scratch: &Path) -> Result<Vec<Vec<PathBuf>>> {
+    let mut paths = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let path = scratch.join(format!("file-{index}"));
+        fs::write(&path, &file.bytes).map_err(Error::io("writing", &path))?;
+        paths.push(path);
+    }
+    let is_blank = |index: &usize| files[*index].bytes.trim_ascii().is_empty();
+    let (blank, full): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(is_blank);
+    let mut parts = vec![Vec::new(); files.len()];
+    // Of most directories each file is one mail: a single run splits them all.
+    let all = mailsplit(full.iter().map(|index| (&files[*index], &paths[*index])), &scratch.join("all"))?;
+    if all.len() + blank.len() == files.len() {
+        full.iter().zip(all).for_each(|(index, part)| parts[*index].push(part));
+        return Ok(parts);
+    }
+    for index in full {
+        let directory = scratch.join(format!("parts-{index}"));
+        parts[index] = mailsplit([(&files[index], &paths[index])].into_iter(), &directory)?;
+    }
+    Ok(parts)
+}
+
+fn mailsplit<'a>(
+    files: impl Iterator<Item = (&'a MailFile, &'a PathBuf)> + Clone,
+    directory: &Path,
+) -> Result<Vec<PathBuf>> {
+    fs::create_dir(directory).map_err(Error::io("creating", directory))?;
+    if files.clone().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut command = git(directory);
+    command.args(["mailsplit", "-d8", "-b"]);
+    // List archives quote lines that begin with "From ", and `git format-patch` does not.
+    if files.clone().all(|(file, _)| file.name.is_none()) {
+        command.arg("--mboxrd");
+    }
+    command.arg(format!("-o{}", directory.display())).arg("--").args(files.map(|(_, path)| path));
+    let count: usize = read(&mut command, b"")?.trim().parse().unwrap_or_default();
+    Ok((1..=count).map(|number| directory.join(format!("{number:08}"))).collect())
+}
+
+fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail> {
+    let bytes = fs::read(path).map_err(Error::io("reading", path))?;
+    let ask = |options: &[&str]| {
+        let known_as = || name.clone().unwrap_or_else(|| untitled.to_owned());
+        Info::of(&bytes, path, options).map_err(|error| undecodable(error, known_as()))
+    };
+    let info = ask(&["-k"])?;
+    let mut subject = Subject::parse(info.field("Subject").unwrap_or_default());
+    let mut sent = info.field("Subject").map(printable);
+    // A subject in the mail's body is the commit's, and the one of the header has the number.
+    if !subject.is_tagged
+        && let Some(header) = ask(&["-k", "--no-inbody-headers"])?.field("Subject")
+    {
+        subject = Subject { title: subject.title, ..Subject::parse(header) };
+        sent = Some(printable(header));
+    }
+    let name = name.clone().or(sent).unwrap_or_else(|| untitled.to_owned());
+    let title = if subject.title.is_empty() { untitled } else { &subject.title };
+    let (extent, overlong) = match diff::extent(&info.patch) {
+        Ok(extent) => (extent, None),
+        Err(overlong) => (Some(0..info.patch.len()), Some(overlong)),
+    };
+    let patch = extent.map(|extent| Patch {
+        name: name.clone(),
+        title: title.to_owned(),
+        author: info.field("Author").or(info.field("Email")).unwrap_or(NO_AUTHOR).to_owned(),
+        email: info.field("Email").unwrap_or(NO_EMAIL).to_owned(),
+        date: info.field("Date").unwrap_or(NO_DATE).to_owned(),
+        message: info.message.clone(),
+        remarks: info.patch[..extent.start].to_vec(),
+        diff: info.patch[extent].to_vec(),
+    });
+    Ok(Mail { name, subject, patch, overlong })
+}
+
+/// A subject that does nothing to a terminal.
+fn printable(subject: &str) -> String {
+    subject.replace(char::is_control, "?")
+}
+
+/// What `git mailinfo` says of a mail.
+struct Info {
+    fields: String,
+    message: String,
+    patch: Vec<u8>,
+}
+
+impl Info {
+    fn of(mail: &[u8], path: &Path, options: &[&str]) -> Result<Self> {
+        let ask = |more: &[&str]| {
+            let mut command = git(path.parent().unwrap_or(Path::new("/")));
+            command.args(["mailinfo", "--encoding=UTF-8", "--no-scissors", "--quoted-cr=strip"]);
+            command.args(options).args(more).args([beside(path, "message"), beside(path, "patch")]);
+            let output = output(&mut command, mail)?;
+            if output.status.success() { Ok(output) } else { Err(failed(&command, &output)) }
+        };
+        let output = match ask(&[]) {
+            // A character set that nobody knows spoils a name or a message, and no diff.
+            Err(Error::Command { stderr, .. }) if stderr.contains("cannot convert from") => ask(&["-n"])?,
+            output => output?,
+        };
+        let file = |kind: &str| {
+            let path = beside(path, kind);
+            fs::read(&path).map_err(Error::io("reading", path))
+        };
+        // Blank lines at its end come from the mail's parts, and `git am` removes them, too.
+        let message = String::from_utf8_lossy(&file("message")?).trim_end().to_owned();
+        Ok(Self {
+            fields: String::from_utf8_lossy(&output.stdout).into_owned(),
+            message: if message.is_empty() { message } else { message + "\n" },
+            patch: file("patch")?,
+        })
+    }
+
+    /// A field that is there and not empty.
+    fn field(&self, name: &str) -> Option<&str> {
+        let line = self.fields.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.map(str::trim).filter(|value| !value.is_empty())
+    }
+}
+
+fn beside(path: &Path, kind: &str) -> PathBuf {
+    path.with_extension(kind)
+}
+
+fn undecodable(error: Error, patch: String) -> Error {
+    match error {
+        Error::Command { stderr, .. } => {
+            let said = stderr.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Error::NotAPatch { patch, why: PatchProblem::Undecodable(said) }
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,273 @@
+//! Which mails are the series, and in which order its patches apply.
+
+use std::collections::BTreeSet;
+
+use super::{
+    mail::Mail,
+    patch::Patch,
+    problem::{self, PatchProblem, SeriesProblem},
+    subject::{Number, Version},
+};
+use crate::Error;
+
+/// What was found beside the patches and is not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LeftOut {
+    /// The cover letter with that subject.
+    Cover(String),
+    /// A reply, and whether there is a diff in it.
+    Reply { name: String, has_diff: bool },
+    /// A mail or a file without a diff.
+    WithoutDiff(String),
+    /// A patch of that version, of which there is a newer one.
+    Older(Version),
+    /// A patch that is there already.
+    Duplicate,
+    /// A file that is in the directory and not in its `series` file.
+    Unlisted(String),
+    /// A file with a diff in it that is not named like a patch.
+    OtherName(String),
+    /// A merge commit.
+    Merge(String),
+}
+
+/// All of them in one sentence; `None` if there are none.
+pub(super) fn words(left_out: &[LeftOut]) -> Option<String> {
+    let quoted = |name: &String| format!("`{name}`");
+    let of = |pick: &dyn Fn(&LeftOut) -> Option<String>| left_out.iter().filter_map(pick).collect::<Vec<_>>();
+    let mut parts = Vec::new();
+    let mut named = |noun: &str, nouns: &str, names: Vec<String>| match names.len() {
+        0 => {}
+        1 => parts.push(format!("{noun} {}", names[0])),
+        count => parts.push(format!("{count} {nouns} {}", few(&names))),
+    };
+    named(
+        "cover letter",
+        "cover letters",
+        of(&|one| match one {
+            LeftOut::Cover(name) => Some(quoted(name)),
+            _ => None,
+        }),
+    );
+    named(
+        "mail without a diff",
+        "mails without a diff",
+        of(&|one| match one {
+            LeftOut::WithoutDiff(name) => Some(quoted(name)),
+            _ => None,
+        }),
+    );
+    named(
+        "merge commit",
+        "merge commits",
+        of(&|one| match one {
+            LeftOut::Merge(name) => Some(quoted(name)),
+            _ => None,
+        }),
+    );
+    named(
+        "file that `series` does not list:",
+        "files that `series` does not list:",
+        of(&|one| match one {
+            LeftOut::Unlisted(name) => Some(quoted(name)),
+            _ => None,
+        }),
+    );
+    named(
+        "file with a diff that is not named like a patch:",
+        "files with a diff that are not named like patches:",
+        of(&|one| match one {
+            LeftOut::OtherName(name) => Some(quoted(name)),
+            _ => None,
+        }),
+    );
+    parts.extend(replies(left_out));
+    let versions: BTreeSet<Version> = left_out
+        .iter()
+        .filter_map(|one| if let LeftOut::Older(version) = one { Some(*version) } else { None })
+        .collect();
+    for version in versions {
+        let count = left_out.iter().filter(|one| **one == LeftOut::Older(version)).count();
+        parts.push(format!(
+            "{} of {version}, which a newer version replaces",
+            counted(count, "patch", "patches")
+        ));
+    }
+    match left_out.iter().filter(|one| **one == LeftOut::Duplicate).count() {
+        0 => {}
+        count => parts.push(counted(count, "duplicate", "duplicates")),
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn replies(left_out: &[LeftOut]) -> Option<String> {
+    let replies: Vec<(&String, bool)> = left_out
+        .iter()
+        .filter_map(
+            |one| if let LeftOut::Reply { name, has_diff } = one { Some((name, *has_diff)) } else { None },
+        )
+        .collect();
+    if replies.is_empty() {
+        return None;
+    }
+    let count = counted(replies.len(), "reply", "replies");
+    let with_diff: Vec<String> =
+        replies.iter().filter(|(_, has_diff)| *has_diff).map(|(name, _)| format!("`{name}`")).collect();
+    Some(match with_diff.is_empty() {
+        true => count,
+        false => format!("{count}, {} with a diff: {}", with_diff.len(), few(&with_diff)),
+    })
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The first names; the others are counted.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{}, and {more} more", names[..SHOWN].join(", ")),
+    }
+}
+
+/// The patches in the order of a `series` file, which is theirs: all mails with a diff.
+pub(super) fn as_listed(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> Result<Vec<Patch>, Error> {
+    let mut patches = Vec::new();
+    for mail in mails {
+        match patch(mail)? {
+            Ok(patch) => patches.push(patch),
+            Err(name) => left_out.push(LeftOut::WithoutDiff(name)),
+        }
+    }
+    Ok(patches)
+}
+
+/// The patches of a series whose mails lie in some order: covers, replies, older versions and duplicates are left out, and
+/// numbers have their say.
+///
+/// `refuse` makes an error of what is wrong with the whole.
+pub(super) fn select(
+    mails: Vec<Mail>,
+    left_out: &mut Vec<LeftOut>,
+    refuse: impl Fn(SeriesProblem) -> Error,
+) -> Result<Vec<Patch>, Error> {
+    let (mut mails, rest) = set_aside(mails, left_out);
+    let is_numbered = mails.iter().any(|mail| mail.subject.number.is_some());
+    drop_older(&mut mails, is_numbered, left_out);
+    drop_duplicates(&mut mails, left_out);
+    if is_numbered {
+        let version = mails.iter().map(|mail| mail.subject.version).max().unwrap_or_default();
+        let rest: Vec<(&str, Number)> = rest
+            .iter()
+            .filter(|mail| mail.subject.version == version)
+            .filter_map(|mail| Some((mail.name.as_str(), mail.subject.number?)))
+            .filter(|(_, number)| number.place > 0)
+            .collect();
+        mails = numbered(mails, version, &rest).map_err(refuse)?;
+    }
+    as_listed(mails, left_out)
+}
+
+/// Separates patches from what is none.
+fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<Mail>) {
+    let is_cover = |mail: &Mail| {
+        mail.subject.number.is_some_and(|number| number.place == 0)
+            || mail.patch.is_none() && mail.name.starts_with("0000-")
+    };
+    let is_rest = |mail: &Mail| mail.subject.is_reply || is_cover(mail) || mail.patch.is_none();
+    let (rest, patches): (Vec<Mail>, Vec<Mail>) = mails.into_iter().partition(is_rest);
+    for mail in &rest {
+        let (name, has_diff) = (mail.name.clone(), mail.patch.is_some());
+        left_out.push(if mail.subject.is_reply {
+            LeftOut::Reply { name, has_diff }
+        } else if is_cover(mail) {
+            LeftOut::Cover(name)
+        } else {
+            LeftOut::WithoutDiff(name)
+        });
+    }
+    (patches, rest.into_iter().filter(|mail| !(mail.subject.is_reply && mail.patch.is_none())).collect())
+}
+
+/// Of a series with numbers the newest version stays. Patches without numbers may be a series each: their titles tell.
+fn drop_older(mails: &mut Vec<Mail>, is_numbered: bool, left_out: &mut Vec<LeftOut>) {
+    let known: Vec<(String, Version)> =
+        mails.iter().map(|mail| (mail.subject.title.clone(), mail.subject.version)).collect();
+    mails.retain(|Mail { subject, .. }| {
+        let is_older = known
+            .iter()
+            .any(|(title, version)| *version > subject.version && (is_numbered || *title == subject.title));
+        if is_older {
+            left_out.push(LeftOut::Older(subject.version));
+        }
+        !is_older
+    });
+}
+
+/// Of patches with the same number and diff the first stays, and of those without a number that are the same mail: a patch may come
+/// back after its revert.
+fn drop_duplicates(mails: &mut Vec<Mail>, left_out: &mut Vec<LeftOut>) {
+    let mut kept: Vec<Mail> = Vec::new();
+    for mail in mails.drain(..) {
+        let is_there = kept.iter().any(|other| is_same(other, &mail));
+        if is_there {
+            left_out.push(LeftOut::Duplicate);
+        } else {
+            kept.push(mail);
+        }
+    }
+    *mails = kept;
+}
+
+fn is_same(one: &Mail, other: &Mail) -> bool {
+    let (Some(patch), Some(twin)) = (&one.patch, &other.patch) else { return false };
+    let is_one_mail = || patch.title == twin.title && patch.date == twin.date;
+    one.subject.number == other.subject.number
+        && patch.diff == twin.diff
+        && (one.subject.number.is_some() || is_one_mail())
+}
+
+/// Puts them in the order of their numbers, of which none may be missing or there twice.
+fn numbered(mails: Vec<Mail>, version: Version, rest: &[(&str, Number)]) -> Result<Vec<Mail>, SeriesProblem> {
+    let (with, without): (Vec<Mail>, Vec<Mail>) =
+        mails.into_iter().partition(|mail| mail.subject.number.is_some());
+    let mut ordered: Vec<(Number, Mail)> =
+        with.into_iter().filter_map(|mail| Some((mail.subject.number?, mail))).collect();
+    ordered.sort_by_key(|(number, _)| number.place);
+    let Some((Number { total, .. }, first)) = ordered.first() else { return Ok(without) };
+    let (total, name) = (*total, |mail: &Mail| mail.name.clone());
+    if let Some(mail) = without.first() {
+        return Err(SeriesProblem::Mixed { numbered: name(first), unnumbered: name(mail) });
+    }
+    if let Some((_, mail)) = ordered.iter().find(|(number, _)| number.total != total) {
+        return Err(SeriesProblem::TwoSeries { first: name(first), second: name(mail) });
+    }
+    if let Some(pair) = ordered.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let (first, second) = (name(&pair[0].1), name(&pair[1].1));
+        return Err(SeriesProblem::SameNumber { place: pair[0].0.place, total, first, second });
+    }
+    let there: BTreeSet<usize> = ordered.iter().map(|(number, _)| number.place).collect();
+    let count = total - there.range(1..=total).count();
+    if count > 0 {
+        let first = (1..=total).filter(|place| !there.contains(place)).take(problem::NAMED).collect();
+        let lost = rest.iter().find(|(_, number)| number.total == total && !there.contains(&number.place));
+        let left_out = lost.map(|(name, _)| (*name).to_owned());
+        let version = (version != Version::default()).then(|| version.to_string());
+        return Err(SeriesProblem::Missing { first, count, total, version, left_out });
+    }
+    Ok(ordered.into_iter().map(|(_, mail)| mail).collect())
+}
+
+/// The mail's patch, or the mail's name if it has none.
+fn patch(mail: Mail) -> Result<Result<Patch, String>, Error> {
+    match (mail.patch, mail.overlong) {
+        (None, _) => Ok(Err(mail.name)),
+        (Some(_), Some(overlong)) => {
+            let why = PatchProblem::Overlong { line: overlong.line };
+            Err(Error::NotAPatch { patch: mail.name, why })
+        }
+        (Some(patch), None) => Ok(Ok(patch)),
+    }
+}

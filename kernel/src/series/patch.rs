@@ -1,0 +1,98 @@
+//! A patch: what becomes one commit.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+/// A patch, decoded from the mail that it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// The name that it is known by: its file's, or the mail's subject if it comes from a mailbox.
+    pub name: String,
+    /// The first line of the commit's message.
+    pub(crate) title: String,
+    pub(crate) author: String,
+    pub(crate) email: String,
+    pub(crate) date: String,
+    /// The commit's message below its first line.
+    pub(crate) message: String,
+    /// What stands between message and diff, such as a diffstat. It does not become part of the commit.
+    pub(crate) remarks: Vec<u8>,
+    pub(crate) diff: Vec<u8>,
+}
+
+/// The column in which `git format-patch` folds a subject.
+const WIDTH: usize = 78;
+
+impl Patch {
+    /// The patch as a mail in the form of `git format-patch`, whatever it was encoded as when it was read.
+    pub fn mail(&self) -> Vec<u8> {
+        let Self { author, email, date, message, remarks, diff, .. } = self;
+        let subject = folded(&format!("Subject: [PATCH] {}", self.title));
+        let author = quoted(author);
+        let header = format!(
+            "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\nFrom: {author} <{email}>\nDate: {date}\n{subject}\n"
+        );
+        let encoding = match header.is_ascii() && message.is_ascii() {
+            true => "",
+            false => {
+                "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n"
+            }
+        };
+        [header.as_bytes(), encoding.as_bytes(), b"\n", message.as_bytes(), remarks, diff].concat()
+    }
+
+    /// A name for a file of its own, by which patches sort in their order: that of the file it came from if it begins with the
+    /// number, or one made of the title in the manner of `git format-patch`.
+    pub fn file_name(&self, number: usize) -> Cow<'_, str> {
+        if self.name.starts_with(&format!("{number:04}-")) && is_file_name(&self.name) {
+            return Cow::Borrowed(&self.name);
+        }
+        let words = self.title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+        let title = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+        let title = title.get(..52).unwrap_or(&title).trim_end_matches(['-', '.']);
+        Cow::Owned(format!("{number:04}-{title}.patch"))
+    }
+
+    /// What it says, for hashing. The same patch has the same hash, however its mail was encoded.
+    pub(crate) fn digest(&self, hash: &mut Sha256) {
+        let mail = self.mail();
+        hash.update((mail.len() as u64).to_le_bytes());
+        hash.update(mail);
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    name.ends_with(".patch") && !name.contains('/')
+}
+
+/// An author's name, in quotes where mail's grammar asks for them.
+fn quoted(name: &str) -> Cow<'_, str> {
+    if !name.contains(|c| "()<>[]:;@\\,.\"".contains(c)) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+/// A line of a mail's header, folded as git does it.
+fn folded(line: &str) -> String {
+    let mut folded = String::new();
+    let mut column = 0;
+    for word in line.split(' ') {
+        let width = word.chars().count();
+        match column {
+            0 => {}
+            _ if column + 1 + width > WIDTH => {
+                folded.push_str("\n ");
+                column = 1;
+            }
+            _ => {
+                folded.push(' ');
+                column += 1;
+            }
+        }
+        folded.push_str(word);
+        column += width;
+    }
+    folded
+}

@@ -1,0 +1,192 @@
+//! What can be wrong with a series or a patch that a user names.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why what was given is no series of patches.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SeriesProblem {
+    /// A path where there is nothing.
+    #[error("there is no such file")]
+    NoSuchFile,
+
+    /// A name that is neither a path nor a range.
+    #[error("there is no such file or directory, and it is no range of commits (A..B)")]
+    NoSuchName,
+
+    /// A pipe or a device.
+    #[error("it is no regular file, and it is read more than once; save it in a file")]
+    NotAFile,
+
+    /// Compressed in a way that is not understood.
+    #[error("it is compressed with {0}; unpack it first")]
+    Compressed(&'static str),
+
+    /// Compressed, and not readable to its end.
+    #[error("can't unpack it: {0}; fetch it again")]
+    Unpack(io::Error),
+
+    /// Nothing in it is a patch.
+    #[error("there is no patch in it{}", .left_out.as_ref().map(|words| format!(" (left out: {words})")).unwrap_or_default())]
+    Empty {
+        /// What is in it, in words.
+        left_out: Option<String>,
+    },
+
+    /// A directory without files that are named like patches.
+    #[error(
+        "none of its files is a `*.patch`, `*.diff`, `*.eml` or `*.mbox`; rename them, or list them in a file `series` there"
+    )]
+    NoPatchFiles,
+
+    /// A gap in the numbers.
+    #[error("{}", missing(.first, *.count, *.total, .version.as_deref(), .left_out.as_deref()))]
+    Missing {
+        /// The first that are missing, counted from 1.
+        first: Vec<usize>,
+        /// How many are missing.
+        count: usize,
+        /// How many patches there should be.
+        total: usize,
+        /// Which version of the series it is, if it is not the first.
+        version: Option<String>,
+        /// A mail with such a number that was left out.
+        left_out: Option<String>,
+    },
+
+    /// Two patches with the same number.
+    #[error(
+        "two different patches have the number {place}/{total}: `{first}` and `{second}`; keep one of them"
+    )]
+    SameNumber {
+        /// The number.
+        place: usize,
+        /// How many patches there should be.
+        total: usize,
+        /// One of them.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+
+    /// Patches that count up to different totals.
+    #[error("there are two series in it, with `{first}` and `{second}`; keep one of them")]
+    TwoSeries {
+        /// A patch of one.
+        first: String,
+        /// A patch of the other one.
+        second: String,
+    },
+
+    /// Patches with and without numbers.
+    #[error(
+        "`{numbered}` has a number and `{unnumbered}` has none, so their order is unknown; remove what does not belong to the series, or \
+         list the files in order in a file `series`"
+    )]
+    Mixed {
+        /// A patch with a number.
+        numbered: String,
+        /// A patch without one.
+        unnumbered: String,
+    },
+
+    /// A line of a quilt `series` file that can't be obeyed.
+    #[error("line {line} of {}: {why}", file.display())]
+    Listed {
+        /// The `series` file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with the line.
+        why: ListedProblem,
+    },
+
+    /// git knows no such commits.
+    #[error(
+        "there is no such file, and git finds no such commits in {}: {said}{}", repository.display(),
+        if *.is_shallow { format!("; it is a shallow clone: {}", unshallow(.repository)) } else { String::new() }
+    )]
+    NoSuchCommits {
+        /// Where it looked.
+        repository: PathBuf,
+        /// Its own words.
+        said: String,
+        /// Whether the repository lacks a part of its history.
+        is_shallow: bool,
+    },
+
+    /// A range whose ends have nothing in common.
+    #[error("its two ends have no commit in common in {}", .0.display())]
+    Unrelated(PathBuf),
+
+    /// A range that goes beyond what a shallow clone has.
+    #[error("{} is a shallow clone, and the history between its two ends is not in it: {}", .0.display(), unshallow(.0))]
+    Shallow(PathBuf),
+}
+
+/// Why a line of a quilt `series` file can't be obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListedProblem {
+    /// The file that it names is not there.
+    #[error("there is no file `{0}`")]
+    NoSuchFile(String),
+
+    /// An option other than `-p1`.
+    #[error("`{option}` is not supported; rewrite {name} so that it applies with `patch -p1`")]
+    Option {
+        /// The option.
+        option: String,
+        /// The patch.
+        name: String,
+    },
+}
+
+/// Why a patch can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchProblem {
+    /// git can't decode the mail.
+    #[error("{0}")]
+    Undecodable(String),
+
+    /// A date that git does not understand.
+    #[error("git does not understand its date `{0}`")]
+    Date(String),
+
+    /// A hunk with more lines than its header counts.
+    #[error(
+        "line {line} of its diff is one more than the hunk's header counts, and git would leave it out; write the patch again with `git format-patch`"
+    )]
+    Overlong {
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+fn unshallow(repository: &Path) -> String {
+    format!("fetch the rest with `git -C {} fetch --unshallow`", repository.display())
+}
+
+/// How many missing patches are named.
+pub(super) const NAMED: usize = 5;
+
+fn missing(
+    first: &[usize],
+    count: usize,
+    total: usize,
+    version: Option<&str>,
+    left_out: Option<&str>,
+) -> String {
+    let mut words: Vec<String> = first.iter().map(usize::to_string).collect();
+    if count > first.len() {
+        words.push(format!("{} more", count - first.len()));
+    }
+    let (noun, verb) = if count == 1 { ("patch", "is") } else { ("patches", "are") };
+    let last = words.pop().unwrap_or_default();
+    let list = if words.is_empty() { last } else { format!("{} and {last}", words.join(", ")) };
+    let mail = left_out.map(|name| format!("; `{name}` is a reply or has no diff")).unwrap_or_default();
+    let version = version.map(|version| format!(" from {version}")).unwrap_or_default();
+    format!("{noun} {list} of {total} {verb} missing{version}{mail}")
+}
