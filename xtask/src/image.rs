@@ -39,10 +39,11 @@ pub struct KernelOptions {
 /// Which patches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SeriesOption {
-    /// Patches in place of those that belong to the kernel: a mailbox, a directory, or commits of the git repository that
-    /// --kernel-src is, whose source is A then, whatever is checked out (without --kernel-src: commits of the repository of
-    /// the current directory); `none` if --kernel-src has keyagents already
-    #[arg(long, value_name = "MBOX|DIR|A..B|none")]
+    /// Patches in place of those that belong to the kernel: a mailbox, also .gz, .xz or a Maildir, in which covers, replies and
+    /// older versions are left out; a directory of .patch, .diff, .eml or .mbox files; quilt's file `series`; or commits of the git
+    /// repository that --kernel-src is, whose source is A then, whatever is checked out (without --kernel-src: commits of the
+    /// repository of the current directory); `none` if --kernel-src has keyagents already
+    #[arg(long, value_name = "MBOX|DIR|SERIES|A..B|none")]
     series: Option<String>,
 }
 
@@ -58,6 +59,13 @@ impl SeriesOption {
         let series = self.named(kernel, kernel_src)?;
         kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
         Ok(series)
+    }
+
+    /// Says what a series that was named has besides its patches.
+    pub fn note_left_out(&self, series: &Series, terminal: &Terminal) {
+        if let (Some(name), Some(left_out)) = (&self.series, series.left_out()) {
+            terminal.note_once(&format!("left out of {name}: {left_out}"));
+        }
     }
 
     fn named(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
@@ -145,7 +153,7 @@ pub fn image(
     terminal: &Terminal,
 ) -> Result<Image> {
     let kernels = Kernels::load()?;
-    let request = Request { fragments: fragments.to_vec(), ..options.request(&kernels, arch)? };
+    let request = Request { fragments: fragments.to_vec(), ..options.noted(&kernels, arch, terminal)? };
     Ok(kernel::image(&request, cache, terminal)?)
 }
 
@@ -181,7 +189,7 @@ pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Opti
 /// What `kernel` says: there is no such kernel or series, its source can't be had, or the series does not apply to it.
 pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
     let kernels = Kernels::load()?;
-    let request = options.request(&kernels, arch)?;
+    let request = options.noted(&kernels, arch, terminal)?;
     if kernel::cached(&request, cache)?.is_none() {
         kernel::fetch_tree(&request, cache, terminal)?;
     }
@@ -195,7 +203,7 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
 /// What `kernel` says.
 pub fn own_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<OwnFile>> {
     let kernels = Kernels::load()?;
-    Ok(kernel::own_files(&options.request(&kernels, Arch::X86_64)?, cache, terminal)?)
+    Ok(kernel::own_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
 }
 
 /// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.
@@ -209,7 +217,7 @@ pub fn selftests(
     terminal: &Terminal,
 ) -> Result<Vec<PathBuf>> {
     let kernels = Kernels::load()?;
-    Ok(kernel::selftests(&options.request(&kernels, Arch::X86_64)?, collection, cache, terminal)?)
+    Ok(kernel::selftests(&options.noted(&kernels, Arch::X86_64, terminal)?, collection, cache, terminal)?)
 }
 
 impl KernelOptions {
@@ -237,6 +245,13 @@ impl KernelOptions {
         let source = if self.kernel_src.is_some() { ", a source of its own" } else { "" };
         let series = if self.series.series.is_some() { ", a series of its own" } else { "" };
         Ok(format!("{name}{source}{series}"))
+    }
+
+    /// The request, once it is said what of a series that was named is not in it.
+    fn noted<'a>(&self, kernels: &'a Kernels, arch: Arch, terminal: &Terminal) -> Result<Request<'a>> {
+        let request = self.request(kernels, arch)?;
+        self.series.note_left_out(&request.series, terminal);
+        Ok(request)
     }
 
     fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {

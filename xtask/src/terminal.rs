@@ -3,6 +3,7 @@
 //! Progress is drawn in place where somebody watches, and is one plain line for each piece of long work otherwise
 //! (no terminal, `CI`, `NO_COLOR`).
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -28,6 +29,8 @@ pub struct Terminal {
     live: bool,
     bars: MultiProgress,
     phase: Mutex<Option<Work>>,
+    /// The notes that are not to be repeated.
+    noted: Mutex<BTreeSet<String>>,
 }
 
 impl Terminal {
@@ -40,7 +43,12 @@ impl Terminal {
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
         let live = io::stderr().is_terminal() && !set("CI") && !set("NO_COLOR") && !dumb;
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { live, bars: MultiProgress::with_draw_target(target), phase: Mutex::default() }
+        Self {
+            live,
+            bars: MultiProgress::with_draw_target(target),
+            phase: Mutex::default(),
+            noted: Mutex::default(),
+        }
     }
 
     /// Begins a piece of work of unknown length.
@@ -93,6 +101,13 @@ impl Terminal {
     /// Something that a person should know, for standard error.
     pub fn note(&self, text: &str) {
         self.above(|| complain(&format!("  {} {text}", style("note:").for_stderr().yellow())));
+    }
+
+    /// A note about what several parts of a command come upon.
+    pub fn note_once(&self, text: &str) {
+        if lock(&self.noted).insert(text.to_owned()) {
+            self.note(text);
+        }
     }
 
     /// Why a command could not do its part, for standard error.

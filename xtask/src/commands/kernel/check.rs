@@ -56,7 +56,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for kernel in options.kernels(&kernels)? {
         let say = |lines: Vec<String>| lines.iter().for_each(|line| terminal.say(line));
         let tell = |row: &Row| say(complaints_about(kernel, row));
-        let report = kernel::check(&options.check(kernel)?, &cache::directory()?, terminal, tell)?;
+        let report = kernel::check(&options.check(kernel, terminal)?, &cache::directory()?, terminal, tell)?;
         say(complaints(kernel, "the whole series: clang", &report.clang));
         reports.push((kernel, report));
     }
@@ -77,8 +77,9 @@ impl Options {
         names.iter().map(|name| Ok(kernels.get(name)?)).collect()
     }
 
-    fn check<'a>(&self, kernel: &'a Named) -> Result<Check<'a>> {
+    fn check<'a>(&self, kernel: &'a Named, terminal: &Terminal) -> Result<Check<'a>> {
         let series = self.series.of(kernel, self.kernel_src.as_deref())?;
+        self.series.note_left_out(&series, terminal);
         if series.is_empty() {
             bail!("there are no patches for {} in {}", kernel.name, kernel.series_directory().display());
         }
