@@ -87,7 +87,7 @@ fn each_complaint_is_laid_to_the_patch_that_brings_it() {
         (1, Aspect::On, "security/keys/a.c:1:1: warning: WARN new"),
         (1, Aspect::Off, "security/keys/a.c:1:1: warning: WARN new"),
         (2, Aspect::Docs, "fs/exec.c:1: warning: not described"),
-        (3, Aspect::Style, "0003-x.patch:11: WARNING:UGLY: ugly"),
+        (3, Aspect::Style, "0003-x.patch:12: WARNING:UGLY: ugly"),
     ];
     assert_eq!(found, expected.map(|(number, aspect, line)| (number, aspect, line.to_owned())));
     assert!(report.failed());
