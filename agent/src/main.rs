@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use agent::{actor, init, upcall};
+use agent::{init, process, request_key};
 use scenarios::program::ATTEND;
 
 fn main() -> ExitCode {
@@ -13,9 +13,9 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args();
     let program = arguments.next().unwrap_or_default();
     match arguments.next() {
-        Some(task) if task == ATTEND => init::attendant::main(),
-        Some(state) if program == actor::EXECUTED_AS => actor::resume(&state),
-        Some(operation) if program.ends_with("request-key") => upcall::answer(&operation, arguments),
+        Some(task) if task == ATTEND => init::exec_server::main(),
+        Some(state) if program == process::EXECUTED_AS => process::resume(&state),
+        Some(operation) if program.ends_with("request-key") => request_key::answer(&operation, arguments),
         _ => ExitCode::from(2),
     }
 }

@@ -4,8 +4,8 @@ use nix::unistd::{ForkResult, Pid, fork};
 use rustix::process::{WaitOptions, waitpid};
 
 use super::{Failed, at};
-use crate::actor::quit;
-use crate::signals;
+use crate::process::quit;
+use crate::sys::signals;
 
 /// A forked process. Dropping it kills and reaps it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Child {
             ForkResult::Child => {
                 let lived = life();
                 if let Err(why) = &lived {
-                    crate::init::kmsg::log(crate::init::kmsg::Level::Error, &why.to_string());
+                    crate::sys::kmsg::log(crate::sys::kmsg::Level::Error, &why.to_string());
                 }
                 quit(lived.is_err().into())
             }

@@ -10,7 +10,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use scenarios::measure::{Bystander, Series};
 
-use super::answerer::Answerer;
+use super::keyagent::Answerer;
 use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
 use crate::keyring::{self, Errno, KeySerial, Special};
 

@@ -1,7 +1,7 @@
 //! Measures, on request of the host. PID 1 itself is the requester; whoever else it takes is forked for the purpose.
 
-mod answerer;
 mod child;
+mod keyagent;
 mod miss;
 mod pending;
 mod request;

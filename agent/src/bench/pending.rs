@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use scenarios::measure::Series;
 use scenarios::wire::KeyUser;
 
-use super::answerer::{self, Answerer};
 use super::child::Child;
+use super::keyagent::{self, Answerer};
 use super::{CALLOUT, Failed, KIND, at, nanoseconds};
 use crate::keyring::{self, Errno, KeySerial, Special};
-use crate::procfs;
+use crate::sys::procfs;
 
 /// The agent's RLIMIT_SIGPENDING.
 const SIGPENDING: u64 = 64;
@@ -46,7 +46,7 @@ pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, Failed> {
 
 /// Has them all ask, waits until all are pending, and measures what the agent takes for each from then on.
 fn crowd(count: u32) -> Result<u64, Failed> {
-    let mut agent = answerer::for_requests(Some(SIGPENDING))?;
+    let mut agent = keyagent::for_requests(Some(SIGPENDING))?;
     agent.subscribe()?;
     let (gate, mut opener) = pipe().map_err(at("a pipe"))?;
     let (answers, answer) = pipe().map_err(at("a pipe"))?;

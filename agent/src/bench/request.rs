@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use scenarios::measure::{Series, Upcall};
 
-use super::answerer::{self, Answerer, HELD, HOLD, PING, PONG};
+use super::keyagent::{self, Answerer, HELD, HOLD, PING, PONG};
 use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
 use crate::keyring::{self, Errno, KeySerial, Special};
-use crate::signals::{self, SignalFd, Signals};
+use crate::sys::signals::{self, SignalFd, Signals};
 
 /// What the kernel runs where no agent serves.
 const REQUEST_KEY: &str = "/sbin/request-key";
@@ -58,7 +58,7 @@ impl<'a> Bench<'a> {
     fn set_up(upcalls: &'a [Upcall]) -> Result<Self, Failed> {
         let pongs = SignalFd::waiting(Signals::only(PONG)).map_err(at("signalfd"))?;
         signals::interrupting(HELD).map_err(at("sigaction"))?;
-        let mut agent = answerer::for_requests(None)?;
+        let mut agent = keyagent::for_requests(None)?;
         agent.let_go()?;
         Ok(Self { agent, pongs, upcalls, requests: 0 })
     }

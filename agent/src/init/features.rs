@@ -4,9 +4,9 @@ use nix::sys::utsname::uname;
 use scenarios::wire::{Hello, PROTOCOL};
 
 use super::mounts::is_mounted;
-use crate::fault;
+use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, Errno, KeySerial};
-use crate::watch_queue::WatchQueue;
+use crate::sys::fault_injection;
 
 /// How the guest introduces itself.
 pub(super) fn hello(lending: KeySerial) -> Hello {
@@ -45,7 +45,7 @@ const FEATURES: &[(&str, Trial)] = &[
     ("shell", |_| std::path::Path::new("/bin/sh").exists()),
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
-    ("fault_injection", |_| fault::prepare()),
+    ("fault_injection", |_| fault_injection::prepare()),
     ("compat", |_| keyring::takes_compat_calls()),
 ];
 

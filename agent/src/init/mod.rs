@@ -1,16 +1,14 @@
 //! PID 1 of the guest: sets the guest up, says hello, carries out plans, and ends the guest whatever happens.
 
-mod attached;
-pub mod attendant;
-pub(crate) mod channel;
-mod counters;
+mod attach;
+pub mod exec_server;
 mod features;
-pub mod kmsg;
-mod leaks;
+mod gcov;
+mod kmemleak;
 mod mounts;
-mod play;
 mod power;
-mod program;
+mod run_program;
+mod standalone;
 
 use std::ffi::CStr;
 use std::fs;
@@ -19,13 +17,14 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use scenarios::wire::{Broken, GuestMessage, HostMessage};
 
 use crate::bench;
-use crate::conduct::{self, Stage};
+use crate::channel::{Channel, ChannelError};
+use crate::ipc::{REPORTS, Reports, errno_name};
 use crate::keyring::{self, Errno, KeySerial, Special};
-use crate::memory;
-use crate::post::{REPORTS, Reports, errno_name};
-use crate::signals::{SignalFd, Signals};
-use channel::{Channel, ChannelError};
-use play::Play;
+use crate::plan_runner::{self, Stage};
+use crate::sys::kmsg;
+use crate::sys::prefault;
+use crate::sys::signals::{SignalFd, Signals};
+use standalone::Play;
 
 /// PID 1's whole life. Whatever happens, the host learns why, and the guest ends.
 pub fn main() -> ! {
@@ -62,10 +61,10 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
     stage.channel.send(&GuestMessage::Hello(features::hello(stage.lending)))?;
     loop {
         match stage.channel.receive()? {
-            Some(HostMessage::Run(plan)) => conduct::carry_out(stage, &plan)?,
-            Some(HostMessage::Execute(program)) => program::execute(stage, &program)?,
+            Some(HostMessage::Run(plan)) => plan_runner::carry_out(stage, &plan)?,
+            Some(HostMessage::Execute(program)) => run_program::execute(stage, &program)?,
             Some(HostMessage::Attach(program)) => {
-                attached::execute(&mut stage.channel, &mut stage.child_signals, &program)?;
+                attach::execute(&mut stage.channel, &mut stage.child_signals, &program)?;
             }
             // The program that they were for has ended meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
@@ -77,13 +76,13 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
                 stage.channel.send(&message)?;
             }
             Some(HostMessage::PowerOff) => {
-                counters::tell(&mut stage.channel)?;
+                gcov::tell(&mut stage.channel)?;
                 break;
             }
             None => break,
         }
     }
-    leaks::report();
+    kmemleak::report();
     Ok(())
 }
 
@@ -103,7 +102,7 @@ impl Equipment {
 
 fn set_up() -> Result<Equipment, InitError> {
     raise_limits();
-    memory::prepare();
+    prefault::prepare();
     Signals::REAL_TIME.with(Signals::CHILD).block().map_err(InitError::during("blocking signals"))?;
     let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
     let reports = Reports::open(REPORTS.as_ref()).map_err(InitError::Reports)?;

@@ -74,7 +74,7 @@ pub(super) fn is_there() -> bool {
         Ok(ForkResult::Child) => {
             // SAFETY: getpid(2) takes no addresses.
             let pid = unsafe { call(GETPID, [0; 5]) };
-            crate::actor::quit(i32::from(pid != getpid().as_raw()))
+            crate::process::quit(i32::from(pid != getpid().as_raw()))
         }
         Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
         Err(_) => false,

@@ -6,6 +6,7 @@
 mod compat;
 mod serial;
 mod syscall;
+pub mod watch_queue;
 
 use std::ffi::CStr;
 use std::io::IoSlice;

@@ -1,0 +1,171 @@
+//! The line to the host: a character device that the kernel command line names.
+
+use std::fs::{DirEntry, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::termios::{self, SetArg};
+use scenarios::wire::{self, GuestMessage, HostMessage, LAST_PART, Misheard, PART};
+
+/// The kernel parameter that names the device.
+const PARAMETER: &str = "keyagents.channel=";
+
+/// How long the device may take to appear: drivers probe while PID 1 already runs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The line to the host.
+pub(crate) struct Channel {
+    from_host: BufReader<File>,
+    to_host: BufWriter<File>,
+}
+
+impl Channel {
+    /// Opens the device that the kernel command line names.
+    pub(crate) fn open() -> Result<Self, ChannelError> {
+        Self::on(device()?)
+    }
+
+    /// Opens the virtio port of that name.
+    pub(crate) fn at_port(name: &str) -> Result<Self, ChannelError> {
+        let path = port(Path::new("/sys/class/virtio-ports"), name)
+            .ok_or_else(|| ChannelError::NoPort(name.to_owned()))?;
+        Self::on(open_when_there(&path).map_err(|why| ChannelError::Device(path, why))?)
+    }
+
+    fn on(device: File) -> Result<Self, ChannelError> {
+        let to_host = device.try_clone().map_err(ChannelError::Read)?;
+        Ok(Self { from_host: BufReader::new(device), to_host: BufWriter::new(to_host) })
+    }
+
+    /// A host that has said everything beforehand, and will be heard by nobody: `heard` is made, and keeps the answers.
+    pub(crate) fn recorded(said: &Path, heard: &Path) -> Result<Self, ChannelError> {
+        let from_host = File::open(said).map_err(|why| ChannelError::Device(said.to_owned(), why))?;
+        let to_host = File::create(heard).map_err(|why| ChannelError::Device(heard.to_owned(), why))?;
+        Ok(Self { from_host: BufReader::new(from_host), to_host: BufWriter::new(to_host) })
+    }
+
+    /// The host's next message. None: the host has hung up.
+    pub(crate) fn receive(&mut self) -> Result<Option<HostMessage>, ChannelError> {
+        let mut message = String::new();
+        loop {
+            let mut line = String::new();
+            if self.from_host.read_line(&mut line).map_err(ChannelError::Read)? == 0 {
+                return Ok(None);
+            }
+            if let Some(part) = line.strip_prefix(PART) {
+                message.push_str(part.trim_end_matches('\n'));
+                self.send(&GuestMessage::More)?;
+                continue;
+            }
+            message.push_str(line.strip_prefix(LAST_PART).unwrap_or(&line));
+            return Ok(Some(wire::hear(&message)?));
+        }
+    }
+
+    /// Whether [`Self::receive`] has something to read already.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.from_host.buffer().is_empty()
+    }
+
+    /// Tells the host.
+    pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
+        self.put_down(message)?;
+        self.flush()
+    }
+
+    /// Says it at the next [`Self::flush`], with what else is to be said then: many small writes take long.
+    pub(crate) fn put_down(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
+        serde_json::to_writer(&mut self.to_host, message).map_err(|why| ChannelError::Write(why.into()))?;
+        self.to_host.write_all(b"\n").map_err(ChannelError::Write)
+    }
+
+    /// Tells the host all that was put down.
+    pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
+        self.to_host.flush().map_err(ChannelError::Write)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.from_host.get_ref().as_fd()
+    }
+}
+
+/// The device that the kernel command line names, ready for any bytes.
+pub(crate) fn device() -> Result<File, ChannelError> {
+    let command_line = std::fs::read_to_string("/proc/cmdline").map_err(ChannelError::CommandLine)?;
+    let path = named_in(&command_line, PARAMETER).ok_or(ChannelError::Unnamed)?;
+    let device = open_when_there(&path).map_err(|why| ChannelError::Device(path, why))?;
+    // A serial line would echo the host's words and cook the guest's; a virtio port is no terminal and needs nothing.
+    if let Ok(mut settings) = termios::tcgetattr(&device) {
+        termios::cfmakeraw(&mut settings);
+        let _ = termios::tcsetattr(&device, SetArg::TCSANOW, &settings);
+    }
+    Ok(device)
+}
+
+/// The device of the virtio port of that name, as the kernel lists them.
+fn port(listed: &Path, name: &str) -> Option<PathBuf> {
+    let mut ports = std::fs::read_dir(listed).ok()?.flatten();
+    let named = |port: &DirEntry| {
+        std::fs::read_to_string(port.path().join("name")).is_ok_and(|it| it.trim_end() == name)
+    };
+    Some(Path::new("/dev").join(ports.find(named)?.file_name()))
+}
+
+/// The path that a parameter of the kernel command line names.
+pub(crate) fn named_in(command_line: &str, parameter: &str) -> Option<PathBuf> {
+    command_line.split_whitespace().find_map(|word| word.strip_prefix(parameter)).map(PathBuf::from)
+}
+
+fn open_when_there(path: &Path) -> io::Result<File> {
+    let begun = Instant::now();
+    loop {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Why there is no talking to the host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChannelError {
+    /// /proc/cmdline.
+    #[error("can't read /proc/cmdline: {0}")]
+    CommandLine(#[source] io::Error),
+    /// No parameter.
+    #[error("the kernel command line names no channel: add keyagents.channel=/dev/…")]
+    Unnamed,
+    /// No such port.
+    #[error("the virtual machine has no port named {0}")]
+    NoPort(String),
+    /// It can't be opened.
+    #[error("can't open the channel {0}: {1}")]
+    Device(PathBuf, #[source] io::Error),
+    /// It can't be read.
+    #[error("can't read from the host: {0}")]
+    Read(#[source] io::Error),
+    /// It can't be written.
+    #[error("can't write to the host: {0}")]
+    Write(#[source] io::Error),
+    /// A line that is no message for this guest.
+    #[error(transparent)]
+    Misheard(#[from] Misheard),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_is_found_among_other_parameters() {
+        let found = named_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", PARAMETER);
+        assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
+        assert_eq!(named_in("console=ttyS0 quiet", PARAMETER), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! In a guest of somebody else's making, such as virtme-ng's: not PID 1, and there to run programs for the host.
+
+use std::process::ExitCode;
+
+use scenarios::program::ATTENDANTS_PORT;
+use scenarios::wire::{Broken, GuestMessage, HostMessage};
+
+use super::{InitError, attach, features};
+use crate::channel::Channel;
+use crate::sys::kmsg;
+use crate::sys::signals::{SignalFd, Signals};
+
+/// Runs whatever programs the host names, until it says good-bye.
+pub fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            kmsg::log(kmsg::Level::Error, &why.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), InitError> {
+    Signals::CHILD.block().map_err(InitError::during("blocking signals"))?;
+    let mut child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
+    let mut channel = Channel::at_port(ATTENDANTS_PORT)?;
+    channel.send(&GuestMessage::Hello(features::bare_hello()))?;
+    loop {
+        match channel.receive()? {
+            Some(HostMessage::Attach(program)) => {
+                attach::execute(&mut channel, &mut child_signals, &program)?;
+            }
+            // The program that they were for has ended meanwhile.
+            Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
+            Some(HostMessage::PowerOff) | None => return Ok(()),
+            Some(_) => {
+                let why = "this guest only runs programs for somebody at the host".to_owned();
+                channel.send(&GuestMessage::Broken(Broken { plan: None, why }))?;
+            }
+        }
+    }
+}

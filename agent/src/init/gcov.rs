@@ -1,0 +1,43 @@
+//! How often each line of the kernel has run, as a kernel with CONFIG_GCOV_KERNEL counts it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use scenarios::program::Bytes;
+use scenarios::wire::{Counters, GuestMessage};
+
+use crate::channel::{Channel, ChannelError};
+use crate::sys::kmsg::{self, Level};
+
+const GCOV: &str = "/sys/kernel/debug/gcov";
+
+/// Tells the host, file by file, what has been counted. A kernel that does not count says nothing.
+pub(super) fn tell(channel: &mut Channel) -> Result<(), ChannelError> {
+    let files = files(Path::new(GCOV));
+    for (index, path) in files.iter().enumerate() {
+        let content = fs::read(path).unwrap_or_else(|why| {
+            kmsg::log(Level::Warning, &format!("can't read {}: {why}", path.display()));
+            Vec::new()
+        });
+        let file = path.strip_prefix(GCOV).unwrap_or(path).display().to_string();
+        let left = files.len() - index - 1;
+        channel.send(&GuestMessage::Counters(Counters { file, content: Bytes(content), left }))?;
+    }
+    Ok(())
+}
+
+/// All `.gcda` files below that directory. Links lead to the build's other files, which are not in the guest.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => found.extend(files(&path)),
+            Ok(kind) if kind.is_file() && path.extension().is_some_and(|end| end == "gcda") => {
+                found.push(path)
+            }
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,173 @@
+//! Runs a program that is no process of any plan, and passes on what it prints.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use scenarios::program::{Program, Returned};
+use scenarios::wire::{Broken, Ending, GuestMessage};
+
+use crate::channel::{Channel, ChannelError};
+use crate::children::Children;
+use crate::plan_runner::Stage;
+use crate::sys::signals::{SignalFd, Signals};
+
+/// How long what was killed may take to be gone.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
+/// Runs a program and tells the host how it ended.
+///
+/// # Errors
+/// Only if the host can't be told.
+pub(super) fn execute(stage: &mut Stage, program: &Program) -> Result<(), ChannelError> {
+    let name = program.path.clone();
+    let message = match Running::start(program) {
+        Ok(running) => {
+            let ending = running.watch(&mut stage.channel, &mut stage.child_signals)?;
+            GuestMessage::Returned(Returned { program: name, ending })
+        }
+        Err(why) => {
+            GuestMessage::Broken(Broken { plan: None, why: format!("{name} can't be started: {why}") })
+        }
+    };
+    stage.channel.send(&message)
+}
+
+/// A program that has been started, and what it has printed.
+struct Running {
+    children: Children<()>,
+    output: File,
+    lines: Lines,
+    deadline: Instant,
+}
+
+impl Running {
+    fn start(program: &Program) -> io::Result<Self> {
+        let (output, theirs) = io::pipe()?;
+        let mut command = Command::new(&program.path);
+        command
+            .args(&program.arguments)
+            .env_clear()
+            .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
+            .stdin(Stdio::null())
+            .stdout(theirs.try_clone()?)
+            .stderr(theirs)
+            .process_group(0)
+            .gid(program.uid)
+            .uid(program.uid);
+        // SAFETY: between fork and exec the closure makes one system call. PID 1's blocked signals would be inherited.
+        unsafe { command.pre_exec(|| Signals::NONE.block().map_err(io::Error::from)) };
+        let child = command.spawn()?;
+        let mut children = Children::default();
+        children.insert(child.id().cast_signed(), (), true);
+        let output = OwnedFd::from(output);
+        fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let deadline = Instant::now() + Duration::from_millis(program.deadline_ms);
+        Ok(Self { children, output: output.into(), lines: Lines::default(), deadline })
+    }
+
+    /// Passes on what it prints until it ends or its deadline passes, and ends whatever it leaves.
+    fn watch(
+        mut self,
+        channel: &mut Channel,
+        child_signals: &mut SignalFd,
+    ) -> Result<Option<Ending>, ChannelError> {
+        let mut ending = None;
+        while ending.is_none() && Instant::now() < self.deadline {
+            self.sleep(child_signals);
+            while child_signals.take().is_some() {}
+            ending = self.children.ended().pop().map(|((), ending)| ending);
+            self.pass_on(channel)?;
+        }
+        end_all(&mut self.children);
+        self.pass_on(channel)?;
+        if let Some(line) = self.lines.rest() {
+            channel.send(&GuestMessage::Printed(line))?;
+        }
+        Ok(ending)
+    }
+
+    /// Until there is something to do, or the deadline has passed.
+    fn sleep(&self, child_signals: &SignalFd) {
+        let left = self.deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        let mut fds = [
+            PollFd::new(self.output.as_fd(), PollFlags::POLLIN),
+            PollFd::new(child_signals.as_fd(), PollFlags::POLLIN),
+        ];
+        // A failure is as good as a wake-up: everything is looked at anyway.
+        let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+    }
+
+    fn pass_on(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.output.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(length) => self.lines.take(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Ok(()),
+            }
+            while let Some(line) = self.lines.next() {
+                channel.send(&GuestMessage::Printed(line))?;
+            }
+        }
+    }
+}
+
+/// Between plans nothing else runs: whatever there is comes from the program.
+pub(super) fn end_all(children: &mut Children<()>) {
+    const EVERYBODY: Pid = Pid::from_raw(-1);
+    let begun = Instant::now();
+    while Children::<()>::are_left() && begun.elapsed() < AFTERMATH {
+        // Kernel threads are among everybody, and deaf.
+        let _ = kill(EVERYBODY, Signal::SIGKILL);
+        children.ended();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Bytes become lines.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The next whole line, without its end.
+    fn next(&mut self) -> Option<String> {
+        let end = self.0.iter().position(|byte| *byte == b'\n')?;
+        let line: Vec<u8> = self.0.drain(..=end).collect();
+        Some(String::from_utf8_lossy(&line[..end]).into_owned())
+    }
+
+    /// What no line end follows.
+    fn rest(self) -> Option<String> {
+        (!self.0.is_empty()).then(|| String::from_utf8_lossy(&self.0).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_however_they_were_written() {
+        let mut lines = Lines::default();
+        lines.take(b"ok 1 a\nok");
+        assert_eq!(lines.next().as_deref(), Some("ok 1 a"));
+        assert_eq!(lines.next(), None);
+        lines.take(b" 2 b\n\nend");
+        assert_eq!(lines.next().as_deref(), Some("ok 2 b"));
+        assert_eq!(lines.next().as_deref(), Some(""));
+        assert_eq!(lines.rest().as_deref(), Some("end"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Whether something that a plan waits for is so.
+
+use scenarios::plan::{Condition, KeyRef};
+
+use super::Conductor;
+use super::leak_check::Census;
+use super::state::Life;
+use crate::sys::{procfs, tracefs};
+
+impl Conductor<'_> {
+    /// Whether `condition` is so for the process `name`.
+    pub(super) fn is_so(&mut self, name: &str, condition: &Condition) -> bool {
+        let member = self.members.get(name);
+        let pid = member.and_then(|member| member.place.pid());
+        match condition {
+            Condition::Upcalls(count) => member.is_some_and(|member| member.upcalls >= *count),
+            Condition::Signals(count) => pid.is_some_and(|pid| procfs::pending_signals(pid) >= *count),
+            Condition::Stopped => pid.and_then(procfs::state).is_some_and(|state| matches!(state, 'T' | 't')),
+            Condition::Ended => self.life(name) == Life::Ended,
+            Condition::Gone(KeyRef::Serial(serial)) => {
+                Census::take().is_ok_and(|census| !census.has(*serial))
+            }
+            // A name that never got a serial: there is no such key.
+            Condition::Gone(_) => true,
+            Condition::Shows { key: KeyRef::Serial(serial), text } => {
+                Census::take().is_ok_and(|census| census.shows(*serial, text))
+            }
+            Condition::Shows { .. } => false,
+            Condition::Charged { uid, keys } => procfs::key_users().is_ok_and(|users| {
+                users.iter().find(|user| user.uid == *uid).is_none_or(|user| user.quota_keys <= *keys)
+            }),
+            Condition::Traced(count) => {
+                tracefs::records().is_ok_and(|records| records.len() >= *count as usize)
+            }
+            Condition::Blocked(job) => self.is_blocked(job),
+        }
+    }
+
+    /// A worker that sleeps now may have woken by the time the last one sleeps; then it has begun nothing new.
+    fn is_blocked(&mut self, name: &str) -> bool {
+        let Some(job) = self.jobs.iter_mut().find(|job| job.name == name) else { return false };
+        for (worker, place) in &job.workers {
+            if !job.asleep.contains(worker) && place.pid().is_some_and(procfs::sleeps_for_a_key) {
+                job.asleep.insert(*worker);
+            }
+        }
+        job.asleep.len() == job.count as usize
+    }
+
+    /// Whether `condition` shows only to those who look again and again.
+    pub(super) fn is_silent(condition: &Condition) -> bool {
+        !matches!(condition, Condition::Upcalls(_) | Condition::Ended)
+    }
+}

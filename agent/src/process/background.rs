@@ -1,0 +1,103 @@
+//! Background steps: children of a process that all do the same at once.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
+
+use nix::unistd::{ForkResult, fork};
+use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
+use scenarios::wire::What;
+
+use super::spawn::quit;
+use super::{Actor, Cause, Offspring};
+use crate::ipc::{Report, Task};
+use crate::sys::prefault;
+use crate::sys::procfs;
+
+impl Actor<'_> {
+    /// Forks the workers, lets them go together when all are there, and leaves them running.
+    pub(super) fn run_in_background(&mut self, step: usize, count: u32, task: &Task) {
+        // Pipes: one socket for both would wake all who wait at it whenever one word has been read.
+        let (gate, words) = match io::pipe().and_then(|gate| Ok((gate, io::pipe()?))) {
+            Ok(pipes) => pipes,
+            Err(why) => return self.broken(format!("no gate for workers: {why}")),
+        };
+        for worker in 0..count {
+            // SAFETY: the process has one thread.
+            let forked = unsafe { fork() };
+            prefault::part();
+            match forked {
+                Ok(ForkResult::Child) => {
+                    drop((gate.1, words.0));
+                    let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
+                    self.work(gate.0, words.1, cause, task)
+                }
+                Ok(ForkResult::Parent { child }) => {
+                    self.children.insert(child.as_raw(), Offspring::Worker { step, worker }, true);
+                }
+                Err(errno) => return self.broken(format!("worker {worker}: fork: {errno}")),
+            }
+        }
+        drop(words.1);
+        self.report_workers(step, words.0);
+        drop(gate);
+        self.say(Report::Released(step));
+    }
+
+    /// Reports the workers in their order, once all are there. One that was killed before it was let go is not.
+    fn report_workers(&self, step: usize, words: PipeReader) {
+        let words = BufReader::new(words)
+            .lines()
+            .map_while(Result::ok)
+            .map_while(|line| serde_json::from_str(&line).ok());
+        let pids: BTreeMap<u32, Vec<i32>> = words.collect();
+        for (worker, pids) in pids {
+            self.tell(Cause { step: Some(step), worker: Some(worker), upcall: None }, What::Begun { pids });
+        }
+    }
+
+    /// A worker's whole life. The gate opens when the parent closes its end.
+    fn work(&mut self, mut gate: PipeReader, mut words: PipeWriter, cause: Cause, task: &Task) -> ! {
+        self.children = Default::default();
+        let pids = procfs::pids(&self.heritage.proc, "self").unwrap_or_default();
+        // One write, so that no other worker's word gets in between.
+        let _ = serde_json::to_string(&(cause.worker, pids))
+            .map(|word| words.write_all(format!("{word}\n").as_bytes()));
+        drop(words);
+        let _ = gate.read(&mut [0]);
+        let op = numbered(task.op.clone(), "{worker}", cause.worker);
+        let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
+        if cause.worker == Some(0) {
+            self.lend(task, &done);
+        }
+        self.tell(cause, What::Done(done));
+        quit(0)
+    }
+}
+
+/// Puts a number, if there is one, where `placeholder` stands for it.
+pub(super) fn numbered(mut op: Op, placeholder: &str, number: Option<u32>) -> Op {
+    let Some(number) = number else { return op };
+    let put = |text: &mut String| *text = text.replace(placeholder, &number.to_string());
+    match &mut op {
+        Op::Key(KeyOp::Request { description, callout, .. }) => {
+            put(description);
+            callout.as_mut().into_iter().for_each(put);
+        }
+        Op::Key(KeyOp::Search { description, .. }) => put(description),
+        Op::Key(KeyOp::Add { description, payload, .. }) => {
+            put(description);
+            put_in_payload(payload, put);
+        }
+        Op::Key(KeyOp::Update { payload, .. }) | Op::Authority(AuthorityOp::Instantiate { payload, .. }) => {
+            put_in_payload(payload, put)
+        }
+        _ => {}
+    }
+    op
+}
+
+fn put_in_payload(payload: &mut Payload, put: impl Fn(&mut String)) {
+    if let Payload::Text(text) = payload {
+        put(text);
+    }
+}

@@ -1,0 +1,105 @@
+//! execve(2) of the guest's own program, which goes on as the same process.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::unistd::execve;
+use scenarios::wire::{Done, Outcome, Value, What};
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Cause, Heritage, Setting, spawn};
+use crate::ipc::{Commands, Reporter};
+use crate::keyring::KeySerial;
+use crate::plan_runner::setuid;
+
+/// What the program is called when it goes on as a process of a plan.
+pub const EXECUTED_AS: &str = "keyagents-process";
+
+/// What has to be told to the new program.
+#[derive(Serialize, Deserialize)]
+struct State {
+    name: String,
+    setting: Setting,
+    session: Option<i32>,
+    depth: usize,
+    step: Option<usize>,
+    begun_us: u64,
+    commands: RawFd,
+    reports: RawFd,
+    proc: RawFd,
+}
+
+impl Actor<'_> {
+    /// Does not return unless it fails; the new program reports the step.
+    pub(super) fn execute(&self, setuid: Option<u32>, cause: Cause) -> Errno {
+        let state = State {
+            name: self.name.clone(),
+            setting: self.heritage.setting.clone(),
+            session: self.heritage.session.map(|serial| serial.0),
+            depth: self.heritage.depth,
+            step: cause.step,
+            begun_us: self.heritage.setting.now_us(),
+            commands: self.commands.socket().as_raw_fd(),
+            reports: self.heritage.reporter.socket().as_raw_fd(),
+            proc: self.heritage.proc.as_raw_fd(),
+        };
+        let executed = keep_open(self).and_then(|()| {
+            let state = serde_json::to_string(&state).ok().and_then(|state| CString::new(state).ok());
+            let name = CString::new(EXECUTED_AS).map_err(|_| Errno::EINVAL)?;
+            let program = setuid.map_or("/proc/self/exe".into(), setuid::path_of);
+            let program = CString::new(program.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?;
+            execve(&program, &[name, state.ok_or(Errno::EINVAL)?], &[] as &[CString])
+        });
+        match executed {
+            Err(errno) => errno,
+        }
+    }
+}
+
+fn keep_open(actor: &Actor<'_>) -> Result<(), Errno> {
+    fcntl(actor.commands.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(actor.heritage.reporter.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(&actor.heritage.proc, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+/// Goes on as the process that `state` describes. Returns only if that is nonsense.
+pub fn resume(state: &str) -> ExitCode {
+    let Ok(state) = serde_json::from_str::<State>(state) else { return ExitCode::from(2) };
+    let (Some(commands), Some(reports), Some(proc)) =
+        (adopt(state.commands), adopt(state.reports), adopt(state.proc))
+    else {
+        return ExitCode::from(2);
+    };
+    let mut heritage = Heritage {
+        setting: state.setting,
+        session: state.session.map(KeySerial),
+        reporter: Reporter::adopt(reports),
+        lines: Default::default(),
+        proc: proc.into(),
+        depth: state.depth,
+    };
+    let Ok(mut actor) = Actor::new(state.name, &mut heritage, Commands::adopt(commands), None) else {
+        spawn::quit(1)
+    };
+    let begun_us = state.begun_us;
+    let elapsed_us = actor.heritage.setting.now_us().saturating_sub(begun_us);
+    let done = Done { outcome: Outcome::Ok(Value::None), begun_us, elapsed_us };
+    actor.tell(Cause { step: state.step, ..Cause::default() }, What::Done(done));
+    actor.serve()
+}
+
+/// A descriptor that execve left open, if it is one.
+fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: only borrowed to ask whether it is open.
+    fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    // SAFETY: it is open, and nothing else in this program knows of it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}

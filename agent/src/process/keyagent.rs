@@ -1,0 +1,241 @@
+//! The keyagent: hears of upcalls and meets each with the reaction that its plan has for it.
+//!
+//! The bell only says that there is something to do. What gives power over a target is its authkey, which the kernel has
+//! linked into the process keyring before it rings.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
+use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
+
+use super::{Actor, Cause};
+use crate::ipc::is_upcall;
+use crate::keyring::watch_queue::WatchQueue;
+use crate::keyring::{self, Errno, KeySerial, Special};
+
+/// The type of the keys that let their possessor construct another key.
+const AUTHKEY: &str = ".request_key_auth";
+
+/// What makes a process a keyagent.
+pub(super) struct Agent {
+    plan: Keyagent,
+    /// Upcalls heard since the start.
+    heard: usize,
+    /// Targets that no reaction has completed, the oldest first.
+    held: VecDeque<i32>,
+    /// Targets whose upcall was heard by notification: a rescan finds them until their authkey goes.
+    noticed: BTreeSet<i32>,
+    /// What stands for keys in reactions.
+    known: HashMap<KeyRef, i32>,
+}
+
+impl Agent {
+    pub(super) fn new(plan: Keyagent) -> Self {
+        let (held, noticed, known) = Default::default();
+        Self { plan, heard: 0, held, noticed, known }
+    }
+
+    /// Sets up the watch on the process keyring, which has to be there before the agent registers.
+    pub(super) fn begin_to_listen(&mut self, watch: &mut Option<WatchQueue>) {
+        if self.plan.hears != Hears::Watch {
+            return;
+        }
+        let process = KeySerial::from(Special::Process);
+        let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new());
+        *watch = watching.and_then(|queue| queue.watch(process).map(|()| queue)).ok();
+    }
+
+    pub(super) fn know(&mut self, key: KeyRef, serial: i32) {
+        self.known.insert(key, serial);
+    }
+
+    /// The target that a step means: the one held longest.
+    pub(super) fn oldest(&self) -> Option<i32> {
+        self.held.front().copied()
+    }
+
+    pub(super) fn let_go(&mut self, target: i32) {
+        self.held.retain(|held| *held != target);
+    }
+
+    /// The reaction to the next upcall, its variables replaced. The last one is for all that follow.
+    fn next_reaction(&mut self) -> Vec<Result<Op, KeyRef>> {
+        let last = self.plan.reactions.len().saturating_sub(1);
+        let reaction = self.plan.reactions.get(self.heard.min(last)).cloned().unwrap_or_default();
+        self.heard += 1;
+        reaction.into_iter().map(|op| self.resolve(op)).collect()
+    }
+
+    fn resolve(&self, mut op: Op) -> Result<Op, KeyRef> {
+        for key in op.keys_mut() {
+            if matches!(key, KeyRef::Variable(_) | KeyRef::Of(..)) {
+                *key = KeyRef::Serial(*self.known.get(key).ok_or_else(|| key.clone())?);
+            }
+        }
+        Ok(op)
+    }
+}
+
+impl Actor<'_> {
+    /// What becomes readable when there may be an upcall.
+    pub(super) fn doorbell(&self) -> Option<BorrowedFd<'_>> {
+        match self.agent.as_ref()?.plan.hears {
+            Hears::Signal => Some(self.signals.as_fd()),
+            Hears::Watch => self.watch.as_ref().map(|queue| queue.as_fd()),
+            Hears::Nothing => None,
+        }
+    }
+
+    /// Serves one signal, or all authkeys that notifications have told of. Says whether there were any.
+    pub(super) fn answer_the_door(&mut self) -> bool {
+        let bells = match self.agent.as_ref().map(|agent| agent.plan.hears) {
+            Some(Hears::Signal) => self.signals.take().into_iter().collect(),
+            Some(Hears::Watch) => self.newly_noticed(),
+            Some(Hears::Nothing) | None => Vec::new(),
+        };
+        let rang = !bells.is_empty();
+        bells.into_iter().for_each(|bell| self.react(bell));
+        rang
+    }
+
+    /// Looks through the whole process keyring, since notifications may be lost.
+    fn newly_noticed(&mut self) -> Vec<Doorbell> {
+        let Some(queue) = &mut self.watch else { return Vec::new() };
+        let lost = queue.take().iter().any(|notification| notification.subtype == "lost");
+        let there: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
+        let Some(agent) = &mut self.agent else { return Vec::new() };
+        agent.noticed.retain(|target| there.contains(target));
+        let new = there.into_iter().filter(|target| agent.noticed.insert(*target));
+        new.map(|value| Doorbell {
+            signal: 0,
+            code: i32::from(lost),
+            pid: 0,
+            uid: 0,
+            value,
+            stray: Vec::new(),
+        })
+        .collect()
+    }
+
+    fn react(&mut self, bell: Doorbell) {
+        let target = bell.value;
+        let what = What::Doorbell(bell);
+        let genuine = is_upcall(&what);
+        let cause = Cause { upcall: Some(target), ..Cause::default() };
+        self.tell(cause, what);
+        let Some(agent) = self.agent.as_mut().filter(|_| genuine) else { return };
+        let reaction = agent.next_reaction();
+        agent.held.push_back(target);
+        for op in reaction {
+            match op {
+                // These report their own calls.
+                Ok(Op::Upcall(op)) => {
+                    self.meet(&op, cause);
+                }
+                Ok(op) => {
+                    let op = self.with_keys_of_upcall(op, cause);
+                    let done = self.timed(|actor| actor.perform(&op, &[], cause));
+                    self.tell(cause, What::Called { op, done });
+                }
+                Err(missing) => self.broken(format!("a reaction needs {missing}, which is not there")),
+            }
+        }
+    }
+
+    /// Replaces what stands for the target and its authkey, as far as they are there.
+    fn with_keys_of_upcall(&self, mut op: Op, cause: Cause) -> Op {
+        for key in op.keys_mut() {
+            if matches!(key, KeyRef::Target | KeyRef::Authkey)
+                && let Ok(serial) = self.key(key, cause)
+            {
+                *key = KeyRef::Serial(serial.0);
+            }
+        }
+        op
+    }
+
+    /// The target that a call is about: that of the upcall being served, else the oldest held.
+    pub(super) fn target(&self, cause: Cause) -> Option<i32> {
+        cause.upcall.or_else(|| self.agent.as_ref()?.oldest())
+    }
+
+    /// The authkey of a target, found in the process keyring by its description.
+    pub(super) fn authkey(&self, target: i32) -> Option<KeySerial> {
+        authkeys().into_iter().find(|(of, _)| *of == target).map(|(_, authkey)| authkey)
+    }
+
+    /// Answers an upcall, or denies it: one call after the other, each reported, until one fails.
+    pub(super) fn meet(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
+        let Some(target) = self.target(cause) else {
+            return Outcome::Skipped("no upcall is held".to_owned());
+        };
+        let outcome = self.meet_with_authority(how, target, cause);
+        let completed = matches!(outcome, Outcome::Ok(_));
+        // A step has met it for good, even if too late; a reaction may try something else.
+        if (completed || cause.step.is_some())
+            && let Some(agent) = &mut self.agent
+        {
+            agent.let_go(target);
+        }
+        outcome
+    }
+
+    fn meet_with_authority(&mut self, how: &UpcallOp, target: i32, cause: Cause) -> Outcome {
+        let key = KeyRef::Serial(target);
+        let assumed = self.call(AuthorityOp::Assume { key: Some(key.clone()) }, cause);
+        if !matches!(assumed, Outcome::Ok(_)) {
+            return assumed;
+        }
+        let outcome = match how {
+            UpcallOp::Answer { payload, into } => self.answer(key, payload, into.clone(), cause),
+            UpcallOp::Deny { error, seconds, into } => {
+                let (error, seconds, into) = (error.clone(), *seconds, into.clone());
+                self.call(AuthorityOp::Reject { key, seconds, error, into }, cause)
+            }
+        };
+        self.call(AuthorityOp::Assume { key: None }, cause);
+        outcome
+    }
+
+    fn answer(&mut self, key: KeyRef, template: &str, into: Option<KeyRef>, cause: Cause) -> Outcome {
+        let described = self.call(KeyOp::Describe { key: key.clone() }, cause);
+        let Outcome::Ok(Value::Described(described)) = described else { return described };
+        let callout = KeyRef::Special(scenarios::plan::Special::RequestKeyAuth);
+        let callout = self.call(KeyOp::Read { key: callout }, cause);
+        let Outcome::Ok(Value::Text(callout)) = callout else { return callout };
+        let payload = template
+            .replace("{type}", &described.kind)
+            .replace("{description}", &described.description)
+            .replace("{hostname}", &nix::unistd::gethostname().unwrap_or_default().to_string_lossy())
+            .replace("{uid}", &nix::unistd::getuid().to_string())
+            .replace("{callout}", &callout);
+        self.call(AuthorityOp::Instantiate { key, payload: Payload::Text(payload), into }, cause)
+    }
+
+    /// A call that is part of something larger.
+    fn call(&mut self, op: impl Into<Op>, cause: Cause) -> Outcome {
+        let op = op.into();
+        let done: Done = self.timed(|actor| actor.perform(&op, &[], cause));
+        let outcome = done.outcome.clone();
+        self.tell(cause, What::Called { op, done });
+        outcome
+    }
+}
+
+/// The authkeys in the process keyring, each with its target, in the order in which they were made known by serial.
+fn authkeys() -> Vec<(i32, KeySerial)> {
+    let members = keyring::members(Special::Process.into()).unwrap_or_default();
+    let mut found: Vec<_> =
+        members.into_iter().filter_map(|key| Some((target_of(key).ok()??, key))).collect();
+    found.sort_unstable();
+    found
+}
+
+/// The target that an authkey is for: its description is the target's serial in hexadecimal digits.
+fn target_of(key: KeySerial) -> Result<Option<i32>, Errno> {
+    let description = keyring::describe(key)?;
+    let mut fields = description.splitn(5, ';');
+    let digits = (fields.next() == Some(AUTHKEY)).then(|| fields.nth(3)).flatten();
+    Ok(digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(|serial| serial as i32))
+}

@@ -1,0 +1,338 @@
+//! A process of a plan: does one operation at a time, as told, and serves upcalls in between if it is a keyagent.
+
+mod background;
+mod credentials;
+mod exec;
+mod keyagent;
+mod loopback;
+mod ops;
+mod spawn;
+mod thread;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::{ClockId, clock_gettime};
+use scenarios::plan::{Process, Role, Special as ShortName};
+use scenarios::wire::{Done, Event, Identity, Outcome, Value, What};
+use serde::{Deserialize, Serialize};
+
+use crate::children::Children;
+use crate::ipc::{Birth, Command, Commands, Report, Reporter, Task};
+use crate::keyring::watch_queue::WatchQueue;
+use crate::keyring::{self, KeySerial};
+use crate::sys::procfs;
+use crate::sys::signals::{SignalFd, Signals};
+
+pub use exec::{EXECUTED_AS, resume};
+use keyagent::Agent;
+pub(crate) use spawn::quit;
+pub(crate) use spawn::{Born, bear};
+
+/// What all processes of a plan have in common.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Setting {
+    /// Monotonic time at which the plan was begun, in microseconds.
+    pub begun_us: u64,
+    /// Serials of the keys that were there before.
+    pub before: BTreeSet<i32>,
+    /// The keyring of keyrings through which processes get the keys that they hold; everybody may use them.
+    pub lending: i32,
+}
+
+impl Setting {
+    /// Microseconds since the plan was begun.
+    pub fn now_us(&self) -> u64 {
+        monotonic_us().saturating_sub(self.begun_us)
+    }
+
+    fn lending(&self) -> KeySerial {
+        KeySerial(self.lending)
+    }
+}
+
+/// CLOCK_MONOTONIC in microseconds.
+pub fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into);
+    now.as_micros() as u64
+}
+
+/// What a process gets from the one that forks it.
+pub(crate) struct Heritage {
+    pub(crate) setting: Setting,
+    /// None: asking for it would install the user's.
+    pub(crate) session: Option<KeySerial>,
+    pub(crate) reporter: Reporter,
+    /// The processes' ends of PID 1's lines to them, by name.
+    pub(crate) lines: HashMap<String, Commands>,
+    /// The guest's initial /proc, which shows pids of the initial namespace wherever it is used.
+    pub(crate) proc: File,
+    /// How many pid namespaces are above one's own.
+    pub(crate) depth: usize,
+}
+
+/// What an event is reported with: what caused it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cause {
+    step: Option<usize>,
+    worker: Option<u32>,
+    upcall: Option<i32>,
+}
+
+/// What a child process stands for.
+#[derive(Clone)]
+enum Offspring {
+    Worker { step: usize, worker: u32 },
+    Process(String),
+}
+
+/// The process.
+pub(crate) struct Actor<'a> {
+    name: String,
+    heritage: &'a mut Heritage,
+    commands: Commands,
+    agent: Option<Agent>,
+    watch: Option<WatchQueue>,
+    children: Children<Offspring>,
+    /// Pidfds of the processes that the next child joins.
+    targets: Vec<File>,
+    signals: SignalFd,
+    child_signals: SignalFd,
+}
+
+/// Lives as this process until told to exit, or until PID 1 is gone.
+pub(crate) fn live(process: &Process, heritage: &mut Heritage, session: Option<KeySerial>) -> ! {
+    heritage.session = session;
+    let Some(commands) = heritage.lines.remove(&process.name) else { quit(1) };
+    let agent = match &process.role {
+        Role::Keyagent(agent) => Some(Agent::new(agent.clone())),
+        Role::Requester | Role::Observer => None,
+    };
+    let mut actor = match Actor::new(process.name.clone(), heritage, commands, agent) {
+        Ok(actor) => actor,
+        Err(_) => quit(1),
+    };
+    if let Err(why) = actor.introduce() {
+        actor.broken(why);
+    }
+    actor.serve()
+}
+
+impl<'a> Actor<'a> {
+    fn new(
+        name: String,
+        heritage: &'a mut Heritage,
+        commands: Commands,
+        agent: Option<Agent>,
+    ) -> Result<Self, Errno> {
+        Signals::REAL_TIME.with(Signals::CHILD).block()?;
+        let _ = nix::sys::prctl::set_name(&std::ffi::CString::new(name.as_str()).unwrap_or_default());
+        Ok(Self {
+            name,
+            heritage,
+            commands,
+            agent,
+            watch: None,
+            children: Children::default(),
+            targets: Vec::new(),
+            signals: SignalFd::new(Signals::REAL_TIME)?,
+            child_signals: SignalFd::new(Signals::CHILD)?,
+        })
+    }
+
+    fn introduce(&mut self) -> std::io::Result<()> {
+        let pids = procfs::pids(&self.heritage.proc, "self")?;
+        self.heritage.depth = pids.len().saturating_sub(1);
+        let identity = Identity {
+            pids,
+            uid: nix::unistd::getuid().as_raw(),
+            gid: nix::unistd::getgid().as_raw(),
+            keyrings: self.keyrings(),
+        };
+        self.tell(Cause::default(), What::Started(identity));
+        if let Some(agent) = &mut self.agent {
+            agent.begin_to_listen(&mut self.watch);
+        }
+        Ok(())
+    }
+
+    /// The keyrings that there are. Asking for the user's would create them, and for a session keyring install one.
+    fn keyrings(&self) -> BTreeMap<String, i32> {
+        let asked = [ShortName::Thread, ShortName::Process].into_iter().filter_map(|special| {
+            let serial = keyring::get_keyring_id(KeySerial(special.id()), false).ok()?;
+            Some((special.name().to_owned(), serial.0))
+        });
+        let session = self.heritage.session.map(|serial| (ShortName::Session.name().to_owned(), serial.0));
+        asked.chain(session).collect()
+    }
+
+    /// Waits for whatever comes first, commands before upcalls: who rings may have to wait, who commands is in order.
+    fn serve(&mut self) -> ! {
+        loop {
+            let Ok(ready) = self.wait() else { quit(1) };
+            match ready {
+                Ready::Command => match self.commands.next() {
+                    Ok((command, fd)) => self.obey(command, fd),
+                    Err(_) => quit(1),
+                },
+                Ready::Child => {
+                    while self.child_signals.take().is_some() {}
+                    self.bury();
+                }
+                Ready::Doorbell => {
+                    self.answer_the_door();
+                }
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Ready, Errno> {
+        let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut sources = vec![source(self.commands.socket().as_fd()), source(self.child_signals.as_fd())];
+        sources.extend(self.doorbell().map(source));
+        loop {
+            match poll(&mut sources, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                polled => break polled.map(drop)?,
+            };
+        }
+        let is_ready = |at: usize| sources.get(at).and_then(PollFd::any).unwrap_or(false);
+        Ok(if is_ready(0) {
+            Ready::Command
+        } else if is_ready(1) {
+            Ready::Child
+        } else {
+            Ready::Doorbell
+        })
+    }
+
+    fn obey(&mut self, command: Command, fd: Option<File>) {
+        match command {
+            Command::Do(task) => self.carry_out(task),
+            Command::Know(key, serial) => {
+                if let Some(agent) = &mut self.agent {
+                    agent.know(key, serial);
+                }
+            }
+            Command::Settle => {
+                while self.answer_the_door() {}
+                self.say(Report::Settled(self.name.clone()));
+            }
+            Command::Joined => self.targets.extend(fd),
+            Command::Bear(birth) => self.bear_child(&birth),
+            Command::Reap(name) => {
+                let is_it = |child: &Offspring| matches!(child, Offspring::Process(other) if *other == name);
+                let outcome = ops::outcome(self.children.reap(is_it), |()| Value::None);
+                let done = self.at_once(outcome);
+                self.say(Report::Reaped(name, done));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, task: Task) {
+        let cause = Cause { step: task.step, worker: task.round, upcall: None };
+        if let (Some(step), Some(count)) = (task.step, task.workers) {
+            return self.run_in_background(step, count, &task);
+        }
+        let op = background::numbered(task.op.clone(), "{round}", task.round);
+        self.wait_for(task.at_us);
+        let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
+        self.lend(&task, &done);
+        match task.step {
+            Some(_) => self.tell(cause, What::Done(done)),
+            None => self.tell(cause, What::Called { op: task.op, done }),
+        }
+    }
+
+    /// Waits for the moment at which a race begins. The last of it is spent awake: to be woken takes longer for some than for others.
+    fn wait_for(&self, at_us: Option<u64>) {
+        const AWAKE_US: u64 = 300;
+        let left = |at_us: u64| at_us.saturating_sub(self.heritage.setting.now_us());
+        let Some(at_us) = at_us else { return };
+        std::thread::sleep(Duration::from_micros(left(at_us).saturating_sub(AWAKE_US)));
+        while left(at_us) > 0 {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn timed(&mut self, act: impl FnOnce(&mut Self) -> Outcome) -> Done {
+        let begun_us = self.heritage.setting.now_us();
+        let outcome = act(self);
+        Done { outcome, begun_us, elapsed_us: self.heritage.setting.now_us() - begun_us }
+    }
+
+    /// What takes no time, or can't tell how much it took.
+    fn at_once(&self, outcome: Outcome) -> Done {
+        Done { outcome, begun_us: self.heritage.setting.now_us(), elapsed_us: 0 }
+    }
+
+    /// Puts a key where processes that are to hold it can get it, while its permissions are still what they are now.
+    fn lend(&self, task: &Task, done: &Done) {
+        if let (Some(lender), Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
+            && let Err(errno) = keyring::link(KeySerial(*serial), KeySerial(lender))
+        {
+            self.broken(format!("can't lend key {serial}: {}", crate::ipc::errno_name(errno)));
+        }
+    }
+
+    fn bear_child(&mut self, birth: &Birth) {
+        let targets = std::mem::take(&mut self.targets);
+        match bear(birth, &targets, self.heritage) {
+            Ok(Born::Child(pid)) => {
+                let name = birth.process.name.clone();
+                self.children.insert(pid, Offspring::Process(name), birth.process.reaped);
+            }
+            Ok(Born::Myself(session)) => live(&birth.process, self.heritage, session),
+            Err(why) => self.broken(why),
+        }
+    }
+
+    /// Reports the children that have ended. PID 1 knows which workers had done their part.
+    fn bury(&mut self) {
+        for (child, ending) in self.children.ended() {
+            let (process, cause) = match child {
+                Offspring::Process(name) => (name, Cause::default()),
+                Offspring::Worker { step, worker } => {
+                    let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
+                    (self.name.clone(), cause)
+                }
+            };
+            self.tell_of(process, cause, What::Ended(ending));
+        }
+    }
+
+    fn tell(&self, cause: Cause, what: What) {
+        self.tell_of(self.name.clone(), cause, what);
+    }
+
+    fn tell_of(&self, process: String, cause: Cause, what: What) {
+        let Cause { step, worker, upcall } = cause;
+        let at_us = match &what {
+            What::Done(done) | What::Called { done, .. } => done.begun_us + done.elapsed_us,
+            _ => self.heritage.setting.now_us(),
+        };
+        self.say(Report::Event(Event { process, step, worker, upcall, at_us, what }));
+    }
+
+    fn broken(&self, why: impl ToString) {
+        self.say(Report::Broken(format!("{}: {}", self.name, why.to_string())));
+    }
+
+    /// When PID 1 has gone deaf there is nothing left to live for.
+    fn say(&self, report: Report) {
+        if self.heritage.reporter.report(&report).is_err() {
+            quit(1);
+        }
+    }
+}
+
+/// What a process turns to next, in this order.
+enum Ready {
+    Command,
+    Child,
+    Doorbell,
+}

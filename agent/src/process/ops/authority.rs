@@ -1,0 +1,50 @@
+//! Operations with authority over a key under construction.
+
+use std::io::IoSlice;
+
+use scenarios::plan::AuthorityOp;
+use scenarios::wire::Value;
+
+use super::{Missing, Tried, bytes, done, outcome};
+use crate::keyring::{self, Errno, KeySerial};
+use crate::process::{Actor, Cause};
+
+impl Actor<'_> {
+    pub(super) fn with_authority(&mut self, op: &AuthorityOp, cause: Cause) -> Tried {
+        let (target, answer) = match op {
+            AuthorityOp::Assume { key } => {
+                let key = key.as_ref().map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))?;
+                return Ok(outcome(keyring::assume_authority(key), |authkey| match authkey {
+                    KeySerial::NONE => Value::None,
+                    authkey => Value::Serial(authkey.0),
+                }));
+            }
+            AuthorityOp::Instantiate { key, payload, into } => {
+                let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
+                let payload = bytes(payload)?.ok_or_else(|| Missing("no payload at null".to_owned()))?;
+                (key, keyring::instantiate(key, &payload, into))
+            }
+            AuthorityOp::InstantiateIov { key, pieces, into } => {
+                let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
+                let pieces = pieces.iter().map(|piece| Ok(bytes(piece)?.unwrap_or_default()));
+                let pieces = pieces.collect::<Result<Vec<_>, Missing>>()?;
+                let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+                (key, keyring::instantiate_iov(key, &slices, into))
+            }
+            AuthorityOp::Negate { key, seconds, into } => {
+                let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
+                (key, keyring::negate(key, *seconds, into))
+            }
+            AuthorityOp::Reject { key, seconds, error, into } => {
+                let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
+                let error =
+                    scenarios::errno::number(error).ok_or_else(|| Missing(format!("no errno {error}")))?;
+                (key, keyring::reject(key, *seconds, Errno::from_raw(error), into))
+            }
+        };
+        if let (Ok(()), Some(agent)) = (answer, &mut self.agent) {
+            agent.let_go(target.0);
+        }
+        Ok(done(answer))
+    }
+}

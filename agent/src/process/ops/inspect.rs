@@ -1,0 +1,42 @@
+//! Looking on.
+
+use scenarios::plan::LookOp;
+use scenarios::wire::{Outcome, Traced, Value};
+
+use super::outcome;
+use crate::keyring::Errno;
+use crate::process::Actor;
+use crate::sys::kmsg;
+use crate::sys::{procfs, tracefs};
+
+impl Actor<'_> {
+    pub(super) fn look_on(&self, op: &LookOp) -> Outcome {
+        let answer = match op {
+            LookOp::ProcKeys { kind } => procfs::keys().map(|keys| {
+                let before = &self.heritage.setting.before;
+                let wanted =
+                    keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
+                Value::ProcKeys(wanted.filter(|key| !before.contains(&key.serial)).collect())
+            }),
+            LookOp::KernelLog { has } => kmsg::since_beginning().map(|lines| {
+                let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
+                Value::Text(lines.join("\n"))
+            }),
+            LookOp::Trace { event, at_least_ms, at_most_ms } => {
+                let took =
+                    at_least_ms.map_or(0, |ms| ms * 1000)..=at_most_ms.map_or(u64::MAX, |ms| ms * 1000);
+                let is_timed = at_least_ms.is_some() || at_most_ms.is_some();
+                let wanted = |record: &Traced| {
+                    event.as_ref().is_none_or(|event| *event == record.event)
+                        && (!is_timed || tracefs::usec(record).is_some_and(|usec| took.contains(&usec)))
+                };
+                tracefs::records().map(|all| Value::Trace(all.into_iter().filter(wanted).collect()))
+            }
+            LookOp::KeyUsers { uid } => procfs::key_users().and_then(|users| {
+                let line = users.into_iter().find(|user| user.uid == *uid);
+                line.map(Value::KeyUser).ok_or_else(|| std::io::Error::from(Errno::ENOENT))
+            }),
+        };
+        outcome(answer.map_err(|why| why.raw_os_error().map_or(Errno::EIO, Errno::from_raw)), |value| value)
+    }
+}

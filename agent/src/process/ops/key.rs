@@ -1,0 +1,146 @@
+//! Operations on keys.
+
+use std::time::Duration;
+
+use scenarios::op::Params;
+use scenarios::plan::{Caller, KeyOp, Payload, Registration};
+use scenarios::wire::{Described, Outcome, Value};
+
+use super::{Missing, Tried, bytes, done, hex, outcome, serial, text};
+use crate::keyring::watch_queue::WatchQueue;
+use crate::keyring::{self, Errno, KeySerial};
+use crate::process::{Actor, Cause, thread};
+use crate::sys::signals::Alarm;
+
+impl Actor<'_> {
+    pub(super) fn on_key(&mut self, op: &KeyOp, cause: Cause) -> Tried {
+        let key = |key| self.key(key, cause);
+        Ok(match op {
+            KeyOp::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
+            KeyOp::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
+            KeyOp::Request { kind, description, callout, into, alarm_ms, restart } => {
+                let (kind, description) = (text(kind)?, text(description)?);
+                let callout = callout.as_deref().map(text).transpose()?;
+                let into = self.destination(into.as_ref(), cause)?;
+                let alarm =
+                    alarm_ms.map(|delay| Alarm::after(Duration::from_millis(delay), *restart)).transpose();
+                let found = alarm
+                    .and_then(|_alarm| keyring::request_key(&kind, &description, callout.as_deref(), into));
+                serial(found)
+            }
+            KeyOp::Search { key: which, kind, description, into } => {
+                let into = self.destination(into.as_ref(), cause)?;
+                serial(keyring::search(key(which)?, &text(kind)?, &text(description)?, into))
+            }
+            KeyOp::Describe { key: which } => describe(key(which)?),
+            KeyOp::Read { key: which } => read(key(which)?),
+            KeyOp::Update { key: which, payload } => match bytes(payload)? {
+                Some(bytes) => done(keyring::update(key(which)?, &bytes)),
+                None => return Err(Missing("a key can't be updated from null".to_owned())),
+            },
+            KeyOp::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, *perm)),
+            KeyOp::Chown { key: which, uid, gid } => done(keyring::chown(key(which)?, *uid, *gid)),
+            KeyOp::SetTimeout { key: which, seconds } => done(keyring::set_timeout(key(which)?, *seconds)),
+            KeyOp::Revoke { key: which } => done(keyring::revoke(key(which)?)),
+            KeyOp::Invalidate { key: which } => done(keyring::invalidate(key(which)?)),
+            KeyOp::GetSecurity { key: which } => outcome(keyring::security_label(key(which)?), Value::Text),
+            KeyOp::Watch { key: which } => {
+                let which = key(which)?;
+                done(self.watch_queue().and_then(|queue| queue.watch(which)))
+            }
+            KeyOp::Notifications {} => {
+                outcome(self.watch_queue().map(WatchQueue::take), Value::Notifications)
+            }
+            KeyOp::Capabilities {} => outcome(keyring::capabilities(), |bits| Value::Hex(hex(&bits))),
+        })
+    }
+
+    fn watch_queue(&mut self) -> Result<&mut WatchQueue, Errno> {
+        let queue = match self.watch.take() {
+            Some(queue) => queue,
+            None => WatchQueue::new()?,
+        };
+        Ok(self.watch.insert(queue))
+    }
+}
+
+fn add(kind: &str, description: &str, payload: &Payload, into: KeySerial) -> Tried {
+    let (kind, description) = (text(kind)?, text(description)?);
+    if let Payload::Null { null } = payload {
+        return Ok(serial(keyring::add_key_null(&kind, &description, *null as usize, into)));
+    }
+    Ok(serial(keyring::add_key(&kind, Some(&description), bytes(payload)?.as_deref(), into)))
+}
+
+fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> Tried {
+    let description = text(kind)?;
+    match by {
+        Caller::Itself => add("keyagent", kind, payload, into),
+        Caller::Thread => thread::run(|| add("keyagent", kind, payload, into)),
+        Caller::Compat => {
+            let given = match payload {
+                Payload::Null { null } => Err(*null),
+                _ => Ok(bytes(payload)?.unwrap_or_default()),
+            };
+            let given = given.as_deref().map_err(|length| *length);
+            Ok(serial(keyring::add_key_compat(c"keyagent", &description, given, into)))
+        }
+    }
+}
+
+fn registration(with: &Registration) -> Payload {
+    let words = |words: &[u32]| {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        Payload::Hex { hex: hex(&bytes) }
+    };
+    match with {
+        Registration::Signal { signal } => words(&[*signal]),
+        Registration::Params { params: Params { signal, flags, timeout_ms, reserved } } => {
+            words(&[*signal, *flags, *timeout_ms, *reserved])
+        }
+        Registration::Raw { raw } => raw.clone(),
+    }
+}
+
+fn describe(key: KeySerial) -> Outcome {
+    let described = keyring::describe(key).and_then(|text| parse_description(&text).ok_or(Errno::EBADMSG));
+    outcome(described, Value::Described)
+}
+
+/// `type;uid;gid;perm;description`.
+fn parse_description(text: &str) -> Option<Described> {
+    let mut fields = text.splitn(5, ';');
+    Some(Described {
+        kind: fields.next()?.to_owned(),
+        // An id that has no name here is printed as -1.
+        uid: fields.next()?.parse::<i64>().ok()? as u32,
+        gid: fields.next()?.parse::<i64>().ok()? as u32,
+        perm: u32::from_str_radix(fields.next()?, 16).ok()?,
+        description: fields.next()?.to_owned(),
+    })
+}
+
+fn read(key: KeySerial) -> Outcome {
+    let is_keyring = keyring::describe(key).is_ok_and(|description| description.starts_with("keyring;"));
+    if is_keyring {
+        let serials = |keys: Vec<KeySerial>| keys.into_iter().map(|key| key.0).collect();
+        return outcome(keyring::members(key), |keys| Value::Keyring(serials(keys)));
+    }
+    outcome(keyring::read(key), |payload| match String::from_utf8(payload) {
+        Ok(text) if !text.chars().any(char::is_control) => Value::Text(text),
+        Ok(text) => Value::Hex(hex(text.as_bytes())),
+        Err(error) => Value::Hex(hex(error.as_bytes())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_may_hold_semicolons() {
+        let described = parse_description("user;0;-1;3f010000;a;b").unwrap();
+        assert_eq!((described.gid, described.perm), (u32::MAX, 0x3f01_0000));
+        assert_eq!(described.description, "a;b");
+    }
+}

@@ -1,0 +1,128 @@
+//! Carries out operations: each makes its call and says what the kernel answered.
+
+mod authority;
+mod fault_injection;
+mod inspect;
+mod key;
+mod keyring;
+mod namespace;
+mod process;
+mod signal;
+mod suspend;
+mod system;
+
+use std::ffi::CString;
+
+use scenarios::plan::{KeyRef, Op, Payload, Special as ShortName, ThreadOp};
+use scenarios::wire::{Outcome, Value};
+
+use super::{Actor, Cause, thread};
+use crate::ipc::errno_name;
+use crate::keyring::{Errno, KeySerial};
+
+/// What the kernel said to a call.
+pub(super) fn outcome<T>(answer: Result<T, Errno>, value: impl FnOnce(T) -> Value) -> Outcome {
+    match answer {
+        Ok(given) => Outcome::Ok(value(given)),
+        Err(errno) => Outcome::Error(errno_name(errno)),
+    }
+}
+
+fn done(answer: Result<(), Errno>) -> Outcome {
+    outcome(answer, |()| Value::None)
+}
+
+fn serial(answer: Result<KeySerial, Errno>) -> Outcome {
+    outcome(answer, |key| Value::Serial(key.0))
+}
+
+/// Something that an operation names is not there, or is not a thing at all.
+pub(super) struct Missing(String);
+
+type Tried = Result<Outcome, Missing>;
+
+impl Actor<'_> {
+    /// Carries out an operation. `pids` are of those that a signal goes to.
+    pub(super) fn perform(&mut self, op: &Op, pids: &[i32], cause: Cause) -> Outcome {
+        match self.try_to(op, pids, cause) {
+            Ok(outcome) => outcome,
+            Err(Missing(what)) => Outcome::Skipped(what),
+        }
+    }
+
+    fn try_to(&mut self, op: &Op, pids: &[i32], cause: Cause) -> Tried {
+        match op {
+            Op::Keyring(op) => self.on_keyring(op, cause),
+            Op::Key(op) => self.on_key(op, cause),
+            Op::Authority(op) => self.with_authority(op, cause),
+            Op::Upcall(op) => Ok(self.meet(op, cause)),
+            Op::Signal(op) => self.on_signals(op, pids, cause),
+            Op::Life(op) => Ok(self.on_itself(op, cause)),
+            Op::Namespace(op) => Ok(self.move_to(op, pids)),
+            Op::System(op) => system::on_the_system(op),
+            Op::Look(op) => Ok(self.look_on(op)),
+            Op::Hold(op) => Ok(self.hold(op, pids)),
+            Op::Fault(op) => self.with_faults(op, pids, cause),
+            Op::Thread(ThreadOp::InThread { of }) => thread::run(|| self.try_to(of, pids, cause)),
+            Op::Conduct(_) => Err(Missing("this is for PID 1 to do".to_owned())),
+        }
+    }
+
+    /// The serial that a name stands for, here and now.
+    pub(super) fn key(&self, key: &KeyRef, cause: Cause) -> Result<KeySerial, Missing> {
+        let missing = || Missing(key.to_string());
+        match key {
+            KeyRef::Special(ShortName::Session) if self.heritage.session.is_none() => {
+                // The kernel installs the user's session keyring upon this.
+                Ok(KeySerial(ShortName::Session.id()))
+            }
+            KeyRef::Special(special) => Ok(KeySerial(special.id())),
+            KeyRef::Serial(serial) => Ok(KeySerial(*serial)),
+            KeyRef::Target => self.target(cause).map(KeySerial).ok_or_else(missing),
+            KeyRef::Authkey => self.target(cause).and_then(|target| self.authkey(target)).ok_or_else(missing),
+            KeyRef::Variable(_) | KeyRef::Of(..) => Err(missing()),
+        }
+    }
+
+    fn destination(&self, key: Option<&KeyRef>, cause: Cause) -> Result<KeySerial, Missing> {
+        key.map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))
+    }
+}
+
+fn text(text: &str) -> Result<CString, Missing> {
+    CString::new(text).map_err(|_| Missing(format!("{text:?} holds a NUL")))
+}
+
+/// The bytes of a payload; none are at NULL. An empty one is passed as such, with an address.
+fn bytes(payload: &Payload) -> Result<Option<Vec<u8>>, Missing> {
+    Ok(match payload {
+        Payload::Text(text) => Some(text.clone().into_bytes()),
+        Payload::Hex { hex } => {
+            Some(unhex(hex).ok_or_else(|| Missing(format!("{hex:?} is not hexadecimal")))?)
+        }
+        Payload::Fill { fill } => Some(vec![b'x'; *fill as usize]),
+        Payload::Null { .. } => None,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_digits_are_not_bytes() {
+        assert_eq!(unhex("00ff"), Some(vec![0, 255]));
+        assert_eq!(unhex("00f"), None);
+        assert_eq!(unhex("zz"), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! Moving to other namespaces.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::Mode;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use scenarios::plan::{Namespace, NamespaceOp};
+use scenarios::wire::Outcome;
+
+use super::done;
+use crate::process::{Actor, spawn};
+
+impl Actor<'_> {
+    /// `pids` are of the process whose namespaces are entered.
+    pub(super) fn move_to(&mut self, op: &NamespaceOp, pids: &[i32]) -> Outcome {
+        let flags = op.kinds().iter().copied().map(spawn::flag).collect::<CloneFlags>();
+        done(match op {
+            NamespaceOp::Enter { .. } => {
+                let pid = pids.first().copied().and_then(Pid::from_raw).ok_or(Errno::ESRCH);
+                let pidfd = pid.and_then(|pid| {
+                    pidfd_open(pid, PidfdFlags::empty()).map_err(|why| Errno::from_raw(why.raw_os_error()))
+                });
+                pidfd.and_then(|pidfd| setns(pidfd.as_fd(), flags))
+            }
+            NamespaceOp::Unshare { namespaces } => self.unshare(flags, namespaces),
+        })
+    }
+
+    fn unshare(&self, flags: CloneFlags, namespaces: &[Namespace]) -> Result<(), Errno> {
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        unshare(flags)?;
+        if namespaces.contains(&Namespace::User) {
+            // A process may map its own ids and no others, its group only if setgroups(2) is given up.
+            self.write("setgroups", "deny")?;
+            self.write("uid_map", &format!("0 {uid} 1"))?;
+            self.write("gid_map", &format!("0 {gid} 1"))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, file: &str, text: &str) -> Result<(), Errno> {
+        let path = format!("self/{file}");
+        let file =
+            openat(&self.heritage.proc, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let written = File::from(file).write_all(text.as_bytes());
+        written.map_err(|why| why.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+    }
+}

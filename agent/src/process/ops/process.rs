@@ -1,0 +1,95 @@
+//! Operations of a process on itself.
+
+use std::process::{self, Stdio};
+
+use nix::sys::prctl;
+use scenarios::plan::{Command, LifeOp};
+use scenarios::wire::{Outcome, Value, What};
+
+use super::done;
+use crate::ipc::errno_name;
+use crate::keyring::Errno;
+use crate::process::credentials::{Person, limit};
+use crate::process::{Actor, Cause, spawn};
+
+impl Actor<'_> {
+    pub(super) fn on_itself(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
+        match op {
+            LifeOp::Exit { code } => {
+                self.tell_last(op, cause);
+                spawn::quit(*code)
+            }
+            LifeOp::Crash {} => {
+                self.tell_last(op, cause);
+                process::abort()
+            }
+            LifeOp::Exec { setuid } => done(Err(self.execute(*setuid, cause))),
+            LifeOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
+            LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
+                let person = Person {
+                    uid: *uid,
+                    gid: *gid,
+                    groups: groups.as_deref(),
+                    capabilities: capabilities.as_deref(),
+                    inheritable,
+                };
+                done(person.assume())
+            }
+            LifeOp::Limit { rlimits } => done(limit(rlimits)),
+            LifeOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
+            LifeOp::Run { command } => run(command),
+        }
+    }
+
+    /// What ends the process is told before.
+    fn tell_last(&self, op: &LifeOp, cause: Cause) {
+        let done = self.at_once(Outcome::Ok(Value::None));
+        let op = op.clone().into();
+        self.tell(cause, if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } });
+    }
+}
+
+/// Runs a command; what it prints on both outputs comes back in one piece.
+fn run(command: &Command) -> Outcome {
+    use std::os::unix::process::ExitStatusExt;
+    let words = match command {
+        Command::Shell(line) => &["sh", "-c", line].map(str::to_owned)[..],
+        Command::Program(words) => words,
+    };
+    let Some((program, arguments)) = words.split_first() else {
+        return Outcome::Skipped("no command".to_owned());
+    };
+    let ran = std::io::pipe().and_then(|(mut reader, writer)| {
+        let mut child = process::Command::new(program)
+            .args(arguments)
+            .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .spawn()?;
+        let mut output = String::new();
+        let read = std::io::Read::read_to_string(&mut reader, &mut output);
+        let status = child.wait()?;
+        read.map(|_| (status, output))
+    });
+    match ran {
+        Ok((status, output)) => {
+            let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+            let output = output.strip_suffix('\n').unwrap_or(&output).to_owned();
+            Outcome::Ok(Value::Command { status, output })
+        }
+        Err(why) => Outcome::Error(errno_name(why.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_gives_its_output_and_its_status() {
+        let command = Command::Shell("echo out; echo err >&2; exit 3".to_owned());
+        let output = "out\nerr".to_owned();
+        assert_eq!(run(&command), Outcome::Ok(Value::Command { status: 3, output }));
+    }
+}

@@ -1,0 +1,32 @@
+//! Operations with signals.
+
+use scenarios::plan::SignalOp;
+use scenarios::wire::{Outcome, Value};
+
+use super::{Missing, Tried, done};
+use crate::process::{Actor, Cause};
+use crate::sys::signals::{self, Signals};
+
+impl Actor<'_> {
+    pub(super) fn on_signals(&mut self, op: &SignalOp, pids: &[i32], cause: Cause) -> Tried {
+        Ok(match op {
+            SignalOp::Signal { signal, .. } => {
+                let signal = signal_number(signal)?;
+                done(pids.iter().try_for_each(|pid| signals::send(*pid, signal)))
+            }
+            SignalOp::Forge { by, signal, code, value, .. } => {
+                let signal = signal_number(signal)?;
+                let value = self.destination(value.as_ref(), cause)?.0;
+                done(pids.iter().try_for_each(|pid| signals::forge(*by, *pid, signal, *code, value)))
+            }
+            SignalOp::TakeSignals {} => {
+                let taken = std::iter::from_fn(|| signals::take(Signals::REAL_TIME)).collect();
+                Outcome::Ok(Value::Signals(taken))
+            }
+        })
+    }
+}
+
+fn signal_number(name: &str) -> Result<i32, Missing> {
+    signals::number(name).ok_or_else(|| Missing(format!("no signal {name}")))
+}

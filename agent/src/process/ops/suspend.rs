@@ -1,0 +1,76 @@
+//! Operations that hold other processes still.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use scenarios::plan::HoldOp;
+use scenarios::wire::Outcome;
+
+use super::done;
+use crate::process::Actor;
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// How long freezing may take on the slowest back end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Actor<'_> {
+    /// `pids` are of those that are held.
+    pub(super) fn hold(&mut self, op: &HoldOp, pids: &[i32]) -> Outcome {
+        let hold = match op {
+            HoldOp::Freeze { .. } => freeze,
+            HoldOp::Thaw { .. } => thaw,
+            HoldOp::Seize { .. } => seize,
+            HoldOp::Detach { .. } => |pid| ptrace(libc::PTRACE_DETACH, pid),
+        };
+        done(pids.iter().try_for_each(|pid| hold(*pid)))
+    }
+}
+
+fn freeze(pid: i32) -> Result<(), Errno> {
+    let group = group_of(pid);
+    let frozen = fs::create_dir(&group)
+        .and_then(|()| fs::write(group.join("cgroup.procs"), pid.to_string()))
+        .and_then(|()| fs::write(group.join("cgroup.freeze"), "1"));
+    frozen.map_err(errno)?;
+    let begun = Instant::now();
+    while !fs::read_to_string(group.join("cgroup.events")).map_err(errno)?.contains("frozen 1") {
+        if begun.elapsed() > PATIENCE {
+            return Err(Errno::ETIMEDOUT);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn thaw(pid: i32) -> Result<(), Errno> {
+    let group = group_of(pid);
+    fs::write(group.join("cgroup.freeze"), "0")
+        .and_then(|()| fs::write(Path::new(CGROUPS).join("cgroup.procs"), pid.to_string()))
+        .and_then(|()| fs::remove_dir(&group))
+        .map_err(errno)
+}
+
+fn group_of(pid: i32) -> PathBuf {
+    Path::new(CGROUPS).join(format!("frozen-{pid}"))
+}
+
+fn errno(why: io::Error) -> Errno {
+    why.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+fn seize(pid: i32) -> Result<(), Errno> {
+    ptrace(libc::PTRACE_SEIZE, pid)?;
+    ptrace(libc::PTRACE_INTERRUPT, pid)?;
+    // SAFETY: takes numbers and a null pointer, which says that the status is not wanted.
+    Errno::result(unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) }).map(drop)
+}
+
+fn ptrace(request: libc::c_uint, pid: i32) -> Result<(), Errno> {
+    // SAFETY: these requests read and write no memory of the caller.
+    Errno::result(unsafe { libc::ptrace(request, pid, 0, 0) }).map(drop)
+}

@@ -1,0 +1,67 @@
+//! `/sbin/request-key`: what the kernel runs when no keyagent serves the requester (R9).
+//!
+//! Called as `request-key create KEY UID GID THREAD PROCESS SESSION`, with the authority over KEY in its session keyring. It
+//! answers with the callout information, and tells PID 1 so that the trace shows that it ran.
+
+use std::process::ExitCode;
+
+use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
+use scenarios::wire::{Done, Event, Outcome, Value, What};
+
+use crate::ipc::{REPORTS, Reporter, errno_name};
+use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::sys::kmsg::{self, Level};
+
+/// What the upcall is called in events.
+const NAME: &str = "/sbin/request-key";
+
+/// Answers one upcall.
+pub fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
+    let key = arguments.next().and_then(|serial| serial.parse().ok()).map(KeySerial);
+    let Some(key) = key.filter(|_| operation == "create") else { return ExitCode::from(2) };
+    let answered = instantiate(key);
+    if let Err(errno) = answered {
+        kmsg::log(Level::Warning, &format!("{NAME}: key {key}: {}", errno_name(errno)));
+    }
+    if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn instantiate(key: KeySerial) -> Result<(), Errno> {
+    let target = KeyRef::Serial(key.0);
+    let authkey = keyring::assume_authority(key);
+    tell(
+        key,
+        Op::Authority(AuthorityOp::Assume { key: Some(target.clone()) }),
+        authkey.map(|authkey| Value::Serial(authkey.0)),
+    );
+    authkey?;
+    let callout = keyring::read(Special::AuthKey.into())?;
+    let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
+    // A success shows in what the requester gets, who may speak of it first.
+    if answered.is_err() {
+        let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
+        tell(
+            key,
+            Op::Authority(AuthorityOp::Instantiate { key: target, payload, into: None }),
+            answered.map(|()| Value::None),
+        );
+    }
+    answered
+}
+
+fn tell(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
+    let outcome = answer.map_or_else(|errno| Outcome::Error(errno_name(errno)), Outcome::Ok);
+    let event = Event {
+        process: NAME.to_owned(),
+        step: None,
+        worker: None,
+        upcall: Some(key.0),
+        // PID 1 knows when the plan was begun.
+        at_us: 0,
+        what: What::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
+    };
+    let told = Reporter::connect(REPORTS.as_ref()).and_then(|reporter| reporter.event(event));
+    if let Err(why) = told {
+        kmsg::log(Level::Warning, &format!("{NAME}: {why}"));
+    }
+}

@@ -1,0 +1,8 @@
+//! Wrappers of kernel interfaces: files in /proc, /dev and tracefs, and system calls that no crate offers.
+
+pub mod fault_injection;
+pub mod kmsg;
+pub(crate) mod prefault;
+pub mod procfs;
+pub mod signals;
+pub mod tracefs;

@@ -1,0 +1,82 @@
+//! What the kernel's tracepoints `keyagent:*` record (R27).
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use scenarios::wire::Traced;
+
+const TRACEFS: &str = "/sys/kernel/tracing";
+const SYSTEM: &str = "keyagent";
+
+/// The tracepoints are on as long as this lives.
+pub struct Recording(());
+
+impl Recording {
+    /// Turns the tracepoints on, with nothing recorded yet.
+    ///
+    /// # Errors
+    /// When there is no tracefs, or the kernel has no such tracepoints.
+    pub fn start() -> io::Result<Self> {
+        // One clock for all processors, so that records are in order; setting it empties the buffer.
+        write("trace_clock", "global")?;
+        write("trace", "")?;
+        enable(true)?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let off = enable(false).and_then(|()| write("trace", ""));
+        if let Err(why) = off {
+            let text = format!("can't stop tracing: {why}");
+            crate::sys::kmsg::log(crate::sys::kmsg::Level::Warning, &text);
+        }
+    }
+}
+
+/// All that has been recorded, oldest first.
+///
+/// # Errors
+/// When there is no tracefs.
+pub fn records() -> io::Result<Vec<Traced>> {
+    let trace = fs::read_to_string(Path::new(TRACEFS).join("trace"))?;
+    Ok(trace.lines().filter_map(parse).collect())
+}
+
+/// The time that a record gives, in microseconds.
+pub fn usec(record: &Traced) -> Option<u64> {
+    record.fields.iter().find(|(name, _)| name == "usec").and_then(|(_, value)| value.parse().ok())
+}
+
+fn write(file: &str, text: &str) -> io::Result<()> {
+    fs::write(Path::new(TRACEFS).join(file), text)
+}
+
+fn enable(on: bool) -> io::Result<()> {
+    write(&format!("events/{SYSTEM}/enable"), if on { "1" } else { "0" })
+}
+
+/// `task-pid [cpu] flags time: keyagent_event: name=value name=value …`
+fn parse(line: &str) -> Option<Traced> {
+    let (_, record) = line.split_once(&format!(": {SYSTEM}_"))?;
+    let (event, fields) = record.split_once(": ")?;
+    let pairs = fields.split_whitespace().filter_map(|pair| pair.split_once('='));
+    let fields = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Some(Traced { event: event.to_owned(), fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_taken_apart_and_a_heading_is_none() {
+        let line = " kworker/u8:1-33  [001] .....  5.1: keyagent_complete: key=7 result=-126 usec=12";
+        let fields = [("key", "7"), ("result", "-126"), ("usec", "12")];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        assert_eq!(parse(line), Some(Traced { event: "complete".to_owned(), fields }));
+        assert_eq!(parse("#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION"), None);
+    }
+}
