@@ -8,7 +8,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use scenarios::plan::{KeyRef, Op, Process};
 use scenarios::wire::{Done, Event, What};
@@ -203,11 +202,6 @@ impl Commands {
     pub fn socket(&self) -> &UnixDatagram {
         &self.0
     }
-}
-
-/// The errno as the kernel's documents name it.
-pub fn errno_name(errno: Errno) -> String {
-    scenarios::errno::name(errno as i32).map_or_else(|| errno.to_string(), str::to_owned)
 }
 
 /// Whether something that happened is an upcall heard by a keyagent.

@@ -5,11 +5,13 @@
 
 use std::process::ExitCode;
 
+use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, Outcome, Value, What};
 
-use crate::ipc::{REPORTS, Reporter, errno_name};
-use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::ipc::{REPORTS, Reporter};
+use crate::keyring::{self, KeySerial, Special};
+use crate::sys::errno;
 use crate::sys::kmsg::{self, Level};
 
 /// What the upcall is called in events.
@@ -21,7 +23,7 @@ pub fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> E
     let Some(key) = key.filter(|_| operation == "create") else { return ExitCode::from(2) };
     let answered = instantiate(key);
     if let Err(errno) = answered {
-        kmsg::log(Level::Warning, &format!("{NAME}: key {key}: {}", errno_name(errno)));
+        kmsg::log(Level::Warning, &format!("{NAME}: key {key}: {}", errno::name(errno)));
     }
     if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -50,7 +52,7 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
 }
 
 fn tell(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
-    let outcome = answer.map_or_else(|errno| Outcome::Error(errno_name(errno)), Outcome::Ok);
+    let outcome = answer.map_or_else(|errno| Outcome::Error(errno::name(errno)), Outcome::Ok);
     let event = Event {
         process: NAME.to_owned(),
         step: None,

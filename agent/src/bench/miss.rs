@@ -6,13 +6,14 @@
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use scenarios::measure::{Bystander, Series};
 
 use super::keyagent::Answerer;
 use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
-use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::keyring::{self, KeySerial, Special};
 
 /// What the agent serves that has nothing to do with the requests.
 const OTHER_KIND: &std::ffi::CStr = c"dns_resolver";

@@ -6,13 +6,14 @@ use std::fs;
 use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use scenarios::measure::Series;
 use scenarios::wire::KeyUser;
 
 use super::child::Child;
 use super::keyagent::{self, Answerer};
 use super::{CALLOUT, Failed, KIND, at, nanoseconds};
-use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::keyring::{self, KeySerial, Special};
 use crate::sys::procfs;
 
 /// The agent's RLIMIT_SIGPENDING.

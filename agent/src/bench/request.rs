@@ -5,11 +5,12 @@ use std::ffi::CString;
 use std::fs;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use scenarios::measure::{Series, Upcall};
 
 use super::keyagent::{self, Answerer, HELD, HOLD, PING, PONG};
 use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
-use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::keyring::{self, KeySerial, Special};
 use crate::sys::signals::{self, SignalFd, Signals};
 
 /// What the kernel runs where no agent serves.

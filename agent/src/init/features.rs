@@ -1,11 +1,12 @@
 //! What the kernel can do, found by trying.
 
+use nix::errno::Errno;
 use nix::sys::utsname::uname;
 use scenarios::wire::{Hello, PROTOCOL};
 
 use super::mounts::is_mounted;
 use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, Errno, KeySerial};
+use crate::keyring::{self, KeySerial};
 use crate::sys::fault_injection;
 
 /// How the guest introduces itself.

@@ -10,17 +10,18 @@ mod power;
 mod run_program;
 mod standalone;
 
-use std::ffi::CStr;
 use std::fs;
 
+use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use scenarios::wire::{Broken, GuestMessage, HostMessage};
 
 use crate::bench;
 use crate::channel::{Channel, ChannelError};
-use crate::ipc::{REPORTS, Reports, errno_name};
-use crate::keyring::{self, Errno, KeySerial, Special};
-use crate::plan_runner::{self, Stage};
+use crate::ipc::{REPORTS, Reports};
+use crate::keyring::{self, KeySerial, Special};
+use crate::plan_runner::{self, Stage, lending};
+use crate::sys::errno;
 use crate::sys::kmsg;
 use crate::sys::prefault;
 use crate::sys::signals::{SignalFd, Signals};
@@ -106,7 +107,7 @@ fn set_up() -> Result<Equipment, InitError> {
     Signals::REAL_TIME.with(Signals::CHILD).block().map_err(InitError::during("blocking signals"))?;
     let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
     let reports = Reports::open(REPORTS.as_ref()).map_err(InitError::Reports)?;
-    let lending = lending_keyring().map_err(InitError::during("the lending keyring"))?;
+    let lending = lending::create().map_err(InitError::during("the lending keyring"))?;
     // Makes what the kernel keeps for root from first use on, so that no plan is found to have left it.
     keyring::get_keyring_id(Special::UserSession.into(), false)
         .map_err(InitError::during("root's keyrings"))?;
@@ -129,25 +130,10 @@ fn raise_limits() {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 65536, 65536);
 }
 
-/// A keyring of PID 1's, through which processes get keys that they are to hold.
-fn lending_keyring() -> Result<KeySerial, Errno> {
-    let process = Special::Process.into();
-    keyring::get_keyring_id(process, true)?;
-    keyring_for_everybody(c"lending", process)
-}
-
-/// A new keyring that everybody may do everything with.
-pub(crate) fn keyring_for_everybody(description: &CStr, parent: KeySerial) -> Result<KeySerial, Errno> {
-    const EVERYBODY: u32 = 0x3f3f_3f3f;
-    let keyring = keyring::add_key(c"keyring", Some(description), Some(&[]), parent)?;
-    keyring::set_permissions(keyring, EVERYBODY)?;
-    Ok(keyring)
-}
-
 /// Why the guest can't do its part.
 #[derive(Debug, thiserror::Error)]
 enum InitError {
-    #[error("{0}: {name}", name = errno_name(*.1))]
+    #[error("{0}: {name}", name = errno::name(*.1))]
     SetUp(&'static str, Errno),
     #[error("can't listen at {REPORTS}: {0}")]
     Reports(#[source] std::io::Error),

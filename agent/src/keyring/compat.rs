@@ -5,7 +5,9 @@ use std::ffi::{CStr, c_int};
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork, getpid};
+use nix::unistd::{ForkResult, getpid};
+
+use crate::sys::process::{exit_now, fork};
 
 /// From arch/x86/entry/syscalls/syscall_32.tbl.
 const GETPID: u32 = 20;
@@ -69,12 +71,11 @@ pub(super) fn add_key(
 
 /// Whether a child that makes such a call lives on, and gets the right answer.
 pub(super) fn is_there() -> bool {
-    // SAFETY: PID 1 has one thread.
-    match unsafe { fork() } {
+    match fork() {
         Ok(ForkResult::Child) => {
             // SAFETY: getpid(2) takes no addresses.
             let pid = unsafe { call(GETPID, [0; 5]) };
-            crate::process::quit(i32::from(pid != getpid().as_raw()))
+            exit_now(i32::from(pid != getpid().as_raw()))
         }
         Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
         Err(_) => false,

@@ -11,7 +11,8 @@ pub mod watch_queue;
 use std::ffi::CStr;
 use std::io::IoSlice;
 
-pub use nix::errno::Errno;
+use nix::errno::Errno;
+
 pub use serial::{KeySerial, Special};
 
 use syscall::Arg;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::unistd::{Uid, setfsuid};
 use scenarios::wire::{KeyUser, ProcKey};
 
@@ -122,7 +123,7 @@ pub(super) fn leftovers(before: &Census, accounts: &Accounts) -> io::Result<Vec<
 }
 
 /// Takes everything out that is not itself one of the user's own keyrings.
-fn empty(keyring: KeySerial) -> Result<(), keyring::Errno> {
+fn empty(keyring: KeySerial) -> Result<(), Errno> {
     for member in keyring::members(keyring)? {
         let own = keyring::describe(member)
             .is_ok_and(|text| text.starts_with("keyring;") && text.contains(";_uid"));

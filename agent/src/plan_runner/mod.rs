@@ -3,15 +3,15 @@
 mod block;
 mod condition;
 mod leak_check;
+pub(crate) mod lending;
 mod quiesce;
 mod reports;
-pub(crate) mod setuid;
+mod setuid;
 mod state;
 mod steps;
 mod sysctl;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -21,11 +21,11 @@ use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
-use crate::init;
 use crate::ipc::{self, Birth, Command, Reporter, Reports};
 use crate::keyring::{self, KeySerial};
 use crate::process::{self, Born, Heritage, Setting};
 use crate::sys::kmsg::{self, Follower};
+use crate::sys::process::pidfd_open;
 use crate::sys::procfs;
 use crate::sys::signals::{self, SignalFd};
 use crate::sys::tracefs::Recording;
@@ -84,7 +84,7 @@ fn broken(plan: &Plan, why: String) -> GuestMessage {
 fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
     kmsg::begin(&plan.name);
     let accounts = Accounts::take().map_err(|why| Stop::broken("/proc/key-users", why))?;
-    let lenders = lenders(stage.lending, plan)?;
+    let lenders = lending::lenders(stage.lending, plan)?;
     let before = Census::take().map_err(|why| Stop::broken("/proc/keys", why))?;
     let mut log = Follower::new().map_err(|why| Stop::broken("/dev/kmsg", why))?;
     let restore = sysctl::set(&plan.sysctl).map_err(Stop::Broken)?;
@@ -112,18 +112,6 @@ fn run(stage: &mut Stage, plan: &Plan) -> Result<Finished, Stop> {
     keyring::clear(lending).map_err(|errno| Stop::broken("the lending keyring", errno))?;
     let left = leak_check::leftovers(&before, &accounts).map_err(|why| Stop::broken("/proc/keys", why))?;
     Ok(Finished { plan: plan.name.clone(), how, left, taint: taint(), log: log.warnings() })
-}
-
-/// A keyring for each key that some process holds: in one keyring, keys of the same type and description would displace one
-/// another.
-fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>, Stop> {
-    let names = plan.processes.iter().flat_map(|process| &process.holds);
-    let lender = |name: &String| {
-        let description = CString::new(name.as_str()).map_err(|why| Stop::broken(name, why))?;
-        let lender = init::keyring_for_everybody(&description, lending);
-        Ok((name.clone(), lender.map_err(|errno| Stop::broken("a lending keyring", errno))?))
-    };
-    names.map(lender).collect()
 }
 
 /// Tracing costs something, so only a plan that reads the trace has it.
@@ -334,10 +322,8 @@ impl<'a> Conductor<'a> {
 
     fn pidfd(&self, name: &str) -> Result<std::fs::File, Stop> {
         let pid = self.members.get(name).and_then(|member| member.place.pid());
-        let pid = pid.and_then(rustix::process::Pid::from_raw);
         let pid = pid.ok_or_else(|| Stop::broken(name, "has not started, and can't be joined"))?;
-        let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-        fd.map(Into::into).map_err(|why| Stop::broken(name, why))
+        pidfd_open(pid).map(Into::into).map_err(|why| Stop::broken(name, why))
     }
 
     fn life(&self, name: &str) -> Life {

@@ -7,21 +7,18 @@ use std::path::PathBuf;
 
 use scenarios::plan::{LifeOp, Op, Plan};
 
+use crate::process;
+
 /// The copies. They go when this is dropped.
 #[derive(Default)]
 pub(super) struct Copies(Vec<PathBuf>);
-
-/// Where the copy lies that a user owns. The root file system is the only one that honours the bit.
-pub(crate) fn path_of(uid: u32) -> PathBuf {
-    PathBuf::from(format!("/setuid-{uid}"))
-}
 
 /// Makes the copies that some step of the plan execs.
 pub(super) fn copies_for(plan: &Plan) -> Result<Copies, String> {
     let mut copies = Copies::default();
     for step in &plan.steps {
         if let Op::Life(LifeOp::Exec { setuid: Some(uid) }) = step.op {
-            let path = path_of(uid);
+            let path = process::setuid_copy(uid);
             copies.0.push(path.clone());
             copy(&path, uid).map_err(|why| format!("{}: {why}", path.display()))?;
         }

@@ -7,7 +7,8 @@ use scenarios::wire::{Done, Outcome, What};
 
 use super::state::{Job, Life, Place};
 use super::{Awaited, Conductor, Stop, Waited, Ward};
-use crate::ipc::{Command, Task, errno_name};
+use crate::ipc::{Command, Task};
+use crate::sys::errno;
 
 /// How often a condition that nobody reports is looked at.
 const TICK: Duration = Duration::from_millis(1);
@@ -151,7 +152,7 @@ impl Conductor<'_> {
         let is_it = |ward: &Ward| matches!(ward, Ward::Process(other) if other == name);
         Ok(match self.children.reap(is_it) {
             Ok(()) => Outcome::Ok(scenarios::wire::Value::None),
-            Err(errno) => Outcome::Error(errno_name(errno)),
+            Err(errno) => Outcome::Error(errno::name(errno)),
         })
     }
 

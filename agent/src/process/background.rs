@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::ForkResult;
 use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
 use scenarios::wire::What;
 
-use super::spawn::quit;
 use super::{Actor, Cause, Offspring};
 use crate::ipc::{Report, Task};
 use crate::sys::prefault;
+use crate::sys::process::{exit_now, fork};
 use crate::sys::procfs;
 
 impl Actor<'_> {
@@ -22,8 +22,7 @@ impl Actor<'_> {
             Err(why) => return self.broken(format!("no gate for workers: {why}")),
         };
         for worker in 0..count {
-            // SAFETY: the process has one thread.
-            let forked = unsafe { fork() };
+            let forked = fork();
             prefault::part();
             match forked {
                 Ok(ForkResult::Child) => {
@@ -70,7 +69,7 @@ impl Actor<'_> {
             self.lend(task, &done);
         }
         self.tell(cause, What::Done(done));
-        quit(0)
+        exit_now(0)
     }
 }
 

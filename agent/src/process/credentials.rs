@@ -12,6 +12,8 @@ use rustix::thread::{
 };
 use scenarios::plan::Ids;
 
+use crate::sys::errno;
+
 /// Ids and capabilities to take on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Person<'a> {
@@ -54,13 +56,12 @@ impl Person<'_> {
         if capabilities.is_none() && self.inheritable.is_empty() {
             return Ok(());
         }
-        let failed = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
-        let old = capabilities_of(None).map_err(failed)?;
+        let old = capabilities_of(None).map_err(errno::from_io)?;
         let keep = |old| capabilities.unwrap_or(old);
         let inheritable = capability_set(self.inheritable)?;
         let sets =
             CapabilitySets { effective: keep(old.effective), permitted: keep(old.permitted), inheritable };
-        set_capabilities(None, sets).map_err(failed)
+        set_capabilities(None, sets).map_err(errno::from_io)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -11,13 +12,18 @@ use nix::unistd::execve;
 use scenarios::wire::{Done, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Cause, Heritage, Setting, spawn};
+use super::{Actor, Cause, Heritage, Setting};
 use crate::ipc::{Commands, Reporter};
 use crate::keyring::KeySerial;
-use crate::plan_runner::setuid;
+use crate::sys::process::exit_now;
 
 /// What the program is called when it goes on as a process of a plan.
 pub const EXECUTED_AS: &str = "keyagents-process";
+
+/// Path of the program's set-user-id copy that a user owns. The root file system is the only one that honours the bit.
+pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
+    PathBuf::from(format!("/setuid-{uid}"))
+}
 
 /// What has to be told to the new program.
 #[derive(Serialize, Deserialize)]
@@ -50,7 +56,7 @@ impl Actor<'_> {
         let executed = keep_open(self).and_then(|()| {
             let state = serde_json::to_string(&state).ok().and_then(|state| CString::new(state).ok());
             let name = CString::new(EXECUTED_AS).map_err(|_| Errno::EINVAL)?;
-            let program = setuid.map_or("/proc/self/exe".into(), setuid::path_of);
+            let program = setuid.map_or("/proc/self/exe".into(), setuid_copy);
             let program = CString::new(program.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?;
             execve(&program, &[name, state.ok_or(Errno::EINVAL)?], &[] as &[CString])
         });
@@ -84,7 +90,7 @@ pub fn resume(state: &str) -> ExitCode {
         depth: state.depth,
     };
     let Ok(mut actor) = Actor::new(state.name, &mut heritage, Commands::adopt(commands), None) else {
-        spawn::quit(1)
+        exit_now(1)
     };
     let begun_us = state.begun_us;
     let elapsed_us = actor.heritage.setting.now_us().saturating_sub(begun_us);

@@ -6,13 +6,14 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
 use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
 
 use super::{Actor, Cause};
 use crate::ipc::is_upcall;
 use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, Errno, KeySerial, Special};
+use crate::keyring::{self, KeySerial, Special};
 
 /// The type of the keys that let their possessor construct another key.
 const AUTHKEY: &str = ".request_key_auth";

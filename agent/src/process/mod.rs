@@ -25,12 +25,14 @@ use crate::children::Children;
 use crate::ipc::{Birth, Command, Commands, Report, Reporter, Task};
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
+use crate::sys::errno;
+use crate::sys::process::exit_now;
 use crate::sys::procfs;
 use crate::sys::signals::{SignalFd, Signals};
 
+pub(crate) use exec::setuid_copy;
 pub use exec::{EXECUTED_AS, resume};
 use keyagent::Agent;
-pub(crate) use spawn::quit;
 pub(crate) use spawn::{Born, bear};
 
 /// What all processes of a plan have in common.
@@ -107,14 +109,14 @@ pub(crate) struct Actor<'a> {
 /// Lives as this process until told to exit, or until PID 1 is gone.
 pub(crate) fn live(process: &Process, heritage: &mut Heritage, session: Option<KeySerial>) -> ! {
     heritage.session = session;
-    let Some(commands) = heritage.lines.remove(&process.name) else { quit(1) };
+    let Some(commands) = heritage.lines.remove(&process.name) else { exit_now(1) };
     let agent = match &process.role {
         Role::Keyagent(agent) => Some(Agent::new(agent.clone())),
         Role::Requester | Role::Observer => None,
     };
     let mut actor = match Actor::new(process.name.clone(), heritage, commands, agent) {
         Ok(actor) => actor,
-        Err(_) => quit(1),
+        Err(_) => exit_now(1),
     };
     if let Err(why) = actor.introduce() {
         actor.broken(why);
@@ -173,11 +175,11 @@ impl<'a> Actor<'a> {
     /// Waits for whatever comes first, commands before upcalls: who rings may have to wait, who commands is in order.
     fn serve(&mut self) -> ! {
         loop {
-            let Ok(ready) = self.wait() else { quit(1) };
+            let Ok(ready) = self.wait() else { exit_now(1) };
             match ready {
                 Ready::Command => match self.commands.next() {
                     Ok((command, fd)) => self.obey(command, fd),
-                    Err(_) => quit(1),
+                    Err(_) => exit_now(1),
                 },
                 Ready::Child => {
                     while self.child_signals.take().is_some() {}
@@ -275,7 +277,7 @@ impl<'a> Actor<'a> {
         if let (Some(lender), Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
             && let Err(errno) = keyring::link(KeySerial(*serial), KeySerial(lender))
         {
-            self.broken(format!("can't lend key {serial}: {}", crate::ipc::errno_name(errno)));
+            self.broken(format!("can't lend key {serial}: {}", errno::name(errno)));
         }
     }
 
@@ -325,7 +327,7 @@ impl<'a> Actor<'a> {
     /// When PID 1 has gone deaf there is nothing left to live for.
     fn say(&self, report: Report) {
         if self.heritage.reporter.report(&report).is_err() {
-            quit(1);
+            exit_now(1);
         }
     }
 }

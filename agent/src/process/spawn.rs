@@ -14,15 +14,17 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, Pid};
 use scenarios::plan::{IdRange, Ids, Namespace, Process, Session};
 use serde::{Deserialize, Serialize};
 
 use super::credentials::{Person, limit};
 use super::{Heritage, loopback};
-use crate::ipc::{Birth, errno_name};
+use crate::ipc::Birth;
 use crate::keyring::{self, KeySerial, Special};
+use crate::sys::errno;
 use crate::sys::prefault;
+use crate::sys::process::{exit_now, fork, reap};
 use crate::sys::procfs;
 
 /// What the child says to the parent.
@@ -55,7 +57,7 @@ pub(crate) fn bear(birth: &Birth, targets: &[File], heritage: &Heritage) -> Resu
     let forked = fork_as(birth.pid);
     prefault::part();
     match forked {
-        Err(errno) => Err(format!("fork: {}", errno_name(errno))),
+        Err(errno) => Err(format!("fork: {}", errno::name(errno))),
         Ok(ForkResult::Parent { child }) => {
             drop(theirs);
             let born = attend(ours, &birth.process, heritage.depth);
@@ -77,10 +79,7 @@ pub(crate) fn bear(birth: &Birth, targets: &[File], heritage: &Heritage) -> Resu
 
 /// fork(2); the child has this pid, if one is given: EEXIST if somebody else has it.
 fn fork_as(pid: Option<i32>) -> Result<ForkResult, Errno> {
-    let Some(pid) = pid else {
-        // SAFETY: PID 1 and its descendants have one thread each.
-        return unsafe { fork() };
-    };
+    let Some(pid) = pid else { return fork() };
     // SAFETY: all zeroes is a valid clone_args.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.exit_signal = libc::SIGCHLD as u64;
@@ -93,11 +92,6 @@ fn fork_as(pid: Option<i32>) -> Result<ForkResult, Errno> {
         0 => ForkResult::Child,
         child => ForkResult::Parent { child: Pid::from_raw(child as i32) },
     })
-}
-
-fn reap(pid: i32) {
-    let _ =
-        rustix::process::waitpid(rustix::process::Pid::from_raw(pid), rustix::process::WaitOptions::empty());
 }
 
 /// The parent's part: writes id maps and waits until the process is ready.
@@ -148,7 +142,7 @@ struct Womb<'a> {
 
 /// Names what failed.
 fn at<T>(what: &str, result: Result<T, Errno>) -> Result<T, String> {
-    result.map_err(|errno| format!("{what}: {}", errno_name(errno)))
+    result.map_err(|errno| format!("{what}: {}", errno::name(errno)))
 }
 
 fn own_pids(heritage: &Heritage) -> Result<Vec<i32>, String> {
@@ -244,7 +238,7 @@ impl Womb<'_> {
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         match at("clone", Errno::result(pid))? {
             0 => prefault::part(),
-            _ => quit(0),
+            _ => exit_now(0),
         }
         Ok(())
     }
@@ -300,14 +294,8 @@ impl Womb<'_> {
 
     fn fail(&mut self, why: String) -> ! {
         let _ = self.say(&Word::Failed(why));
-        quit(1)
+        exit_now(1)
     }
-}
-
-/// Ends this process and nothing else: what it has in common with its parent stays as it is.
-pub(crate) fn quit(code: i32) -> ! {
-    // SAFETY: does not return, and runs no handlers.
-    unsafe { libc::_exit(code) }
 }
 
 pub(super) fn flag(namespace: Namespace) -> CloneFlags {

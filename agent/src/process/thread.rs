@@ -7,6 +7,7 @@ use scenarios::plan::{LifeOp, Op};
 use scenarios::wire::{Outcome, Value, What};
 
 use super::{Actor, Cause};
+use crate::sys::errno;
 
 /// Runs something in a thread that ends with it.
 pub(super) fn run<T: Send>(act: impl FnOnce() -> T + Send) -> T {
@@ -32,7 +33,7 @@ impl Actor<'_> {
         // SAFETY: the leader ends below and never goes back, so that all it has stays where it is as long as the process lives.
         match unsafe { Builder::new().spawn_unchecked(go_on) } {
             Ok(_) => end_leader(),
-            Err(why) => why.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
+            Err(why) => errno::from_io(why),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::mem::size_of;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,6 +15,8 @@ use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use scenarios::plan::Forgery;
 use scenarios::wire::Doorbell;
+
+use super::process::pidfd_open;
 
 /// si_code of the signal that announces an upcall (R14).
 pub const SI_KEYAGENT: i32 = -8;
@@ -192,10 +194,7 @@ pub fn forge(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Resul
             libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, pid, signal, info)
         },
         Forgery::Pidfd => {
-            let target = rustix::process::Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
-            let pidfd = rustix::process::pidfd_open(target, rustix::process::PidfdFlags::empty())
-                .map_err(|error| Errno::from_raw(error.raw_os_error()))?;
-            use std::os::fd::AsRawFd;
+            let pidfd = pidfd_open(pid)?;
             // SAFETY: likewise, and the pidfd is open.
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) }
         }

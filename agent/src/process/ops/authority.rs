@@ -2,11 +2,12 @@
 
 use std::io::IoSlice;
 
+use nix::errno::Errno;
 use scenarios::plan::AuthorityOp;
 use scenarios::wire::Value;
 
 use super::{Missing, Tried, bytes, done, outcome};
-use crate::keyring::{self, Errno, KeySerial};
+use crate::keyring::{self, KeySerial};
 use crate::process::{Actor, Cause};
 
 impl Actor<'_> {

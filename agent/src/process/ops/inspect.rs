@@ -1,11 +1,12 @@
 //! Looking on.
 
+use nix::errno::Errno;
 use scenarios::plan::LookOp;
 use scenarios::wire::{Outcome, Traced, Value};
 
 use super::outcome;
-use crate::keyring::Errno;
 use crate::process::Actor;
+use crate::sys::errno;
 use crate::sys::kmsg;
 use crate::sys::{procfs, tracefs};
 
@@ -37,6 +38,6 @@ impl Actor<'_> {
                 line.map(Value::KeyUser).ok_or_else(|| std::io::Error::from(Errno::ENOENT))
             }),
         };
-        outcome(answer.map_err(|why| why.raw_os_error().map_or(Errno::EIO, Errno::from_raw)), |value| value)
+        outcome(answer.map_err(errno::from_io), |value| value)
     }
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use nix::errno::Errno;
 use scenarios::op::Params;
 use scenarios::plan::{Caller, KeyOp, Payload, Registration};
 use scenarios::wire::{Described, Outcome, Value};
 
 use super::{Missing, Tried, bytes, done, hex, outcome, serial, text};
 use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, Errno, KeySerial};
+use crate::keyring::{self, KeySerial};
 use crate::process::{Actor, Cause, thread};
 use crate::sys::signals::Alarm;
 

@@ -13,18 +13,19 @@ mod system;
 
 use std::ffi::CString;
 
+use nix::errno::Errno;
 use scenarios::plan::{KeyRef, Op, Payload, Special as ShortName, ThreadOp};
 use scenarios::wire::{Outcome, Value};
 
 use super::{Actor, Cause, thread};
-use crate::ipc::errno_name;
-use crate::keyring::{Errno, KeySerial};
+use crate::keyring::KeySerial;
+use crate::sys::errno;
 
 /// What the kernel said to a call.
 pub(super) fn outcome<T>(answer: Result<T, Errno>, value: impl FnOnce(T) -> Value) -> Outcome {
     match answer {
         Ok(given) => Outcome::Ok(value(given)),
-        Err(errno) => Outcome::Error(errno_name(errno)),
+        Err(errno) => Outcome::Error(errno::name(errno)),
     }
 }
 

@@ -2,18 +2,18 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use scenarios::plan::{Namespace, NamespaceOp};
 use scenarios::wire::Outcome;
 
 use super::done;
 use crate::process::{Actor, spawn};
+use crate::sys::errno;
+use crate::sys::process::pidfd_open;
 
 impl Actor<'_> {
     /// `pids` are of the process whose namespaces are entered.
@@ -21,11 +21,8 @@ impl Actor<'_> {
         let flags = op.kinds().iter().copied().map(spawn::flag).collect::<CloneFlags>();
         done(match op {
             NamespaceOp::Enter { .. } => {
-                let pid = pids.first().copied().and_then(Pid::from_raw).ok_or(Errno::ESRCH);
-                let pidfd = pid.and_then(|pid| {
-                    pidfd_open(pid, PidfdFlags::empty()).map_err(|why| Errno::from_raw(why.raw_os_error()))
-                });
-                pidfd.and_then(|pidfd| setns(pidfd.as_fd(), flags))
+                let pidfd = pids.first().ok_or(Errno::ESRCH).and_then(|pid| pidfd_open(*pid));
+                pidfd.and_then(|pidfd| setns(pidfd, flags))
             }
             NamespaceOp::Unshare { namespaces } => self.unshare(flags, namespaces),
         })
@@ -48,6 +45,6 @@ impl Actor<'_> {
         let file =
             openat(&self.heritage.proc, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
         let written = File::from(file).write_all(text.as_bytes());
-        written.map_err(|why| why.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+        written.map_err(errno::from_io)
     }
 }

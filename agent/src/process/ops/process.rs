@@ -7,17 +7,17 @@ use scenarios::plan::{Command, LifeOp};
 use scenarios::wire::{Outcome, Value, What};
 
 use super::done;
-use crate::ipc::errno_name;
-use crate::keyring::Errno;
 use crate::process::credentials::{Person, limit};
-use crate::process::{Actor, Cause, spawn};
+use crate::process::{Actor, Cause};
+use crate::sys::errno;
+use crate::sys::process::exit_now;
 
 impl Actor<'_> {
     pub(super) fn on_itself(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
         match op {
             LifeOp::Exit { code } => {
                 self.tell_last(op, cause);
-                spawn::quit(*code)
+                exit_now(*code)
             }
             LifeOp::Crash {} => {
                 self.tell_last(op, cause);
@@ -78,7 +78,7 @@ fn run(command: &Command) -> Outcome {
             let output = output.strip_suffix('\n').unwrap_or(&output).to_owned();
             Outcome::Ok(Value::Command { status, output })
         }
-        Err(why) => Outcome::Error(errno_name(why.raw_os_error().map_or(Errno::EIO, Errno::from_raw))),
+        Err(why) => Outcome::Error(errno::name(errno::from_io(why))),
     }
 }
 

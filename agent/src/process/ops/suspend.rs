@@ -1,7 +1,6 @@
 //! Operations that hold other processes still.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use scenarios::wire::Outcome;
 
 use super::done;
 use crate::process::Actor;
+use crate::sys::errno;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -36,9 +36,9 @@ fn freeze(pid: i32) -> Result<(), Errno> {
     let frozen = fs::create_dir(&group)
         .and_then(|()| fs::write(group.join("cgroup.procs"), pid.to_string()))
         .and_then(|()| fs::write(group.join("cgroup.freeze"), "1"));
-    frozen.map_err(errno)?;
+    frozen.map_err(errno::from_io)?;
     let begun = Instant::now();
-    while !fs::read_to_string(group.join("cgroup.events")).map_err(errno)?.contains("frozen 1") {
+    while !fs::read_to_string(group.join("cgroup.events")).map_err(errno::from_io)?.contains("frozen 1") {
         if begun.elapsed() > PATIENCE {
             return Err(Errno::ETIMEDOUT);
         }
@@ -52,15 +52,11 @@ fn thaw(pid: i32) -> Result<(), Errno> {
     fs::write(group.join("cgroup.freeze"), "0")
         .and_then(|()| fs::write(Path::new(CGROUPS).join("cgroup.procs"), pid.to_string()))
         .and_then(|()| fs::remove_dir(&group))
-        .map_err(errno)
+        .map_err(errno::from_io)
 }
 
 fn group_of(pid: i32) -> PathBuf {
     Path::new(CGROUPS).join(format!("frozen-{pid}"))
-}
-
-fn errno(why: io::Error) -> Errno {
-    why.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 fn seize(pid: i32) -> Result<(), Errno> {
