@@ -13,7 +13,7 @@ use scenarios::wire::{self, GuestMessage, HostMessage, LAST_PART, Misheard, PART
 const PARAMETER: &str = "keyagents.channel=";
 
 /// How long the device may take to appear: drivers probe while PID 1 already runs.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The line to the host.
 pub(crate) struct Channel {
@@ -24,25 +24,25 @@ pub(crate) struct Channel {
 impl Channel {
     /// Opens the device that the kernel command line names.
     pub(crate) fn open() -> Result<Self, ChannelError> {
-        Self::on(device()?)
+        Self::new(device()?)
     }
 
     /// Opens the virtio port of that name.
-    pub(crate) fn at_port(name: &str) -> Result<Self, ChannelError> {
-        let path = port(Path::new("/sys/class/virtio-ports"), name)
+    pub(crate) fn open_port(name: &str) -> Result<Self, ChannelError> {
+        let path = find_port(Path::new("/sys/class/virtio-ports"), name)
             .ok_or_else(|| ChannelError::NoPort(name.to_owned()))?;
-        Self::on(open_when_there(&path).map_err(|why| ChannelError::Device(path, why))?)
+        Self::new(open_when_present(&path).map_err(|why| ChannelError::Device(path, why))?)
     }
 
-    fn on(device: File) -> Result<Self, ChannelError> {
+    fn new(device: File) -> Result<Self, ChannelError> {
         let to_host = device.try_clone().map_err(ChannelError::Read)?;
         Ok(Self { from_host: BufReader::new(device), to_host: BufWriter::new(to_host) })
     }
 
     /// A host that has said everything beforehand, and will be heard by nobody: `heard` is made, and keeps the answers.
-    pub(crate) fn recorded(said: &Path, heard: &Path) -> Result<Self, ChannelError> {
-        let from_host = File::open(said).map_err(|why| ChannelError::Device(said.to_owned(), why))?;
-        let to_host = File::create(heard).map_err(|why| ChannelError::Device(heard.to_owned(), why))?;
+    pub(crate) fn from_files(messages: &Path, answers: &Path) -> Result<Self, ChannelError> {
+        let from_host = File::open(messages).map_err(|why| ChannelError::Device(messages.to_owned(), why))?;
+        let to_host = File::create(answers).map_err(|why| ChannelError::Device(answers.to_owned(), why))?;
         Ok(Self { from_host: BufReader::new(from_host), to_host: BufWriter::new(to_host) })
     }
 
@@ -65,18 +65,18 @@ impl Channel {
     }
 
     /// Whether [`Self::receive`] has something to read already.
-    pub(crate) fn has_more(&self) -> bool {
+    pub(crate) fn has_buffered_input(&self) -> bool {
         !self.from_host.buffer().is_empty()
     }
 
     /// Tells the host.
     pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
-        self.put_down(message)?;
+        self.queue(message)?;
         self.flush()
     }
 
     /// Says it at the next [`Self::flush`], with what else is to be said then: many small writes take long.
-    pub(crate) fn put_down(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
+    pub(crate) fn queue(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
         serde_json::to_writer(&mut self.to_host, message).map_err(|why| ChannelError::Write(why.into()))?;
         self.to_host.write_all(b"\n").map_err(ChannelError::Write)
     }
@@ -97,7 +97,7 @@ impl AsFd for Channel {
 pub(crate) fn device() -> Result<File, ChannelError> {
     let command_line = std::fs::read_to_string("/proc/cmdline").map_err(ChannelError::CommandLine)?;
     let path = named_in(&command_line, PARAMETER).ok_or(ChannelError::Unnamed)?;
-    let device = open_when_there(&path).map_err(|why| ChannelError::Device(path, why))?;
+    let device = open_when_present(&path).map_err(|why| ChannelError::Device(path, why))?;
     // A serial line would echo the host's words and cook the guest's; a virtio port is no terminal and needs nothing.
     if let Ok(mut settings) = termios::tcgetattr(&device) {
         termios::cfmakeraw(&mut settings);
@@ -107,7 +107,7 @@ pub(crate) fn device() -> Result<File, ChannelError> {
 }
 
 /// The device of the virtio port of that name, as the kernel lists them.
-fn port(listed: &Path, name: &str) -> Option<PathBuf> {
+fn find_port(listed: &Path, name: &str) -> Option<PathBuf> {
     let mut ports = std::fs::read_dir(listed).ok()?.flatten();
     let named = |port: &DirEntry| {
         std::fs::read_to_string(port.path().join("name")).is_ok_and(|it| it.trim_end() == name)
@@ -120,11 +120,11 @@ pub(crate) fn named_in(command_line: &str, parameter: &str) -> Option<PathBuf> {
     command_line.split_whitespace().find_map(|word| word.strip_prefix(parameter)).map(PathBuf::from)
 }
 
-fn open_when_there(path: &Path) -> io::Result<File> {
+fn open_when_present(path: &Path) -> io::Result<File> {
     let begun = Instant::now();
     loop {
         match OpenOptions::new().read(true).write(true).open(path) {
-            Err(why) if why.kind() == io::ErrorKind::NotFound && begun.elapsed() < PATIENCE => {
+            Err(why) if why.kind() == io::ErrorKind::NotFound && begun.elapsed() < DEVICE_TIMEOUT => {
                 std::thread::sleep(Duration::from_millis(2));
             }
             opened => return opened,
@@ -155,7 +155,7 @@ pub(crate) enum ChannelError {
     Write(#[source] io::Error),
     /// A line that is no message for this guest.
     #[error(transparent)]
-    Misheard(#[from] Misheard),
+    Decode(#[from] Misheard),
 }
 
 #[cfg(test)]

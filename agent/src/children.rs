@@ -30,18 +30,18 @@ impl<T: Clone> Children<T> {
     }
 
     /// Takes note of the children that have ended since, and reaps them and whatever else has ended.
-    pub fn ended(&mut self) -> Vec<(T, Ending)> {
+    pub fn poll_exits(&mut self) -> Vec<(T, Ending)> {
         if self.known.values().all(|child| child.reaped) { self.reap_whatever() } else { self.reap_each() }
     }
 
     /// From now on no zombie stays.
-    pub fn reap_all(&mut self) {
+    pub fn leave_no_zombies(&mut self) {
         self.known.retain(|_, child| !child.ended);
         self.known.values_mut().for_each(|child| child.reaped = true);
     }
 
     /// Whether the calling process has any child at all, known or not.
-    pub fn are_left() -> bool {
+    pub fn any_left() -> bool {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::All, look).is_ok()
     }

@@ -15,24 +15,24 @@ use serde::{Deserialize, Serialize};
 use vmm_sys_util::sock_ctrl_msg::ScmSocket;
 
 /// Where PID 1 takes reports: the stock upcall, which nobody of the plan has started, finds it here.
-pub const REPORTS: &str = "/run/reports";
+pub const REPORT_SOCKET: &str = "/run/reports";
 
 /// Room for the largest message: a key's payload of a megabyte, in hexadecimal digits.
-const ROOM: usize = 4 << 20;
+const MAX_MESSAGE: usize = 4 << 20;
 
 /// What PID 1 tells a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Do this.
-    Do(Task),
+    Run(Task),
     /// What stands for a key in this process's reactions now has this serial.
-    Know(KeyRef, i32),
+    SetKey(KeyRef, i32),
     /// A pidfd of a process whose namespaces the next child joins comes with the message.
-    Joined,
+    JoinTarget,
     /// Start a process as a child.
-    Bear(Box<Birth>),
+    Spawn(Box<SpawnRequest>),
     /// Serve every upcall that is already there, and say when that is done.
-    Settle,
+    Quiesce,
     /// Reap this child, which has been left as a zombie.
     Reap(String),
 }
@@ -58,7 +58,7 @@ pub struct Task {
 
 /// A process to start.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Birth {
+pub struct SpawnRequest {
     /// What it is.
     pub process: Process,
     /// Serials of the keys that it holds.
@@ -73,26 +73,26 @@ pub enum Report {
     /// For the host, too.
     Event(Event),
     /// All workers of this background step have been let go.
-    Released(usize),
+    WorkersReleased(usize),
     /// This child was to be reaped, and it went so.
-    Reaped(String, Done),
+    ChildReaped(String, Done),
     /// This keyagent has served all upcalls that were there.
-    Settled(String),
+    Quiesced(String),
     /// A child could not be started, or a part of the testbed failed.
-    Broken(String),
+    Failed(String),
 }
 
 /// The way to PID 1's ear.
 #[derive(Debug)]
-pub struct Reporter(UnixDatagram);
+pub struct ReportSender(UnixDatagram);
 
-impl Reporter {
+impl ReportSender {
     /// Finds PID 1.
     pub fn connect(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.connect(path)?;
         // Raising the limit takes CAP_NET_ADMIN; a small message goes through without it.
-        let _ = setsockopt(&socket, sockopt::SndBufForce, &ROOM);
+        let _ = setsockopt(&socket, sockopt::SndBufForce, &MAX_MESSAGE);
         Ok(Self(socket))
     }
 
@@ -102,7 +102,7 @@ impl Reporter {
     }
 
     /// Says it. Waits while PID 1 has much to read.
-    pub fn report(&self, report: &Report) -> io::Result<()> {
+    pub fn send(&self, report: &Report) -> io::Result<()> {
         let bytes = serde_json::to_vec(report)?;
         loop {
             match self.0.send(&bytes) {
@@ -113,8 +113,8 @@ impl Reporter {
     }
 
     /// Says what happened.
-    pub fn event(&self, event: Event) -> io::Result<()> {
-        self.report(&Report::Event(event))
+    pub fn send_event(&self, event: Event) -> io::Result<()> {
+        self.send(&Report::Event(event))
     }
 
     /// The socket, to keep it open across execve.
@@ -124,19 +124,19 @@ impl Reporter {
 }
 
 /// PID 1's ear.
-pub struct Reports {
+pub struct ReportReceiver {
     socket: UnixDatagram,
     buffer: Vec<u8>,
 }
 
-impl Reports {
+impl ReportReceiver {
     /// Opens it at `path`, for everybody.
     pub fn open(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
         let socket = UnixDatagram::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, buffer: vec![0; ROOM] })
+        Ok(Self { socket, buffer: vec![0; MAX_MESSAGE] })
     }
 
     /// The next report, if there is one.
@@ -156,23 +156,23 @@ impl Reports {
 
 /// PID 1's end of the way to a process. Sending never blocks.
 #[derive(Debug)]
-pub struct Commander(UnixDatagram);
+pub struct CommandSender(UnixDatagram);
 
 /// The process's end.
 #[derive(Debug)]
-pub struct Commands(UnixDatagram);
+pub struct CommandReceiver(UnixDatagram);
 
 /// A way from PID 1 to a process that is going to be.
-pub fn command_line() -> io::Result<(Commander, Commands)> {
+pub fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
     let (ours, theirs) = UnixDatagram::pair()?;
     ours.set_nonblocking(true)?;
-    let _ = setsockopt(&ours, sockopt::SndBufForce, &ROOM);
-    Ok((Commander(ours), Commands(theirs)))
+    let _ = setsockopt(&ours, sockopt::SndBufForce, &MAX_MESSAGE);
+    Ok((CommandSender(ours), CommandReceiver(theirs)))
 }
 
-impl Commander {
+impl CommandSender {
     /// Tells it, and hands a descriptor over.
-    pub fn tell(&self, command: &Command, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    pub fn send(&self, command: &Command, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(command)?;
         match fd {
             Some(fd) => {
@@ -183,14 +183,14 @@ impl Commander {
     }
 }
 
-impl Commands {
+impl CommandReceiver {
     /// Takes over a socket that was kept open across execve.
     pub fn adopt(fd: OwnedFd) -> Self {
         Self(fd.into())
     }
 
     /// The next command, which is waited for.
-    pub fn next(&self) -> io::Result<(Command, Option<std::fs::File>)> {
+    pub fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
         // Room for what comes and no more: a process that touches every page of a large buffer is slow where faults are.
         let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
         let mut buffer = vec![0; recv(self.0.as_raw_fd(), &mut [], peek)?];

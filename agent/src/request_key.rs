@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, Outcome, Value, What};
 
-use crate::ipc::{REPORTS, Reporter};
+use crate::ipc::{REPORT_SOCKET, ReportSender};
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::errno;
 use crate::sys::kmsg::{self, Level};
@@ -31,7 +31,7 @@ pub fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> E
 fn instantiate(key: KeySerial) -> Result<(), Errno> {
     let target = KeyRef::Serial(key.0);
     let authkey = keyring::assume_authority(key);
-    tell(
+    report(
         key,
         Op::Authority(AuthorityOp::Assume { key: Some(target.clone()) }),
         authkey.map(|authkey| Value::Serial(authkey.0)),
@@ -42,7 +42,7 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     // A success shows in what the requester gets, who may speak of it first.
     if answered.is_err() {
         let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
-        tell(
+        report(
             key,
             Op::Authority(AuthorityOp::Instantiate { key: target, payload, into: None }),
             answered.map(|()| Value::None),
@@ -51,7 +51,7 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     answered
 }
 
-fn tell(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
+fn report(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
     let outcome = answer.map_or_else(|errno| Outcome::Error(errno::name(errno)), Outcome::Ok);
     let event = Event {
         process: NAME.to_owned(),
@@ -62,7 +62,7 @@ fn tell(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
         at_us: 0,
         what: What::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
     };
-    let told = Reporter::connect(REPORTS.as_ref()).and_then(|reporter| reporter.event(event));
+    let told = ReportSender::connect(REPORT_SOCKET.as_ref()).and_then(|reporter| reporter.send_event(event));
     if let Err(why) = told {
         kmsg::log(Level::Warning, &format!("{NAME}: {why}"));
     }

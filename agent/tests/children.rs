@@ -17,7 +17,7 @@ fn a_child_that_is_not_reaped_stays_a_zombie_until_told() {
     let mut ended = Vec::new();
     while ended.len() < 2 {
         std::thread::sleep(Duration::from_millis(5));
-        ended.extend(children.ended());
+        ended.extend(children.poll_exits());
     }
     ended.sort_by_key(|(what, _)| *what);
     assert_eq!(ended, [("kept", Ending::Exited(3)), ("reaped", Ending::Killed(40))]);
@@ -31,7 +31,7 @@ fn a_child_that_is_not_reaped_stays_a_zombie_until_told() {
     ended.clear();
     while ended.is_empty() {
         std::thread::sleep(Duration::from_millis(5));
-        ended = children.ended();
+        ended = children.poll_exits();
     }
     assert_eq!(ended, [("leader", Ending::Exited(0))]);
 }

@@ -2,7 +2,7 @@
 
 use nix::unistd::ForkResult;
 
-use super::{Failed, at};
+use super::{BenchError, during};
 use crate::sys::process::{exit_now, fork, reap};
 use crate::sys::signals;
 
@@ -12,8 +12,8 @@ pub(super) struct Child(i32);
 
 impl Child {
     /// Forks a process that does this and ends. Why it could not, it says on the console.
-    pub(super) fn fork(life: impl FnOnce() -> Result<(), Failed>) -> Result<Self, Failed> {
-        match fork().map_err(at("fork"))? {
+    pub(super) fn fork(life: impl FnOnce() -> Result<(), BenchError>) -> Result<Self, BenchError> {
+        match fork().map_err(during("fork"))? {
             ForkResult::Parent { child } => Ok(Self(child.as_raw())),
             ForkResult::Child => {
                 let lived = life();

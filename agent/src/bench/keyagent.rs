@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::getppid;
 
 use super::child::Child;
-use super::{Failed, KIND, at};
+use super::{BenchError, KIND, during};
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::signals::{self, SignalFd, Signals};
 
@@ -32,65 +32,65 @@ const TIMEOUT_MS: u32 = 600_000;
 /// A keyagent, and its key, which PID 1 has in its process keyring. That does not make PID 1 its client: only a session keyring
 /// does.
 #[derive(Debug)]
-pub(super) struct Answerer {
+pub(super) struct BenchAgent {
     child: Child,
     key: KeySerial,
     gate: UnixStream,
 }
 
-impl Answerer {
+impl BenchAgent {
     /// Starts a keyagent for `kind` whose `RLIMIT_SIGPENDING` is as given. It answers once it is [let go](Self::let_go).
-    pub(super) fn start(kind: &std::ffi::CStr, sigpending: Option<u64>) -> Result<Self, Failed> {
-        let (mut gate, inside) = UnixStream::pair().map_err(at("the agent's gate"))?;
-        let child = Child::fork(|| live(kind, sigpending, inside))?;
+    pub(super) fn start(kind: &std::ffi::CStr, sigpending: Option<u64>) -> Result<Self, BenchError> {
+        let (mut gate, inside) = UnixStream::pair().map_err(during("the agent's gate"))?;
+        let child = Child::fork(|| run_agent(kind, sigpending, inside))?;
         let mut serial = [0; 4];
-        gate.read_exact(&mut serial).map_err(at("the agent has not registered"))?;
+        gate.read_exact(&mut serial).map_err(during("the agent has not registered"))?;
         let key = KeySerial(i32::from_ne_bytes(serial));
-        keyring::link(key, Special::Process.into()).map_err(at("keeping the agent's key"))?;
-        keyring::unlink(key, Special::Session.into()).map_err(at("the agent's key"))?;
+        keyring::link(key, Special::Process.into()).map_err(during("keeping the agent's key"))?;
+        keyring::unlink(key, Special::Session.into()).map_err(during("the agent's key"))?;
         Ok(Self { child, key, gate })
     }
 
-    pub(super) fn let_go(&mut self) -> Result<(), Failed> {
-        self.gate.write_all(&[0]).map_err(at("the agent's gate"))
+    pub(super) fn start_serving(&mut self) -> Result<(), BenchError> {
+        self.gate.write_all(&[0]).map_err(during("the agent's gate"))
     }
 
     /// Makes PID 1 and the children that it will have clients of the agent.
-    pub(super) fn subscribe(&self) -> Result<(), Failed> {
-        keyring::link(self.key, Special::Session.into()).map_err(at("the agent's link"))
+    pub(super) fn subscribe(&self) -> Result<(), BenchError> {
+        keyring::link(self.key, Special::Session.into()).map_err(during("the agent's link"))
     }
 
-    pub(super) fn unsubscribe(&self) -> Result<(), Failed> {
-        keyring::unlink(self.key, Special::Session.into()).map_err(at("the agent's link"))
+    pub(super) fn unsubscribe(&self) -> Result<(), BenchError> {
+        keyring::unlink(self.key, Special::Session.into()).map_err(during("the agent's link"))
     }
 
     pub(super) fn key(&self) -> KeySerial {
         self.key
     }
 
-    pub(super) fn ring(&self, signal: i32) -> Result<(), Failed> {
-        signals::send(self.child.pid(), signal).map_err(at("a signal to the agent"))
+    pub(super) fn signal(&self, signal: i32) -> Result<(), BenchError> {
+        signals::send(self.child.pid(), signal).map_err(during("a signal to the agent"))
     }
 }
 
-impl Drop for Answerer {
+impl Drop for BenchAgent {
     fn drop(&mut self) {
         let _ = keyring::unlink(self.key, Special::Process.into());
         let _ = keyring::unlink(self.key, Special::Session.into());
     }
 }
 
-fn live(kind: &std::ffi::CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Result<(), Failed> {
+fn run_agent(kind: &std::ffi::CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Result<(), BenchError> {
     if let Some(limit) = sigpending {
-        setrlimit(Resource::RLIMIT_SIGPENDING, limit, limit).map_err(at("RLIMIT_SIGPENDING"))?;
+        setrlimit(Resource::RLIMIT_SIGPENDING, limit, limit).map_err(during("RLIMIT_SIGPENDING"))?;
     }
-    let heard = Signals::only(HOLD).with(Signals::only(UPCALL)).with(Signals::only(PING));
-    let mut bells = SignalFd::waiting(heard).map_err(at("signalfd"))?;
+    let heard = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
+    let mut signals_in = SignalFd::blocking(heard).map_err(during("signalfd"))?;
     let key = keyring::add_key(c"keyagent", Some(kind), Some(&parameters()), Special::Session.into());
-    let key = key.map_err(at("registering a keyagent"))?;
-    gate.write_all(&key.0.to_ne_bytes()).map_err(at("the agent's gate"))?;
-    gate.read_exact(&mut [0]).map_err(at("the agent's gate"))?;
-    serve(&mut bells)
+    let key = key.map_err(during("registering a keyagent"))?;
+    gate.write_all(&key.0.to_ne_bytes()).map_err(during("the agent's gate"))?;
+    gate.read_exact(&mut [0]).map_err(during("the agent's gate"))?;
+    serve(&mut signals_in)
 }
 
 /// `struct keyagent_params` (R2).
@@ -101,36 +101,38 @@ fn parameters() -> [u8; 16] {
     bytes
 }
 
-fn serve(bells: &mut SignalFd) -> Result<(), Failed> {
+fn serve(signals_in: &mut SignalFd) -> Result<(), BenchError> {
     let parent = getppid().as_raw();
     let mut hold = false;
     let mut held = KeySerial::NONE;
     loop {
-        let Some(bell) = bells.take() else { return Err(Failed("signalfd has nothing to say".to_owned())) };
-        match bell.signal {
+        let Some(received) = signals_in.take() else {
+            return Err(BenchError("signalfd has nothing to say".to_owned()));
+        };
+        match received.signal {
             HOLD => hold = true,
             UPCALL if hold => {
                 hold = false;
-                held = KeySerial(bell.value);
-                signals::send(parent, HELD).map_err(at("a signal to the requester"))?;
+                held = KeySerial(received.value);
+                signals::send(parent, HELD).map_err(during("a signal to the requester"))?;
             }
-            UPCALL => answer(KeySerial(bell.value))?,
+            UPCALL => answer(KeySerial(received.value))?,
             _ => {
                 answer(held)?;
-                signals::send(parent, PONG).map_err(at("a signal to the requester"))?;
+                signals::send(parent, PONG).map_err(during("a signal to the requester"))?;
             }
         }
     }
 }
 
-fn answer(target: KeySerial) -> Result<(), Failed> {
-    keyring::assume_authority(target).map_err(at("assuming authority"))?;
-    let callout = keyring::read(Special::AuthKey.into()).map_err(at("reading the callout"))?;
-    keyring::instantiate(target, &callout, KeySerial::NONE).map_err(at("instantiating"))?;
-    keyring::assume_authority(KeySerial::NONE).map_err(at("giving authority up")).map(drop)
+fn answer(target: KeySerial) -> Result<(), BenchError> {
+    keyring::assume_authority(target).map_err(during("assuming authority"))?;
+    let callout = keyring::read(Special::AuthKey.into()).map_err(during("reading the callout"))?;
+    keyring::instantiate(target, &callout, KeySerial::NONE).map_err(during("instantiating"))?;
+    keyring::assume_authority(KeySerial::NONE).map_err(during("giving authority up")).map(drop)
 }
 
 /// The type that requests are made for.
-pub(super) fn for_requests(sigpending: Option<u64>) -> Result<Answerer, Failed> {
-    Answerer::start(KIND, sigpending)
+pub(super) fn for_requests(sigpending: Option<u64>) -> Result<BenchAgent, BenchError> {
+    BenchAgent::start(KIND, sigpending)
 }

@@ -11,8 +11,8 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use scenarios::measure::{Bystander, Series};
 
-use super::keyagent::Answerer;
-use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
+use super::keyagent::BenchAgent;
+use super::{BenchError, CALLOUT, KIND, during, nanoseconds, shuffle};
 use crate::keyring::{self, KeySerial, Special};
 
 /// What the agent serves that has nothing to do with the requests.
@@ -28,11 +28,11 @@ const COLLECTION: Duration = Duration::from_millis(20);
 const CASES: [(Option<&std::ffi::CStr>, &str); 2] =
     [(None, "without callout"), (Some(CALLOUT), "with callout")];
 
-pub(super) fn measure(rounds: u32, calls: u32, agent: Bystander) -> Result<Vec<Series>, Failed> {
-    let _agent = bystander(agent)?;
+pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<Series>, BenchError> {
+    let _agent = bystander(other)?;
     let destination = keyring::add_key(c"keyring", Some(c"misses"), None, Special::Process.into());
-    let destination = destination.map_err(at("a destination keyring"))?;
-    stay_on_one_cpu()?;
+    let destination = destination.map_err(during("a destination keyring"))?;
+    pin_to_last_cpu()?;
     let mut series = CASES.map(|(_, case)| Series { case: case.to_owned(), samples_ns: Vec::new() });
     let mut order = [0, 1];
     for round in 0..WARM_UP + rounds {
@@ -44,19 +44,19 @@ pub(super) fn measure(rounds: u32, calls: u32, agent: Bystander) -> Result<Vec<S
             }
         }
     }
-    keyring::unlink(destination, Special::Process.into()).map_err(at("the destination keyring"))?;
+    keyring::unlink(destination, Special::Process.into()).map_err(during("the destination keyring"))?;
     Ok(series.into())
 }
 
-fn bystander(agent: Bystander) -> Result<Option<Answerer>, Failed> {
-    if agent == Bystander::None {
+fn bystander(other: Bystander) -> Result<Option<BenchAgent>, BenchError> {
+    if other == Bystander::None {
         return Ok(None);
     }
-    let answerer = Answerer::start(OTHER_KIND, None)?;
-    if agent == Bystander::OtherType {
-        answerer.subscribe()?;
+    let agent = BenchAgent::start(OTHER_KIND, None)?;
+    if other == Bystander::OtherType {
+        agent.subscribe()?;
     }
-    Ok(Some(answerer))
+    Ok(Some(agent))
 }
 
 /// The mean of so many calls, each for a key that nobody has asked for before.
@@ -65,26 +65,26 @@ fn sample(
     calls: u32,
     callout: Option<&std::ffi::CStr>,
     destination: KeySerial,
-) -> Result<u64, Failed> {
+) -> Result<u64, BenchError> {
     let descriptions = (first..first + calls).map(|number| CString::new(format!("miss:{number}")));
-    let descriptions = descriptions.collect::<Result<Vec<_>, _>>().map_err(at("a description"))?;
+    let descriptions = descriptions.collect::<Result<Vec<_>, _>>().map_err(during("a description"))?;
     let begun = Instant::now();
     for description in &descriptions {
         match keyring::request_key(KIND, description, callout, destination) {
             Err(Errno::ENOKEY) => {}
-            other => return Err(Failed(format!("a request that was to miss gave {other:?}"))),
+            other => return Err(BenchError(format!("a request that was to miss gave {other:?}"))),
         }
     }
     let took = begun.elapsed();
-    keyring::clear(destination).map_err(at("the destination keyring"))?;
+    keyring::clear(destination).map_err(during("the destination keyring"))?;
     std::thread::sleep(COLLECTION);
     Ok(nanoseconds(took) / u64::from(calls.max(1)))
 }
 
 /// The last one: interrupts go to the first.
-fn stay_on_one_cpu() -> Result<(), Failed> {
+fn pin_to_last_cpu() -> Result<(), BenchError> {
     let mut cpus = CpuSet::new();
     let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
-    cpus.set(last).map_err(at("a CPU"))?;
-    sched_setaffinity(Pid::from_raw(0), &cpus).map_err(at("sched_setaffinity"))
+    cpus.set(last).map_err(during("a CPU"))?;
+    sched_setaffinity(Pid::from_raw(0), &cpus).map_err(during("sched_setaffinity"))
 }

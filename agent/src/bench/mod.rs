@@ -24,8 +24,8 @@ const CALLOUT: &std::ffi::CStr = c"0123456789abcdef";
 ///
 /// # Errors
 /// Nothing is worth telling then but the reason.
-pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, Failed> {
-    keyring::join_session_keyring(None).map_err(at("session keyring"))?;
+pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, BenchError> {
+    keyring::join_session_keyring(None).map_err(during("session keyring"))?;
     match measurement {
         Measurement::Request { rounds, upcalls } => request::measure(*rounds, upcalls),
         Measurement::Pending { counts } => pending::measure(counts),
@@ -36,11 +36,11 @@ pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, Failed> 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Failed(String);
+pub(crate) struct BenchError(String);
 
 /// Says what it was that failed.
-fn at<E: Display>(what: &str) -> impl FnOnce(E) -> Failed + use<'_, E> {
-    move |why| Failed(format!("{what}: {why}"))
+fn during<E: Display>(what: &str) -> impl FnOnce(E) -> BenchError + use<'_, E> {
+    move |why| BenchError(format!("{what}: {why}"))
 }
 
 /// Puts things into an order that is new each time.

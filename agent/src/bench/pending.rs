@@ -11,8 +11,8 @@ use scenarios::measure::Series;
 use scenarios::wire::KeyUser;
 
 use super::child::Child;
-use super::keyagent::{self, Answerer};
-use super::{CALLOUT, Failed, KIND, at, nanoseconds};
+use super::keyagent::{self, BenchAgent};
+use super::{BenchError, CALLOUT, KIND, during, nanoseconds};
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::procfs;
 
@@ -20,7 +20,7 @@ use crate::sys::procfs;
 const SIGPENDING: u64 = 64;
 
 /// How long the requests may take to be queued, and what they leave may take to be collected.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Room for a key and an authkey for each request.
 const QUOTA: [(&str, &str); 4] = [
@@ -30,15 +30,15 @@ const QUOTA: [(&str, &str); 4] = [
     ("root_maxbytes", "500000000"),
 ];
 
-pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, Failed> {
+pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, BenchError> {
     for (knob, value) in QUOTA {
-        fs::write(format!("/proc/sys/kernel/keys/{knob}"), value).map_err(at(knob))?;
+        fs::write(format!("/proc/sys/kernel/keys/{knob}"), value).map_err(during(knob))?;
     }
     let mut samples: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
     for count in counts {
-        let before = users()?;
-        let sample = crowd(*count)?;
-        all_gone(&before)?;
+        let before = key_users()?;
+        let sample = measure_pending(*count)?;
+        wait_for_key_collection(&before)?;
         samples.entry(*count).or_default().push(sample);
     }
     let series = |(count, samples_ns)| Series { case: format!("{count} pending"), samples_ns };
@@ -46,78 +46,79 @@ pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, Failed> {
 }
 
 /// Has them all ask, waits until all are pending, and measures what the agent takes for each from then on.
-fn crowd(count: u32) -> Result<u64, Failed> {
+fn measure_pending(count: u32) -> Result<u64, BenchError> {
     let mut agent = keyagent::for_requests(Some(SIGPENDING))?;
     agent.subscribe()?;
-    let (gate, mut opener) = pipe().map_err(at("a pipe"))?;
-    let (answers, answer) = pipe().map_err(at("a pipe"))?;
-    let requesters = (0..count).map(|number| Child::fork(|| request(number, &gate, &answer)));
+    let (gate, mut opener) = pipe().map_err(during("a pipe"))?;
+    let (answers, answer) = pipe().map_err(during("a pipe"))?;
+    let requesters = (0..count).map(|number| Child::fork(|| run_requester(number, &gate, &answer)));
     let requesters = requesters.collect::<Result<Vec<_>, _>>()?;
     drop(answer);
-    opener.write_all(&vec![0; count as usize]).map_err(at("the requesters' gate"))?;
-    all_pending(&agent, count)?;
+    opener.write_all(&vec![0; count as usize]).map_err(during("the requesters' gate"))?;
+    wait_until_pending(&agent, count)?;
 
     let begun = Instant::now();
-    agent.let_go()?;
+    agent.start_serving()?;
     let failed = failures(answers, count)?;
     let took = begun.elapsed();
     drop((requesters, agent));
-    keyring::clear(Special::Session.into()).map_err(at("the session keyring"))?;
+    keyring::clear(Special::Session.into()).map_err(during("the session keyring"))?;
     match failed.first() {
         None => Ok(nanoseconds(took) / u64::from(count)),
-        Some(errno) => {
-            Err(Failed(format!("{} of {count} requests failed, the first one with {errno}", failed.len())))
-        }
+        Some(errno) => Err(BenchError(format!(
+            "{} of {count} requests failed, the first one with {errno}",
+            failed.len()
+        ))),
     }
 }
 
 /// A requester's whole life: asks when the gate lets it through, says what came of it, and waits for its end, which is not to be
 /// measured.
-fn request(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<(), Failed> {
-    let description = CString::new(format!("bench:{number}")).map_err(at("a description"))?;
-    gate.read_exact(&mut [0]).map_err(at("the requesters' gate"))?;
+fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<(), BenchError> {
+    let description = CString::new(format!("bench:{number}")).map_err(during("a description"))?;
+    gate.read_exact(&mut [0]).map_err(during("the requesters' gate"))?;
     let key = keyring::request_key(KIND, &description, Some(CALLOUT), KeySerial::NONE);
     let errno = key.err().map_or(0, |errno| errno as i32);
-    answer.write_all(&errno.to_ne_bytes()).map_err(at("an answer"))?;
+    answer.write_all(&errno.to_ne_bytes()).map_err(during("an answer"))?;
     loop {
         nix::unistd::pause();
     }
 }
 
 /// Waits for all requesters. Why requests failed, if any did.
-fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>, Failed> {
+fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>, BenchError> {
     let mut answers = BufReader::new(answers);
     let mut failed = Vec::new();
     for _ in 0..count {
         let mut errno = [0; 4];
-        answers.read_exact(&mut errno).map_err(at("a requester has died"))?;
+        answers.read_exact(&mut errno).map_err(during("a requester has died"))?;
         failed.extend(Some(i32::from_ne_bytes(errno)).filter(|errno| *errno != 0).map(Errno::from_raw));
     }
     Ok(failed)
 }
 
-fn all_pending(agent: &Answerer, count: u32) -> Result<(), Failed> {
+fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<(), BenchError> {
     let wanted = format!("pending:{count} ");
-    wait(&format!("{count} requests do not all become pending"), || {
-        let keys = procfs::keys().map_err(at("/proc/keys"))?;
+    poll_until(&format!("{count} requests do not all become pending"), || {
+        let keys = procfs::keys().map_err(during("/proc/keys"))?;
         let agent = keys.iter().find(|key| KeySerial(key.serial) == agent.key());
         Ok(agent.is_some_and(|key| key.summary.contains(&wanted)))
     })
 }
 
-fn users() -> Result<Vec<KeyUser>, Failed> {
-    procfs::key_users().map_err(at("/proc/key-users"))
+fn key_users() -> Result<Vec<KeyUser>, BenchError> {
+    procfs::key_users().map_err(during("/proc/key-users"))
 }
 
-fn all_gone(before: &[KeyUser]) -> Result<(), Failed> {
-    wait("/proc/key-users does not become what it was", || Ok(users()? == before))
+fn wait_for_key_collection(before: &[KeyUser]) -> Result<(), BenchError> {
+    poll_until("/proc/key-users does not become what it was", || Ok(key_users()? == before))
 }
 
-fn wait(what: &str, is_so: impl Fn() -> Result<bool, Failed>) -> Result<(), Failed> {
+fn poll_until(what: &str, condition: impl Fn() -> Result<bool, BenchError>) -> Result<(), BenchError> {
     let begun = Instant::now();
-    while !is_so()? {
-        if begun.elapsed() > PATIENCE {
-            return Err(Failed(format!("{what} in {} s", PATIENCE.as_secs())));
+    while !condition()? {
+        if begun.elapsed() > TIMEOUT {
+            return Err(BenchError(format!("{what} in {} s", TIMEOUT.as_secs())));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

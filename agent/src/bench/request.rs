@@ -8,8 +8,8 @@ use std::time::Instant;
 use nix::errno::Errno;
 use scenarios::measure::{Series, Upcall};
 
-use super::keyagent::{self, Answerer, HELD, HOLD, PING, PONG};
-use super::{CALLOUT, Failed, KIND, at, nanoseconds, shuffle};
+use super::keyagent::{self, BenchAgent, HELD, HOLD, PING, PONG};
+use super::{BenchError, CALLOUT, KIND, during, nanoseconds, shuffle};
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::signals::{self, SignalFd, Signals};
 
@@ -27,7 +27,7 @@ enum Case {
     Upcall(usize),
 }
 
-pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>, Failed> {
+pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>, BenchError> {
     let mut bench = Bench::set_up(upcalls)?;
     let mut cases = vec![Case::Agent, Case::Floor];
     cases.extend((0..upcalls.len()).map(Case::Upcall));
@@ -49,18 +49,18 @@ pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>, Fa
 }
 
 struct Bench<'a> {
-    agent: Answerer,
+    agent: BenchAgent,
     pongs: SignalFd,
     upcalls: &'a [Upcall],
     requests: u32,
 }
 
 impl<'a> Bench<'a> {
-    fn set_up(upcalls: &'a [Upcall]) -> Result<Self, Failed> {
-        let pongs = SignalFd::waiting(Signals::only(PONG)).map_err(at("signalfd"))?;
-        signals::interrupting(HELD).map_err(at("sigaction"))?;
+    fn set_up(upcalls: &'a [Upcall]) -> Result<Self, BenchError> {
+        let pongs = SignalFd::blocking(Signals::one(PONG)).map_err(during("signalfd"))?;
+        signals::install_noop_handler(HELD).map_err(during("sigaction"))?;
         let mut agent = keyagent::for_requests(None)?;
-        agent.let_go()?;
+        agent.start_serving()?;
         Ok(Self { agent, pongs, upcalls, requests: 0 })
     }
 
@@ -73,9 +73,10 @@ impl<'a> Bench<'a> {
     }
 
     /// One request, in nanoseconds.
-    fn sample(&mut self, case: Case) -> Result<u64, Failed> {
+    fn sample(&mut self, case: Case) -> Result<u64, BenchError> {
         self.requests += 1;
-        let description = CString::new(format!("bench:{}", self.requests)).map_err(at("a description"))?;
+        let description =
+            CString::new(format!("bench:{}", self.requests)).map_err(during("a description"))?;
         match case {
             Case::Agent => {
                 self.agent.subscribe()?;
@@ -85,7 +86,7 @@ impl<'a> Bench<'a> {
             }
             Case::Floor => {
                 self.agent.subscribe()?;
-                let sample = self.ping_pong(&description);
+                let sample = self.measure_floor(&description);
                 self.agent.unsubscribe()?;
                 sample
             }
@@ -98,42 +99,43 @@ impl<'a> Bench<'a> {
 
     /// The agent has the upcall before the clock is started, and the requester has given up waiting for it. What is left is a signal to
     /// the agent, its four keyring calls, and a signal back.
-    fn ping_pong(&mut self, description: &std::ffi::CStr) -> Result<u64, Failed> {
-        self.agent.ring(HOLD)?;
+    fn measure_floor(&mut self, description: &std::ffi::CStr) -> Result<u64, BenchError> {
+        self.agent.signal(HOLD)?;
         match keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE) {
             Err(Errno::EINTR) => {}
-            other => return Err(Failed(format!("a request that was to be interrupted gave {other:?}"))),
+            other => return Err(BenchError(format!("a request that was to be interrupted gave {other:?}"))),
         }
         let begun = Instant::now();
-        self.agent.ring(PING)?;
+        self.agent.signal(PING)?;
         let pong = self.pongs.take();
         let took = begun.elapsed();
-        pong.ok_or_else(|| Failed("signalfd has nothing to say".to_owned()))?;
-        let key = keyring::request_key(KIND, description, None, KeySerial::NONE).map_err(at("an answer"))?;
-        forget(key)?;
+        pong.ok_or_else(|| BenchError("signalfd has nothing to say".to_owned()))?;
+        let key =
+            keyring::request_key(KIND, description, None, KeySerial::NONE).map_err(during("an answer"))?;
+        unlink_key(key)?;
         Ok(nanoseconds(took))
     }
 }
 
-fn timed_request(description: &std::ffi::CStr) -> Result<u64, Failed> {
+fn timed_request(description: &std::ffi::CStr) -> Result<u64, BenchError> {
     let begun = Instant::now();
     let key = keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE);
     let took = begun.elapsed();
-    forget(key.map_err(at("a request"))?)?;
+    unlink_key(key.map_err(during("a request"))?)?;
     Ok(nanoseconds(took))
 }
 
 /// Takes a key out of where it was put: PID 1's own keyring, or the one that request-key was told to link it into as well.
-fn forget(key: KeySerial) -> Result<(), Failed> {
+fn unlink_key(key: KeySerial) -> Result<(), BenchError> {
     let _ = keyring::unlink(key, Special::Session.into());
-    keyring::unlink(key, Special::Process.into()).map_err(at("a key that was answered"))
+    keyring::unlink(key, Special::Process.into()).map_err(during("a key that was answered"))
 }
 
 /// Has the kernel run this program.
-fn install(program: &str) -> Result<(), Failed> {
+fn install(program: &str) -> Result<(), BenchError> {
     let new = format!("{REQUEST_KEY}.new");
-    fs::hard_link(program, &new).map_err(at(program))?;
-    fs::rename(&new, REQUEST_KEY).map_err(at(REQUEST_KEY))?;
+    fs::hard_link(program, &new).map_err(during(program))?;
+    fs::rename(&new, REQUEST_KEY).map_err(during(REQUEST_KEY))?;
     // Renaming one link of a file over another link of the same file leaves both.
     let _ = fs::remove_file(new);
     Ok(())

@@ -14,7 +14,7 @@ use nix::sys::termios::tcdrain;
 use scenarios::program::{Attached, Bytes, Output, Returned, Stream, Streams, WindowSize};
 use scenarios::wire::{Broken, Ending, GuestMessage, HostMessage};
 
-use super::run_program::end_all;
+use super::run_program::kill_all;
 use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
 use crate::keyring;
@@ -24,7 +24,7 @@ use crate::sys::signals::{SignalFd, Signals};
 ///
 /// # Errors
 /// Only if the host can't be told.
-pub(super) fn execute(
+pub(super) fn run(
     channel: &mut Channel,
     child_signals: &mut SignalFd,
     program: &Attached,
@@ -36,8 +36,8 @@ pub(super) fn execute(
         }
         Ok((mut children, mut streams)) => {
             let ending = watch(channel, child_signals, &mut children, &mut streams)?;
-            end_all(&mut children);
-            streams.pass_on(channel)?;
+            kill_all(&mut children);
+            streams.forward_output(channel)?;
             streams.drain();
             GuestMessage::Returned(Returned { program: name, ending: Some(ending) })
         }
@@ -50,18 +50,18 @@ fn watch(
     channel: &mut Channel,
     child_signals: &mut SignalFd,
     children: &mut Children<()>,
-    streams: &mut Ends,
+    streams: &mut StdStreams,
 ) -> Result<Ending, ChannelError> {
     loop {
-        let from_host = channel.has_more() || sleep(channel, child_signals, streams);
+        let from_host = channel.has_buffered_input() || wait_ready(channel, child_signals, streams);
         while child_signals.take().is_some() {}
-        if let Some(((), ending)) = children.ended().pop() {
+        if let Some(((), ending)) = children.poll_exits().pop() {
             return Ok(ending);
         }
-        streams.pass_on(channel)?;
+        streams.forward_output(channel)?;
         if from_host {
             match channel.receive()? {
-                Some(HostMessage::Input(bytes)) => streams.take(bytes),
+                Some(HostMessage::Input(bytes)) => streams.accept_input(bytes),
                 Some(HostMessage::EndOfInput) => streams.end_input(),
                 Some(HostMessage::Resize(size)) => streams.resize(size),
                 // Whatever else the host wants, it does not want the program any more.
@@ -75,7 +75,7 @@ fn watch(
 }
 
 /// Until there is something to do. Tells whether the host has said something.
-fn sleep(channel: &Channel, child_signals: &SignalFd, streams: &Ends) -> bool {
+fn wait_ready(channel: &Channel, child_signals: &SignalFd, streams: &StdStreams) -> bool {
     let mut fds = vec![
         PollFd::new(channel.as_fd(), PollFlags::POLLIN),
         PollFd::new(child_signals.as_fd(), PollFlags::POLLIN),
@@ -85,11 +85,11 @@ fn sleep(channel: &Channel, child_signals: &SignalFd, streams: &Ends) -> bool {
     poll(&mut fds, PollTimeout::NONE).is_ok() && fds.first().and_then(PollFd::any).unwrap_or(false)
 }
 
-fn start(program: &Attached) -> io::Result<(Children<()>, Ends)> {
+fn start(program: &Attached) -> io::Result<(Children<()>, StdStreams)> {
     fs::create_dir_all(&program.directory)?;
     let mut command = Command::new(&program.path);
     command.args(&program.arguments).env_clear().envs(&program.environment).current_dir(&program.directory);
-    let ends = match program.streams {
+    let streams = match program.streams {
         Streams::Terminal(size) => at_console(&mut command, size)?,
         Streams::Pipes => with_pipes(&mut command)?,
     };
@@ -105,11 +105,11 @@ fn start(program: &Attached) -> io::Result<(Children<()>, Ends)> {
     let child = command.spawn()?;
     let mut children = Children::default();
     children.insert(child.id().cast_signed(), (), true);
-    Ok((children, ends))
+    Ok((children, streams))
 }
 
 /// Makes the console the controlling terminal of a session of the program's own: only so a shell has job control.
-fn at_console(command: &mut Command, size: WindowSize) -> io::Result<Ends> {
+fn at_console(command: &mut Command, size: WindowSize) -> io::Result<StdStreams> {
     let console = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(console()?)?;
     resize(&console, size);
     command.stdin(console.try_clone()?).stdout(console.try_clone()?).stderr(console.try_clone()?);
@@ -120,7 +120,7 @@ fn at_console(command: &mut Command, size: WindowSize) -> io::Result<Ends> {
     };
     // SAFETY: between fork and exec the closure makes two system calls.
     unsafe { command.pre_exec(lead_session) };
-    Ok(Ends::Terminal(console))
+    Ok(StdStreams::Terminal(console))
 }
 
 /// The last of the kernel's consoles that is a terminal: what /dev/console stands for.
@@ -136,7 +136,7 @@ fn resize(terminal: &File, size: WindowSize) {
     unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
 }
 
-fn with_pipes(command: &mut Command) -> io::Result<Ends> {
+fn with_pipes(command: &mut Command) -> io::Result<StdStreams> {
     let (theirs, input) = io::pipe()?;
     let (output, their_output) = io::pipe()?;
     let (error, their_error) = io::pipe()?;
@@ -145,11 +145,11 @@ fn with_pipes(command: &mut Command) -> io::Result<Ends> {
     }
     command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(their_output).stderr(their_error);
     let outputs = vec![(Stream::Output, output), (Stream::Error, error)];
-    Ok(Ends::Pipes(Pipes { input: Some(input), unwritten: None, outputs }))
+    Ok(StdStreams::Pipes(Pipes { input: Some(input), unwritten: None, outputs }))
 }
 
 /// PID 1's ends of the program's standard streams.
-enum Ends {
+enum StdStreams {
     Terminal(File),
     Pipes(Pipes),
 }
@@ -161,7 +161,7 @@ struct Pipes {
     outputs: Vec<(Stream, PipeReader)>,
 }
 
-impl Ends {
+impl StdStreams {
     fn sources(&self) -> Vec<PollFd<'_>> {
         let Self::Pipes(pipes) = self else { return Vec::new() };
         let input = pipes.input.iter().filter(|_| pipes.unwritten.is_some());
@@ -184,7 +184,7 @@ impl Ends {
         }
     }
 
-    fn take(&mut self, bytes: Bytes) {
+    fn accept_input(&mut self, bytes: Bytes) {
         if let Self::Pipes(pipes) = self {
             pipes.unwritten = Some(bytes.0);
         }
@@ -215,7 +215,7 @@ impl Ends {
     }
 
     /// Tells the host all that has been written since.
-    fn pass_on(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
+    fn forward_output(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
         let Self::Pipes(pipes) = self else { return Ok(()) };
         let mut buffer = [0; 4096];
         let mut closed = Vec::new();

@@ -24,12 +24,12 @@ pub fn main() -> ExitCode {
 fn serve() -> Result<(), InitError> {
     Signals::CHILD.block().map_err(InitError::during("blocking signals"))?;
     let mut child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
-    let mut channel = Channel::at_port(ATTENDANTS_PORT)?;
+    let mut channel = Channel::open_port(ATTENDANTS_PORT)?;
     channel.send(&GuestMessage::Hello(features::bare_hello()))?;
     loop {
         match channel.receive()? {
             Some(HostMessage::Attach(program)) => {
-                attach::execute(&mut channel, &mut child_signals, &program)?;
+                attach::run(&mut channel, &mut child_signals, &program)?;
             }
             // The program that they were for has ended meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}

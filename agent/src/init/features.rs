@@ -46,7 +46,7 @@ const FEATURES: &[(&str, Trial)] = &[
     ("shell", |_| std::path::Path::new("/bin/sh").exists()),
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
-    ("fault_injection", |_| fault_injection::prepare()),
+    ("fault_injection", |_| fault_injection::configure()),
     ("compat", |_| keyring::takes_compat_calls()),
 ];
 

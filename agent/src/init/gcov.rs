@@ -12,7 +12,7 @@ use crate::sys::kmsg::{self, Level};
 const GCOV: &str = "/sys/kernel/debug/gcov";
 
 /// Tells the host, file by file, what has been counted. A kernel that does not count says nothing.
-pub(super) fn tell(channel: &mut Channel) -> Result<(), ChannelError> {
+pub(super) fn send_counters(channel: &mut Channel) -> Result<(), ChannelError> {
     let files = files(Path::new(GCOV));
     for (index, path) in files.iter().enumerate() {
         let content = fs::read(path).unwrap_or_else(|why| {

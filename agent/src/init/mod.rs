@@ -18,14 +18,14 @@ use scenarios::wire::{Broken, GuestMessage, HostMessage};
 
 use crate::bench;
 use crate::channel::{Channel, ChannelError};
-use crate::ipc::{REPORTS, Reports};
+use crate::ipc::{REPORT_SOCKET, ReportReceiver};
 use crate::keyring::{self, KeySerial, Special};
-use crate::plan_runner::{self, Stage, lending};
+use crate::plan_runner::{self, GuestContext, lending};
 use crate::sys::errno;
 use crate::sys::kmsg;
 use crate::sys::prefault;
 use crate::sys::signals::{SignalFd, Signals};
-use standalone::Play;
+use standalone::Standalone;
 
 /// PID 1's whole life. Whatever happens, the host learns why, and the guest ends.
 pub fn main() -> ! {
@@ -33,39 +33,39 @@ pub fn main() -> ! {
         kmsg::log(kmsg::Level::Error, &why.to_string());
         power::off();
     }
-    let play = Play::wanted();
-    match play.as_ref().map_or_else(Channel::open, Play::channel) {
+    let standalone = Standalone::from_command_line();
+    match standalone.as_ref().map_or_else(Channel::open, Standalone::channel) {
         Err(why) => kmsg::log(kmsg::Level::Error, &why.to_string()),
         Ok(mut channel) => match set_up() {
-            Err(why) => lament(&mut channel, &why),
+            Err(why) => report_fatal(&mut channel, &why),
             Ok(equipment) => {
                 let mut stage = equipment.with(channel);
                 if let Err(why) = serve(&mut stage) {
-                    lament(&mut stage.channel, &why);
+                    report_fatal(&mut stage.channel, &why);
                 }
             }
         },
     }
-    if let Some(play) = play {
-        play.judge();
+    if let Some(standalone) = standalone {
+        standalone.judge();
     }
     power::off()
 }
 
-fn lament(channel: &mut Channel, why: &InitError) {
+fn report_fatal(channel: &mut Channel, why: &InitError) {
     kmsg::log(kmsg::Level::Error, &why.to_string());
     let _ = channel.send(&GuestMessage::Broken(Broken { plan: None, why: why.to_string() }));
 }
 
 /// Talks with the host until it says good-bye.
-fn serve(stage: &mut Stage) -> Result<(), InitError> {
+fn serve(stage: &mut GuestContext) -> Result<(), InitError> {
     stage.channel.send(&GuestMessage::Hello(features::hello(stage.lending)))?;
     loop {
         match stage.channel.receive()? {
             Some(HostMessage::Run(plan)) => plan_runner::carry_out(stage, &plan)?,
-            Some(HostMessage::Execute(program)) => run_program::execute(stage, &program)?,
+            Some(HostMessage::Execute(program)) => run_program::run(stage, &program)?,
             Some(HostMessage::Attach(program)) => {
-                attach::execute(&mut stage.channel, &mut stage.child_signals, &program)?;
+                attach::run(&mut stage.channel, &mut stage.child_signals, &program)?;
             }
             // The program that they were for has ended meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
@@ -77,7 +77,7 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
                 stage.channel.send(&message)?;
             }
             Some(HostMessage::PowerOff) => {
-                gcov::tell(&mut stage.channel)?;
+                gcov::send_counters(&mut stage.channel)?;
                 break;
             }
             None => break,
@@ -89,24 +89,24 @@ fn serve(stage: &mut Stage) -> Result<(), InitError> {
 
 /// All that carrying out plans takes, but the channel.
 struct Equipment {
-    reports: Reports,
+    reports: ReportReceiver,
     child_signals: SignalFd,
     lending: KeySerial,
 }
 
 impl Equipment {
-    fn with(self, channel: Channel) -> Stage {
+    fn with(self, channel: Channel) -> GuestContext {
         let Self { reports, child_signals, lending } = self;
-        Stage { channel, reports, child_signals, lending }
+        GuestContext { channel, reports, child_signals, lending }
     }
 }
 
 fn set_up() -> Result<Equipment, InitError> {
     raise_limits();
-    prefault::prepare();
+    prefault::record_writable_ranges();
     Signals::REAL_TIME.with(Signals::CHILD).block().map_err(InitError::during("blocking signals"))?;
     let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
-    let reports = Reports::open(REPORTS.as_ref()).map_err(InitError::Reports)?;
+    let reports = ReportReceiver::open(REPORT_SOCKET.as_ref()).map_err(InitError::ReportReceiver)?;
     let lending = lending::create().map_err(InitError::during("the lending keyring"))?;
     // Makes what the kernel keeps for root from first use on, so that no plan is found to have left it.
     keyring::get_keyring_id(Special::UserSession.into(), false)
@@ -135,8 +135,8 @@ fn raise_limits() {
 enum InitError {
     #[error("{0}: {name}", name = errno::name(*.1))]
     SetUp(&'static str, Errno),
-    #[error("can't listen at {REPORTS}: {0}")]
-    Reports(#[source] std::io::Error),
+    #[error("can't listen at {REPORT_SOCKET}: {0}")]
+    ReportReceiver(#[source] std::io::Error),
     #[error(transparent)]
     Channel(#[from] ChannelError),
 }

@@ -16,17 +16,17 @@ use scenarios::wire::{Broken, Ending, GuestMessage};
 
 use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
-use crate::plan_runner::Stage;
+use crate::plan_runner::GuestContext;
 use crate::sys::signals::{SignalFd, Signals};
 
 /// How long what was killed may take to be gone.
-const AFTERMATH: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a program and tells the host how it ended.
 ///
 /// # Errors
 /// Only if the host can't be told.
-pub(super) fn execute(stage: &mut Stage, program: &Program) -> Result<(), ChannelError> {
+pub(super) fn run(stage: &mut GuestContext, program: &Program) -> Result<(), ChannelError> {
     let name = program.path.clone();
     let message = match Running::start(program) {
         Ok(running) => {
@@ -44,7 +44,7 @@ pub(super) fn execute(stage: &mut Stage, program: &Program) -> Result<(), Channe
 struct Running {
     children: Children<()>,
     output: File,
-    lines: Lines,
+    lines: LineBuffer,
     deadline: Instant,
 }
 
@@ -70,7 +70,7 @@ impl Running {
         let output = OwnedFd::from(output);
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let deadline = Instant::now() + Duration::from_millis(program.deadline_ms);
-        Ok(Self { children, output: output.into(), lines: Lines::default(), deadline })
+        Ok(Self { children, output: output.into(), lines: LineBuffer::default(), deadline })
     }
 
     /// Passes on what it prints until it ends or its deadline passes, and ends whatever it leaves.
@@ -81,13 +81,13 @@ impl Running {
     ) -> Result<Option<Ending>, ChannelError> {
         let mut ending = None;
         while ending.is_none() && Instant::now() < self.deadline {
-            self.sleep(child_signals);
+            self.wait_ready(child_signals);
             while child_signals.take().is_some() {}
-            ending = self.children.ended().pop().map(|((), ending)| ending);
-            self.pass_on(channel)?;
+            ending = self.children.poll_exits().pop().map(|((), ending)| ending);
+            self.forward_output(channel)?;
         }
-        end_all(&mut self.children);
-        self.pass_on(channel)?;
+        kill_all(&mut self.children);
+        self.forward_output(channel)?;
         if let Some(line) = self.lines.rest() {
             channel.send(&GuestMessage::Printed(line))?;
         }
@@ -95,7 +95,7 @@ impl Running {
     }
 
     /// Until there is something to do, or the deadline has passed.
-    fn sleep(&self, child_signals: &SignalFd) {
+    fn wait_ready(&self, child_signals: &SignalFd) {
         let left = self.deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let mut fds = [
             PollFd::new(self.output.as_fd(), PollFlags::POLLIN),
@@ -105,12 +105,12 @@ impl Running {
         let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
     }
 
-    fn pass_on(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
+    fn forward_output(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
         let mut buffer = [0; 4096];
         loop {
             match self.output.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(length) => self.lines.take(&buffer[..length]),
+                Ok(length) => self.lines.push(&buffer[..length]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Ok(()),
             }
@@ -122,23 +122,23 @@ impl Running {
 }
 
 /// Between plans nothing else runs: whatever there is comes from the program.
-pub(super) fn end_all(children: &mut Children<()>) {
+pub(super) fn kill_all(children: &mut Children<()>) {
     const EVERYBODY: Pid = Pid::from_raw(-1);
     let begun = Instant::now();
-    while Children::<()>::are_left() && begun.elapsed() < AFTERMATH {
+    while Children::<()>::any_left() && begun.elapsed() < KILL_TIMEOUT {
         // Kernel threads are among everybody, and deaf.
         let _ = kill(EVERYBODY, Signal::SIGKILL);
-        children.ended();
+        children.poll_exits();
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 /// Bytes become lines.
 #[derive(Default)]
-struct Lines(Vec<u8>);
+struct LineBuffer(Vec<u8>);
 
-impl Lines {
-    fn take(&mut self, bytes: &[u8]) {
+impl LineBuffer {
+    fn push(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
@@ -161,11 +161,11 @@ mod tests {
 
     #[test]
     fn lines_come_whole_however_they_were_written() {
-        let mut lines = Lines::default();
-        lines.take(b"ok 1 a\nok");
+        let mut lines = LineBuffer::default();
+        lines.push(b"ok 1 a\nok");
         assert_eq!(lines.next().as_deref(), Some("ok 1 a"));
         assert_eq!(lines.next(), None);
-        lines.take(b" 2 b\n\nend");
+        lines.push(b" 2 b\n\nend");
         assert_eq!(lines.next().as_deref(), Some("ok 2 b"));
         assert_eq!(lines.next().as_deref(), Some(""));
         assert_eq!(lines.rest().as_deref(), Some("end"));

@@ -2,28 +2,28 @@
 
 use scenarios::plan::{Condition, KeyRef};
 
-use super::Conductor;
-use super::leak_check::Census;
-use super::state::Life;
+use super::PlanRunner;
+use super::leak_check::KeySnapshot;
+use super::state::Lifecycle;
 use crate::sys::{procfs, tracefs};
 
-impl Conductor<'_> {
+impl PlanRunner<'_> {
     /// Whether `condition` is so for the process `name`.
-    pub(super) fn is_so(&mut self, name: &str, condition: &Condition) -> bool {
+    pub(super) fn is_met(&mut self, name: &str, condition: &Condition) -> bool {
         let member = self.members.get(name);
-        let pid = member.and_then(|member| member.place.pid());
+        let pid = member.and_then(|member| member.pid_path.pid());
         match condition {
             Condition::Upcalls(count) => member.is_some_and(|member| member.upcalls >= *count),
             Condition::Signals(count) => pid.is_some_and(|pid| procfs::pending_signals(pid) >= *count),
             Condition::Stopped => pid.and_then(procfs::state).is_some_and(|state| matches!(state, 'T' | 't')),
-            Condition::Ended => self.life(name) == Life::Ended,
+            Condition::Ended => self.lifecycle(name) == Lifecycle::Exited,
             Condition::Gone(KeyRef::Serial(serial)) => {
-                Census::take().is_ok_and(|census| !census.has(*serial))
+                KeySnapshot::take().is_ok_and(|census| !census.has(*serial))
             }
             // A name that never got a serial: there is no such key.
             Condition::Gone(_) => true,
             Condition::Shows { key: KeyRef::Serial(serial), text } => {
-                Census::take().is_ok_and(|census| census.shows(*serial, text))
+                KeySnapshot::take().is_ok_and(|census| census.shows(*serial, text))
             }
             Condition::Shows { .. } => false,
             Condition::Charged { uid, keys } => procfs::key_users().is_ok_and(|users| {
@@ -40,7 +40,7 @@ impl Conductor<'_> {
     fn is_blocked(&mut self, name: &str) -> bool {
         let Some(job) = self.jobs.iter_mut().find(|job| job.name == name) else { return false };
         for (worker, place) in &job.workers {
-            if !job.asleep.contains(worker) && place.pid().is_some_and(procfs::sleeps_for_a_key) {
+            if !job.asleep.contains(worker) && place.pid().is_some_and(procfs::blocked_in_key_syscall) {
                 job.asleep.insert(*worker);
             }
         }
@@ -48,7 +48,7 @@ impl Conductor<'_> {
     }
 
     /// Whether `condition` shows only to those who look again and again.
-    pub(super) fn is_silent(condition: &Condition) -> bool {
+    pub(super) fn needs_polling(condition: &Condition) -> bool {
         !matches!(condition, Condition::Upcalls(_) | Condition::Ended)
     }
 }

@@ -12,20 +12,20 @@ use crate::keyring::{self, KeySerial};
 use crate::sys::procfs;
 
 /// How long collection may take after `kernel.keys.gc_delay`, which is one second in the guest.
-const PATIENCE: Duration = Duration::from_secs(4);
+const GC_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Between two counts: most of what a plan leaves goes at once, the rest not before `gc_delay` has passed.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
 /// A count of keys.
-pub(super) struct Census {
+pub(super) struct KeySnapshot {
     seen: BTreeMap<i32, ProcKey>,
     /// Keys of each user that nobody was shown.
     unseen: BTreeMap<u32, i64>,
 }
 
-impl Census {
+impl KeySnapshot {
     /// Counts. /proc/keys shows a key to those who may view it, so every owner has a look.
     pub(super) fn take() -> io::Result<Self> {
         let users = procfs::key_users()?;
@@ -56,12 +56,12 @@ impl Census {
     }
 
     /// What is here and was not there `before`.
-    fn left_since(&self, before: &Self) -> Vec<ProcKey> {
-        let new = self.seen.values().filter(|key| !before.has(key.serial) && !is_a_users_own(key));
+    fn leaked_since(&self, before: &Self) -> Vec<ProcKey> {
+        let new = self.seen.values().filter(|key| !before.has(key.serial) && !is_user_keyring(key));
         let hidden = self.unseen.iter().filter_map(|(uid, count)| {
             let more = count - before.unseen.get(uid).unwrap_or(&0);
             (more > 0)
-                .then(|| no_key(*uid, format!("{more} more of this user's keys, which nobody may view")))
+                .then(|| leak_note(*uid, format!("{more} more of this user's keys, which nobody may view")))
         });
         new.cloned().chain(hidden).collect()
     }
@@ -69,21 +69,21 @@ impl Census {
     /// The users who have keyrings of their own, and had none before; and root, whose register of these (`.user_reg`) grows
     /// with them.
     fn new_owners_since(&self, before: &Self) -> BTreeSet<u32> {
-        let new = self.seen.values().filter(|key| !before.has(key.serial) && is_a_users_own(key));
+        let new = self.seen.values().filter(|key| !before.has(key.serial) && is_user_keyring(key));
         new.flat_map(|key| [key.uid, 0]).collect()
     }
 }
 
 /// What each user is charged with: /proc/key-users.
-pub(super) struct Accounts(BTreeMap<u32, KeyUser>);
+pub(super) struct QuotaSnapshot(BTreeMap<u32, KeyUser>);
 
-impl Accounts {
+impl QuotaSnapshot {
     pub(super) fn take() -> io::Result<Self> {
         Ok(Self(procfs::key_users()?.into_iter().map(|user| (user.uid, user)).collect()))
     }
 
     /// Who is charged with more than `before`, but for those who are `exempt`.
-    fn more_than(&self, before: &Self, exempt: &BTreeSet<u32>) -> Vec<ProcKey> {
+    fn exceeding(&self, before: &Self, exempt: &BTreeSet<u32>) -> Vec<ProcKey> {
         let charged = self.0.values().filter(|user| !exempt.contains(&user.uid));
         let more = charged.filter_map(|user| {
             let (keys, bytes) =
@@ -92,7 +92,7 @@ impl Accounts {
                 "user {} is charged with {} keys and {} bytes, and was with {keys} and {bytes}",
                 user.uid, user.quota_keys, user.quota_bytes
             );
-            (user.quota_keys > keys || user.quota_bytes > bytes).then(|| no_key(user.uid, what))
+            (user.quota_keys > keys || user.quota_bytes > bytes).then(|| leak_note(user.uid, what))
         });
         more.collect()
     }
@@ -102,19 +102,19 @@ impl Accounts {
 /// they were charged with.
 ///
 /// Returns what stays.
-pub(super) fn leftovers(before: &Census, accounts: &Accounts) -> io::Result<Vec<ProcKey>> {
+pub(super) fn find_leaks(before: &KeySnapshot, accounts: &QuotaSnapshot) -> io::Result<Vec<ProcKey>> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let now = Census::take()?;
-        for key in now.seen.values().filter(|key| is_a_users_own(key)) {
+        let now = KeySnapshot::take()?;
+        for key in now.seen.values().filter(|key| is_user_keyring(key)) {
             setfsuid(Uid::from_raw(key.uid));
             let _ = empty(KeySerial(key.serial));
             setfsuid(Uid::from_raw(0));
         }
-        let mut left = now.left_since(before);
-        left.extend(Accounts::take()?.more_than(accounts, &now.new_owners_since(before)));
-        if left.is_empty() || begun.elapsed() > PATIENCE {
+        let mut left = now.leaked_since(before);
+        left.extend(QuotaSnapshot::take()?.exceeding(accounts, &now.new_owners_since(before)));
+        if left.is_empty() || begun.elapsed() > GC_TIMEOUT {
             return Ok(left);
         }
         std::thread::sleep(pause);
@@ -137,7 +137,7 @@ fn empty(keyring: KeySerial) -> Result<(), Errno> {
 /// Keyrings that a stock kernel keeps for a user from first use on (`look_up_user_keyrings()`).
 ///
 /// Those of another user namespace are called after the user's id there. They have to go away with it.
-fn is_a_users_own(key: &ProcKey) -> bool {
+fn is_user_keyring(key: &ProcKey) -> bool {
     let name = key.summary.split(':').next().unwrap_or_default();
     let owner = ["_uid.", "_uid_ses.", "_persistent."].iter().find_map(|stem| name.strip_prefix(stem));
     let is_own = owner.is_some_and(|owner| owner.parse() == Ok(key.uid));
@@ -145,7 +145,7 @@ fn is_a_users_own(key: &ProcKey) -> bool {
 }
 
 /// Something that stays and is no key that could be shown.
-fn no_key(uid: u32, what: String) -> ProcKey {
+fn leak_note(uid: u32, what: String) -> ProcKey {
     ProcKey {
         serial: 0,
         flags: String::new(),
@@ -164,18 +164,18 @@ mod tests {
     use super::*;
 
     fn key(serial: i32, uid: u32, summary: &str) -> (i32, ProcKey) {
-        (serial, ProcKey { serial, kind: "keyring".to_owned(), ..no_key(uid, summary.to_owned()) })
+        (serial, ProcKey { serial, kind: "keyring".to_owned(), ..leak_note(uid, summary.to_owned()) })
     }
 
     #[test]
     fn users_own_keyrings_are_not_left_behind_but_those_of_other_namespaces_and_hidden_keys_are() {
         let before =
-            Census { seen: BTreeMap::from([key(1, 0, "_ses: 1")]), unseen: BTreeMap::from([(0, 1)]) };
+            KeySnapshot { seen: BTreeMap::from([key(1, 0, "_ses: 1")]), unseen: BTreeMap::from([(0, 1)]) };
         let own = [key(1, 0, "_ses: 1"), key(2, 7, "_uid.7: empty")];
         let left = [key(3, 0, "_ses: 2"), key(4, 100_000, "_uid.0: 1")];
         let seen = own.into_iter().chain(left).collect();
-        let after = Census { seen, unseen: BTreeMap::from([(0, 1), (7, 2)]) };
-        let left = after.left_since(&before);
+        let after = KeySnapshot { seen, unseen: BTreeMap::from([(0, 1), (7, 2)]) };
+        let left = after.leaked_since(&before);
         assert_eq!(
             left.iter().map(|key| (key.serial, key.uid)).collect::<Vec<_>>(),
             [(3, 0), (4, 100_000), (0, 7)]
@@ -186,11 +186,12 @@ mod tests {
     #[test]
     fn a_charge_that_stays_is_left_behind() {
         let user = |uid, quota_keys| KeyUser { uid, keys: 1, instantiated: 1, quota_keys, quota_bytes: 9 };
-        let accounts = |users: &[KeyUser]| Accounts(users.iter().map(|it| (it.uid, it.clone())).collect());
+        let accounts =
+            |users: &[KeyUser]| QuotaSnapshot(users.iter().map(|it| (it.uid, it.clone())).collect());
         let before = accounts(&[user(0, 1)]);
         let after = accounts(&[user(0, 2), user(7, 1), user(8, 1)]);
-        let left = after.more_than(&before, &BTreeSet::from([8]));
+        let left = after.exceeding(&before, &BTreeSet::from([8]));
         assert_eq!(left.iter().map(|it| it.uid).collect::<Vec<_>>(), [0, 7]);
-        assert_eq!(before.more_than(&after, &BTreeSet::new()).len(), 0);
+        assert_eq!(before.exceeding(&after, &BTreeSet::new()).len(), 0);
     }
 }

@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString};
 use nix::errno::Errno;
 use scenarios::plan::Plan;
 
-use super::Stop;
+use super::PlanError;
 use crate::keyring::{self, KeySerial, Special};
 
 /// Creates PID 1's lending keyring, which holds those of each plan.
@@ -21,12 +21,12 @@ pub(crate) fn create() -> Result<KeySerial, Errno> {
 
 /// A keyring for each key that some process holds: in one keyring, keys of the same type and description would displace one
 /// another.
-pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>, Stop> {
+pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>, PlanError> {
     let names = plan.processes.iter().flat_map(|process| &process.holds);
     let lender = |name: &String| {
-        let description = CString::new(name.as_str()).map_err(|why| Stop::broken(name, why))?;
+        let description = CString::new(name.as_str()).map_err(|why| PlanError::broken(name, why))?;
         let lender = keyring_for_everybody(&description, lending);
-        Ok((name.clone(), lender.map_err(|errno| Stop::broken("a lending keyring", errno))?))
+        Ok((name.clone(), lender.map_err(|errno| PlanError::broken("a lending keyring", errno))?))
     };
     names.map(lender).collect()
 }

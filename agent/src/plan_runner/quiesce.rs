@@ -5,57 +5,64 @@ use std::time::{Duration, Instant};
 
 use scenarios::plan::{HoldOp, KeyOp, Op, Role, SignalOp};
 
-use super::state::{Life, Member};
-use super::{Conductor, Stop};
+use super::state::{Lifecycle, Member};
+use super::{PlanError, PlanRunner};
 use crate::ipc::Command;
 use crate::sys::procfs;
 
 /// How often a keyagent's life is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
-impl Conductor<'_> {
+impl PlanRunner<'_> {
     /// Waits for all keyagents that can serve.
-    pub(super) fn settle(&mut self) -> Result<(), Stop> {
-        self.settle_those(serves, None)
+    pub(super) fn quiesce(&mut self) -> Result<(), PlanError> {
+        self.quiesce_agents(can_serve, None)
     }
 
     /// Before an operation that a process does not see coming: an answer that a requester has got may not yet have been told
     /// by its keyagent. One that is held in a way that is not seen is not waited for longer than a second.
-    pub(super) fn settle_before(&mut self, op: &Op) -> Result<(), Stop> {
+    pub(super) fn quiesce_before(&mut self, op: &Op) -> Result<(), PlanError> {
         const LIMIT: Duration = Duration::from_secs(1);
         match op {
             Op::Signal(SignalOp::Signal { .. }) | Op::Hold(HoldOp::Freeze { .. } | HoldOp::Seize { .. }) => {
-                self.settle_those(|member| serves(member) && is_prompt(member), Some(Instant::now() + LIMIT))
+                self.quiesce_agents(
+                    |member| can_serve(member) && never_waits(member),
+                    Some(Instant::now() + LIMIT),
+                )
             }
             _ => Ok(()),
         }
     }
 
-    fn settle_those(&mut self, these: fn(&Member) -> bool, limit: Option<Instant>) -> Result<(), Stop> {
+    fn quiesce_agents(
+        &mut self,
+        these: fn(&Member) -> bool,
+        limit: Option<Instant>,
+    ) -> Result<(), PlanError> {
         let chosen = self.members.iter().filter(|(_, member)| these(member));
         let names: Vec<String> = chosen.map(|(name, _)| name.clone()).collect();
         for name in &names {
-            self.members.entry(name.clone()).and_modify(|member| member.settled = false);
-            self.tell(name, &Command::Settle, None)?;
+            self.members.entry(name.clone()).and_modify(|member| member.quiesced = false);
+            self.send_command(name, &Command::Quiesce, None)?;
         }
-        let settled = |conductor: &mut Self| {
-            let mut members = names.iter().filter_map(|name| conductor.members.get(name));
-            members.all(|member| member.settled || !these(member))
+        let quiesced = |runner: &mut Self| {
+            let mut members = names.iter().filter_map(|name| runner.members.get(name));
+            members.all(|member| member.quiesced || !these(member))
         };
-        self.pump(settled, limit, Some(TICK)).map(drop)
+        self.wait_until(quiesced, limit, Some(TICK)).map(drop)
     }
 }
 
 /// Whether this is a keyagent that lives and is not stopped.
-fn serves(member: &Member) -> bool {
-    let state = member.place.pid().and_then(procfs::state);
-    member.life == Life::Alive
+fn can_serve(member: &Member) -> bool {
+    let state = member.pid_path.pid().and_then(procfs::state);
+    member.lifecycle == Lifecycle::Running
         && matches!(member.plan.role, Role::Keyagent(_))
         && !matches!(state, None | Some('T' | 't' | 'Z'))
 }
 
 /// Whether it meets every upcall without waiting for anybody.
-fn is_prompt(member: &Member) -> bool {
+fn never_waits(member: &Member) -> bool {
     let Role::Keyagent(agent) = &member.plan.role else { return false };
     let waits =
         |op: &Op| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Life(_) | Op::System(_) | Op::Fault(_));

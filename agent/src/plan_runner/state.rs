@@ -4,38 +4,38 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scenarios::plan::Process;
 
-use crate::ipc::Commander;
+use crate::ipc::CommandSender;
 
 /// How far a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    Unborn,
-    Alive,
-    Ended,
+pub(super) enum Lifecycle {
+    NotStarted,
+    Running,
+    Exited,
 }
 
 /// A process of the plan.
 pub(super) struct Member {
     pub(super) plan: Process,
-    pub(super) commander: Commander,
-    pub(super) life: Life,
-    pub(super) place: Place,
+    pub(super) commands: CommandSender,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) pid_path: PidPath,
     /// Upcalls heard.
     pub(super) upcalls: u32,
     /// Has served all upcalls that were there when it was last asked to.
-    pub(super) settled: bool,
+    pub(super) quiesced: bool,
 }
 
 /// Where a process is among the pid namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PidPath {
     /// Its pids, the initial namespace's first.
     pub(super) pids: Vec<i32>,
     /// Its pid namespaces below the initial one, each by the process that it was made for, the outermost first.
     pub(super) namespaces: Vec<String>,
 }
 
-impl Place {
+impl PidPath {
     /// The pid that names `other` for a process in this place; one that no process can have, if it sees no such process.
     pub(super) fn pid_of(&self, other: &Self) -> i32 {
         let visible = other.namespaces.starts_with(&self.namespaces);
@@ -57,7 +57,7 @@ pub(super) struct Job {
     /// All workers have been let go.
     pub(super) released: bool,
     /// Workers that have begun.
-    pub(super) workers: BTreeMap<u32, Place>,
+    pub(super) workers: BTreeMap<u32, PidPath>,
     /// Workers that have done their part, or ended without.
     pub(super) finished: BTreeSet<u32>,
     /// Workers that have been seen asleep in their call.
@@ -79,8 +79,11 @@ impl Job {
 mod tests {
     use super::*;
 
-    fn place(pids: &[i32], namespaces: &[&str]) -> Place {
-        Place { pids: pids.to_vec(), namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect() }
+    fn place(pids: &[i32], namespaces: &[&str]) -> PidPath {
+        PidPath {
+            pids: pids.to_vec(),
+            namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+        }
     }
 
     #[test]

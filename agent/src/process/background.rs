@@ -7,23 +7,23 @@ use nix::unistd::ForkResult;
 use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
 use scenarios::wire::What;
 
-use super::{Actor, Cause, Offspring};
+use super::{Cause, ChildRole, PlanProcess};
 use crate::ipc::{Report, Task};
 use crate::sys::prefault;
 use crate::sys::process::{exit_now, fork};
 use crate::sys::procfs;
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// Forks the workers, lets them go together when all are there, and leaves them running.
-    pub(super) fn run_in_background(&mut self, step: usize, count: u32, task: &Task) {
+    pub(super) fn spawn_workers(&mut self, step: usize, count: u32, task: &Task) {
         // Pipes: one socket for both would wake all who wait at it whenever one word has been read.
         let (gate, words) = match io::pipe().and_then(|gate| Ok((gate, io::pipe()?))) {
             Ok(pipes) => pipes,
-            Err(why) => return self.broken(format!("no gate for workers: {why}")),
+            Err(why) => return self.report_failure(format!("no gate for workers: {why}")),
         };
         for worker in 0..count {
             let forked = fork();
-            prefault::part();
+            prefault::copy_shared_pages();
             match forked {
                 Ok(ForkResult::Child) => {
                     drop((gate.1, words.0));
@@ -31,15 +31,15 @@ impl Actor<'_> {
                     self.work(gate.0, words.1, cause, task)
                 }
                 Ok(ForkResult::Parent { child }) => {
-                    self.children.insert(child.as_raw(), Offspring::Worker { step, worker }, true);
+                    self.children.insert(child.as_raw(), ChildRole::Worker { step, worker }, true);
                 }
-                Err(errno) => return self.broken(format!("worker {worker}: fork: {errno}")),
+                Err(errno) => return self.report_failure(format!("worker {worker}: fork: {errno}")),
             }
         }
         drop(words.1);
         self.report_workers(step, words.0);
         drop(gate);
-        self.say(Report::Released(step));
+        self.send_report(Report::WorkersReleased(step));
     }
 
     /// Reports the workers in their order, once all are there. One that was killed before it was let go is not.
@@ -50,31 +50,34 @@ impl Actor<'_> {
             .map_while(|line| serde_json::from_str(&line).ok());
         let pids: BTreeMap<u32, Vec<i32>> = words.collect();
         for (worker, pids) in pids {
-            self.tell(Cause { step: Some(step), worker: Some(worker), upcall: None }, What::Begun { pids });
+            self.report_event(
+                Cause { step: Some(step), worker: Some(worker), upcall: None },
+                What::Begun { pids },
+            );
         }
     }
 
     /// A worker's whole life. The gate opens when the parent closes its end.
     fn work(&mut self, mut gate: PipeReader, mut words: PipeWriter, cause: Cause, task: &Task) -> ! {
         self.children = Default::default();
-        let pids = procfs::pids(&self.heritage.proc, "self").unwrap_or_default();
+        let pids = procfs::pids(&self.context.proc, "self").unwrap_or_default();
         // One write, so that no other worker's word gets in between.
         let _ = serde_json::to_string(&(cause.worker, pids))
             .map(|word| words.write_all(format!("{word}\n").as_bytes()));
         drop(words);
         let _ = gate.read(&mut [0]);
-        let op = numbered(task.op.clone(), "{worker}", cause.worker);
-        let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
+        let op = substitute_number(task.op.clone(), "{worker}", cause.worker);
+        let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
         if cause.worker == Some(0) {
             self.lend(task, &done);
         }
-        self.tell(cause, What::Done(done));
+        self.report_event(cause, What::Done(done));
         exit_now(0)
     }
 }
 
 /// Puts a number, if there is one, where `placeholder` stands for it.
-pub(super) fn numbered(mut op: Op, placeholder: &str, number: Option<u32>) -> Op {
+pub(super) fn substitute_number(mut op: Op, placeholder: &str, number: Option<u32>) -> Op {
     let Some(number) = number else { return op };
     let put = |text: &mut String| *text = text.replace(placeholder, &number.to_string());
     match &mut op {

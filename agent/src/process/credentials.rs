@@ -16,7 +16,7 @@ use crate::sys::errno;
 
 /// Ids and capabilities to take on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Person<'a> {
+pub(super) struct Credentials<'a> {
     pub(super) uid: Option<Ids>,
     pub(super) gid: Option<Ids>,
     /// Supplementary groups. None: none any more, if a whole id is changed.
@@ -26,7 +26,7 @@ pub(super) struct Person<'a> {
     pub(super) inheritable: &'a [String],
 }
 
-impl Person<'_> {
+impl Credentials<'_> {
     /// Becomes that person, for good.
     pub(super) fn assume(self) -> Result<(), Errno> {
         let capabilities = self.capabilities.map(capability_set).transpose()?;

@@ -12,8 +12,8 @@ use nix::unistd::execve;
 use scenarios::wire::{Done, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Cause, Heritage, Setting};
-use crate::ipc::{Commands, Reporter};
+use super::{Cause, PlanProcess, ProcessContext, RunContext};
+use crate::ipc::{CommandReceiver, ReportSender};
 use crate::keyring::KeySerial;
 use crate::sys::process::exit_now;
 
@@ -29,7 +29,7 @@ pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
 #[derive(Serialize, Deserialize)]
 struct State {
     name: String,
-    setting: Setting,
+    run: RunContext,
     session: Option<i32>,
     depth: usize,
     step: Option<usize>,
@@ -39,19 +39,19 @@ struct State {
     proc: RawFd,
 }
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// Does not return unless it fails; the new program reports the step.
     pub(super) fn execute(&self, setuid: Option<u32>, cause: Cause) -> Errno {
         let state = State {
             name: self.name.clone(),
-            setting: self.heritage.setting.clone(),
-            session: self.heritage.session.map(|serial| serial.0),
-            depth: self.heritage.depth,
+            run: self.context.run.clone(),
+            session: self.context.session.map(|serial| serial.0),
+            depth: self.context.depth,
             step: cause.step,
-            begun_us: self.heritage.setting.now_us(),
+            begun_us: self.context.run.now_us(),
             commands: self.commands.socket().as_raw_fd(),
-            reports: self.heritage.reporter.socket().as_raw_fd(),
-            proc: self.heritage.proc.as_raw_fd(),
+            reports: self.context.reporter.socket().as_raw_fd(),
+            proc: self.context.proc.as_raw_fd(),
         };
         let executed = keep_open(self).and_then(|()| {
             let state = serde_json::to_string(&state).ok().and_then(|state| CString::new(state).ok());
@@ -66,10 +66,10 @@ impl Actor<'_> {
     }
 }
 
-fn keep_open(actor: &Actor<'_>) -> Result<(), Errno> {
-    fcntl(actor.commands.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
-    fcntl(actor.heritage.reporter.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
-    fcntl(&actor.heritage.proc, FcntlArg::F_SETFD(FdFlag::empty()))?;
+fn keep_open(process: &PlanProcess<'_>) -> Result<(), Errno> {
+    fcntl(process.commands.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(process.context.reporter.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(&process.context.proc, FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(())
 }
 
@@ -81,22 +81,23 @@ pub fn resume(state: &str) -> ExitCode {
     else {
         return ExitCode::from(2);
     };
-    let mut heritage = Heritage {
-        setting: state.setting,
+    let mut context = ProcessContext {
+        run: state.run,
         session: state.session.map(KeySerial),
-        reporter: Reporter::adopt(reports),
+        reporter: ReportSender::adopt(reports),
         lines: Default::default(),
         proc: proc.into(),
         depth: state.depth,
     };
-    let Ok(mut actor) = Actor::new(state.name, &mut heritage, Commands::adopt(commands), None) else {
+    let Ok(mut process) = PlanProcess::new(state.name, &mut context, CommandReceiver::adopt(commands), None)
+    else {
         exit_now(1)
     };
     let begun_us = state.begun_us;
-    let elapsed_us = actor.heritage.setting.now_us().saturating_sub(begun_us);
+    let elapsed_us = process.context.run.now_us().saturating_sub(begun_us);
     let done = Done { outcome: Outcome::Ok(Value::None), begun_us, elapsed_us };
-    actor.tell(Cause { step: state.step, ..Cause::default() }, What::Done(done));
-    actor.serve()
+    process.report_event(Cause { step: state.step, ..Cause::default() }, What::Done(done));
+    process.event_loop()
 }
 
 /// A descriptor that execve left open, if it is one.

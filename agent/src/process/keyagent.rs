@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
 use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
 
-use super::{Actor, Cause};
+use super::{Cause, PlanProcess};
 use crate::ipc::is_upcall;
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial, Special};
@@ -19,26 +19,26 @@ use crate::keyring::{self, KeySerial, Special};
 const AUTHKEY: &str = ".request_key_auth";
 
 /// What makes a process a keyagent.
-pub(super) struct Agent {
+pub(super) struct AgentState {
     plan: Keyagent,
     /// Upcalls heard since the start.
     heard: usize,
     /// Targets that no reaction has completed, the oldest first.
     held: VecDeque<i32>,
     /// Targets whose upcall was heard by notification: a rescan finds them until their authkey goes.
-    noticed: BTreeSet<i32>,
+    seen: BTreeSet<i32>,
     /// What stands for keys in reactions.
     known: HashMap<KeyRef, i32>,
 }
 
-impl Agent {
+impl AgentState {
     pub(super) fn new(plan: Keyagent) -> Self {
-        let (held, noticed, known) = Default::default();
-        Self { plan, heard: 0, held, noticed, known }
+        let (held, seen, known) = Default::default();
+        Self { plan, heard: 0, held, seen, known }
     }
 
     /// Sets up the watch on the process keyring, which has to be there before the agent registers.
-    pub(super) fn begin_to_listen(&mut self, watch: &mut Option<WatchQueue>) {
+    pub(super) fn open_watch(&mut self, watch: &mut Option<WatchQueue>) {
         if self.plan.hears != Hears::Watch {
             return;
         }
@@ -56,7 +56,7 @@ impl Agent {
         self.held.front().copied()
     }
 
-    pub(super) fn let_go(&mut self, target: i32) {
+    pub(super) fn forget(&mut self, target: i32) {
         self.held.retain(|held| *held != target);
     }
 
@@ -78,9 +78,9 @@ impl Agent {
     }
 }
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// What becomes readable when there may be an upcall.
-    pub(super) fn doorbell(&self) -> Option<BorrowedFd<'_>> {
+    pub(super) fn upcall_fd(&self) -> Option<BorrowedFd<'_>> {
         match self.agent.as_ref()?.plan.hears {
             Hears::Signal => Some(self.signals.as_fd()),
             Hears::Watch => self.watch.as_ref().map(|queue| queue.as_fd()),
@@ -89,10 +89,10 @@ impl Actor<'_> {
     }
 
     /// Serves one signal, or all authkeys that notifications have told of. Says whether there were any.
-    pub(super) fn answer_the_door(&mut self) -> bool {
+    pub(super) fn serve_upcall(&mut self) -> bool {
         let bells = match self.agent.as_ref().map(|agent| agent.plan.hears) {
             Some(Hears::Signal) => self.signals.take().into_iter().collect(),
-            Some(Hears::Watch) => self.newly_noticed(),
+            Some(Hears::Watch) => self.new_authkeys(),
             Some(Hears::Nothing) | None => Vec::new(),
         };
         let rang = !bells.is_empty();
@@ -101,13 +101,13 @@ impl Actor<'_> {
     }
 
     /// Looks through the whole process keyring, since notifications may be lost.
-    fn newly_noticed(&mut self) -> Vec<Doorbell> {
+    fn new_authkeys(&mut self) -> Vec<Doorbell> {
         let Some(queue) = &mut self.watch else { return Vec::new() };
         let lost = queue.take().iter().any(|notification| notification.subtype == "lost");
         let there: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
         let Some(agent) = &mut self.agent else { return Vec::new() };
-        agent.noticed.retain(|target| there.contains(target));
-        let new = there.into_iter().filter(|target| agent.noticed.insert(*target));
+        agent.seen.retain(|target| there.contains(target));
+        let new = there.into_iter().filter(|target| agent.seen.insert(*target));
         new.map(|value| Doorbell {
             signal: 0,
             code: i32::from(lost),
@@ -124,7 +124,7 @@ impl Actor<'_> {
         let what = What::Doorbell(bell);
         let genuine = is_upcall(&what);
         let cause = Cause { upcall: Some(target), ..Cause::default() };
-        self.tell(cause, what);
+        self.report_event(cause, what);
         let Some(agent) = self.agent.as_mut().filter(|_| genuine) else { return };
         let reaction = agent.next_reaction();
         agent.held.push_back(target);
@@ -132,14 +132,16 @@ impl Actor<'_> {
             match op {
                 // These report their own calls.
                 Ok(Op::Upcall(op)) => {
-                    self.meet(&op, cause);
+                    self.complete_upcall(&op, cause);
                 }
                 Ok(op) => {
                     let op = self.with_keys_of_upcall(op, cause);
-                    let done = self.timed(|actor| actor.perform(&op, &[], cause));
-                    self.tell(cause, What::Called { op, done });
+                    let done = self.timed(|process| process.run_op(&op, &[], cause));
+                    self.report_event(cause, What::Called { op, done });
                 }
-                Err(missing) => self.broken(format!("a reaction needs {missing}, which is not there")),
+                Err(missing) => {
+                    self.report_failure(format!("a reaction needs {missing}, which is not there"))
+                }
             }
         }
     }
@@ -167,22 +169,22 @@ impl Actor<'_> {
     }
 
     /// Answers an upcall, or denies it: one call after the other, each reported, until one fails.
-    pub(super) fn meet(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
+    pub(super) fn complete_upcall(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
         let Some(target) = self.target(cause) else {
             return Outcome::Skipped("no upcall is held".to_owned());
         };
-        let outcome = self.meet_with_authority(how, target, cause);
+        let outcome = self.complete_with_authority(how, target, cause);
         let completed = matches!(outcome, Outcome::Ok(_));
         // A step has met it for good, even if too late; a reaction may try something else.
         if (completed || cause.step.is_some())
             && let Some(agent) = &mut self.agent
         {
-            agent.let_go(target);
+            agent.forget(target);
         }
         outcome
     }
 
-    fn meet_with_authority(&mut self, how: &UpcallOp, target: i32, cause: Cause) -> Outcome {
+    fn complete_with_authority(&mut self, how: &UpcallOp, target: i32, cause: Cause) -> Outcome {
         let key = KeyRef::Serial(target);
         let assumed = self.call(AuthorityOp::Assume { key: Some(key.clone()) }, cause);
         if !matches!(assumed, Outcome::Ok(_)) {
@@ -217,9 +219,9 @@ impl Actor<'_> {
     /// A call that is part of something larger.
     fn call(&mut self, op: impl Into<Op>, cause: Cause) -> Outcome {
         let op = op.into();
-        let done: Done = self.timed(|actor| actor.perform(&op, &[], cause));
+        let done: Done = self.timed(|process| process.run_op(&op, &[], cause));
         let outcome = done.outcome.clone();
-        self.tell(cause, What::Called { op, done });
+        self.report_event(cause, What::Called { op, done });
         outcome
     }
 }

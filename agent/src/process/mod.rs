@@ -22,7 +22,7 @@ use scenarios::wire::{Done, Event, Identity, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
-use crate::ipc::{Birth, Command, Commands, Report, Reporter, Task};
+use crate::ipc::{Command, CommandReceiver, Report, ReportSender, SpawnRequest, Task};
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
 use crate::sys::errno;
@@ -32,12 +32,12 @@ use crate::sys::signals::{SignalFd, Signals};
 
 pub(crate) use exec::setuid_copy;
 pub use exec::{EXECUTED_AS, resume};
-use keyagent::Agent;
-pub(crate) use spawn::{Born, bear};
+use keyagent::AgentState;
+pub(crate) use spawn::{Forked, spawn};
 
 /// What all processes of a plan have in common.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Setting {
+pub struct RunContext {
     /// Monotonic time at which the plan was begun, in microseconds.
     pub begun_us: u64,
     /// Serials of the keys that were there before.
@@ -46,7 +46,7 @@ pub struct Setting {
     pub lending: i32,
 }
 
-impl Setting {
+impl RunContext {
     /// Microseconds since the plan was begun.
     pub fn now_us(&self) -> u64 {
         monotonic_us().saturating_sub(self.begun_us)
@@ -64,13 +64,13 @@ pub fn monotonic_us() -> u64 {
 }
 
 /// What a process gets from the one that forks it.
-pub(crate) struct Heritage {
-    pub(crate) setting: Setting,
+pub(crate) struct ProcessContext {
+    pub(crate) run: RunContext,
     /// None: asking for it would install the user's.
     pub(crate) session: Option<KeySerial>,
-    pub(crate) reporter: Reporter,
+    pub(crate) reporter: ReportSender,
     /// The processes' ends of PID 1's lines to them, by name.
-    pub(crate) lines: HashMap<String, Commands>,
+    pub(crate) lines: HashMap<String, CommandReceiver>,
     /// The guest's initial /proc, which shows pids of the initial namespace wherever it is used.
     pub(crate) proc: File,
     /// How many pid namespaces are above one's own.
@@ -87,19 +87,19 @@ struct Cause {
 
 /// What a child process stands for.
 #[derive(Clone)]
-enum Offspring {
+enum ChildRole {
     Worker { step: usize, worker: u32 },
     Process(String),
 }
 
 /// The process.
-pub(crate) struct Actor<'a> {
+pub(crate) struct PlanProcess<'a> {
     name: String,
-    heritage: &'a mut Heritage,
-    commands: Commands,
-    agent: Option<Agent>,
+    context: &'a mut ProcessContext,
+    commands: CommandReceiver,
+    agent: Option<AgentState>,
     watch: Option<WatchQueue>,
-    children: Children<Offspring>,
+    children: Children<ChildRole>,
     /// Pidfds of the processes that the next child joins.
     targets: Vec<File>,
     signals: SignalFd,
@@ -107,35 +107,35 @@ pub(crate) struct Actor<'a> {
 }
 
 /// Lives as this process until told to exit, or until PID 1 is gone.
-pub(crate) fn live(process: &Process, heritage: &mut Heritage, session: Option<KeySerial>) -> ! {
-    heritage.session = session;
-    let Some(commands) = heritage.lines.remove(&process.name) else { exit_now(1) };
+pub(crate) fn run_process(process: &Process, context: &mut ProcessContext, session: Option<KeySerial>) -> ! {
+    context.session = session;
+    let Some(commands) = context.lines.remove(&process.name) else { exit_now(1) };
     let agent = match &process.role {
-        Role::Keyagent(agent) => Some(Agent::new(agent.clone())),
+        Role::Keyagent(agent) => Some(AgentState::new(agent.clone())),
         Role::Requester | Role::Observer => None,
     };
-    let mut actor = match Actor::new(process.name.clone(), heritage, commands, agent) {
-        Ok(actor) => actor,
+    let mut process = match PlanProcess::new(process.name.clone(), context, commands, agent) {
+        Ok(process) => process,
         Err(_) => exit_now(1),
     };
-    if let Err(why) = actor.introduce() {
-        actor.broken(why);
+    if let Err(why) = process.report_start() {
+        process.report_failure(why);
     }
-    actor.serve()
+    process.event_loop()
 }
 
-impl<'a> Actor<'a> {
+impl<'a> PlanProcess<'a> {
     fn new(
         name: String,
-        heritage: &'a mut Heritage,
-        commands: Commands,
-        agent: Option<Agent>,
+        context: &'a mut ProcessContext,
+        commands: CommandReceiver,
+        agent: Option<AgentState>,
     ) -> Result<Self, Errno> {
         Signals::REAL_TIME.with(Signals::CHILD).block()?;
         let _ = nix::sys::prctl::set_name(&std::ffi::CString::new(name.as_str()).unwrap_or_default());
         Ok(Self {
             name,
-            heritage,
+            context,
             commands,
             agent,
             watch: None,
@@ -146,18 +146,18 @@ impl<'a> Actor<'a> {
         })
     }
 
-    fn introduce(&mut self) -> std::io::Result<()> {
-        let pids = procfs::pids(&self.heritage.proc, "self")?;
-        self.heritage.depth = pids.len().saturating_sub(1);
+    fn report_start(&mut self) -> std::io::Result<()> {
+        let pids = procfs::pids(&self.context.proc, "self")?;
+        self.context.depth = pids.len().saturating_sub(1);
         let identity = Identity {
             pids,
             uid: nix::unistd::getuid().as_raw(),
             gid: nix::unistd::getgid().as_raw(),
             keyrings: self.keyrings(),
         };
-        self.tell(Cause::default(), What::Started(identity));
+        self.report_event(Cause::default(), What::Started(identity));
         if let Some(agent) = &mut self.agent {
-            agent.begin_to_listen(&mut self.watch);
+            agent.open_watch(&mut self.watch);
         }
         Ok(())
     }
@@ -168,25 +168,25 @@ impl<'a> Actor<'a> {
             let serial = keyring::get_keyring_id(KeySerial(special.id()), false).ok()?;
             Some((special.name().to_owned(), serial.0))
         });
-        let session = self.heritage.session.map(|serial| (ShortName::Session.name().to_owned(), serial.0));
+        let session = self.context.session.map(|serial| (ShortName::Session.name().to_owned(), serial.0));
         asked.chain(session).collect()
     }
 
     /// Waits for whatever comes first, commands before upcalls: who rings may have to wait, who commands is in order.
-    fn serve(&mut self) -> ! {
+    fn event_loop(&mut self) -> ! {
         loop {
             let Ok(ready) = self.wait() else { exit_now(1) };
             match ready {
-                Ready::Command => match self.commands.next() {
-                    Ok((command, fd)) => self.obey(command, fd),
+                Ready::Command => match self.commands.receive() {
+                    Ok((command, fd)) => self.handle(command, fd),
                     Err(_) => exit_now(1),
                 },
-                Ready::Child => {
+                Ready::ChildExit => {
                     while self.child_signals.take().is_some() {}
-                    self.bury();
+                    self.reap_children();
                 }
-                Ready::Doorbell => {
-                    self.answer_the_door();
+                Ready::Upcall => {
+                    self.serve_upcall();
                 }
             }
         }
@@ -195,7 +195,7 @@ impl<'a> Actor<'a> {
     fn wait(&self) -> Result<Ready, Errno> {
         let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut sources = vec![source(self.commands.socket().as_fd()), source(self.child_signals.as_fd())];
-        sources.extend(self.doorbell().map(source));
+        sources.extend(self.upcall_fd().map(source));
         loop {
             match poll(&mut sources, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
@@ -206,54 +206,54 @@ impl<'a> Actor<'a> {
         Ok(if is_ready(0) {
             Ready::Command
         } else if is_ready(1) {
-            Ready::Child
+            Ready::ChildExit
         } else {
-            Ready::Doorbell
+            Ready::Upcall
         })
     }
 
-    fn obey(&mut self, command: Command, fd: Option<File>) {
+    fn handle(&mut self, command: Command, fd: Option<File>) {
         match command {
-            Command::Do(task) => self.carry_out(task),
-            Command::Know(key, serial) => {
+            Command::Run(task) => self.run_task(task),
+            Command::SetKey(key, serial) => {
                 if let Some(agent) = &mut self.agent {
                     agent.know(key, serial);
                 }
             }
-            Command::Settle => {
-                while self.answer_the_door() {}
-                self.say(Report::Settled(self.name.clone()));
+            Command::Quiesce => {
+                while self.serve_upcall() {}
+                self.send_report(Report::Quiesced(self.name.clone()));
             }
-            Command::Joined => self.targets.extend(fd),
-            Command::Bear(birth) => self.bear_child(&birth),
+            Command::JoinTarget => self.targets.extend(fd),
+            Command::Spawn(request) => self.spawn_child(&request),
             Command::Reap(name) => {
-                let is_it = |child: &Offspring| matches!(child, Offspring::Process(other) if *other == name);
+                let is_it = |child: &ChildRole| matches!(child, ChildRole::Process(other) if *other == name);
                 let outcome = ops::outcome(self.children.reap(is_it), |()| Value::None);
-                let done = self.at_once(outcome);
-                self.say(Report::Reaped(name, done));
+                let done = self.untimed(outcome);
+                self.send_report(Report::ChildReaped(name, done));
             }
         }
     }
 
-    fn carry_out(&mut self, task: Task) {
+    fn run_task(&mut self, task: Task) {
         let cause = Cause { step: task.step, worker: task.round, upcall: None };
         if let (Some(step), Some(count)) = (task.step, task.workers) {
-            return self.run_in_background(step, count, &task);
+            return self.spawn_workers(step, count, &task);
         }
-        let op = background::numbered(task.op.clone(), "{round}", task.round);
+        let op = background::substitute_number(task.op.clone(), "{round}", task.round);
         self.wait_for(task.at_us);
-        let done = self.timed(|actor| actor.perform(&op, &task.pids, cause));
+        let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
         self.lend(&task, &done);
         match task.step {
-            Some(_) => self.tell(cause, What::Done(done)),
-            None => self.tell(cause, What::Called { op: task.op, done }),
+            Some(_) => self.report_event(cause, What::Done(done)),
+            None => self.report_event(cause, What::Called { op: task.op, done }),
         }
     }
 
     /// Waits for the moment at which a race begins. The last of it is spent awake: to be woken takes longer for some than for others.
     fn wait_for(&self, at_us: Option<u64>) {
         const AWAKE_US: u64 = 300;
-        let left = |at_us: u64| at_us.saturating_sub(self.heritage.setting.now_us());
+        let left = |at_us: u64| at_us.saturating_sub(self.context.run.now_us());
         let Some(at_us) = at_us else { return };
         std::thread::sleep(Duration::from_micros(left(at_us).saturating_sub(AWAKE_US)));
         while left(at_us) > 0 {
@@ -262,14 +262,14 @@ impl<'a> Actor<'a> {
     }
 
     fn timed(&mut self, act: impl FnOnce(&mut Self) -> Outcome) -> Done {
-        let begun_us = self.heritage.setting.now_us();
+        let begun_us = self.context.run.now_us();
         let outcome = act(self);
-        Done { outcome, begun_us, elapsed_us: self.heritage.setting.now_us() - begun_us }
+        Done { outcome, begun_us, elapsed_us: self.context.run.now_us() - begun_us }
     }
 
     /// What takes no time, or can't tell how much it took.
-    fn at_once(&self, outcome: Outcome) -> Done {
-        Done { outcome, begun_us: self.heritage.setting.now_us(), elapsed_us: 0 }
+    fn untimed(&self, outcome: Outcome) -> Done {
+        Done { outcome, begun_us: self.context.run.now_us(), elapsed_us: 0 }
     }
 
     /// Puts a key where processes that are to hold it can get it, while its permissions are still what they are now.
@@ -277,56 +277,56 @@ impl<'a> Actor<'a> {
         if let (Some(lender), Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
             && let Err(errno) = keyring::link(KeySerial(*serial), KeySerial(lender))
         {
-            self.broken(format!("can't lend key {serial}: {}", errno::name(errno)));
+            self.report_failure(format!("can't lend key {serial}: {}", errno::name(errno)));
         }
     }
 
-    fn bear_child(&mut self, birth: &Birth) {
+    fn spawn_child(&mut self, request: &SpawnRequest) {
         let targets = std::mem::take(&mut self.targets);
-        match bear(birth, &targets, self.heritage) {
-            Ok(Born::Child(pid)) => {
-                let name = birth.process.name.clone();
-                self.children.insert(pid, Offspring::Process(name), birth.process.reaped);
+        match spawn(request, &targets, self.context) {
+            Ok(Forked::Parent(pid)) => {
+                let name = request.process.name.clone();
+                self.children.insert(pid, ChildRole::Process(name), request.process.reaped);
             }
-            Ok(Born::Myself(session)) => live(&birth.process, self.heritage, session),
-            Err(why) => self.broken(why),
+            Ok(Forked::Child(session)) => run_process(&request.process, self.context, session),
+            Err(why) => self.report_failure(why),
         }
     }
 
     /// Reports the children that have ended. PID 1 knows which workers had done their part.
-    fn bury(&mut self) {
-        for (child, ending) in self.children.ended() {
+    fn reap_children(&mut self) {
+        for (child, ending) in self.children.poll_exits() {
             let (process, cause) = match child {
-                Offspring::Process(name) => (name, Cause::default()),
-                Offspring::Worker { step, worker } => {
+                ChildRole::Process(name) => (name, Cause::default()),
+                ChildRole::Worker { step, worker } => {
                     let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
                     (self.name.clone(), cause)
                 }
             };
-            self.tell_of(process, cause, What::Ended(ending));
+            self.report_event_of(process, cause, What::Ended(ending));
         }
     }
 
-    fn tell(&self, cause: Cause, what: What) {
-        self.tell_of(self.name.clone(), cause, what);
+    fn report_event(&self, cause: Cause, what: What) {
+        self.report_event_of(self.name.clone(), cause, what);
     }
 
-    fn tell_of(&self, process: String, cause: Cause, what: What) {
+    fn report_event_of(&self, process: String, cause: Cause, what: What) {
         let Cause { step, worker, upcall } = cause;
         let at_us = match &what {
             What::Done(done) | What::Called { done, .. } => done.begun_us + done.elapsed_us,
-            _ => self.heritage.setting.now_us(),
+            _ => self.context.run.now_us(),
         };
-        self.say(Report::Event(Event { process, step, worker, upcall, at_us, what }));
+        self.send_report(Report::Event(Event { process, step, worker, upcall, at_us, what }));
     }
 
-    fn broken(&self, why: impl ToString) {
-        self.say(Report::Broken(format!("{}: {}", self.name, why.to_string())));
+    fn report_failure(&self, why: impl ToString) {
+        self.send_report(Report::Failed(format!("{}: {}", self.name, why.to_string())));
     }
 
     /// When PID 1 has gone deaf there is nothing left to live for.
-    fn say(&self, report: Report) {
-        if self.heritage.reporter.report(&report).is_err() {
+    fn send_report(&self, report: Report) {
+        if self.context.reporter.send(&report).is_err() {
             exit_now(1);
         }
     }
@@ -335,6 +335,6 @@ impl<'a> Actor<'a> {
 /// What a process turns to next, in this order.
 enum Ready {
     Command,
-    Child,
-    Doorbell,
+    ChildExit,
+    Upcall,
 }

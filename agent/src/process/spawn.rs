@@ -18,9 +18,9 @@ use nix::unistd::{ForkResult, Pid};
 use scenarios::plan::{IdRange, Ids, Namespace, Process, Session};
 use serde::{Deserialize, Serialize};
 
-use super::credentials::{Person, limit};
-use super::{Heritage, loopback};
-use crate::ipc::Birth;
+use super::credentials::{Credentials, limit};
+use super::{ProcessContext, loopback};
+use crate::ipc::SpawnRequest;
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::errno;
 use crate::sys::prefault;
@@ -29,11 +29,11 @@ use crate::sys::procfs;
 
 /// What the child says to the parent.
 #[derive(Debug, Serialize, Deserialize)]
-enum Word {
+enum SetupMessage {
     /// It is in a user namespace of its own, and this is its pid in the initial one.
-    NeedsMaps(i32),
+    NeedsIdMaps(i32),
     /// The process has these pids, the initial namespace's first.
-    Born(Vec<i32>),
+    Pids(Vec<i32>),
     /// It is all that it should be.
     Ready,
     /// It can't be.
@@ -41,37 +41,41 @@ enum Word {
 }
 
 /// Which of the two a birth returns in.
-pub(crate) enum Born {
+pub(crate) enum Forked {
     /// The parent: the child's pid as the parent sees it.
-    Child(i32),
+    Parent(i32),
     /// The child itself, ready to act, and its session keyring.
-    Myself(Option<KeySerial>),
+    Child(Option<KeySerial>),
 }
 
 /// Starts a process. `targets` are pidfds of the processes that it joins, in their order.
 ///
 /// # Errors
 /// What could not be done, in the parent; the child is gone then.
-pub(crate) fn bear(birth: &Birth, targets: &[File], heritage: &Heritage) -> Result<Born, String> {
-    let (ours, theirs) = UnixStream::pair().map_err(|why| format!("no socket for a birth: {why}"))?;
-    let forked = fork_as(birth.pid);
-    prefault::part();
+pub(crate) fn spawn(
+    request: &SpawnRequest,
+    targets: &[File],
+    context: &ProcessContext,
+) -> Result<Forked, String> {
+    let (ours, theirs) = UnixStream::pair().map_err(|why| format!("no socket for a new process: {why}"))?;
+    let forked = fork_as(request.pid);
+    prefault::copy_shared_pages();
     match forked {
         Err(errno) => Err(format!("fork: {}", errno::name(errno))),
         Ok(ForkResult::Parent { child }) => {
             drop(theirs);
-            let born = attend(ours, &birth.process, heritage.depth);
+            let born = supervise(ours, &request.process, context.depth);
             if born.as_ref() != Ok(&child.as_raw()) {
                 reap(child.as_raw());
             }
-            born.map(Born::Child)
+            born.map(Forked::Parent)
         }
         Ok(ForkResult::Child) => {
             drop(ours);
-            let mut womb = Womb { to_parent: theirs, process: &birth.process };
-            match womb.grow(birth, targets, heritage) {
-                Ok(session) => Ok(Born::Myself(session)),
-                Err(why) => womb.fail(why),
+            let mut setup = ChildSetup { to_parent: theirs, process: &request.process };
+            match setup.run(request, targets, context) {
+                Ok(session) => Ok(Forked::Child(session)),
+                Err(why) => setup.fail(why),
             }
         }
     }
@@ -95,19 +99,19 @@ fn fork_as(pid: Option<i32>) -> Result<ForkResult, Errno> {
 }
 
 /// The parent's part: writes id maps and waits until the process is ready.
-fn attend(mut child: UnixStream, process: &Process, depth: usize) -> Result<i32, String> {
+fn supervise(mut child: UnixStream, process: &Process, depth: usize) -> Result<i32, String> {
     let reader = child.try_clone().map_err(|why| why.to_string())?;
     let mut pid = None;
     for line in BufReader::new(reader).lines() {
         let line = line.map_err(|why| why.to_string())?;
         match serde_json::from_str(&line).map_err(|why| why.to_string())? {
-            Word::NeedsMaps(pid) => {
+            SetupMessage::NeedsIdMaps(pid) => {
                 write_maps(pid, process).map_err(|why| format!("{}: id maps: {why}", process.name))?;
                 child.write_all(b"\n").map_err(|why| why.to_string())?;
             }
-            Word::Born(pids) => pid = pids.get(depth).copied(),
-            Word::Ready => return pid.ok_or_else(|| format!("{}: has no pid", process.name)),
-            Word::Failed(why) => {
+            SetupMessage::Pids(pids) => pid = pids.get(depth).copied(),
+            SetupMessage::Ready => return pid.ok_or_else(|| format!("{}: has no pid", process.name)),
+            SetupMessage::Failed(why) => {
                 pid.into_iter().for_each(reap);
                 return Err(format!("{}: {why}", process.name));
             }
@@ -135,7 +139,7 @@ fn map(ranges: &[IdRange]) -> String {
 }
 
 /// The child before it is a process of the plan.
-struct Womb<'a> {
+struct ChildSetup<'a> {
     to_parent: UnixStream,
     process: &'a Process,
 }
@@ -145,46 +149,46 @@ fn at<T>(what: &str, result: Result<T, Errno>) -> Result<T, String> {
     result.map_err(|errno| format!("{what}: {}", errno::name(errno)))
 }
 
-fn own_pids(heritage: &Heritage) -> Result<Vec<i32>, String> {
-    procfs::pids(&heritage.proc, "self").map_err(|why| format!("own pids: {why}"))
+fn own_pids(context: &ProcessContext) -> Result<Vec<i32>, String> {
+    procfs::pids(&context.proc, "self").map_err(|why| format!("own pids: {why}"))
 }
 
-impl Womb<'_> {
-    fn grow(
+impl ChildSetup<'_> {
+    fn run(
         &mut self,
-        birth: &Birth,
+        request: &SpawnRequest,
         targets: &[File],
-        heritage: &Heritage,
+        context: &ProcessContext,
     ) -> Result<Option<KeySerial>, String> {
-        let session = self.session(heritage)?;
-        self.hold(&birth.holds, heritage)?;
-        let enters_user = self.join(targets)? | self.unshare_user(heritage)?;
+        let session = self.session(context)?;
+        self.hold(&request.holds, context)?;
+        let enters_user = self.join(targets)? | self.unshare_user(context)?;
         self.unshare_rest()?;
-        self.say(&Word::Born(own_pids(heritage)?))?;
-        self.furnish()?;
+        self.send(&SetupMessage::Pids(own_pids(context)?))?;
+        self.set_up_namespaces()?;
         self.take_on_ids(enters_user)?;
-        self.say(&Word::Ready)?;
+        self.send(&SetupMessage::Ready)?;
         Ok(session)
     }
 
-    fn session(&self, heritage: &Heritage) -> Result<Option<KeySerial>, String> {
+    fn session(&self, context: &ProcessContext) -> Result<Option<KeySerial>, String> {
         match self.process.session {
-            Session::Inherited => Ok(heritage.session),
+            Session::Inherited => Ok(context.session),
             Session::Fresh => at("session keyring", keyring::join_session_keyring(None)).map(Some),
         }
     }
 
     /// Links keys into the session keyring. They are possessed, and so may be linked, by way of the keyring that all may use.
-    fn hold(&self, holds: &[i32], heritage: &Heritage) -> Result<(), String> {
+    fn hold(&self, holds: &[i32], context: &ProcessContext) -> Result<(), String> {
         if holds.is_empty() {
             return Ok(());
         }
         let session = KeySerial::from(Special::Session);
-        at("the lending keyring", keyring::link(heritage.setting.lending(), session))?;
+        at("the lending keyring", keyring::link(context.run.lending(), session))?;
         for key in holds {
             at("a key that it holds", keyring::link(KeySerial(*key), session))?;
         }
-        at("the lending keyring", keyring::unlink(heritage.setting.lending(), session))
+        at("the lending keyring", keyring::unlink(context.run.lending(), session))
     }
 
     /// Enters the namespaces of other processes. Says whether a user namespace is among them.
@@ -196,18 +200,18 @@ impl Womb<'_> {
             at("setns", setns(target.as_fd(), flags))?;
         }
         if all().any(|namespace| *namespace == Namespace::Pid) {
-            self.be_born_again()?;
+            self.refork_into_pidns()?;
         }
         Ok(all().any(|namespace| *namespace == Namespace::User))
     }
 
-    fn unshare_user(&mut self, heritage: &Heritage) -> Result<bool, String> {
+    fn unshare_user(&mut self, context: &ProcessContext) -> Result<bool, String> {
         if !self.process.unshare.contains(&Namespace::User) {
             return Ok(false);
         }
         at("unshare user", unshare(CloneFlags::CLONE_NEWUSER))?;
-        let pid = own_pids(heritage)?.first().copied().unwrap_or_default();
-        self.say(&Word::NeedsMaps(pid))?;
+        let pid = own_pids(context)?.first().copied().unwrap_or_default();
+        self.send(&SetupMessage::NeedsIdMaps(pid))?;
         let mut answer = String::new();
         BufReader::new(&self.to_parent).read_line(&mut answer).map_err(|why| why.to_string())?;
         Ok(true)
@@ -226,25 +230,25 @@ impl Womb<'_> {
             at("setns time", setns(clock, flag(Namespace::Time)))?;
         }
         if pid {
-            self.be_born_again()?;
+            self.refork_into_pidns()?;
         }
         Ok(())
     }
 
     /// Goes on in a child, which alone is in the new pid namespace and has the same parent as its forebear.
-    fn be_born_again(&mut self) -> Result<(), String> {
+    fn refork_into_pidns(&mut self) -> Result<(), String> {
         let flags = libc::CLONE_PARENT | libc::SIGCHLD;
         // SAFETY: without CLONE_VM and with no stack of its own the child goes on like one of fork(2); there is one thread.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         match at("clone", Errno::result(pid))? {
-            0 => prefault::part(),
+            0 => prefault::copy_shared_pages(),
             _ => exit_now(0),
         }
         Ok(())
     }
 
     /// What namespaces of one's own come with.
-    fn furnish(&self) -> Result<(), String> {
+    fn set_up_namespaces(&self) -> Result<(), String> {
         let own = |namespace| self.process.unshare.contains(&namespace);
         if own(Namespace::Mount) {
             let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -268,32 +272,33 @@ impl Womb<'_> {
         let process = self.process;
         at("limits", limit(&process.rlimits))?;
         if enters_user {
-            let root = Person { uid: Some(Ids::All(0)), gid: Some(Ids::All(0)), ..Person::default() };
+            let root =
+                Credentials { uid: Some(Ids::All(0)), gid: Some(Ids::All(0)), ..Credentials::default() };
             match root.assume() {
                 // The map has no root.
                 Err(Errno::EINVAL) => {}
                 assumed => at("root", assumed)?,
             }
         }
-        let person = Person {
+        let credentials = Credentials {
             uid: process.uid.map(Ids::All),
             gid: process.gid.map(Ids::All),
             capabilities: process.capabilities.as_deref(),
-            ..Person::default()
+            ..Credentials::default()
         };
-        at("ids and capabilities", person.assume())?;
+        at("ids and capabilities", credentials.assume())?;
         at("dumpable", prctl::set_dumpable(process.dumpable.unwrap_or(true)))?;
         if process.no_new_privs { at("no_new_privs", prctl::set_no_new_privs()) } else { Ok(()) }
     }
 
-    fn say(&mut self, word: &Word) -> Result<(), String> {
-        let mut line = serde_json::to_vec(word).map_err(|why| why.to_string())?;
+    fn send(&mut self, message: &SetupMessage) -> Result<(), String> {
+        let mut line = serde_json::to_vec(message).map_err(|why| why.to_string())?;
         line.push(b'\n');
         self.to_parent.write_all(&line).map_err(|why| format!("the parent does not listen: {why}"))
     }
 
     fn fail(&mut self, why: String) -> ! {
-        let _ = self.say(&Word::Failed(why));
+        let _ = self.send(&SetupMessage::Failed(why));
         exit_now(1)
     }
 }

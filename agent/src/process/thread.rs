@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use scenarios::plan::{LifeOp, Op};
 use scenarios::wire::{Outcome, Value, What};
 
-use super::{Actor, Cause};
+use super::{Cause, PlanProcess};
 use crate::sys::errno;
 
 /// Runs something in a thread that ends with it.
@@ -17,18 +17,18 @@ pub(super) fn run<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// Goes on as the same actor in a new thread, while the leader ends. Returns only if there is no new thread.
     pub(super) fn leave_leader(&mut self, cause: Cause) -> Errno {
         let go_on = move || {
-            let done = self.at_once(Outcome::Ok(Value::None));
+            let done = self.untimed(Outcome::Ok(Value::None));
             let what = if cause.step.is_some() {
                 What::Done(done)
             } else {
                 What::Called { op: Op::Life(LifeOp::LeaveLeader {}), done }
             };
-            self.tell(cause, what);
-            self.serve();
+            self.report_event(cause, what);
+            self.event_loop();
         };
         // SAFETY: the leader ends below and never goes back, so that all it has stays where it is as long as the process lives.
         match unsafe { Builder::new().spawn_unchecked(go_on) } {

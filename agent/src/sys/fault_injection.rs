@@ -7,20 +7,20 @@ use std::os::unix::fs::FileExt;
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// Has allocations that may sleep fail, too, and nothing said about it. Says whether this kernel can inject faults.
-pub fn prepare() -> bool {
+pub fn configure() -> bool {
     for kind in ["failslab", "fail_page_alloc", "fail_usercopy"] {
         for (knob, value) in [("ignore-gfp-wait", "N"), ("verbose", "0")] {
             // Not every kind has every knob.
             let _ = fs::write(format!("{DEBUGFS}/{kind}/{knob}"), value);
         }
     }
-    fs::exists(format!("{DEBUGFS}/failslab")).unwrap_or(false) && Failing::open().is_ok()
+    fs::exists(format!("{DEBUGFS}/failslab")).unwrap_or(false) && FailNth::open().is_ok()
 }
 
 /// The calling thread's failing allocation.
-pub struct Failing(File);
+pub struct FailNth(File);
 
-impl Failing {
+impl FailNth {
     /// # Errors
     /// The kernel can't do it.
     pub fn open() -> io::Result<Self> {
@@ -31,7 +31,7 @@ impl Failing {
     ///
     /// # Errors
     /// The kernel does not do it.
-    pub fn at<T>(&self, nth: u32, act: impl FnOnce() -> T) -> io::Result<(T, bool)> {
+    pub fn fail_at<T>(&self, nth: u32, act: impl FnOnce() -> T) -> io::Result<(T, bool)> {
         self.0.write_at(nth.to_string().as_bytes(), 0)?;
         let done = act();
         Ok((done, self.has_failed()?))

@@ -28,18 +28,18 @@ pub fn log(level: Level, text: &str) {
 }
 
 /// Stands in the log where a plan begins, so that whoever reads the log knows what was at hand.
-const BEGINNING: &str = "keyagents: begins ";
+const PLAN_START: &str = "keyagents: begins ";
 
 /// Marks the beginning of a plan in the log.
-pub fn begin(plan: &str) {
+pub fn mark_plan_start(plan: &str) {
     log(Level::Info, &format!("begins {plan}"));
 }
 
 /// What has been logged since the plan began.
-pub fn since_beginning() -> io::Result<Vec<String>> {
-    let mut log = Follower(open()?);
+pub fn since_plan_start() -> io::Result<Vec<String>> {
+    let mut log = LogReader(open()?);
     let mut lines = log.records(|record| record.split_once(';').map(|(_, text)| first_line(text)));
-    match lines.iter().rposition(|line| line.starts_with(BEGINNING)) {
+    match lines.iter().rposition(|line| line.starts_with(PLAN_START)) {
         Some(place) => Ok(lines.split_off(place + 1)),
         None => Ok(lines),
     }
@@ -50,9 +50,9 @@ fn open() -> io::Result<File> {
 }
 
 /// What the kernel logs from now on.
-pub struct Follower(File);
+pub struct LogReader(File);
 
-impl Follower {
+impl LogReader {
     /// Starts at the end of the log.
     pub fn new() -> io::Result<Self> {
         let mut device = open()?;

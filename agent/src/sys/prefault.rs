@@ -11,37 +11,37 @@ use std::{fs, ptr};
 use rustix::mm::{Advice, madvise};
 
 /// Where this process writes, and its descendants do, if faults are dear here.
-static WRITTEN: OnceLock<Vec<Range<usize>>> = OnceLock::new();
+static WRITABLE: OnceLock<Vec<Range<usize>>> = OnceLock::new();
 
 /// Takes note of where this process writes, before it has got any memory that is large and mostly unused.
-pub(crate) fn prepare() {
+pub(crate) fn record_writable_ranges() {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     if processor.contains("User Mode Linux") {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        WRITTEN.get_or_init(|| maps.lines().filter_map(written).collect());
+        WRITABLE.get_or_init(|| maps.lines().filter_map(writable_range).collect());
     }
 }
 
 /// Copies all pages at once that are shared with the other side of a fork.
-pub(crate) fn part() {
+pub(crate) fn copy_shared_pages() {
     let here = 0_u8;
     // What lies below the stack's end will be written to as well.
     let end = (&raw const here).addr().saturating_sub(8 << 10) & !0xfff;
-    for place in WRITTEN.get().into_iter().flatten() {
-        let start = if place.contains(&end) { end } else { place.start };
+    for range in WRITABLE.get().into_iter().flatten() {
+        let start = if range.contains(&end) { end } else { range.start };
         let address: *mut c_void = ptr::with_exposed_provenance_mut(start);
         // SAFETY: writes nothing; what is not mapped any more is an error. A kernel that can't does it page by page.
-        let _ = unsafe { madvise(address, place.end - start, Advice::LinuxPopulateWrite) };
+        let _ = unsafe { madvise(address, range.end - start, Advice::LinuxPopulateWrite) };
     }
 }
 
 /// The place that a line of /proc/PID/maps tells of, if it is written to and nobody else sees it.
-fn written(line: &str) -> Option<Range<usize>> {
+fn writable_range(line: &str) -> Option<Range<usize>> {
     let mut fields = line.split_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
     let private = fields.next().is_some_and(|rights| rights.starts_with("rw") && rights.ends_with('p'));
-    let place = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
-    private.then_some(place)
+    let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+    private.then_some(range)
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 40282000-40284000 rw-s 00000000 00:00 0 
 7f7f93f000-7f7f960000 rw-p 00000000 00:00 0                              [stack]
 ";
-        let found: Vec<_> = maps.lines().filter_map(written).collect();
+        let found: Vec<_> = maps.lines().filter_map(writable_range).collect();
         assert_eq!(
             found,
             [0x4025_4000..0x4025_8000, 0x4025_f000..0x4028_1000, 0x7f_7f93_f000..0x7f_7f96_0000]

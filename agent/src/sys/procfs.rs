@@ -11,23 +11,23 @@ use nix::sys::stat::Mode;
 use scenarios::wire::{KeyUser, ProcKey};
 
 /// More than most files in /proc hold.
-const ROOM: usize = 8192;
+const READ_SIZE: usize = 8192;
 
 /// The content of a file in /proc.
-pub fn text(path: impl AsRef<Path>) -> io::Result<String> {
-    text_of(File::open(path)?)
+pub fn read(path: impl AsRef<Path>) -> io::Result<String> {
+    read_file(File::open(path)?)
 }
 
 /// The rest of an open file in /proc. Its size can't be known, and is not asked for.
-fn text_of(file: File) -> io::Result<String> {
-    let mut text = String::with_capacity(ROOM);
+fn read_file(file: File) -> io::Result<String> {
+    let mut text = String::with_capacity(READ_SIZE);
     file.take(u64::MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 
 /// All lines of /proc/keys that the caller may see.
 pub fn keys() -> io::Result<Vec<ProcKey>> {
-    Ok(text("/proc/keys")?.lines().filter_map(parse_key).collect())
+    Ok(read("/proc/keys")?.lines().filter_map(parse_key).collect())
 }
 
 /// The serials of [`keys`].
@@ -37,7 +37,7 @@ pub fn serials() -> io::Result<BTreeSet<i32>> {
 
 /// All lines of /proc/key-users.
 pub fn key_users() -> io::Result<Vec<KeyUser>> {
-    Ok(text("/proc/key-users")?.lines().filter_map(parse_user).collect())
+    Ok(read("/proc/key-users")?.lines().filter_map(parse_user).collect())
 }
 
 /// `serial flags usage timeout perm uid gid type summary`, as `proc_keys_show()` prints it.
@@ -79,7 +79,7 @@ fn parse_user(line: &str) -> Option<KeyUser> {
 pub fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
     let path = format!("{who}/status");
     let file = openat(proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let status = text_of(File::from(file))?;
+    let status = read_file(File::from(file))?;
     let pids = field(&status, "NSpid:").or_else(|| field(&status, "Pid:")).unwrap_or_default();
     Ok(pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
@@ -98,25 +98,25 @@ pub fn state(pid: i32) -> Option<char> {
 }
 
 fn task_state(task: &str) -> Option<char> {
-    let status = text(format!("{task}/status")).ok()?;
+    let status = read(format!("{task}/status")).ok()?;
     field(&status, "State:")?.trim().chars().next()
 }
 
 /// Whether a process sleeps in a system call of the key service.
 ///
 /// Without /proc/PID/syscall (User-Mode Linux has none) any sleep will do.
-pub fn sleeps_for_a_key(pid: i32) -> bool {
+pub fn blocked_in_key_syscall(pid: i32) -> bool {
     if !matches!(state(pid), Some('S' | 'D')) {
         return false;
     }
-    let Ok(line) = text(format!("/proc/{pid}/syscall")) else { return true };
+    let Ok(line) = read(format!("/proc/{pid}/syscall")) else { return true };
     let call = line.split(' ').next().and_then(|number| number.parse().ok());
     call.is_some_and(|call: i64| [libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl].contains(&call))
 }
 
 /// How many real-time signals wait for a process, as far as /proc can tell: those queued for its user, if any is pending for it.
 pub fn pending_signals(pid: i32) -> u32 {
-    let Ok(status) = text(format!("/proc/{pid}/status")) else { return 0 };
+    let Ok(status) = read(format!("/proc/{pid}/status")) else { return 0 };
     let mask =
         |name| field(&status, name).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     if (mask("ShdPnd:") | mask("SigPnd:")) >> 31 == 0 {
@@ -159,6 +159,6 @@ mod tests {
     fn every_process_has_a_pid_and_runs_while_it_looks() {
         let pids = pids(&File::open("/proc").unwrap(), "self").unwrap();
         assert_eq!(pids.first(), Some(&(std::process::id() as i32)));
-        assert!(!sleeps_for_a_key(std::process::id() as i32));
+        assert!(!blocked_in_key_syscall(std::process::id() as i32));
     }
 }

@@ -40,7 +40,7 @@ impl Signals {
     pub const CHILD: Self = Self(1 << (libc::SIGCHLD - 1));
 
     /// One signal, from 1 to 64.
-    pub const fn only(signal: i32) -> Self {
+    pub const fn one(signal: i32) -> Self {
         Self(1 << (signal - 1))
     }
 
@@ -75,7 +75,7 @@ impl SignalFd {
     }
 
     /// Listens for `signals`, which have to be blocked. Taking one waits until there is one.
-    pub fn waiting(signals: Signals) -> Result<Self, Errno> {
+    pub fn blocking(signals: Signals) -> Result<Self, Errno> {
         Self::open(signals, 0)
     }
 
@@ -128,7 +128,7 @@ pub fn number(name: &str) -> Option<i32> {
 /// signalfd shows every byte.
 pub fn take(signals: Signals) -> Option<Doorbell> {
     let mut info = [0xa5_u8; SIGINFO_SIZE];
-    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let untimed = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the siginfo is exclusively borrowed over the call and has the size that the kernel writes; mask and time are
     // borrowed over the call, and the mask has the size that the kernel is told.
     let taken = unsafe {
@@ -136,14 +136,14 @@ pub fn take(signals: Signals) -> Option<Doorbell> {
             libc::SYS_rt_sigtimedwait,
             &raw const signals,
             &raw mut info,
-            &raw const at_once,
+            &raw const untimed,
             size_of::<Signals>(),
         )
     };
     Errno::result(taken).ok()?;
     let number = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
-    let [signal, code, pid, uid, value] = KNOWN.map(number);
-    let known = |at: &usize| KNOWN.iter().any(|begin| (*begin..begin + 4).contains(at));
+    let [signal, code, pid, uid, value] = FIELD_OFFSETS.map(number);
+    let known = |at: &usize| FIELD_OFFSETS.iter().any(|begin| (*begin..begin + 4).contains(at));
     let stray = (0..SIGINFO_SIZE).filter(|at| !known(at) && info[*at] != 0).collect();
     Some(Doorbell { signal, code, pid, uid: uid as u32, value, stray })
 }
@@ -152,7 +152,7 @@ pub fn take(signals: Signals) -> Option<Doorbell> {
 const SIGINFO_SIZE: usize = 128;
 
 /// Where si_signo, si_code, si_pid, si_uid and si_int lie in it on a 64-bit machine.
-const KNOWN: [usize; 5] = [0, 8, 16, 20, 24];
+const FIELD_OFFSETS: [usize; 5] = [0, 8, 16, 20, 24];
 
 /// `kill(2)`.
 pub fn send(pid: i32, signal: i32) -> Result<(), Errno> {
@@ -174,7 +174,7 @@ struct SigInfo {
 }
 
 /// Sends a signal with a siginfo of the sender's own making (R15).
-pub fn forge(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
+pub fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
     let info = SigInfo {
         signo: signal,
         errno: 0,
@@ -227,7 +227,7 @@ impl Alarm {
 }
 
 /// From now on this signal does nothing but interrupt system calls.
-pub fn interrupting(signal: i32) -> Result<(), Errno> {
+pub fn install_noop_handler(signal: i32) -> Result<(), Errno> {
     handle(Signal::try_from(signal)?, SaFlags::empty())
 }
 

@@ -6,12 +6,12 @@ use nix::errno::Errno;
 use scenarios::plan::AuthorityOp;
 use scenarios::wire::Value;
 
-use super::{Missing, Tried, bytes, done, outcome};
+use super::{OpResult, Skip, bytes, done, outcome};
 use crate::keyring::{self, KeySerial};
-use crate::process::{Actor, Cause};
+use crate::process::{Cause, PlanProcess};
 
-impl Actor<'_> {
-    pub(super) fn with_authority(&mut self, op: &AuthorityOp, cause: Cause) -> Tried {
+impl PlanProcess<'_> {
+    pub(super) fn authority_op(&mut self, op: &AuthorityOp, cause: Cause) -> OpResult {
         let (target, answer) = match op {
             AuthorityOp::Assume { key } => {
                 let key = key.as_ref().map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))?;
@@ -22,13 +22,13 @@ impl Actor<'_> {
             }
             AuthorityOp::Instantiate { key, payload, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
-                let payload = bytes(payload)?.ok_or_else(|| Missing("no payload at null".to_owned()))?;
+                let payload = bytes(payload)?.ok_or_else(|| Skip("no payload at null".to_owned()))?;
                 (key, keyring::instantiate(key, &payload, into))
             }
             AuthorityOp::InstantiateIov { key, pieces, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
                 let pieces = pieces.iter().map(|piece| Ok(bytes(piece)?.unwrap_or_default()));
-                let pieces = pieces.collect::<Result<Vec<_>, Missing>>()?;
+                let pieces = pieces.collect::<Result<Vec<_>, Skip>>()?;
                 let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
                 (key, keyring::instantiate_iov(key, &slices, into))
             }
@@ -39,12 +39,12 @@ impl Actor<'_> {
             AuthorityOp::Reject { key, seconds, error, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
                 let error =
-                    scenarios::errno::number(error).ok_or_else(|| Missing(format!("no errno {error}")))?;
+                    scenarios::errno::number(error).ok_or_else(|| Skip(format!("no errno {error}")))?;
                 (key, keyring::reject(key, *seconds, Errno::from_raw(error), into))
             }
         };
         if let (Ok(()), Some(agent)) = (answer, &mut self.agent) {
-            agent.let_go(target.0);
+            agent.forget(target.0);
         }
         Ok(done(answer))
     }

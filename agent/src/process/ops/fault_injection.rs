@@ -3,37 +3,37 @@
 use scenarios::plan::{FaultOp, Op};
 use scenarios::wire::{Outcome, Value};
 
-use super::{Missing, Tried};
-use crate::process::background::numbered;
-use crate::process::{Actor, Cause};
-use crate::sys::fault_injection::Failing;
+use super::{OpResult, Skip};
+use crate::process::background::substitute_number;
+use crate::process::{Cause, PlanProcess};
+use crate::sys::fault_injection::FailNth;
 
 /// More allocations than any operation makes.
 const MOST: u32 = 5000;
 
-impl Actor<'_> {
-    pub(super) fn with_faults(&mut self, op: &FaultOp, pids: &[i32], cause: Cause) -> Tried {
+impl PlanProcess<'_> {
+    pub(super) fn fault_op(&mut self, op: &FaultOp, pids: &[i32], cause: Cause) -> OpResult {
         let FaultOp::EachAllocation { of, before } = op;
-        let impossible = |why: std::io::Error| Missing(format!("fault injection: {why}"));
-        let failing = Failing::open().map_err(impossible)?;
+        let impossible = |why: std::io::Error| Skip(format!("fault injection: {why}"));
+        let failing = FailNth::open().map_err(impossible)?;
         let mut failed = Vec::new();
         for nth in 1..MOST {
-            self.get_ready(before.as_deref(), pids, cause)?;
-            let op = numbered(of.as_ref().clone(), "{worker}", Some(nth));
-            let act = || self.perform(&op, pids, cause);
-            let (outcome, has_failed) = failing.at(nth, act).map_err(impossible)?;
+            self.run_before(before.as_deref(), pids, cause)?;
+            let op = substitute_number(of.as_ref().clone(), "{worker}", Some(nth));
+            let act = || self.run_op(&op, pids, cause);
+            let (outcome, has_failed) = failing.fail_at(nth, act).map_err(impossible)?;
             if !has_failed {
                 return Ok(Outcome::Ok(Value::Tries { failed, last: Box::new(outcome) }));
             }
             failed.push(outcome);
         }
-        Err(Missing("there is no end to its allocations".to_owned()))
+        Err(Skip("there is no end to its allocations".to_owned()))
     }
 
-    fn get_ready(&mut self, before: Option<&Op>, pids: &[i32], cause: Cause) -> Result<(), Missing> {
-        match before.map(|op| self.perform(op, pids, cause)) {
+    fn run_before(&mut self, before: Option<&Op>, pids: &[i32], cause: Cause) -> Result<(), Skip> {
+        match before.map(|op| self.run_op(op, pids, cause)) {
             None | Some(Outcome::Ok(_)) => Ok(()),
-            Some(other) => Err(Missing(format!("what comes before each try gave {other:?}"))),
+            Some(other) => Err(Skip(format!("what comes before each try gave {other:?}"))),
         }
     }
 }

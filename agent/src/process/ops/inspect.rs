@@ -5,21 +5,21 @@ use scenarios::plan::LookOp;
 use scenarios::wire::{Outcome, Traced, Value};
 
 use super::outcome;
-use crate::process::Actor;
+use crate::process::PlanProcess;
 use crate::sys::errno;
 use crate::sys::kmsg;
 use crate::sys::{procfs, tracefs};
 
-impl Actor<'_> {
-    pub(super) fn look_on(&self, op: &LookOp) -> Outcome {
+impl PlanProcess<'_> {
+    pub(super) fn inspect_op(&self, op: &LookOp) -> Outcome {
         let answer = match op {
             LookOp::ProcKeys { kind } => procfs::keys().map(|keys| {
-                let before = &self.heritage.setting.before;
+                let before = &self.context.run.before;
                 let wanted =
                     keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
                 Value::ProcKeys(wanted.filter(|key| !before.contains(&key.serial)).collect())
             }),
-            LookOp::KernelLog { has } => kmsg::since_beginning().map(|lines| {
+            LookOp::KernelLog { has } => kmsg::since_plan_start().map(|lines| {
                 let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
                 Value::Text(lines.join("\n"))
             }),

@@ -7,14 +7,14 @@ use scenarios::op::Params;
 use scenarios::plan::{Caller, KeyOp, Payload, Registration};
 use scenarios::wire::{Described, Outcome, Value};
 
-use super::{Missing, Tried, bytes, done, hex, outcome, serial, text};
+use super::{OpResult, Skip, bytes, done, hex, outcome, serial, text};
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
-use crate::process::{Actor, Cause, thread};
+use crate::process::{Cause, PlanProcess, thread};
 use crate::sys::signals::Alarm;
 
-impl Actor<'_> {
-    pub(super) fn on_key(&mut self, op: &KeyOp, cause: Cause) -> Tried {
+impl PlanProcess<'_> {
+    pub(super) fn key_op(&mut self, op: &KeyOp, cause: Cause) -> OpResult {
         let key = |key| self.key(key, cause);
         Ok(match op {
             KeyOp::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
@@ -37,7 +37,7 @@ impl Actor<'_> {
             KeyOp::Read { key: which } => read(key(which)?),
             KeyOp::Update { key: which, payload } => match bytes(payload)? {
                 Some(bytes) => done(keyring::update(key(which)?, &bytes)),
-                None => return Err(Missing("a key can't be updated from null".to_owned())),
+                None => return Err(Skip("a key can't be updated from null".to_owned())),
             },
             KeyOp::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, *perm)),
             KeyOp::Chown { key: which, uid, gid } => done(keyring::chown(key(which)?, *uid, *gid)),
@@ -65,7 +65,7 @@ impl Actor<'_> {
     }
 }
 
-fn add(kind: &str, description: &str, payload: &Payload, into: KeySerial) -> Tried {
+fn add(kind: &str, description: &str, payload: &Payload, into: KeySerial) -> OpResult {
     let (kind, description) = (text(kind)?, text(description)?);
     if let Payload::Null { null } = payload {
         return Ok(serial(keyring::add_key_null(&kind, &description, *null as usize, into)));
@@ -73,7 +73,7 @@ fn add(kind: &str, description: &str, payload: &Payload, into: KeySerial) -> Tri
     Ok(serial(keyring::add_key(&kind, Some(&description), bytes(payload)?.as_deref(), into)))
 }
 
-fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> Tried {
+fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> OpResult {
     let description = text(kind)?;
     match by {
         Caller::Itself => add("keyagent", kind, payload, into),

@@ -2,18 +2,18 @@
 
 use scenarios::plan::KeyringOp;
 
-use super::{Tried, done, serial, text};
+use super::{OpResult, done, serial, text};
 use crate::keyring;
-use crate::process::{Actor, Cause};
+use crate::process::{Cause, PlanProcess};
 
-impl Actor<'_> {
-    pub(super) fn on_keyring(&mut self, op: &KeyringOp, cause: Cause) -> Tried {
+impl PlanProcess<'_> {
+    pub(super) fn keyring_op(&mut self, op: &KeyringOp, cause: Cause) -> OpResult {
         let key = |key| self.key(key, cause);
         Ok(match op {
             KeyringOp::JoinSession { name } => {
                 let name = name.as_deref().map(text).transpose()?;
                 let joined = keyring::join_session_keyring(name.as_deref());
-                self.heritage.session = joined.ok().or(self.heritage.session);
+                self.context.session = joined.ok().or(self.context.session);
                 serial(joined)
             }
             KeyringOp::Keyring { key: which, create } => {

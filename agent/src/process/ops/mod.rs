@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use scenarios::plan::{KeyRef, Op, Payload, Special as ShortName, ThreadOp};
 use scenarios::wire::{Outcome, Value};
 
-use super::{Actor, Cause, thread};
+use super::{Cause, PlanProcess, thread};
 use crate::keyring::KeySerial;
 use crate::sys::errno;
 
@@ -38,42 +38,42 @@ fn serial(answer: Result<KeySerial, Errno>) -> Outcome {
 }
 
 /// Something that an operation names is not there, or is not a thing at all.
-pub(super) struct Missing(String);
+pub(super) struct Skip(String);
 
-type Tried = Result<Outcome, Missing>;
+type OpResult = Result<Outcome, Skip>;
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// Carries out an operation. `pids` are of those that a signal goes to.
-    pub(super) fn perform(&mut self, op: &Op, pids: &[i32], cause: Cause) -> Outcome {
-        match self.try_to(op, pids, cause) {
+    pub(super) fn run_op(&mut self, op: &Op, pids: &[i32], cause: Cause) -> Outcome {
+        match self.try_op(op, pids, cause) {
             Ok(outcome) => outcome,
-            Err(Missing(what)) => Outcome::Skipped(what),
+            Err(Skip(what)) => Outcome::Skipped(what),
         }
     }
 
-    fn try_to(&mut self, op: &Op, pids: &[i32], cause: Cause) -> Tried {
+    fn try_op(&mut self, op: &Op, pids: &[i32], cause: Cause) -> OpResult {
         match op {
-            Op::Keyring(op) => self.on_keyring(op, cause),
-            Op::Key(op) => self.on_key(op, cause),
-            Op::Authority(op) => self.with_authority(op, cause),
-            Op::Upcall(op) => Ok(self.meet(op, cause)),
-            Op::Signal(op) => self.on_signals(op, pids, cause),
-            Op::Life(op) => Ok(self.on_itself(op, cause)),
-            Op::Namespace(op) => Ok(self.move_to(op, pids)),
-            Op::System(op) => system::on_the_system(op),
-            Op::Look(op) => Ok(self.look_on(op)),
-            Op::Hold(op) => Ok(self.hold(op, pids)),
-            Op::Fault(op) => self.with_faults(op, pids, cause),
-            Op::Thread(ThreadOp::InThread { of }) => thread::run(|| self.try_to(of, pids, cause)),
-            Op::Conduct(_) => Err(Missing("this is for PID 1 to do".to_owned())),
+            Op::Keyring(op) => self.keyring_op(op, cause),
+            Op::Key(op) => self.key_op(op, cause),
+            Op::Authority(op) => self.authority_op(op, cause),
+            Op::Upcall(op) => Ok(self.complete_upcall(op, cause)),
+            Op::Signal(op) => self.signal_op(op, pids, cause),
+            Op::Life(op) => Ok(self.process_op(op, cause)),
+            Op::Namespace(op) => Ok(self.namespace_op(op, pids)),
+            Op::System(op) => system::system_op(op),
+            Op::Look(op) => Ok(self.inspect_op(op)),
+            Op::Hold(op) => Ok(self.suspend_op(op, pids)),
+            Op::Fault(op) => self.fault_op(op, pids, cause),
+            Op::Thread(ThreadOp::InThread { of }) => thread::run(|| self.try_op(of, pids, cause)),
+            Op::Conduct(_) => Err(Skip("this is for PID 1 to do".to_owned())),
         }
     }
 
     /// The serial that a name stands for, here and now.
-    pub(super) fn key(&self, key: &KeyRef, cause: Cause) -> Result<KeySerial, Missing> {
-        let missing = || Missing(key.to_string());
+    pub(super) fn key(&self, key: &KeyRef, cause: Cause) -> Result<KeySerial, Skip> {
+        let missing = || Skip(key.to_string());
         match key {
-            KeyRef::Special(ShortName::Session) if self.heritage.session.is_none() => {
+            KeyRef::Special(ShortName::Session) if self.context.session.is_none() => {
                 // The kernel installs the user's session keyring upon this.
                 Ok(KeySerial(ShortName::Session.id()))
             }
@@ -85,22 +85,20 @@ impl Actor<'_> {
         }
     }
 
-    fn destination(&self, key: Option<&KeyRef>, cause: Cause) -> Result<KeySerial, Missing> {
+    fn destination(&self, key: Option<&KeyRef>, cause: Cause) -> Result<KeySerial, Skip> {
         key.map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))
     }
 }
 
-fn text(text: &str) -> Result<CString, Missing> {
-    CString::new(text).map_err(|_| Missing(format!("{text:?} holds a NUL")))
+fn text(text: &str) -> Result<CString, Skip> {
+    CString::new(text).map_err(|_| Skip(format!("{text:?} holds a NUL")))
 }
 
 /// The bytes of a payload; none are at NULL. An empty one is passed as such, with an address.
-fn bytes(payload: &Payload) -> Result<Option<Vec<u8>>, Missing> {
+fn bytes(payload: &Payload) -> Result<Option<Vec<u8>>, Skip> {
     Ok(match payload {
         Payload::Text(text) => Some(text.clone().into_bytes()),
-        Payload::Hex { hex } => {
-            Some(unhex(hex).ok_or_else(|| Missing(format!("{hex:?} is not hexadecimal")))?)
-        }
+        Payload::Hex { hex } => Some(unhex(hex).ok_or_else(|| Skip(format!("{hex:?} is not hexadecimal")))?),
         Payload::Fill { fill } => Some(vec![b'x'; *fill as usize]),
         Payload::Null { .. } => None,
     })

@@ -11,13 +11,13 @@ use scenarios::plan::{Namespace, NamespaceOp};
 use scenarios::wire::Outcome;
 
 use super::done;
-use crate::process::{Actor, spawn};
+use crate::process::{PlanProcess, spawn};
 use crate::sys::errno;
 use crate::sys::process::pidfd_open;
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// `pids` are of the process whose namespaces are entered.
-    pub(super) fn move_to(&mut self, op: &NamespaceOp, pids: &[i32]) -> Outcome {
+    pub(super) fn namespace_op(&mut self, op: &NamespaceOp, pids: &[i32]) -> Outcome {
         let flags = op.kinds().iter().copied().map(spawn::flag).collect::<CloneFlags>();
         done(match op {
             NamespaceOp::Enter { .. } => {
@@ -43,7 +43,7 @@ impl Actor<'_> {
     fn write(&self, file: &str, text: &str) -> Result<(), Errno> {
         let path = format!("self/{file}");
         let file =
-            openat(&self.heritage.proc, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+            openat(&self.context.proc, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
         let written = File::from(file).write_all(text.as_bytes());
         written.map_err(errno::from_io)
     }

@@ -7,33 +7,33 @@ use scenarios::plan::{Command, LifeOp};
 use scenarios::wire::{Outcome, Value, What};
 
 use super::done;
-use crate::process::credentials::{Person, limit};
-use crate::process::{Actor, Cause};
+use crate::process::credentials::{Credentials, limit};
+use crate::process::{Cause, PlanProcess};
 use crate::sys::errno;
 use crate::sys::process::exit_now;
 
-impl Actor<'_> {
-    pub(super) fn on_itself(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
+impl PlanProcess<'_> {
+    pub(super) fn process_op(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
         match op {
             LifeOp::Exit { code } => {
-                self.tell_last(op, cause);
+                self.report_before_exit(op, cause);
                 exit_now(*code)
             }
             LifeOp::Crash {} => {
-                self.tell_last(op, cause);
+                self.report_before_exit(op, cause);
                 process::abort()
             }
             LifeOp::Exec { setuid } => done(Err(self.execute(*setuid, cause))),
             LifeOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
             LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
-                let person = Person {
+                let credentials = Credentials {
                     uid: *uid,
                     gid: *gid,
                     groups: groups.as_deref(),
                     capabilities: capabilities.as_deref(),
                     inheritable,
                 };
-                done(person.assume())
+                done(credentials.assume())
             }
             LifeOp::Limit { rlimits } => done(limit(rlimits)),
             LifeOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
@@ -42,10 +42,13 @@ impl Actor<'_> {
     }
 
     /// What ends the process is told before.
-    fn tell_last(&self, op: &LifeOp, cause: Cause) {
-        let done = self.at_once(Outcome::Ok(Value::None));
+    fn report_before_exit(&self, op: &LifeOp, cause: Cause) {
+        let done = self.untimed(Outcome::Ok(Value::None));
         let op = op.clone().into();
-        self.tell(cause, if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } });
+        self.report_event(
+            cause,
+            if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } },
+        );
     }
 }
 

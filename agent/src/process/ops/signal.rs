@@ -3,12 +3,12 @@
 use scenarios::plan::SignalOp;
 use scenarios::wire::{Outcome, Value};
 
-use super::{Missing, Tried, done};
-use crate::process::{Actor, Cause};
+use super::{OpResult, Skip, done};
+use crate::process::{Cause, PlanProcess};
 use crate::sys::signals::{self, Signals};
 
-impl Actor<'_> {
-    pub(super) fn on_signals(&mut self, op: &SignalOp, pids: &[i32], cause: Cause) -> Tried {
+impl PlanProcess<'_> {
+    pub(super) fn signal_op(&mut self, op: &SignalOp, pids: &[i32], cause: Cause) -> OpResult {
         Ok(match op {
             SignalOp::Signal { signal, .. } => {
                 let signal = signal_number(signal)?;
@@ -17,7 +17,7 @@ impl Actor<'_> {
             SignalOp::Forge { by, signal, code, value, .. } => {
                 let signal = signal_number(signal)?;
                 let value = self.destination(value.as_ref(), cause)?.0;
-                done(pids.iter().try_for_each(|pid| signals::forge(*by, *pid, signal, *code, value)))
+                done(pids.iter().try_for_each(|pid| signals::send_forged(*by, *pid, signal, *code, value)))
             }
             SignalOp::TakeSignals {} => {
                 let taken = std::iter::from_fn(|| signals::take(Signals::REAL_TIME)).collect();
@@ -27,6 +27,6 @@ impl Actor<'_> {
     }
 }
 
-fn signal_number(name: &str) -> Result<i32, Missing> {
-    signals::number(name).ok_or_else(|| Missing(format!("no signal {name}")))
+fn signal_number(name: &str) -> Result<i32, Skip> {
+    signals::number(name).ok_or_else(|| Skip(format!("no signal {name}")))
 }

@@ -10,17 +10,17 @@ use scenarios::plan::HoldOp;
 use scenarios::wire::Outcome;
 
 use super::done;
-use crate::process::Actor;
+use crate::process::PlanProcess;
 use crate::sys::errno;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// How long freezing may take on the slowest back end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Actor<'_> {
+impl PlanProcess<'_> {
     /// `pids` are of those that are held.
-    pub(super) fn hold(&mut self, op: &HoldOp, pids: &[i32]) -> Outcome {
+    pub(super) fn suspend_op(&mut self, op: &HoldOp, pids: &[i32]) -> Outcome {
         let hold = match op {
             HoldOp::Freeze { .. } => freeze,
             HoldOp::Thaw { .. } => thaw,
@@ -39,7 +39,7 @@ fn freeze(pid: i32) -> Result<(), Errno> {
     frozen.map_err(errno::from_io)?;
     let begun = Instant::now();
     while !fs::read_to_string(group.join("cgroup.events")).map_err(errno::from_io)?.contains("frozen 1") {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > FREEZE_TIMEOUT {
             return Err(Errno::ETIMEDOUT);
         }
         thread::sleep(Duration::from_millis(1));

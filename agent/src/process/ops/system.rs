@@ -8,12 +8,12 @@ use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module}
 use nix::mount::{MsFlags, mount};
 use scenarios::plan::SystemOp;
 
-use super::{Missing, Tried, done, text};
+use super::{OpResult, Skip, done, text};
 
 /// Where the guest has them.
 const MODULES: &str = "/lib/modules";
 
-pub(super) fn on_the_system(op: &SystemOp) -> Tried {
+pub(super) fn system_op(op: &SystemOp) -> OpResult {
     match op {
         SystemOp::Mount { kind, source, at, options } => Ok(done(mount(
             Some(source.as_str()),
@@ -31,9 +31,9 @@ pub(super) fn on_the_system(op: &SystemOp) -> Tried {
     }
 }
 
-fn load(module: &str) -> Tried {
+fn load(module: &str) -> OpResult {
     let path = Path::new(MODULES).join(format!("{module}.ko"));
-    let file = File::open(&path).map_err(|why| Missing(format!("{}: {why}", path.display())))?;
+    let file = File::open(&path).map_err(|why| Skip(format!("{}: {why}", path.display())))?;
     let loaded = finit_module(file, &CString::default(), ModuleInitFlags::empty());
     Ok(done(loaded))
 }
