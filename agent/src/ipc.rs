@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 use vmm_sys_util::sock_ctrl_msg::ScmSocket;
 
 /// Where PID 1 takes reports: the stock upcall, which nobody of the plan has started, finds it here.
-pub const REPORT_SOCKET: &str = "/run/reports";
+pub(crate) const REPORT_SOCKET: &str = "/run/reports";
 
 /// Room for the largest message: a key's payload of a megabyte, in hexadecimal digits.
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// What PID 1 tells a process.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Command {
+pub(crate) enum Command {
     /// Do this.
     Run(Task),
     /// What stands for a key in this process's reactions now has this serial.
@@ -39,37 +39,37 @@ pub enum Command {
 
 /// An operation, ready to be carried out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Task {
+pub(crate) struct Task {
     /// The step that it belongs to; set-up otherwise.
-    pub step: Option<usize>,
+    pub(crate) step: Option<usize>,
     /// What to do, its variables replaced.
-    pub op: Op,
+    pub(crate) op: Op,
     /// Pids of those that a signal goes to, as the process sees them.
-    pub pids: Vec<i32>,
+    pub(crate) pids: Vec<i32>,
     /// How many workers do it in the background. None: the process itself does it.
-    pub workers: Option<u32>,
+    pub(crate) workers: Option<u32>,
     /// Which round of a repeated block it is.
-    pub round: Option<u32>,
+    pub(crate) round: Option<u32>,
     /// When it is to begin, in microseconds since the plan was begun: it races with others.
-    pub at_us: Option<u64>,
+    pub(crate) at_us: Option<u64>,
     /// A keyring to put the key into that it gives: processes yet to start will hold it, and get it there.
-    pub lend: Option<i32>,
+    pub(crate) lend: Option<i32>,
 }
 
 /// A process to start.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SpawnRequest {
+pub(crate) struct SpawnRequest {
     /// What it is.
-    pub process: Process,
+    pub(crate) process: Process,
     /// Serials of the keys that it holds.
-    pub holds: Vec<i32>,
+    pub(crate) holds: Vec<i32>,
     /// The pid that it gets, as its parent sees it. None: any.
-    pub pid: Option<i32>,
+    pub(crate) pid: Option<i32>,
 }
 
 /// What a process tells PID 1.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Report {
+pub(crate) enum Report {
     /// For the host, too.
     Event(Event),
     /// All workers of this background step have been let go.
@@ -84,11 +84,11 @@ pub enum Report {
 
 /// The way to PID 1's ear.
 #[derive(Debug)]
-pub struct ReportSender(UnixDatagram);
+pub(crate) struct ReportSender(UnixDatagram);
 
 impl ReportSender {
     /// Finds PID 1.
-    pub fn connect(path: &Path) -> io::Result<Self> {
+    pub(crate) fn connect(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.connect(path)?;
         // Raising the limit takes CAP_NET_ADMIN; a small message goes through without it.
@@ -97,12 +97,12 @@ impl ReportSender {
     }
 
     /// Takes over a socket that was kept open across execve.
-    pub fn adopt(fd: OwnedFd) -> Self {
+    pub(crate) fn adopt(fd: OwnedFd) -> Self {
         Self(fd.into())
     }
 
     /// Says it. Waits while PID 1 has much to read.
-    pub fn send(&self, report: &Report) -> io::Result<()> {
+    pub(crate) fn send(&self, report: &Report) -> io::Result<()> {
         let bytes = serde_json::to_vec(report)?;
         loop {
             match self.0.send(&bytes) {
@@ -113,25 +113,25 @@ impl ReportSender {
     }
 
     /// Says what happened.
-    pub fn send_event(&self, event: Event) -> io::Result<()> {
+    pub(crate) fn send_event(&self, event: Event) -> io::Result<()> {
         self.send(&Report::Event(event))
     }
 
     /// The socket, to keep it open across execve.
-    pub fn socket(&self) -> &UnixDatagram {
+    pub(crate) fn socket(&self) -> &UnixDatagram {
         &self.0
     }
 }
 
 /// PID 1's ear.
-pub struct ReportReceiver {
+pub(crate) struct ReportReceiver {
     socket: UnixDatagram,
     buffer: Vec<u8>,
 }
 
 impl ReportReceiver {
     /// Opens it at `path`, for everybody.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
         let socket = UnixDatagram::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
@@ -140,7 +140,7 @@ impl ReportReceiver {
     }
 
     /// The next report, if there is one.
-    pub fn take(&mut self) -> io::Result<Option<Report>> {
+    pub(crate) fn take(&mut self) -> io::Result<Option<Report>> {
         match self.socket.recv(&mut self.buffer) {
             Ok(length) => Ok(Some(serde_json::from_slice(&self.buffer[..length])?)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -149,21 +149,21 @@ impl ReportReceiver {
     }
 
     /// To wait on.
-    pub fn socket(&self) -> &UnixDatagram {
+    pub(crate) fn socket(&self) -> &UnixDatagram {
         &self.socket
     }
 }
 
 /// PID 1's end of the way to a process. Sending never blocks.
 #[derive(Debug)]
-pub struct CommandSender(UnixDatagram);
+pub(crate) struct CommandSender(UnixDatagram);
 
 /// The process's end.
 #[derive(Debug)]
-pub struct CommandReceiver(UnixDatagram);
+pub(crate) struct CommandReceiver(UnixDatagram);
 
 /// A way from PID 1 to a process that is going to be.
-pub fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
+pub(crate) fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
     let (ours, theirs) = UnixDatagram::pair()?;
     ours.set_nonblocking(true)?;
     let _ = setsockopt(&ours, sockopt::SndBufForce, &MAX_MESSAGE);
@@ -172,7 +172,7 @@ pub fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
 
 impl CommandSender {
     /// Tells it, and hands a descriptor over.
-    pub fn send(&self, command: &Command, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    pub(crate) fn send(&self, command: &Command, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(command)?;
         match fd {
             Some(fd) => {
@@ -185,12 +185,12 @@ impl CommandSender {
 
 impl CommandReceiver {
     /// Takes over a socket that was kept open across execve.
-    pub fn adopt(fd: OwnedFd) -> Self {
+    pub(crate) fn adopt(fd: OwnedFd) -> Self {
         Self(fd.into())
     }
 
     /// The next command, which is waited for.
-    pub fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
+    pub(crate) fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
         // Room for what comes and no more: a process that touches every page of a large buffer is slow where faults are.
         let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
         let mut buffer = vec![0; recv(self.0.as_raw_fd(), &mut [], peek)?];
@@ -199,12 +199,12 @@ impl CommandReceiver {
     }
 
     /// The socket, to wait on and to keep open across execve.
-    pub fn socket(&self) -> &UnixDatagram {
+    pub(crate) fn socket(&self) -> &UnixDatagram {
         &self.0
     }
 }
 
 /// Whether something that happened is an upcall heard by a keyagent.
-pub fn is_upcall(what: &What) -> bool {
+pub(crate) fn is_upcall(what: &What) -> bool {
     matches!(what, What::Doorbell(bell) if bell.signal == 0 || bell.code == crate::sys::signals::SI_KEYAGENT)
 }

@@ -1,16 +1,37 @@
-//! Everything that runs in the guest.
-//!
-//! PID 1 ([`init`]) talks to the host and conducts plans ([`plan_runner`]). The processes of a plan are its children
-//! ([`process`]), which make the system calls of [`keyring`]. What is to be measured, PID 1 measures itself (`bench`). When no keyagent answers, the kernel runs the same
-//! program once more, as the stock upcall ([`request_key`]).
+//! The program that runs in the guest, in one of four roles; see [`run`].
 
-pub(crate) mod bench;
-pub(crate) mod channel;
+mod bench;
+mod channel;
 pub mod children;
-pub mod init;
-pub mod ipc;
-pub mod keyring;
-pub mod plan_runner;
-pub mod process;
-pub mod request_key;
-pub mod sys;
+mod init;
+mod ipc;
+mod keyring;
+mod plan_runner;
+mod process;
+mod request_key;
+mod sys;
+
+use std::process::ExitCode;
+
+use scenarios::program::ATTEND;
+
+/// Runs the role that the pid and the arguments select.
+///
+/// - [`init`]: PID 1, which runs the host's plans ([`plan_runner`]) and measurements ([`bench`]). The processes of a plan
+///   ([`process`]) are forked from it.
+/// - [`process`] once more, after execve(2).
+/// - [`request_key`]: the kernel's user-mode helper, run where no keyagent serves.
+/// - [`init::exec_server`]: a server that runs programs in a guest with another PID 1.
+pub fn run() -> ExitCode {
+    if std::process::id() == 1 {
+        init::main();
+    }
+    let mut arguments = std::env::args();
+    let program = arguments.next().unwrap_or_default();
+    match arguments.next() {
+        Some(role) if role == ATTEND => init::exec_server::main(),
+        Some(state) if program == process::EXECUTED_AS => process::resume(&state),
+        Some(operation) if program.ends_with("request-key") => request_key::answer(&operation, arguments),
+        _ => ExitCode::from(2),
+    }
+}

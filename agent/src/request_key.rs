@@ -18,7 +18,7 @@ use crate::sys::kmsg::{self, Level};
 const NAME: &str = "/sbin/request-key";
 
 /// Answers one upcall.
-pub fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
+pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let key = arguments.next().and_then(|serial| serial.parse().ok()).map(KeySerial);
     let Some(key) = key.filter(|_| operation == "create") else { return ExitCode::from(2) };
     let answered = instantiate(key);

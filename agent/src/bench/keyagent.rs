@@ -84,8 +84,8 @@ fn run_agent(kind: &std::ffi::CStr, sigpending: Option<u64>, mut gate: UnixStrea
     if let Some(limit) = sigpending {
         setrlimit(Resource::RLIMIT_SIGPENDING, limit, limit).map_err(during("RLIMIT_SIGPENDING"))?;
     }
-    let heard = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
-    let mut signals_in = SignalFd::blocking(heard).map_err(during("signalfd"))?;
+    let handled = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
+    let mut signals_in = SignalFd::blocking(handled).map_err(during("signalfd"))?;
     let key = keyring::add_key(c"keyagent", Some(kind), Some(&parameters()), Special::Session.into());
     let key = key.map_err(during("registering a keyagent"))?;
     gate.write_all(&key.0.to_ne_bytes()).map_err(during("the agent's gate"))?;

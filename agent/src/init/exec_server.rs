@@ -11,7 +11,7 @@ use crate::sys::kmsg;
 use crate::sys::signals::{SignalFd, Signals};
 
 /// Runs whatever programs the host names, until it says good-bye.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -1,7 +1,7 @@
 //! PID 1 of the guest: sets the guest up, says hello, carries out plans, and ends the guest whatever happens.
 
 mod attach;
-pub mod exec_server;
+pub(crate) mod exec_server;
 mod features;
 mod gcov;
 mod kmemleak;
@@ -19,7 +19,7 @@ use scenarios::wire::{Broken, GuestMessage, HostMessage};
 use crate::bench;
 use crate::channel::{Channel, ChannelError};
 use crate::ipc::{REPORT_SOCKET, ReportReceiver};
-use crate::keyring::{self, KeySerial, Special};
+use crate::keyring::{self, Special};
 use crate::plan_runner::{self, GuestContext, lending};
 use crate::sys::errno;
 use crate::sys::kmsg;
@@ -28,7 +28,7 @@ use crate::sys::signals::{SignalFd, Signals};
 use standalone::Standalone;
 
 /// PID 1's whole life. Whatever happens, the host learns why, and the guest ends.
-pub fn main() -> ! {
+pub(crate) fn main() -> ! {
     if let Err(why) = mounts::mount_all() {
         kmsg::log(kmsg::Level::Error, &why.to_string());
         power::off();
@@ -36,15 +36,12 @@ pub fn main() -> ! {
     let standalone = Standalone::from_command_line();
     match standalone.as_ref().map_or_else(Channel::open, Standalone::channel) {
         Err(why) => kmsg::log(kmsg::Level::Error, &why.to_string()),
-        Ok(mut channel) => match set_up() {
-            Err(why) => report_fatal(&mut channel, &why),
-            Ok(equipment) => {
-                let mut stage = equipment.with(channel);
-                if let Err(why) = serve(&mut stage) {
-                    report_fatal(&mut stage.channel, &why);
-                }
+        Ok(mut channel) => {
+            let served = set_up().and_then(|mut guest| serve(&mut channel, &mut guest));
+            if let Err(why) = served {
+                report_fatal(&mut channel, &why);
             }
-        },
+        }
     }
     if let Some(standalone) = standalone {
         standalone.judge();
@@ -58,14 +55,16 @@ fn report_fatal(channel: &mut Channel, why: &InitError) {
 }
 
 /// Talks with the host until it says good-bye.
-fn serve(stage: &mut GuestContext) -> Result<(), InitError> {
-    stage.channel.send(&GuestMessage::Hello(features::hello(stage.lending)))?;
+fn serve(channel: &mut Channel, guest: &mut GuestContext) -> Result<(), InitError> {
+    channel.send(&GuestMessage::Hello(features::hello(guest.lending)))?;
     loop {
-        match stage.channel.receive()? {
-            Some(HostMessage::Run(plan)) => plan_runner::carry_out(stage, &plan)?,
-            Some(HostMessage::Execute(program)) => run_program::run(stage, &program)?,
+        match channel.receive()? {
+            Some(HostMessage::Run(plan)) => plan_runner::run(channel, guest, &plan)?,
+            Some(HostMessage::Execute(program)) => {
+                run_program::run(channel, &mut guest.child_signals, &program)?
+            }
             Some(HostMessage::Attach(program)) => {
-                attach::run(&mut stage.channel, &mut stage.child_signals, &program)?;
+                attach::run(channel, &mut guest.child_signals, &program)?;
             }
             // The program that they were for has ended meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
@@ -74,10 +73,10 @@ fn serve(stage: &mut GuestContext) -> Result<(), InitError> {
                     |why| GuestMessage::Broken(Broken { plan: None, why: why.to_string() }),
                     GuestMessage::Measured,
                 );
-                stage.channel.send(&message)?;
+                channel.send(&message)?;
             }
             Some(HostMessage::PowerOff) => {
-                gcov::send_counters(&mut stage.channel)?;
+                gcov::send_counters(channel)?;
                 break;
             }
             None => break,
@@ -87,31 +86,17 @@ fn serve(stage: &mut GuestContext) -> Result<(), InitError> {
     Ok(())
 }
 
-/// All that carrying out plans takes, but the channel.
-struct Equipment {
-    reports: ReportReceiver,
-    child_signals: SignalFd,
-    lending: KeySerial,
-}
-
-impl Equipment {
-    fn with(self, channel: Channel) -> GuestContext {
-        let Self { reports, child_signals, lending } = self;
-        GuestContext { channel, reports, child_signals, lending }
-    }
-}
-
-fn set_up() -> Result<Equipment, InitError> {
+fn set_up() -> Result<GuestContext, InitError> {
     raise_limits();
     prefault::record_writable_ranges();
     Signals::REAL_TIME.with(Signals::CHILD).block().map_err(InitError::during("blocking signals"))?;
     let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
-    let reports = ReportReceiver::open(REPORT_SOCKET.as_ref()).map_err(InitError::ReportReceiver)?;
+    let reports = ReportReceiver::open(REPORT_SOCKET.as_ref()).map_err(InitError::ReportSocket)?;
     let lending = lending::create().map_err(InitError::during("the lending keyring"))?;
     // Makes what the kernel keeps for root from first use on, so that no plan is found to have left it.
     keyring::get_keyring_id(Special::UserSession.into(), false)
         .map_err(InitError::during("root's keyrings"))?;
-    Ok(Equipment { reports, child_signals, lending })
+    Ok(GuestContext { reports, child_signals, lending })
 }
 
 /// Room for ten thousand processes in a small guest, and keys that go soon. A kernel that lacks a knob does without.
@@ -136,7 +121,7 @@ enum InitError {
     #[error("{0}: {name}", name = errno::name(*.1))]
     SetUp(&'static str, Errno),
     #[error("can't listen at {REPORT_SOCKET}: {0}")]
-    ReportReceiver(#[source] std::io::Error),
+    ReportSocket(#[source] std::io::Error),
     #[error(transparent)]
     Channel(#[from] ChannelError),
 }

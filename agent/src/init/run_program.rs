@@ -16,7 +16,6 @@ use scenarios::wire::{Broken, Ending, GuestMessage};
 
 use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
-use crate::plan_runner::GuestContext;
 use crate::sys::signals::{SignalFd, Signals};
 
 /// How long what was killed may take to be gone.
@@ -26,18 +25,22 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Only if the host can't be told.
-pub(super) fn run(stage: &mut GuestContext, program: &Program) -> Result<(), ChannelError> {
+pub(super) fn run(
+    channel: &mut Channel,
+    child_signals: &mut SignalFd,
+    program: &Program,
+) -> Result<(), ChannelError> {
     let name = program.path.clone();
     let message = match Running::start(program) {
         Ok(running) => {
-            let ending = running.watch(&mut stage.channel, &mut stage.child_signals)?;
+            let ending = running.watch(channel, child_signals)?;
             GuestMessage::Returned(Returned { program: name, ending })
         }
         Err(why) => {
             GuestMessage::Broken(Broken { plan: None, why: format!("{name} can't be started: {why}") })
         }
     };
-    stage.channel.send(&message)
+    channel.send(&message)
 }
 
 /// A program that has been started, and what it has printed.

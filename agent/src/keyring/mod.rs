@@ -6,14 +6,14 @@
 mod compat;
 mod serial;
 mod syscall;
-pub mod watch_queue;
+pub(crate) mod watch_queue;
 
 use std::ffi::CStr;
 use std::io::IoSlice;
 
 use nix::errno::Errno;
 
-pub use serial::{KeySerial, Special};
+pub(crate) use serial::{KeySerial, Special};
 
 use syscall::Arg;
 
@@ -37,7 +37,7 @@ fn serial(result: Result<i32, Errno>) -> Result<KeySerial, Errno> {
 /// Adds or updates a key: `key_create_or_update()`.
 ///
 /// A `description` of `None` lets the type choose one from the payload, where it can; a `payload` of `None` is NULL.
-pub fn add_key(
+pub(crate) fn add_key(
     kind: &CStr,
     description: Option<&CStr>,
     payload: Option<&[u8]>,
@@ -47,7 +47,7 @@ pub fn add_key(
 }
 
 /// Claims a payload of `length` bytes at NULL, which must be EFAULT and never an oops (R2).
-pub fn add_key_null(
+pub(crate) fn add_key_null(
     kind: &CStr,
     description: &CStr,
     length: usize,
@@ -57,7 +57,7 @@ pub fn add_key_null(
 }
 
 /// Adds a key as a 32-bit program does (R2). A payload that is `Err` has so many bytes at NULL.
-pub fn add_key_compat(
+pub(crate) fn add_key_compat(
     kind: &CStr,
     description: &CStr,
     payload: Result<&[u8], u32>,
@@ -67,12 +67,12 @@ pub fn add_key_compat(
 }
 
 /// Whether the kernel takes the system calls of 32-bit programs: tried out in a child, which may not survive it.
-pub fn takes_compat_calls() -> bool {
+pub(crate) fn takes_compat_calls() -> bool {
     compat::is_there()
 }
 
 /// Finds a key in the caller's keyrings or, with callout information, has it made: `request_key_and_link()`.
-pub fn request_key(
+pub(crate) fn request_key(
     kind: &CStr,
     description: &CStr,
     callout: Option<&CStr>,
@@ -82,13 +82,13 @@ pub fn request_key(
 }
 
 /// The serial of a keyring that is named specially; `create` makes one that is missing: `keyctl_get_keyring_ID()`.
-pub fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial, Errno> {
+pub(crate) fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial, Errno> {
     let args = [keyring.into(), Arg::int(create.into()), Arg::NONE, Arg::NONE];
     serial(syscall::keyctl(libc::KEYCTL_GET_KEYRING_ID, args))
 }
 
 /// Joins the session keyring called `name`, or a fresh anonymous one: `keyctl_join_session_keyring()`.
-pub fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial, Errno> {
+pub(crate) fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial, Errno> {
     serial(syscall::keyctl_strings(
         libc::KEYCTL_JOIN_SESSION_KEYRING,
         name.map_or(Arg::NONE, Arg::from),
@@ -98,59 +98,64 @@ pub fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial, Errno> {
 }
 
 /// Replaces a key's payload: `keyctl_update_key()`.
-pub fn update(key: KeySerial, payload: &[u8]) -> Result<(), Errno> {
+pub(crate) fn update(key: KeySerial, payload: &[u8]) -> Result<(), Errno> {
     done(syscall::keyctl_in(libc::KEYCTL_UPDATE, key.into(), payload, Arg::NONE))
 }
 
 /// Makes every later use of the key EKEYREVOKED: `keyctl_revoke_key()`.
-pub fn revoke(key: KeySerial) -> Result<(), Errno> {
+pub(crate) fn revoke(key: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_REVOKE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// Makes the key vanish from all keyrings at once: `keyctl_invalidate_key()`.
-pub fn invalidate(key: KeySerial) -> Result<(), Errno> {
+pub(crate) fn invalidate(key: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_INVALIDATE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// Changes a key's owner, its group, or both: `keyctl_chown_key()`.
-pub fn chown(key: KeySerial, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
+pub(crate) fn chown(key: KeySerial, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
     let id = |id: Option<u32>| id.map_or(Arg::int(-1), Arg::word);
     done(syscall::keyctl(libc::KEYCTL_CHOWN, [key.into(), id(uid), id(gid), Arg::NONE]))
 }
 
 /// Sets a key's permission mask, possessor's rights in the highest byte: `keyctl_setperm_key()`.
-pub fn set_permissions(key: KeySerial, mask: u32) -> Result<(), Errno> {
+pub(crate) fn set_permissions(key: KeySerial, mask: u32) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_SETPERM, [key.into(), Arg::word(mask), Arg::NONE, Arg::NONE]))
 }
 
 /// `type;uid;gid;perm;description`, without the closing NUL: `keyctl_describe_key()`.
-pub fn describe(key: KeySerial) -> Result<String, Errno> {
+pub(crate) fn describe(key: KeySerial) -> Result<String, Errno> {
     syscall::keyctl_out(libc::KEYCTL_DESCRIBE, key.into()).map(text)
 }
 
 /// Unlinks everything from a keyring: `keyctl_keyring_clear()`.
-pub fn clear(keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn clear(keyring: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_CLEAR, [keyring.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// Links a key into a keyring: `keyctl_keyring_link()`.
-pub fn link(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn link(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_LINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
 /// Takes a key out of a keyring: `keyctl_keyring_unlink()`.
-pub fn unlink(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn unlink(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_UNLINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
 /// Moves a link in one step; `exclusive` refuses to displace a key (EEXIST): `keyctl_keyring_move()`.
-pub fn move_link(key: KeySerial, from: KeySerial, to: KeySerial, exclusive: bool) -> Result<(), Errno> {
+pub(crate) fn move_link(
+    key: KeySerial,
+    from: KeySerial,
+    to: KeySerial,
+    exclusive: bool,
+) -> Result<(), Errno> {
     let args = [key.into(), from.into(), to.into(), Arg::int(exclusive.into())];
     done(syscall::keyctl(libc::KEYCTL_MOVE, args))
 }
 
 /// Searches one keyring tree and links what it finds to `destination`, if any: `keyctl_keyring_search()`.
-pub fn search(
+pub(crate) fn search(
     keyring: KeySerial,
     kind: &CStr,
     description: &CStr,
@@ -165,73 +170,81 @@ pub fn search(
 }
 
 /// A key's whole payload: `keyctl_read_key()`.
-pub fn read(key: KeySerial) -> Result<Vec<u8>, Errno> {
+pub(crate) fn read(key: KeySerial) -> Result<Vec<u8>, Errno> {
     syscall::keyctl_out(libc::KEYCTL_READ, key.into())
 }
 
 /// The serials that a keyring links to, in the kernel's own order.
-pub fn members(keyring: KeySerial) -> Result<Vec<KeySerial>, Errno> {
+pub(crate) fn members(keyring: KeySerial) -> Result<Vec<KeySerial>, Errno> {
     let payload = read(keyring)?;
     let (serials, _) = payload.as_chunks();
     Ok(serials.iter().map(|bytes| KeySerial(i32::from_ne_bytes(*bytes))).collect())
 }
 
 /// Gives a key under construction its payload: `keyctl_instantiate_key()`. Needs the assumed authority.
-pub fn instantiate(key: KeySerial, payload: &[u8], keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn instantiate(key: KeySerial, payload: &[u8], keyring: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl_in(libc::KEYCTL_INSTANTIATE, key.into(), payload, keyring.into()))
 }
 
 /// As [`instantiate`], from several pieces: `keyctl_instantiate_key_iov()`.
-pub fn instantiate_iov(key: KeySerial, pieces: &[IoSlice<'_>], keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn instantiate_iov(
+    key: KeySerial,
+    pieces: &[IoSlice<'_>],
+    keyring: KeySerial,
+) -> Result<(), Errno> {
     done(syscall::keyctl_iov(libc::KEYCTL_INSTANTIATE_IOV, key.into(), pieces, keyring.into()))
 }
 
 /// Answers ENOKEY for `timeout` seconds: `keyctl_negate_key()`.
-pub fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_NEGATE, [key.into(), Arg::word(timeout), keyring.into(), Arg::NONE]))
 }
 
 /// Answers `error` for `timeout` seconds: `keyctl_reject_key()`.
-pub fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySerial) -> Result<(), Errno> {
     let args = [key.into(), Arg::word(timeout), Arg::int(error as i32), keyring.into()];
     done(syscall::keyctl(libc::KEYCTL_REJECT, args))
 }
 
 /// Chooses where request_key puts keys by default (`KEY_REQKEY_DEFL_*`); the old choice: `keyctl_set_reqkey_keyring()`.
-pub fn set_default_destination(choice: i32) -> Result<i32, Errno> {
+pub(crate) fn set_default_destination(choice: i32) -> Result<i32, Errno> {
     syscall::keyctl(libc::KEYCTL_SET_REQKEY_KEYRING, [Arg::int(choice), Arg::NONE, Arg::NONE, Arg::NONE])
 }
 
 /// Lets a key expire in `seconds`, never if 0: `keyctl_set_timeout()`.
-pub fn set_timeout(key: KeySerial, seconds: u32) -> Result<(), Errno> {
+pub(crate) fn set_timeout(key: KeySerial, seconds: u32) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_SET_TIMEOUT, [key.into(), Arg::word(seconds), Arg::NONE, Arg::NONE]))
 }
 
 /// Assumes the authority to construct `target`, or drops it with [`KeySerial::NONE`]: `keyctl_assume_authority()`.
 ///
 /// Returns the authkey's serial, zero after a drop.
-pub fn assume_authority(target: KeySerial) -> Result<KeySerial, Errno> {
+pub(crate) fn assume_authority(target: KeySerial) -> Result<KeySerial, Errno> {
     serial(syscall::keyctl(libc::KEYCTL_ASSUME_AUTHORITY, [target.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// The security module's label of a key: `keyctl_get_security()`.
-pub fn security_label(key: KeySerial) -> Result<String, Errno> {
+pub(crate) fn security_label(key: KeySerial) -> Result<String, Errno> {
     syscall::keyctl_out(libc::KEYCTL_GET_SECURITY, key.into()).map(text)
 }
 
 /// Gives the parent process this one's session keyring: `keyctl_session_to_parent()`.
-pub fn session_to_parent() -> Result<(), Errno> {
+pub(crate) fn session_to_parent() -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_SESSION_TO_PARENT, [Arg::NONE; 4]))
 }
 
 /// The persistent keyring of `uid` (the caller's own if `None`), linked into `keyring`: `keyctl_get_persistent()`.
-pub fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<KeySerial, Errno> {
+pub(crate) fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<KeySerial, Errno> {
     let uid = uid.map_or(Arg::int(-1), Arg::word);
     serial(syscall::keyctl(libc::KEYCTL_GET_PERSISTENT, [uid, keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
 /// Restricts what a keyring links to: to nothing more, or as `kind` reads `restriction`: `keyctl_restrict_keyring()`.
-pub fn restrict(keyring: KeySerial, kind: Option<&CStr>, restriction: Option<&CStr>) -> Result<(), Errno> {
+pub(crate) fn restrict(
+    keyring: KeySerial,
+    kind: Option<&CStr>,
+    restriction: Option<&CStr>,
+) -> Result<(), Errno> {
     done(syscall::keyctl_strings(
         libc::KEYCTL_RESTRICT_KEYRING,
         keyring.into(),
@@ -241,7 +254,7 @@ pub fn restrict(keyring: KeySerial, kind: Option<&CStr>, restriction: Option<&CS
 }
 
 /// The bits that say what this kernel's key service can do: `keyctl_capabilities()`.
-pub fn capabilities() -> Result<Vec<u8>, Errno> {
+pub(crate) fn capabilities() -> Result<Vec<u8>, Errno> {
     let mut bytes = vec![0; 16];
     let length = syscall::keyctl_capabilities(&mut bytes)?;
     bytes.truncate(length as usize);
@@ -249,7 +262,7 @@ pub fn capabilities() -> Result<Vec<u8>, Errno> {
 }
 
 /// Sends a key's changes to a notification pipe, marked with `tag`; `None` stops that: `keyctl_watch_key()`.
-pub fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<(), Errno> {
+pub(crate) fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<(), Errno> {
     let tag = tag.map_or(-1, i32::from);
     done(syscall::keyctl(KEYCTL_WATCH_KEY, [key.into(), Arg::int(pipe), Arg::int(tag), Arg::NONE]))
 }

@@ -6,11 +6,11 @@ use std::fmt;
 ///
 /// Positive numbers name keys; negative ones are the special keyrings of the calling thread; zero names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeySerial(pub i32);
+pub(crate) struct KeySerial(pub(crate) i32);
 
 impl KeySerial {
     /// No key: as a destination, the result is linked nowhere.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 }
 
 impl fmt::Display for KeySerial {
@@ -22,7 +22,7 @@ impl fmt::Display for KeySerial {
 /// The keys that a thread can name without knowing their serial, resolved by `lookup_user_key()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
-pub enum Special {
+pub(crate) enum Special {
     /// `@t`, seen by one thread.
     Thread = libc::KEY_SPEC_THREAD_KEYRING,
     /// `@p`, shared by a thread group.

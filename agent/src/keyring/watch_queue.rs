@@ -24,14 +24,14 @@ const TYPE_META: u32 = 0;
 const LOSS: u32 = 1;
 
 /// The queue. Reading never blocks.
-pub struct WatchQueue {
+pub(crate) struct WatchQueue {
     reader: File,
     _writer: OwnedFd,
 }
 
 impl WatchQueue {
     /// Makes an empty one: `CONFIG_WATCH_QUEUE`.
-    pub fn new() -> Result<Self, Errno> {
+    pub(crate) fn new() -> Result<Self, Errno> {
         // O_EXCL selects a notification pipe.
         let (reader, writer) = pipe2(OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         // SAFETY: takes a number.
@@ -40,12 +40,12 @@ impl WatchQueue {
     }
 
     /// Watches a key.
-    pub fn watch(&self, key: KeySerial) -> Result<(), Errno> {
+    pub(crate) fn watch(&self, key: KeySerial) -> Result<(), Errno> {
         keyring::watch(key, self.reader.as_raw_fd(), Some(1))
     }
 
     /// Takes all notifications that are there.
-    pub fn take(&mut self) -> Vec<Notification> {
+    pub(crate) fn take(&mut self) -> Vec<Notification> {
         let mut buffer = [0; 4096];
         let mut taken = Vec::new();
         while let Ok(length @ 1..) = self.reader.read(&mut buffer) {

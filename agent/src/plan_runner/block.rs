@@ -70,7 +70,7 @@ impl PlanRunner<'_> {
     fn send_race_step(&mut self, index: usize, round: Option<u32>, at_us: u64) -> Result<(), PlanError> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };
-        self.current = Some(index);
+        self.current_step = Some(index);
         let task = match self.resolve_task(&step.process, Some(index), &step.op, step.save.as_ref()) {
             Ok(_) if self.lifecycle(&step.process) != Lifecycle::Running => {
                 Err(format!("{} does not live", step.process))

@@ -10,10 +10,10 @@ use crate::sys::{procfs, tracefs};
 impl PlanRunner<'_> {
     /// Whether `condition` is so for the process `name`.
     pub(super) fn is_met(&mut self, name: &str, condition: &Condition) -> bool {
-        let member = self.members.get(name);
-        let pid = member.and_then(|member| member.pid_path.pid());
+        let process = self.processes.get(name);
+        let pid = process.and_then(|process| process.pid_path.pid());
         match condition {
-            Condition::Upcalls(count) => member.is_some_and(|member| member.upcalls >= *count),
+            Condition::Upcalls(count) => process.is_some_and(|process| process.upcalls >= *count),
             Condition::Signals(count) => pid.is_some_and(|pid| procfs::pending_signals(pid) >= *count),
             Condition::Stopped => pid.and_then(procfs::state).is_some_and(|state| matches!(state, 'T' | 't')),
             Condition::Ended => self.lifecycle(name) == Lifecycle::Exited,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use scenarios::plan::{HoldOp, KeyOp, Op, Role, SignalOp};
 
-use super::state::{Lifecycle, Member};
+use super::state::{Lifecycle, ProcessState};
 use super::{PlanError, PlanRunner};
 use crate::ipc::Command;
 use crate::sys::procfs;
@@ -26,7 +26,7 @@ impl PlanRunner<'_> {
         match op {
             Op::Signal(SignalOp::Signal { .. }) | Op::Hold(HoldOp::Freeze { .. } | HoldOp::Seize { .. }) => {
                 self.quiesce_agents(
-                    |member| can_serve(member) && never_waits(member),
+                    |process| can_serve(process) && never_waits(process),
                     Some(Instant::now() + LIMIT),
                 )
             }
@@ -36,34 +36,34 @@ impl PlanRunner<'_> {
 
     fn quiesce_agents(
         &mut self,
-        these: fn(&Member) -> bool,
+        these: fn(&ProcessState) -> bool,
         limit: Option<Instant>,
     ) -> Result<(), PlanError> {
-        let chosen = self.members.iter().filter(|(_, member)| these(member));
+        let chosen = self.processes.iter().filter(|(_, process)| these(process));
         let names: Vec<String> = chosen.map(|(name, _)| name.clone()).collect();
         for name in &names {
-            self.members.entry(name.clone()).and_modify(|member| member.quiesced = false);
+            self.processes.entry(name.clone()).and_modify(|process| process.quiesced = false);
             self.send_command(name, &Command::Quiesce, None)?;
         }
         let quiesced = |runner: &mut Self| {
-            let mut members = names.iter().filter_map(|name| runner.members.get(name));
-            members.all(|member| member.quiesced || !these(member))
+            let mut processes = names.iter().filter_map(|name| runner.processes.get(name));
+            processes.all(|process| process.quiesced || !these(process))
         };
         self.wait_until(quiesced, limit, Some(TICK)).map(drop)
     }
 }
 
 /// Whether this is a keyagent that lives and is not stopped.
-fn can_serve(member: &Member) -> bool {
-    let state = member.pid_path.pid().and_then(procfs::state);
-    member.lifecycle == Lifecycle::Running
-        && matches!(member.plan.role, Role::Keyagent(_))
+fn can_serve(process: &ProcessState) -> bool {
+    let state = process.pid_path.pid().and_then(procfs::state);
+    process.lifecycle == Lifecycle::Running
+        && matches!(process.plan.role, Role::Keyagent(_))
         && !matches!(state, None | Some('T' | 't' | 'Z'))
 }
 
 /// Whether it meets every upcall without waiting for anybody.
-fn never_waits(member: &Member) -> bool {
-    let Role::Keyagent(agent) = &member.plan.role else { return false };
+fn never_waits(process: &ProcessState) -> bool {
+    let Role::Keyagent(agent) = &process.plan.role else { return false };
     let waits =
         |op: &Op| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Life(_) | Op::System(_) | Op::Fault(_));
     !agent.reactions.iter().flatten().any(waits)

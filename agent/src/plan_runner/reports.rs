@@ -13,10 +13,10 @@ impl PlanRunner<'_> {
     ///
     /// What a process said comes before its end: ends are collected first, and noted when all that was said is.
     pub(super) fn process_reports(&mut self) -> Result<(), PlanError> {
-        while self.stage.child_signals.take().is_some() {}
+        while self.guest.child_signals.take().is_some() {}
         let ended = self.children.poll_exits();
         while let Some(report) =
-            self.stage.reports.take().map_err(|why| PlanError::broken("a report", why))?
+            self.guest.reports.take().map_err(|why| PlanError::broken("a report", why))?
         {
             match report {
                 Report::Event(event) => self.handle_event(event)?,
@@ -26,9 +26,9 @@ impl PlanRunner<'_> {
                     })
                 }
                 Report::Quiesced(name) => {
-                    self.members.entry(name).and_modify(|member| member.quiesced = true);
+                    self.processes.entry(name).and_modify(|process| process.quiesced = true);
                 }
-                Report::ChildReaped(_, done) => self.answer = Some(done),
+                Report::ChildReaped(_, done) => self.result = Some(done),
                 Report::Failed(why) => return Err(PlanError::Broken(why)),
             }
         }
@@ -38,11 +38,11 @@ impl PlanRunner<'_> {
                 Child::Worker { step, worker } => self.record_worker_exit(step, worker, ending)?,
             }
         }
-        Ok(self.stage.channel.flush()?)
+        Ok(self.channel.flush()?)
     }
 
     fn handle_event(&mut self, mut event: Event) -> Result<(), PlanError> {
-        if !self.members.contains_key(&event.process) {
+        if !self.processes.contains_key(&event.process) {
             event.at_us = self.context.run.now_us();
         }
         match (&event.what, event.step, event.worker) {
@@ -62,12 +62,12 @@ impl PlanRunner<'_> {
             (what, ..) if is_upcall(what) => self.count_upcall(&event.process, event.upcall)?,
             _ => {}
         }
-        Ok(self.stage.channel.queue(&GuestMessage::Event(event))?)
+        Ok(self.channel.queue(&GuestMessage::Event(event))?)
     }
 
     fn count_upcall(&mut self, agent: &str, target: Option<i32>) -> Result<(), PlanError> {
-        if let Some(member) = self.members.get_mut(agent) {
-            member.upcalls += 1;
+        if let Some(process) = self.processes.get_mut(agent) {
+            process.upcalls += 1;
         }
         match target {
             Some(target) => self.bind_key(KeyRef::Variable(format!("{agent}.target")), target),
@@ -77,12 +77,12 @@ impl PlanRunner<'_> {
 
     fn record_start(&mut self, name: &str, identity: &Identity) -> Result<(), PlanError> {
         let namespaces = self.pid_namespaces(name);
-        let Some(member) = self.members.get_mut(name) else { return Ok(()) };
-        member.lifecycle = Lifecycle::Running;
-        member.pid_path = PidPath { pids: identity.pids.clone(), namespaces };
-        if let (Some(_), Some(pid)) = (&member.plan.parent, member.pid_path.pid()) {
+        let Some(process) = self.processes.get_mut(name) else { return Ok(()) };
+        process.lifecycle = Lifecycle::Running;
+        process.pid_path = PidPath { pids: identity.pids.clone(), namespaces };
+        if let (Some(_), Some(pid)) = (&process.plan.parent, process.pid_path.pid()) {
             // Becomes PID 1's child when its parent ends.
-            self.children.insert(pid, Child::Process(name.to_owned()), member.plan.reaped);
+            self.children.insert(pid, Child::Process(name.to_owned()), process.plan.reaped);
         }
         for (keyring, serial) in &identity.keyrings {
             if let Ok(key) = format!("{name}:{keyring}").parse() {
@@ -95,12 +95,12 @@ impl PlanRunner<'_> {
     /// The pid namespaces that a process is in: its parent's or those it joins, and its own.
     fn pid_namespaces(&self, name: &str) -> Vec<String> {
         use scenarios::plan::Namespace::Pid;
-        let Some(member) = self.members.get(name) else { return Vec::new() };
-        let joined = member.plan.join.iter().rev().find(|join| join.namespaces.contains(&Pid));
-        let above = joined.map(|join| &join.process).or(member.plan.parent.as_ref());
+        let Some(process) = self.processes.get(name) else { return Vec::new() };
+        let joined = process.plan.join.iter().rev().find(|join| join.namespaces.contains(&Pid));
+        let above = joined.map(|join| &join.process).or(process.plan.parent.as_ref());
         let mut namespaces =
-            above.and_then(|above| self.members.get(above)).map(|above| above.pid_path.namespaces.clone());
-        if member.plan.unshare.contains(&Pid) {
+            above.and_then(|above| self.processes.get(above)).map(|above| above.pid_path.namespaces.clone());
+        if process.plan.unshare.contains(&Pid) {
             namespaces.get_or_insert_default().push(name.to_owned());
         }
         namespaces.unwrap_or_default()
@@ -108,7 +108,7 @@ impl PlanRunner<'_> {
 
     fn record_worker_start(&mut self, step: usize, worker: u32, pids: &[i32]) {
         let Some(job) = self.jobs.iter_mut().find(|job| job.step == step) else { return };
-        let namespaces = self.members.get(&job.process).map(|member| member.pid_path.namespaces.clone());
+        let namespaces = self.processes.get(&job.process).map(|process| process.pid_path.namespaces.clone());
         let place = PidPath { pids: pids.to_vec(), namespaces: namespaces.unwrap_or_default() };
         if let Some(pid) = place.pid() {
             self.children.insert(pid, Child::Worker { step, worker }, true);
@@ -155,7 +155,7 @@ impl PlanRunner<'_> {
         });
         let Some(asked) = asked else { return Ok(()) };
         let op = asked.op.clone();
-        self.answer = Some(done.clone());
+        self.result = Some(done.clone());
         if let Some(step) = step {
             self.save(step, done)?;
         }
@@ -180,27 +180,28 @@ impl PlanRunner<'_> {
 
     /// Gets to know what a name stands for, and tells the keyagents whose reactions use it.
     pub(super) fn bind_key(&mut self, key: KeyRef, serial: i32) -> Result<(), PlanError> {
-        for member in self.members.values().filter(|member| member.lifecycle != Lifecycle::Exited) {
-            let Role::Keyagent(agent) = &member.plan.role else { continue };
+        for process in self.processes.values().filter(|process| process.lifecycle != Lifecycle::Exited) {
+            let Role::Keyagent(agent) = &process.plan.role else { continue };
             let mut ops = agent.reactions.iter().flatten().cloned();
             if ops.any(|mut op| op.keys_mut().contains(&&mut key.clone())) {
                 let command = Command::SetKey(key.clone(), serial);
-                member
+                process
                     .commands
                     .send(&command, None)
-                    .map_err(|why| PlanError::broken(&member.plan.name, why))?;
+                    .map_err(|why| PlanError::broken(&process.plan.name, why))?;
             }
         }
-        self.serials_by_ref.insert(key, serial);
+        self.serials.insert(key, serial);
         Ok(())
     }
 
     fn record_exit(&mut self, name: String, ending: Ending) -> Result<(), PlanError> {
-        let Some(member) = self.members.get_mut(&name).filter(|member| member.lifecycle != Lifecycle::Exited)
+        let Some(process) =
+            self.processes.get_mut(&name).filter(|process| process.lifecycle != Lifecycle::Exited)
         else {
             return Ok(());
         };
-        member.lifecycle = Lifecycle::Exited;
+        process.lifecycle = Lifecycle::Exited;
         self.report_event(&name, None, None, What::Ended(ending))?;
         self.record_pidns_exits(&name)
     }
@@ -217,16 +218,16 @@ impl PlanRunner<'_> {
             .flat_map(|job| job.workers.iter().map(move |(worker, place)| (job, worker, place)));
         let workers: Vec<_> =
             workers.filter(|(.., place)| gone(place)).map(|(job, worker, _)| (job.step, *worker)).collect();
-        let members = self
-            .members
+        let processes = self
+            .processes
             .values()
-            .filter(|member| member.lifecycle == Lifecycle::Running && gone(&member.pid_path));
-        let members: Vec<_> = members.map(|member| member.plan.name.clone()).collect();
+            .filter(|process| process.lifecycle == Lifecycle::Running && gone(&process.pid_path));
+        let processes: Vec<_> = processes.map(|process| process.plan.name.clone()).collect();
         for (step, worker) in workers {
             self.record_worker_exit(step, worker, Ending::Killed(libc::SIGKILL))?;
         }
-        for member in members {
-            self.record_exit(member, Ending::Killed(libc::SIGKILL))?;
+        for process in processes {
+            self.record_exit(process, Ending::Killed(libc::SIGKILL))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub(super) enum Lifecycle {
 }
 
 /// A process of the plan.
-pub(super) struct Member {
+pub(super) struct ProcessState {
     pub(super) plan: Process,
     pub(super) commands: CommandSender,
     pub(super) lifecycle: Lifecycle,
@@ -24,6 +24,13 @@ pub(super) struct Member {
     pub(super) upcalls: u32,
     /// Has served all upcalls that were there when it was last asked to.
     pub(super) quiesced: bool,
+}
+
+impl ProcessState {
+    pub(super) fn new(plan: Process, commands: CommandSender) -> Self {
+        let (lifecycle, pid_path) = (Lifecycle::NotStarted, PidPath::default());
+        Self { plan, commands, lifecycle, pid_path, upcalls: 0, quiesced: false }
+    }
 }
 
 /// Where a process is among the pid namespaces.

@@ -37,7 +37,7 @@ impl PlanRunner<'_> {
     pub(super) fn run_step(&mut self, index: usize, round: Option<u32>) -> Result<(), PlanError> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };
-        self.current = Some(index);
+        self.current_step = Some(index);
         let begun_us = self.context.run.now_us();
         let name = step.process.as_str();
         let outcome = match &step.op {
@@ -99,16 +99,16 @@ impl PlanRunner<'_> {
 
     /// Tells a process and waits for its answer. None: it ended instead.
     fn run_task(&mut self, name: &str, task: Task) -> Result<Option<Done>, PlanError> {
-        self.answer = None;
+        self.result = None;
         self.pending = Some(PendingTask { process: name.to_owned(), step: task.step, op: task.op.clone() });
         self.send_command(name, &Command::Run(task), None)?;
         self.wait_until(
-            |runner| runner.answer.is_some() || runner.lifecycle(name) == Lifecycle::Exited,
+            |runner| runner.result.is_some() || runner.lifecycle(name) == Lifecycle::Exited,
             None,
             None,
         )?;
         self.pending = None;
-        Ok(self.answer.take())
+        Ok(self.result.take())
     }
 
     /// An operation with its variables replaced, or the name that stands for nothing yet.
@@ -129,7 +129,7 @@ impl PlanRunner<'_> {
     fn resolve_keys(&self, op: &mut Op) -> Result<(), String> {
         for key in op.keys_mut() {
             if matches!(key, KeyRef::Variable(_) | KeyRef::Of(..)) {
-                *key = KeyRef::Serial(*self.serials_by_ref.get(key).ok_or_else(|| key.to_string())?);
+                *key = KeyRef::Serial(*self.serials.get(key).ok_or_else(|| key.to_string())?);
             }
         }
         Ok(())
@@ -137,29 +137,29 @@ impl PlanRunner<'_> {
 
     /// The pids of a process, or of a background step's workers, as the process `by` sees them.
     fn pids(&self, by: &str, of: &str) -> Result<Vec<i32>, String> {
-        let looker = self.members.get(by).map(|member| member.pid_path.clone()).unwrap_or_default();
+        let viewer = self.processes.get(by).map(|process| process.pid_path.clone()).unwrap_or_default();
         let targets: Vec<&PidPath> = match self.jobs.iter().find(|job| job.name == of) {
             Some(job) => job.workers.values().collect(),
-            None => self.members.get(of).map(|member| &member.pid_path).into_iter().collect(),
+            None => self.processes.get(of).map(|process| &process.pid_path).into_iter().collect(),
         };
         if targets.iter().all(|place| place.pids.is_empty()) {
             return Err(format!("{of} has no pid"));
         }
-        Ok(targets.into_iter().map(|place| looker.pid_of(place)).collect())
+        Ok(targets.into_iter().map(|place| viewer.pid_of(place)).collect())
     }
 
     fn start_named(&mut self, name: &str) -> Result<(), PlanError> {
         let process = self.plan.processes.iter().find(|process| process.name == name);
-        self.start(process.ok_or_else(|| PlanError::broken(name, "no such process"))?)
+        self.start_process(process.ok_or_else(|| PlanError::broken(name, "no such process"))?)
     }
 
     fn reap(&mut self, name: &str) -> Result<Outcome, PlanError> {
-        let parent = self.members.get(name).and_then(|member| member.plan.parent.clone());
+        let parent = self.processes.get(name).and_then(|process| process.plan.parent.clone());
         if let Some(parent) = parent.filter(|parent| self.lifecycle(parent) == Lifecycle::Running) {
-            self.answer = None;
+            self.result = None;
             self.send_command(&parent, &Command::Reap(name.to_owned()), None)?;
-            self.wait_until(|runner| runner.answer.is_some(), None, None)?;
-            return Ok(self.answer.take().map_or(Outcome::TimedOut, |done| done.outcome));
+            self.wait_until(|runner| runner.result.is_some(), None, None)?;
+            return Ok(self.result.take().map_or(Outcome::TimedOut, |done| done.outcome));
         }
         let is_it = |child: &Child| matches!(child, Child::Process(other) if other == name);
         Ok(match self.children.reap(is_it) {

@@ -18,7 +18,7 @@ use crate::keyring::KeySerial;
 use crate::sys::process::exit_now;
 
 /// What the program is called when it goes on as a process of a plan.
-pub const EXECUTED_AS: &str = "keyagents-process";
+pub(crate) const EXECUTED_AS: &str = "keyagents-process";
 
 /// Path of the program's set-user-id copy that a user owns. The root file system is the only one that honours the bit.
 pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
@@ -74,7 +74,7 @@ fn keep_open(process: &PlanProcess<'_>) -> Result<(), Errno> {
 }
 
 /// Goes on as the process that `state` describes. Returns only if that is nonsense.
-pub fn resume(state: &str) -> ExitCode {
+pub(crate) fn resume(state: &str) -> ExitCode {
     let Ok(state) = serde_json::from_str::<State>(state) else { return ExitCode::from(2) };
     let (Some(commands), Some(reports), Some(proc)) =
         (adopt(state.commands), adopt(state.reports), adopt(state.proc))
@@ -85,7 +85,7 @@ pub fn resume(state: &str) -> ExitCode {
         run: state.run,
         session: state.session.map(KeySerial),
         reporter: ReportSender::adopt(reports),
-        lines: Default::default(),
+        receivers: Default::default(),
         proc: proc.into(),
         depth: state.depth,
     };

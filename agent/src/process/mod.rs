@@ -31,24 +31,24 @@ use crate::sys::procfs;
 use crate::sys::signals::{SignalFd, Signals};
 
 pub(crate) use exec::setuid_copy;
-pub use exec::{EXECUTED_AS, resume};
+pub(crate) use exec::{EXECUTED_AS, resume};
 use keyagent::AgentState;
 pub(crate) use spawn::{Forked, spawn};
 
 /// What all processes of a plan have in common.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunContext {
+pub(crate) struct RunContext {
     /// Monotonic time at which the plan was begun, in microseconds.
-    pub begun_us: u64,
+    pub(crate) begun_us: u64,
     /// Serials of the keys that were there before.
-    pub before: BTreeSet<i32>,
+    pub(crate) preexisting: BTreeSet<i32>,
     /// The keyring of keyrings through which processes get the keys that they hold; everybody may use them.
-    pub lending: i32,
+    pub(crate) lending: i32,
 }
 
 impl RunContext {
     /// Microseconds since the plan was begun.
-    pub fn now_us(&self) -> u64 {
+    pub(crate) fn now_us(&self) -> u64 {
         monotonic_us().saturating_sub(self.begun_us)
     }
 
@@ -58,7 +58,7 @@ impl RunContext {
 }
 
 /// CLOCK_MONOTONIC in microseconds.
-pub fn monotonic_us() -> u64 {
+pub(crate) fn monotonic_us() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into);
     now.as_micros() as u64
 }
@@ -70,7 +70,7 @@ pub(crate) struct ProcessContext {
     pub(crate) session: Option<KeySerial>,
     pub(crate) reporter: ReportSender,
     /// The processes' ends of PID 1's lines to them, by name.
-    pub(crate) lines: HashMap<String, CommandReceiver>,
+    pub(crate) receivers: HashMap<String, CommandReceiver>,
     /// The guest's initial /proc, which shows pids of the initial namespace wherever it is used.
     pub(crate) proc: File,
     /// How many pid namespaces are above one's own.
@@ -109,7 +109,7 @@ pub(crate) struct PlanProcess<'a> {
 /// Lives as this process until told to exit, or until PID 1 is gone.
 pub(crate) fn run_process(process: &Process, context: &mut ProcessContext, session: Option<KeySerial>) -> ! {
     context.session = session;
-    let Some(commands) = context.lines.remove(&process.name) else { exit_now(1) };
+    let Some(commands) = context.receivers.remove(&process.name) else { exit_now(1) };
     let agent = match &process.role {
         Role::Keyagent(agent) => Some(AgentState::new(agent.clone())),
         Role::Requester | Role::Observer => None,

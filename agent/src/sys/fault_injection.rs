@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// Has allocations that may sleep fail, too, and nothing said about it. Says whether this kernel can inject faults.
-pub fn configure() -> bool {
+pub(crate) fn configure() -> bool {
     for kind in ["failslab", "fail_page_alloc", "fail_usercopy"] {
         for (knob, value) in [("ignore-gfp-wait", "N"), ("verbose", "0")] {
             // Not every kind has every knob.
@@ -18,12 +18,12 @@ pub fn configure() -> bool {
 }
 
 /// The calling thread's failing allocation.
-pub struct FailNth(File);
+pub(crate) struct FailNth(File);
 
 impl FailNth {
     /// # Errors
     /// The kernel can't do it.
-    pub fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         OpenOptions::new().read(true).write(true).open("/proc/thread-self/fail-nth").map(Self)
     }
 
@@ -31,7 +31,7 @@ impl FailNth {
     ///
     /// # Errors
     /// The kernel does not do it.
-    pub fn fail_at<T>(&self, nth: u32, act: impl FnOnce() -> T) -> io::Result<(T, bool)> {
+    pub(crate) fn fail_at<T>(&self, nth: u32, act: impl FnOnce() -> T) -> io::Result<(T, bool)> {
         self.0.write_at(nth.to_string().as_bytes(), 0)?;
         let done = act();
         Ok((done, self.has_failed()?))

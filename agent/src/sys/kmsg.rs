@@ -9,7 +9,7 @@ const DEVICE: &str = "/dev/kmsg";
 /// How loud a line is: the kernel's log levels.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
-pub enum Level {
+pub(crate) enum Level {
     /// The testbed failed.
     Error = 3,
     /// The testbed can go on, but somebody should know.
@@ -19,7 +19,7 @@ pub enum Level {
 }
 
 /// Writes a line to the kernel log. There is nobody to tell if that fails.
-pub fn log(level: Level, text: &str) {
+pub(crate) fn log(level: Level, text: &str) {
     let Ok(mut device) = OpenOptions::new().write(true).open(DEVICE) else { return };
     // A record is cut at about a thousand bytes.
     for line in text.lines() {
@@ -31,12 +31,12 @@ pub fn log(level: Level, text: &str) {
 const PLAN_START: &str = "keyagents: begins ";
 
 /// Marks the beginning of a plan in the log.
-pub fn mark_plan_start(plan: &str) {
+pub(crate) fn mark_plan_start(plan: &str) {
     log(Level::Info, &format!("begins {plan}"));
 }
 
 /// What has been logged since the plan began.
-pub fn since_plan_start() -> io::Result<Vec<String>> {
+pub(crate) fn since_plan_start() -> io::Result<Vec<String>> {
     let mut log = LogReader(open()?);
     let mut lines = log.records(|record| record.split_once(';').map(|(_, text)| first_line(text)));
     match lines.iter().rposition(|line| line.starts_with(PLAN_START)) {
@@ -50,18 +50,18 @@ fn open() -> io::Result<File> {
 }
 
 /// What the kernel logs from now on.
-pub struct LogReader(File);
+pub(crate) struct LogReader(File);
 
 impl LogReader {
     /// Starts at the end of the log.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let mut device = open()?;
         device.seek(SeekFrom::End(0))?;
         Ok(Self(device))
     }
 
     /// The kernel's lines of warning level and worse since the last call.
-    pub fn warnings(&mut self) -> Vec<String> {
+    pub(crate) fn warnings(&mut self) -> Vec<String> {
         self.records(warning)
     }
 

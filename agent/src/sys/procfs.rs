@@ -14,7 +14,7 @@ use scenarios::wire::{KeyUser, ProcKey};
 const READ_SIZE: usize = 8192;
 
 /// The content of a file in /proc.
-pub fn read(path: impl AsRef<Path>) -> io::Result<String> {
+pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     read_file(File::open(path)?)
 }
 
@@ -26,17 +26,17 @@ fn read_file(file: File) -> io::Result<String> {
 }
 
 /// All lines of /proc/keys that the caller may see.
-pub fn keys() -> io::Result<Vec<ProcKey>> {
+pub(crate) fn keys() -> io::Result<Vec<ProcKey>> {
     Ok(read("/proc/keys")?.lines().filter_map(parse_key).collect())
 }
 
 /// The serials of [`keys`].
-pub fn serials() -> io::Result<BTreeSet<i32>> {
+pub(crate) fn serials() -> io::Result<BTreeSet<i32>> {
     Ok(keys()?.into_iter().map(|key| key.serial).collect())
 }
 
 /// All lines of /proc/key-users.
-pub fn key_users() -> io::Result<Vec<KeyUser>> {
+pub(crate) fn key_users() -> io::Result<Vec<KeyUser>> {
     Ok(read("/proc/key-users")?.lines().filter_map(parse_user).collect())
 }
 
@@ -76,7 +76,7 @@ fn parse_user(line: &str) -> Option<KeyUser> {
 }
 
 /// The pids of the process `who` (a pid or `self`) in the procfs whose root is `proc`, that mount's own pid namespace first.
-pub fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
+pub(crate) fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
     let path = format!("{who}/status");
     let file = openat(proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let status = read_file(File::from(file))?;
@@ -87,7 +87,7 @@ pub fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
 /// The letter of a process's state, as in `S` and `T`. None: there is no such process.
 ///
 /// A process whose leader has ended is what its other threads are.
-pub fn state(pid: i32) -> Option<char> {
+pub(crate) fn state(pid: i32) -> Option<char> {
     let leader = task_state(&format!("/proc/{pid}"))?;
     if leader != 'Z' {
         return Some(leader);
@@ -105,7 +105,7 @@ fn task_state(task: &str) -> Option<char> {
 /// Whether a process sleeps in a system call of the key service.
 ///
 /// Without /proc/PID/syscall (User-Mode Linux has none) any sleep will do.
-pub fn blocked_in_key_syscall(pid: i32) -> bool {
+pub(crate) fn blocked_in_key_syscall(pid: i32) -> bool {
     if !matches!(state(pid), Some('S' | 'D')) {
         return false;
     }
@@ -115,7 +115,7 @@ pub fn blocked_in_key_syscall(pid: i32) -> bool {
 }
 
 /// How many real-time signals wait for a process, as far as /proc can tell: those queued for its user, if any is pending for it.
-pub fn pending_signals(pid: i32) -> u32 {
+pub(crate) fn pending_signals(pid: i32) -> u32 {
     let Ok(status) = read(format!("/proc/{pid}/status")) else { return 0 };
     let mask =
         |name| field(&status, name).and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);

@@ -19,7 +19,7 @@ use scenarios::wire::Doorbell;
 use super::process::pidfd_open;
 
 /// si_code of the signal that announces an upcall (R14).
-pub const SI_KEYAGENT: i32 = -8;
+pub(crate) const SI_KEYAGENT: i32 = -8;
 
 /// The C library's SIGRTMIN, which scenarios count from.
 const LIBC_SIGRTMIN: i32 = 34;
@@ -29,28 +29,28 @@ const SIGRTMAX: i32 = 64;
 /// A set of signals, laid out as the kernel's `sigset_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
-pub struct Signals(u64);
+pub(crate) struct Signals(u64);
 
 impl Signals {
     /// No signal.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
     /// What a keyagent can be rung with.
-    pub const REAL_TIME: Self = Self(u64::MAX << (KERNEL_SIGRTMIN - 1));
+    pub(crate) const REAL_TIME: Self = Self(u64::MAX << (KERNEL_SIGRTMIN - 1));
     /// What tells of a child's end.
-    pub const CHILD: Self = Self(1 << (libc::SIGCHLD - 1));
+    pub(crate) const CHILD: Self = Self(1 << (libc::SIGCHLD - 1));
 
     /// One signal, from 1 to 64.
-    pub const fn one(signal: i32) -> Self {
+    pub(crate) const fn one(signal: i32) -> Self {
         Self(1 << (signal - 1))
     }
 
     /// Both sets.
-    pub const fn with(self, other: Self) -> Self {
+    pub(crate) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Blocks these signals, and only these, in the calling thread.
-    pub fn block(self) -> Result<(), Errno> {
+    pub(crate) fn block(self) -> Result<(), Errno> {
         // SAFETY: the mask is 8 bytes, as the kernel is told; no old mask is asked for.
         let answer = unsafe {
             libc::syscall(
@@ -66,16 +66,16 @@ impl Signals {
 }
 
 /// A descriptor that is readable while a signal of its set is pending.
-pub struct SignalFd(File);
+pub(crate) struct SignalFd(File);
 
 impl SignalFd {
     /// Listens for `signals`, which have to be blocked. Taking one never waits.
-    pub fn new(signals: Signals) -> Result<Self, Errno> {
+    pub(crate) fn new(signals: Signals) -> Result<Self, Errno> {
         Self::open(signals, libc::SFD_NONBLOCK)
     }
 
     /// Listens for `signals`, which have to be blocked. Taking one waits until there is one.
-    pub fn blocking(signals: Signals) -> Result<Self, Errno> {
+    pub(crate) fn blocking(signals: Signals) -> Result<Self, Errno> {
         Self::open(signals, 0)
     }
 
@@ -91,7 +91,7 @@ impl SignalFd {
     }
 
     /// Takes one pending signal, if there is one.
-    pub fn take(&mut self) -> Option<Doorbell> {
+    pub(crate) fn take(&mut self) -> Option<Doorbell> {
         let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
         self.0.read_exact(&mut bytes).ok()?;
         // SAFETY: every bit pattern is a valid signalfd_siginfo, and the buffer has its size.
@@ -114,7 +114,7 @@ impl AsFd for SignalFd {
 }
 
 /// The number of a signal that a scenario names: `SIGSTOP`, `SIGRTMIN+1` (35), `SIGRTMAX-1` or `40`.
-pub fn number(name: &str) -> Option<i32> {
+pub(crate) fn number(name: &str) -> Option<i32> {
     if let Some(above) = name.strip_prefix("SIGRTMIN") {
         return Some(LIBC_SIGRTMIN + if above.is_empty() { 0 } else { above.parse::<i32>().ok()? });
     }
@@ -126,7 +126,7 @@ pub fn number(name: &str) -> Option<i32> {
 
 /// Takes one pending signal of the set with its whole siginfo, if there is one: rt_sigtimedwait(2), which other than a
 /// signalfd shows every byte.
-pub fn take(signals: Signals) -> Option<Doorbell> {
+pub(crate) fn take(signals: Signals) -> Option<Doorbell> {
     let mut info = [0xa5_u8; SIGINFO_SIZE];
     let untimed = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the siginfo is exclusively borrowed over the call and has the size that the kernel writes; mask and time are
@@ -155,7 +155,7 @@ const SIGINFO_SIZE: usize = 128;
 const FIELD_OFFSETS: [usize; 5] = [0, 8, 16, 20, 24];
 
 /// `kill(2)`.
-pub fn send(pid: i32, signal: i32) -> Result<(), Errno> {
+pub(crate) fn send(pid: i32, signal: i32) -> Result<(), Errno> {
     // SAFETY: takes two numbers.
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
@@ -174,7 +174,7 @@ struct SigInfo {
 }
 
 /// Sends a signal with a siginfo of the sender's own making (R15).
-pub fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
+pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
     let info = SigInfo {
         signo: signal,
         errno: 0,
@@ -204,13 +204,13 @@ pub fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) ->
 
 /// While it lives, SIGALRM interrupts system calls of the thread that set it: first after a delay, then again and again, so that one
 /// that comes just before the call is not lost.
-pub struct Alarm {
+pub(crate) struct Alarm {
     _timer: Timer,
 }
 
 impl Alarm {
     /// Sets the alarm to go off after `delay`. With `restart` the system calls that it interrupts go on.
-    pub fn after(delay: Duration, restart: bool) -> Result<Self, Errno> {
+    pub(crate) fn after(delay: Duration, restart: bool) -> Result<Self, Errno> {
         const AGAIN: Duration = Duration::from_millis(20);
         handle(Signal::SIGALRM, if restart { SaFlags::SA_RESTART } else { SaFlags::empty() })?;
         let event = SigEvent::new(SigevNotify::SigevThreadId {
@@ -227,7 +227,7 @@ impl Alarm {
 }
 
 /// From now on this signal does nothing but interrupt system calls.
-pub fn install_noop_handler(signal: i32) -> Result<(), Errno> {
+pub(crate) fn install_noop_handler(signal: i32) -> Result<(), Errno> {
     handle(Signal::try_from(signal)?, SaFlags::empty())
 }
 

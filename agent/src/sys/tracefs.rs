@@ -10,14 +10,14 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 const SYSTEM: &str = "keyagent";
 
 /// The tracepoints are on as long as this lives.
-pub struct Recording(());
+pub(crate) struct Recording(());
 
 impl Recording {
     /// Turns the tracepoints on, with nothing recorded yet.
     ///
     /// # Errors
     /// When there is no tracefs, or the kernel has no such tracepoints.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         // One clock for all processors, so that records are in order; setting it empties the buffer.
         write("trace_clock", "global")?;
         write("trace", "")?;
@@ -40,13 +40,13 @@ impl Drop for Recording {
 ///
 /// # Errors
 /// When there is no tracefs.
-pub fn records() -> io::Result<Vec<Traced>> {
+pub(crate) fn records() -> io::Result<Vec<Traced>> {
     let trace = fs::read_to_string(Path::new(TRACEFS).join("trace"))?;
     Ok(trace.lines().filter_map(parse).collect())
 }
 
 /// The time that a record gives, in microseconds.
-pub fn usec(record: &Traced) -> Option<u64> {
+pub(crate) fn usec(record: &Traced) -> Option<u64> {
     record.fields.iter().find(|(name, _)| name == "usec").and_then(|(_, value)| value.parse().ok())
 }
 

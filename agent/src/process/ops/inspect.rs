@@ -14,10 +14,10 @@ impl PlanProcess<'_> {
     pub(super) fn inspect_op(&self, op: &LookOp) -> Outcome {
         let answer = match op {
             LookOp::ProcKeys { kind } => procfs::keys().map(|keys| {
-                let before = &self.context.run.before;
+                let preexisting = &self.context.run.preexisting;
                 let wanted =
                     keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
-                Value::ProcKeys(wanted.filter(|key| !before.contains(&key.serial)).collect())
+                Value::ProcKeys(wanted.filter(|key| !preexisting.contains(&key.serial)).collect())
             }),
             LookOp::KernelLog { has } => kmsg::since_plan_start().map(|lines| {
                 let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
