@@ -1,4 +1,4 @@
-//! The archive: a manifest and its artefacts as newc cpio, the form that the kernel unpacks.
+//! Writes a manifest and its artefacts as a newc cpio archive, the kernel's initramfs format.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,23 +7,23 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::manifest::{DeviceKind, Manifest, Node};
 
-/// The files that the host supplies, by the name under which the manifest asks for them.
+/// The files that the host supplies, by their names in the manifest.
 pub type Artefacts<'a> = BTreeMap<&'a str, &'a [u8]>;
 
-/// How the archive is packed. The guest's kernel needs `CONFIG_RD_ZSTD` for zstd.
+/// Compression of the archive. zstd needs `CONFIG_RD_ZSTD` in the guest's kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// As it is: the quickest to boot where the processor is emulated.
+    /// Uncompressed, which boots fastest on an emulated processor.
     #[default]
     None,
     /// zstd at its default level.
     Zstd,
 }
 
-/// Why no initramfs was built.
+/// A failure to build an initramfs.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The manifest asks for a file that the host did not supply.
+    /// The host did not supply a file of the manifest.
     #[error("{path} comes from {name:?}, which was not supplied")]
     NoArtefact {
         /// The guest's path.
@@ -31,7 +31,7 @@ pub enum BuildError {
         /// The artefact's name in the manifest.
         name: String,
     },
-    /// The format's limit of 4 GiB for a file.
+    /// Larger than the format's limit for a file, 4 GiB.
     #[error("{0} is larger than a cpio archive can hold (4 GiB)")]
     TooLarge(String),
     /// The archive could not be written.
@@ -39,10 +39,10 @@ pub enum BuildError {
     Io(#[from] io::Error),
 }
 
-/// Builds the initramfs. Owner and time are root and the epoch; inode numbers count the entries.
+/// Builds the initramfs. Owner is root, times are the epoch, and inode numbers count the entries.
 ///
 /// # Errors
-/// An artefact that is missing or too large for the format.
+/// An artefact that is missing or too large.
 pub fn build(
     manifest: &Manifest,
     artefacts: &Artefacts<'_>,
@@ -78,7 +78,7 @@ fn append(
         Node::Device { kind: DeviceKind::Block, mode, .. } => (ModeFileType::Block, *mode, &[][..]),
     };
     let size = u32::try_from(content.len()).map_err(|_| BuildError::TooLarge(path.into()))?;
-    // Names in the archive are relative to the root that it is unpacked into.
+    // Names are relative to the root of the file system.
     let mut entry =
         Builder::new(path.trim_start_matches('/')).ino(inode).mode(mode).set_mode_file_type(file_type);
     if let Node::Device { major, minor, .. } = node {
@@ -115,7 +115,7 @@ mod tests {
         build(&manifest, &Artefacts::from([("agent", &b"\x7fELF"[..])]), compression).unwrap()
     }
 
-    /// Name, mode with type, device and content.
+    /// Name, mode with file type, device number and content.
     type Entry = (String, u32, (u32, u32), Vec<u8>);
 
     fn parsed(mut archive: &[u8]) -> Vec<Entry> {

@@ -1,4 +1,4 @@
-//! What an archive holds, as the guest would find it.
+//! Reads an archive, and looks up its files as the kernel would.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ const TYPE: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const SYMLINK: u32 = 0o120_000;
 
-/// The files of a plain archive, by path without the first slash.
+/// The files of an uncompressed archive, by path without the leading slash.
 #[derive(Debug, Default)]
 pub struct Contents {
     files: BTreeMap<String, File>,
@@ -18,26 +18,26 @@ pub struct Contents {
 #[derive(Debug)]
 struct File {
     mode: u32,
-    /// Device and inode: hard links of one file share them, and only the last one has the bytes.
+    /// Device and inode, which hard links share. Only the last one has the content.
     identity: (u32, u32, u32),
     bytes: Vec<u8>,
 }
 
-/// Why a guest could not begin with an archive.
+/// A reason why a kernel can't start with an archive.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentsError {
-    /// It can't be read.
+    /// The archive can't be read.
     #[error("is damaged: {0}")]
     Damaged(#[from] io::Error),
-    /// The program that it is to begin with is missing.
+    /// The program that the kernel starts is missing.
     #[error("has no {path}, which the kernel starts; it has {has}", has = listed(.has))]
     Missing {
         /// The program.
         path: String,
-        /// What lies at the top.
+        /// The files and directories at the top.
         has: Vec<String>,
     },
-    /// It is a link to nowhere.
+    /// The program is a dangling symbolic link.
     #[error("has a {path} that leads to {target}, which is not in it")]
     Dangling {
         /// The program.
@@ -45,7 +45,7 @@ pub enum ContentsError {
         /// Where the links lead.
         target: String,
     },
-    /// It is a directory, or nobody may execute it.
+    /// The program is not an executable file.
     #[error("has a {0} that can't be executed: it must be a file of mode 755")]
     NotExecutable(String),
 }
@@ -55,10 +55,10 @@ fn listed(names: &[String]) -> String {
 }
 
 impl Contents {
-    /// Reads a plain archive, or several of them, one after the other.
+    /// Reads an uncompressed archive, or several concatenated ones.
     ///
     /// # Errors
-    /// It is damaged.
+    /// The archive is damaged.
     pub fn read(mut rest: &[u8]) -> Result<Self, ContentsError> {
         let mut contents = Self::default();
         while rest.iter().any(|byte| *byte != 0) {
@@ -85,10 +85,10 @@ impl Contents {
         }
     }
 
-    /// The bytes of an executable file of that absolute path, wherever its links lead.
+    /// The content of the executable at an absolute path, with symbolic links resolved.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such file, or it is not executable.
     pub fn executable(&self, path: &str) -> Result<&[u8], ContentsError> {
         let name = path.trim_start_matches('/');
         if !self.files.contains_key(name) {
@@ -105,7 +105,8 @@ impl Contents {
         Ok(if file.bytes.is_empty() { linked().map_or(&[], |it| &it.bytes) } else { &file.bytes })
     }
 
-    /// Follows links, those of directories on the way included. Else the path at which they end.
+    /// Resolves symbolic links, including those of directories. The error is the path that does not
+    /// exist.
     fn resolve(&self, name: &str) -> Result<&File, String> {
         const LONGEST_CHAIN: usize = 40;
         let mut path = name.to_owned();
@@ -118,7 +119,7 @@ impl Contents {
         Err(path)
     }
 
-    /// The path with its first symbolic link replaced by where that leads.
+    /// The path with its first symbolic link replaced by its target; `None` if it has none.
     fn first_link(&self, path: &str) -> Option<String> {
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for end in ends {
@@ -198,7 +199,7 @@ mod tests {
         );
         assert!(said("[files]\n\"/init\" = { text = \"\", mode = \"0644\" }").contains("can't be executed"));
         assert!(said("[dirs]\n\"/init\" = \"0755\"").contains("can't be executed"));
-        // A link that leads to itself ends somewhere.
+        // A link to itself does not loop.
         assert!(said("[links]\n\"/init\" = \"init\"").contains("leads to /init"));
     }
 }

@@ -1,7 +1,8 @@
-//! The guest's root file system: a readable manifest and the host's files in, a byte-reproducible initramfs out.
+//! The guest's root file system: builds a reproducible initramfs from a manifest and the host's
+//! files.
 //!
-//! Neither root nor a `cpio` program is needed: device nodes exist only inside the archive. The same manifest
-//! and the same artefacts give the same bytes on every machine.
+//! It needs neither root nor a `cpio` program, since device nodes exist only inside the archive.
+//! The same manifest and artefacts give the same bytes on every machine.
 
 mod archive;
 mod contents;

@@ -1,19 +1,19 @@
-//! The manifest: which path of the guest holds what, read from TOML and checked once.
+//! The manifest: the files of the guest's root file system, parsed from TOML and validated.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// What the guest's root file system holds, by absolute path in the order of the archive.
+/// The entries of the guest's root file system, by absolute path in the order of the archive.
 ///
-/// Every path is absolute and normal, and its parent directory is in the manifest too: the kernel's
-/// unpacker (`init/initramfs.c`) drops an entry without a parent silently.
+/// Every path is absolute and normalized, and its parent directory has an entry too. The kernel's
+/// unpacker (`init/initramfs.c`) silently drops an entry without a parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     nodes: BTreeMap<String, Node>,
 }
 
-/// One inode of the guest. Modes are permission bits only.
+/// An inode. Modes are permission bits only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     /// A directory.
@@ -21,14 +21,14 @@ pub enum Node {
         /// Permission bits.
         mode: u32,
     },
-    /// A file whose bytes the host supplies under this name.
+    /// A file that the host supplies.
     Artefact {
-        /// The name that the host's artefacts are looked up by.
+        /// The name of the host's artefact.
         name: String,
         /// Permission bits.
         mode: u32,
     },
-    /// A file whose text stands in the manifest.
+    /// A file whose content is in the manifest.
     Text {
         /// The file's whole content.
         text: String,
@@ -37,7 +37,7 @@ pub enum Node {
     },
     /// A symbolic link.
     Symlink {
-        /// What the link points to, as the guest resolves it.
+        /// The target, as the guest resolves it.
         target: String,
     },
     /// A device node.
@@ -62,18 +62,18 @@ pub enum DeviceKind {
     Block,
 }
 
-/// What is wrong with a manifest.
+/// A mistake in a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Not TOML, or a key that the manifest does not know.
+    /// Not TOML, or an unknown key.
     #[error("the manifest can't be read: {0}")]
     Syntax(#[from] toml::de::Error),
-    /// A mode that is no octal number of at most 07777.
+    /// A mode that is not an octal number up to 07777.
     #[error("{path}: mode {mode:?} is no octal number up to \"7777\"")]
     Mode {
         /// The entry concerned.
         path: String,
-        /// What stood there.
+        /// The mode as written.
         mode: String,
     },
     /// A path that is not absolute, or has empty, `.` or `..` components.
@@ -82,12 +82,12 @@ pub enum ManifestError {
     /// The same path in two tables.
     #[error("{0} is listed twice")]
     Twice(String),
-    /// The directory that an entry lies in is missing.
+    /// The entry's parent directory is missing.
     #[error("{path} lies in {parent}, which [dirs] does not list")]
     NoParent {
         /// The entry concerned.
         path: String,
-        /// The directory that is missing.
+        /// The missing directory.
         parent: String,
     },
 }
@@ -123,15 +123,15 @@ impl Manifest {
     /// The manifest of the testbed's own guest.
     ///
     /// # Errors
-    /// None in a tree whose tests pass.
+    /// None: a test parses it.
     pub fn testbed() -> Result<Self, ManifestError> {
         Self::read(include_str!("../manifest.toml"))
     }
 
-    /// Reads and checks a manifest.
+    /// Parses and validates a manifest.
     ///
     /// # Errors
-    /// The first thing that is wrong, with the path concerned.
+    /// The first mistake, with its path.
     pub fn read(text: &str) -> Result<Self, ManifestError> {
         let document: Document = toml::from_str(text)?;
         let mut manifest = Self { nodes: BTreeMap::new() };
@@ -161,10 +161,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Adds one node.
+    /// Adds an entry.
     ///
     /// # Errors
-    /// A path that is not absolute and normal, or is there already.
+    /// A path that is not absolute and normalized, or that has an entry already.
     pub fn insert(&mut self, path: String, node: Node) -> Result<(), ManifestError> {
         let normal = path.strip_prefix('/').is_some_and(|rest| {
             rest.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
@@ -178,8 +178,7 @@ impl Manifest {
         }
     }
 
-    /// Adds a file that the host supplies under its own path as its name, and the directories that it lies in where they are
-    /// missing.
+    /// Adds a file that the host supplies under its own path, and its missing parent directories.
     ///
     /// # Errors
     /// As [`Manifest::insert`].
@@ -187,7 +186,7 @@ impl Manifest {
         self.insert_with_parents(path, Node::Artefact { name: path.to_owned(), mode })
     }
 
-    /// Adds any node, and the directories that it lies in where they are missing.
+    /// Adds an entry and its missing parent directories.
     ///
     /// # Errors
     /// As [`Manifest::insert`].
@@ -202,17 +201,17 @@ impl Manifest {
         self.check_parents()
     }
 
-    /// Whether there is anything at that path.
+    /// Whether the path has an entry.
     pub fn has(&self, path: &str) -> bool {
         self.nodes.contains_key(path)
     }
 
-    /// Takes one node out, if it is there.
+    /// Removes an entry, if it exists.
     pub fn remove(&mut self, path: &str) {
         self.nodes.remove(path);
     }
 
-    /// All nodes; a directory comes before what lies in it.
+    /// All entries, directories before their contents.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
@@ -276,7 +275,7 @@ mod tests {
         assert!(
             manifest.nodes().any(|(path, node)| (path, node) == ("/lib", &Node::Directory { mode: 0o755 }))
         );
-        // A link of the manifest's is no directory.
+        // A symbolic link of the manifest is not a directory.
         let within = manifest.insert_deep("/sbin/request-key/x", 0o755);
         assert!(matches!(within, Err(ManifestError::NoParent { .. })), "{within:?}");
     }

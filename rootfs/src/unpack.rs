@@ -1,4 +1,4 @@
-//! An initramfs as anybody may have made it: archives one after the other, each as it is or packed, made one plain archive.
+//! Decompresses an initramfs: concatenated cpio archives, each of them plain or compressed.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,27 +6,27 @@ use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
-/// Why an initramfs can't be unpacked.
+/// A reason why an initramfs can't be decompressed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// There is nothing in it.
+    /// It has no content.
     #[error("is empty")]
     Empty,
-    /// It begins with what no initramfs begins with.
+    /// Neither an archive nor a known compression.
     #[error("is no initramfs: neither a cpio archive nor one packed with gzip, xz, lzma, lz4 or zstd")]
     Unknown,
-    /// An archive of another kind.
+    /// An archive format that kernels don't read.
     #[error("is a cpio archive that kernels don't read: make it with `cpio --format=newc`")]
     OldFormat,
-    /// Packed so that this can't unpack it.
+    /// A compression that is not supported here.
     #[error("is packed with {0}, which this can't unpack: unpack it yourself, and give the plain archive")]
     Unsupported(&'static str),
-    /// It ends too early, or what is in it contradicts itself.
+    /// It is truncated or inconsistent.
     #[error("is damaged: {0}")]
     Damaged(#[from] io::Error),
 }
 
-/// How a part of an initramfs is packed, by what it begins with (`lib/decompress.c`).
+/// Formats by their first bytes, as in the kernel's `lib/decompress.c`.
 const MAGIC: &[(&[u8], Packing)] = &[
     (b"070701", Packing::Plain),
     (b"070702", Packing::Plain),
@@ -53,10 +53,10 @@ enum Packing {
     Unsupported(&'static str),
 }
 
-/// The same archives, one after the other, and none of them packed: so it matters no more what the kernel can unpack.
+/// Returns the same archives uncompressed, so that any kernel can read them.
 ///
 /// # Errors
-/// It is no initramfs, a damaged one, or packed in a way that nobody uses any more.
+/// It is no initramfs, is damaged, or has an unsupported compression.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, UnpackError> {
     let mut plain = Vec::new();
     let mut rest = skip_padding(packed);
@@ -66,12 +66,12 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, UnpackError> {
     while !rest.is_empty() {
         let known = MAGIC.iter().find(|(magic, _)| rest.starts_with(magic));
         let packing = known.map(|(_, packing)| *packing).ok_or(UnpackError::Unknown);
-        // What comes behind a whole archive and is none is ignored by the kernel, too.
+        // The kernel, too, ignores trailing data that is no archive.
         let packing = match packing {
             Err(UnpackError::Unknown) if !plain.is_empty() => break,
             known => known?,
         };
-        // Headers are aligned to four bytes of the file that they are in.
+        // Headers are aligned to four bytes of their own file.
         plain.resize(plain.len().next_multiple_of(4), 0);
         rest = skip_padding(unpack_one(packing, rest, &mut plain)?);
     }
@@ -83,7 +83,7 @@ fn skip_padding(bytes: &[u8]) -> &[u8] {
     &bytes[padding..]
 }
 
-/// Unpacks one part; gives what follows it.
+/// Decompresses the first part; returns the rest.
 fn unpack_one<'a>(
     packing: Packing,
     mut rest: &'a [u8],
@@ -112,7 +112,7 @@ fn unpack_one<'a>(
     Ok(rest)
 }
 
-/// The length of the archive that begins here, its trailer included.
+/// The length of the first archive, with its trailer.
 fn archive_length(bytes: &[u8]) -> io::Result<usize> {
     let mut rest = bytes;
     loop {
@@ -125,7 +125,8 @@ fn archive_length(bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// The form that the kernel reads: `lz4 -l`, blocks of at most 8 MiB, each behind its length.
+/// Decompresses the legacy format of `lz4 -l`: blocks of at most 8 MiB, each preceded by its
+/// length.
 fn unpack_lz4(rest: &mut &[u8], plain: &mut Vec<u8>) -> io::Result<()> {
     const MAGIC_LENGTH: usize = 4;
     const BLOCK: usize = 8 << 20;
@@ -164,7 +165,7 @@ mod tests {
 
     fn lz4(bytes: &[u8]) -> Vec<u8> {
         let mut block = vec![0x02, 0x21, 0x4c, 0x18];
-        // A block of nothing but literals.
+        // A block of literals only.
         let extra = bytes.len() - 15;
         let mut data = vec![0xf0];
         data.extend(std::iter::repeat_n(255, extra / 255).chain([(extra % 255) as u8]));
