@@ -1,4 +1,4 @@
-//! The line to the host: a character device that the kernel command line names.
+//! Message channel to the host: a character device that a kernel parameter names.
 
 use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use nix::sys::termios::{self, SetArg};
 use scenarios::wire::{self, GuestMessage, HostMessage, LAST_PART, Misheard, PART};
 
-/// The kernel parameter that names the device.
+use crate::sys::procfs;
+
 const PARAMETER: &str = "keyagents.channel=";
 
 /// How long the device may take to appear: drivers probe while PID 1 already runs.
 const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The line to the host.
+/// Message channel to the host: one JSON object a line in both directions.
 pub(crate) struct Channel {
     from_host: BufReader<File>,
     to_host: BufWriter<File>,
@@ -27,7 +28,7 @@ impl Channel {
         Self::new(device()?)
     }
 
-    /// Opens the virtio port of that name.
+    /// Opens the virtio port of this name.
     pub(crate) fn open_port(name: &str) -> Result<Self, ChannelError> {
         let path = find_port(Path::new("/sys/class/virtio-ports"), name)
             .ok_or_else(|| ChannelError::NoPort(name.to_owned()))?;
@@ -39,14 +40,15 @@ impl Channel {
         Ok(Self { from_host: BufReader::new(device), to_host: BufWriter::new(to_host) })
     }
 
-    /// A host that has said everything beforehand, and will be heard by nobody: `heard` is made, and keeps the answers.
+    /// Replaces the host by files: messages come from one, and answers go to another, which is
+    /// created.
     pub(crate) fn from_files(messages: &Path, answers: &Path) -> Result<Self, ChannelError> {
         let from_host = File::open(messages).map_err(|why| ChannelError::Device(messages.to_owned(), why))?;
         let to_host = File::create(answers).map_err(|why| ChannelError::Device(answers.to_owned(), why))?;
         Ok(Self { from_host: BufReader::new(from_host), to_host: BufWriter::new(to_host) })
     }
 
-    /// The host's next message. None: the host has hung up.
+    /// Waits for the host's next message; `None` if the host has closed the channel.
     pub(crate) fn receive(&mut self) -> Result<Option<HostMessage>, ChannelError> {
         let mut message = String::new();
         loop {
@@ -64,24 +66,24 @@ impl Channel {
         }
     }
 
-    /// Whether [`Self::receive`] has something to read already.
+    /// Whether input is buffered, which poll(2) does not see.
     pub(crate) fn has_buffered_input(&self) -> bool {
         !self.from_host.buffer().is_empty()
     }
 
-    /// Tells the host.
+    /// Sends a message.
     pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
         self.queue(message)?;
         self.flush()
     }
 
-    /// Says it at the next [`Self::flush`], with what else is to be said then: many small writes take long.
+    /// Buffers a message until the next [`Self::flush`], since many small writes are slow.
     pub(crate) fn queue(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
         serde_json::to_writer(&mut self.to_host, message).map_err(|why| ChannelError::Write(why.into()))?;
         self.to_host.write_all(b"\n").map_err(ChannelError::Write)
     }
 
-    /// Tells the host all that was put down.
+    /// Sends all buffered messages.
     pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
         self.to_host.flush().map_err(ChannelError::Write)
     }
@@ -93,12 +95,12 @@ impl AsFd for Channel {
     }
 }
 
-/// The device that the kernel command line names, ready for any bytes.
+/// Opens the device that the kernel command line names, in raw mode if it is a terminal.
 pub(crate) fn device() -> Result<File, ChannelError> {
-    let command_line = std::fs::read_to_string("/proc/cmdline").map_err(ChannelError::CommandLine)?;
-    let path = named_in(&command_line, PARAMETER).ok_or(ChannelError::Unnamed)?;
+    let path = procfs::kernel_parameter(PARAMETER).map_err(ChannelError::CommandLine)?;
+    let path = path.ok_or(ChannelError::Unnamed)?;
     let device = open_when_present(&path).map_err(|why| ChannelError::Device(path, why))?;
-    // A serial line would echo the host's words and cook the guest's; a virtio port is no terminal and needs nothing.
+    // A serial line would echo input and translate output; a virtio port is no terminal.
     if let Ok(mut settings) = termios::tcgetattr(&device) {
         termios::cfmakeraw(&mut settings);
         let _ = termios::tcsetattr(&device, SetArg::TCSANOW, &settings);
@@ -106,18 +108,13 @@ pub(crate) fn device() -> Result<File, ChannelError> {
     Ok(device)
 }
 
-/// The device of the virtio port of that name, as the kernel lists them.
+/// Finds a virtio port's device by the port's name.
 fn find_port(listed: &Path, name: &str) -> Option<PathBuf> {
     let mut ports = std::fs::read_dir(listed).ok()?.flatten();
     let named = |port: &DirEntry| {
         std::fs::read_to_string(port.path().join("name")).is_ok_and(|it| it.trim_end() == name)
     };
     Some(Path::new("/dev").join(ports.find(named)?.file_name()))
-}
-
-/// The path that a parameter of the kernel command line names.
-pub(crate) fn named_in(command_line: &str, parameter: &str) -> Option<PathBuf> {
-    command_line.split_whitespace().find_map(|word| word.strip_prefix(parameter)).map(PathBuf::from)
 }
 
 fn open_when_present(path: &Path) -> io::Result<File> {
@@ -132,40 +129,21 @@ fn open_when_present(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Why there is no talking to the host.
+/// A failure of the channel to the host.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChannelError {
-    /// /proc/cmdline.
     #[error("can't read /proc/cmdline: {0}")]
     CommandLine(#[source] io::Error),
-    /// No parameter.
     #[error("the kernel command line names no channel: add keyagents.channel=/dev/…")]
     Unnamed,
-    /// No such port.
     #[error("the virtual machine has no port named {0}")]
     NoPort(String),
-    /// It can't be opened.
     #[error("can't open the channel {0}: {1}")]
     Device(PathBuf, #[source] io::Error),
-    /// It can't be read.
     #[error("can't read from the host: {0}")]
     Read(#[source] io::Error),
-    /// It can't be written.
     #[error("can't write to the host: {0}")]
     Write(#[source] io::Error),
-    /// A line that is no message for this guest.
     #[error(transparent)]
     Decode(#[from] Misheard),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_channel_is_found_among_other_parameters() {
-        let found = named_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", PARAMETER);
-        assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
-        assert_eq!(named_in("console=ttyS0 quiet", PARAMETER), None);
-    }
 }

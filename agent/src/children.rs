@@ -1,4 +1,5 @@
-//! A process's children, and how each ended. Some are to stay zombies until somebody says otherwise.
+//! A process's children and their exit statuses. Selected children stay zombies until they are
+//! reaped by request.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use nix::errno::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, wait, waitid};
 use scenarios::wire::Ending;
 
-/// The children that are known, each with what it stands for.
+/// Registered children, each with what it stands for.
 pub struct Children<T> {
     known: HashMap<i32, Child<T>>,
 }
@@ -24,23 +25,24 @@ impl<T> Default for Children<T> {
 }
 
 impl<T: Clone> Children<T> {
-    /// Gets to know a child. One that is not to be `reaped` stays a zombie when it ends.
+    /// Registers a child. Without `reaped` it stays a zombie after its exit.
     pub fn insert(&mut self, pid: i32, what: T, reaped: bool) {
         self.known.insert(pid, Child { what, reaped, ended: false });
     }
 
-    /// Takes note of the children that have ended since, and reaps them and whatever else has ended.
+    /// Returns the registered children that have exited since the last call. Reaps them, and
+    /// unregistered children too.
     pub fn poll_exits(&mut self) -> Vec<(T, Ending)> {
         if self.known.values().all(|child| child.reaped) { self.reap_whatever() } else { self.reap_each() }
     }
 
-    /// From now on no zombie stays.
+    /// Reaps all zombies with the next [`Self::poll_exits`], and leaves none from then on.
     pub fn leave_no_zombies(&mut self) {
         self.known.retain(|_, child| !child.ended);
         self.known.values_mut().for_each(|child| child.reaped = true);
     }
 
-    /// Whether the calling process has any child at all, known or not.
+    /// Whether the calling process has any child, registered or not.
     pub fn any_left() -> bool {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::All, look).is_ok()
@@ -70,7 +72,10 @@ impl<T: Clone> Children<T> {
         ended
     }
 
-    /// Reaps a zombie that was left. ECHILD if there is none.
+    /// Reaps a zombie.
+    ///
+    /// # Errors
+    /// ECHILD if no registered zombie matches.
     pub fn reap(&mut self, is_it: impl Fn(&T) -> bool) -> Result<(), Errno> {
         let pid = self.known.iter().find(|(_, child)| child.ended && is_it(&child.what)).map(|(pid, _)| *pid);
         let pid = pid.ok_or(Errno::ECHILD)?;

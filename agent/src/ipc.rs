@@ -1,7 +1,7 @@
-//! What PID 1 and the processes of a plan say to each other, and how.
+//! IPC between PID 1 and the processes of a plan.
 //!
-//! Commands go to each process over a socket of its own. Reports of all processes go through one socket, so that PID 1
-//! hears of things in the order in which they happened.
+//! Each process receives commands over its own socket. All processes share one report socket, so
+//! that PID 1 receives reports in the order of events.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -14,94 +14,92 @@ use scenarios::wire::{Done, Event, What};
 use serde::{Deserialize, Serialize};
 use vmm_sys_util::sock_ctrl_msg::ScmSocket;
 
-/// Where PID 1 takes reports: the stock upcall, which nobody of the plan has started, finds it here.
+/// Path of PID 1's report socket. The stock upcall, which the kernel starts, connects here too.
 pub(crate) const REPORT_SOCKET: &str = "/run/reports";
 
-/// Room for the largest message: a key's payload of a megabyte, in hexadecimal digits.
+/// Fits the largest message: a key's payload of 1 MiB in hexadecimal digits.
 const MAX_MESSAGE: usize = 4 << 20;
 
-/// What PID 1 tells a process.
+/// A command from PID 1 to a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Command {
-    /// Do this.
+    /// Run an operation.
     Run(Task),
-    /// What stands for a key in this process's reactions now has this serial.
+    /// Set the serial that a key reference in the keyagent's reactions resolves to.
     SetKey(KeyRef, i32),
-    /// A pidfd of a process whose namespaces the next child joins comes with the message.
+    /// The next child joins namespaces of a process, whose pidfd comes with the message.
     JoinTarget,
-    /// Start a process as a child.
+    /// Spawn a child process.
     Spawn(Box<SpawnRequest>),
-    /// Serve every upcall that is already there, and say when that is done.
+    /// Serve all pending upcalls, then report [`Report::Quiesced`].
     Quiesce,
-    /// Reap this child, which has been left as a zombie.
+    /// Reap the named child, a zombie.
     Reap(String),
 }
 
-/// An operation, ready to be carried out.
+/// An operation with its variables resolved.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
-    /// The step that it belongs to; set-up otherwise.
+    /// The step that it belongs to; `None` for set-up.
     pub(crate) step: Option<usize>,
-    /// What to do, its variables replaced.
     pub(crate) op: Op,
-    /// Pids of those that a signal goes to, as the process sees them.
+    /// Pids of the receivers, as the process sees them.
     pub(crate) pids: Vec<i32>,
-    /// How many workers do it in the background. None: the process itself does it.
+    /// Number of background workers; `None` for the process itself.
     pub(crate) workers: Option<u32>,
-    /// Which round of a repeated block it is.
+    /// Round of a repeated block.
     pub(crate) round: Option<u32>,
-    /// When it is to begin, in microseconds since the plan was begun: it races with others.
+    /// Start time of a raced step, in microseconds since the plan's start.
     pub(crate) at_us: Option<u64>,
-    /// A keyring to put the key into that it gives: processes yet to start will hold it, and get it there.
+    /// Lending keyring for the key that the operation returns: processes started later will hold
+    /// the key.
     pub(crate) lend: Option<i32>,
 }
 
-/// A process to start.
+/// A request to spawn a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SpawnRequest {
-    /// What it is.
     pub(crate) process: Process,
-    /// Serials of the keys that it holds.
+    /// Serials of the keys to link into the session keyring.
     pub(crate) holds: Vec<i32>,
-    /// The pid that it gets, as its parent sees it. None: any.
+    /// The pid to assign, as the parent sees it; `None` for any.
     pub(crate) pid: Option<i32>,
 }
 
-/// What a process tells PID 1.
+/// A report from a process to PID 1.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// For the host, too.
+    /// An event, which PID 1 forwards to the host.
     Event(Event),
-    /// All workers of this background step have been let go.
+    /// All workers of this background step have started.
     WorkersReleased(usize),
-    /// This child was to be reaped, and it went so.
+    /// Result of [`Command::Reap`].
     ChildReaped(String, Done),
-    /// This keyagent has served all upcalls that were there.
+    /// This keyagent has served all upcalls that were pending.
     Quiesced(String),
-    /// A child could not be started, or a part of the testbed failed.
+    /// The testbed failed, for example to spawn a child.
     Failed(String),
 }
 
-/// The way to PID 1's ear.
+/// Sending end of the report socket.
 #[derive(Debug)]
 pub(crate) struct ReportSender(UnixDatagram);
 
 impl ReportSender {
-    /// Finds PID 1.
     pub(crate) fn connect(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.connect(path)?;
-        // Raising the limit takes CAP_NET_ADMIN; a small message goes through without it.
+        // Raising the limit takes CAP_NET_ADMIN; without it small messages still fit.
         let _ = setsockopt(&socket, sockopt::SndBufForce, &MAX_MESSAGE);
         Ok(Self(socket))
     }
 
-    /// Takes over a socket that was kept open across execve.
+    /// Takes over the socket that execve left open.
     pub(crate) fn adopt(fd: OwnedFd) -> Self {
         Self(fd.into())
     }
 
-    /// Says it. Waits while PID 1 has much to read.
+    /// Sends a report; blocks while PID 1's queue is full.
     pub(crate) fn send(&self, report: &Report) -> io::Result<()> {
         let bytes = serde_json::to_vec(report)?;
         loop {
@@ -112,7 +110,6 @@ impl ReportSender {
         }
     }
 
-    /// Says what happened.
     pub(crate) fn send_event(&self, event: Event) -> io::Result<()> {
         self.send(&Report::Event(event))
     }
@@ -123,14 +120,14 @@ impl ReportSender {
     }
 }
 
-/// PID 1's ear.
+/// PID 1's receiving end of the report socket.
 pub(crate) struct ReportReceiver {
     socket: UnixDatagram,
     buffer: Vec<u8>,
 }
 
 impl ReportReceiver {
-    /// Opens it at `path`, for everybody.
+    /// Creates the socket at `path`, writable for every user.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
         let socket = UnixDatagram::bind(path)?;
@@ -139,7 +136,7 @@ impl ReportReceiver {
         Ok(Self { socket, buffer: vec![0; MAX_MESSAGE] })
     }
 
-    /// The next report, if there is one.
+    /// The next report; `None` if there is none yet.
     pub(crate) fn take(&mut self) -> io::Result<Option<Report>> {
         match self.socket.recv(&mut self.buffer) {
             Ok(length) => Ok(Some(serde_json::from_slice(&self.buffer[..length])?)),
@@ -148,21 +145,21 @@ impl ReportReceiver {
         }
     }
 
-    /// To wait on.
+    /// The socket, to poll.
     pub(crate) fn socket(&self) -> &UnixDatagram {
         &self.socket
     }
 }
 
-/// PID 1's end of the way to a process. Sending never blocks.
+/// PID 1's sending end of a process's command socket; sending never blocks.
 #[derive(Debug)]
 pub(crate) struct CommandSender(UnixDatagram);
 
-/// The process's end.
+/// A process's receiving end of its command socket.
 #[derive(Debug)]
 pub(crate) struct CommandReceiver(UnixDatagram);
 
-/// A way from PID 1 to a process that is going to be.
+/// Creates a command socket.
 pub(crate) fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
     let (ours, theirs) = UnixDatagram::pair()?;
     ours.set_nonblocking(true)?;
@@ -171,7 +168,7 @@ pub(crate) fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> 
 }
 
 impl CommandSender {
-    /// Tells it, and hands a descriptor over.
+    /// Sends a command, with a file descriptor if given.
     pub(crate) fn send(&self, command: &Command, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(command)?;
         match fd {
@@ -184,27 +181,28 @@ impl CommandSender {
 }
 
 impl CommandReceiver {
-    /// Takes over a socket that was kept open across execve.
+    /// Takes over the socket that execve left open.
     pub(crate) fn adopt(fd: OwnedFd) -> Self {
         Self(fd.into())
     }
 
-    /// The next command, which is waited for.
+    /// Waits for the next command.
     pub(crate) fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
-        // Room for what comes and no more: a process that touches every page of a large buffer is slow where faults are.
+        // Exactly as large as the message: touching every page of a large buffer is slow where page
+        // faults are.
         let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
         let mut buffer = vec![0; recv(self.0.as_raw_fd(), &mut [], peek)?];
         let (length, file) = self.0.recv_with_fd(&mut buffer)?;
         Ok((serde_json::from_slice(&buffer[..length])?, file))
     }
 
-    /// The socket, to wait on and to keep open across execve.
+    /// The socket, to poll and to keep open across execve.
     pub(crate) fn socket(&self) -> &UnixDatagram {
         &self.0
     }
 }
 
-/// Whether something that happened is an upcall heard by a keyagent.
+/// Whether an event is a keyagent's upcall.
 pub(crate) fn is_upcall(what: &What) -> bool {
     matches!(what, What::Doorbell(bell) if bell.signal == 0 || bell.code == crate::sys::signals::SI_KEYAGENT)
 }

@@ -30,7 +30,7 @@ pub fn run() -> ExitCode {
     let program = arguments.next().unwrap_or_default();
     match arguments.next() {
         Some(role) if role == ATTEND => init::exec_server::main(),
-        Some(state) if program == process::EXECUTED_AS => process::resume(&state),
+        Some(state) if program == process::EXEC_NAME => process::resume(&state),
         Some(operation) if program.ends_with("request-key") => request_key::answer(&operation, arguments),
         _ => ExitCode::from(2),
     }

@@ -1,7 +1,9 @@
-//! `/sbin/request-key`: what the kernel runs when no keyagent serves the requester (R9).
+//! The stock upcall `/sbin/request-key`, which the kernel runs when no keyagent serves the
+//! requester (R9).
 //!
-//! Called as `request-key create KEY UID GID THREAD PROCESS SESSION`, with the authority over KEY in its session keyring. It
-//! answers with the callout information, and tells PID 1 so that the trace shows that it ran.
+//! Its arguments are `create KEY UID GID THREAD PROCESS SESSION`. Its session keyring holds the
+//! authkey of KEY. It instantiates KEY with the callout information, and reports to PID 1, so that
+//! the trace shows the call.
 
 use std::process::ExitCode;
 
@@ -14,10 +16,10 @@ use crate::keyring::{self, KeySerial, Special};
 use crate::sys::errno;
 use crate::sys::kmsg::{self, Level};
 
-/// What the upcall is called in events.
+/// The process's name in events.
 const NAME: &str = "/sbin/request-key";
 
-/// Answers one upcall.
+/// Serves one upcall.
 pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let key = arguments.next().and_then(|serial| serial.parse().ok()).map(KeySerial);
     let Some(key) = key.filter(|_| operation == "create") else { return ExitCode::from(2) };
@@ -39,7 +41,7 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     authkey?;
     let callout = keyring::read(Special::AuthKey.into())?;
     let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
-    // A success shows in what the requester gets, who may speak of it first.
+    // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {
         let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
         report(
@@ -58,7 +60,7 @@ fn report(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
         step: None,
         worker: None,
         upcall: Some(key.0),
-        // PID 1 knows when the plan was begun.
+        // PID 1 sets the time, since only PID 1 knows the plan's start.
         at_us: 0,
         what: What::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
     };

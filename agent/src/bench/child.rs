@@ -1,8 +1,9 @@
-//! Processes that take part in a measurement.
+//! Child processes of a measurement.
 
 use nix::unistd::ForkResult;
 
 use super::{BenchError, during};
+use crate::sys::kmsg;
 use crate::sys::process::{exit_now, fork, reap};
 use crate::sys::signals;
 
@@ -11,16 +12,16 @@ use crate::sys::signals;
 pub(super) struct Child(i32);
 
 impl Child {
-    /// Forks a process that does this and ends. Why it could not, it says on the console.
-    pub(super) fn fork(life: impl FnOnce() -> Result<(), BenchError>) -> Result<Self, BenchError> {
+    /// Forks a process that runs `body` and exits. A failure is logged to the console.
+    pub(super) fn fork(body: impl FnOnce() -> Result<(), BenchError>) -> Result<Self, BenchError> {
         match fork().map_err(during("fork"))? {
             ForkResult::Parent { child } => Ok(Self(child.as_raw())),
             ForkResult::Child => {
-                let lived = life();
-                if let Err(why) = &lived {
-                    crate::sys::kmsg::log(crate::sys::kmsg::Level::Error, &why.to_string());
+                let result = body();
+                if let Err(why) = &result {
+                    kmsg::log(kmsg::Level::Error, &why.to_string());
                 }
-                exit_now(lived.is_err().into())
+                exit_now(result.is_err().into())
             }
         }
     }

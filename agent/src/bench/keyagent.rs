@@ -1,8 +1,8 @@
-//! The keyagent of the measurements: does what an answer takes, and nothing else.
+//! The keyagent of the measurements: makes only the calls that an answer needs.
 //!
-//! For the floor it can also hold an upcall until it is rung for by hand: then all that remains is two signals and the
-//! same keyring calls.
+//! To measure the floor it can also hold an upcall until it is told to answer by a signal.
 
+use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -10,27 +10,27 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::getppid;
 
 use super::child::Child;
-use super::{BenchError, KIND, during};
+use super::{BenchError, during};
 use crate::keyring::{self, KeySerial, Special};
-use crate::sys::signals::{self, SignalFd, Signals};
+use crate::sys::signals::{SignalFd, Signals, send};
 
-/// Hold the next upcall. Of several signals the lowest is taken first, so that this one, sent before a request, is heard before the
-/// upcall is.
+/// Hold the next upcall. It precedes the upcall even when both are pending, since the lowest signal
+/// is taken first.
 pub(super) const HOLD: i32 = 34;
-/// What the kernel announces upcalls with.
+/// The signal that the keyagent registers.
 const UPCALL: i32 = 35;
-/// Answer what is held.
+/// Answer the held upcall.
 pub(super) const PING: i32 = 36;
-/// It is answered.
+/// The held upcall is answered.
 pub(super) const PONG: i32 = 37;
-/// It is held: interrupts the requester.
+/// The upcall is held; interrupts the requester.
 pub(super) const HELD: i32 = libc::SIGUSR1;
 
-/// How long a request may take, in milliseconds: the most that the kernel allows.
+/// Timeout of an upcall in milliseconds: the kernel's maximum.
 const TIMEOUT_MS: u32 = 600_000;
 
-/// A keyagent, and its key, which PID 1 has in its process keyring. That does not make PID 1 its client: only a session keyring
-/// does.
+/// A keyagent process and its key, which is linked into PID 1's process keyring. PID 1 only becomes
+/// a client by a link in its session keyring.
 #[derive(Debug)]
 pub(super) struct BenchAgent {
     child: Child,
@@ -39,12 +39,13 @@ pub(super) struct BenchAgent {
 }
 
 impl BenchAgent {
-    /// Starts a keyagent for `kind` whose `RLIMIT_SIGPENDING` is as given. It answers once it is [let go](Self::let_go).
-    pub(super) fn start(kind: &std::ffi::CStr, sigpending: Option<u64>) -> Result<Self, BenchError> {
+    /// Starts a keyagent for `kind` with this `RLIMIT_SIGPENDING`. It answers after
+    /// [`Self::start_serving`].
+    pub(super) fn start(kind: &CStr, sigpending: Option<u64>) -> Result<Self, BenchError> {
         let (mut gate, inside) = UnixStream::pair().map_err(during("the agent's gate"))?;
         let child = Child::fork(|| run_agent(kind, sigpending, inside))?;
         let mut serial = [0; 4];
-        gate.read_exact(&mut serial).map_err(during("the agent has not registered"))?;
+        gate.read_exact(&mut serial).map_err(during("the agent did not register"))?;
         let key = KeySerial(i32::from_ne_bytes(serial));
         keyring::link(key, Special::Process.into()).map_err(during("keeping the agent's key"))?;
         keyring::unlink(key, Special::Session.into()).map_err(during("the agent's key"))?;
@@ -55,7 +56,7 @@ impl BenchAgent {
         self.gate.write_all(&[0]).map_err(during("the agent's gate"))
     }
 
-    /// Makes PID 1 and the children that it will have clients of the agent.
+    /// Makes PID 1 and its future children clients of the keyagent.
     pub(super) fn subscribe(&self) -> Result<(), BenchError> {
         keyring::link(self.key, Special::Session.into()).map_err(during("the agent's link"))
     }
@@ -69,7 +70,7 @@ impl BenchAgent {
     }
 
     pub(super) fn signal(&self, signal: i32) -> Result<(), BenchError> {
-        signals::send(self.child.pid(), signal).map_err(during("a signal to the agent"))
+        send(self.child.pid(), signal).map_err(during("a signal to the agent"))
     }
 }
 
@@ -80,17 +81,17 @@ impl Drop for BenchAgent {
     }
 }
 
-fn run_agent(kind: &std::ffi::CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Result<(), BenchError> {
+fn run_agent(kind: &CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Result<(), BenchError> {
     if let Some(limit) = sigpending {
         setrlimit(Resource::RLIMIT_SIGPENDING, limit, limit).map_err(during("RLIMIT_SIGPENDING"))?;
     }
     let handled = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
-    let mut signals_in = SignalFd::blocking(handled).map_err(during("signalfd"))?;
+    let mut signals = SignalFd::blocking(handled).map_err(during("signalfd"))?;
     let key = keyring::add_key(c"keyagent", Some(kind), Some(&parameters()), Special::Session.into());
     let key = key.map_err(during("registering a keyagent"))?;
     gate.write_all(&key.0.to_ne_bytes()).map_err(during("the agent's gate"))?;
     gate.read_exact(&mut [0]).map_err(during("the agent's gate"))?;
-    serve(&mut signals_in)
+    serve(&mut signals)
 }
 
 /// `struct keyagent_params` (R2).
@@ -101,25 +102,25 @@ fn parameters() -> [u8; 16] {
     bytes
 }
 
-fn serve(signals_in: &mut SignalFd) -> Result<(), BenchError> {
+fn serve(signals: &mut SignalFd) -> Result<(), BenchError> {
     let parent = getppid().as_raw();
     let mut hold = false;
     let mut held = KeySerial::NONE;
     loop {
-        let Some(received) = signals_in.take() else {
-            return Err(BenchError("signalfd has nothing to say".to_owned()));
+        let Some(received) = signals.take() else {
+            return Err(BenchError("signalfd returned no signal".to_owned()));
         };
         match received.signal {
             HOLD => hold = true,
             UPCALL if hold => {
                 hold = false;
                 held = KeySerial(received.value);
-                signals::send(parent, HELD).map_err(during("a signal to the requester"))?;
+                send(parent, HELD).map_err(during("a signal to the requester"))?;
             }
             UPCALL => answer(KeySerial(received.value))?,
             _ => {
                 answer(held)?;
-                signals::send(parent, PONG).map_err(during("a signal to the requester"))?;
+                send(parent, PONG).map_err(during("a signal to the requester"))?;
             }
         }
     }
@@ -129,10 +130,5 @@ fn answer(target: KeySerial) -> Result<(), BenchError> {
     keyring::assume_authority(target).map_err(during("assuming authority"))?;
     let callout = keyring::read(Special::AuthKey.into()).map_err(during("reading the callout"))?;
     keyring::instantiate(target, &callout, KeySerial::NONE).map_err(during("instantiating"))?;
-    keyring::assume_authority(KeySerial::NONE).map_err(during("giving authority up")).map(drop)
-}
-
-/// The type that requests are made for.
-pub(super) fn for_requests(sigpending: Option<u64>) -> Result<BenchAgent, BenchError> {
-    BenchAgent::start(KIND, sigpending)
+    keyring::assume_authority(KeySerial::NONE).map_err(during("dropping authority")).map(drop)
 }

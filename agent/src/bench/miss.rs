@@ -1,9 +1,9 @@
-//! What a request costs that nobody answers.
+//! Measures requests without an answer.
 //!
-//! It is measured on a kernel whose user-mode helpers do nothing, so that what is left of a request with callout information is all that
-//! the kernel itself does for it. With a program to start, that would drown in the time that the program takes.
+//! The kernel's user-mode helpers are disabled, so that only the kernel's own work counts. The
+//! start of a program would take far longer.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -15,17 +15,16 @@ use super::keyagent::BenchAgent;
 use super::{BenchError, CALLOUT, KIND, during, nanoseconds, shuffle};
 use crate::keyring::{self, KeySerial, Special};
 
-/// What the agent serves that has nothing to do with the requests.
-const OTHER_KIND: &std::ffi::CStr = c"dns_resolver";
+/// Key type of the keyagent that does not serve the requests.
+const OTHER_KIND: &CStr = c"dns_resolver";
 
-/// Rounds before those that count.
+/// Rounds that do not count.
 const WARM_UP: u32 = 2;
 
-/// Time for the kernel to collect the keys of one sample before the next.
+/// Time for the kernel to collect a sample's keys.
 const COLLECTION: Duration = Duration::from_millis(20);
 
-/// The two ways to miss, and what each is called.
-const CASES: [(Option<&std::ffi::CStr>, &str); 2] =
+const CASES: [(Option<&CStr>, &str); 2] =
     [(None, "without callout"), (Some(CALLOUT), "with callout")];
 
 pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<Series>, BenchError> {
@@ -59,11 +58,11 @@ fn bystander(other: Bystander) -> Result<Option<BenchAgent>, BenchError> {
     Ok(Some(agent))
 }
 
-/// The mean of so many calls, each for a key that nobody has asked for before.
+/// The mean of `calls` requests, each for a new key.
 fn sample(
     first: u32,
     calls: u32,
-    callout: Option<&std::ffi::CStr>,
+    callout: Option<&CStr>,
     destination: KeySerial,
 ) -> Result<u64, BenchError> {
     let descriptions = (first..first + calls).map(|number| CString::new(format!("miss:{number}")));
@@ -81,7 +80,7 @@ fn sample(
     Ok(nanoseconds(took) / u64::from(calls.max(1)))
 }
 
-/// The last one: interrupts go to the first.
+/// Pins to the last CPU, since interrupts go to the first.
 fn pin_to_last_cpu() -> Result<(), BenchError> {
     let mut cpus = CpuSet::new();
     let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;

@@ -1,4 +1,4 @@
-//! Measures, on request of the host. PID 1 itself is the requester; whoever else it takes is forked for the purpose.
+//! Measurements for the host. PID 1 is the requester, and forks the other processes.
 
 mod child;
 mod keyagent;
@@ -6,6 +6,7 @@ mod miss;
 mod pending;
 mod request;
 
+use std::ffi::CStr;
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -14,16 +15,13 @@ use scenarios::measure::{Measurement, Series};
 
 use crate::keyring;
 
-/// Type of the keys that are requested.
-const KIND: &std::ffi::CStr = c"user";
+/// Type of the requested keys.
+const KIND: &CStr = c"user";
 
-/// What the requesters ask with, and what they get.
-const CALLOUT: &std::ffi::CStr = c"0123456789abcdef";
+/// Callout information and payload of the requested keys.
+const CALLOUT: &CStr = c"0123456789abcdef";
 
-/// Measures, in a session keyring of its own.
-///
-/// # Errors
-/// Nothing is worth telling then but the reason.
+/// Measures in a new session keyring.
 pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, BenchError> {
     keyring::join_session_keyring(None).map_err(during("session keyring"))?;
     match measurement {
@@ -33,17 +31,16 @@ pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, BenchErr
     }
 }
 
-/// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct BenchError(String);
 
-/// Says what it was that failed.
+/// Adds the failed call's name.
 fn during<E: Display>(what: &str) -> impl FnOnce(E) -> BenchError + use<'_, E> {
     move |why| BenchError(format!("{what}: {why}"))
 }
 
-/// Puts things into an order that is new each time.
+/// Shuffles into a new order with each call.
 fn shuffle<T: std::hash::Hash>(things: &mut [T]) {
     let order = RandomState::new();
     things.sort_by_cached_key(|thing| order.hash_one(thing));

@@ -1,4 +1,4 @@
-//! What a request costs that waits together with thousands of others for one keyagent, whose queue of signals holds 64.
+//! Measures requests that are pending by the thousand for one keyagent with a signal queue of 64.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -11,7 +11,7 @@ use scenarios::measure::Series;
 use scenarios::wire::KeyUser;
 
 use super::child::Child;
-use super::keyagent::{self, BenchAgent};
+use super::keyagent::BenchAgent;
 use super::{BenchError, CALLOUT, KIND, during, nanoseconds};
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::procfs;
@@ -19,10 +19,10 @@ use crate::sys::procfs;
 /// The agent's RLIMIT_SIGPENDING.
 const SIGPENDING: u64 = 64;
 
-/// How long the requests may take to be queued, and what they leave may take to be collected.
+/// Time limit for queueing the requests, and for collecting their keys.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Room for a key and an authkey for each request.
+/// Quota for a key and an authkey of each request.
 const QUOTA: [(&str, &str); 4] = [
     ("maxkeys", "1000000"),
     ("maxbytes", "500000000"),
@@ -45,9 +45,10 @@ pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, BenchError> {
     Ok(samples.into_iter().map(series).collect())
 }
 
-/// Has them all ask, waits until all are pending, and measures what the agent takes for each from then on.
+/// Starts all requests, waits until they are pending, and measures the time of each answer from
+/// then on.
 fn measure_pending(count: u32) -> Result<u64, BenchError> {
-    let mut agent = keyagent::for_requests(Some(SIGPENDING))?;
+    let mut agent = BenchAgent::start(KIND, Some(SIGPENDING))?;
     agent.subscribe()?;
     let (gate, mut opener) = pipe().map_err(during("a pipe"))?;
     let (answers, answer) = pipe().map_err(during("a pipe"))?;
@@ -72,8 +73,8 @@ fn measure_pending(count: u32) -> Result<u64, BenchError> {
     }
 }
 
-/// A requester's whole life: asks when the gate lets it through, says what came of it, and waits for its end, which is not to be
-/// measured.
+/// Runs a requester: requests once the gate opens, sends the result, and waits to be killed. Its
+/// exit does not count.
 fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<(), BenchError> {
     let description = CString::new(format!("bench:{number}")).map_err(during("a description"))?;
     gate.read_exact(&mut [0]).map_err(during("the requesters' gate"))?;
@@ -85,13 +86,13 @@ fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) ->
     }
 }
 
-/// Waits for all requesters. Why requests failed, if any did.
+/// Waits for all requesters; returns the errors of failed requests.
 fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>, BenchError> {
     let mut answers = BufReader::new(answers);
     let mut failed = Vec::new();
     for _ in 0..count {
         let mut errno = [0; 4];
-        answers.read_exact(&mut errno).map_err(during("a requester has died"))?;
+        answers.read_exact(&mut errno).map_err(during("a requester exited"))?;
         failed.extend(Some(i32::from_ne_bytes(errno)).filter(|errno| *errno != 0).map(Errno::from_raw));
     }
     Ok(failed)

@@ -1,25 +1,24 @@
-//! What a request costs that somebody answers: a keyagent, or programs that serve as `/sbin/request-key`; and the floor, which
-//! nothing can get below that lets another process answer.
+//! Measures answered requests: by a keyagent, and by programs as `/sbin/request-key`. The floor is
+//! the minimum for an answer by another process.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::time::Instant;
 
 use nix::errno::Errno;
 use scenarios::measure::{Series, Upcall};
 
-use super::keyagent::{self, BenchAgent, HELD, HOLD, PING, PONG};
+use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG};
 use super::{BenchError, CALLOUT, KIND, during, nanoseconds, shuffle};
 use crate::keyring::{self, KeySerial, Special};
 use crate::sys::signals::{self, SignalFd, Signals};
 
-/// What the kernel runs where no agent serves.
+/// The program that the kernel runs where no keyagent serves.
 const REQUEST_KEY: &str = "/sbin/request-key";
 
-/// Rounds before those that count: caches, and the memory that the kernel keeps for keys, come to be what they will be.
+/// Rounds that do not count, until caches and the kernel's memory for keys are warm.
 const WARM_UP: u32 = 3;
 
-/// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Case {
     Agent,
@@ -59,7 +58,7 @@ impl<'a> Bench<'a> {
     fn set_up(upcalls: &'a [Upcall]) -> Result<Self, BenchError> {
         let pongs = SignalFd::blocking(Signals::one(PONG)).map_err(during("signalfd"))?;
         signals::install_noop_handler(HELD).map_err(during("sigaction"))?;
-        let mut agent = keyagent::for_requests(None)?;
+        let mut agent = BenchAgent::start(KIND, None)?;
         agent.start_serving()?;
         Ok(Self { agent, pongs, upcalls, requests: 0 })
     }
@@ -72,7 +71,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// One request, in nanoseconds.
+    /// Measures one request, in nanoseconds.
     fn sample(&mut self, case: Case) -> Result<u64, BenchError> {
         self.requests += 1;
         let description =
@@ -97,9 +96,9 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The agent has the upcall before the clock is started, and the requester has given up waiting for it. What is left is a signal to
-    /// the agent, its four keyring calls, and a signal back.
-    fn measure_floor(&mut self, description: &std::ffi::CStr) -> Result<u64, BenchError> {
+    /// Measures the floor: a signal to the keyagent, its four keyring calls, and a signal back. The
+    /// upcall has arrived before the clock starts, and the requester no longer waits.
+    fn measure_floor(&mut self, description: &CStr) -> Result<u64, BenchError> {
         self.agent.signal(HOLD)?;
         match keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE) {
             Err(Errno::EINTR) => {}
@@ -109,7 +108,7 @@ impl<'a> Bench<'a> {
         self.agent.signal(PING)?;
         let pong = self.pongs.take();
         let took = begun.elapsed();
-        pong.ok_or_else(|| BenchError("signalfd has nothing to say".to_owned()))?;
+        pong.ok_or_else(|| BenchError("signalfd returned no signal".to_owned()))?;
         let key =
             keyring::request_key(KIND, description, None, KeySerial::NONE).map_err(during("an answer"))?;
         unlink_key(key)?;
@@ -117,7 +116,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn timed_request(description: &std::ffi::CStr) -> Result<u64, BenchError> {
+fn timed_request(description: &CStr) -> Result<u64, BenchError> {
     let begun = Instant::now();
     let key = keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE);
     let took = begun.elapsed();
@@ -125,13 +124,14 @@ fn timed_request(description: &std::ffi::CStr) -> Result<u64, BenchError> {
     Ok(nanoseconds(took))
 }
 
-/// Takes a key out of where it was put: PID 1's own keyring, or the one that request-key was told to link it into as well.
+/// Unlinks a key from PID 1's keyrings: its own, and the session keyring, which request-key may
+/// have linked it into.
 fn unlink_key(key: KeySerial) -> Result<(), BenchError> {
     let _ = keyring::unlink(key, Special::Session.into());
     keyring::unlink(key, Special::Process.into()).map_err(during("a key that was answered"))
 }
 
-/// Has the kernel run this program.
+/// Installs the program as `/sbin/request-key`.
 fn install(program: &str) -> Result<(), BenchError> {
     let new = format!("{REQUEST_KEY}.new");
     fs::hard_link(program, &new).map_err(during(program))?;

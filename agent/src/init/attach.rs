@@ -1,4 +1,5 @@
-//! Runs a program that somebody on the host uses: at the guest's console, or with pipes whose ends are at the host.
+//! Runs a program attached to the host: on the guest's console, or with pipes that the channel
+//! carries.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
@@ -20,10 +21,10 @@ use crate::children::Children;
 use crate::keyring;
 use crate::sys::signals::{SignalFd, Signals};
 
-/// Runs the program and tells the host how it ended.
+/// Runs the program and sends the host its result.
 ///
 /// # Errors
-/// Only if the host can't be told.
+/// The channel fails.
 pub(super) fn run(
     channel: &mut Channel,
     child_signals: &mut SignalFd,
@@ -32,7 +33,7 @@ pub(super) fn run(
     let name = program.path.clone();
     let message = match start(program) {
         Err(why) => {
-            GuestMessage::Broken(Broken { plan: None, why: format!("{name} can't be started: {why}") })
+            GuestMessage::Broken(Broken { plan: None, why: format!("can't start {name}: {why}") })
         }
         Ok((mut children, mut streams)) => {
             let ending = watch(channel, child_signals, &mut children, &mut streams)?;
@@ -45,7 +46,7 @@ pub(super) fn run(
     channel.send(&message)
 }
 
-/// Waits for the program's end, and carries to and fro what is read and written meanwhile.
+/// Carries the streams until the program exits.
 fn watch(
     channel: &mut Channel,
     child_signals: &mut SignalFd,
@@ -64,7 +65,7 @@ fn watch(
                 Some(HostMessage::Input(bytes)) => streams.accept_input(bytes),
                 Some(HostMessage::EndOfInput) => streams.end_input(),
                 Some(HostMessage::Resize(size)) => streams.resize(size),
-                // Whatever else the host wants, it does not want the program any more.
+                // Any other message means that the host has given the program up.
                 _ => return Ok(Ending::Killed(libc::SIGHUP)),
             }
         }
@@ -74,14 +75,14 @@ fn watch(
     }
 }
 
-/// Until there is something to do. Tells whether the host has said something.
+/// Waits for anything to do. Returns whether the channel is readable.
 fn wait_ready(channel: &Channel, child_signals: &SignalFd, streams: &StdStreams) -> bool {
     let mut fds = vec![
         PollFd::new(channel.as_fd(), PollFlags::POLLIN),
         PollFd::new(child_signals.as_fd(), PollFlags::POLLIN),
     ];
     fds.extend(streams.sources());
-    // A failure is as good as a wake-up: everything else is looked at anyway.
+    // A failure counts as a wake-up: all sources are checked anyway.
     poll(&mut fds, PollTimeout::NONE).is_ok() && fds.first().and_then(PollFd::any).unwrap_or(false)
 }
 
@@ -206,7 +207,7 @@ impl StdStreams {
                 Ok(length) => drop(unwritten.drain(..length)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                // Nobody reads it any more: it is as good as written.
+                // No reader is left: the input is discarded.
                 Err(_) => pipes.input = None,
             }
         }

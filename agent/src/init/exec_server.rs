@@ -1,4 +1,4 @@
-//! In a guest of somebody else's making, such as virtme-ng's: not PID 1, and there to run programs for the host.
+//! Server that runs programs for the host in a guest with another PID 1, such as virtme-ng's.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::channel::Channel;
 use crate::sys::kmsg;
 use crate::sys::signals::{SignalFd, Signals};
 
-/// Runs whatever programs the host names, until it says good-bye.
+/// Runs programs until the host closes the session.
 pub(crate) fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,11 +31,11 @@ fn serve() -> Result<(), InitError> {
             Some(HostMessage::Attach(program)) => {
                 attach::run(&mut channel, &mut child_signals, &program)?;
             }
-            // The program that they were for has ended meanwhile.
+            // Meant for a program that has exited meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
             Some(HostMessage::PowerOff) | None => return Ok(()),
             Some(_) => {
-                let why = "this guest only runs programs for somebody at the host".to_owned();
+                let why = "this guest only runs programs: its PID 1 is not the testbed's".to_owned();
                 channel.send(&GuestMessage::Broken(Broken { plan: None, why }))?;
             }
         }

@@ -1,4 +1,4 @@
-//! What the kernel can do, found by trying.
+//! Detects the kernel's features by trying them.
 
 use nix::errno::Errno;
 use nix::sys::utsname::uname;
@@ -7,16 +7,16 @@ use scenarios::wire::{Hello, PROTOCOL};
 use super::mounts::is_mounted;
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
-use crate::sys::fault_injection;
+use crate::sys::{fault_injection, procfs};
 
-/// How the guest introduces itself.
+/// The first message of a guest that runs plans.
 pub(super) fn hello(lending: KeySerial) -> Hello {
     let features =
         FEATURES.iter().filter(|(_, is_there)| is_there(lending)).map(|(name, _)| (*name).to_owned());
     Hello { features: features.collect(), ..bare_hello() }
 }
 
-/// How a guest introduces itself that carries out no plans.
+/// The first message of a guest that runs no plans.
 pub(super) fn bare_hello() -> Hello {
     let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     Hello { protocol: PROTOCOL, release, cpus: cpus(), features: Vec::new() }
@@ -50,13 +50,13 @@ const FEATURES: &[(&str, Trial)] = &[
     ("compat", |_| keyring::takes_compat_calls()),
 ];
 
-/// A kernel without the key type says ENODEV, one with it that the payload is no good.
+/// ENODEV: the kernel lacks the key type. With it, the payload is invalid.
 fn has_keyagents(lending: KeySerial) -> bool {
     keyring::add_key(c"keyagent", Some(c"user"), Some(&[0]), lending) != Err(Errno::ENODEV)
 }
 
 fn has_file_system(name: &str) -> bool {
-    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let known = procfs::read("/proc/filesystems").unwrap_or_default();
     known.lines().any(|line| line.split_whitespace().last() == Some(name))
 }
 

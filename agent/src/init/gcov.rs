@@ -1,4 +1,4 @@
-//! How often each line of the kernel has run, as a kernel with CONFIG_GCOV_KERNEL counts it.
+//! Sends the line counters of a kernel with CONFIG_GCOV_KERNEL to the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::sys::kmsg::{self, Level};
 
 const GCOV: &str = "/sys/kernel/debug/gcov";
 
-/// Tells the host, file by file, what has been counted. A kernel that does not count says nothing.
+/// Sends the counters, one message a file. Sends nothing if the kernel has none.
 pub(super) fn send_counters(channel: &mut Channel) -> Result<(), ChannelError> {
     let files = files(Path::new(GCOV));
     for (index, path) in files.iter().enumerate() {
@@ -26,7 +26,8 @@ pub(super) fn send_counters(channel: &mut Channel) -> Result<(), ChannelError> {
     Ok(())
 }
 
-/// All `.gcda` files below that directory. Links lead to the build's other files, which are not in the guest.
+/// All `.gcda` files below a directory. Links lead to files of the build, which the guest does not
+/// have.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

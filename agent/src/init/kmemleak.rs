@@ -1,7 +1,6 @@
-//! Memory that the kernel has lost, as kmemleak sees it when all plans are over.
+//! Runs kmemleak when all plans are over.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -10,16 +9,16 @@ use crate::sys::kmsg::{self, Level};
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 
-/// kmemleak does not judge what is younger than five seconds.
+/// kmemleak ignores objects younger than five seconds.
 const AGE: Duration = Duration::from_millis(5500);
 
-/// Has kmemleak look, if this kernel has it, and puts what it finds on the console, where the host sees it.
+/// Scans if the kernel has kmemleak, and logs the leaks to the console, which the host reads.
 pub(super) fn report() {
     if !Path::new(KMEMLEAK).exists() {
         return;
     }
     thread::sleep(AGE);
-    // The first scan only takes note of what objects contain: one that changes is in use.
+    // The first scan only takes checksums: an object that changes is in use.
     for _ in 0..2 {
         if let Err(why) = fs::write(KMEMLEAK, "scan") {
             return kmsg::log(Level::Warning, &format!("kmemleak does not scan: {why}"));
@@ -30,10 +29,7 @@ pub(super) fn report() {
     if count == 0 {
         return kmsg::log(Level::Info, "kmemleak has found nothing");
     }
-    let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") else { return };
-    // The kernel says so itself, but too softly for the console.
-    let _ = log.write_all(format!("<4>kmemleak: {count} new suspected memory leaks\n").as_bytes());
-    for line in found.lines() {
-        let _ = log.write_all(format!("<4>{line}\n").as_bytes());
-    }
+    // The kernel logs this itself, but below the console's log level.
+    kmsg::write(Level::Warning, "kmemleak: ", &format!("{count} new suspected memory leaks"));
+    kmsg::write(Level::Warning, "", &found);
 }

@@ -1,4 +1,4 @@
-//! PID 1 of the guest: sets the guest up, says hello, carries out plans, and ends the guest whatever happens.
+//! PID 1 of the guest: mounts, then plans, programs and measurements for the host, then power-off.
 
 mod attach;
 pub(crate) mod exec_server;
@@ -27,7 +27,7 @@ use crate::sys::prefault;
 use crate::sys::signals::{SignalFd, Signals};
 use standalone::Standalone;
 
-/// PID 1's whole life. Whatever happens, the host learns why, and the guest ends.
+/// Runs PID 1. Reports every failure to the host, and always ends the guest.
 pub(crate) fn main() -> ! {
     if let Err(why) = mounts::mount_all() {
         kmsg::log(kmsg::Level::Error, &why.to_string());
@@ -54,7 +54,7 @@ fn report_fatal(channel: &mut Channel, why: &InitError) {
     let _ = channel.send(&GuestMessage::Broken(Broken { plan: None, why: why.to_string() }));
 }
 
-/// Talks with the host until it says good-bye.
+/// Handles the host's messages until it ends the session.
 fn serve(channel: &mut Channel, guest: &mut GuestContext) -> Result<(), InitError> {
     channel.send(&GuestMessage::Hello(features::hello(guest.lending)))?;
     loop {
@@ -66,7 +66,7 @@ fn serve(channel: &mut Channel, guest: &mut GuestContext) -> Result<(), InitErro
             Some(HostMessage::Attach(program)) => {
                 attach::run(channel, &mut guest.child_signals, &program)?;
             }
-            // The program that they were for has ended meanwhile.
+            // Meant for a program that has exited meanwhile.
             Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)) => {}
             Some(HostMessage::Measure(measurement)) => {
                 let message = bench::measure(&measurement).map_or_else(
@@ -93,13 +93,14 @@ fn set_up() -> Result<GuestContext, InitError> {
     let child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
     let reports = ReportReceiver::open(REPORT_SOCKET.as_ref()).map_err(InitError::ReportSocket)?;
     let lending = lending::create().map_err(InitError::during("the lending keyring"))?;
-    // Makes what the kernel keeps for root from first use on, so that no plan is found to have left it.
+    // Creates root's own keyrings now, so that no plan appears to leak them.
     keyring::get_keyring_id(Special::UserSession.into(), false)
         .map_err(InitError::during("root's keyrings"))?;
     Ok(GuestContext { reports, child_signals, lending })
 }
 
-/// Room for ten thousand processes in a small guest, and keys that go soon. A kernel that lacks a knob does without.
+/// Allows ten thousand processes in a small guest, and collects keys quickly. Missing settings are
+/// skipped.
 fn raise_limits() {
     for (knob, value) in [
         ("kernel/keys/gc_delay", "1"),
@@ -115,7 +116,6 @@ fn raise_limits() {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 65536, 65536);
 }
 
-/// Why the guest can't do its part.
 #[derive(Debug, thiserror::Error)]
 enum InitError {
     #[error("{0}: {name}", name = errno::name(*.1))]

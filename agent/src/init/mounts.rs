@@ -1,4 +1,4 @@
-//! The file systems that the guest needs, and those that are welcome.
+//! Mounts the guest's file systems.
 
 use std::fs;
 use std::path::Path;
@@ -6,19 +6,20 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
+use crate::sys::procfs;
+
 /// A file system to mount.
 struct Mount {
     kind: &'static str,
     at: &'static str,
     options: Option<&'static str>,
     flags: MsFlags,
-    /// Whether the guest can do without it.
     optional: bool,
 }
 
 const SAFE: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-/// In this order: later ones lie in earlier ones.
+/// In mounting order.
 const TABLE: &[Mount] = &[
     Mount { kind: "devtmpfs", at: "/dev", options: None, flags: MsFlags::MS_NOSUID, optional: false },
     Mount { kind: "proc", at: "/proc", options: None, flags: SAFE, optional: false },
@@ -36,10 +37,10 @@ const TABLE: &[Mount] = &[
     Mount { kind: "debugfs", at: "/sys/kernel/debug", options: None, flags: SAFE, optional: true },
 ];
 
-/// Mounts them all.
+/// Mounts all file systems of the table.
 ///
 /// # Errors
-/// Names the first one that failed and that the guest can't do without.
+/// The first mount that failed and is not optional.
 pub(super) fn mount_all() -> Result<(), MountError> {
     for entry in TABLE {
         match mount_one(entry) {
@@ -52,31 +53,32 @@ pub(super) fn mount_all() -> Result<(), MountError> {
     Ok(())
 }
 
-/// Whether a file system is mounted where the table says.
+/// Whether a file system of this type is mounted.
 pub(super) fn is_mounted(kind: &str) -> bool {
-    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mounts = procfs::read("/proc/mounts").unwrap_or_default();
     mounts.lines().any(|line| line.split(' ').nth(2) == Some(kind))
 }
 
-/// What the initramfs has there for the guest's user is to be seen.
+/// Whether the initramfs has files there, which a mount would hide.
 fn holds_something(path: &str) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn mount_one(entry: &Mount) -> Result<(), Errno> {
-    // Mount points inside sysfs can't be made; that such a one is missing says that the kernel lacks the file system.
+    // Mount points inside sysfs can't be created; a missing one means that the kernel lacks the
+    // file system.
     let _ = fs::create_dir_all(Path::new(entry.at));
     if entry.kind == "tmpfs" && holds_something(entry.at) {
         return Ok(());
     }
     match mount(Some(entry.kind), entry.at, Some(entry.kind), entry.flags, entry.options) {
-        // The kernel has mounted devtmpfs itself (CONFIG_DEVTMPFS_MOUNT).
+        // Mounted by the kernel (CONFIG_DEVTMPFS_MOUNT).
         Err(Errno::EBUSY) => Ok(()),
         mounted => mounted,
     }
 }
 
-/// A file system that the guest needs could not be mounted.
+/// A required file system could not be mounted.
 #[derive(Debug, thiserror::Error)]
 #[error("can't mount {kind} on {at}: {errno}; is it in the kernel's configuration?")]
 pub(super) struct MountError {

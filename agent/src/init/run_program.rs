@@ -1,4 +1,4 @@
-//! Runs a program that is no process of any plan, and passes on what it prints.
+//! Runs a program of the initramfs outside any plan, and forwards its output line by line.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -18,13 +18,13 @@ use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
 use crate::sys::signals::{SignalFd, Signals};
 
-/// How long what was killed may take to be gone.
+/// How long killed processes may take to exit.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs a program and tells the host how it ended.
+/// Runs a program and sends the host its result.
 ///
 /// # Errors
-/// Only if the host can't be told.
+/// The channel fails.
 pub(super) fn run(
     channel: &mut Channel,
     child_signals: &mut SignalFd,
@@ -37,13 +37,13 @@ pub(super) fn run(
             GuestMessage::Returned(Returned { program: name, ending })
         }
         Err(why) => {
-            GuestMessage::Broken(Broken { plan: None, why: format!("{name} can't be started: {why}") })
+            GuestMessage::Broken(Broken { plan: None, why: format!("can't start {name}: {why}") })
         }
     };
     channel.send(&message)
 }
 
-/// A program that has been started, and what it has printed.
+/// A running program and its output.
 struct Running {
     children: Children<()>,
     output: File,
@@ -76,7 +76,7 @@ impl Running {
         Ok(Self { children, output: output.into(), lines: LineBuffer::default(), deadline })
     }
 
-    /// Passes on what it prints until it ends or its deadline passes, and ends whatever it leaves.
+    /// Forwards output until the program exits or its deadline passes, then kills what is left.
     fn watch(
         mut self,
         channel: &mut Channel,
@@ -97,14 +97,14 @@ impl Running {
         Ok(ending)
     }
 
-    /// Until there is something to do, or the deadline has passed.
+    /// Waits for output, an exit or the deadline.
     fn wait_ready(&self, child_signals: &SignalFd) {
         let left = self.deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let mut fds = [
             PollFd::new(self.output.as_fd(), PollFlags::POLLIN),
             PollFd::new(child_signals.as_fd(), PollFlags::POLLIN),
         ];
-        // A failure is as good as a wake-up: everything is looked at anyway.
+        // A failure counts as a wake-up: all sources are checked anyway.
         let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
     }
 
@@ -124,19 +124,19 @@ impl Running {
     }
 }
 
-/// Between plans nothing else runs: whatever there is comes from the program.
+/// Kills all processes: between plans every one stems from the program.
 pub(super) fn kill_all(children: &mut Children<()>) {
     const EVERYBODY: Pid = Pid::from_raw(-1);
     let begun = Instant::now();
     while Children::<()>::any_left() && begun.elapsed() < KILL_TIMEOUT {
-        // Kernel threads are among everybody, and deaf.
+        // Kernel threads ignore the signal.
         let _ = kill(EVERYBODY, Signal::SIGKILL);
         children.poll_exits();
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Bytes become lines.
+/// Splits a byte stream into lines.
 #[derive(Default)]
 struct LineBuffer(Vec<u8>);
 
@@ -145,14 +145,14 @@ impl LineBuffer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// The next whole line, without its end.
+    /// The next whole line, without its newline.
     fn next(&mut self) -> Option<String> {
         let end = self.0.iter().position(|byte| *byte == b'\n')?;
         let line: Vec<u8> = self.0.drain(..=end).collect();
         Some(String::from_utf8_lossy(&line[..end]).into_owned())
     }
 
-    /// What no line end follows.
+    /// The last line, if it lacks its newline.
     fn rest(self) -> Option<String> {
         (!self.0.is_empty()).then(|| String::from_utf8_lossy(&self.0).into_owned())
     }

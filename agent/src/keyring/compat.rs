@@ -1,4 +1,4 @@
-//! add_key(2) by way of `int 0x80`: the kernel takes it for a 32-bit program's (`CONFIG_IA32_EMULATION`).
+//! add_key(2) as a 32-bit system call, by `int 0x80` (`CONFIG_IA32_EMULATION`).
 
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
@@ -13,7 +13,7 @@ use crate::sys::process::{exit_now, fork};
 const GETPID: u32 = 20;
 const ADD_KEY: u32 = 286;
 
-/// Memory that a 32-bit pointer reaches.
+/// Memory below 4 GiB, which 32-bit pointers reach.
 struct LowMemory {
     start: *mut u8,
     used: usize,
@@ -25,15 +25,16 @@ impl LowMemory {
     fn new() -> Result<Self, Errno> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
-        // SAFETY: asks for fresh memory only.
+        // SAFETY: maps fresh memory only.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, flags, -1, 0) };
         if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Self { start: start.cast(), used: 0 }) }
     }
 
-    /// Copies bytes to where a 32-bit program can have them.
+    /// Copies bytes into the memory, and returns their address.
     fn put(&mut self, bytes: &[u8]) -> Result<u32, Errno> {
         let end = self.used.checked_add(bytes.len()).filter(|end| *end <= SIZE).ok_or(Errno::E2BIG)?;
-        // SAFETY: the bytes fit between what is used and the end of the mapping, which nothing else refers to.
+        // SAFETY: the bytes fit between the used part and the end of the mapping, which nothing
+        // else refers to.
         let place = unsafe {
             let place = self.start.add(self.used);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
@@ -46,12 +47,12 @@ impl LowMemory {
 
 impl Drop for LowMemory {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this one's own, and no pointer into it is left.
+        // SAFETY: the mapping belongs to this value, and no pointer into it is left.
         unsafe { libc::munmap(self.start.cast(), SIZE) };
     }
 }
 
-/// A payload that is `Err` has so many bytes at NULL.
+/// A payload of `Err(length)` is a null pointer with that length.
 pub(super) fn add_key(
     kind: &CStr,
     description: &CStr,
@@ -69,7 +70,7 @@ pub(super) fn add_key(
     if answer < 0 { Err(Errno::from_raw(-answer)) } else { Ok(answer) }
 }
 
-/// Whether a child that makes such a call lives on, and gets the right answer.
+/// Whether such a call works. A child makes it, since the kernel may kill the caller.
 pub(super) fn is_there() -> bool {
     match fork() {
         Ok(ForkResult::Child) => {
@@ -86,7 +87,8 @@ pub(super) fn is_there() -> bool {
 /// An argument that the call takes for an address must be valid for it.
 unsafe fn call(number: u32, args: [u32; 5]) -> i32 {
     let mut answer = number;
-    // SAFETY: passed on to the caller. The compiler keeps rbx for itself, so it is put back; the kernel clears r8 to r11.
+    // SAFETY: by the function's contract. rbx is restored, since the compiler reserves it; the
+    // kernel clears r8 to r11.
     unsafe {
         asm!(
             "xchg rbx, {first}",

@@ -1,7 +1,6 @@
-//! The kernel's key service, typed: `add_key(2)`, `request_key(2)` and `keyctl(2)`.
+//! Typed wrappers of the kernel's key service: `add_key(2)`, `request_key(2)` and `keyctl(2)`.
 //!
-//! Each function is one system call and fails with the kernel's errno, untranslated. Strings are taken as
-//! `CStr`, so that what cannot be passed to the kernel cannot be said here.
+//! Each function makes one system call and returns the kernel's errno.
 
 mod compat;
 mod serial;
@@ -46,7 +45,7 @@ pub(crate) fn add_key(
     serial(syscall::add_key(kind, description, payload, keyring.0))
 }
 
-/// Claims a payload of `length` bytes at NULL, which must be EFAULT and never an oops (R2).
+/// Adds a key with a null payload of `length` bytes, which must fail with EFAULT (R2).
 pub(crate) fn add_key_null(
     kind: &CStr,
     description: &CStr,
@@ -56,7 +55,8 @@ pub(crate) fn add_key_null(
     serial(syscall::add_key_null(kind, description, length, keyring.0))
 }
 
-/// Adds a key as a 32-bit program does (R2). A payload that is `Err` has so many bytes at NULL.
+/// Adds a key by the 32-bit system call (R2). A payload of `Err(length)` is a null pointer with
+/// that length.
 pub(crate) fn add_key_compat(
     kind: &CStr,
     description: &CStr,
@@ -66,12 +66,13 @@ pub(crate) fn add_key_compat(
     serial(compat::add_key(kind, description, payload, keyring.0))
 }
 
-/// Whether the kernel takes the system calls of 32-bit programs: tried out in a child, which may not survive it.
+/// Whether the kernel supports 32-bit system calls.
 pub(crate) fn takes_compat_calls() -> bool {
     compat::is_there()
 }
 
-/// Finds a key in the caller's keyrings or, with callout information, has it made: `request_key_and_link()`.
+/// Finds a key, or requests its construction if there is callout information:
+/// `request_key_and_link()`.
 pub(crate) fn request_key(
     kind: &CStr,
     description: &CStr,
@@ -81,7 +82,7 @@ pub(crate) fn request_key(
     serial(syscall::request_key(kind, description, callout, keyring.0))
 }
 
-/// The serial of a keyring that is named specially; `create` makes one that is missing: `keyctl_get_keyring_ID()`.
+/// Resolves a special keyring; `create` creates it if it is missing: `keyctl_get_keyring_ID()`.
 pub(crate) fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial, Errno> {
     let args = [keyring.into(), Arg::int(create.into()), Arg::NONE, Arg::NONE];
     serial(syscall::keyctl(libc::KEYCTL_GET_KEYRING_ID, args))
@@ -102,12 +103,12 @@ pub(crate) fn update(key: KeySerial, payload: &[u8]) -> Result<(), Errno> {
     done(syscall::keyctl_in(libc::KEYCTL_UPDATE, key.into(), payload, Arg::NONE))
 }
 
-/// Makes every later use of the key EKEYREVOKED: `keyctl_revoke_key()`.
+/// Revokes a key, whose later uses fail with EKEYREVOKED: `keyctl_revoke_key()`.
 pub(crate) fn revoke(key: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_REVOKE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
-/// Makes the key vanish from all keyrings at once: `keyctl_invalidate_key()`.
+/// Invalidates a key, which removes it from all keyrings: `keyctl_invalidate_key()`.
 pub(crate) fn invalidate(key: KeySerial) -> Result<(), Errno> {
     done(syscall::keyctl(libc::KEYCTL_INVALIDATE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
@@ -206,7 +207,8 @@ pub(crate) fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySer
     done(syscall::keyctl(libc::KEYCTL_REJECT, args))
 }
 
-/// Chooses where request_key puts keys by default (`KEY_REQKEY_DEFL_*`); the old choice: `keyctl_set_reqkey_keyring()`.
+/// Sets the default destination of request_key (`KEY_REQKEY_DEFL_*`), and returns the previous one:
+/// `keyctl_set_reqkey_keyring()`.
 pub(crate) fn set_default_destination(choice: i32) -> Result<i32, Errno> {
     syscall::keyctl(libc::KEYCTL_SET_REQKEY_KEYRING, [Arg::int(choice), Arg::NONE, Arg::NONE, Arg::NONE])
 }
@@ -239,7 +241,8 @@ pub(crate) fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<Key
     serial(syscall::keyctl(libc::KEYCTL_GET_PERSISTENT, [uid, keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
-/// Restricts what a keyring links to: to nothing more, or as `kind` reads `restriction`: `keyctl_restrict_keyring()`.
+/// Restricts the keys that a keyring accepts: none, or those that `kind` accepts with
+/// `restriction`: `keyctl_restrict_keyring()`.
 pub(crate) fn restrict(
     keyring: KeySerial,
     kind: Option<&CStr>,
@@ -253,7 +256,7 @@ pub(crate) fn restrict(
     ))
 }
 
-/// The bits that say what this kernel's key service can do: `keyctl_capabilities()`.
+/// Feature bits of the kernel's key service: `keyctl_capabilities()`.
 pub(crate) fn capabilities() -> Result<Vec<u8>, Errno> {
     let mut bytes = vec![0; 16];
     let length = syscall::keyctl_capabilities(&mut bytes)?;
@@ -261,13 +264,14 @@ pub(crate) fn capabilities() -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-/// Sends a key's changes to a notification pipe, marked with `tag`; `None` stops that: `keyctl_watch_key()`.
+/// Watches a key through a notification pipe, with `tag` in its notifications; `None` ends the
+/// watch: `keyctl_watch_key()`.
 pub(crate) fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<(), Errno> {
     let tag = tag.map_or(-1, i32::from);
     done(syscall::keyctl(KEYCTL_WATCH_KEY, [key.into(), Arg::int(pipe), Arg::int(tag), Arg::NONE]))
 }
 
-/// The kernel's string without its NUL. Descriptions are bytes to the kernel; what is not UTF-8 is shown replaced.
+/// Converts a kernel string: drops its NUL, and replaces what is not UTF-8.
 fn text(mut bytes: Vec<u8>) -> String {
     if bytes.last() == Some(&0) {
         bytes.pop();

@@ -1,15 +1,15 @@
-//! Names of keys: the serial numbers that the kernel gives, and the negative ones that it understands.
+//! Key serial numbers, including those of special keyrings.
 
 use std::fmt;
 
-/// A key's serial number as the kernel takes and gives it (`key_serial_t`).
+/// A key's serial number (`key_serial_t`).
 ///
-/// Positive numbers name keys; negative ones are the special keyrings of the calling thread; zero names none.
+/// Positive numbers are keys, negative ones the calling thread's special keyrings. Zero is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct KeySerial(pub(crate) i32);
 
 impl KeySerial {
-    /// No key: as a destination, the result is linked nowhere.
+    /// No key; as a destination it means that the result is not linked.
     pub(crate) const NONE: Self = Self(0);
 }
 
@@ -19,25 +19,25 @@ impl fmt::Display for KeySerial {
     }
 }
 
-/// The keys that a thread can name without knowing their serial, resolved by `lookup_user_key()`.
+/// Keys with a fixed number, which `lookup_user_key()` resolves for the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Special {
-    /// `@t`, seen by one thread.
+    /// `@t`, of one thread.
     Thread = libc::KEY_SPEC_THREAD_KEYRING,
-    /// `@p`, shared by a thread group.
+    /// `@p`, of a thread group.
     Process = libc::KEY_SPEC_PROCESS_KEYRING,
-    /// `@s`, inherited over fork and exec: what a keyagent's key is linked into.
+    /// `@s`, inherited over fork and exec; a keyagent's key is linked into it.
     Session = libc::KEY_SPEC_SESSION_KEYRING,
-    /// `@u`, shared by all processes of a user.
+    /// `@u`, of a user.
     User = libc::KEY_SPEC_USER_KEYRING,
-    /// `@us`, the session keyring of those who have none of their own.
+    /// `@us`, the session keyring of processes without their own.
     UserSession = libc::KEY_SPEC_USER_SESSION_KEYRING,
-    /// `@g`, which no kernel implements yet.
+    /// `@g`, which no kernel implements.
     Group = libc::KEY_SPEC_GROUP_KEYRING,
     /// The authkey whose authority the thread has assumed.
     AuthKey = libc::KEY_SPEC_REQKEY_AUTH_KEY,
-    /// The destination keyring of the request that the assumed authkey stands for.
+    /// The destination keyring of the request that the assumed authkey belongs to.
     Requestor = libc::KEY_SPEC_REQUESTOR_KEYRING,
 }
 

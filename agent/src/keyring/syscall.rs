@@ -1,17 +1,17 @@
-//! The three system calls of the key service, and nothing above them. All of this module's `unsafe` is here.
+//! The three system calls of the key service, with their `unsafe` code.
 
 use std::ffi::{CStr, c_int, c_long, c_ulong};
 
 use nix::errno::Errno;
 
-/// A value that one argument of keyctl(2) can carry. Pointers are made from borrows that outlive the call.
+/// An argument of keyctl(2). Pointers come from borrows that outlive the call.
 #[derive(Clone, Copy)]
 pub(super) struct Arg(c_ulong);
 
 impl Arg {
     pub(super) const NONE: Self = Self(0);
 
-    /// A signed number (a serial, an id where -1 means "leave"), sign-extended as the C prototype would.
+    /// A signed number, sign-extended as in the C prototype; an id of -1 means no change.
     pub(super) fn int(value: i32) -> Self {
         Self(c_long::from(value) as c_ulong)
     }
@@ -26,7 +26,8 @@ impl Arg {
 }
 
 impl From<&CStr> for Arg {
-    /// For the one operation whose only argument is a string; the caller's borrow must span the call.
+    /// For the operation whose only argument is a string. The caller's borrow must outlive the
+    /// call.
     fn from(text: &CStr) -> Self {
         Self::address(text.as_ptr())
     }
@@ -53,14 +54,15 @@ pub(super) fn add_key(
     result(serial)
 }
 
-/// `add_key(2)` with a length that nothing backs: the payload pointer is NULL.
+/// `add_key(2)` with a null payload of a non-zero length.
 pub(super) fn add_key_null(
     kind: &CStr,
     description: &CStr,
     length: usize,
     keyring: i32,
 ) -> Result<i32, Errno> {
-    // SAFETY: the strings are borrowed over the call; the kernel answers EFAULT to the null payload.
+    // SAFETY: the strings are borrowed over the call; the kernel returns EFAULT for the null
+    // payload.
     let serial = unsafe {
         libc::syscall(
             libc::SYS_add_key,
@@ -96,7 +98,7 @@ pub(super) fn request_key(
 
 /// `keyctl(2)` with arguments that are all numbers.
 pub(super) fn keyctl(operation: u32, args: [Arg; 4]) -> Result<i32, Errno> {
-    // SAFETY: private to this module's callers, who pass numbers or addresses of live borrows.
+    // SAFETY: callers in this module pass numbers, or addresses of live borrows.
     result(unsafe { raw(operation, args) })
 }
 
@@ -131,9 +133,9 @@ pub(super) fn keyctl_iov(
     result(unsafe { raw(operation, [first, Arg::address(pieces.as_ptr()), length, last]) })
 }
 
-/// `keyctl(2)` that writes into a buffer: returns all that the kernel has, however much that is.
+/// `keyctl(2)` that writes into a buffer: returns all of the kernel's data.
 ///
-/// The first guess fits most descriptions and payloads; what is larger, or grows between two calls, is asked for again.
+/// Repeats the call with a larger buffer if the data did not fit.
 pub(super) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 256];
     loop {
@@ -159,7 +161,7 @@ pub(super) fn keyctl_capabilities(buffer: &mut [u8]) -> Result<i32, Errno> {
 /// # Safety
 /// An argument that the operation takes for an address must be valid for it during the call.
 unsafe fn raw(operation: u32, args: [Arg; 4]) -> c_long {
-    // SAFETY: passed on to the caller.
+    // SAFETY: by the function's contract.
     unsafe { libc::syscall(libc::SYS_keyctl, operation as c_int, args[0].0, args[1].0, args[2].0, args[3].0) }
 }
 

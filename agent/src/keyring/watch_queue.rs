@@ -1,4 +1,4 @@
-//! A watch queue: a pipe into which the kernel writes what happens to watched keys (R28).
+//! Watch queue: a pipe of notifications about watched keys (R28).
 
 use std::fs::File;
 use std::io::Read;
@@ -16,21 +16,21 @@ nix::ioctl_write_int_bad! {
     set_size, nix::request_code_none!(b'W', 0x60)
 }
 
-/// How many notifications the queue holds before it loses some: as few as the kernel makes it, a page's worth, so that it
-/// can be seen to lose some.
+/// Capacity in notifications. The kernel's minimum, one page, so that scenarios can make it
+/// overflow.
 const SIZE: i32 = 32;
 
 const TYPE_META: u32 = 0;
 const LOSS: u32 = 1;
 
-/// The queue. Reading never blocks.
+/// A watch queue. Reading never blocks.
 pub(crate) struct WatchQueue {
     reader: File,
     _writer: OwnedFd,
 }
 
 impl WatchQueue {
-    /// Makes an empty one: `CONFIG_WATCH_QUEUE`.
+    /// Creates an empty queue (`CONFIG_WATCH_QUEUE`).
     pub(crate) fn new() -> Result<Self, Errno> {
         // O_EXCL selects a notification pipe.
         let (reader, writer) = pipe2(OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
@@ -39,12 +39,11 @@ impl WatchQueue {
         Ok(Self { reader: reader.into(), _writer: writer })
     }
 
-    /// Watches a key.
     pub(crate) fn watch(&self, key: KeySerial) -> Result<(), Errno> {
         keyring::watch(key, self.reader.as_raw_fd(), Some(1))
     }
 
-    /// Takes all notifications that are there.
+    /// Takes all pending notifications.
     pub(crate) fn take(&mut self) -> Vec<Notification> {
         let mut buffer = [0; 4096];
         let mut taken = Vec::new();
@@ -61,7 +60,7 @@ impl AsFd for WatchQueue {
     }
 }
 
-/// Takes `struct key_notification`s apart, and the kernel's word that some were lost.
+/// Parses `struct key_notification`s, and the kernel's notice of lost ones.
 fn parse(mut bytes: &[u8]) -> Vec<Notification> {
     let mut parsed = Vec::new();
     while let (Some(head), Some(info)) = (word(bytes, 0), word(bytes, 4)) {

@@ -1,4 +1,4 @@
-//! Steps that are carried out several times, or begun at the same moment.
+//! Repeated and raced steps.
 
 use scenarios::plan::{Block, Order};
 use scenarios::wire::{Done, Outcome, What};
@@ -7,24 +7,25 @@ use super::state::Lifecycle;
 use super::{PlanError, PlanRunner};
 use crate::ipc::Command;
 
-/// How long before its beginning a race is announced, in microseconds: time for all to get ready.
+/// How long before its start a race is sent to its processes, in microseconds.
 const LEAD_US: u64 = 3_000;
 
-/// How far apart the beginnings may be, in microseconds, and in how many steps the rounds try that out.
+/// Largest offset between the starts of a race, in microseconds, and how many offsets the rounds
+/// try.
 const SPREAD_US: u64 = 200;
 const SPREADS: u64 = 8;
 
-/// By how much a step of a race begins later than the race.
-fn offset_us(seed: Option<u64>, round: u64, place: u64) -> u64 {
+/// The offset of a step's start from the start of the race.
+fn offset_us(seed: Option<u64>, round: u64, position: u64) -> u64 {
     match seed {
-        None => (round * (place + 1) * 3) % SPREADS * SPREAD_US / SPREADS,
+        None => (round * (position + 1) * 3) % SPREADS * SPREAD_US / SPREADS,
         Some(seed) => {
-            splitmix64(splitmix64(splitmix64(seed).wrapping_add(round)).wrapping_add(place)) % SPREAD_US
+            splitmix64(splitmix64(splitmix64(seed).wrapping_add(round)).wrapping_add(position)) % SPREAD_US
         }
     }
 }
 
-/// As good as random, and always the same for the same (splitmix64).
+/// One step of the splitmix64 generator: pseudo-random, and the same for the same number.
 fn splitmix64(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,7 +34,7 @@ fn splitmix64(number: u64) -> u64 {
 }
 
 impl PlanRunner<'_> {
-    /// Takes all steps of a block, as many times as it says.
+    /// Runs all steps of a block, as often as it says.
     pub(super) fn run_block(&mut self, block: &Block) -> Result<(), PlanError> {
         for round in 0..block.repeat {
             let round = (block.repeat > 1).then_some(round);
@@ -45,19 +46,20 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    /// Has all steps begun at the same moment, or nearly: who is first differs from round to round. Waits until all have ended.
+    /// Starts all steps at nearly the same moment, with offsets that differ from round to round.
+    /// Waits for their results.
     fn run_race(&mut self, block: &Block, round: Option<u32>) -> Result<(), PlanError> {
         let start_us = self.context.run.now_us() + LEAD_US;
         self.racing = block.steps().collect();
-        for (place, index) in block.steps().enumerate() {
-            let offset_us = offset_us(self.plan.seed, round.unwrap_or_default().into(), place as u64);
+        for (position, index) in block.steps().enumerate() {
+            let offset_us = offset_us(self.plan.seed, round.unwrap_or_default().into(), position as u64);
             self.send_race_step(index, round, start_us + offset_us)?;
         }
         self.wait_until(
             |runner| {
                 let steps = &runner.plan.steps;
-                let lives = |index: &usize| runner.lifecycle(&steps[*index].process) == Lifecycle::Running;
-                runner.racing.iter().all(|index| !lives(index))
+                let is_running = |index: &usize| runner.lifecycle(&steps[*index].process) == Lifecycle::Running;
+                runner.racing.iter().all(|index| !is_running(index))
             },
             None,
             None,
@@ -66,14 +68,14 @@ impl PlanRunner<'_> {
         self.wait_for_exits(block)
     }
 
-    /// Tells a process of a race its part.
+    /// Sends a process its step of a race.
     fn send_race_step(&mut self, index: usize, round: Option<u32>, at_us: u64) -> Result<(), PlanError> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };
         self.current_step = Some(index);
         let task = match self.resolve_task(&step.process, Some(index), &step.op, step.save.as_ref()) {
             Ok(_) if self.lifecycle(&step.process) != Lifecycle::Running => {
-                Err(format!("{} does not live", step.process))
+                Err(format!("{} is not running", step.process))
             }
             task => task,
         };
@@ -91,7 +93,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    /// Waits for the end of those that have exited in a race.
+    /// Waits for the exits of processes whose step of the race ends them.
     fn wait_for_exits(&mut self, block: &Block) -> Result<(), PlanError> {
         let plan = self.plan;
         let exited = plan.steps[block.steps()].iter().filter(|step| step.op.ends_its_process());

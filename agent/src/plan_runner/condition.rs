@@ -1,4 +1,4 @@
-//! Whether something that a plan waits for is so.
+//! Conditions that a plan waits for.
 
 use scenarios::plan::{Condition, KeyRef};
 
@@ -8,7 +8,7 @@ use super::state::Lifecycle;
 use crate::sys::{procfs, tracefs};
 
 impl PlanRunner<'_> {
-    /// Whether `condition` is so for the process `name`.
+    /// Whether `condition` is met for the process `name`.
     pub(super) fn is_met(&mut self, name: &str, condition: &Condition) -> bool {
         let process = self.processes.get(name);
         let pid = process.and_then(|process| process.pid_path.pid());
@@ -20,7 +20,7 @@ impl PlanRunner<'_> {
             Condition::Gone(KeyRef::Serial(serial)) => {
                 KeySnapshot::take().is_ok_and(|census| !census.has(*serial))
             }
-            // A name that never got a serial: there is no such key.
+            // A reference without a serial: the key was never created.
             Condition::Gone(_) => true,
             Condition::Shows { key: KeyRef::Serial(serial), text } => {
                 KeySnapshot::take().is_ok_and(|census| census.shows(*serial, text))
@@ -36,18 +36,19 @@ impl PlanRunner<'_> {
         }
     }
 
-    /// A worker that sleeps now may have woken by the time the last one sleeps; then it has begun nothing new.
+    /// Whether every worker has been seen asleep. A worker that has woken since has begun nothing
+    /// new.
     fn is_blocked(&mut self, name: &str) -> bool {
         let Some(job) = self.jobs.iter_mut().find(|job| job.name == name) else { return false };
-        for (worker, place) in &job.workers {
-            if !job.asleep.contains(worker) && place.pid().is_some_and(procfs::blocked_in_key_syscall) {
+        for (worker, path) in &job.workers {
+            if !job.asleep.contains(worker) && path.pid().is_some_and(procfs::blocked_in_key_syscall) {
                 job.asleep.insert(*worker);
             }
         }
         job.asleep.len() == job.count as usize
     }
 
-    /// Whether `condition` shows only to those who look again and again.
+    /// Whether no report announces that `condition` is met.
     pub(super) fn needs_polling(condition: &Condition) -> bool {
         !matches!(condition, Condition::Upcalls(_) | Condition::Ended)
     }

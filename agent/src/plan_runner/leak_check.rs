@@ -1,4 +1,4 @@
-//! Which keys there are, whoever they belong to, and which of them a plan has left behind (R26).
+//! Leak check: finds keys and quota charges that a plan leaves behind (R26).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,22 +11,24 @@ use scenarios::wire::{KeyUser, ProcKey};
 use crate::keyring::{self, KeySerial};
 use crate::sys::procfs;
 
-/// How long collection may take after `kernel.keys.gc_delay`, which is one second in the guest.
+/// How long collection may take beyond `kernel.keys.gc_delay`, which is one second in the guest.
 const GC_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Between two counts: most of what a plan leaves goes at once, the rest not before `gc_delay` has passed.
+/// Pause between two snapshots. Most keys go at once, and the rest not before `gc_delay` has
+/// passed.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
-/// A count of keys.
+/// All keys in the kernel.
 pub(super) struct KeySnapshot {
     seen: BTreeMap<i32, ProcKey>,
-    /// Keys of each user that nobody was shown.
-    unseen: BTreeMap<u32, i64>,
+    /// Number of each user's keys that no user may view.
+    hidden_counts: BTreeMap<u32, i64>,
 }
 
 impl KeySnapshot {
-    /// Counts. /proc/keys shows a key to those who may view it, so every owner has a look.
+    /// Takes a snapshot. /proc/keys shows only keys that its reader may view, so it is read as
+    /// every owner.
     pub(super) fn take() -> io::Result<Self> {
         let users = procfs::key_users()?;
         let mut seen = BTreeMap::new();
@@ -37,8 +39,8 @@ impl KeySnapshot {
             seen.extend(keys?.into_iter().map(|key| (key.serial, key)));
         }
         let of = |uid| seen.values().filter(|key: &&ProcKey| key.uid == uid).count() as i64;
-        let unseen = users.iter().map(|user| (user.uid, i64::from(user.keys) - of(user.uid))).collect();
-        Ok(Self { seen, unseen })
+        let hidden_counts = users.iter().map(|user| (user.uid, i64::from(user.keys) - of(user.uid))).collect();
+        Ok(Self { seen, hidden_counts })
     }
 
     pub(super) fn serials(&self) -> BTreeSet<i32> {
@@ -49,32 +51,33 @@ impl KeySnapshot {
         self.seen.contains_key(&serial)
     }
 
-    /// Whether the key's line has this text, leaving out the columns between the timeout and what stands behind the type.
+    /// Whether the key's line contains this text. Only flags, timeout and the columns after the
+    /// type count.
     pub(super) fn shows(&self, serial: i32, text: &str) -> bool {
         let key = self.seen.get(&serial);
         key.is_some_and(|key| format!("{} {} {}", key.flags, key.timeout, key.summary).contains(text))
     }
 
-    /// What is here and was not there `before`.
+    /// Keys that are not in `before`.
     fn leaked_since(&self, before: &Self) -> Vec<ProcKey> {
         let new = self.seen.values().filter(|key| !before.has(key.serial) && !is_user_keyring(key));
-        let hidden = self.unseen.iter().filter_map(|(uid, count)| {
-            let more = count - before.unseen.get(uid).unwrap_or(&0);
+        let hidden = self.hidden_counts.iter().filter_map(|(uid, count)| {
+            let more = count - before.hidden_counts.get(uid).unwrap_or(&0);
             (more > 0)
-                .then(|| leak_note(*uid, format!("{more} more of this user's keys, which nobody may view")))
+                .then(|| leak_note(*uid, format!("{more} more of this user's keys, which no user may view")))
         });
         new.cloned().chain(hidden).collect()
     }
 
-    /// The users who have keyrings of their own, and had none before; and root, whose register of these (`.user_reg`) grows
-    /// with them.
+    /// Users whose own keyrings are not in `before`. Root is among them, since its `.user_reg`
+    /// grows with each user.
     fn new_owners_since(&self, before: &Self) -> BTreeSet<u32> {
         let new = self.seen.values().filter(|key| !before.has(key.serial) && is_user_keyring(key));
         new.flat_map(|key| [key.uid, 0]).collect()
     }
 }
 
-/// What each user is charged with: /proc/key-users.
+/// The quota that each user is charged: /proc/key-users.
 pub(super) struct QuotaSnapshot(BTreeMap<u32, KeyUser>);
 
 impl QuotaSnapshot {
@@ -82,7 +85,7 @@ impl QuotaSnapshot {
         Ok(Self(procfs::key_users()?.into_iter().map(|user| (user.uid, user)).collect()))
     }
 
-    /// Who is charged with more than `before`, but for those who are `exempt`.
+    /// Users charged with more than in `before`, without the `exempt` ones.
     fn exceeding(&self, before: &Self, exempt: &BTreeSet<u32>) -> Vec<ProcKey> {
         let charged = self.0.values().filter(|user| !exempt.contains(&user.uid));
         let more = charged.filter_map(|user| {
@@ -98,11 +101,11 @@ impl QuotaSnapshot {
     }
 }
 
-/// Empties the users' own keyrings, which outlive every process, and waits until all keys since `before` are gone, and what
-/// they were charged with.
+/// Clears the users' own keyrings, which outlive every process. Then waits until all keys and
+/// charges that are not in the snapshots are gone.
 ///
-/// Returns what stays.
-pub(super) fn find_leaks(before: &KeySnapshot, accounts: &QuotaSnapshot) -> io::Result<Vec<ProcKey>> {
+/// Returns what is left at the timeout.
+pub(super) fn find_leaks(before: &KeySnapshot, quota: &QuotaSnapshot) -> io::Result<Vec<ProcKey>> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -113,7 +116,7 @@ pub(super) fn find_leaks(before: &KeySnapshot, accounts: &QuotaSnapshot) -> io::
             setfsuid(Uid::from_raw(0));
         }
         let mut left = now.leaked_since(before);
-        left.extend(QuotaSnapshot::take()?.exceeding(accounts, &now.new_owners_since(before)));
+        left.extend(QuotaSnapshot::take()?.exceeding(quota, &now.new_owners_since(before)));
         if left.is_empty() || begun.elapsed() > GC_TIMEOUT {
             return Ok(left);
         }
@@ -122,7 +125,7 @@ pub(super) fn find_leaks(before: &KeySnapshot, accounts: &QuotaSnapshot) -> io::
     }
 }
 
-/// Takes everything out that is not itself one of the user's own keyrings.
+/// Unlinks every member that is not itself one of the user's own keyrings.
 fn empty(keyring: KeySerial) -> Result<(), Errno> {
     for member in keyring::members(keyring)? {
         let own = keyring::describe(member)
@@ -134,9 +137,10 @@ fn empty(keyring: KeySerial) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Keyrings that a stock kernel keeps for a user from first use on (`look_up_user_keyrings()`).
+/// Whether this is a keyring that a stock kernel keeps for a user from first use on
+/// (`look_up_user_keyrings()`).
 ///
-/// Those of another user namespace are called after the user's id there. They have to go away with it.
+/// Of another user namespace they carry the user's id there. They must go with the namespace.
 fn is_user_keyring(key: &ProcKey) -> bool {
     let name = key.summary.split(':').next().unwrap_or_default();
     let owner = ["_uid.", "_uid_ses.", "_persistent."].iter().find_map(|stem| name.strip_prefix(stem));
@@ -144,7 +148,7 @@ fn is_user_keyring(key: &ProcKey) -> bool {
     key.kind == "keyring" && (is_own || name == ".persistent_register")
 }
 
-/// Something that stays and is no key that could be shown.
+/// A leak that is not a visible key, in the form of one.
 fn leak_note(uid: u32, what: String) -> ProcKey {
     ProcKey {
         serial: 0,
@@ -170,11 +174,11 @@ mod tests {
     #[test]
     fn users_own_keyrings_are_not_left_behind_but_those_of_other_namespaces_and_hidden_keys_are() {
         let before =
-            KeySnapshot { seen: BTreeMap::from([key(1, 0, "_ses: 1")]), unseen: BTreeMap::from([(0, 1)]) };
+            KeySnapshot { seen: BTreeMap::from([key(1, 0, "_ses: 1")]), hidden_counts: BTreeMap::from([(0, 1)]) };
         let own = [key(1, 0, "_ses: 1"), key(2, 7, "_uid.7: empty")];
         let left = [key(3, 0, "_ses: 2"), key(4, 100_000, "_uid.0: 1")];
         let seen = own.into_iter().chain(left).collect();
-        let after = KeySnapshot { seen, unseen: BTreeMap::from([(0, 1), (7, 2)]) };
+        let after = KeySnapshot { seen, hidden_counts: BTreeMap::from([(0, 1), (7, 2)]) };
         let left = after.leaked_since(&before);
         assert_eq!(
             left.iter().map(|key| (key.serial, key.uid)).collect::<Vec<_>>(),

@@ -1,7 +1,7 @@
-//! Lending keyrings, through which processes get the keys that they hold.
+//! Lending keyrings, from which processes link the keys that they hold.
 //!
-//! A process may link a key into its session keyring if it possesses the key. Everybody may use the lending keyrings, so a key
-//! that is linked there can be had by any process.
+//! A process can only link a key that it possesses. Every process may use the lending keyrings, and
+//! so possesses the keys in them.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -12,15 +12,15 @@ use scenarios::plan::Plan;
 use super::PlanError;
 use crate::keyring::{self, KeySerial, Special};
 
-/// Creates PID 1's lending keyring, which holds those of each plan.
+/// Creates the keyring that holds the lending keyrings of each plan.
 pub(crate) fn create() -> Result<KeySerial, Errno> {
     let process = Special::Process.into();
     keyring::get_keyring_id(process, true)?;
     keyring_for_everybody(c"lending", process)
 }
 
-/// A keyring for each key that some process holds: in one keyring, keys of the same type and description would displace one
-/// another.
+/// Creates a lending keyring for each key that a process holds. In one shared keyring, keys of the
+/// same type and description would displace each other.
 pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>, PlanError> {
     let names = plan.processes.iter().flat_map(|process| &process.holds);
     let lender = |name: &String| {
@@ -31,7 +31,7 @@ pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String,
     names.map(lender).collect()
 }
 
-/// A new keyring that everybody may do everything with.
+/// Adds a keyring with all permissions for everybody.
 fn keyring_for_everybody(description: &CStr, parent: KeySerial) -> Result<KeySerial, Errno> {
     const EVERYBODY: u32 = 0x3f3f_3f3f;
     let keyring = keyring::add_key(c"keyring", Some(description), Some(&[]), parent)?;

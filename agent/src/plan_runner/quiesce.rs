@@ -1,5 +1,6 @@
-//! Waits for keyagents to have served, and told, what they have been called for: what a trace says of them shall not depend on
-//! who of the guest's processes ran first.
+//! Waits until keyagents have served and reported their upcalls.
+//!
+//! A trace must not depend on the order in which the guest's processes are scheduled.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::{PlanError, PlanRunner};
 use crate::ipc::Command;
 use crate::sys::procfs;
 
-/// How often a keyagent's life is looked at.
+/// Interval between checks of a keyagent's state.
 const TICK: Duration = Duration::from_millis(10);
 
 impl PlanRunner<'_> {
@@ -19,8 +20,9 @@ impl PlanRunner<'_> {
         self.quiesce_agents(can_serve, None)
     }
 
-    /// Before an operation that a process does not see coming: an answer that a requester has got may not yet have been told
-    /// by its keyagent. One that is held in a way that is not seen is not waited for longer than a second.
+    /// Waits before an operation that interrupts another process, since a keyagent may not yet have
+    /// reported an answer that its requester has. The limit is for keyagents that are suspended in
+    /// a way that is not visible.
     pub(super) fn quiesce_before(&mut self, op: &Op) -> Result<(), PlanError> {
         const LIMIT: Duration = Duration::from_secs(1);
         match op {
@@ -53,7 +55,7 @@ impl PlanRunner<'_> {
     }
 }
 
-/// Whether this is a keyagent that lives and is not stopped.
+/// Whether this is a keyagent that runs and is not stopped.
 fn can_serve(process: &ProcessState) -> bool {
     let state = process.pid_path.pid().and_then(procfs::state);
     process.lifecycle == Lifecycle::Running
@@ -61,7 +63,7 @@ fn can_serve(process: &ProcessState) -> bool {
         && !matches!(state, None | Some('T' | 't' | 'Z'))
 }
 
-/// Whether it meets every upcall without waiting for anybody.
+/// Whether its reactions never wait for another process.
 fn never_waits(process: &ProcessState) -> bool {
     let Role::Keyagent(agent) = &process.plan.role else { return false };
     let waits =

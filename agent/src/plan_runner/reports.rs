@@ -1,4 +1,4 @@
-//! What PID 1 makes of reports, and of its children's ends.
+//! Handles reports from processes, and exits of PID 1's children.
 
 use scenarios::plan::{KeyRef, KeyringOp, Op, Role};
 use scenarios::wire::{Done, Ending, Event, GuestMessage, Identity, Outcome, Value, What};
@@ -9,9 +9,9 @@ use crate::ipc::{Command, Report, is_upcall};
 use crate::sys::procfs;
 
 impl PlanRunner<'_> {
-    /// Takes note of all that has happened since.
+    /// Handles everything that is pending.
     ///
-    /// What a process said comes before its end: ends are collected first, and noted when all that was said is.
+    /// A process's reports precede its exit. Exits are therefore collected first and handled last.
     pub(super) fn process_reports(&mut self) -> Result<(), PlanError> {
         while self.guest.child_signals.take().is_some() {}
         let ended = self.children.poll_exits();
@@ -81,7 +81,7 @@ impl PlanRunner<'_> {
         process.lifecycle = Lifecycle::Running;
         process.pid_path = PidPath { pids: identity.pids.clone(), namespaces };
         if let (Some(_), Some(pid)) = (&process.plan.parent, process.pid_path.pid()) {
-            // Becomes PID 1's child when its parent ends.
+            // PID 1 becomes its parent when the parent exits.
             self.children.insert(pid, Child::Process(name.to_owned()), process.plan.reaped);
         }
         for (keyring, serial) in &identity.keyrings {
@@ -92,7 +92,8 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    /// The pid namespaces that a process is in: its parent's or those it joins, and its own.
+    /// The pid namespaces that a process is in: those of its parent or of a process that it joins,
+    /// and its own.
     fn pid_namespaces(&self, name: &str) -> Vec<String> {
         use scenarios::plan::Namespace::Pid;
         let Some(process) = self.processes.get(name) else { return Vec::new() };
@@ -109,11 +110,11 @@ impl PlanRunner<'_> {
     fn record_worker_start(&mut self, step: usize, worker: u32, pids: &[i32]) {
         let Some(job) = self.jobs.iter_mut().find(|job| job.step == step) else { return };
         let namespaces = self.processes.get(&job.process).map(|process| process.pid_path.namespaces.clone());
-        let place = PidPath { pids: pids.to_vec(), namespaces: namespaces.unwrap_or_default() };
-        if let Some(pid) = place.pid() {
+        let path = PidPath { pids: pids.to_vec(), namespaces: namespaces.unwrap_or_default() };
+        if let Some(pid) = path.pid() {
             self.children.insert(pid, Child::Worker { step, worker }, true);
         }
-        job.workers.insert(worker, place);
+        job.workers.insert(worker, path);
     }
 
     fn record_worker_done(&mut self, step: usize, worker: u32, done: &Done) -> Result<(), PlanError> {
@@ -178,7 +179,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    /// Gets to know what a name stands for, and tells the keyagents whose reactions use it.
+    /// Binds a key reference to a serial, and sends it to the keyagents whose reactions use it.
     pub(super) fn bind_key(&mut self, key: KeyRef, serial: i32) -> Result<(), PlanError> {
         for process in self.processes.values().filter(|process| process.lifecycle != Lifecycle::Exited) {
             let Role::Keyagent(agent) = &process.plan.role else { continue };
@@ -206,22 +207,23 @@ impl PlanRunner<'_> {
         self.record_pidns_exits(&name)
     }
 
-    /// The kernel ends and reaps all that is in the pid namespace of a process that was its init, and workers with it.
+    /// Records the exits that come with that of a pid namespace's init, since the kernel kills and
+    /// reaps its members.
     fn record_pidns_exits(&mut self, name: &str) -> Result<(), PlanError> {
-        let gone = |place: &PidPath| {
-            place.namespaces.iter().any(|namespace| namespace == name)
-                && place.pid().is_none_or(|pid| procfs::state(pid).is_none())
+        let has_exited = |path: &PidPath| {
+            path.namespaces.iter().any(|namespace| namespace == name)
+                && path.pid().is_none_or(|pid| procfs::state(pid).is_none())
         };
         let workers = self
             .jobs
             .iter()
-            .flat_map(|job| job.workers.iter().map(move |(worker, place)| (job, worker, place)));
+            .flat_map(|job| job.workers.iter().map(move |(worker, path)| (job, worker, path)));
         let workers: Vec<_> =
-            workers.filter(|(.., place)| gone(place)).map(|(job, worker, _)| (job.step, *worker)).collect();
+            workers.filter(|(.., path)| has_exited(path)).map(|(job, worker, _)| (job.step, *worker)).collect();
         let processes = self
             .processes
             .values()
-            .filter(|process| process.lifecycle == Lifecycle::Running && gone(&process.pid_path));
+            .filter(|process| process.lifecycle == Lifecycle::Running && has_exited(&process.pid_path));
         let processes: Vec<_> = processes.map(|process| process.plan.name.clone()).collect();
         for (step, worker) in workers {
             self.record_worker_exit(step, worker, Ending::Killed(libc::SIGKILL))?;

@@ -1,4 +1,4 @@
-//! Copies of the guest's program with the set-user-id bit, for processes that exec one (R12).
+//! Set-user-id copies of the guest's program, for steps that exec one (R12).
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -9,11 +9,11 @@ use scenarios::plan::{LifeOp, Op, Plan};
 
 use crate::process;
 
-/// The copies. They go when this is dropped.
+/// The copies, which are removed on drop.
 #[derive(Default)]
 pub(super) struct Copies(Vec<PathBuf>);
 
-/// Makes the copies that some step of the plan execs.
+/// Creates the copies that the plan's steps exec.
 pub(super) fn copies_for(plan: &Plan) -> Result<Copies, String> {
     let mut copies = Copies::default();
     for step in &plan.steps {
@@ -26,7 +26,7 @@ pub(super) fn copies_for(plan: &Plan) -> Result<Copies, String> {
     Ok(copies)
 }
 
-/// A change of owner clears the bit, so it comes last.
+/// chown(2) clears the set-user-id bit, so the mode is set last.
 fn copy(path: &PathBuf, uid: u32) -> io::Result<()> {
     fs::copy("/proc/self/exe", path)?;
     chown(path, Some(uid), None)?;
@@ -36,7 +36,7 @@ fn copy(path: &PathBuf, uid: u32) -> io::Result<()> {
 impl Drop for Copies {
     fn drop(&mut self) {
         for path in &self.0 {
-            // It may be named by several steps.
+            // Several steps may name the same copy.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,4 +1,4 @@
-//! The processes and the background steps of a plan, as PID 1 knows them.
+//! State of a plan's processes and background steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,6 @@ use scenarios::plan::Process;
 
 use crate::ipc::CommandSender;
 
-/// How far a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifecycle {
     NotStarted,
@@ -14,15 +13,15 @@ pub(super) enum Lifecycle {
     Exited,
 }
 
-/// A process of the plan.
 pub(super) struct ProcessState {
     pub(super) plan: Process,
     pub(super) commands: CommandSender,
     pub(super) lifecycle: Lifecycle,
     pub(super) pid_path: PidPath,
-    /// Upcalls heard.
+    /// Number of upcalls received.
     pub(super) upcalls: u32,
-    /// Has served all upcalls that were there when it was last asked to.
+    /// Has served all upcalls that were pending at the last
+    /// [`Command::Quiesce`](crate::ipc::Command::Quiesce).
     pub(super) quiesced: bool,
 }
 
@@ -33,41 +32,42 @@ impl ProcessState {
     }
 }
 
-/// Where a process is among the pid namespaces.
+/// A process's pids and pid namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PidPath {
-    /// Its pids, the initial namespace's first.
+    /// Its pids, from the initial namespace inwards.
     pub(super) pids: Vec<i32>,
-    /// Its pid namespaces below the initial one, each by the process that it was made for, the outermost first.
+    /// Its pid namespaces from the outermost below the initial one, each by the process that it was
+    /// created for.
     pub(super) namespaces: Vec<String>,
 }
 
 impl PidPath {
-    /// The pid that names `other` for a process in this place; one that no process can have, if it sees no such process.
+    /// The pid of `other` in this process's namespace; a pid that no process has if `other` is not
+    /// visible there.
     pub(super) fn pid_of(&self, other: &Self) -> i32 {
         let visible = other.namespaces.starts_with(&self.namespaces);
         other.pids.get(self.namespaces.len()).copied().filter(|_| visible).unwrap_or(i32::MAX)
     }
 
-    /// As PID 1 sees it.
+    /// The pid in the initial namespace.
     pub(super) fn pid(&self) -> Option<i32> {
         self.pids.first().copied()
     }
 }
 
-/// A background step.
 pub(super) struct Job {
     pub(super) name: String,
     pub(super) step: usize,
     pub(super) process: String,
     pub(super) count: u32,
-    /// All workers have been let go.
+    /// All workers have started.
     pub(super) released: bool,
-    /// Workers that have begun.
+    /// Workers that have started.
     pub(super) workers: BTreeMap<u32, PidPath>,
-    /// Workers that have done their part, or ended without.
+    /// Workers with a result, or that exited without one.
     pub(super) finished: BTreeSet<u32>,
-    /// Workers that have been seen asleep in their call.
+    /// Workers that have been seen asleep in their system call.
     pub(super) asleep: BTreeSet<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! The steps of a plan, one by one.
+//! Runs single steps.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use super::{Child, PendingTask, PlanError, PlanRunner, Waited};
 use crate::ipc::{Command, Task};
 use crate::sys::errno;
 
-/// How often a condition that nobody reports is looked at.
+/// Polling interval of conditions that no report announces.
 const TICK: Duration = Duration::from_millis(1);
 
 impl PlanRunner<'_> {
-    /// An operation of a process's set-up.
+    /// Runs an operation of a process's set-up.
     pub(super) fn run_setup(&mut self, name: &str, setup: &Setup) -> Result<(), PlanError> {
         let task = match self.resolve_task(name, None, &setup.op, setup.save.as_ref()) {
             Ok(task) => task,
@@ -33,7 +33,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    /// Takes a step: to its end, or, in the background, until it has begun.
+    /// Runs a step to its end, or to its start if it is a background step.
     pub(super) fn run_step(&mut self, index: usize, round: Option<u32>) -> Result<(), PlanError> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };
@@ -51,7 +51,7 @@ impl PlanRunner<'_> {
             op => match self.resolve_task(name, Some(index), op, step.save.as_ref()) {
                 Err(missing) => Outcome::Skipped(missing),
                 Ok(_) if self.lifecycle(name) != Lifecycle::Running => {
-                    Outcome::Skipped(format!("{name} does not live"))
+                    Outcome::Skipped(format!("{name} is not running"))
                 }
                 Ok(task) => return self.run_process_step(name, index, step, Task { round, ..task }),
             },
@@ -90,14 +90,14 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    /// A process that ended while it forked its workers has fewer of them.
+    /// Corrects the number of workers of a process that exited while it forked them.
     fn drop_unstarted_workers(&mut self, step: usize) {
         if let Some(job) = self.jobs.iter_mut().find(|job| job.step == step && !job.released) {
             job.count = job.workers.len() as u32;
         }
     }
 
-    /// Tells a process and waits for its answer. None: it ended instead.
+    /// Runs an operation in a process; `None` if the process exits instead.
     fn run_task(&mut self, name: &str, task: Task) -> Result<Option<Done>, PlanError> {
         self.result = None;
         self.pending = Some(PendingTask { process: name.to_owned(), step: task.step, op: task.op.clone() });
@@ -111,7 +111,10 @@ impl PlanRunner<'_> {
         Ok(self.result.take())
     }
 
-    /// An operation with its variables replaced, or the name that stands for nothing yet.
+    /// Resolves an operation's key references and receivers.
+    ///
+    /// # Errors
+    /// The name that has no value yet.
     pub(super) fn resolve_task(
         &self,
         name: &str,
@@ -135,17 +138,17 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    /// The pids of a process, or of a background step's workers, as the process `by` sees them.
+    /// The pids of a process or of a background step's workers, as seen by the process `by`.
     fn pids(&self, by: &str, of: &str) -> Result<Vec<i32>, String> {
         let viewer = self.processes.get(by).map(|process| process.pid_path.clone()).unwrap_or_default();
         let targets: Vec<&PidPath> = match self.jobs.iter().find(|job| job.name == of) {
             Some(job) => job.workers.values().collect(),
             None => self.processes.get(of).map(|process| &process.pid_path).into_iter().collect(),
         };
-        if targets.iter().all(|place| place.pids.is_empty()) {
+        if targets.iter().all(|path| path.pids.is_empty()) {
             return Err(format!("{of} has no pid"));
         }
-        Ok(targets.into_iter().map(|place| viewer.pid_of(place)).collect())
+        Ok(targets.into_iter().map(|path| viewer.pid_of(path)).collect())
     }
 
     fn start_named(&mut self, name: &str) -> Result<(), PlanError> {
@@ -170,7 +173,7 @@ impl PlanRunner<'_> {
 
     fn wait(&mut self, name: &str, until: &Condition, within_ms: u64) -> Result<Outcome, PlanError> {
         let mut op = Op::Conduct(ConductOp::Wait { until: until.clone(), within_ms });
-        // A key that never came to be is gone.
+        // A reference without a serial stays: the key was never created.
         let _ = self.resolve_keys(&mut op);
         let Op::Conduct(ConductOp::Wait { until, .. }) = op else { return Ok(Outcome::TimedOut) };
         let tick = Self::needs_polling(&until).then_some(TICK);

@@ -1,13 +1,15 @@
-//! Values under /proc/sys for the time of a plan.
+//! Sets values under /proc/sys for the duration of a plan.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The values that were there before. They come back when this is dropped.
+use crate::sys::kmsg;
+
+/// The previous values, which are restored on drop.
 #[derive(Default)]
 pub(super) struct Restore(Vec<(PathBuf, String)>);
 
-/// Sets values. If one can't be set, those before it come back.
+/// Sets values. On failure the values already set are restored.
 pub(super) fn set<'a>(values: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<Restore, String> {
     let mut restore = Restore::default();
     for (name, value) in values {
@@ -25,7 +27,7 @@ impl Drop for Restore {
         for (path, old) in self.0.iter().rev() {
             if let Err(why) = fs::write(path, old.trim_end()) {
                 let text = format!("can't restore {}: {why}", path.display());
-                crate::sys::kmsg::log(crate::sys::kmsg::Level::Warning, &text);
+                kmsg::log(kmsg::Level::Warning, &text);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Background steps: children of a process that all do the same at once.
+//! Background steps: workers forked from a process that run the same operation at once.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
@@ -14,21 +14,22 @@ use crate::sys::process::{exit_now, fork};
 use crate::sys::procfs;
 
 impl PlanProcess<'_> {
-    /// Forks the workers, lets them go together when all are there, and leaves them running.
+    /// Forks the workers, starts them together when all are ready, and leaves them running.
     pub(super) fn spawn_workers(&mut self, step: usize, count: u32, task: &Task) {
-        // Pipes: one socket for both would wake all who wait at it whenever one word has been read.
-        let (gate, words) = match io::pipe().and_then(|gate| Ok((gate, io::pipe()?))) {
+        // Two pipes, since one socket for both directions would wake every waiting worker with each
+        // message.
+        let (gate, ready) = match io::pipe().and_then(|gate| Ok((gate, io::pipe()?))) {
             Ok(pipes) => pipes,
-            Err(why) => return self.report_failure(format!("no gate for workers: {why}")),
+            Err(why) => return self.report_failure(format!("can't create a pipe for workers: {why}")),
         };
         for worker in 0..count {
             let forked = fork();
             prefault::copy_shared_pages();
             match forked {
                 Ok(ForkResult::Child) => {
-                    drop((gate.1, words.0));
+                    drop((gate.1, ready.0));
                     let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
-                    self.work(gate.0, words.1, cause, task)
+                    self.run_worker(gate.0, ready.1, cause, task)
                 }
                 Ok(ForkResult::Parent { child }) => {
                     self.children.insert(child.as_raw(), ChildRole::Worker { step, worker }, true);
@@ -36,19 +37,20 @@ impl PlanProcess<'_> {
                 Err(errno) => return self.report_failure(format!("worker {worker}: fork: {errno}")),
             }
         }
-        drop(words.1);
-        self.report_workers(step, words.0);
+        drop(ready.1);
+        self.report_workers(step, ready.0);
         drop(gate);
         self.send_report(Report::WorkersReleased(step));
     }
 
-    /// Reports the workers in their order, once all are there. One that was killed before it was let go is not.
-    fn report_workers(&self, step: usize, words: PipeReader) {
-        let words = BufReader::new(words)
+    /// Reports the workers in order, once all are ready. A worker that was killed before is left
+    /// out.
+    fn report_workers(&self, step: usize, ready: PipeReader) {
+        let ready = BufReader::new(ready)
             .lines()
             .map_while(Result::ok)
             .map_while(|line| serde_json::from_str(&line).ok());
-        let pids: BTreeMap<u32, Vec<i32>> = words.collect();
+        let pids: BTreeMap<u32, Vec<i32>> = ready.collect();
         for (worker, pids) in pids {
             self.report_event(
                 Cause { step: Some(step), worker: Some(worker), upcall: None },
@@ -57,26 +59,26 @@ impl PlanProcess<'_> {
         }
     }
 
-    /// A worker's whole life. The gate opens when the parent closes its end.
-    fn work(&mut self, mut gate: PipeReader, mut words: PipeWriter, cause: Cause, task: &Task) -> ! {
+    /// Runs a worker. The gate opens when the parent closes its end.
+    fn run_worker(&mut self, mut gate: PipeReader, mut ready: PipeWriter, cause: Cause, task: &Task) -> ! {
         self.children = Default::default();
         let pids = procfs::pids(&self.context.proc, "self").unwrap_or_default();
-        // One write, so that no other worker's word gets in between.
+        // One write, so that the messages of two workers do not mix.
         let _ = serde_json::to_string(&(cause.worker, pids))
-            .map(|word| words.write_all(format!("{word}\n").as_bytes()));
-        drop(words);
+            .map(|message| ready.write_all(format!("{message}\n").as_bytes()));
+        drop(ready);
         let _ = gate.read(&mut [0]);
         let op = substitute_number(task.op.clone(), "{worker}", cause.worker);
         let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
         if cause.worker == Some(0) {
-            self.lend(task, &done);
+            self.lend_key(task, &done);
         }
         self.report_event(cause, What::Done(done));
         exit_now(0)
     }
 }
 
-/// Puts a number, if there is one, where `placeholder` stands for it.
+/// Replaces `placeholder` by the number, if there is one.
 pub(super) fn substitute_number(mut op: Op, placeholder: &str, number: Option<u32>) -> Op {
     let Some(number) = number else { return op };
     let put = |text: &mut String| *text = text.replace(placeholder, &number.to_string());

@@ -1,4 +1,4 @@
-//! Who a process is: its ids, capabilities, limits and flags.
+//! Credentials and resource limits of a process.
 
 use std::collections::BTreeMap;
 
@@ -14,25 +14,25 @@ use scenarios::plan::Ids;
 
 use crate::sys::errno;
 
-/// Ids and capabilities to take on.
+/// Ids and capabilities to apply.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Credentials<'a> {
     pub(super) uid: Option<Ids>,
     pub(super) gid: Option<Ids>,
-    /// Supplementary groups. None: none any more, if a whole id is changed.
+    /// Supplementary groups; `None` drops them if all ids are changed, else keeps them.
     pub(super) groups: Option<&'a [u32]>,
     pub(super) capabilities: Option<&'a [String]>,
-    /// Capabilities that an exec passes on.
+    /// Capabilities that execve(2) preserves.
     pub(super) inheritable: &'a [String],
 }
 
 impl Credentials<'_> {
-    /// Becomes that person, for good.
-    pub(super) fn assume(self) -> Result<(), Errno> {
+    /// Applies them for good.
+    pub(super) fn apply(self) -> Result<(), Errno> {
         let capabilities = self.capabilities.map(capability_set).transpose()?;
         if let Some(keep) = capabilities {
             for other in CapabilitySet::all().difference(keep).iter() {
-                // One that this kernel does not know is not in the set either.
+                // A capability that this kernel does not know is not in the bounding set either.
                 let _ = remove_capability_from_bounding_set(other);
             }
             prctl::set_keepcaps(true)?;
@@ -43,12 +43,12 @@ impl Credentials<'_> {
             None if whole => drop_groups()?,
             None => {}
         }
-        if let Some((gids, fs)) = self.gid.map(each) {
+        if let Some((gids, fs)) = self.gid.map(split_ids) {
             let [real, effective, saved] = gids.map(Gid::from_raw);
             setresgid(real, effective, saved)?;
             fs.map(Gid::from_raw).map(setfsgid);
         }
-        if let Some((uids, fs)) = self.uid.map(each) {
+        if let Some((uids, fs)) = self.uid.map(split_ids) {
             let [real, effective, saved] = uids.map(Uid::from_raw);
             setresuid(real, effective, saved)?;
             fs.map(Uid::from_raw).map(setfsuid);
@@ -65,8 +65,8 @@ impl Credentials<'_> {
     }
 }
 
-/// Real, effective and saved id as setresuid(2) takes them, where -1 is no change, and that of the file system.
-fn each(ids: Ids) -> ([u32; 3], Option<u32>) {
+/// Real, effective and saved id for setresuid(2), where -1 is no change; and the filesystem id.
+fn split_ids(ids: Ids) -> ([u32; 3], Option<u32>) {
     match ids {
         Ids::All(id) => ([id; 3], None),
         Ids::Each { real, effective, saved, fs } => {
@@ -79,7 +79,7 @@ fn drop_groups() -> Result<(), Errno> {
     if getgroups()?.is_empty() { Ok(()) } else { setgroups(&[]) }
 }
 
-/// Capabilities by their names without `CAP_`, in lower case. EINVAL: there is no such name.
+/// Parses lower-case names without `CAP_`; EINVAL for an unknown name.
 fn capability_set(names: &[String]) -> Result<CapabilitySet, Errno> {
     names.iter().try_fold(CapabilitySet::empty(), |set, name| {
         let capability = CapabilitySet::from_name(&name.to_uppercase()).ok_or(Errno::EINVAL)?;
@@ -87,8 +87,8 @@ fn capability_set(names: &[String]) -> Result<CapabilitySet, Errno> {
     })
 }
 
-/// Sets limits by their names without `RLIMIT_`, in lower case, soft and hard alike.
-pub(super) fn limit(limits: &BTreeMap<String, u64>) -> Result<(), Errno> {
+/// Sets soft and hard limits by lower-case names without `RLIMIT_`.
+pub(super) fn set_rlimits(limits: &BTreeMap<String, u64>) -> Result<(), Errno> {
     limits
         .iter()
         .try_for_each(|(name, value)| setrlimit(resource(name).ok_or(Errno::EINVAL)?, *value, *value))

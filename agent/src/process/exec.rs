@@ -1,4 +1,4 @@
-//! execve(2) of the guest's own program, which goes on as the same process.
+//! execve(2) of the guest's own program, which continues as the same process.
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,15 +17,16 @@ use crate::ipc::{CommandReceiver, ReportSender};
 use crate::keyring::KeySerial;
 use crate::sys::process::exit_now;
 
-/// What the program is called when it goes on as a process of a plan.
-pub(crate) const EXECUTED_AS: &str = "keyagents-process";
+/// argv[0] of the program when it continues as a process of a plan.
+pub(crate) const EXEC_NAME: &str = "keyagents-process";
 
-/// Path of the program's set-user-id copy that a user owns. The root file system is the only one that honours the bit.
+/// Path of the program's set-user-id copy that this user owns. Only the root file system honours
+/// the bit.
 pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
     PathBuf::from(format!("/setuid-{uid}"))
 }
 
-/// What has to be told to the new program.
+/// State that the new program needs, in argv[1].
 #[derive(Serialize, Deserialize)]
 struct State {
     name: String,
@@ -40,8 +41,8 @@ struct State {
 }
 
 impl PlanProcess<'_> {
-    /// Does not return unless it fails; the new program reports the step.
-    pub(super) fn execute(&self, setuid: Option<u32>, cause: Cause) -> Errno {
+    /// Executes the program, which reports the step. Returns only on failure.
+    pub(super) fn exec(&self, setuid: Option<u32>, cause: Cause) -> Errno {
         let state = State {
             name: self.name.clone(),
             run: self.context.run.clone(),
@@ -53,14 +54,14 @@ impl PlanProcess<'_> {
             reports: self.context.reporter.socket().as_raw_fd(),
             proc: self.context.proc.as_raw_fd(),
         };
-        let executed = keep_open(self).and_then(|()| {
+        let result = keep_open(self).and_then(|()| {
             let state = serde_json::to_string(&state).ok().and_then(|state| CString::new(state).ok());
-            let name = CString::new(EXECUTED_AS).map_err(|_| Errno::EINVAL)?;
+            let name = CString::new(EXEC_NAME).map_err(|_| Errno::EINVAL)?;
             let program = setuid.map_or("/proc/self/exe".into(), setuid_copy);
             let program = CString::new(program.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?;
             execve(&program, &[name, state.ok_or(Errno::EINVAL)?], &[] as &[CString])
         });
-        match executed {
+        match result {
             Err(errno) => errno,
         }
     }
@@ -73,11 +74,11 @@ fn keep_open(process: &PlanProcess<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Goes on as the process that `state` describes. Returns only if that is nonsense.
+/// Continues as the process that `state` describes. Returns only if `state` is invalid.
 pub(crate) fn resume(state: &str) -> ExitCode {
     let Ok(state) = serde_json::from_str::<State>(state) else { return ExitCode::from(2) };
     let (Some(commands), Some(reports), Some(proc)) =
-        (adopt(state.commands), adopt(state.reports), adopt(state.proc))
+        (inherited_fd(state.commands), inherited_fd(state.reports), inherited_fd(state.proc))
     else {
         return ExitCode::from(2);
     };
@@ -100,13 +101,13 @@ pub(crate) fn resume(state: &str) -> ExitCode {
     process.event_loop()
 }
 
-/// A descriptor that execve left open, if it is one.
-fn adopt(fd: RawFd) -> Option<OwnedFd> {
+/// A file descriptor that execve left open; `None` if it is not open.
+fn inherited_fd(fd: RawFd) -> Option<OwnedFd> {
     if fd < 0 {
         return None;
     }
-    // SAFETY: only borrowed to ask whether it is open.
+    // SAFETY: only borrowed to check whether it is open.
     fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
-    // SAFETY: it is open, and nothing else in this program knows of it.
+    // SAFETY: it is open, and has no other owner in this program.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,7 +1,7 @@
-//! The keyagent: hears of upcalls and meets each with the reaction that its plan has for it.
+//! Keyagent: receives upcalls and runs the plan's reactions to them.
 //!
-//! The bell only says that there is something to do. What gives power over a target is its authkey, which the kernel has
-//! linked into the process keyring before it rings.
+//! The signal only announces an upcall. The authority over a target comes from its authkey, which
+//! the kernel links into the process keyring before it sends the signal.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,33 +11,33 @@ use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, 
 use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
 
 use super::{Cause, PlanProcess};
-use crate::ipc::is_upcall;
+use crate::ipc;
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial, Special};
 
-/// The type of the keys that let their possessor construct another key.
+/// Type of authkeys.
 const AUTHKEY: &str = ".request_key_auth";
 
-/// What makes a process a keyagent.
+/// State of a keyagent.
 pub(super) struct AgentState {
     plan: Keyagent,
-    /// Upcalls heard since the start.
-    heard: usize,
-    /// Targets that no reaction has completed, the oldest first.
-    held: VecDeque<i32>,
-    /// Targets whose upcall was heard by notification: a rescan finds them until their authkey goes.
+    /// Number of upcalls received.
+    upcalls: usize,
+    /// Targets that are not completed, the oldest first.
+    pending: VecDeque<i32>,
+    /// Targets received by notification. Each scan finds them again until their authkeys are gone.
     seen: BTreeSet<i32>,
-    /// What stands for keys in reactions.
-    known: HashMap<KeyRef, i32>,
+    /// Serials of key references in reactions.
+    serials: HashMap<KeyRef, i32>,
 }
 
 impl AgentState {
     pub(super) fn new(plan: Keyagent) -> Self {
-        let (held, seen, known) = Default::default();
-        Self { plan, heard: 0, held, seen, known }
+        let (pending, seen, serials) = Default::default();
+        Self { plan, upcalls: 0, pending, seen, serials }
     }
 
-    /// Sets up the watch on the process keyring, which has to be there before the agent registers.
+    /// Opens the watch on the process keyring, which must exist before the keyagent registers.
     pub(super) fn open_watch(&mut self, watch: &mut Option<WatchQueue>) {
         if self.plan.hears != Hears::Watch {
             return;
@@ -47,31 +47,32 @@ impl AgentState {
         *watch = watching.and_then(|queue| queue.watch(process).map(|()| queue)).ok();
     }
 
-    pub(super) fn know(&mut self, key: KeyRef, serial: i32) {
-        self.known.insert(key, serial);
+    pub(super) fn set_key(&mut self, key: KeyRef, serial: i32) {
+        self.serials.insert(key, serial);
     }
 
-    /// The target that a step means: the one held longest.
-    pub(super) fn oldest(&self) -> Option<i32> {
-        self.held.front().copied()
+    /// The target that a step without one refers to.
+    pub(super) fn oldest_pending(&self) -> Option<i32> {
+        self.pending.front().copied()
     }
 
     pub(super) fn forget(&mut self, target: i32) {
-        self.held.retain(|held| *held != target);
+        self.pending.retain(|pending| *pending != target);
     }
 
-    /// The reaction to the next upcall, its variables replaced. The last one is for all that follow.
+    /// The reaction to the next upcall, its references resolved. The last reaction serves all
+    /// further upcalls.
     fn next_reaction(&mut self) -> Vec<Result<Op, KeyRef>> {
         let last = self.plan.reactions.len().saturating_sub(1);
-        let reaction = self.plan.reactions.get(self.heard.min(last)).cloned().unwrap_or_default();
-        self.heard += 1;
+        let reaction = self.plan.reactions.get(self.upcalls.min(last)).cloned().unwrap_or_default();
+        self.upcalls += 1;
         reaction.into_iter().map(|op| self.resolve(op)).collect()
     }
 
     fn resolve(&self, mut op: Op) -> Result<Op, KeyRef> {
         for key in op.keys_mut() {
             if matches!(key, KeyRef::Variable(_) | KeyRef::Of(..)) {
-                *key = KeyRef::Serial(*self.known.get(key).ok_or_else(|| key.clone())?);
+                *key = KeyRef::Serial(*self.serials.get(key).ok_or_else(|| key.clone())?);
             }
         }
         Ok(op)
@@ -79,7 +80,7 @@ impl AgentState {
 }
 
 impl PlanProcess<'_> {
-    /// What becomes readable when there may be an upcall.
+    /// A descriptor that is readable when an upcall may be pending.
     pub(super) fn upcall_fd(&self) -> Option<BorrowedFd<'_>> {
         match self.agent.as_ref()?.plan.hears {
             Hears::Signal => Some(self.signals.as_fd()),
@@ -88,26 +89,26 @@ impl PlanProcess<'_> {
         }
     }
 
-    /// Serves one signal, or all authkeys that notifications have told of. Says whether there were any.
+    /// Serves one signal, or all authkeys after a notification. Returns whether there were any.
     pub(super) fn serve_upcall(&mut self) -> bool {
-        let bells = match self.agent.as_ref().map(|agent| agent.plan.hears) {
+        let signals = match self.agent.as_ref().map(|agent| agent.plan.hears) {
             Some(Hears::Signal) => self.signals.take().into_iter().collect(),
             Some(Hears::Watch) => self.new_authkeys(),
             Some(Hears::Nothing) | None => Vec::new(),
         };
-        let rang = !bells.is_empty();
-        bells.into_iter().for_each(|bell| self.react(bell));
-        rang
+        let any = !signals.is_empty();
+        signals.into_iter().for_each(|signal| self.react(signal));
+        any
     }
 
-    /// Looks through the whole process keyring, since notifications may be lost.
+    /// Scans the whole process keyring, since notifications may be lost.
     fn new_authkeys(&mut self) -> Vec<Doorbell> {
         let Some(queue) = &mut self.watch else { return Vec::new() };
         let lost = queue.take().iter().any(|notification| notification.subtype == "lost");
-        let there: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
+        let present: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
         let Some(agent) = &mut self.agent else { return Vec::new() };
-        agent.seen.retain(|target| there.contains(target));
-        let new = there.into_iter().filter(|target| agent.seen.insert(*target));
+        agent.seen.retain(|target| present.contains(target));
+        let new = present.into_iter().filter(|target| agent.seen.insert(*target));
         new.map(|value| Doorbell {
             signal: 0,
             code: i32::from(lost),
@@ -119,18 +120,18 @@ impl PlanProcess<'_> {
         .collect()
     }
 
-    fn react(&mut self, bell: Doorbell) {
-        let target = bell.value;
-        let what = What::Doorbell(bell);
-        let genuine = is_upcall(&what);
+    fn react(&mut self, signal: Doorbell) {
+        let target = signal.value;
+        let what = What::Doorbell(signal);
+        let is_upcall = ipc::is_upcall(&what);
         let cause = Cause { upcall: Some(target), ..Cause::default() };
         self.report_event(cause, what);
-        let Some(agent) = self.agent.as_mut().filter(|_| genuine) else { return };
+        let Some(agent) = self.agent.as_mut().filter(|_| is_upcall) else { return };
         let reaction = agent.next_reaction();
-        agent.held.push_back(target);
+        agent.pending.push_back(target);
         for op in reaction {
             match op {
-                // These report their own calls.
+                // These operations report their own calls.
                 Ok(Op::Upcall(op)) => {
                     self.complete_upcall(&op, cause);
                 }
@@ -140,13 +141,13 @@ impl PlanProcess<'_> {
                     self.report_event(cause, What::Called { op, done });
                 }
                 Err(missing) => {
-                    self.report_failure(format!("a reaction needs {missing}, which is not there"))
+                    self.report_failure(format!("a reaction needs {missing}, which does not exist"))
                 }
             }
         }
     }
 
-    /// Replaces what stands for the target and its authkey, as far as they are there.
+    /// Resolves references to the target and its authkey, as far as they exist.
     fn with_keys_of_upcall(&self, mut op: Op, cause: Cause) -> Op {
         for key in op.keys_mut() {
             if matches!(key, KeyRef::Target | KeyRef::Authkey)
@@ -158,24 +159,25 @@ impl PlanProcess<'_> {
         op
     }
 
-    /// The target that a call is about: that of the upcall being served, else the oldest held.
+    /// The target of the upcall being served; without one the oldest pending target.
     pub(super) fn target(&self, cause: Cause) -> Option<i32> {
-        cause.upcall.or_else(|| self.agent.as_ref()?.oldest())
+        cause.upcall.or_else(|| self.agent.as_ref()?.oldest_pending())
     }
 
-    /// The authkey of a target, found in the process keyring by its description.
+    /// Finds a target's authkey in the process keyring.
     pub(super) fn authkey(&self, target: i32) -> Option<KeySerial> {
         authkeys().into_iter().find(|(of, _)| *of == target).map(|(_, authkey)| authkey)
     }
 
-    /// Answers an upcall, or denies it: one call after the other, each reported, until one fails.
+    /// Answers or rejects an upcall. Each call is reported, and the first failure ends the
+    /// sequence.
     pub(super) fn complete_upcall(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
         let Some(target) = self.target(cause) else {
-            return Outcome::Skipped("no upcall is held".to_owned());
+            return Outcome::Skipped("no upcall is pending".to_owned());
         };
         let outcome = self.complete_with_authority(how, target, cause);
         let completed = matches!(outcome, Outcome::Ok(_));
-        // A step has met it for good, even if too late; a reaction may try something else.
+        // A step has served the upcall even if it came too late; a reaction may try again.
         if (completed || cause.step.is_some())
             && let Some(agent) = &mut self.agent
         {
@@ -216,7 +218,7 @@ impl PlanProcess<'_> {
         self.call(AuthorityOp::Instantiate { key, payload: Payload::Text(payload), into }, cause)
     }
 
-    /// A call that is part of something larger.
+    /// Runs and reports one call of an operation that takes several.
     fn call(&mut self, op: impl Into<Op>, cause: Cause) -> Outcome {
         let op = op.into();
         let done: Done = self.timed(|process| process.run_op(&op, &[], cause));
@@ -226,7 +228,7 @@ impl PlanProcess<'_> {
     }
 }
 
-/// The authkeys in the process keyring, each with its target, in the order in which they were made known by serial.
+/// The authkeys in the process keyring with their targets, in the order of the targets' serials.
 fn authkeys() -> Vec<(i32, KeySerial)> {
     let members = keyring::members(Special::Process.into()).unwrap_or_default();
     let mut found: Vec<_> =
@@ -235,7 +237,7 @@ fn authkeys() -> Vec<(i32, KeySerial)> {
     found
 }
 
-/// The target that an authkey is for: its description is the target's serial in hexadecimal digits.
+/// An authkey's target: the description is its serial in hexadecimal digits.
 fn target_of(key: KeySerial) -> Result<Option<i32>, Errno> {
     let description = keyring::describe(key)?;
     let mut fields = description.splitn(5, ';');

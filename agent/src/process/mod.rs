@@ -1,4 +1,5 @@
-//! A process of a plan: does one operation at a time, as told, and serves upcalls in between if it is a keyagent.
+//! A process of a plan: runs one operation at a time for PID 1, and serves upcalls in between if it
+//! is a keyagent.
 
 mod background;
 mod credentials;
@@ -30,24 +31,23 @@ use crate::sys::process::exit_now;
 use crate::sys::procfs;
 use crate::sys::signals::{SignalFd, Signals};
 
-pub(crate) use exec::setuid_copy;
-pub(crate) use exec::{EXECUTED_AS, resume};
+pub(crate) use exec::{EXEC_NAME, resume, setuid_copy};
 use keyagent::AgentState;
 pub(crate) use spawn::{Forked, spawn};
 
-/// What all processes of a plan have in common.
+/// Facts about the running plan that its processes share.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RunContext {
-    /// Monotonic time at which the plan was begun, in microseconds.
+    /// CLOCK_MONOTONIC at the plan's start, in microseconds.
     pub(crate) begun_us: u64,
-    /// Serials of the keys that were there before.
+    /// Serials of keys that existed before the plan.
     pub(crate) preexisting: BTreeSet<i32>,
-    /// The keyring of keyrings through which processes get the keys that they hold; everybody may use them.
+    /// The keyring that holds the lending keyrings.
     pub(crate) lending: i32,
 }
 
 impl RunContext {
-    /// Microseconds since the plan was begun.
+    /// Microseconds since the plan's start.
     pub(crate) fn now_us(&self) -> u64 {
         monotonic_us().saturating_sub(self.begun_us)
     }
@@ -57,27 +57,27 @@ impl RunContext {
     }
 }
 
-/// CLOCK_MONOTONIC in microseconds.
 pub(crate) fn monotonic_us() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Into::into);
     now.as_micros() as u64
 }
 
-/// What a process gets from the one that forks it.
+/// What a process inherits from its parent over fork(2).
 pub(crate) struct ProcessContext {
     pub(crate) run: RunContext,
-    /// None: asking for it would install the user's.
+    /// The session keyring; `None` if the process has none, since asking the kernel would install
+    /// the user's.
     pub(crate) session: Option<KeySerial>,
     pub(crate) reporter: ReportSender,
-    /// The processes' ends of PID 1's lines to them, by name.
+    /// Receiving ends of the processes' command sockets, by name.
     pub(crate) receivers: HashMap<String, CommandReceiver>,
-    /// The guest's initial /proc, which shows pids of the initial namespace wherever it is used.
+    /// The initial /proc, which shows pids of the initial namespace to every process.
     pub(crate) proc: File,
-    /// How many pid namespaces are above one's own.
+    /// Number of pid namespaces above the process's own.
     pub(crate) depth: usize,
 }
 
-/// What an event is reported with: what caused it.
+/// The cause that an event is reported with.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cause {
     step: Option<usize>,
@@ -85,14 +85,12 @@ struct Cause {
     upcall: Option<i32>,
 }
 
-/// What a child process stands for.
 #[derive(Clone)]
 enum ChildRole {
     Worker { step: usize, worker: u32 },
     Process(String),
 }
 
-/// The process.
 pub(crate) struct PlanProcess<'a> {
     name: String,
     context: &'a mut ProcessContext,
@@ -100,13 +98,13 @@ pub(crate) struct PlanProcess<'a> {
     agent: Option<AgentState>,
     watch: Option<WatchQueue>,
     children: Children<ChildRole>,
-    /// Pidfds of the processes that the next child joins.
+    /// Pidfds of processes whose namespaces the next child joins.
     targets: Vec<File>,
     signals: SignalFd,
     child_signals: SignalFd,
 }
 
-/// Lives as this process until told to exit, or until PID 1 is gone.
+/// Runs this process until it exits by command, or until PID 1 is gone.
 pub(crate) fn run_process(process: &Process, context: &mut ProcessContext, session: Option<KeySerial>) -> ! {
     context.session = session;
     let Some(commands) = context.receivers.remove(&process.name) else { exit_now(1) };
@@ -162,7 +160,7 @@ impl<'a> PlanProcess<'a> {
         Ok(())
     }
 
-    /// The keyrings that there are. Asking for the user's would create them, and for a session keyring install one.
+    /// The existing keyrings. Only those are looked up that the kernel does not create on look-up.
     fn keyrings(&self) -> BTreeMap<String, i32> {
         let asked = [ShortName::Thread, ShortName::Process].into_iter().filter_map(|special| {
             let serial = keyring::get_keyring_id(KeySerial(special.id()), false).ok()?;
@@ -172,10 +170,10 @@ impl<'a> PlanProcess<'a> {
         asked.chain(session).collect()
     }
 
-    /// Waits for whatever comes first, commands before upcalls: who rings may have to wait, who commands is in order.
+    /// Handles commands before upcalls: commands have an order, upcalls can wait.
     fn event_loop(&mut self) -> ! {
         loop {
-            let Ok(ready) = self.wait() else { exit_now(1) };
+            let Ok(ready) = self.wait_ready() else { exit_now(1) };
             match ready {
                 Ready::Command => match self.commands.receive() {
                     Ok((command, fd)) => self.handle(command, fd),
@@ -192,7 +190,7 @@ impl<'a> PlanProcess<'a> {
         }
     }
 
-    fn wait(&self) -> Result<Ready, Errno> {
+    fn wait_ready(&self) -> Result<Ready, Errno> {
         let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
         let mut sources = vec![source(self.commands.socket().as_fd()), source(self.child_signals.as_fd())];
         sources.extend(self.upcall_fd().map(source));
@@ -217,7 +215,7 @@ impl<'a> PlanProcess<'a> {
             Command::Run(task) => self.run_task(task),
             Command::SetKey(key, serial) => {
                 if let Some(agent) = &mut self.agent {
-                    agent.know(key, serial);
+                    agent.set_key(key, serial);
                 }
             }
             Command::Quiesce => {
@@ -241,21 +239,22 @@ impl<'a> PlanProcess<'a> {
             return self.spawn_workers(step, count, &task);
         }
         let op = background::substitute_number(task.op.clone(), "{round}", task.round);
-        self.wait_for(task.at_us);
+        self.wait_for_start(task.at_us);
         let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
-        self.lend(&task, &done);
+        self.lend_key(&task, &done);
         match task.step {
             Some(_) => self.report_event(cause, What::Done(done)),
             None => self.report_event(cause, What::Called { op: task.op, done }),
         }
     }
 
-    /// Waits for the moment at which a race begins. The last of it is spent awake: to be woken takes longer for some than for others.
-    fn wait_for(&self, at_us: Option<u64>) {
-        const AWAKE_US: u64 = 300;
+    /// Waits for the start of a race. Spins at the end, since wake-up latency differs between
+    /// processes.
+    fn wait_for_start(&self, at_us: Option<u64>) {
+        const SPIN_US: u64 = 300;
         let left = |at_us: u64| at_us.saturating_sub(self.context.run.now_us());
         let Some(at_us) = at_us else { return };
-        std::thread::sleep(Duration::from_micros(left(at_us).saturating_sub(AWAKE_US)));
+        std::thread::sleep(Duration::from_micros(left(at_us).saturating_sub(SPIN_US)));
         while left(at_us) > 0 {
             std::hint::spin_loop();
         }
@@ -267,13 +266,13 @@ impl<'a> PlanProcess<'a> {
         Done { outcome, begun_us, elapsed_us: self.context.run.now_us() - begun_us }
     }
 
-    /// What takes no time, or can't tell how much it took.
+    /// A result whose duration is zero or unknown.
     fn untimed(&self, outcome: Outcome) -> Done {
         Done { outcome, begun_us: self.context.run.now_us(), elapsed_us: 0 }
     }
 
-    /// Puts a key where processes that are to hold it can get it, while its permissions are still what they are now.
-    fn lend(&self, task: &Task, done: &Done) {
+    /// Links a new key into its lending keyring while its permissions still allow it.
+    fn lend_key(&self, task: &Task, done: &Done) {
         if let (Some(lender), Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
             && let Err(errno) = keyring::link(KeySerial(*serial), KeySerial(lender))
         {
@@ -293,7 +292,7 @@ impl<'a> PlanProcess<'a> {
         }
     }
 
-    /// Reports the children that have ended. PID 1 knows which workers had done their part.
+    /// Reports the children that have exited. PID 1 knows which workers had finished before.
     fn reap_children(&mut self) {
         for (child, ending) in self.children.poll_exits() {
             let (process, cause) = match child {
@@ -324,7 +323,7 @@ impl<'a> PlanProcess<'a> {
         self.send_report(Report::Failed(format!("{}: {}", self.name, why.to_string())));
     }
 
-    /// When PID 1 has gone deaf there is nothing left to live for.
+    /// Sends a report. Without PID 1 the process is useless, and exits.
     fn send_report(&self, report: Report) {
         if self.context.reporter.send(&report).is_err() {
             exit_now(1);
@@ -332,7 +331,7 @@ impl<'a> PlanProcess<'a> {
     }
 }
 
-/// What a process turns to next, in this order.
+/// Event sources, in the order of their priority.
 enum Ready {
     Command,
     ChildExit,

@@ -1,4 +1,4 @@
-//! Threads besides the leader (R4).
+//! Threads other than the leader (R4).
 
 use std::thread::{self, Builder};
 
@@ -9,8 +9,8 @@ use scenarios::wire::{Outcome, Value, What};
 use super::{Cause, PlanProcess};
 use crate::sys::errno;
 
-/// Runs something in a thread that ends with it.
-pub(super) fn run<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+/// Runs `act` in a new thread.
+pub(super) fn run_in_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| match scope.spawn(act).join() {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -18,9 +18,9 @@ pub(super) fn run<T: Send>(act: impl FnOnce() -> T + Send) -> T {
 }
 
 impl PlanProcess<'_> {
-    /// Goes on as the same actor in a new thread, while the leader ends. Returns only if there is no new thread.
+    /// Continues in a new thread while the leader exits. Returns only if there is no new thread.
     pub(super) fn leave_leader(&mut self, cause: Cause) -> Errno {
-        let go_on = move || {
+        let resume = move || {
             let done = self.untimed(Outcome::Ok(Value::None));
             let what = if cause.step.is_some() {
                 What::Done(done)
@@ -30,18 +30,19 @@ impl PlanProcess<'_> {
             self.report_event(cause, what);
             self.event_loop();
         };
-        // SAFETY: the leader ends below and never goes back, so that all it has stays where it is as long as the process lives.
-        match unsafe { Builder::new().spawn_unchecked(go_on) } {
-            Ok(_) => end_leader(),
+        // SAFETY: the leader exits below without unwinding, so its stack stays valid as long as the
+        // process exists.
+        match unsafe { Builder::new().spawn_unchecked(resume) } {
+            Ok(_) => exit_thread(),
             Err(why) => errno::from_io(why),
         }
     }
 }
 
-/// Ends the calling thread alone. Nothing is unwound, freed or flushed.
-fn end_leader() -> ! {
+/// Exits the calling thread alone. Nothing is unwound, freed or flushed.
+fn exit_thread() -> ! {
     loop {
-        // SAFETY: exit(2), other than exit_group(2), ends this thread only, and does not return.
+        // SAFETY: exit(2), unlike exit_group(2), ends this thread only, and does not return.
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
 }

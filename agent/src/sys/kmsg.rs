@@ -1,4 +1,4 @@
-//! The kernel log: the guest's own lines go in, warnings of the kernel come out.
+//! Access to the kernel log, `/dev/kmsg`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,36 +6,39 @@ use std::os::unix::fs::OpenOptionsExt;
 
 const DEVICE: &str = "/dev/kmsg";
 
-/// How loud a line is: the kernel's log levels.
+/// The kernel's log levels, as far as they are used.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Level {
-    /// The testbed failed.
     Error = 3,
-    /// The testbed can go on, but somebody should know.
     Warning = 4,
-    /// For the curious.
     Info = 6,
 }
 
-/// Writes a line to the kernel log. There is nobody to tell if that fails.
+/// Writes lines to the kernel log. A failure is ignored, since the log is the last place to report
+/// to.
 pub(crate) fn log(level: Level, text: &str) {
+    write(level, "keyagents: ", text);
+}
+
+/// As [`log`], with another prefix.
+pub(crate) fn write(level: Level, prefix: &str, text: &str) {
     let Ok(mut device) = OpenOptions::new().write(true).open(DEVICE) else { return };
-    // A record is cut at about a thousand bytes.
+    // The kernel cuts a record at about a thousand bytes.
     for line in text.lines() {
-        let _ = device.write_all(format!("<{}>keyagents: {line}\n", level as u8).as_bytes());
+        let _ = device.write_all(format!("<{}>{prefix}{line}\n", level as u8).as_bytes());
     }
 }
 
-/// Stands in the log where a plan begins, so that whoever reads the log knows what was at hand.
+/// Marks a plan's start in the log, for readers and for [`since_plan_start`].
 const PLAN_START: &str = "keyagents: begins ";
 
-/// Marks the beginning of a plan in the log.
+/// Writes the mark of a plan's start.
 pub(crate) fn mark_plan_start(plan: &str) {
     log(Level::Info, &format!("begins {plan}"));
 }
 
-/// What has been logged since the plan began.
+/// Returns the lines logged since the plan's start.
 pub(crate) fn since_plan_start() -> io::Result<Vec<String>> {
     let mut log = LogReader(open()?);
     let mut lines = log.records(|record| record.split_once(';').map(|(_, text)| first_line(text)));
@@ -49,31 +52,31 @@ fn open() -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(DEVICE)
 }
 
-/// What the kernel logs from now on.
+/// Reads the records logged after its creation.
 pub(crate) struct LogReader(File);
 
 impl LogReader {
-    /// Starts at the end of the log.
     pub(crate) fn new() -> io::Result<Self> {
         let mut device = open()?;
         device.seek(SeekFrom::End(0))?;
         Ok(Self(device))
     }
 
-    /// The kernel's lines of warning level and worse since the last call.
+    /// Returns the kernel's lines of level warning and worse since the last call.
     pub(crate) fn warnings(&mut self) -> Vec<String> {
         self.records(warning)
     }
 
-    /// What there is to say of each record since the last call.
-    fn records(&mut self, say: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    /// Returns what `select` takes from each record since the last call.
+    fn records(&mut self, select: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let mut record = [0; 8192];
         let mut lines = Vec::new();
         loop {
             match self.0.read(&mut record) {
                 Ok(0) => return lines,
-                Ok(length) => lines.extend(say(&String::from_utf8_lossy(&record[..length]))),
-                // Records were overwritten before they were read: go on with the oldest there is.
+                Ok(length) => lines.extend(select(&String::from_utf8_lossy(&record[..length]))),
+                // The kernel has overwritten unread records: the next read returns the oldest one
+                // left.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
                 Err(_) => return lines,
             }
@@ -81,15 +84,15 @@ impl LogReader {
     }
 }
 
-/// The text of a record `priority,sequence,time,flags;text`, if the kernel itself warns in it.
+/// The text of a record `priority,sequence,time,flags;text` if it is a kernel warning.
 fn warning(record: &str) -> Option<String> {
     let (head, text) = record.split_once(';')?;
     let priority: u32 = head.split(',').next()?.parse().ok()?;
-    // The low three bits are the level; the others name the facility, 0 for the kernel.
+    // The low three bits are the level; the others are the facility, which is 0 for the kernel.
     (priority <= Level::Warning as u32).then(|| first_line(text))
 }
 
-/// What follows is a dictionary.
+/// The lines that follow are a dictionary.
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }

@@ -1,41 +1,44 @@
-//! What a process and its child share after a fork: pages that are copied when one of them first writes to them.
+//! Copies the pages that a process and its child share after a fork, all at once.
 //!
-//! That is a fault for each page. On User-Mode Linux a fault takes six switches between processes of the host, forty times as
-//! long as copying the page: there, most of a scenario's time would be faults.
+//! Otherwise each page takes a fault when it is first written. On User-Mode Linux a fault takes six
+//! context switches of the host, forty times as long as copying the page, and would dominate a
+//! scenario's time.
 
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::{fs, ptr};
+use std::ptr;
 
 use rustix::mm::{Advice, madvise};
 
-/// Where this process writes, and its descendants do, if faults are dear here.
+use super::procfs;
+
+/// Writable private memory of this process and its descendants; unset where faults are cheap.
 static WRITABLE: OnceLock<Vec<Range<usize>>> = OnceLock::new();
 
-/// Takes note of where this process writes, before it has got any memory that is large and mostly unused.
+/// Records the writable ranges. Called early, before large and mostly unused mappings exist.
 pub(crate) fn record_writable_ranges() {
-    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    if processor.contains("User Mode Linux") {
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    if procfs::is_user_mode_linux() {
+        let maps = procfs::read("/proc/self/maps").unwrap_or_default();
         WRITABLE.get_or_init(|| maps.lines().filter_map(writable_range).collect());
     }
 }
 
-/// Copies all pages at once that are shared with the other side of a fork.
+/// Copies all pages that are still shared with the other side of a fork.
 pub(crate) fn copy_shared_pages() {
     let here = 0_u8;
-    // What lies below the stack's end will be written to as well.
+    // The stack grows below its current end.
     let end = (&raw const here).addr().saturating_sub(8 << 10) & !0xfff;
     for range in WRITABLE.get().into_iter().flatten() {
         let start = if range.contains(&end) { end } else { range.start };
         let address: *mut c_void = ptr::with_exposed_provenance_mut(start);
-        // SAFETY: writes nothing; what is not mapped any more is an error. A kernel that can't does it page by page.
+        // SAFETY: writes nothing; an unmapped range is an error. A kernel that lacks the advice
+        // copies page by page.
         let _ = unsafe { madvise(address, range.end - start, Advice::LinuxPopulateWrite) };
     }
 }
 
-/// The place that a line of /proc/PID/maps tells of, if it is written to and nobody else sees it.
+/// The range of a line of /proc/PID/maps if it is private and writable.
 fn writable_range(line: &str) -> Option<Range<usize>> {
     let mut fields = line.split_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;

@@ -8,7 +8,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions};
 
 use super::errno;
 
-/// fork(2). The caller must be the only thread: PID 1 and the processes of a plan fork from their only one.
+/// fork(2). Callers have one thread.
 pub(crate) fn fork() -> Result<ForkResult, Errno> {
     // SAFETY: with one thread no lock can be held by another one over the fork.
     unsafe { unistd::fork() }

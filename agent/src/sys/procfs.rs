@@ -1,46 +1,54 @@
-//! What /proc tells: keys, their owners, and what a process is at.
+//! Readers of /proc: keys, key users and the state of processes.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use scenarios::wire::{KeyUser, ProcKey};
 
-/// More than most files in /proc hold.
+/// Larger than most files in /proc.
 const READ_SIZE: usize = 8192;
 
-/// The content of a file in /proc.
+/// Reads a file in /proc.
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     read_file(File::open(path)?)
 }
 
-/// The rest of an open file in /proc. Its size can't be known, and is not asked for.
+/// Reads the rest of an open file in /proc, without asking for its size, which is always 0.
 fn read_file(file: File) -> io::Result<String> {
     let mut text = String::with_capacity(READ_SIZE);
     file.take(u64::MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 
-/// All lines of /proc/keys that the caller may see.
+/// The path that a parameter of the kernel command line, such as `name=`, gives.
+pub(crate) fn kernel_parameter(name: &str) -> io::Result<Option<PathBuf>> {
+    Ok(parameter_in(&read("/proc/cmdline")?, name))
+}
+
+fn parameter_in(command_line: &str, name: &str) -> Option<PathBuf> {
+    command_line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(PathBuf::from)
+}
+
+/// Whether the kernel is User-Mode Linux.
+pub(crate) fn is_user_mode_linux() -> bool {
+    read("/proc/cpuinfo").is_ok_and(|cpu| cpu.contains("User Mode Linux"))
+}
+
+/// The lines of /proc/keys that the caller may see.
 pub(crate) fn keys() -> io::Result<Vec<ProcKey>> {
     Ok(read("/proc/keys")?.lines().filter_map(parse_key).collect())
 }
 
-/// The serials of [`keys`].
-pub(crate) fn serials() -> io::Result<BTreeSet<i32>> {
-    Ok(keys()?.into_iter().map(|key| key.serial).collect())
-}
-
-/// All lines of /proc/key-users.
+/// The lines of /proc/key-users.
 pub(crate) fn key_users() -> io::Result<Vec<KeyUser>> {
     Ok(read("/proc/key-users")?.lines().filter_map(parse_user).collect())
 }
 
-/// `serial flags usage timeout perm uid gid type summary`, as `proc_keys_show()` prints it.
+/// Parses `serial flags usage timeout perm uid gid type summary`, as `proc_keys_show()` prints it.
 fn parse_key(line: &str) -> Option<ProcKey> {
     let mut rest = line;
     let mut field = || {
@@ -62,7 +70,8 @@ fn parse_key(line: &str) -> Option<ProcKey> {
     })
 }
 
-/// `uid: usage keys/instantiated quota_keys/max quota_bytes/max`, as `proc_key_users_show()` prints it.
+/// Parses `uid: usage keys/instantiated quota_keys/max quota_bytes/max`, as `proc_key_users_show()`
+/// prints it.
 fn parse_user(line: &str) -> Option<KeyUser> {
     let (uid, rest) = line.split_once(':')?;
     let mut pairs = rest.split_whitespace().skip(1).map(|pair| {
@@ -75,7 +84,8 @@ fn parse_user(line: &str) -> Option<KeyUser> {
     Some(KeyUser { uid: uid.trim().parse().ok()?, keys, instantiated, quota_keys, quota_bytes })
 }
 
-/// The pids of the process `who` (a pid or `self`) in the procfs whose root is `proc`, that mount's own pid namespace first.
+/// The pids of the process `who` (a pid or `self`) in the procfs at `proc`. That mount's own pid
+/// namespace comes first.
 pub(crate) fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
     let path = format!("{who}/status");
     let file = openat(proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -84,9 +94,9 @@ pub(crate) fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
     Ok(pids.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
-/// The letter of a process's state, as in `S` and `T`. None: there is no such process.
+/// The letter of a process's state, as in `S` and `T`; `None` if there is no such process.
 ///
-/// A process whose leader has ended is what its other threads are.
+/// If the leader has exited, the state of the other threads counts.
 pub(crate) fn state(pid: i32) -> Option<char> {
     let leader = task_state(&format!("/proc/{pid}"))?;
     if leader != 'Z' {
@@ -104,7 +114,7 @@ fn task_state(task: &str) -> Option<char> {
 
 /// Whether a process sleeps in a system call of the key service.
 ///
-/// Without /proc/PID/syscall (User-Mode Linux has none) any sleep will do.
+/// Without /proc/PID/syscall, as on User-Mode Linux, any sleep counts.
 pub(crate) fn blocked_in_key_syscall(pid: i32) -> bool {
     if !matches!(state(pid), Some('S' | 'D')) {
         return false;
@@ -114,7 +124,8 @@ pub(crate) fn blocked_in_key_syscall(pid: i32) -> bool {
     call.is_some_and(|call: i64| [libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl].contains(&call))
 }
 
-/// How many real-time signals wait for a process, as far as /proc can tell: those queued for its user, if any is pending for it.
+/// Number of real-time signals pending for a process, as far as /proc shows: the user's queue, if
+/// any is pending.
 pub(crate) fn pending_signals(pid: i32) -> u32 {
     let Ok(status) = read(format!("/proc/{pid}/status")) else { return 0 };
     let mask =
@@ -133,6 +144,13 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_parameter_is_found_among_others() {
+        let found = parameter_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", "keyagents.channel=");
+        assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
+        assert_eq!(parameter_in("console=ttyS0 quiet", "keyagents.channel="), None);
+    }
 
     #[test]
     fn a_line_of_proc_keys_is_taken_apart() {

@@ -1,6 +1,7 @@
-//! Signals as the kernel knows them, the two that the C library keeps to itself (32 and 33) included.
+//! Signals by number, including 32 and 33, which the C library reserves.
 //!
-//! A keyagent may register any signal from 32 to 64 (R1), so sets are plain 64-bit masks given to the kernel directly.
+//! A keyagent may register any signal from 32 to 64 (R1). Sets are therefore plain 64-bit masks for
+//! the kernel's own system calls.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,25 +19,23 @@ use scenarios::wire::Doorbell;
 
 use super::process::pidfd_open;
 
-/// si_code of the signal that announces an upcall (R14).
+/// si_code of a keyagent's signal (R14).
 pub(crate) const SI_KEYAGENT: i32 = -8;
 
-/// The C library's SIGRTMIN, which scenarios count from.
+/// The C library's SIGRTMIN, which signal names in scenarios count from.
 const LIBC_SIGRTMIN: i32 = 34;
 const KERNEL_SIGRTMIN: i32 = 32;
 const SIGRTMAX: i32 = 64;
 
-/// A set of signals, laid out as the kernel's `sigset_t`.
+/// A set of signals with the layout of the kernel's `sigset_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Signals(u64);
 
 impl Signals {
-    /// No signal.
     pub(crate) const NONE: Self = Self(0);
-    /// What a keyagent can be rung with.
+    /// The signals that a keyagent can register.
     pub(crate) const REAL_TIME: Self = Self(u64::MAX << (KERNEL_SIGRTMIN - 1));
-    /// What tells of a child's end.
     pub(crate) const CHILD: Self = Self(1 << (libc::SIGCHLD - 1));
 
     /// One signal, from 1 to 64.
@@ -44,12 +43,12 @@ impl Signals {
         Self(1 << (signal - 1))
     }
 
-    /// Both sets.
+    /// The union of two sets.
     pub(crate) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Blocks these signals, and only these, in the calling thread.
+    /// Blocks exactly these signals in the calling thread.
     pub(crate) fn block(self) -> Result<(), Errno> {
         // SAFETY: the mask is 8 bytes, as the kernel is told; no old mask is asked for.
         let answer = unsafe {
@@ -65,16 +64,16 @@ impl Signals {
     }
 }
 
-/// A descriptor that is readable while a signal of its set is pending.
+/// A signalfd.
 pub(crate) struct SignalFd(File);
 
 impl SignalFd {
-    /// Listens for `signals`, which have to be blocked. Taking one never waits.
+    /// Opens a signalfd for blocked `signals`, of which [`Self::take`] does not wait.
     pub(crate) fn new(signals: Signals) -> Result<Self, Errno> {
         Self::open(signals, libc::SFD_NONBLOCK)
     }
 
-    /// Listens for `signals`, which have to be blocked. Taking one waits until there is one.
+    /// Opens a signalfd for blocked `signals`, of which [`Self::take`] waits.
     pub(crate) fn blocking(signals: Signals) -> Result<Self, Errno> {
         Self::open(signals, 0)
     }
@@ -86,11 +85,11 @@ impl SignalFd {
             libc::syscall(libc::SYS_signalfd4, -1, &raw const signals, size_of::<Signals>(), flags)
         };
         let fd = Errno::result(fd)?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and has no other owner.
         Ok(Self(unsafe { File::from_raw_fd(fd as i32) }))
     }
 
-    /// Takes one pending signal, if there is one.
+    /// Takes one pending signal.
     pub(crate) fn take(&mut self) -> Option<Doorbell> {
         let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
         self.0.read_exact(&mut bytes).ok()?;
@@ -113,7 +112,7 @@ impl AsFd for SignalFd {
     }
 }
 
-/// The number of a signal that a scenario names: `SIGSTOP`, `SIGRTMIN+1` (35), `SIGRTMAX-1` or `40`.
+/// The number of a signal name in a scenario: `SIGSTOP`, `SIGRTMIN+1` (35), `SIGRTMAX-1` or `40`.
 pub(crate) fn number(name: &str) -> Option<i32> {
     if let Some(above) = name.strip_prefix("SIGRTMIN") {
         return Some(LIBC_SIGRTMIN + if above.is_empty() { 0 } else { above.parse::<i32>().ok()? });
@@ -124,13 +123,12 @@ pub(crate) fn number(name: &str) -> Option<i32> {
     name.parse().ok().or_else(|| name.parse::<Signal>().ok().map(|signal| signal as i32))
 }
 
-/// Takes one pending signal of the set with its whole siginfo, if there is one: rt_sigtimedwait(2), which other than a
-/// signalfd shows every byte.
+/// Takes one pending signal of the set with rt_sigtimedwait(2), which returns the whole siginfo.
 pub(crate) fn take(signals: Signals) -> Option<Doorbell> {
     let mut info = [0xa5_u8; SIGINFO_SIZE];
     let untimed = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the siginfo is exclusively borrowed over the call and has the size that the kernel writes; mask and time are
-    // borrowed over the call, and the mask has the size that the kernel is told.
+    // SAFETY: mask, siginfo and time are borrowed over the call. Mask and siginfo have the size
+    // that the kernel uses.
     let taken = unsafe {
         libc::syscall(
             libc::SYS_rt_sigtimedwait,
@@ -151,7 +149,7 @@ pub(crate) fn take(signals: Signals) -> Option<Doorbell> {
 /// `siginfo_t`.
 const SIGINFO_SIZE: usize = 128;
 
-/// Where si_signo, si_code, si_pid, si_uid and si_int lie in it on a 64-bit machine.
+/// Offsets of si_signo, si_code, si_pid, si_uid and si_int on a 64-bit machine.
 const FIELD_OFFSETS: [usize; 5] = [0, 8, 16, 20, 24];
 
 /// `kill(2)`.
@@ -160,7 +158,7 @@ pub(crate) fn send(pid: i32, signal: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
-/// What the kernel's siginfo holds for signals that processes send, padded to its full size.
+/// The kernel's siginfo of a signal from a process, padded to its full size.
 #[repr(C)]
 struct SigInfo {
     signo: i32,
@@ -173,7 +171,7 @@ struct SigInfo {
     rest: [u8; 96],
 }
 
-/// Sends a signal with a siginfo of the sender's own making (R15).
+/// Sends a signal with a forged siginfo (R15).
 pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
     let info = SigInfo {
         signo: signal,
@@ -189,27 +187,28 @@ pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: 
     let answer = match by {
         // SAFETY: the siginfo is borrowed over the call and has the size that the kernel reads.
         Forgery::Sigqueueinfo => unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info) },
-        // SAFETY: likewise.
+        // SAFETY: as above.
         Forgery::Tgsigqueueinfo => unsafe {
             libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, pid, signal, info)
         },
         Forgery::Pidfd => {
             let pidfd = pidfd_open(pid)?;
-            // SAFETY: likewise, and the pidfd is open.
+            // SAFETY: as above, and the pidfd is open.
             unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) }
         }
     };
     Errno::result(answer).map(drop)
 }
 
-/// While it lives, SIGALRM interrupts system calls of the thread that set it: first after a delay, then again and again, so that one
-/// that comes just before the call is not lost.
+/// A repeating SIGALRM that interrupts system calls of the thread that set it, until it is dropped.
+///
+/// It repeats, since the first signal may come just before the system call.
 pub(crate) struct Alarm {
     _timer: Timer,
 }
 
 impl Alarm {
-    /// Sets the alarm to go off after `delay`. With `restart` the system calls that it interrupts go on.
+    /// Starts the timer. With `restart`, interrupted system calls are restarted.
     pub(crate) fn after(delay: Duration, restart: bool) -> Result<Self, Errno> {
         const AGAIN: Duration = Duration::from_millis(20);
         handle(Signal::SIGALRM, if restart { SaFlags::SA_RESTART } else { SaFlags::empty() })?;
@@ -226,7 +225,7 @@ impl Alarm {
     }
 }
 
-/// From now on this signal does nothing but interrupt system calls.
+/// Installs a handler that does nothing, so that the signal only interrupts system calls.
 pub(crate) fn install_noop_handler(signal: i32) -> Result<(), Errno> {
     handle(Signal::try_from(signal)?, SaFlags::empty())
 }

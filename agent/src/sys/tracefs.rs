@@ -1,4 +1,4 @@
-//! What the kernel's tracepoints `keyagent:*` record (R27).
+//! Records of the kernel's tracepoints `keyagent:*` (R27).
 
 use std::fs;
 use std::io;
@@ -6,19 +6,18 @@ use std::path::Path;
 
 use scenarios::wire::Traced;
 
+use super::kmsg;
+
 const TRACEFS: &str = "/sys/kernel/tracing";
 const SYSTEM: &str = "keyagent";
 
-/// The tracepoints are on as long as this lives.
+/// Enables the tracepoints until it is dropped.
 pub(crate) struct Recording(());
 
 impl Recording {
-    /// Turns the tracepoints on, with nothing recorded yet.
-    ///
-    /// # Errors
-    /// When there is no tracefs, or the kernel has no such tracepoints.
+    /// Empties the buffer and enables the tracepoints.
     pub(crate) fn start() -> io::Result<Self> {
-        // One clock for all processors, so that records are in order; setting it empties the buffer.
+        // One clock for all CPUs keeps records in order; setting it empties the buffer.
         write("trace_clock", "global")?;
         write("trace", "")?;
         enable(true)?;
@@ -31,21 +30,18 @@ impl Drop for Recording {
         let off = enable(false).and_then(|()| write("trace", ""));
         if let Err(why) = off {
             let text = format!("can't stop tracing: {why}");
-            crate::sys::kmsg::log(crate::sys::kmsg::Level::Warning, &text);
+            kmsg::log(kmsg::Level::Warning, &text);
         }
     }
 }
 
-/// All that has been recorded, oldest first.
-///
-/// # Errors
-/// When there is no tracefs.
+/// All records, the oldest first.
 pub(crate) fn records() -> io::Result<Vec<Traced>> {
     let trace = fs::read_to_string(Path::new(TRACEFS).join("trace"))?;
     Ok(trace.lines().filter_map(parse).collect())
 }
 
-/// The time that a record gives, in microseconds.
+/// A record's `usec` field.
 pub(crate) fn usec(record: &Traced) -> Option<u64> {
     record.fields.iter().find(|(name, _)| name == "usec").and_then(|(_, value)| value.parse().ok())
 }
@@ -58,7 +54,7 @@ fn enable(on: bool) -> io::Result<()> {
     write(&format!("events/{SYSTEM}/enable"), if on { "1" } else { "0" })
 }
 
-/// `task-pid [cpu] flags time: keyagent_event: name=value name=value …`
+/// Parses `task-pid [cpu] flags time: keyagent_event: name=value name=value …`.
 fn parse(line: &str) -> Option<Traced> {
     let (_, record) = line.split_once(&format!(": {SYSTEM}_"))?;
     let (event, fields) = record.split_once(": ")?;

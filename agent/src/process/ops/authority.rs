@@ -1,4 +1,4 @@
-//! Operations with authority over a key under construction.
+//! Operations that need authority over a key under construction.
 
 use std::io::IoSlice;
 

@@ -1,4 +1,4 @@
-//! Operations with memory allocations failing.
+//! Operations under fault injection.
 
 use scenarios::plan::{FaultOp, Op};
 use scenarios::wire::{Outcome, Value};
@@ -9,7 +9,7 @@ use crate::process::{Cause, PlanProcess};
 use crate::sys::fault_injection::FailNth;
 
 /// More allocations than any operation makes.
-const MOST: u32 = 5000;
+const MAX_ALLOCATIONS: u32 = 5000;
 
 impl PlanProcess<'_> {
     pub(super) fn fault_op(&mut self, op: &FaultOp, pids: &[i32], cause: Cause) -> OpResult {
@@ -17,7 +17,7 @@ impl PlanProcess<'_> {
         let impossible = |why: std::io::Error| Skip(format!("fault injection: {why}"));
         let failing = FailNth::open().map_err(impossible)?;
         let mut failed = Vec::new();
-        for nth in 1..MOST {
+        for nth in 1..MAX_ALLOCATIONS {
             self.run_before(before.as_deref(), pids, cause)?;
             let op = substitute_number(of.as_ref().clone(), "{worker}", Some(nth));
             let act = || self.run_op(&op, pids, cause);
@@ -27,13 +27,13 @@ impl PlanProcess<'_> {
             }
             failed.push(outcome);
         }
-        Err(Skip("there is no end to its allocations".to_owned()))
+        Err(Skip("it makes too many allocations".to_owned()))
     }
 
     fn run_before(&mut self, before: Option<&Op>, pids: &[i32], cause: Cause) -> Result<(), Skip> {
         match before.map(|op| self.run_op(op, pids, cause)) {
             None | Some(Outcome::Ok(_)) => Ok(()),
-            Some(other) => Err(Skip(format!("what comes before each try gave {other:?}"))),
+            Some(other) => Err(Skip(format!("the operation before each try returned {other:?}"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looking on.
+//! Operations that read the kernel's state: /proc, the kernel log, traces.
 
 use nix::errno::Errno;
 use scenarios::plan::LookOp;

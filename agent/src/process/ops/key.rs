@@ -77,7 +77,7 @@ fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> OpRes
     let description = text(kind)?;
     match by {
         Caller::Itself => add("keyagent", kind, payload, into),
-        Caller::Thread => thread::run(|| add("keyagent", kind, payload, into)),
+        Caller::Thread => thread::run_in_thread(|| add("keyagent", kind, payload, into)),
         Caller::Compat => {
             let given = match payload {
                 Payload::Null { null } => Err(*null),
@@ -108,12 +108,12 @@ fn describe(key: KeySerial) -> Outcome {
     outcome(described, Value::Described)
 }
 
-/// `type;uid;gid;perm;description`.
+/// Parses `type;uid;gid;perm;description`.
 fn parse_description(text: &str) -> Option<Described> {
     let mut fields = text.splitn(5, ';');
     Some(Described {
         kind: fields.next()?.to_owned(),
-        // An id that has no name here is printed as -1.
+        // The kernel prints an id without a mapping as -1.
         uid: fields.next()?.parse::<i64>().ok()? as u32,
         gid: fields.next()?.parse::<i64>().ok()? as u32,
         perm: u32::from_str_radix(fields.next()?, 16).ok()?,

@@ -1,4 +1,4 @@
-//! Carries out operations: each makes its call and says what the kernel answered.
+//! Operations: each makes its system calls and returns the kernel's result.
 
 mod authority;
 mod fault_injection;
@@ -14,14 +14,14 @@ mod system;
 use std::ffi::CString;
 
 use nix::errno::Errno;
-use scenarios::plan::{KeyRef, Op, Payload, Special as ShortName, ThreadOp};
+use scenarios::plan::{KeyRef, Op, Payload, ThreadOp};
 use scenarios::wire::{Outcome, Value};
 
 use super::{Cause, PlanProcess, thread};
 use crate::keyring::KeySerial;
 use crate::sys::errno;
 
-/// What the kernel said to a call.
+/// The outcome of a system call.
 pub(super) fn outcome<T>(answer: Result<T, Errno>, value: impl FnOnce(T) -> Value) -> Outcome {
     match answer {
         Ok(given) => Outcome::Ok(value(given)),
@@ -37,13 +37,13 @@ fn serial(answer: Result<KeySerial, Errno>) -> Outcome {
     outcome(answer, |key| Value::Serial(key.0))
 }
 
-/// Something that an operation names is not there, or is not a thing at all.
+/// Why an operation is skipped: it names something that is missing or invalid.
 pub(super) struct Skip(String);
 
 type OpResult = Result<Outcome, Skip>;
 
 impl PlanProcess<'_> {
-    /// Carries out an operation. `pids` are of those that a signal goes to.
+    /// Runs an operation. `pids` are those of its receivers.
     pub(super) fn run_op(&mut self, op: &Op, pids: &[i32], cause: Cause) -> Outcome {
         match self.try_op(op, pids, cause) {
             Ok(outcome) => outcome,
@@ -64,19 +64,15 @@ impl PlanProcess<'_> {
             Op::Look(op) => Ok(self.inspect_op(op)),
             Op::Hold(op) => Ok(self.suspend_op(op, pids)),
             Op::Fault(op) => self.fault_op(op, pids, cause),
-            Op::Thread(ThreadOp::InThread { of }) => thread::run(|| self.try_op(of, pids, cause)),
-            Op::Conduct(_) => Err(Skip("this is for PID 1 to do".to_owned())),
+            Op::Thread(ThreadOp::InThread { of }) => thread::run_in_thread(|| self.try_op(of, pids, cause)),
+            Op::Conduct(_) => Err(Skip("only PID 1 can do this".to_owned())),
         }
     }
 
-    /// The serial that a name stands for, here and now.
+    /// The serial that a key reference has now.
     pub(super) fn key(&self, key: &KeyRef, cause: Cause) -> Result<KeySerial, Skip> {
         let missing = || Skip(key.to_string());
         match key {
-            KeyRef::Special(ShortName::Session) if self.context.session.is_none() => {
-                // The kernel installs the user's session keyring upon this.
-                Ok(KeySerial(ShortName::Session.id()))
-            }
             KeyRef::Special(special) => Ok(KeySerial(special.id())),
             KeyRef::Serial(serial) => Ok(KeySerial(*serial)),
             KeyRef::Target => self.target(cause).map(KeySerial).ok_or_else(missing),
@@ -91,10 +87,10 @@ impl PlanProcess<'_> {
 }
 
 fn text(text: &str) -> Result<CString, Skip> {
-    CString::new(text).map_err(|_| Skip(format!("{text:?} holds a NUL")))
+    CString::new(text).map_err(|_| Skip(format!("{text:?} contains a NUL")))
 }
 
-/// The bytes of a payload; none are at NULL. An empty one is passed as such, with an address.
+/// A payload's bytes; `None` for a null pointer. An empty payload has an address.
 fn bytes(payload: &Payload) -> Result<Option<Vec<u8>>, Skip> {
     Ok(match payload {
         Payload::Text(text) => Some(text.clone().into_bytes()),

@@ -1,4 +1,4 @@
-//! Moving to other namespaces.
+//! Operations that enter or create namespaces.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +16,7 @@ use crate::sys::errno;
 use crate::sys::process::pidfd_open;
 
 impl PlanProcess<'_> {
-    /// `pids` are of the process whose namespaces are entered.
+    /// `pids` are those of the process whose namespaces are entered.
     pub(super) fn namespace_op(&mut self, op: &NamespaceOp, pids: &[i32]) -> Outcome {
         let flags = op.kinds().iter().copied().map(spawn::flag).collect::<CloneFlags>();
         done(match op {
@@ -32,7 +32,8 @@ impl PlanProcess<'_> {
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         unshare(flags)?;
         if namespaces.contains(&Namespace::User) {
-            // A process may map its own ids and no others, its group only if setgroups(2) is given up.
+            // An unprivileged process may map its own ids, its group only after denying
+            // setgroups(2).
             self.write("setgroups", "deny")?;
             self.write("uid_map", &format!("0 {uid} 1"))?;
             self.write("gid_map", &format!("0 {gid} 1"))?;

@@ -7,7 +7,7 @@ use scenarios::plan::{Command, LifeOp};
 use scenarios::wire::{Outcome, Value, What};
 
 use super::done;
-use crate::process::credentials::{Credentials, limit};
+use crate::process::credentials::{Credentials, set_rlimits};
 use crate::process::{Cause, PlanProcess};
 use crate::sys::errno;
 use crate::sys::process::exit_now;
@@ -23,7 +23,7 @@ impl PlanProcess<'_> {
                 self.report_before_exit(op, cause);
                 process::abort()
             }
-            LifeOp::Exec { setuid } => done(Err(self.execute(*setuid, cause))),
+            LifeOp::Exec { setuid } => done(Err(self.exec(*setuid, cause))),
             LifeOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
             LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
                 let credentials = Credentials {
@@ -33,15 +33,15 @@ impl PlanProcess<'_> {
                     capabilities: capabilities.as_deref(),
                     inheritable,
                 };
-                done(credentials.assume())
+                done(credentials.apply())
             }
-            LifeOp::Limit { rlimits } => done(limit(rlimits)),
+            LifeOp::Limit { rlimits } => done(set_rlimits(rlimits)),
             LifeOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
             LifeOp::Run { command } => run(command),
         }
     }
 
-    /// What ends the process is told before.
+    /// Reports an operation that ends the process before it does.
     fn report_before_exit(&self, op: &LifeOp, cause: Cause) {
         let done = self.untimed(Outcome::Ok(Value::None));
         let op = op.clone().into();
@@ -52,7 +52,7 @@ impl PlanProcess<'_> {
     }
 }
 
-/// Runs a command; what it prints on both outputs comes back in one piece.
+/// Runs a command; returns both outputs in one text.
 fn run(command: &Command) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
     let words = match command {

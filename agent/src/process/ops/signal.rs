@@ -1,4 +1,4 @@
-//! Operations with signals.
+//! Signal operations.
 
 use scenarios::plan::SignalOp;
 use scenarios::wire::{Outcome, Value};

@@ -1,4 +1,4 @@
-//! Operations that hold other processes still.
+//! Operations that suspend other processes: the cgroup freezer and ptrace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PlanProcess<'_> {
-    /// `pids` are of those that are held.
+    /// `pids` are those of the suspended processes.
     pub(super) fn suspend_op(&mut self, op: &HoldOp, pids: &[i32]) -> Outcome {
         let hold = match op {
             HoldOp::Freeze { .. } => freeze,
@@ -62,7 +62,7 @@ fn group_of(pid: i32) -> PathBuf {
 fn seize(pid: i32) -> Result<(), Errno> {
     ptrace(libc::PTRACE_SEIZE, pid)?;
     ptrace(libc::PTRACE_INTERRUPT, pid)?;
-    // SAFETY: takes numbers and a null pointer, which says that the status is not wanted.
+    // SAFETY: takes numbers and a null pointer, so no status is written.
     Errno::result(unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) }).map(drop)
 }
 

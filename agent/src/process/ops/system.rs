@@ -1,4 +1,4 @@
-//! Operations on the system as a whole.
+//! Operations on the whole system: mounts and modules.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -10,7 +10,6 @@ use scenarios::plan::SystemOp;
 
 use super::{OpResult, Skip, done, text};
 
-/// Where the guest has them.
 const MODULES: &str = "/lib/modules";
 
 pub(super) fn system_op(op: &SystemOp) -> OpResult {
@@ -24,7 +23,7 @@ pub(super) fn system_op(op: &SystemOp) -> OpResult {
         ))),
         SystemOp::LoadModule { module } => load(module),
         SystemOp::UnloadModule { module } => {
-            // The kernel knows it by a name that is an identifier in C.
+            // The kernel names a module by an identifier in C.
             let name = text(&module.replace('-', "_"))?;
             Ok(done(delete_module(&name, DeleteModuleFlags::O_NONBLOCK)))
         }
