@@ -40,8 +40,7 @@ impl Channel {
         Ok(Self { from_host: BufReader::new(device), to_host: BufWriter::new(to_host) })
     }
 
-    /// Replaces the host by files: messages come from one, and answers go to another, which is
-    /// created.
+    /// Replaces the host by files: messages come from one, and answers go to another, which is created.
     pub(crate) fn from_files(messages: &Path, answers: &Path) -> Result<Self, ChannelError> {
         let from_host = File::open(messages).map_err(|why| ChannelError::Device(messages.to_owned(), why))?;
         let to_host = File::create(answers).map_err(|why| ChannelError::Device(answers.to_owned(), why))?;

@@ -1,5 +1,5 @@
-//! A process's children and their exit statuses. Selected children stay zombies until they are
-//! reaped by request.
+//! A process's children and their exit statuses. Selected children stay zombies until they are reaped by
+//! request.
 
 use std::collections::HashMap;
 
@@ -30,8 +30,8 @@ impl<T: Clone> Children<T> {
         self.known.insert(pid, Child { what, reaped, ended: false });
     }
 
-    /// Returns the registered children that have exited since the last call. Reaps them, and
-    /// unregistered children too.
+    /// Returns the registered children that have exited since the last call. Reaps them, and unregistered
+    /// children too.
     pub fn poll_exits(&mut self) -> Vec<(T, Ending)> {
         if self.known.values().all(|child| child.reaped) { self.reap_whatever() } else { self.reap_each() }
     }

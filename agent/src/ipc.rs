@@ -1,7 +1,7 @@
 //! IPC between PID 1 and the processes of a plan.
 //!
-//! Each process receives commands over its own socket. All processes share one report socket, so
-//! that PID 1 receives reports in the order of events.
+//! Each process receives commands over its own socket. All processes share one report socket, so that PID 1
+//! receives reports in the order of events.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -51,8 +51,7 @@ pub(crate) struct Task {
     pub(crate) round: Option<u32>,
     /// Start time of a raced step, in microseconds since the plan's start.
     pub(crate) at_us: Option<u64>,
-    /// Lending keyring for the key that the operation returns: processes started later will hold
-    /// the key.
+    /// Lending keyring for the key that the operation returns: processes started later will hold the key.
     pub(crate) lend: Option<i32>,
 }
 
@@ -188,8 +187,8 @@ impl CommandReceiver {
 
     /// Waits for the next command.
     pub(crate) fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
-        // Exactly as large as the message: touching every page of a large buffer is slow where page
-        // faults are.
+        // Exactly as large as the message: touching every page of a large buffer is slow where page faults
+        // are.
         let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
         let mut buffer = vec![0; recv(self.0.as_raw_fd(), &mut [], peek)?];
         let (length, file) = self.0.recv_with_fd(&mut buffer)?;

@@ -1,9 +1,8 @@
-//! The stock upcall `/sbin/request-key`, which the kernel runs when no keyagent serves the
-//! requester (R9).
+//! The stock upcall `/sbin/request-key`, which the kernel runs when no keyagent serves the requester (R9).
 //!
-//! Its arguments are `create KEY UID GID THREAD PROCESS SESSION`. Its session keyring holds the
-//! authkey of KEY. It instantiates KEY with the callout information, and reports to PID 1, so that
-//! the trace shows the call.
+//! Its arguments are `create KEY UID GID THREAD PROCESS SESSION`. Its session keyring holds the authkey of
+//! KEY. It instantiates KEY with the callout information, and reports to PID 1, so that the trace shows the
+//! call.
 
 use std::process::ExitCode;
 
@@ -12,7 +11,7 @@ use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, Outcome, Value, What};
 
 use crate::ipc::{REPORT_SOCKET, ReportSender};
-use crate::keyring::{self, KeySerial, Special};
+use crate::keyring::{self, KeySerial};
 use crate::sys::errno;
 use crate::sys::kmsg::{self, Level};
 
@@ -39,7 +38,7 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
         authkey.map(|authkey| Value::Serial(authkey.0)),
     );
     authkey?;
-    let callout = keyring::read(Special::AuthKey.into())?;
+    let callout = keyring::read(KeySerial::AUTHKEY)?;
     let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
     // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {

@@ -1,4 +1,5 @@
-//! Reaping, in a test program of its own: it takes whatever children the process has, those of other tests included.
+//! Reaping, in a test program of its own: it takes whatever children the process has, those of other tests
+//! included.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -16,7 +16,6 @@ pub enum Compression {
     /// Uncompressed, which boots fastest on an emulated processor.
     #[default]
     None,
-    /// zstd at its default level.
     Zstd,
 }
 
@@ -25,16 +24,10 @@ pub enum Compression {
 pub enum BuildError {
     /// The host did not supply a file of the manifest.
     #[error("{path} comes from {name:?}, which was not supplied")]
-    NoArtefact {
-        /// The guest's path.
-        path: String,
-        /// The artefact's name in the manifest.
-        name: String,
-    },
+    NoArtefact { path: String, name: String },
     /// Larger than the format's limit for a file, 4 GiB.
     #[error("{0} is larger than a cpio archive can hold (4 GiB)")]
     TooLarge(String),
-    /// The archive could not be written.
     #[error("the initramfs can't be written: {0}")]
     Io(#[from] io::Error),
 }

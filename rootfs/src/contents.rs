@@ -26,13 +26,11 @@ struct File {
 /// A reason why a kernel can't start with an archive.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentsError {
-    /// The archive can't be read.
     #[error("is damaged: {0}")]
     Damaged(#[from] io::Error),
     /// The program that the kernel starts is missing.
     #[error("has no {path}, which the kernel starts; it has {has}", has = listed(.has))]
     Missing {
-        /// The program.
         path: String,
         /// The files and directories at the top.
         has: Vec<String>,
@@ -40,7 +38,6 @@ pub enum ContentsError {
     /// The program is a dangling symbolic link.
     #[error("has a {path} that leads to {target}, which is not in it")]
     Dangling {
-        /// The program.
         path: String,
         /// Where the links lead.
         target: String,
@@ -105,8 +102,7 @@ impl Contents {
         Ok(if file.bytes.is_empty() { linked().map_or(&[], |it| &it.bytes) } else { &file.bytes })
     }
 
-    /// Resolves symbolic links, including those of directories. The error is the path that does not
-    /// exist.
+    /// Resolves symbolic links, including those of directories. The error is the path that does not exist.
     fn resolve(&self, name: &str) -> Result<&File, String> {
         const LONGEST_CHAIN: usize = 40;
         let mut path = name.to_owned();

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 /// The entries of the guest's root file system, by absolute path in the order of the archive.
 ///
-/// Every path is absolute and normalized, and its parent directory has an entry too. The kernel's
-/// unpacker (`init/initramfs.c`) silently drops an entry without a parent.
+/// Every path is absolute and normalized, and its parent directory has an entry too. The kernel's unpacker
+/// (`init/initramfs.c`) silently drops an entry without a parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     nodes: BTreeMap<String, Node>,
@@ -16,39 +16,27 @@ pub struct Manifest {
 /// An inode. Modes are permission bits only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
-    /// A directory.
     Directory {
-        /// Permission bits.
         mode: u32,
     },
     /// A file that the host supplies.
     Artefact {
-        /// The name of the host's artefact.
         name: String,
-        /// Permission bits.
         mode: u32,
     },
     /// A file whose content is in the manifest.
     Text {
-        /// The file's whole content.
         text: String,
-        /// Permission bits.
         mode: u32,
     },
-    /// A symbolic link.
     Symlink {
         /// The target, as the guest resolves it.
         target: String,
     },
-    /// A device node.
     Device {
-        /// Character or block.
         kind: DeviceKind,
-        /// Major number.
         major: u32,
-        /// Minor number.
         minor: u32,
-        /// Permission bits.
         mode: u32,
     },
 }
@@ -56,9 +44,7 @@ pub enum Node {
 /// The two kinds of device nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// A character device.
     Char,
-    /// A block device.
     Block,
 }
 
@@ -70,26 +56,15 @@ pub enum ManifestError {
     Syntax(#[from] toml::de::Error),
     /// A mode that is not an octal number up to 07777.
     #[error("{path}: mode {mode:?} is no octal number up to \"7777\"")]
-    Mode {
-        /// The entry concerned.
-        path: String,
-        /// The mode as written.
-        mode: String,
-    },
+    Mode { path: String, mode: String },
     /// A path that is not absolute, or has empty, `.` or `..` components.
     #[error("{0:?} is no path for the guest: write it absolute, without \".\", \"..\" or a trailing slash")]
     Path(String),
-    /// The same path in two tables.
     #[error("{0} is listed twice")]
     Twice(String),
     /// The entry's parent directory is missing.
     #[error("{path} lies in {parent}, which [dirs] does not list")]
-    NoParent {
-        /// The entry concerned.
-        path: String,
-        /// The missing directory.
-        parent: String,
-    },
+    NoParent { path: String, parent: String },
 }
 
 #[derive(Deserialize)]

@@ -125,8 +125,7 @@ fn archive_length(bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Decompresses the legacy format of `lz4 -l`: blocks of at most 8 MiB, each preceded by its
-/// length.
+/// Decompresses the legacy format of `lz4 -l`: blocks of at most 8 MiB, each preceded by its length.
 fn unpack_lz4(rest: &mut &[u8], plain: &mut Vec<u8>) -> io::Result<()> {
     const MAGIC_LENGTH: usize = 4;
     const BLOCK: usize = 8 << 20;

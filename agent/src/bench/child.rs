@@ -2,10 +2,9 @@
 
 use nix::unistd::ForkResult;
 
-use super::{BenchError, during};
-use crate::sys::kmsg;
+use super::{Result, during};
 use crate::sys::process::{exit_now, fork, reap};
-use crate::sys::signals;
+use crate::sys::{kmsg, signals};
 
 /// A forked process. Dropping it kills and reaps it.
 #[derive(Debug)]
@@ -13,7 +12,7 @@ pub(super) struct Child(i32);
 
 impl Child {
     /// Forks a process that runs `body` and exits. A failure is logged to the console.
-    pub(super) fn fork(body: impl FnOnce() -> Result<(), BenchError>) -> Result<Self, BenchError> {
+    pub(super) fn fork(body: impl FnOnce() -> Result<()>) -> Result<Self> {
         match fork().map_err(during("fork"))? {
             ForkResult::Parent { child } => Ok(Self(child.as_raw())),
             ForkResult::Child => {

@@ -10,12 +10,12 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::getppid;
 
 use super::child::Child;
-use super::{BenchError, during};
-use crate::keyring::{self, KeySerial, Special};
+use super::{BenchError, Result, during};
+use crate::keyring::{self, KeySerial};
 use crate::sys::signals::{SignalFd, Signals, send};
 
-/// Hold the next upcall. It precedes the upcall even when both are pending, since the lowest signal
-/// is taken first.
+/// Hold the next upcall. It precedes the upcall even when both are pending, since the lowest signal is taken
+/// first.
 pub(super) const HOLD: i32 = 34;
 /// The signal that the keyagent registers.
 const UPCALL: i32 = 35;
@@ -29,8 +29,8 @@ pub(super) const HELD: i32 = libc::SIGUSR1;
 /// Timeout of an upcall in milliseconds: the kernel's maximum.
 const TIMEOUT_MS: u32 = 600_000;
 
-/// A keyagent process and its key, which is linked into PID 1's process keyring. PID 1 only becomes
-/// a client by a link in its session keyring.
+/// A keyagent process and its key, which is linked into PID 1's process keyring. PID 1 only becomes a client
+/// by a link in its session keyring.
 #[derive(Debug)]
 pub(super) struct BenchAgent {
     child: Child,
@@ -39,55 +39,54 @@ pub(super) struct BenchAgent {
 }
 
 impl BenchAgent {
-    /// Starts a keyagent for `kind` with this `RLIMIT_SIGPENDING`. It answers after
-    /// [`Self::start_serving`].
-    pub(super) fn start(kind: &CStr, sigpending: Option<u64>) -> Result<Self, BenchError> {
+    /// Starts a keyagent for `kind` with this `RLIMIT_SIGPENDING`. It answers after [`Self::start_serving`].
+    pub(super) fn start(kind: &CStr, sigpending: Option<u64>) -> Result<Self> {
         let (mut gate, inside) = UnixStream::pair().map_err(during("the agent's gate"))?;
         let child = Child::fork(|| run_agent(kind, sigpending, inside))?;
         let mut serial = [0; 4];
         gate.read_exact(&mut serial).map_err(during("the agent did not register"))?;
         let key = KeySerial(i32::from_ne_bytes(serial));
-        keyring::link(key, Special::Process.into()).map_err(during("keeping the agent's key"))?;
-        keyring::unlink(key, Special::Session.into()).map_err(during("the agent's key"))?;
+        keyring::link(key, KeySerial::PROCESS).map_err(during("keeping the agent's key"))?;
+        keyring::unlink(key, KeySerial::SESSION).map_err(during("the agent's key"))?;
         Ok(Self { child, key, gate })
     }
 
-    pub(super) fn start_serving(&mut self) -> Result<(), BenchError> {
+    pub(super) fn start_serving(&mut self) -> Result<()> {
         self.gate.write_all(&[0]).map_err(during("the agent's gate"))
     }
 
     /// Makes PID 1 and its future children clients of the keyagent.
-    pub(super) fn subscribe(&self) -> Result<(), BenchError> {
-        keyring::link(self.key, Special::Session.into()).map_err(during("the agent's link"))
+    pub(super) fn subscribe(&self) -> Result<()> {
+        keyring::link(self.key, KeySerial::SESSION).map_err(during("the agent's link"))
     }
 
-    pub(super) fn unsubscribe(&self) -> Result<(), BenchError> {
-        keyring::unlink(self.key, Special::Session.into()).map_err(during("the agent's link"))
+    pub(super) fn unsubscribe(&self) -> Result<()> {
+        keyring::unlink(self.key, KeySerial::SESSION).map_err(during("the agent's link"))
     }
 
     pub(super) fn key(&self) -> KeySerial {
         self.key
     }
 
-    pub(super) fn signal(&self, signal: i32) -> Result<(), BenchError> {
+    pub(super) fn signal(&self, signal: i32) -> Result<()> {
         send(self.child.pid(), signal).map_err(during("a signal to the agent"))
     }
 }
 
 impl Drop for BenchAgent {
     fn drop(&mut self) {
-        let _ = keyring::unlink(self.key, Special::Process.into());
-        let _ = keyring::unlink(self.key, Special::Session.into());
+        let _ = keyring::unlink(self.key, KeySerial::PROCESS);
+        let _ = keyring::unlink(self.key, KeySerial::SESSION);
     }
 }
 
-fn run_agent(kind: &CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Result<(), BenchError> {
+fn run_agent(kind: &CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Result<()> {
     if let Some(limit) = sigpending {
         setrlimit(Resource::RLIMIT_SIGPENDING, limit, limit).map_err(during("RLIMIT_SIGPENDING"))?;
     }
     let handled = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
     let mut signals = SignalFd::blocking(handled).map_err(during("signalfd"))?;
-    let key = keyring::add_key(c"keyagent", Some(kind), Some(&parameters()), Special::Session.into());
+    let key = keyring::add_key(c"keyagent", Some(kind), Some(&parameters()), KeySerial::SESSION);
     let key = key.map_err(during("registering a keyagent"))?;
     gate.write_all(&key.0.to_ne_bytes()).map_err(during("the agent's gate"))?;
     gate.read_exact(&mut [0]).map_err(during("the agent's gate"))?;
@@ -102,7 +101,7 @@ fn parameters() -> [u8; 16] {
     bytes
 }
 
-fn serve(signals: &mut SignalFd) -> Result<(), BenchError> {
+fn serve(signals: &mut SignalFd) -> Result<()> {
     let parent = getppid().as_raw();
     let mut hold = false;
     let mut held = KeySerial::NONE;
@@ -126,9 +125,9 @@ fn serve(signals: &mut SignalFd) -> Result<(), BenchError> {
     }
 }
 
-fn answer(target: KeySerial) -> Result<(), BenchError> {
+fn answer(target: KeySerial) -> Result<()> {
     keyring::assume_authority(target).map_err(during("assuming authority"))?;
-    let callout = keyring::read(Special::AuthKey.into()).map_err(during("reading the callout"))?;
+    let callout = keyring::read(KeySerial::AUTHKEY).map_err(during("reading the callout"))?;
     keyring::instantiate(target, &callout, KeySerial::NONE).map_err(during("instantiating"))?;
     keyring::assume_authority(KeySerial::NONE).map_err(during("dropping authority")).map(drop)
 }

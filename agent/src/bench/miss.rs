@@ -1,7 +1,7 @@
 //! Measures requests without an answer.
 //!
-//! The kernel's user-mode helpers are disabled, so that only the kernel's own work counts. The
-//! start of a program would take far longer.
+//! The kernel's user-mode helpers are disabled, so that only the kernel's own work counts. The start of a
+//! program would take far longer.
 
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 use scenarios::measure::{Bystander, Series};
 
 use super::keyagent::BenchAgent;
-use super::{BenchError, CALLOUT, KIND, during, nanoseconds, shuffle};
-use crate::keyring::{self, KeySerial, Special};
+use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, shuffle};
+use crate::keyring::{self, KeySerial};
 
 /// Key type of the keyagent that does not serve the requests.
 const OTHER_KIND: &CStr = c"dns_resolver";
@@ -24,12 +24,11 @@ const WARM_UP: u32 = 2;
 /// Time for the kernel to collect a sample's keys.
 const COLLECTION: Duration = Duration::from_millis(20);
 
-const CASES: [(Option<&CStr>, &str); 2] =
-    [(None, "without callout"), (Some(CALLOUT), "with callout")];
+const CASES: [(Option<&CStr>, &str); 2] = [(None, "without callout"), (Some(CALLOUT), "with callout")];
 
-pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<Series>, BenchError> {
+pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<Series>> {
     let _agent = bystander(other)?;
-    let destination = keyring::add_key(c"keyring", Some(c"misses"), None, Special::Process.into());
+    let destination = keyring::add_key(c"keyring", Some(c"misses"), None, KeySerial::PROCESS);
     let destination = destination.map_err(during("a destination keyring"))?;
     pin_to_last_cpu()?;
     let mut series = CASES.map(|(_, case)| Series { case: case.to_owned(), samples_ns: Vec::new() });
@@ -43,11 +42,11 @@ pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<S
             }
         }
     }
-    keyring::unlink(destination, Special::Process.into()).map_err(during("the destination keyring"))?;
+    keyring::unlink(destination, KeySerial::PROCESS).map_err(during("the destination keyring"))?;
     Ok(series.into())
 }
 
-fn bystander(other: Bystander) -> Result<Option<BenchAgent>, BenchError> {
+fn bystander(other: Bystander) -> Result<Option<BenchAgent>> {
     if other == Bystander::None {
         return Ok(None);
     }
@@ -59,12 +58,7 @@ fn bystander(other: Bystander) -> Result<Option<BenchAgent>, BenchError> {
 }
 
 /// The mean of `calls` requests, each for a new key.
-fn sample(
-    first: u32,
-    calls: u32,
-    callout: Option<&CStr>,
-    destination: KeySerial,
-) -> Result<u64, BenchError> {
+fn sample(first: u32, calls: u32, callout: Option<&CStr>, destination: KeySerial) -> Result<u64> {
     let descriptions = (first..first + calls).map(|number| CString::new(format!("miss:{number}")));
     let descriptions = descriptions.collect::<Result<Vec<_>, _>>().map_err(during("a description"))?;
     let begun = Instant::now();
@@ -81,7 +75,7 @@ fn sample(
 }
 
 /// Pins to the last CPU, since interrupts go to the first.
-fn pin_to_last_cpu() -> Result<(), BenchError> {
+fn pin_to_last_cpu() -> Result<()> {
     let mut cpus = CpuSet::new();
     let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
     cpus.set(last).map_err(during("a CPU"))?;

@@ -22,7 +22,7 @@ const KIND: &CStr = c"user";
 const CALLOUT: &CStr = c"0123456789abcdef";
 
 /// Measures in a new session keyring.
-pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, BenchError> {
+pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>> {
     keyring::join_session_keyring(None).map_err(during("session keyring"))?;
     match measurement {
         Measurement::Request { rounds, upcalls } => request::measure(*rounds, upcalls),
@@ -30,6 +30,8 @@ pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>, BenchErr
         Measurement::Miss { rounds, calls, agent } => miss::measure(*rounds, *calls, *agent),
     }
 }
+
+type Result<T, E = BenchError> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

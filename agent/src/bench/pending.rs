@@ -12,8 +12,8 @@ use scenarios::wire::KeyUser;
 
 use super::child::Child;
 use super::keyagent::BenchAgent;
-use super::{BenchError, CALLOUT, KIND, during, nanoseconds};
-use crate::keyring::{self, KeySerial, Special};
+use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds};
+use crate::keyring::{self, KeySerial};
 use crate::sys::procfs;
 
 /// The agent's RLIMIT_SIGPENDING.
@@ -30,7 +30,7 @@ const QUOTA: [(&str, &str); 4] = [
     ("root_maxbytes", "500000000"),
 ];
 
-pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, BenchError> {
+pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>> {
     for (knob, value) in QUOTA {
         fs::write(format!("/proc/sys/kernel/keys/{knob}"), value).map_err(during(knob))?;
     }
@@ -45,9 +45,8 @@ pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>, BenchError> {
     Ok(samples.into_iter().map(series).collect())
 }
 
-/// Starts all requests, waits until they are pending, and measures the time of each answer from
-/// then on.
-fn measure_pending(count: u32) -> Result<u64, BenchError> {
+/// Starts all requests, waits until they are pending, and measures the time of each answer from then on.
+fn measure_pending(count: u32) -> Result<u64> {
     let mut agent = BenchAgent::start(KIND, Some(SIGPENDING))?;
     agent.subscribe()?;
     let (gate, mut opener) = pipe().map_err(during("a pipe"))?;
@@ -63,7 +62,7 @@ fn measure_pending(count: u32) -> Result<u64, BenchError> {
     let failed = failures(answers, count)?;
     let took = begun.elapsed();
     drop((requesters, agent));
-    keyring::clear(Special::Session.into()).map_err(during("the session keyring"))?;
+    keyring::clear(KeySerial::SESSION).map_err(during("the session keyring"))?;
     match failed.first() {
         None => Ok(nanoseconds(took) / u64::from(count)),
         Some(errno) => Err(BenchError(format!(
@@ -73,9 +72,9 @@ fn measure_pending(count: u32) -> Result<u64, BenchError> {
     }
 }
 
-/// Runs a requester: requests once the gate opens, sends the result, and waits to be killed. Its
-/// exit does not count.
-fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<(), BenchError> {
+/// Runs a requester: requests once the gate opens, sends the result, and waits to be killed. Its exit does
+/// not count.
+fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<()> {
     let description = CString::new(format!("bench:{number}")).map_err(during("a description"))?;
     gate.read_exact(&mut [0]).map_err(during("the requesters' gate"))?;
     let key = keyring::request_key(KIND, &description, Some(CALLOUT), KeySerial::NONE);
@@ -87,7 +86,7 @@ fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) ->
 }
 
 /// Waits for all requesters; returns the errors of failed requests.
-fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>, BenchError> {
+fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>> {
     let mut answers = BufReader::new(answers);
     let mut failed = Vec::new();
     for _ in 0..count {
@@ -98,7 +97,7 @@ fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>, BenchError> {
     Ok(failed)
 }
 
-fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<(), BenchError> {
+fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<()> {
     let wanted = format!("pending:{count} ");
     poll_until(&format!("{count} requests do not all become pending"), || {
         let keys = procfs::keys().map_err(during("/proc/keys"))?;
@@ -107,15 +106,15 @@ fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<(), BenchError> 
     })
 }
 
-fn key_users() -> Result<Vec<KeyUser>, BenchError> {
+fn key_users() -> Result<Vec<KeyUser>> {
     procfs::key_users().map_err(during("/proc/key-users"))
 }
 
-fn wait_for_key_collection(before: &[KeyUser]) -> Result<(), BenchError> {
+fn wait_for_key_collection(before: &[KeyUser]) -> Result<()> {
     poll_until("/proc/key-users does not become what it was", || Ok(key_users()? == before))
 }
 
-fn poll_until(what: &str, condition: impl Fn() -> Result<bool, BenchError>) -> Result<(), BenchError> {
+fn poll_until(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !condition()? {
         if begun.elapsed() > TIMEOUT {

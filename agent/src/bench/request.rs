@@ -1,5 +1,5 @@
-//! Measures answered requests: by a keyagent, and by programs as `/sbin/request-key`. The floor is
-//! the minimum for an answer by another process.
+//! Measures answered requests: by a keyagent, and by programs as `/sbin/request-key`. The floor is the
+//! minimum for an answer by another process.
 
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use scenarios::measure::{Series, Upcall};
 
 use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG};
-use super::{BenchError, CALLOUT, KIND, during, nanoseconds, shuffle};
-use crate::keyring::{self, KeySerial, Special};
+use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, shuffle};
+use crate::keyring::{self, KeySerial};
 use crate::sys::signals::{self, SignalFd, Signals};
 
 /// The program that the kernel runs where no keyagent serves.
@@ -26,7 +26,7 @@ enum Case {
     Upcall(usize),
 }
 
-pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>, BenchError> {
+pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>> {
     let mut bench = Bench::set_up(upcalls)?;
     let mut cases = vec![Case::Agent, Case::Floor];
     cases.extend((0..upcalls.len()).map(Case::Upcall));
@@ -55,7 +55,7 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn set_up(upcalls: &'a [Upcall]) -> Result<Self, BenchError> {
+    fn set_up(upcalls: &'a [Upcall]) -> Result<Self> {
         let pongs = SignalFd::blocking(Signals::one(PONG)).map_err(during("signalfd"))?;
         signals::install_noop_handler(HELD).map_err(during("sigaction"))?;
         let mut agent = BenchAgent::start(KIND, None)?;
@@ -72,7 +72,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Measures one request, in nanoseconds.
-    fn sample(&mut self, case: Case) -> Result<u64, BenchError> {
+    fn sample(&mut self, case: Case) -> Result<u64> {
         self.requests += 1;
         let description =
             CString::new(format!("bench:{}", self.requests)).map_err(during("a description"))?;
@@ -96,9 +96,9 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Measures the floor: a signal to the keyagent, its four keyring calls, and a signal back. The
-    /// upcall has arrived before the clock starts, and the requester no longer waits.
-    fn measure_floor(&mut self, description: &CStr) -> Result<u64, BenchError> {
+    /// Measures the floor: a signal to the keyagent, its four keyring calls, and a signal back. The upcall
+    /// has arrived before the clock starts, and the requester no longer waits.
+    fn measure_floor(&mut self, description: &CStr) -> Result<u64> {
         self.agent.signal(HOLD)?;
         match keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE) {
             Err(Errno::EINTR) => {}
@@ -116,7 +116,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn timed_request(description: &CStr) -> Result<u64, BenchError> {
+fn timed_request(description: &CStr) -> Result<u64> {
     let begun = Instant::now();
     let key = keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE);
     let took = begun.elapsed();
@@ -124,15 +124,15 @@ fn timed_request(description: &CStr) -> Result<u64, BenchError> {
     Ok(nanoseconds(took))
 }
 
-/// Unlinks a key from PID 1's keyrings: its own, and the session keyring, which request-key may
-/// have linked it into.
-fn unlink_key(key: KeySerial) -> Result<(), BenchError> {
-    let _ = keyring::unlink(key, Special::Session.into());
-    keyring::unlink(key, Special::Process.into()).map_err(during("a key that was answered"))
+/// Unlinks a key from PID 1's keyrings: its own, and the session keyring, which request-key may have linked
+/// it into.
+fn unlink_key(key: KeySerial) -> Result<()> {
+    let _ = keyring::unlink(key, KeySerial::SESSION);
+    keyring::unlink(key, KeySerial::PROCESS).map_err(during("a key that was answered"))
 }
 
 /// Installs the program as `/sbin/request-key`.
-fn install(program: &str) -> Result<(), BenchError> {
+fn install(program: &str) -> Result<()> {
     let new = format!("{REQUEST_KEY}.new");
     fs::hard_link(program, &new).map_err(during(program))?;
     fs::rename(&new, REQUEST_KEY).map_err(during(REQUEST_KEY))?;

@@ -1,5 +1,4 @@
-//! Runs a program attached to the host: on the guest's console, or with pipes that the channel
-//! carries.
+//! Runs a program attached to the host: on the guest's console, or with pipes that the channel carries.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
@@ -32,9 +31,7 @@ pub(super) fn run(
 ) -> Result<(), ChannelError> {
     let name = program.path.clone();
     let message = match start(program) {
-        Err(why) => {
-            GuestMessage::Broken(Broken { plan: None, why: format!("can't start {name}: {why}") })
-        }
+        Err(why) => GuestMessage::Broken(Broken { plan: None, why: format!("can't start {name}: {why}") }),
         Ok((mut children, mut streams)) => {
             let ending = watch(channel, child_signals, &mut children, &mut streams)?;
             kill_all(&mut children);
@@ -94,7 +91,8 @@ fn start(program: &Attached) -> io::Result<(Children<()>, StdStreams)> {
         Streams::Terminal(size) => at_console(&mut command, size)?,
         Streams::Pipes => with_pipes(&mut command)?,
     };
-    // As a login would: without a session keyring of one's own `@s` is the user's, in which no agent is looked for (R8).
+    // As a login would: without a session keyring of one's own `@s` is the user's, in which no agent is
+    // looked for (R8).
     let log_in = || {
         // PID 1's blocked signals would be inherited.
         Signals::NONE.block()?;
@@ -109,7 +107,8 @@ fn start(program: &Attached) -> io::Result<(Children<()>, StdStreams)> {
     Ok((children, streams))
 }
 
-/// Makes the console the controlling terminal of a session of the program's own: only so a shell has job control.
+/// Makes the console the controlling terminal of a session of the program's own: only so a shell has job
+/// control.
 fn at_console(command: &mut Command, size: WindowSize) -> io::Result<StdStreams> {
     let console = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(console()?)?;
     resize(&console, size);
@@ -133,7 +132,8 @@ fn console() -> io::Result<PathBuf> {
 
 fn resize(terminal: &File, size: WindowSize) {
     let size = libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the descriptor is open, and the kernel reads one winsize. A terminal that keeps its size is no harm.
+    // SAFETY: the descriptor is open, and the kernel reads one winsize. A terminal that keeps its size is no
+    // harm.
     unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
 }
 

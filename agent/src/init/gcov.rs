@@ -26,8 +26,7 @@ pub(super) fn send_counters(channel: &mut Channel) -> Result<(), ChannelError> {
     Ok(())
 }
 
-/// All `.gcda` files below a directory. Links lead to files of the build, which the guest does not
-/// have.
+/// All `.gcda` files below a directory. Links lead to files of the build, which the guest does not have.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -19,12 +19,10 @@ use scenarios::wire::{Broken, GuestMessage, HostMessage};
 use crate::bench;
 use crate::channel::{Channel, ChannelError};
 use crate::ipc::{REPORT_SOCKET, ReportReceiver};
-use crate::keyring::{self, Special};
+use crate::keyring::{self, KeySerial};
 use crate::plan_runner::{self, GuestContext, lending};
-use crate::sys::errno;
-use crate::sys::kmsg;
-use crate::sys::prefault;
 use crate::sys::signals::{SignalFd, Signals};
+use crate::sys::{errno, kmsg, prefault};
 use standalone::Standalone;
 
 /// Runs PID 1. Reports every failure to the host, and always ends the guest.
@@ -94,13 +92,11 @@ fn set_up() -> Result<GuestContext, InitError> {
     let reports = ReportReceiver::open(REPORT_SOCKET.as_ref()).map_err(InitError::ReportSocket)?;
     let lending = lending::create().map_err(InitError::during("the lending keyring"))?;
     // Creates root's own keyrings now, so that no plan appears to leak them.
-    keyring::get_keyring_id(Special::UserSession.into(), false)
-        .map_err(InitError::during("root's keyrings"))?;
+    keyring::get_keyring_id(KeySerial::USER_SESSION, false).map_err(InitError::during("root's keyrings"))?;
     Ok(GuestContext { reports, child_signals, lending })
 }
 
-/// Allows ten thousand processes in a small guest, and collects keys quickly. Missing settings are
-/// skipped.
+/// Allows ten thousand processes in a small guest, and collects keys quickly. Missing settings are skipped.
 fn raise_limits() {
     for (knob, value) in [
         ("kernel/keys/gc_delay", "1"),

@@ -65,8 +65,7 @@ fn holds_something(path: &str) -> bool {
 }
 
 fn mount_one(entry: &Mount) -> Result<(), Errno> {
-    // Mount points inside sysfs can't be created; a missing one means that the kernel lacks the
-    // file system.
+    // Mount points inside sysfs can't be created; a missing one means that the kernel lacks the file system.
     let _ = fs::create_dir_all(Path::new(entry.at));
     if entry.kind == "tmpfs" && holds_something(entry.at) {
         return Ok(());

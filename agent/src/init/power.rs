@@ -6,8 +6,7 @@ use crate::sys::procfs;
 
 /// Ends the virtual machine by power-off, or by a reset, which ends QEMU under `-no-reboot`.
 ///
-/// A kernel without a way to power off halts and never returns, so power-off is only tried where it
-/// works.
+/// A kernel without a way to power off halts and never returns, so power-off is only tried where it works.
 pub(super) fn off() -> ! {
     nix::unistd::sync();
     if can_power_off() {

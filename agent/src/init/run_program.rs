@@ -36,9 +36,7 @@ pub(super) fn run(
             let ending = running.watch(channel, child_signals)?;
             GuestMessage::Returned(Returned { program: name, ending })
         }
-        Err(why) => {
-            GuestMessage::Broken(Broken { plan: None, why: format!("can't start {name}: {why}") })
-        }
+        Err(why) => GuestMessage::Broken(Broken { plan: None, why: format!("can't start {name}: {why}") }),
     };
     channel.send(&message)
 }
@@ -65,7 +63,8 @@ impl Running {
             .process_group(0)
             .gid(program.uid)
             .uid(program.uid);
-        // SAFETY: between fork and exec the closure makes one system call. PID 1's blocked signals would be inherited.
+        // SAFETY: between fork and exec the closure makes one system call. PID 1's blocked signals would be
+        // inherited.
         unsafe { command.pre_exec(|| Signals::NONE.block().map_err(io::Error::from)) };
         let child = command.spawn()?;
         let mut children = Children::default();

@@ -3,9 +3,9 @@
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
 
-use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, getpid};
+use nix::{Result, errno::Errno};
 
 use crate::sys::process::{exit_now, fork};
 
@@ -22,7 +22,7 @@ struct LowMemory {
 const SIZE: usize = 65536;
 
 impl LowMemory {
-    fn new() -> Result<Self, Errno> {
+    fn new() -> Result<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
         // SAFETY: maps fresh memory only.
@@ -31,10 +31,10 @@ impl LowMemory {
     }
 
     /// Copies bytes into the memory, and returns their address.
-    fn put(&mut self, bytes: &[u8]) -> Result<u32, Errno> {
+    fn put(&mut self, bytes: &[u8]) -> Result<u32> {
         let end = self.used.checked_add(bytes.len()).filter(|end| *end <= SIZE).ok_or(Errno::E2BIG)?;
-        // SAFETY: the bytes fit between the used part and the end of the mapping, which nothing
-        // else refers to.
+        // SAFETY: the bytes fit between the used part and the end of the mapping, which nothing else refers
+        // to.
         let place = unsafe {
             let place = self.start.add(self.used);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
@@ -56,9 +56,9 @@ impl Drop for LowMemory {
 pub(super) fn add_key(
     kind: &CStr,
     description: &CStr,
-    payload: Result<&[u8], u32>,
+    payload: std::result::Result<&[u8], u32>,
     keyring: c_int,
-) -> Result<i32, Errno> {
+) -> Result<i32> {
     let mut low = LowMemory::new()?;
     let (kind, description) = (low.put(kind.to_bytes_with_nul())?, low.put(description.to_bytes_with_nul())?);
     let (payload, length) = match payload {
@@ -87,8 +87,8 @@ pub(super) fn is_there() -> bool {
 /// An argument that the call takes for an address must be valid for it.
 unsafe fn call(number: u32, args: [u32; 5]) -> i32 {
     let mut answer = number;
-    // SAFETY: by the function's contract. rbx is restored, since the compiler reserves it; the
-    // kernel clears r8 to r11.
+    // SAFETY: by the function's contract. rbx is restored, since the compiler reserves it; the kernel clears
+    // r8 to r11.
     unsafe {
         asm!(
             "xchg rbx, {first}",

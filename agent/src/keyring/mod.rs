@@ -10,9 +10,9 @@ pub(crate) mod watch_queue;
 use std::ffi::CStr;
 use std::io::IoSlice;
 
-use nix::errno::Errno;
+use nix::{Result, errno::Errno};
 
-pub(crate) use serial::{KeySerial, Special};
+pub(crate) use serial::KeySerial;
 
 use syscall::Arg;
 
@@ -25,23 +25,24 @@ impl From<KeySerial> for Arg {
     }
 }
 
-fn done(result: Result<i32, Errno>) -> Result<(), Errno> {
+fn done(result: Result<i32>) -> Result<()> {
     result.map(drop)
 }
 
-fn serial(result: Result<i32, Errno>) -> Result<KeySerial, Errno> {
+fn serial(result: Result<i32>) -> Result<KeySerial> {
     result.map(KeySerial)
 }
 
 /// Adds or updates a key: `key_create_or_update()`.
 ///
-/// A `description` of `None` lets the type choose one from the payload, where it can; a `payload` of `None` is NULL.
+/// A `description` of `None` lets the type choose one from the payload, where it can; a `payload` of `None`
+/// is NULL.
 pub(crate) fn add_key(
     kind: &CStr,
     description: Option<&CStr>,
     payload: Option<&[u8]>,
     keyring: KeySerial,
-) -> Result<KeySerial, Errno> {
+) -> Result<KeySerial> {
     serial(syscall::add_key(kind, description, payload, keyring.0))
 }
 
@@ -51,18 +52,17 @@ pub(crate) fn add_key_null(
     description: &CStr,
     length: usize,
     keyring: KeySerial,
-) -> Result<KeySerial, Errno> {
+) -> Result<KeySerial> {
     serial(syscall::add_key_null(kind, description, length, keyring.0))
 }
 
-/// Adds a key by the 32-bit system call (R2). A payload of `Err(length)` is a null pointer with
-/// that length.
+/// Adds a key by the 32-bit system call (R2). A payload of `Err(length)` is a null pointer with that length.
 pub(crate) fn add_key_compat(
     kind: &CStr,
     description: &CStr,
-    payload: Result<&[u8], u32>,
+    payload: std::result::Result<&[u8], u32>,
     keyring: KeySerial,
-) -> Result<KeySerial, Errno> {
+) -> Result<KeySerial> {
     serial(compat::add_key(kind, description, payload, keyring.0))
 }
 
@@ -71,25 +71,24 @@ pub(crate) fn takes_compat_calls() -> bool {
     compat::is_there()
 }
 
-/// Finds a key, or requests its construction if there is callout information:
-/// `request_key_and_link()`.
+/// Finds a key, or requests its construction if there is callout information: `request_key_and_link()`.
 pub(crate) fn request_key(
     kind: &CStr,
     description: &CStr,
     callout: Option<&CStr>,
     keyring: KeySerial,
-) -> Result<KeySerial, Errno> {
+) -> Result<KeySerial> {
     serial(syscall::request_key(kind, description, callout, keyring.0))
 }
 
 /// Resolves a special keyring; `create` creates it if it is missing: `keyctl_get_keyring_ID()`.
-pub(crate) fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial, Errno> {
+pub(crate) fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial> {
     let args = [keyring.into(), Arg::int(create.into()), Arg::NONE, Arg::NONE];
     serial(syscall::keyctl(libc::KEYCTL_GET_KEYRING_ID, args))
 }
 
 /// Joins the session keyring called `name`, or a fresh anonymous one: `keyctl_join_session_keyring()`.
-pub(crate) fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial, Errno> {
+pub(crate) fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial> {
     serial(syscall::keyctl_strings(
         libc::KEYCTL_JOIN_SESSION_KEYRING,
         name.map_or(Arg::NONE, Arg::from),
@@ -99,58 +98,53 @@ pub(crate) fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial, Err
 }
 
 /// Replaces a key's payload: `keyctl_update_key()`.
-pub(crate) fn update(key: KeySerial, payload: &[u8]) -> Result<(), Errno> {
+pub(crate) fn update(key: KeySerial, payload: &[u8]) -> Result<()> {
     done(syscall::keyctl_in(libc::KEYCTL_UPDATE, key.into(), payload, Arg::NONE))
 }
 
 /// Revokes a key, whose later uses fail with EKEYREVOKED: `keyctl_revoke_key()`.
-pub(crate) fn revoke(key: KeySerial) -> Result<(), Errno> {
+pub(crate) fn revoke(key: KeySerial) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_REVOKE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// Invalidates a key, which removes it from all keyrings: `keyctl_invalidate_key()`.
-pub(crate) fn invalidate(key: KeySerial) -> Result<(), Errno> {
+pub(crate) fn invalidate(key: KeySerial) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_INVALIDATE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// Changes a key's owner, its group, or both: `keyctl_chown_key()`.
-pub(crate) fn chown(key: KeySerial, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
+pub(crate) fn chown(key: KeySerial, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
     let id = |id: Option<u32>| id.map_or(Arg::int(-1), Arg::word);
     done(syscall::keyctl(libc::KEYCTL_CHOWN, [key.into(), id(uid), id(gid), Arg::NONE]))
 }
 
 /// Sets a key's permission mask, possessor's rights in the highest byte: `keyctl_setperm_key()`.
-pub(crate) fn set_permissions(key: KeySerial, mask: u32) -> Result<(), Errno> {
+pub(crate) fn set_permissions(key: KeySerial, mask: u32) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_SETPERM, [key.into(), Arg::word(mask), Arg::NONE, Arg::NONE]))
 }
 
 /// `type;uid;gid;perm;description`, without the closing NUL: `keyctl_describe_key()`.
-pub(crate) fn describe(key: KeySerial) -> Result<String, Errno> {
+pub(crate) fn describe(key: KeySerial) -> Result<String> {
     syscall::keyctl_out(libc::KEYCTL_DESCRIBE, key.into()).map(text)
 }
 
 /// Unlinks everything from a keyring: `keyctl_keyring_clear()`.
-pub(crate) fn clear(keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn clear(keyring: KeySerial) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_CLEAR, [keyring.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// Links a key into a keyring: `keyctl_keyring_link()`.
-pub(crate) fn link(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn link(key: KeySerial, keyring: KeySerial) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_LINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
 /// Takes a key out of a keyring: `keyctl_keyring_unlink()`.
-pub(crate) fn unlink(key: KeySerial, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn unlink(key: KeySerial, keyring: KeySerial) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_UNLINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
 /// Moves a link in one step; `exclusive` refuses to displace a key (EEXIST): `keyctl_keyring_move()`.
-pub(crate) fn move_link(
-    key: KeySerial,
-    from: KeySerial,
-    to: KeySerial,
-    exclusive: bool,
-) -> Result<(), Errno> {
+pub(crate) fn move_link(key: KeySerial, from: KeySerial, to: KeySerial, exclusive: bool) -> Result<()> {
     let args = [key.into(), from.into(), to.into(), Arg::int(exclusive.into())];
     done(syscall::keyctl(libc::KEYCTL_MOVE, args))
 }
@@ -161,7 +155,7 @@ pub(crate) fn search(
     kind: &CStr,
     description: &CStr,
     destination: KeySerial,
-) -> Result<KeySerial, Errno> {
+) -> Result<KeySerial> {
     serial(syscall::keyctl_strings(
         libc::KEYCTL_SEARCH,
         keyring.into(),
@@ -171,83 +165,77 @@ pub(crate) fn search(
 }
 
 /// A key's whole payload: `keyctl_read_key()`.
-pub(crate) fn read(key: KeySerial) -> Result<Vec<u8>, Errno> {
+pub(crate) fn read(key: KeySerial) -> Result<Vec<u8>> {
     syscall::keyctl_out(libc::KEYCTL_READ, key.into())
 }
 
 /// The serials that a keyring links to, in the kernel's own order.
-pub(crate) fn members(keyring: KeySerial) -> Result<Vec<KeySerial>, Errno> {
+pub(crate) fn members(keyring: KeySerial) -> Result<Vec<KeySerial>> {
     let payload = read(keyring)?;
     let (serials, _) = payload.as_chunks();
     Ok(serials.iter().map(|bytes| KeySerial(i32::from_ne_bytes(*bytes))).collect())
 }
 
 /// Gives a key under construction its payload: `keyctl_instantiate_key()`. Needs the assumed authority.
-pub(crate) fn instantiate(key: KeySerial, payload: &[u8], keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn instantiate(key: KeySerial, payload: &[u8], keyring: KeySerial) -> Result<()> {
     done(syscall::keyctl_in(libc::KEYCTL_INSTANTIATE, key.into(), payload, keyring.into()))
 }
 
 /// As [`instantiate`], from several pieces: `keyctl_instantiate_key_iov()`.
-pub(crate) fn instantiate_iov(
-    key: KeySerial,
-    pieces: &[IoSlice<'_>],
-    keyring: KeySerial,
-) -> Result<(), Errno> {
+pub(crate) fn instantiate_iov(key: KeySerial, pieces: &[IoSlice<'_>], keyring: KeySerial) -> Result<()> {
     done(syscall::keyctl_iov(libc::KEYCTL_INSTANTIATE_IOV, key.into(), pieces, keyring.into()))
 }
 
 /// Answers ENOKEY for `timeout` seconds: `keyctl_negate_key()`.
-pub(crate) fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_NEGATE, [key.into(), Arg::word(timeout), keyring.into(), Arg::NONE]))
 }
 
 /// Answers `error` for `timeout` seconds: `keyctl_reject_key()`.
-pub(crate) fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySerial) -> Result<(), Errno> {
+pub(crate) fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySerial) -> Result<()> {
     let args = [key.into(), Arg::word(timeout), Arg::int(error as i32), keyring.into()];
     done(syscall::keyctl(libc::KEYCTL_REJECT, args))
 }
 
 /// Sets the default destination of request_key (`KEY_REQKEY_DEFL_*`), and returns the previous one:
 /// `keyctl_set_reqkey_keyring()`.
-pub(crate) fn set_default_destination(choice: i32) -> Result<i32, Errno> {
+pub(crate) fn set_default_destination(choice: i32) -> Result<i32> {
     syscall::keyctl(libc::KEYCTL_SET_REQKEY_KEYRING, [Arg::int(choice), Arg::NONE, Arg::NONE, Arg::NONE])
 }
 
 /// Lets a key expire in `seconds`, never if 0: `keyctl_set_timeout()`.
-pub(crate) fn set_timeout(key: KeySerial, seconds: u32) -> Result<(), Errno> {
+pub(crate) fn set_timeout(key: KeySerial, seconds: u32) -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_SET_TIMEOUT, [key.into(), Arg::word(seconds), Arg::NONE, Arg::NONE]))
 }
 
-/// Assumes the authority to construct `target`, or drops it with [`KeySerial::NONE`]: `keyctl_assume_authority()`.
+/// Assumes the authority to construct `target`, or drops it with [`KeySerial::NONE`]:
+/// `keyctl_assume_authority()`.
 ///
 /// Returns the authkey's serial, zero after a drop.
-pub(crate) fn assume_authority(target: KeySerial) -> Result<KeySerial, Errno> {
+pub(crate) fn assume_authority(target: KeySerial) -> Result<KeySerial> {
     serial(syscall::keyctl(libc::KEYCTL_ASSUME_AUTHORITY, [target.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
 }
 
 /// The security module's label of a key: `keyctl_get_security()`.
-pub(crate) fn security_label(key: KeySerial) -> Result<String, Errno> {
+pub(crate) fn security_label(key: KeySerial) -> Result<String> {
     syscall::keyctl_out(libc::KEYCTL_GET_SECURITY, key.into()).map(text)
 }
 
 /// Gives the parent process this one's session keyring: `keyctl_session_to_parent()`.
-pub(crate) fn session_to_parent() -> Result<(), Errno> {
+pub(crate) fn session_to_parent() -> Result<()> {
     done(syscall::keyctl(libc::KEYCTL_SESSION_TO_PARENT, [Arg::NONE; 4]))
 }
 
-/// The persistent keyring of `uid` (the caller's own if `None`), linked into `keyring`: `keyctl_get_persistent()`.
-pub(crate) fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<KeySerial, Errno> {
+/// The persistent keyring of `uid` (the caller's own if `None`), linked into `keyring`:
+/// `keyctl_get_persistent()`.
+pub(crate) fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<KeySerial> {
     let uid = uid.map_or(Arg::int(-1), Arg::word);
     serial(syscall::keyctl(libc::KEYCTL_GET_PERSISTENT, [uid, keyring.into(), Arg::NONE, Arg::NONE]))
 }
 
-/// Restricts the keys that a keyring accepts: none, or those that `kind` accepts with
-/// `restriction`: `keyctl_restrict_keyring()`.
-pub(crate) fn restrict(
-    keyring: KeySerial,
-    kind: Option<&CStr>,
-    restriction: Option<&CStr>,
-) -> Result<(), Errno> {
+/// Restricts the keys that a keyring accepts: none, or those that `kind` accepts with `restriction`:
+/// `keyctl_restrict_keyring()`.
+pub(crate) fn restrict(keyring: KeySerial, kind: Option<&CStr>, restriction: Option<&CStr>) -> Result<()> {
     done(syscall::keyctl_strings(
         libc::KEYCTL_RESTRICT_KEYRING,
         keyring.into(),
@@ -257,16 +245,16 @@ pub(crate) fn restrict(
 }
 
 /// Feature bits of the kernel's key service: `keyctl_capabilities()`.
-pub(crate) fn capabilities() -> Result<Vec<u8>, Errno> {
+pub(crate) fn capabilities() -> Result<Vec<u8>> {
     let mut bytes = vec![0; 16];
     let length = syscall::keyctl_capabilities(&mut bytes)?;
     bytes.truncate(length as usize);
     Ok(bytes)
 }
 
-/// Watches a key through a notification pipe, with `tag` in its notifications; `None` ends the
-/// watch: `keyctl_watch_key()`.
-pub(crate) fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<(), Errno> {
+/// Watches a key through a notification pipe, with `tag` in its notifications; `None` ends the watch:
+/// `keyctl_watch_key()`.
+pub(crate) fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<()> {
     let tag = tag.map_or(-1, i32::from);
     done(syscall::keyctl(KEYCTL_WATCH_KEY, [key.into(), Arg::int(pipe), Arg::int(tag), Arg::NONE]))
 }

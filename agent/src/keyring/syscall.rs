@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_long, c_ulong};
 
-use nix::errno::Errno;
+use nix::{Result, errno::Errno};
 
 /// An argument of keyctl(2). Pointers come from borrows that outlive the call.
 #[derive(Clone, Copy)]
@@ -26,8 +26,7 @@ impl Arg {
 }
 
 impl From<&CStr> for Arg {
-    /// For the operation whose only argument is a string. The caller's borrow must outlive the
-    /// call.
+    /// For the operation whose only argument is a string. The caller's borrow must outlive the call.
     fn from(text: &CStr) -> Self {
         Self::address(text.as_ptr())
     }
@@ -39,7 +38,7 @@ pub(super) fn add_key(
     description: Option<&CStr>,
     payload: Option<&[u8]>,
     keyring: i32,
-) -> Result<i32, Errno> {
+) -> Result<i32> {
     // SAFETY: every pointer comes from a borrow held over the call, and the length is that of the payload.
     let serial = unsafe {
         libc::syscall(
@@ -55,14 +54,8 @@ pub(super) fn add_key(
 }
 
 /// `add_key(2)` with a null payload of a non-zero length.
-pub(super) fn add_key_null(
-    kind: &CStr,
-    description: &CStr,
-    length: usize,
-    keyring: i32,
-) -> Result<i32, Errno> {
-    // SAFETY: the strings are borrowed over the call; the kernel returns EFAULT for the null
-    // payload.
+pub(super) fn add_key_null(kind: &CStr, description: &CStr, length: usize, keyring: i32) -> Result<i32> {
+    // SAFETY: the strings are borrowed over the call; the kernel returns EFAULT for the null payload.
     let serial = unsafe {
         libc::syscall(
             libc::SYS_add_key,
@@ -82,7 +75,7 @@ pub(super) fn request_key(
     description: &CStr,
     callout: Option<&CStr>,
     keyring: i32,
-) -> Result<i32, Errno> {
+) -> Result<i32> {
     // SAFETY: every pointer comes from a borrow held over the call, and all strings end in NUL.
     let serial = unsafe {
         libc::syscall(
@@ -97,7 +90,7 @@ pub(super) fn request_key(
 }
 
 /// `keyctl(2)` with arguments that are all numbers.
-pub(super) fn keyctl(operation: u32, args: [Arg; 4]) -> Result<i32, Errno> {
+pub(super) fn keyctl(operation: u32, args: [Arg; 4]) -> Result<i32> {
     // SAFETY: callers in this module pass numbers, or addresses of live borrows.
     result(unsafe { raw(operation, args) })
 }
@@ -108,14 +101,14 @@ pub(super) fn keyctl_strings(
     first: Arg,
     strings: [Option<&CStr>; 2],
     last: Arg,
-) -> Result<i32, Errno> {
+) -> Result<i32> {
     let [second, third] = strings.map(|text| text.map_or(Arg::NONE, |text| Arg::address(text.as_ptr())));
     // SAFETY: the strings are borrowed over the call.
     result(unsafe { raw(operation, [first, second, third, last]) })
 }
 
 /// `keyctl(2)` that reads a payload from `bytes` as its second and third argument.
-pub(super) fn keyctl_in(operation: u32, first: Arg, bytes: &[u8], last: Arg) -> Result<i32, Errno> {
+pub(super) fn keyctl_in(operation: u32, first: Arg, bytes: &[u8], last: Arg) -> Result<i32> {
     let length = Arg(bytes.len() as c_ulong);
     // SAFETY: the buffer is borrowed over the call and its length goes with it.
     result(unsafe { raw(operation, [first, Arg::address(bytes.as_ptr()), length, last]) })
@@ -127,7 +120,7 @@ pub(super) fn keyctl_iov(
     first: Arg,
     pieces: &[std::io::IoSlice<'_>],
     last: Arg,
-) -> Result<i32, Errno> {
+) -> Result<i32> {
     let length = Arg(pieces.len() as c_ulong);
     // SAFETY: IoSlice is ABI compatible with struct iovec, and the slices are borrowed over the call.
     result(unsafe { raw(operation, [first, Arg::address(pieces.as_ptr()), length, last]) })
@@ -136,7 +129,7 @@ pub(super) fn keyctl_iov(
 /// `keyctl(2)` that writes into a buffer: returns all of the kernel's data.
 ///
 /// Repeats the call with a larger buffer if the data did not fit.
-pub(super) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>, Errno> {
+pub(super) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>> {
     let mut buffer = vec![0; 256];
     loop {
         let length = Arg(buffer.len() as c_ulong);
@@ -152,7 +145,7 @@ pub(super) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>, Errno> {
 }
 
 /// `keyctl(KEYCTL_CAPABILITIES)`, whose buffer comes first.
-pub(super) fn keyctl_capabilities(buffer: &mut [u8]) -> Result<i32, Errno> {
+pub(super) fn keyctl_capabilities(buffer: &mut [u8]) -> Result<i32> {
     let args = [Arg::address(buffer.as_mut_ptr()), Arg(buffer.len() as c_ulong), Arg::NONE, Arg::NONE];
     // SAFETY: the buffer is exclusively borrowed over the call and its length goes with it.
     result(unsafe { raw(libc::KEYCTL_CAPABILITIES, args) })
@@ -165,7 +158,7 @@ unsafe fn raw(operation: u32, args: [Arg; 4]) -> c_long {
     unsafe { libc::syscall(libc::SYS_keyctl, operation as c_int, args[0].0, args[1].0, args[2].0, args[3].0) }
 }
 
-fn result(returned: c_long) -> Result<i32, Errno> {
+fn result(returned: c_long) -> Result<i32> {
     // The calls return an int: a serial, a length or zero.
     Errno::result(returned).map(|value| value as i32)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::errno::Errno;
+use nix::Result;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use scenarios::wire::Notification;
@@ -16,8 +16,7 @@ nix::ioctl_write_int_bad! {
     set_size, nix::request_code_none!(b'W', 0x60)
 }
 
-/// Capacity in notifications. The kernel's minimum, one page, so that scenarios can make it
-/// overflow.
+/// Capacity in notifications. The kernel's minimum, one page, so that scenarios can make it overflow.
 const SIZE: i32 = 32;
 
 const TYPE_META: u32 = 0;
@@ -31,7 +30,7 @@ pub(crate) struct WatchQueue {
 
 impl WatchQueue {
     /// Creates an empty queue (`CONFIG_WATCH_QUEUE`).
-    pub(crate) fn new() -> Result<Self, Errno> {
+    pub(crate) fn new() -> Result<Self> {
         // O_EXCL selects a notification pipe.
         let (reader, writer) = pipe2(OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         // SAFETY: takes a number.
@@ -39,7 +38,7 @@ impl WatchQueue {
         Ok(Self { reader: reader.into(), _writer: writer })
     }
 
-    pub(crate) fn watch(&self, key: KeySerial) -> Result<(), Errno> {
+    pub(crate) fn watch(&self, key: KeySerial) -> Result<()> {
         keyring::watch(key, self.reader.as_raw_fd(), Some(1))
     }
 

@@ -4,14 +4,13 @@ use scenarios::plan::{Block, Order};
 use scenarios::wire::{Done, Outcome, What};
 
 use super::state::Lifecycle;
-use super::{PlanError, PlanRunner};
+use super::{PlanRunner, Result};
 use crate::ipc::Command;
 
 /// How long before its start a race is sent to its processes, in microseconds.
 const LEAD_US: u64 = 3_000;
 
-/// Largest offset between the starts of a race, in microseconds, and how many offsets the rounds
-/// try.
+/// Largest offset between the starts of a race, in microseconds, and how many offsets the rounds try.
 const SPREAD_US: u64 = 200;
 const SPREADS: u64 = 8;
 
@@ -35,7 +34,7 @@ fn splitmix64(number: u64) -> u64 {
 
 impl PlanRunner<'_> {
     /// Runs all steps of a block, as often as it says.
-    pub(super) fn run_block(&mut self, block: &Block) -> Result<(), PlanError> {
+    pub(super) fn run_block(&mut self, block: &Block) -> Result<()> {
         for round in 0..block.repeat {
             let round = (block.repeat > 1).then_some(round);
             match block.order {
@@ -46,9 +45,9 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    /// Starts all steps at nearly the same moment, with offsets that differ from round to round.
-    /// Waits for their results.
-    fn run_race(&mut self, block: &Block, round: Option<u32>) -> Result<(), PlanError> {
+    /// Starts all steps at nearly the same moment, with offsets that differ from round to round. Waits for
+    /// their results.
+    fn run_race(&mut self, block: &Block, round: Option<u32>) -> Result<()> {
         let start_us = self.context.run.now_us() + LEAD_US;
         self.racing = block.steps().collect();
         for (position, index) in block.steps().enumerate() {
@@ -58,7 +57,8 @@ impl PlanRunner<'_> {
         self.wait_until(
             |runner| {
                 let steps = &runner.plan.steps;
-                let is_running = |index: &usize| runner.lifecycle(&steps[*index].process) == Lifecycle::Running;
+                let is_running =
+                    |index: &usize| runner.lifecycle(&steps[*index].process) == Lifecycle::Running;
                 runner.racing.iter().all(|index| !is_running(index))
             },
             None,
@@ -69,7 +69,7 @@ impl PlanRunner<'_> {
     }
 
     /// Sends a process its step of a race.
-    fn send_race_step(&mut self, index: usize, round: Option<u32>, at_us: u64) -> Result<(), PlanError> {
+    fn send_race_step(&mut self, index: usize, round: Option<u32>, at_us: u64) -> Result<()> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };
         self.current_step = Some(index);
@@ -94,7 +94,7 @@ impl PlanRunner<'_> {
     }
 
     /// Waits for the exits of processes whose step of the race ends them.
-    fn wait_for_exits(&mut self, block: &Block) -> Result<(), PlanError> {
+    fn wait_for_exits(&mut self, block: &Block) -> Result<()> {
         let plan = self.plan;
         let exited = plan.steps[block.steps()].iter().filter(|step| step.op.ends_its_process());
         for step in exited {

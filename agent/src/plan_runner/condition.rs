@@ -36,8 +36,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    /// Whether every worker has been seen asleep. A worker that has woken since has begun nothing
-    /// new.
+    /// Whether every worker has been seen asleep. A worker that has woken since has begun nothing new.
     fn is_blocked(&mut self, name: &str) -> bool {
         let Some(job) = self.jobs.iter_mut().find(|job| job.name == name) else { return false };
         for (worker, path) in &job.workers {

@@ -14,8 +14,7 @@ use crate::sys::procfs;
 /// How long collection may take beyond `kernel.keys.gc_delay`, which is one second in the guest.
 const GC_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Pause between two snapshots. Most keys go at once, and the rest not before `gc_delay` has
-/// passed.
+/// Pause between two snapshots. Most keys go at once, and the rest not before `gc_delay` has passed.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
@@ -27,8 +26,7 @@ pub(super) struct KeySnapshot {
 }
 
 impl KeySnapshot {
-    /// Takes a snapshot. /proc/keys shows only keys that its reader may view, so it is read as
-    /// every owner.
+    /// Takes a snapshot. /proc/keys shows only keys that its reader may view, so it is read as every owner.
     pub(super) fn take() -> io::Result<Self> {
         let users = procfs::key_users()?;
         let mut seen = BTreeMap::new();
@@ -39,7 +37,8 @@ impl KeySnapshot {
             seen.extend(keys?.into_iter().map(|key| (key.serial, key)));
         }
         let of = |uid| seen.values().filter(|key: &&ProcKey| key.uid == uid).count() as i64;
-        let hidden_counts = users.iter().map(|user| (user.uid, i64::from(user.keys) - of(user.uid))).collect();
+        let hidden_counts =
+            users.iter().map(|user| (user.uid, i64::from(user.keys) - of(user.uid))).collect();
         Ok(Self { seen, hidden_counts })
     }
 
@@ -51,8 +50,7 @@ impl KeySnapshot {
         self.seen.contains_key(&serial)
     }
 
-    /// Whether the key's line contains this text. Only flags, timeout and the columns after the
-    /// type count.
+    /// Whether the key's line contains this text. Only flags, timeout and the columns after the type count.
     pub(super) fn shows(&self, serial: i32, text: &str) -> bool {
         let key = self.seen.get(&serial);
         key.is_some_and(|key| format!("{} {} {}", key.flags, key.timeout, key.summary).contains(text))
@@ -69,8 +67,8 @@ impl KeySnapshot {
         new.cloned().chain(hidden).collect()
     }
 
-    /// Users whose own keyrings are not in `before`. Root is among them, since its `.user_reg`
-    /// grows with each user.
+    /// Users whose own keyrings are not in `before`. Root is among them, since its `.user_reg` grows with
+    /// each user.
     fn new_owners_since(&self, before: &Self) -> BTreeSet<u32> {
         let new = self.seen.values().filter(|key| !before.has(key.serial) && is_user_keyring(key));
         new.flat_map(|key| [key.uid, 0]).collect()
@@ -101,8 +99,8 @@ impl QuotaSnapshot {
     }
 }
 
-/// Clears the users' own keyrings, which outlive every process. Then waits until all keys and
-/// charges that are not in the snapshots are gone.
+/// Clears the users' own keyrings, which outlive every process. Then waits until all keys and charges that
+/// are not in the snapshots are gone.
 ///
 /// Returns what is left at the timeout.
 pub(super) fn find_leaks(before: &KeySnapshot, quota: &QuotaSnapshot) -> io::Result<Vec<ProcKey>> {
@@ -173,8 +171,10 @@ mod tests {
 
     #[test]
     fn users_own_keyrings_are_not_left_behind_but_those_of_other_namespaces_and_hidden_keys_are() {
-        let before =
-            KeySnapshot { seen: BTreeMap::from([key(1, 0, "_ses: 1")]), hidden_counts: BTreeMap::from([(0, 1)]) };
+        let before = KeySnapshot {
+            seen: BTreeMap::from([key(1, 0, "_ses: 1")]),
+            hidden_counts: BTreeMap::from([(0, 1)]),
+        };
         let own = [key(1, 0, "_ses: 1"), key(2, 7, "_uid.7: empty")];
         let left = [key(3, 0, "_ses: 2"), key(4, 100_000, "_uid.0: 1")];
         let seen = own.into_iter().chain(left).collect();

@@ -1,7 +1,7 @@
 //! Lending keyrings, from which processes link the keys that they hold.
 //!
-//! A process can only link a key that it possesses. Every process may use the lending keyrings, and
-//! so possesses the keys in them.
+//! A process can only link a key that it possesses. Every process may use the lending keyrings, and so
+//! possesses the keys in them.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -9,24 +9,23 @@ use std::ffi::{CStr, CString};
 use nix::errno::Errno;
 use scenarios::plan::Plan;
 
-use super::PlanError;
-use crate::keyring::{self, KeySerial, Special};
+use super::{PlanError, Result};
+use crate::keyring::{self, KeySerial};
 
 /// Creates the keyring that holds the lending keyrings of each plan.
 pub(crate) fn create() -> Result<KeySerial, Errno> {
-    let process = Special::Process.into();
-    keyring::get_keyring_id(process, true)?;
-    keyring_for_everybody(c"lending", process)
+    keyring::get_keyring_id(KeySerial::PROCESS, true)?;
+    keyring_for_everybody(c"lending", KeySerial::PROCESS)
 }
 
-/// Creates a lending keyring for each key that a process holds. In one shared keyring, keys of the
-/// same type and description would displace each other.
-pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>, PlanError> {
+/// Creates a lending keyring for each key that a process holds. In one shared keyring, keys of the same type
+/// and description would displace each other.
+pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>> {
     let names = plan.processes.iter().flat_map(|process| &process.holds);
     let lender = |name: &String| {
-        let description = CString::new(name.as_str()).map_err(|why| PlanError::broken(name, why))?;
+        let description = CString::new(name.as_str()).map_err(PlanError::during(name))?;
         let lender = keyring_for_everybody(&description, lending);
-        Ok((name.clone(), lender.map_err(|errno| PlanError::broken("a lending keyring", errno))?))
+        Ok((name.clone(), lender.map_err(PlanError::during("a lending keyring"))?))
     };
     names.map(lender).collect()
 }

@@ -28,13 +28,10 @@ use crate::ipc::{self, Command, ReportReceiver, ReportSender, SpawnRequest};
 use crate::keyring::{self, KeySerial};
 use crate::process::{self, Forked, ProcessContext, RunContext};
 use crate::sys::kmsg::{self, LogReader};
-use crate::sys::process::pidfd_open;
-use crate::sys::procfs;
-use crate::sys::signals::SignalFd;
-use crate::sys::tracefs::Recording;
+use crate::sys::{process::pidfd_open, procfs, signals::SignalFd, tracefs::Recording};
 
 use leak_check::{KeySnapshot, QuotaSnapshot};
-use state::{Job, Lifecycle, PidPath, ProcessState};
+use state::{Job, Lifecycle, ProcessState};
 
 /// PID 1's resources that outlive a plan.
 pub(crate) struct GuestContext {
@@ -43,6 +40,8 @@ pub(crate) struct GuestContext {
     /// The keyring that holds the lending keyrings.
     pub(crate) lending: KeySerial,
 }
+
+type Result<T, E = PlanError> = std::result::Result<T, E>;
 
 /// Why a plan stopped before its end.
 enum PlanError {
@@ -54,6 +53,10 @@ enum PlanError {
 impl PlanError {
     fn broken(what: &str, why: impl ToString) -> Self {
         Self::Broken(format!("{what}: {}", why.to_string()))
+    }
+
+    fn during<E: ToString>(what: &str) -> impl Fn(E) -> Self + use<'_, E> {
+        move |why| Self::broken(what, why)
     }
 }
 
@@ -82,12 +85,12 @@ fn broken(plan: &Plan, why: String) -> GuestMessage {
     GuestMessage::Broken(Broken { plan: Some(plan.name.clone()), why })
 }
 
-fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Result<Finished, PlanError> {
+fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Result<Finished> {
     kmsg::mark_plan_start(&plan.name);
-    let quota = QuotaSnapshot::take().map_err(|why| PlanError::broken("/proc/key-users", why))?;
+    let quota = QuotaSnapshot::take().map_err(PlanError::during("/proc/key-users"))?;
     let lenders = lending::lenders(guest.lending, plan)?;
-    let keys = KeySnapshot::take().map_err(|why| PlanError::broken("/proc/keys", why))?;
-    let mut log = LogReader::new().map_err(|why| PlanError::broken("/dev/kmsg", why))?;
+    let keys = KeySnapshot::take().map_err(PlanError::during("/proc/keys"))?;
+    let mut log = LogReader::new().map_err(PlanError::during("/dev/kmsg"))?;
     let restore = sysctl::set(&plan.sysctl).map_err(PlanError::Broken)?;
     let copies = setuid::copies_for(plan).map_err(PlanError::Broken)?;
     let recording = recording_for(plan)?;
@@ -101,9 +104,9 @@ fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Res
 
     drop((restore, copies, recording));
     let (how, left) = if survivors.is_empty() {
-        keyring::clear(lending).map_err(|errno| PlanError::broken("the lending keyring", errno))?;
+        keyring::clear(lending).map_err(PlanError::during("the lending keyring"))?;
         let left = leak_check::find_leaks(&keys, &quota);
-        (how, left.map_err(|why| PlanError::broken("/proc/keys", why))?)
+        (how, left.map_err(PlanError::during("/proc/keys"))?)
     } else {
         (How::Unkillable { who: survivors }, Vec::new())
     };
@@ -111,7 +114,7 @@ fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Res
 }
 
 /// Starts recording tracepoints if the plan reads the trace; other plans avoid the overhead.
-fn recording_for(plan: &Plan) -> Result<Option<Recording>, PlanError> {
+fn recording_for(plan: &Plan) -> Result<Option<Recording>> {
     let reads = |op: &Op| {
         matches!(
             op,
@@ -119,7 +122,7 @@ fn recording_for(plan: &Plan) -> Result<Option<Recording>, PlanError> {
         )
     };
     let wanted = plan.steps.iter().any(|step| reads(&step.op));
-    wanted.then(Recording::start).transpose().map_err(|why| PlanError::broken("tracing", why))
+    wanted.then(Recording::start).transpose().map_err(PlanError::during("tracing"))
 }
 
 fn epoll(guest: &GuestContext) -> io::Result<Epoll> {
@@ -188,23 +191,22 @@ impl<'a> PlanRunner<'a> {
         plan: &'a Plan,
         lenders: HashMap<String, KeySerial>,
         keys: &KeySnapshot,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self> {
         let reporter = ReportSender::connect(ipc::REPORT_SOCKET.as_ref())
-            .map_err(|why| PlanError::broken(ipc::REPORT_SOCKET, why))?;
-        let proc = File::open("/proc").map_err(|why| PlanError::broken("/proc", why))?;
-        let epoll = epoll(guest).map_err(|why| PlanError::broken("epoll", why))?;
+            .map_err(PlanError::during(ipc::REPORT_SOCKET))?;
+        let proc = File::open("/proc").map_err(PlanError::during("/proc"))?;
+        let epoll = epoll(guest).map_err(PlanError::during("epoll"))?;
         let mut receivers = HashMap::new();
         let mut processes = BTreeMap::new();
         for process in &plan.processes {
-            let (commands, receiver) =
-                ipc::command_channel().map_err(|why| PlanError::broken("socket", why))?;
+            let (commands, receiver) = ipc::command_channel().map_err(PlanError::during("socket"))?;
             receivers.insert(process.name.clone(), receiver);
             processes.insert(process.name.clone(), ProcessState::new(process.clone(), commands));
         }
         let run = RunContext {
             begun_us: process::monotonic_us(),
             preexisting: keys.serials(),
-            lending: guest.lending.0,
+            lending: guest.lending,
         };
         Ok(Self {
             channel,
@@ -226,7 +228,7 @@ impl<'a> PlanRunner<'a> {
     }
 
     /// Starts the processes and runs all steps, to the last one or to the deadline.
-    fn run_steps(&mut self) -> Result<How, PlanError> {
+    fn run_steps(&mut self) -> Result<How> {
         for process in self.plan.processes.iter().filter(|process| process.start == Start::First) {
             self.start_process(process)?;
         }
@@ -250,7 +252,7 @@ impl<'a> PlanRunner<'a> {
     }
 
     /// Waits for all background steps and pending upcalls.
-    fn finish(&mut self) -> Result<(), PlanError> {
+    fn finish(&mut self) -> Result<()> {
         self.wait_until(|runner| runner.jobs.iter().all(Job::is_finished), None, None)?;
         self.quiesce()
     }
@@ -264,9 +266,9 @@ impl<'a> PlanRunner<'a> {
     }
 
     /// Starts a process and runs its set-up.
-    fn start_process(&mut self, process: &Process) -> Result<(), PlanError> {
+    fn start_process(&mut self, process: &Process) -> Result<()> {
         let targets = process.join.iter().map(|join| self.pidfd(&join.process));
-        let targets = targets.collect::<Result<Vec<_>, PlanError>>()?;
+        let targets = targets.collect::<Result<Vec<_>>>()?;
         // A key that could not be created is not held: the trace shows the failure.
         let holds = process.holds.iter();
         let holds = holds.filter_map(|name| self.serials.get(&KeyRef::Variable(name.clone())));
@@ -293,7 +295,7 @@ impl<'a> PlanRunner<'a> {
         Ok(())
     }
 
-    fn spawn(&mut self, request: &SpawnRequest, targets: &[File]) -> Result<(), PlanError> {
+    fn spawn(&mut self, request: &SpawnRequest, targets: &[File]) -> Result<()> {
         let process = &request.process;
         match process::spawn(request, targets, &self.context).map_err(PlanError::Broken)? {
             Forked::Parent(pid) => {
@@ -317,28 +319,29 @@ impl<'a> PlanRunner<'a> {
         }
     }
 
-    fn pidfd(&self, name: &str) -> Result<File, PlanError> {
+    fn pidfd(&self, name: &str) -> Result<File> {
         let pid = self.processes.get(name).and_then(|process| process.pid_path.pid());
         let pid = pid.ok_or_else(|| PlanError::broken(name, "has not started, and can't be joined"))?;
-        pidfd_open(pid).map(Into::into).map_err(|why| PlanError::broken(name, why))
+        pidfd_open(pid).map(Into::into).map_err(PlanError::during(name))
     }
 
     fn lifecycle(&self, name: &str) -> Lifecycle {
         self.processes.get(name).map_or(Lifecycle::Exited, |process| process.lifecycle)
     }
 
-    fn send_command(&self, name: &str, command: &Command, fd: Option<&File>) -> Result<(), PlanError> {
+    fn send_command(&self, name: &str, command: &Command, fd: Option<&File>) -> Result<()> {
         let process = self.processes.get(name).ok_or_else(|| PlanError::broken(name, "no such process"))?;
-        process.commands.send(command, fd.map(AsFd::as_fd)).map_err(|why| PlanError::broken(name, why))
+        process.commands.send(command, fd.map(AsFd::as_fd)).map_err(PlanError::during(name))
     }
 
-    /// Processes reports until a condition is met. `tick` polls the condition; without it only reports trigger a check.
+    /// Processes reports until a condition is met. `tick` polls the condition; without it only reports
+    /// trigger a check.
     fn wait_until(
         &mut self,
         mut until: impl FnMut(&mut Self) -> bool,
         limit: Option<Instant>,
         tick: Option<Duration>,
-    ) -> Result<Waited, PlanError> {
+    ) -> Result<Waited> {
         loop {
             self.process_reports()?;
             if until(self) {
@@ -370,7 +373,7 @@ impl<'a> PlanRunner<'a> {
         step: Option<usize>,
         worker: Option<u32>,
         what: What,
-    ) -> Result<(), PlanError> {
+    ) -> Result<()> {
         let at_us = self.context.run.now_us();
         let event = Event { process: process.to_owned(), step, worker, upcall: None, at_us, what };
         Ok(self.channel.send(&GuestMessage::Event(event))?)

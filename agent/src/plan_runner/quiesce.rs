@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use scenarios::plan::{HoldOp, KeyOp, Op, Role, SignalOp};
 
 use super::state::{Lifecycle, ProcessState};
-use super::{PlanError, PlanRunner};
+use super::{PlanRunner, Result};
 use crate::ipc::Command;
 use crate::sys::procfs;
 
@@ -16,14 +16,14 @@ const TICK: Duration = Duration::from_millis(10);
 
 impl PlanRunner<'_> {
     /// Waits for all keyagents that can serve.
-    pub(super) fn quiesce(&mut self) -> Result<(), PlanError> {
+    pub(super) fn quiesce(&mut self) -> Result<()> {
         self.quiesce_agents(can_serve, None)
     }
 
-    /// Waits before an operation that interrupts another process, since a keyagent may not yet have
-    /// reported an answer that its requester has. The limit is for keyagents that are suspended in
-    /// a way that is not visible.
-    pub(super) fn quiesce_before(&mut self, op: &Op) -> Result<(), PlanError> {
+    /// Waits before an operation that interrupts another process, since a keyagent may not yet have reported
+    /// an answer that its requester has. The limit is for keyagents that are suspended in a way that is not
+    /// visible.
+    pub(super) fn quiesce_before(&mut self, op: &Op) -> Result<()> {
         const LIMIT: Duration = Duration::from_secs(1);
         match op {
             Op::Signal(SignalOp::Signal { .. }) | Op::Hold(HoldOp::Freeze { .. } | HoldOp::Seize { .. }) => {
@@ -36,11 +36,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    fn quiesce_agents(
-        &mut self,
-        these: fn(&ProcessState) -> bool,
-        limit: Option<Instant>,
-    ) -> Result<(), PlanError> {
+    fn quiesce_agents(&mut self, these: fn(&ProcessState) -> bool, limit: Option<Instant>) -> Result<()> {
         let chosen = self.processes.iter().filter(|(_, process)| these(process));
         let names: Vec<String> = chosen.map(|(name, _)| name.clone()).collect();
         for name in &names {

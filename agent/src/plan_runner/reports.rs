@@ -4,7 +4,7 @@ use scenarios::plan::{KeyRef, KeyringOp, Op, Role};
 use scenarios::wire::{Done, Ending, Event, GuestMessage, Identity, Outcome, Value, What};
 
 use super::state::{Lifecycle, PidPath};
-use super::{Child, PlanError, PlanRunner};
+use super::{Child, PlanError, PlanRunner, Result};
 use crate::ipc::{Command, Report, is_upcall};
 use crate::sys::procfs;
 
@@ -12,12 +12,10 @@ impl PlanRunner<'_> {
     /// Handles everything that is pending.
     ///
     /// A process's reports precede its exit. Exits are therefore collected first and handled last.
-    pub(super) fn process_reports(&mut self) -> Result<(), PlanError> {
+    pub(super) fn process_reports(&mut self) -> Result<()> {
         while self.guest.child_signals.take().is_some() {}
         let ended = self.children.poll_exits();
-        while let Some(report) =
-            self.guest.reports.take().map_err(|why| PlanError::broken("a report", why))?
-        {
+        while let Some(report) = self.guest.reports.take().map_err(PlanError::during("a report"))? {
             match report {
                 Report::Event(event) => self.handle_event(event)?,
                 Report::WorkersReleased(step) => {
@@ -41,7 +39,7 @@ impl PlanRunner<'_> {
         Ok(self.channel.flush()?)
     }
 
-    fn handle_event(&mut self, mut event: Event) -> Result<(), PlanError> {
+    fn handle_event(&mut self, mut event: Event) -> Result<()> {
         if !self.processes.contains_key(&event.process) {
             event.at_us = self.context.run.now_us();
         }
@@ -65,7 +63,7 @@ impl PlanRunner<'_> {
         Ok(self.channel.queue(&GuestMessage::Event(event))?)
     }
 
-    fn count_upcall(&mut self, agent: &str, target: Option<i32>) -> Result<(), PlanError> {
+    fn count_upcall(&mut self, agent: &str, target: Option<i32>) -> Result<()> {
         if let Some(process) = self.processes.get_mut(agent) {
             process.upcalls += 1;
         }
@@ -75,7 +73,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    fn record_start(&mut self, name: &str, identity: &Identity) -> Result<(), PlanError> {
+    fn record_start(&mut self, name: &str, identity: &Identity) -> Result<()> {
         let namespaces = self.pid_namespaces(name);
         let Some(process) = self.processes.get_mut(name) else { return Ok(()) };
         process.lifecycle = Lifecycle::Running;
@@ -92,8 +90,8 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    /// The pid namespaces that a process is in: those of its parent or of a process that it joins,
-    /// and its own.
+    /// The pid namespaces that a process is in: those of its parent or of a process that it joins, and its
+    /// own.
     fn pid_namespaces(&self, name: &str) -> Vec<String> {
         use scenarios::plan::Namespace::Pid;
         let Some(process) = self.processes.get(name) else { return Vec::new() };
@@ -117,7 +115,7 @@ impl PlanRunner<'_> {
         job.workers.insert(worker, path);
     }
 
-    fn record_worker_done(&mut self, step: usize, worker: u32, done: &Done) -> Result<(), PlanError> {
+    fn record_worker_done(&mut self, step: usize, worker: u32, done: &Done) -> Result<()> {
         if let Some(job) = self.jobs.iter_mut().find(|job| job.step == step) {
             job.finished.insert(worker);
         }
@@ -127,12 +125,7 @@ impl PlanRunner<'_> {
         Ok(())
     }
 
-    pub(super) fn record_worker_exit(
-        &mut self,
-        step: usize,
-        worker: u32,
-        ending: Ending,
-    ) -> Result<(), PlanError> {
+    pub(super) fn record_worker_exit(&mut self, step: usize, worker: u32, ending: Ending) -> Result<()> {
         let Some(job) = self.jobs.iter_mut().find(|job| job.step == step) else { return Ok(()) };
         if !job.finished.insert(worker) {
             return Ok(());
@@ -147,7 +140,7 @@ impl PlanRunner<'_> {
         step: Option<usize>,
         set_up: Option<&Op>,
         done: &Done,
-    ) -> Result<(), PlanError> {
+    ) -> Result<()> {
         if let Some(step) = step.filter(|step| self.racing.remove(step)) {
             return self.save(step, done);
         }
@@ -169,7 +162,7 @@ impl PlanRunner<'_> {
         self.bind_key(KeyRef::Of(process.to_owned(), own), serial)
     }
 
-    fn save(&mut self, step: usize, done: &Done) -> Result<(), PlanError> {
+    fn save(&mut self, step: usize, done: &Done) -> Result<()> {
         let name = self.plan.steps.get(step).and_then(|step| step.save.clone());
         match (name, &done.outcome) {
             (Some(name), Outcome::Ok(Value::Serial(serial))) => {
@@ -180,23 +173,20 @@ impl PlanRunner<'_> {
     }
 
     /// Binds a key reference to a serial, and sends it to the keyagents whose reactions use it.
-    pub(super) fn bind_key(&mut self, key: KeyRef, serial: i32) -> Result<(), PlanError> {
+    pub(super) fn bind_key(&mut self, key: KeyRef, serial: i32) -> Result<()> {
         for process in self.processes.values().filter(|process| process.lifecycle != Lifecycle::Exited) {
             let Role::Keyagent(agent) = &process.plan.role else { continue };
             let mut ops = agent.reactions.iter().flatten().cloned();
             if ops.any(|mut op| op.keys_mut().contains(&&mut key.clone())) {
                 let command = Command::SetKey(key.clone(), serial);
-                process
-                    .commands
-                    .send(&command, None)
-                    .map_err(|why| PlanError::broken(&process.plan.name, why))?;
+                process.commands.send(&command, None).map_err(PlanError::during(&process.plan.name))?;
             }
         }
         self.serials.insert(key, serial);
         Ok(())
     }
 
-    fn record_exit(&mut self, name: String, ending: Ending) -> Result<(), PlanError> {
+    fn record_exit(&mut self, name: String, ending: Ending) -> Result<()> {
         let Some(process) =
             self.processes.get_mut(&name).filter(|process| process.lifecycle != Lifecycle::Exited)
         else {
@@ -207,9 +197,9 @@ impl PlanRunner<'_> {
         self.record_pidns_exits(&name)
     }
 
-    /// Records the exits that come with that of a pid namespace's init, since the kernel kills and
-    /// reaps its members.
-    fn record_pidns_exits(&mut self, name: &str) -> Result<(), PlanError> {
+    /// Records the exits that come with that of a pid namespace's init, since the kernel kills and reaps its
+    /// members.
+    fn record_pidns_exits(&mut self, name: &str) -> Result<()> {
         let has_exited = |path: &PidPath| {
             path.namespaces.iter().any(|namespace| namespace == name)
                 && path.pid().is_none_or(|pid| procfs::state(pid).is_none())
@@ -218,8 +208,10 @@ impl PlanRunner<'_> {
             .jobs
             .iter()
             .flat_map(|job| job.workers.iter().map(move |(worker, path)| (job, worker, path)));
-        let workers: Vec<_> =
-            workers.filter(|(.., path)| has_exited(path)).map(|(job, worker, _)| (job.step, *worker)).collect();
+        let workers: Vec<_> = workers
+            .filter(|(.., path)| has_exited(path))
+            .map(|(job, worker, _)| (job.step, *worker))
+            .collect();
         let processes = self
             .processes
             .values()

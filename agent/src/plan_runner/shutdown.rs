@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use scenarios::wire::{Ending, What};
 
 use super::state::{Lifecycle, PidPath};
-use super::{Child, PlanError, PlanRunner};
+use super::{Child, PlanRunner, Result};
 use crate::children::Children;
-use crate::sys::procfs;
-use crate::sys::signals;
+use crate::sys::{procfs, signals};
 
 /// How long killed processes may take to exit.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PlanRunner<'_> {
-    /// Kills and reaps every process but PID 1, discards further reports, and reports the exits. Returns the survivors.
-    pub(super) fn kill_all(&mut self) -> Result<Vec<String>, PlanError> {
+    /// Kills and reaps every process but PID 1, discards further reports, and reports the exits. Returns the
+    /// survivors.
+    pub(super) fn kill_all(&mut self) -> Result<Vec<String>> {
         let begun = Instant::now();
         let mut ended = HashMap::new();
         self.children.leave_no_zombies();
@@ -43,9 +43,9 @@ impl PlanRunner<'_> {
         Ok(Vec::new())
     }
 
-    /// Reports exits in the plan's order, since all were killed at once. The init of a pid namespace has reaped the
-    /// processes that PID 1 did not see exit.
-    fn report_exits(&mut self, ended: &HashMap<String, Ending>) -> Result<(), PlanError> {
+    /// Reports exits in the plan's order, since all were killed at once. The init of a pid namespace has
+    /// reaped the processes that PID 1 did not see exit.
+    fn report_exits(&mut self, ended: &HashMap<String, Ending>) -> Result<()> {
         for process in &self.plan.processes {
             if self.lifecycle(&process.name) == Lifecycle::Running {
                 let ending = ended.get(&process.name).copied().unwrap_or(Ending::Killed(libc::SIGKILL));

@@ -37,14 +37,14 @@ impl ProcessState {
 pub(super) struct PidPath {
     /// Its pids, from the initial namespace inwards.
     pub(super) pids: Vec<i32>,
-    /// Its pid namespaces from the outermost below the initial one, each by the process that it was
-    /// created for.
+    /// Its pid namespaces from the outermost below the initial one, each by the process that it was created
+    /// for.
     pub(super) namespaces: Vec<String>,
 }
 
 impl PidPath {
-    /// The pid of `other` in this process's namespace; a pid that no process has if `other` is not
-    /// visible there.
+    /// The pid of `other` in this process's namespace; a pid that no process has if `other` is not visible
+    /// there.
     pub(super) fn pid_of(&self, other: &Self) -> i32 {
         let visible = other.namespaces.starts_with(&self.namespaces);
         other.pids.get(self.namespaces.len()).copied().filter(|_| visible).unwrap_or(i32::MAX)

@@ -6,8 +6,9 @@ use scenarios::plan::{Condition, ConductOp, KeyRef, Op, Setup, Step};
 use scenarios::wire::{Done, Outcome, What};
 
 use super::state::{Job, Lifecycle, PidPath};
-use super::{Child, PendingTask, PlanError, PlanRunner, Waited};
+use super::{Child, PendingTask, PlanError, PlanRunner, Result, Waited};
 use crate::ipc::{Command, Task};
+use crate::process::resolve_refs;
 use crate::sys::errno;
 
 /// Polling interval of conditions that no report announces.
@@ -15,7 +16,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 impl PlanRunner<'_> {
     /// Runs an operation of a process's set-up.
-    pub(super) fn run_setup(&mut self, name: &str, setup: &Setup) -> Result<(), PlanError> {
+    pub(super) fn run_setup(&mut self, name: &str, setup: &Setup) -> Result<()> {
         let task = match self.resolve_task(name, None, &setup.op, setup.save.as_ref()) {
             Ok(task) => task,
             Err(missing) => {
@@ -34,7 +35,7 @@ impl PlanRunner<'_> {
     }
 
     /// Runs a step to its end, or to its start if it is a background step.
-    pub(super) fn run_step(&mut self, index: usize, round: Option<u32>) -> Result<(), PlanError> {
+    pub(super) fn run_step(&mut self, index: usize, round: Option<u32>) -> Result<()> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };
         self.current_step = Some(index);
@@ -60,13 +61,7 @@ impl PlanRunner<'_> {
         self.report_event(name, Some(index), round, What::Done(done))
     }
 
-    fn run_process_step(
-        &mut self,
-        name: &str,
-        index: usize,
-        step: &Step,
-        mut task: Task,
-    ) -> Result<(), PlanError> {
+    fn run_process_step(&mut self, name: &str, index: usize, step: &Step, mut task: Task) -> Result<()> {
         self.quiesce_before(&task.op)?;
         let Some(job) = &step.background else {
             let exits = task.op.ends_its_process();
@@ -98,7 +93,7 @@ impl PlanRunner<'_> {
     }
 
     /// Runs an operation in a process; `None` if the process exits instead.
-    fn run_task(&mut self, name: &str, task: Task) -> Result<Option<Done>, PlanError> {
+    fn run_task(&mut self, name: &str, task: Task) -> Result<Option<Done>> {
         self.result = None;
         self.pending = Some(PendingTask { process: name.to_owned(), step: task.step, op: task.op.clone() });
         self.send_command(name, &Command::Run(task), None)?;
@@ -123,19 +118,10 @@ impl PlanRunner<'_> {
         save: Option<&String>,
     ) -> Result<Task, String> {
         let mut op = op.clone();
-        self.resolve_keys(&mut op)?;
+        resolve_refs(&mut op, &self.serials).map_err(|missing| missing.to_string())?;
         let pids = op.receiver().map(|to| self.pids(name, to)).transpose()?.unwrap_or_default();
         let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.0);
         Ok(Task { step, op, pids, workers: None, round: None, at_us: None, lend })
-    }
-
-    fn resolve_keys(&self, op: &mut Op) -> Result<(), String> {
-        for key in op.keys_mut() {
-            if matches!(key, KeyRef::Variable(_) | KeyRef::Of(..)) {
-                *key = KeyRef::Serial(*self.serials.get(key).ok_or_else(|| key.to_string())?);
-            }
-        }
-        Ok(())
     }
 
     /// The pids of a process or of a background step's workers, as seen by the process `by`.
@@ -151,12 +137,12 @@ impl PlanRunner<'_> {
         Ok(targets.into_iter().map(|path| viewer.pid_of(path)).collect())
     }
 
-    fn start_named(&mut self, name: &str) -> Result<(), PlanError> {
+    fn start_named(&mut self, name: &str) -> Result<()> {
         let process = self.plan.processes.iter().find(|process| process.name == name);
         self.start_process(process.ok_or_else(|| PlanError::broken(name, "no such process"))?)
     }
 
-    fn reap(&mut self, name: &str) -> Result<Outcome, PlanError> {
+    fn reap(&mut self, name: &str) -> Result<Outcome> {
         let parent = self.processes.get(name).and_then(|process| process.plan.parent.clone());
         if let Some(parent) = parent.filter(|parent| self.lifecycle(parent) == Lifecycle::Running) {
             self.result = None;
@@ -171,17 +157,17 @@ impl PlanRunner<'_> {
         })
     }
 
-    fn wait(&mut self, name: &str, until: &Condition, within_ms: u64) -> Result<Outcome, PlanError> {
+    fn wait(&mut self, name: &str, until: &Condition, within_ms: u64) -> Result<Outcome> {
         let mut op = Op::Conduct(ConductOp::Wait { until: until.clone(), within_ms });
         // A reference without a serial stays: the key was never created.
-        let _ = self.resolve_keys(&mut op);
+        let _ = resolve_refs(&mut op, &self.serials);
         let Op::Conduct(ConductOp::Wait { until, .. }) = op else { return Ok(Outcome::TimedOut) };
         let tick = Self::needs_polling(&until).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
         self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick).map(waited)
     }
 
-    fn wait_for_job(&mut self, name: &str, within_ms: u64) -> Result<Outcome, PlanError> {
+    fn wait_for_job(&mut self, name: &str, within_ms: u64) -> Result<Outcome> {
         let limit = Instant::now() + Duration::from_millis(within_ms);
         let finished =
             |runner: &mut Self| runner.jobs.iter().filter(|job| job.name == name).all(Job::is_finished);

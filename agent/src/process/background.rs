@@ -9,15 +9,13 @@ use scenarios::wire::What;
 
 use super::{Cause, ChildRole, PlanProcess};
 use crate::ipc::{Report, Task};
-use crate::sys::prefault;
 use crate::sys::process::{exit_now, fork};
-use crate::sys::procfs;
+use crate::sys::{prefault, procfs};
 
 impl PlanProcess<'_> {
     /// Forks the workers, starts them together when all are ready, and leaves them running.
     pub(super) fn spawn_workers(&mut self, step: usize, count: u32, task: &Task) {
-        // Two pipes, since one socket for both directions would wake every waiting worker with each
-        // message.
+        // Two pipes, since one socket for both directions would wake every waiting worker with each message.
         let (gate, ready) = match io::pipe().and_then(|gate| Ok((gate, io::pipe()?))) {
             Ok(pipes) => pipes,
             Err(why) => return self.report_failure(format!("can't create a pipe for workers: {why}")),
@@ -28,7 +26,7 @@ impl PlanProcess<'_> {
             match forked {
                 Ok(ForkResult::Child) => {
                     drop((gate.1, ready.0));
-                    let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
+                    let cause = Cause::worker(step, worker);
                     self.run_worker(gate.0, ready.1, cause, task)
                 }
                 Ok(ForkResult::Parent { child }) => {
@@ -43,8 +41,7 @@ impl PlanProcess<'_> {
         self.send_report(Report::WorkersReleased(step));
     }
 
-    /// Reports the workers in order, once all are ready. A worker that was killed before is left
-    /// out.
+    /// Reports the workers in order, once all are ready. A worker that was killed before is left out.
     fn report_workers(&self, step: usize, ready: PipeReader) {
         let ready = BufReader::new(ready)
             .lines()
@@ -52,10 +49,7 @@ impl PlanProcess<'_> {
             .map_while(|line| serde_json::from_str(&line).ok());
         let pids: BTreeMap<u32, Vec<i32>> = ready.collect();
         for (worker, pids) in pids {
-            self.report_event(
-                Cause { step: Some(step), worker: Some(worker), upcall: None },
-                What::Begun { pids },
-            );
+            self.report_event(Cause::worker(step, worker), What::Begun { pids });
         }
     }
 

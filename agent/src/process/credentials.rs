@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid, getgroups, setfsgid, setfsuid, setgroups, setresgid, setresuid};
+use nix::{Result, errno::Errno};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities as capabilities_of, remove_capability_from_bounding_set,
     set_capabilities,
@@ -28,7 +28,7 @@ pub(super) struct Credentials<'a> {
 
 impl Credentials<'_> {
     /// Applies them for good.
-    pub(super) fn apply(self) -> Result<(), Errno> {
+    pub(super) fn apply(self) -> Result<()> {
         let capabilities = self.capabilities.map(capability_set).transpose()?;
         if let Some(keep) = capabilities {
             for other in CapabilitySet::all().difference(keep).iter() {
@@ -75,12 +75,12 @@ fn split_ids(ids: Ids) -> ([u32; 3], Option<u32>) {
     }
 }
 
-fn drop_groups() -> Result<(), Errno> {
+fn drop_groups() -> Result<()> {
     if getgroups()?.is_empty() { Ok(()) } else { setgroups(&[]) }
 }
 
 /// Parses lower-case names without `CAP_`; EINVAL for an unknown name.
-fn capability_set(names: &[String]) -> Result<CapabilitySet, Errno> {
+fn capability_set(names: &[String]) -> Result<CapabilitySet> {
     names.iter().try_fold(CapabilitySet::empty(), |set, name| {
         let capability = CapabilitySet::from_name(&name.to_uppercase()).ok_or(Errno::EINVAL)?;
         Ok(set | capability)
@@ -88,7 +88,7 @@ fn capability_set(names: &[String]) -> Result<CapabilitySet, Errno> {
 }
 
 /// Sets soft and hard limits by lower-case names without `RLIMIT_`.
-pub(super) fn set_rlimits(limits: &BTreeMap<String, u64>) -> Result<(), Errno> {
+pub(super) fn set_rlimits(limits: &BTreeMap<String, u64>) -> Result<()> {
     limits
         .iter()
         .try_for_each(|(name, value)| setrlimit(resource(name).ok_or(Errno::EINVAL)?, *value, *value))

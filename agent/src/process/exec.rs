@@ -20,8 +20,7 @@ use crate::sys::process::exit_now;
 /// argv[0] of the program when it continues as a process of a plan.
 pub(crate) const EXEC_NAME: &str = "keyagents-process";
 
-/// Path of the program's set-user-id copy that this user owns. Only the root file system honours
-/// the bit.
+/// Path of the program's set-user-id copy that this user owns. Only the root file system honours the bit.
 pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
     PathBuf::from(format!("/setuid-{uid}"))
 }
@@ -31,7 +30,7 @@ pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
 struct State {
     name: String,
     run: RunContext,
-    session: Option<i32>,
+    session: Option<KeySerial>,
     depth: usize,
     step: Option<usize>,
     begun_us: u64,
@@ -46,7 +45,7 @@ impl PlanProcess<'_> {
         let state = State {
             name: self.name.clone(),
             run: self.context.run.clone(),
-            session: self.context.session.map(|serial| serial.0),
+            session: self.context.session,
             depth: self.context.depth,
             step: cause.step,
             begun_us: self.context.run.now_us(),
@@ -84,7 +83,7 @@ pub(crate) fn resume(state: &str) -> ExitCode {
     };
     let mut context = ProcessContext {
         run: state.run,
-        session: state.session.map(KeySerial),
+        session: state.session,
         reporter: ReportSender::adopt(reports),
         receivers: Default::default(),
         proc: proc.into(),

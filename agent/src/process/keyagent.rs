@@ -1,19 +1,19 @@
 //! Keyagent: receives upcalls and runs the plan's reactions to them.
 //!
-//! The signal only announces an upcall. The authority over a target comes from its authkey, which
-//! the kernel links into the process keyring before it sends the signal.
+//! The signal only announces an upcall. The authority over a target comes from its authkey, which the kernel
+//! links into the process keyring before it sends the signal.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
-use scenarios::wire::{Done, Doorbell, Outcome, Value, What};
+use scenarios::wire::{Doorbell, Outcome, Value, What};
 
 use super::{Cause, PlanProcess};
 use crate::ipc;
 use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, KeySerial, Special};
+use crate::keyring::{self, KeySerial};
 
 /// Type of authkeys.
 const AUTHKEY: &str = ".request_key_auth";
@@ -42,7 +42,7 @@ impl AgentState {
         if self.plan.hears != Hears::Watch {
             return;
         }
-        let process = KeySerial::from(Special::Process);
+        let process = KeySerial::PROCESS;
         let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new());
         *watch = watching.and_then(|queue| queue.watch(process).map(|()| queue)).ok();
     }
@@ -60,23 +60,27 @@ impl AgentState {
         self.pending.retain(|pending| *pending != target);
     }
 
-    /// The reaction to the next upcall, its references resolved. The last reaction serves all
-    /// further upcalls.
+    /// The reaction to the next upcall, its references resolved. The last reaction serves all further
+    /// upcalls.
     fn next_reaction(&mut self) -> Vec<Result<Op, KeyRef>> {
         let last = self.plan.reactions.len().saturating_sub(1);
         let reaction = self.plan.reactions.get(self.upcalls.min(last)).cloned().unwrap_or_default();
         self.upcalls += 1;
-        reaction.into_iter().map(|op| self.resolve(op)).collect()
+        reaction.into_iter().map(|mut op| resolve_refs(&mut op, &self.serials).map(|()| op)).collect()
     }
+}
 
-    fn resolve(&self, mut op: Op) -> Result<Op, KeyRef> {
-        for key in op.keys_mut() {
-            if matches!(key, KeyRef::Variable(_) | KeyRef::Of(..)) {
-                *key = KeyRef::Serial(*self.serials.get(key).ok_or_else(|| key.clone())?);
-            }
+/// Replaces an operation's references to other keys by their serials.
+///
+/// # Errors
+/// The first reference that has no serial.
+pub(crate) fn resolve_refs(op: &mut Op, serials: &HashMap<KeyRef, i32>) -> Result<(), KeyRef> {
+    for key in op.keys_mut() {
+        if matches!(key, KeyRef::Variable(_) | KeyRef::Of(..)) {
+            *key = KeyRef::Serial(*serials.get(key).ok_or_else(|| key.clone())?);
         }
-        Ok(op)
     }
+    Ok(())
 }
 
 impl PlanProcess<'_> {
@@ -137,8 +141,7 @@ impl PlanProcess<'_> {
                 }
                 Ok(op) => {
                     let op = self.with_keys_of_upcall(op, cause);
-                    let done = self.timed(|process| process.run_op(&op, &[], cause));
-                    self.report_event(cause, What::Called { op, done });
+                    self.call(op, cause);
                 }
                 Err(missing) => {
                     self.report_failure(format!("a reaction needs {missing}, which does not exist"))
@@ -169,8 +172,7 @@ impl PlanProcess<'_> {
         authkeys().into_iter().find(|(of, _)| *of == target).map(|(_, authkey)| authkey)
     }
 
-    /// Answers or rejects an upcall. Each call is reported, and the first failure ends the
-    /// sequence.
+    /// Answers or rejects an upcall. Each call is reported, and the first failure ends the sequence.
     pub(super) fn complete_upcall(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
         let Some(target) = self.target(cause) else {
             return Outcome::Skipped("no upcall is pending".to_owned());
@@ -218,10 +220,10 @@ impl PlanProcess<'_> {
         self.call(AuthorityOp::Instantiate { key, payload: Payload::Text(payload), into }, cause)
     }
 
-    /// Runs and reports one call of an operation that takes several.
+    /// Runs and reports one call of a reaction, or of an operation that takes several.
     fn call(&mut self, op: impl Into<Op>, cause: Cause) -> Outcome {
         let op = op.into();
-        let done: Done = self.timed(|process| process.run_op(&op, &[], cause));
+        let done = self.timed(|process| process.run_op(&op, &[], cause));
         let outcome = done.outcome.clone();
         self.report_event(cause, What::Called { op, done });
         outcome
@@ -230,7 +232,7 @@ impl PlanProcess<'_> {
 
 /// The authkeys in the process keyring with their targets, in the order of the targets' serials.
 fn authkeys() -> Vec<(i32, KeySerial)> {
-    let members = keyring::members(Special::Process.into()).unwrap_or_default();
+    let members = keyring::members(KeySerial::PROCESS).unwrap_or_default();
     let mut found: Vec<_> =
         members.into_iter().filter_map(|key| Some((target_of(key).ok()??, key))).collect();
     found.sort_unstable();

@@ -2,14 +2,14 @@
 
 use std::os::fd::AsRawFd;
 
-use nix::errno::Errno;
+use nix::Result;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 nix::ioctl_read_bad!(get_flags, libc::SIOCGIFFLAGS, libc::ifreq);
 nix::ioctl_write_ptr_bad!(set_flags, libc::SIOCSIFFLAGS, libc::ifreq);
 
 /// Brings `lo` up in the caller's network namespace.
-pub(super) fn bring_up() -> Result<(), Errno> {
+pub(super) fn bring_up() -> Result<()> {
     let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // SAFETY: an ifreq is plain data, for which zeros are valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

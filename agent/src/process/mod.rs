@@ -1,5 +1,5 @@
-//! A process of a plan: runs one operation at a time for PID 1, and serves upcalls in between if it
-//! is a keyagent.
+//! A process of a plan: runs one operation at a time for PID 1, and serves upcalls in between if it is a
+//! keyagent.
 
 mod background;
 mod credentials;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
-use scenarios::plan::{Process, Role, Special as ShortName};
+use scenarios::plan::{Op, Process, Role, Special};
 use scenarios::wire::{Done, Event, Identity, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,12 @@ use crate::children::Children;
 use crate::ipc::{Command, CommandReceiver, Report, ReportSender, SpawnRequest, Task};
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
-use crate::sys::errno;
-use crate::sys::process::exit_now;
-use crate::sys::procfs;
 use crate::sys::signals::{SignalFd, Signals};
+use crate::sys::{errno, process::exit_now, procfs};
 
 pub(crate) use exec::{EXEC_NAME, resume, setuid_copy};
 use keyagent::AgentState;
+pub(crate) use keyagent::resolve_refs;
 pub(crate) use spawn::{Forked, spawn};
 
 /// Facts about the running plan that its processes share.
@@ -43,17 +42,13 @@ pub(crate) struct RunContext {
     /// Serials of keys that existed before the plan.
     pub(crate) preexisting: BTreeSet<i32>,
     /// The keyring that holds the lending keyrings.
-    pub(crate) lending: i32,
+    pub(crate) lending: KeySerial,
 }
 
 impl RunContext {
     /// Microseconds since the plan's start.
     pub(crate) fn now_us(&self) -> u64 {
         monotonic_us().saturating_sub(self.begun_us)
-    }
-
-    fn lending(&self) -> KeySerial {
-        KeySerial(self.lending)
     }
 }
 
@@ -65,8 +60,7 @@ pub(crate) fn monotonic_us() -> u64 {
 /// What a process inherits from its parent over fork(2).
 pub(crate) struct ProcessContext {
     pub(crate) run: RunContext,
-    /// The session keyring; `None` if the process has none, since asking the kernel would install
-    /// the user's.
+    /// The session keyring; `None` if the process has none, since asking the kernel would install the user's.
     pub(crate) session: Option<KeySerial>,
     pub(crate) reporter: ReportSender,
     /// Receiving ends of the processes' command sockets, by name.
@@ -83,6 +77,12 @@ struct Cause {
     step: Option<usize>,
     worker: Option<u32>,
     upcall: Option<i32>,
+}
+
+impl Cause {
+    fn worker(step: usize, worker: u32) -> Self {
+        Self { step: Some(step), worker: Some(worker), upcall: None }
+    }
 }
 
 #[derive(Clone)]
@@ -162,11 +162,11 @@ impl<'a> PlanProcess<'a> {
 
     /// The existing keyrings. Only those are looked up that the kernel does not create on look-up.
     fn keyrings(&self) -> BTreeMap<String, i32> {
-        let asked = [ShortName::Thread, ShortName::Process].into_iter().filter_map(|special| {
+        let asked = [Special::Thread, Special::Process].into_iter().filter_map(|special| {
             let serial = keyring::get_keyring_id(KeySerial(special.id()), false).ok()?;
             Some((special.name().to_owned(), serial.0))
         });
-        let session = self.context.session.map(|serial| (ShortName::Session.name().to_owned(), serial.0));
+        let session = self.context.session.map(|serial| (Special::Session.name().to_owned(), serial.0));
         asked.chain(session).collect()
     }
 
@@ -242,14 +242,10 @@ impl<'a> PlanProcess<'a> {
         self.wait_for_start(task.at_us);
         let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
         self.lend_key(&task, &done);
-        match task.step {
-            Some(_) => self.report_event(cause, What::Done(done)),
-            None => self.report_event(cause, What::Called { op: task.op, done }),
-        }
+        self.report_result(cause, task.op, done);
     }
 
-    /// Waits for the start of a race. Spins at the end, since wake-up latency differs between
-    /// processes.
+    /// Waits for the start of a race. Spins at the end, since wake-up latency differs between processes.
     fn wait_for_start(&self, at_us: Option<u64>) {
         const SPIN_US: u64 = 300;
         let left = |at_us: u64| at_us.saturating_sub(self.context.run.now_us());
@@ -297,13 +293,18 @@ impl<'a> PlanProcess<'a> {
         for (child, ending) in self.children.poll_exits() {
             let (process, cause) = match child {
                 ChildRole::Process(name) => (name, Cause::default()),
-                ChildRole::Worker { step, worker } => {
-                    let cause = Cause { step: Some(step), worker: Some(worker), upcall: None };
-                    (self.name.clone(), cause)
-                }
+                ChildRole::Worker { step, worker } => (self.name.clone(), Cause::worker(step, worker)),
             };
             self.report_event_of(process, cause, What::Ended(ending));
         }
+    }
+
+    /// Reports the result of a step, or of an operation of the set-up or a reaction.
+    fn report_result(&self, cause: Cause, op: Op, done: Done) {
+        self.report_event(
+            cause,
+            if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } },
+        );
     }
 
     fn report_event(&self, cause: Cause, what: What) {

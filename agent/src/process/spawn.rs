@@ -1,8 +1,8 @@
 //! Spawns a process of a plan.
 //!
-//! The parent forks. The child links its keys and enters its namespaces in the plan's order. For
-//! pid namespaces it forks again with `CLONE_PARENT`, which keeps the parent. Only the parent can
-//! write the id maps, so both talk over a socket.
+//! The parent forks. The child links its keys and enters its namespaces in the plan's order. For pid
+//! namespaces it forks again with `CLONE_PARENT`, which keeps the parent. Only the parent can write the id
+//! maps, so both talk over a socket.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -21,11 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::credentials::{Credentials, set_rlimits};
 use super::{ProcessContext, loopback};
 use crate::ipc::SpawnRequest;
-use crate::keyring::{self, KeySerial, Special};
-use crate::sys::errno;
-use crate::sys::prefault;
+use crate::keyring::{self, KeySerial};
 use crate::sys::process::{exit_now, fork, reap};
-use crate::sys::procfs;
+use crate::sys::{errno, prefault, procfs};
 
 /// A message from the child to the parent during set-up.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,8 +85,8 @@ fn fork_as(pid: Option<i32>) -> Result<ForkResult, Errno> {
     args.exit_signal = libc::SIGCHLD as u64;
     args.set_tid = &raw const pid as u64;
     args.set_tid_size = 1;
-    // SAFETY: without CLONE_VM and a stack the child continues as after fork(2), from the only
-    // thread. Arguments and pid are borrowed over the call.
+    // SAFETY: without CLONE_VM and a stack the child continues as after fork(2), from the only thread.
+    // Arguments and pid are borrowed over the call.
     let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
     Ok(match Errno::result(child)? {
         0 => ForkResult::Child,
@@ -176,18 +174,18 @@ impl ChildSetup<'_> {
         }
     }
 
-    /// Links keys into the session keyring. The lending keyring is linked meanwhile, so that the
-    /// process possesses the keys.
+    /// Links keys into the session keyring. The lending keyring is linked meanwhile, so that the process
+    /// possesses the keys.
     fn link_held_keys(&self, holds: &[i32], context: &ProcessContext) -> Result<(), String> {
         if holds.is_empty() {
             return Ok(());
         }
-        let session = KeySerial::from(Special::Session);
-        during("the lending keyring", keyring::link(context.run.lending(), session))?;
+        let session = KeySerial::SESSION;
+        during("the lending keyring", keyring::link(context.run.lending, session))?;
         for key in holds {
             during("a key that it holds", keyring::link(KeySerial(*key), session))?;
         }
-        during("the lending keyring", keyring::unlink(context.run.lending(), session))
+        during("the lending keyring", keyring::unlink(context.run.lending, session))
     }
 
     /// Enters the namespaces of other processes. Returns whether a user namespace is among them.
@@ -237,8 +235,7 @@ impl ChildSetup<'_> {
     /// Continues in a sibling, since a new pid namespace takes only new processes.
     fn refork_into_pidns(&mut self) -> Result<(), String> {
         let flags = libc::CLONE_PARENT | libc::SIGCHLD;
-        // SAFETY: without CLONE_VM and a stack the child continues as after fork(2), from the only
-        // thread.
+        // SAFETY: without CLONE_VM and a stack the child continues as after fork(2), from the only thread.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         match during("clone", Errno::result(pid))? {
             0 => prefault::copy_shared_pages(),
@@ -267,8 +264,8 @@ impl ChildSetup<'_> {
         }
     }
 
-    /// Applies limits, ids and capabilities. In a new user namespace the process is root unless the
-    /// plan differs.
+    /// Applies limits, ids and capabilities. In a new user namespace the process is root unless the plan
+    /// differs.
     fn apply_credentials(&self, enters_user: bool) -> Result<(), String> {
         let process = self.process;
         during("limits", set_rlimits(&process.rlimits))?;

@@ -4,7 +4,7 @@ use std::thread::{self, Builder};
 
 use nix::errno::Errno;
 use scenarios::plan::{LifeOp, Op};
-use scenarios::wire::{Outcome, Value, What};
+use scenarios::wire::{Outcome, Value};
 
 use super::{Cause, PlanProcess};
 use crate::sys::errno;
@@ -22,16 +22,11 @@ impl PlanProcess<'_> {
     pub(super) fn leave_leader(&mut self, cause: Cause) -> Errno {
         let resume = move || {
             let done = self.untimed(Outcome::Ok(Value::None));
-            let what = if cause.step.is_some() {
-                What::Done(done)
-            } else {
-                What::Called { op: Op::Life(LifeOp::LeaveLeader {}), done }
-            };
-            self.report_event(cause, what);
+            self.report_result(cause, Op::Life(LifeOp::LeaveLeader {}), done);
             self.event_loop();
         };
-        // SAFETY: the leader exits below without unwinding, so its stack stays valid as long as the
-        // process exists.
+        // SAFETY: the leader exits below without unwinding, so its stack stays valid as long as the process
+        // exists.
         match unsafe { Builder::new().spawn_unchecked(resume) } {
             Ok(_) => exit_thread(),
             Err(why) => errno::from_io(why),

@@ -15,8 +15,7 @@ pub(crate) enum Level {
     Info = 6,
 }
 
-/// Writes lines to the kernel log. A failure is ignored, since the log is the last place to report
-/// to.
+/// Writes lines to the kernel log. A failure is ignored, since the log is the last place to report to.
 pub(crate) fn log(level: Level, text: &str) {
     write(level, "keyagents: ", text);
 }
@@ -75,8 +74,7 @@ impl LogReader {
             match self.0.read(&mut record) {
                 Ok(0) => return lines,
                 Ok(length) => lines.extend(select(&String::from_utf8_lossy(&record[..length]))),
-                // The kernel has overwritten unread records: the next read returns the oldest one
-                // left.
+                // The kernel has overwritten unread records: the next read returns the oldest one left.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
                 Err(_) => return lines,
             }

@@ -1,13 +1,12 @@
 //! Copies the pages that a process and its child share after a fork, all at once.
 //!
-//! Otherwise each page takes a fault when it is first written. On User-Mode Linux a fault takes six
-//! context switches of the host, forty times as long as copying the page, and would dominate a
-//! scenario's time.
+//! Otherwise each page takes a fault when it is first written. On User-Mode Linux a fault takes six context
+//! switches of the host, forty times as long as copying the page, and would dominate a scenario's time.
 
 use std::ffi::c_void;
 use std::ops::Range;
-use std::sync::OnceLock;
 use std::ptr;
+use std::sync::OnceLock;
 
 use rustix::mm::{Advice, madvise};
 
@@ -32,8 +31,8 @@ pub(crate) fn copy_shared_pages() {
     for range in WRITABLE.get().into_iter().flatten() {
         let start = if range.contains(&end) { end } else { range.start };
         let address: *mut c_void = ptr::with_exposed_provenance_mut(start);
-        // SAFETY: writes nothing; an unmapped range is an error. A kernel that lacks the advice
-        // copies page by page.
+        // SAFETY: writes nothing; an unmapped range is an error. A kernel that lacks the advice copies page
+        // by page.
         let _ = unsafe { madvise(address, range.end - start, Advice::LinuxPopulateWrite) };
     }
 }

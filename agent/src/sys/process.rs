@@ -2,14 +2,14 @@
 
 use std::os::fd::OwnedFd;
 
-use nix::errno::Errno;
 use nix::unistd::{self, ForkResult};
+use nix::{Result, errno::Errno};
 use rustix::process::{Pid, PidfdFlags, WaitOptions};
 
 use super::errno;
 
 /// fork(2). Callers have one thread.
-pub(crate) fn fork() -> Result<ForkResult, Errno> {
+pub(crate) fn fork() -> Result<ForkResult> {
     // SAFETY: with one thread no lock can be held by another one over the fork.
     unsafe { unistd::fork() }
 }
@@ -26,7 +26,7 @@ pub(crate) fn reap(pid: i32) {
 }
 
 /// pidfd_open(2).
-pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(errno::from_io)
 }

@@ -70,8 +70,8 @@ fn parse_key(line: &str) -> Option<ProcKey> {
     })
 }
 
-/// Parses `uid: usage keys/instantiated quota_keys/max quota_bytes/max`, as `proc_key_users_show()`
-/// prints it.
+/// Parses `uid: usage keys/instantiated quota_keys/max quota_bytes/max`, as `proc_key_users_show()` prints
+/// it.
 fn parse_user(line: &str) -> Option<KeyUser> {
     let (uid, rest) = line.split_once(':')?;
     let mut pairs = rest.split_whitespace().skip(1).map(|pair| {
@@ -84,8 +84,8 @@ fn parse_user(line: &str) -> Option<KeyUser> {
     Some(KeyUser { uid: uid.trim().parse().ok()?, keys, instantiated, quota_keys, quota_bytes })
 }
 
-/// The pids of the process `who` (a pid or `self`) in the procfs at `proc`. That mount's own pid
-/// namespace comes first.
+/// The pids of the process `who` (a pid or `self`) in the procfs at `proc`. That mount's own pid namespace
+/// comes first.
 pub(crate) fn pids(proc: &File, who: &str) -> io::Result<Vec<i32>> {
     let path = format!("{who}/status");
     let file = openat(proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -124,8 +124,8 @@ pub(crate) fn blocked_in_key_syscall(pid: i32) -> bool {
     call.is_some_and(|call: i64| [libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl].contains(&call))
 }
 
-/// Number of real-time signals pending for a process, as far as /proc shows: the user's queue, if
-/// any is pending.
+/// Number of real-time signals pending for a process, as far as /proc shows: the user's queue, if any is
+/// pending.
 pub(crate) fn pending_signals(pid: i32) -> u32 {
     let Ok(status) = read(format!("/proc/{pid}/status")) else { return 0 };
     let mask =
@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_kernel_parameter_is_found_among_others() {
-        let found = parameter_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", "keyagents.channel=");
+        let found =
+            parameter_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", "keyagents.channel=");
         assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
         assert_eq!(parameter_in("console=ttyS0 quiet", "keyagents.channel="), None);
     }

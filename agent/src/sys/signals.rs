@@ -1,7 +1,7 @@
 //! Signals by number, including 32 and 33, which the C library reserves.
 //!
-//! A keyagent may register any signal from 32 to 64 (R1). Sets are therefore plain 64-bit masks for
-//! the kernel's own system calls.
+//! A keyagent may register any signal from 32 to 64 (R1). Sets are therefore plain 64-bit masks for the
+//! kernel's own system calls.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,11 +9,11 @@ use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
 use nix::sys::time::TimeSpec;
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
+use nix::{Result, errno::Errno};
 use scenarios::plan::Forgery;
 use scenarios::wire::Doorbell;
 
@@ -49,7 +49,7 @@ impl Signals {
     }
 
     /// Blocks exactly these signals in the calling thread.
-    pub(crate) fn block(self) -> Result<(), Errno> {
+    pub(crate) fn block(self) -> Result<()> {
         // SAFETY: the mask is 8 bytes, as the kernel is told; no old mask is asked for.
         let answer = unsafe {
             libc::syscall(
@@ -69,16 +69,16 @@ pub(crate) struct SignalFd(File);
 
 impl SignalFd {
     /// Opens a signalfd for blocked `signals`, of which [`Self::take`] does not wait.
-    pub(crate) fn new(signals: Signals) -> Result<Self, Errno> {
+    pub(crate) fn new(signals: Signals) -> Result<Self> {
         Self::open(signals, libc::SFD_NONBLOCK)
     }
 
     /// Opens a signalfd for blocked `signals`, of which [`Self::take`] waits.
-    pub(crate) fn blocking(signals: Signals) -> Result<Self, Errno> {
+    pub(crate) fn blocking(signals: Signals) -> Result<Self> {
         Self::open(signals, 0)
     }
 
-    fn open(signals: Signals, flags: i32) -> Result<Self, Errno> {
+    fn open(signals: Signals, flags: i32) -> Result<Self> {
         let flags = libc::SFD_CLOEXEC | flags;
         // SAFETY: the mask is 8 bytes, as the kernel is told.
         let fd = unsafe {
@@ -127,8 +127,8 @@ pub(crate) fn number(name: &str) -> Option<i32> {
 pub(crate) fn take(signals: Signals) -> Option<Doorbell> {
     let mut info = [0xa5_u8; SIGINFO_SIZE];
     let untimed = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: mask, siginfo and time are borrowed over the call. Mask and siginfo have the size
-    // that the kernel uses.
+    // SAFETY: mask, siginfo and time are borrowed over the call. Mask and siginfo have the size that the
+    // kernel uses.
     let taken = unsafe {
         libc::syscall(
             libc::SYS_rt_sigtimedwait,
@@ -153,7 +153,7 @@ const SIGINFO_SIZE: usize = 128;
 const FIELD_OFFSETS: [usize; 5] = [0, 8, 16, 20, 24];
 
 /// `kill(2)`.
-pub(crate) fn send(pid: i32, signal: i32) -> Result<(), Errno> {
+pub(crate) fn send(pid: i32, signal: i32) -> Result<()> {
     // SAFETY: takes two numbers.
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
@@ -172,7 +172,7 @@ struct SigInfo {
 }
 
 /// Sends a signal with a forged siginfo (R15).
-pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<(), Errno> {
+pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<()> {
     let info = SigInfo {
         signo: signal,
         errno: 0,
@@ -209,7 +209,7 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     /// Starts the timer. With `restart`, interrupted system calls are restarted.
-    pub(crate) fn after(delay: Duration, restart: bool) -> Result<Self, Errno> {
+    pub(crate) fn after(delay: Duration, restart: bool) -> Result<Self> {
         const AGAIN: Duration = Duration::from_millis(20);
         handle(Signal::SIGALRM, if restart { SaFlags::SA_RESTART } else { SaFlags::empty() })?;
         let event = SigEvent::new(SigevNotify::SigevThreadId {
@@ -226,11 +226,11 @@ impl Alarm {
 }
 
 /// Installs a handler that does nothing, so that the signal only interrupts system calls.
-pub(crate) fn install_noop_handler(signal: i32) -> Result<(), Errno> {
+pub(crate) fn install_noop_handler(signal: i32) -> Result<()> {
     handle(Signal::try_from(signal)?, SaFlags::empty())
 }
 
-fn handle(signal: Signal, flags: SaFlags) -> Result<(), Errno> {
+fn handle(signal: Signal, flags: SaFlags) -> Result<()> {
     let action = SigAction::new(SigHandler::Handler(ignore), flags, SigSet::empty());
     // SAFETY: the handler does nothing.
     unsafe { sigaction(signal, &action) }.map(drop)

@@ -6,9 +6,7 @@ use scenarios::wire::{Outcome, Traced, Value};
 
 use super::outcome;
 use crate::process::PlanProcess;
-use crate::sys::errno;
-use crate::sys::kmsg;
-use crate::sys::{procfs, tracefs};
+use crate::sys::{errno, kmsg, procfs, tracefs};
 
 impl PlanProcess<'_> {
     pub(super) fn inspect_op(&self, op: &LookOp) -> Outcome {

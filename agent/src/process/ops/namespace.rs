@@ -3,17 +3,16 @@
 use std::fs::File;
 use std::io::Write;
 
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
+use nix::{Result, errno::Errno};
 use scenarios::plan::{Namespace, NamespaceOp};
 use scenarios::wire::Outcome;
 
 use super::done;
 use crate::process::{PlanProcess, spawn};
-use crate::sys::errno;
-use crate::sys::process::pidfd_open;
+use crate::sys::{errno, process::pidfd_open};
 
 impl PlanProcess<'_> {
     /// `pids` are those of the process whose namespaces are entered.
@@ -28,12 +27,11 @@ impl PlanProcess<'_> {
         })
     }
 
-    fn unshare(&self, flags: CloneFlags, namespaces: &[Namespace]) -> Result<(), Errno> {
+    fn unshare(&self, flags: CloneFlags, namespaces: &[Namespace]) -> Result<()> {
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
         unshare(flags)?;
         if namespaces.contains(&Namespace::User) {
-            // An unprivileged process may map its own ids, its group only after denying
-            // setgroups(2).
+            // An unprivileged process may map its own ids, its group only after denying setgroups(2).
             self.write("setgroups", "deny")?;
             self.write("uid_map", &format!("0 {uid} 1"))?;
             self.write("gid_map", &format!("0 {gid} 1"))?;
@@ -41,7 +39,7 @@ impl PlanProcess<'_> {
         Ok(())
     }
 
-    fn write(&self, file: &str, text: &str) -> Result<(), Errno> {
+    fn write(&self, file: &str, text: &str) -> Result<()> {
         let path = format!("self/{file}");
         let file =
             openat(&self.context.proc, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;

@@ -4,13 +4,12 @@ use std::process::{self, Stdio};
 
 use nix::sys::prctl;
 use scenarios::plan::{Command, LifeOp};
-use scenarios::wire::{Outcome, Value, What};
+use scenarios::wire::{Outcome, Value};
 
 use super::done;
 use crate::process::credentials::{Credentials, set_rlimits};
 use crate::process::{Cause, PlanProcess};
-use crate::sys::errno;
-use crate::sys::process::exit_now;
+use crate::sys::{errno, process::exit_now};
 
 impl PlanProcess<'_> {
     pub(super) fn process_op(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
@@ -44,11 +43,7 @@ impl PlanProcess<'_> {
     /// Reports an operation that ends the process before it does.
     fn report_before_exit(&self, op: &LifeOp, cause: Cause) {
         let done = self.untimed(Outcome::Ok(Value::None));
-        let op = op.clone().into();
-        self.report_event(
-            cause,
-            if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } },
-        );
+        self.report_result(cause, op.clone().into(), done);
     }
 }
 

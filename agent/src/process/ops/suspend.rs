@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
+use nix::{Result, errno::Errno};
 use scenarios::plan::HoldOp;
 use scenarios::wire::Outcome;
 
@@ -31,7 +31,7 @@ impl PlanProcess<'_> {
     }
 }
 
-fn freeze(pid: i32) -> Result<(), Errno> {
+fn freeze(pid: i32) -> Result<()> {
     let group = group_of(pid);
     let frozen = fs::create_dir(&group)
         .and_then(|()| fs::write(group.join("cgroup.procs"), pid.to_string()))
@@ -47,7 +47,7 @@ fn freeze(pid: i32) -> Result<(), Errno> {
     Ok(())
 }
 
-fn thaw(pid: i32) -> Result<(), Errno> {
+fn thaw(pid: i32) -> Result<()> {
     let group = group_of(pid);
     fs::write(group.join("cgroup.freeze"), "0")
         .and_then(|()| fs::write(Path::new(CGROUPS).join("cgroup.procs"), pid.to_string()))
@@ -59,14 +59,14 @@ fn group_of(pid: i32) -> PathBuf {
     Path::new(CGROUPS).join(format!("frozen-{pid}"))
 }
 
-fn seize(pid: i32) -> Result<(), Errno> {
+fn seize(pid: i32) -> Result<()> {
     ptrace(libc::PTRACE_SEIZE, pid)?;
     ptrace(libc::PTRACE_INTERRUPT, pid)?;
     // SAFETY: takes numbers and a null pointer, so no status is written.
     Errno::result(unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) }).map(drop)
 }
 
-fn ptrace(request: libc::c_uint, pid: i32) -> Result<(), Errno> {
+fn ptrace(request: libc::c_uint, pid: i32) -> Result<()> {
     // SAFETY: these requests read and write no memory of the caller.
     Errno::result(unsafe { libc::ptrace(request, pid, 0, 0) }).map(drop)
 }
