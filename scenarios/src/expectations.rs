@@ -1,7 +1,7 @@
 //! Whether steps went as they say.
 
 use crate::{
-    plan::Step,
+    plan::{KeyOp, Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
     wire::{Described, Done, Event, Outcome, Value, What},
 };
@@ -18,20 +18,21 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
             )
             .collect();
         let says = |complaint: String| format!("step {}, {}: {complaint}", index + 1, step.process);
-        if results.is_empty() && !ends_itself(step) {
-            lines.push(says("no answer".to_owned()));
-        }
+        lines.extend(missing(scenario.plan(), index, step, results.len(), events).map(&says));
+        let waiting_since_us = waiting_since_us(step, &results);
         for (worker, done) in results {
             let variables = |name: &str| variable(scenario, events, name, worker);
             let wrong = (!meets(&expectation.outcome, &done.outcome, &variables))
                 .then(|| format!("expected {}, got {}", wanted(&expectation.outcome), got(&done.outcome)));
             let ms = done.elapsed_us / 1000;
             let late = expectation.within_ms.filter(|limit| ms > *limit);
-            let early = expectation.at_least_ms.filter(|limit| ms < *limit);
+            let waited_us = done.begun_us + done.elapsed_us - waiting_since_us.unwrap_or(done.begun_us);
+            let waited_ms = waited_us / 1000;
+            let early = expectation.at_least_ms.filter(|limit| waited_ms < *limit);
             let complaints = [
                 wrong,
                 late.map(|limit| format!("took {ms} ms, at most {limit} expected")),
-                early.map(|limit| format!("took {ms} ms, at least {limit} expected")),
+                early.map(|limit| format!("took {waited_ms} ms, at least {limit} expected")),
             ];
             lines.extend(complaints.into_iter().flatten().map(says));
         }
@@ -40,9 +41,30 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
     lines
 }
 
-/// A process that ends itself can't report that it has.
-fn ends_itself(step: &Step) -> bool {
-    step.op.ends_its_process() || step.background.is_some()
+/// The complaint about those who have neither said how the step went nor were seen to end: one for each worker and round is due.
+fn missing(plan: &Plan, index: usize, step: &Step, answers: usize, events: &[Event]) -> Option<String> {
+    // A process that ends itself can't report that it has.
+    if step.op.ends_its_process() {
+        return None;
+    }
+    let of_step = events.iter().filter(|event| event.step == Some(index));
+    let ended = of_step.filter(|event| matches!(event.what, What::Ended(_))).count();
+    let rounds = plan.block_of(index).map_or(1, |block| block.repeat);
+    match (answers + ended, (step.count * rounds) as usize) {
+        (0, _) => Some("no answer".to_owned()),
+        (come, due) if come < due => Some(format!("only {come} of {due} have answered")),
+        _ => None,
+    }
+}
+
+/// When the first of several workers began that all ask for one key: whoever asks later waits less for what becomes of it.
+fn waiting_since_us(step: &Step, results: &[(Option<u32>, &Done)]) -> Option<u64> {
+    match step.op.core() {
+        Op::Key(KeyOp::Request { description, .. }) if !description.contains("{worker}") => {
+            results.iter().filter(|_| step.count > 1).map(|(_, done)| done.begun_us).min()
+        }
+        _ => None,
+    }
 }
 
 /// The serial that a variable holds at the end; in a repeated block, at the end of this round.

@@ -14,7 +14,7 @@ use toml::{
 
 use super::{
     block::{self, ReadBlock},
-    check,
+    check, deadline,
     process::{self, ReadProcess},
     step,
     typed::{self, Table, Value},
@@ -87,6 +87,9 @@ pub(super) fn read(
 
     let limit = head.as_ref().map_or(u64::MAX, |head| head.deadline_ms);
     let order = check::check(&processes, &blocks, &declared, limit, &mut problems);
+    if let Some(head) = &head {
+        deadline::check(&processes, &blocks, &head.sysctl, &mut problems);
+    }
     let (Some(head), true) = (head, problems.is_empty()) else { return Err(problems) };
 
     let special = special(&blocks);

@@ -2,6 +2,7 @@
 
 mod block;
 mod check;
+mod deadline;
 mod expect;
 mod family;
 mod file;

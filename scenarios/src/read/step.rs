@@ -64,7 +64,7 @@ pub(super) struct Spec {
     count: Option<Spanned<u32>>,
     /// It must not take longer, in milliseconds.
     within_ms: Option<u64>,
-    /// It must take at least so long, in milliseconds.
+    /// It must take at least so long, in milliseconds; where several workers ask for one key, since the first of them has asked.
     at_least_ms: Option<u64>,
     /// What comes of it. Without it: success.
     // Read apart; it stands here to be among the known names.

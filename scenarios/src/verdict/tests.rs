@@ -1,6 +1,7 @@
 use std::{fs, path::Path};
 
 use crate::{
+    expectations::mismatches,
     read,
     scenario::Scenario,
     suite,
@@ -79,6 +80,55 @@ fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
     );
     assert!(!dir.join("name.snap.new").exists());
     fs::remove_dir_all(dir).unwrap();
+}
+
+/// What is complained about when a step's workers began and ended then, in milliseconds.
+fn complaints_of_workers(description: &str, workers: &[(u32, u64, u64)]) -> Vec<String> {
+    let text = format!(
+        r#"
+title = "t"
+rules = []
+[process.agent]
+serves = "user"
+with = {{ params = {{ timeout_ms = 1000 }} }}
+hold = true
+[process.box]
+holds = ["agent"]
+[[step]]
+box.request = {{ description = "{description}", callout = "c" }}
+background = "waiting"
+count = 2
+expect = "ETIMEDOUT"
+at_least_ms = 990
+within_ms = 5000
+"#
+    );
+    let scenario = read::scenarios("family/name", Path::new("name.toml"), &text).unwrap().remove(0);
+    let done = |(worker, begun, ended): &(u32, u64, u64)| {
+        let outcome = Outcome::Error("ETIMEDOUT".into());
+        let what = What::Done(Done { outcome, begun_us: begun * 1000, elapsed_us: (ended - begun) * 1000 });
+        Event { process: "box".into(), step: Some(0), worker: Some(*worker), upcall: None, at_us: 0, what }
+    };
+    mismatches(&scenario, &workers.iter().map(done).collect::<Vec<_>>())
+}
+
+#[test]
+fn who_asks_for_a_key_that_is_pending_waits_as_long_as_the_first_and_no_less() {
+    assert!(complaints_of_workers("k", &[(0, 100, 1100), (1, 400, 1100)]).is_empty());
+    assert_eq!(
+        complaints_of_workers("k", &[(0, 100, 1100), (1, 400, 500)]),
+        ["step 1, box: took 400 ms, at least 990 expected"]
+    );
+    assert_eq!(
+        complaints_of_workers("k{worker}", &[(0, 100, 1100), (1, 400, 1100)]),
+        ["step 1, box: took 700 ms, at least 990 expected"]
+    );
+}
+
+#[test]
+fn each_worker_has_to_answer() {
+    assert_eq!(complaints_of_workers("k", &[(1, 0, 1000)]), ["step 1, box: only 1 of 2 have answered"]);
+    assert_eq!(complaints_of_workers("k", &[]), ["step 1, box: no answer"]);
 }
 
 #[test]

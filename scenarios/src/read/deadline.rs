@@ -1,0 +1,140 @@
+//! How long a request may take that is expected to end at its agent's deadline (R19).
+//!
+//! Without a lower bound at the deadline such a step passes when the kernel gives up at once; without an upper one it passes when
+//! the kernel takes another deadline than the agent's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{block::ReadBlock, process::ReadProcess, step::ReadStep};
+use crate::{
+    diagnostics::Problem,
+    plan::{AuthorityOp, KeyOp, Op, Registration, Role, UpcallOp},
+    scenario::Expect,
+};
+
+/// The file below /proc/sys with the deadline of agents that have none of their own, and its value on a kernel that has just been
+/// started.
+const SYSCTL: &str = "kernel/keys/keyagent_timeout_ms";
+const DEFAULT_MS: u64 = 10_000;
+
+/// A deadline may pass so much early by the requester's clock: the kernel counts it in ticks, of which a guest has at least a hundred
+/// a second.
+const TICK_MS: u64 = 10;
+
+/// Checks the bounds of every step that expects ETIMEDOUT of a request.
+pub(super) fn check(
+    processes: &[ReadProcess],
+    blocks: &[ReadBlock],
+    sysctl: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) {
+    let steps: Vec<&ReadStep> = blocks.iter().flat_map(|block| &block.steps).collect();
+    if ops(processes, &steps).any(|(_, op)| rejects_so(op)) {
+        return;
+    }
+    let default_ms = sysctl.get(SYSCTL).and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_MS);
+    let mut pending = BTreeSet::new();
+    for step in &steps {
+        let Op::Key(KeyOp::Request { kind, description, callout: Some(_), .. }) = step.step.op.core() else {
+            continue;
+        };
+        // Who asks for a key that is pending waits no longer than the first who asked.
+        let joins = pending.contains(&(kind, description));
+        if step.background.is_some() {
+            pending.insert((kind, description));
+        }
+        if joins || step.expectation.outcome != Expect::Error("ETIMEDOUT".to_owned()) {
+            continue;
+        }
+        let asker = processes.iter().find(|process| process.process.name == step.step.process);
+        let agents = agents(kind, asker, processes, &steps, default_ms);
+        if let Some((agent, deadline_ms)) = agents.into_iter().min_by_key(|(_, ms)| *ms) {
+            problems.extend(wrong_bounds(step, agent, deadline_ms, default_ms));
+        }
+    }
+}
+
+fn ops<'s>(
+    processes: &'s [ReadProcess],
+    steps: &'s [&'s ReadStep],
+) -> impl Iterator<Item = (&'s str, &'s Op)> {
+    let own = processes.iter().flat_map(|process| {
+        let setup = process.process.setup.iter().map(|setup| &setup.op);
+        let reactions = match &process.process.role {
+            Role::Keyagent(agent) => agent.reactions.as_slice(),
+            Role::Requester | Role::Observer => &[],
+        };
+        setup.chain(reactions.iter().flatten()).map(|op| (process.process.name.as_str(), op.core()))
+    });
+    own.chain(steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core())))
+}
+
+/// An agent's own rejection comes when the agent chooses.
+fn rejects_so(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Authority(AuthorityOp::Reject { error, .. }) | Op::Upcall(UpcallOp::Deny { error, .. })
+            if error == "ETIMEDOUT"
+    )
+}
+
+/// The agents that may be asked, each with its deadline: those whose keys the asker holds, or if there are none, all for the type.
+/// None whose payload is spelt out in bytes.
+fn agents<'s>(
+    kind: &str,
+    asker: Option<&ReadProcess>,
+    processes: &'s [ReadProcess],
+    steps: &'s [&'s ReadStep],
+    default_ms: u64,
+) -> Vec<(&'s str, u64)> {
+    let deadline = |op: &Op| match op {
+        Op::Key(KeyOp::Register { kind: served, with, .. }) if served == kind => match with {
+            Registration::Signal { .. } => Some(default_ms),
+            Registration::Params { params } if params.timeout_ms == 0 => Some(default_ms),
+            Registration::Params { params } => Some(params.timeout_ms.into()),
+            Registration::Raw { .. } => None,
+        },
+        _ => None,
+    };
+    let holds = |key: &Option<String>| {
+        asker.zip(key.as_ref()).is_some_and(|(asker, key)| asker.process.holds.contains(key))
+    };
+    let set_up = processes
+        .iter()
+        .flat_map(|process| process.process.setup.iter().map(|setup| (process.process.name.as_str(), setup)));
+    let held: Vec<_> = set_up
+        .filter(|(_, setup)| holds(&setup.save))
+        .filter_map(|(name, setup)| Some((name, deadline(setup.op.core())?)))
+        .collect();
+    if !held.is_empty() {
+        return held;
+    }
+    ops(processes, steps).filter_map(|(name, op)| Some((name, deadline(op)?))).collect()
+}
+
+fn wrong_bounds(step: &ReadStep, agent: &str, deadline_ms: u64, default_ms: u64) -> Vec<Problem> {
+    let problem = |message: &str, help: String| {
+        let message = format!("{message}: the deadline of `{agent}` is {deadline_ms} ms");
+        Problem::new(step.op.place.clone(), message).with_help(help)
+    };
+    let least = deadline_ms.saturating_sub(TICK_MS);
+    let early = step.expectation.at_least_ms.is_none_or(|bound| bound < least).then(|| {
+        let message = "this may end with ETIMEDOUT too early";
+        problem(
+            message,
+            format!("say at_least_ms = {least}: the deadline, less a tick of the kernel's clock"),
+        )
+    });
+    // Where the agent's own is the longer one, any longer bound will do.
+    let other_ms = Some(default_ms).filter(|other| *other > deadline_ms);
+    let is_bound = |bound: u64| bound > deadline_ms && other_ms.is_none_or(|other| bound < other);
+    let late = (!step.expectation.within_ms.is_some_and(is_bound)).then(|| {
+        let below = other_ms.map(|other| format!(" and less than {other}, which agents have by default"));
+        let help = format!("say within_ms, with more than {deadline_ms}{}", below.unwrap_or_default());
+        problem("this may end with ETIMEDOUT too late", help)
+    });
+    early.into_iter().chain(late).collect()
+}
+
+#[cfg(test)]
+mod tests;

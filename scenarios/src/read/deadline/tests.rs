@@ -1,0 +1,101 @@
+use insta::assert_snapshot;
+
+use crate::read::tests::complaint;
+
+const STAGE: &str = r#"title = "t"
+rules = []
+[process.agent]
+serves = "user"
+with = { params = { timeout_ms = 1000 } }
+hold = true
+[process.other]
+serves = "user"
+hold = true
+[process.box]
+holds = ["agent"]
+[process.patient]
+holds = ["other"]
+"#;
+
+#[test]
+fn a_request_that_times_out_is_bound_to_its_agents_deadline_from_both_sides() {
+    let steps = r#"[[step]]
+box.request = { description = "early", callout = "c" }
+expect = "ETIMEDOUT"
+at_least_ms = 290
+within_ms = 5000
+[[step]]
+box.request = { description = "late", callout = "c" }
+background = "late"
+expect = "ETIMEDOUT"
+at_least_ms = 990
+within_ms = 10000
+[[step]]
+patient.request = { description = "neither", callout = "c" }
+expect = "ETIMEDOUT"
+"#;
+    assert_snapshot!(complaint(&(STAGE.to_owned() + steps)), @r##"
+  × this may end with ETIMEDOUT too early: the deadline of `agent` is 1000 ms
+    ╭─[name.toml:15:5]
+ 14 │ [[step]]
+ 15 │ box.request = { description = "early", callout = "c" }
+    ·     ───────
+ 16 │ expect = "ETIMEDOUT"
+    ╰────
+  help: say at_least_ms = 990: the deadline, less a tick of the kernel's clock
+  × this may end with ETIMEDOUT too late: the deadline of `agent` is 1000 ms
+    ╭─[name.toml:20:5]
+ 19 │ [[step]]
+ 20 │ box.request = { description = "late", callout = "c" }
+    ·     ───────
+ 21 │ background = "late"
+    ╰────
+  help: say within_ms, with more than 1000 and less than 10000, which agents have by default
+  × this may end with ETIMEDOUT too early: the deadline of `other` is 10000 ms
+    ╭─[name.toml:26:9]
+ 25 │ [[step]]
+ 26 │ patient.request = { description = "neither", callout = "c" }
+    ·         ───────
+ 27 │ expect = "ETIMEDOUT"
+    ╰────
+  help: say at_least_ms = 9990: the deadline, less a tick of the kernel's clock
+  × this may end with ETIMEDOUT too late: the deadline of `other` is 10000 ms
+    ╭─[name.toml:26:9]
+ 25 │ [[step]]
+ 26 │ patient.request = { description = "neither", callout = "c" }
+    ·         ───────
+ 27 │ expect = "ETIMEDOUT"
+    ╰────
+  help: say within_ms, with more than 10000
+4 problems
+"##);
+}
+
+#[test]
+fn the_systems_deadline_counts_for_agents_without_one_and_who_joins_a_request_may_wait_less() {
+    let steps = r#"[[step]]
+patient.request = { description = "k", callout = "c" }
+background = "first"
+expect = "ETIMEDOUT"
+at_least_ms = 390
+within_ms = 5000
+[[step]]
+patient.request = { description = "k", callout = "c" }
+expect = "ETIMEDOUT"
+[[step]]
+box.request = { description = "k2", callout = "c" }
+expect = "ETIMEDOUT"
+at_least_ms = 1000
+within_ms = 1001
+"#;
+    let head =
+        STAGE.replacen("rules", "sysctl = { \"kernel/keys/keyagent_timeout_ms\" = \"400\" }\nrules", 1);
+    assert_eq!(complaint(&(head + steps)), "no problem");
+}
+
+#[test]
+fn an_agent_that_rejects_with_etimedout_chooses_when() {
+    let text = STAGE.replacen("hold = true", "reject = \"ETIMEDOUT\"", 1)
+        + "[[step]]\nbox.request = { description = \"k\", callout = \"c\" }\nexpect = \"ETIMEDOUT\"\n";
+    assert_eq!(complaint(&text), "no problem");
+}
