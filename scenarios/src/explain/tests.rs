@@ -100,12 +100,15 @@ fn the_diagram_has_a_lane_for_each_process_and_one_for_the_kernel() {
 #[test]
 fn no_diagram_of_the_suite_is_wider_than_it_may_be() {
     let suite = suite::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).unwrap();
+    let mut rows = 0;
     for scenario in &suite {
         for row in Explanation::of(scenario, 100).unwrap().diagram.unwrap_or_default() {
             let width = row.lanes.chars().count() + row.text.chars().count() + 7;
             assert!(width <= 100, "{}: {row:?}", scenario.name);
+            rows += 1;
         }
     }
+    assert!(rows > suite.len(), "{rows} rows of {} diagrams", suite.len());
 }
 
 #[test]
