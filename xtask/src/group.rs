@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::interruption;
 use crate::vm::process::spawn_bound;
 
 /// What ends a process that does not care for it.
@@ -34,7 +35,8 @@ pub fn run(command: Command) -> Result<End> {
 }
 
 fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
-    let mut signals = Signals::new(ends).context("can't listen to signals")?;
+    let _held = interruption::hold();
+    let mut signals = Signals::new(interruption::not_ignored(ends)).context("can't listen to signals")?;
     // A group of its own: this process may share one with whoever started it.
     command.process_group(0).stdin(Stdio::null());
     let mut child = spawn_bound(command)?;

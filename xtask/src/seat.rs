@@ -1,25 +1,39 @@
 //! Where somebody sits at a guest's console: their terminal, which passes every key on, its size, and the way out.
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::sync::Arc;
+use std::io::{self, IsTerminal, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use scenarios::program::WindowSize;
+use signal_hook::SigId;
+use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+use signal_hook::low_level::emulate_default_handler;
+use signal_hook_registry::{register_signal_unchecked, unregister};
 
+use crate::interruption::{self, Registered};
+use crate::output;
 use crate::vm::machine::Keyboard;
 use crate::vm::{Heard, Listener};
 
 /// What is said to whoever sits down.
 pub const WAY_OUT: &str = "Ctrl-] three times ends the guest";
 
-/// Somebody's terminal, which passes every key on as long as this lives.
+/// Signals of a process that crashes. Nothing but their handler runs any more.
+const CRASHES: [i32; 7] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
+
+/// The terminal's mode before it was made raw, for as long as it is.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Somebody's terminal, which passes every key on as long as this lives. However the process ends, but for SIGKILL, the terminal is
+/// left as it was.
 #[derive(Debug)]
 pub struct Seat {
-    before: Termios,
+    crashes: Vec<SigId>,
+    _end: Registered,
     left: Arc<AtomicBool>,
     listens: Arc<AtomicBool>,
 }
@@ -38,8 +52,11 @@ impl Seat {
         let before = tcgetattr(io::stdin()).context("standard input is no terminal")?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        let end = interruption::before_end(|_| restore(SetArg::TCSANOW));
+        let seat = Self { crashes: on_crash()?, _end: end, left: Arc::default(), listens: Arc::default() };
         tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw).context("can't set the terminal up")?;
-        Ok(Self { before, left: Arc::default(), listens: Arc::default() })
+        Ok(seat)
     }
 
     /// How large the terminal is; as large as terminals once were, if it does not tell.
@@ -58,8 +75,7 @@ impl Seat {
         let listens = Arc::clone(&self.listens);
         Listener::new(move |heard| {
             if let (Heard::Console(bytes), true) = (heard, listens.load(Ordering::Relaxed)) {
-                // A terminal that is gone shows nothing.
-                let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+                output::put(bytes);
             }
         })
     }
@@ -79,6 +95,8 @@ impl Seat {
                     return;
                 }
             }
+            // The terminal is gone.
+            left.store(true, Ordering::Relaxed);
         });
     }
 
@@ -91,9 +109,33 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.listens.store(false, Ordering::Relaxed);
-        // A terminal that is gone needs nothing.
-        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before);
+        restore(SetArg::TCSADRAIN);
+        self.crashes.drain(..).for_each(|id| _ = unregister(id));
     }
+}
+
+/// Gives the terminal its mode back, once.
+fn restore(when: SetArg) {
+    // In the handler of a crash the lock may be held by the very thread that crashed.
+    if let Ok(mut before) = BEFORE.try_lock()
+        && let Some(mode) = before.take()
+    {
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(io::stdin(), when, &mode);
+    }
+}
+
+/// Has a crash of this process restore the terminal.
+fn on_crash() -> Result<Vec<SigId>> {
+    let register = |signal| {
+        let restore = move || {
+            restore(SetArg::TCSANOW);
+            let _ = emulate_default_handler(signal);
+        };
+        // SAFETY: the handler tries a lock, makes system calls and ends the process; it neither waits nor allocates.
+        unsafe { register_signal_unchecked(signal, restore) }.context("can't handle signals")
+    };
+    CRASHES.into_iter().map(register).collect()
 }
 
 /// Ctrl-] three times within a second, as systemd-nspawn has it.

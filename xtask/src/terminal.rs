@@ -7,14 +7,19 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kernel::Phase;
+
+use crate::output;
 
 const SPINNER: &str = "  {spinner:.cyan} {msg} {past:.dim}";
 const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {ahead:.dim}";
@@ -31,24 +36,41 @@ pub struct Terminal {
     phase: Mutex<Option<Work>>,
     /// The notes that are not to be repeated.
     noted: Mutex<BTreeSet<String>>,
+    results_aside: AtomicBool,
 }
 
 impl Terminal {
     /// Finds out who is watching.
     pub fn new() -> Self {
-        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let colours = !set("NO_COLOR") && io::stdout().is_terminal();
-        console::set_colors_enabled(colours);
-        console::set_colors_enabled_stderr(!set("NO_COLOR") && io::stderr().is_terminal());
-        let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let live = io::stderr().is_terminal() && !set("CI") && !set("NO_COLOR") && !dumb;
+        let colours = takes_colours();
+        console::set_colors_enabled(colours && io::stdout().is_terminal());
+        console::set_colors_enabled_stderr(colours && io::stderr().is_terminal());
+        let live = colours && io::stderr().is_terminal() && !is_set("CI");
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bars = MultiProgress::with_draw_target(target);
         Self {
             live,
-            bars: MultiProgress::with_draw_target(target),
+            bars,
             phase: Mutex::default(),
             noted: Mutex::default(),
+            results_aside: AtomicBool::new(false),
         }
+    }
+
+    /// If one of these files is standard output, it is that one's alone: from now on, results go to standard error.
+    ///
+    /// # Errors
+    /// Several of them are standard output.
+    pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
+        match files.into_iter().filter(|file| output::is_standard_output(file)).count() {
+            0 => {}
+            1 => {
+                console::set_colors_enabled(console::colors_enabled_stderr());
+                self.results_aside.store(true, Ordering::Relaxed);
+            }
+            _ => bail!("only one of several files can go to standard output (-): name the others"),
+        }
+        Ok(())
     }
 
     /// Begins a piece of work of unknown length.
@@ -84,15 +106,19 @@ impl Terminal {
 
     /// A result, for standard output.
     pub fn say(&self, line: &str) {
-        self.above(|| {
-            // Whoever closed the pipe does not want to read on.
-            let _ = writeln!(io::stdout().lock(), "{line}");
+        self.above(|| match self.results_aside.load(Ordering::Relaxed) {
+            true => complain(line),
+            false => output::put(format!("{line}\n").as_bytes()),
         });
     }
 
     /// A result of one line, which on a terminal ends where the line does.
     pub fn say_in_one_line(&self, line: &str) {
-        match console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal()) {
+        let screen = match self.results_aside.load(Ordering::Relaxed) {
+            true => console::Term::stderr(),
+            false => console::Term::stdout(),
+        };
+        match screen.size_checked().filter(|_| screen.is_term()) {
             Some((_, width)) => self.say(&console::truncate_str(line, width.into(), "…")),
             None => self.say(line),
         }
@@ -114,14 +140,23 @@ impl Terminal {
     pub fn error(&self, error: &anyhow::Error) {
         // Work that failed is not finished: its display ends here.
         lock(&self.phase).take();
-        let text = format!("{} {error:#}", style("error:").for_stderr().red().bold());
-        self.above(|| complain(&text));
+        self.above(|| output::error(&format!("{error:#}")));
     }
 
     /// Prints above the progress that is being drawn.
     fn above(&self, print: impl FnOnce()) {
         self.bars.suspend(print);
     }
+}
+
+/// Whether a terminal is to be sent more than plain text.
+pub fn takes_colours() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !is_set("NO_COLOR") && !dumb
+}
+
+fn is_set(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 impl Default for Terminal {

@@ -9,9 +9,9 @@ use clap::Args;
 
 use crate::bench::plot::{Group, svg};
 use crate::bench::{self, Figure, Results, Setup, Subject, table};
-use crate::cache;
 use crate::ground::TestbedOptions;
 use crate::image::KernelOptions;
+use crate::output;
 use crate::terminal::Terminal;
 use crate::vm::Kind;
 
@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
 
-    /// Write the figures here: an array of {bench, case, unit, median, p99, runs}
+    /// Write the figures here (-: standard output): an array of {bench, case, unit, median, p99, runs}
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -59,7 +59,9 @@ pub struct Options {
 /// # Errors
 /// A file can't be written, or there is nothing to measure on.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    [&options.json, &options.svg].into_iter().flatten().try_for_each(|path| can_be_written(path))?;
+    let files = [&options.json, &options.svg].into_iter().flatten();
+    files.clone().try_for_each(|path| can_be_written(path))?;
+    terminal.reserve_standard_output(files.map(PathBuf::as_path))?;
     let testbed = TestbedOptions { kernel: options.kernel.clone(), vm: options.vm, install: options.install };
     let setup = Setup { testbed: &testbed, rounds: options.rounds, terminal };
     let mut measured = Vec::new();
@@ -90,7 +92,7 @@ impl Options {
     fn write(&self, measured: &[(Subject, Results)], terminal: &Terminal) -> Result<()> {
         if let Some(path) = &self.json {
             let figures: Vec<&Figure> = measured.iter().flat_map(|(_, results)| &results.figures).collect();
-            cache::write_whole(path, &serde_json::to_vec_pretty(&figures)?)?;
+            output::put_file(path, &serde_json::to_vec_pretty(&figures)?)?;
             terminal.note(&format!("the figures are in {}", path.display()));
         }
         if let Some(path) = &self.svg {
@@ -98,7 +100,7 @@ impl Options {
                 |(subject, results): &'_ (Subject, Results)| (subject.title(), results.figures.clone());
             let groups: Vec<_> = measured.iter().map(group).collect();
             let groups: Vec<_> = groups.iter().map(|(title, figures)| Group { title, figures }).collect();
-            cache::write_whole(path, svg(&groups).as_bytes())?;
+            output::put_file(path, svg(&groups).as_bytes())?;
             terminal.note(&format!("the picture is in {}", path.display()));
         }
         Ok(())
@@ -107,6 +109,9 @@ impl Options {
 
 /// Finds out before any work is done. The file itself is only touched when everything that goes into it is there.
 fn can_be_written(path: &Path) -> Result<()> {
+    if output::is_standard_output(path) {
+        return Ok(());
+    }
     if path.exists() && !path.is_file() {
         bail!("can't write {}: it is no ordinary file", path.display());
     }

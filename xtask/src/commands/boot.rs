@@ -1,7 +1,6 @@
 //! `cargo xtask boot`: somebody's own initramfs on the patched kernel.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use crate::ground::{Extras, Ground};
 use crate::seat::{self, Seat};
 use crate::terminal::Terminal;
 use crate::vm::{Boot, Ending, Happening, Heard, Kind, Listener, Machine, Trouble};
-use crate::{cache, guest, luggage};
+use crate::{cache, guest, luggage, output};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, to its end
@@ -100,8 +99,7 @@ fn sit_at(ground: &Ground, boot: Boot) -> Result<(Option<Ending>, Option<Trouble
 fn look_on(ground: &Ground, boot: Boot) -> Result<(Option<Ending>, Option<Trouble>)> {
     let listener = Listener::new(|heard| {
         if let Heard::Console(bytes) = heard {
-            // Whoever closed the pipe does not want to read on.
-            let _ = io::stdout().write_all(bytes).and_then(|()| io::stdout().flush());
+            output::put(bytes);
         }
     });
     let mut machine = ground.machine(&Boot { listener, ..boot })?;

@@ -18,8 +18,9 @@ use crate::ground::{Extras, Ground};
 use crate::image::KernelOptions;
 use crate::report::{colour, mark};
 use crate::terminal::{Terminal, seconds};
+use crate::vm::process::quoted;
 use crate::vm::{Kind, trial};
-use crate::{bundle, cache, guest, lane, suite};
+use crate::{bundle, cache, guest, lane, output, suite};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask bundle chosen-error -o bug.tar.zst                    runs wherever QEMU is
@@ -82,7 +83,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let size = options.output.metadata().map(|it| it.len() >> 20).unwrap_or_default();
     let about = style(format!("{size} MiB · {}", seconds(began.elapsed()))).dim();
     terminal.say(&format!("  {} {about}", options.output.display()));
-    terminal.say(&format!("  tar --zstd -xf {} && ./{name}/run.sh", options.output.display()));
+    terminal.say(&format!("  {}", how_to_run(&options.output, &name)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,6 +105,9 @@ impl Options {
 
 /// Said before the long work, and not after it.
 fn check_writable(path: &Path) -> Result<()> {
+    if output::is_standard_output(path) {
+        bail!("can't write a bundle to standard output: name a file");
+    }
     let is_new = !path.exists();
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.with_context(|| {
@@ -130,9 +134,41 @@ fn carry_out(ground: &Ground, scenario: &Scenario) -> Result<(Verdict, String)> 
     Ok((verdict.clone(), format!("{story}\n\nverdict: {}\n", verdict.word())))
 }
 
+/// The command that unpacks a bundle here and runs it.
+fn how_to_run(bundle: &Path, name: &str) -> String {
+    // What stands before a colon is another machine to tar, unless it has a slash in it.
+    let bundle = if bundle.is_absolute() { bundle.to_owned() } else { Path::new(".").join(bundle) };
+    format!("tar --zstd -xf {} && ./{name}/run.sh", quoted(&bundle))
+}
+
 /// `keyagents-FAMILY-NAME`.
 fn folder(scenario: &Scenario) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = scenario.name.chars().map(plain).collect();
     format!("keyagents-{}", name.trim_end_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_is_shown_unpacks_a_bundle_of_any_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["plain.tar.zst", "with space.tar.zst", "it's.tar.zst", "host:1.tar.zst", "-x.tar.zst"] {
+            let tar = directory.path().join(name);
+            let line = how_to_run(Path::new(name), "nowhere");
+            let mut archive =
+                tar::Builder::new(zstd::Encoder::new(std::fs::File::create(&tar).unwrap(), 0).unwrap());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(2);
+            header.set_mode(0o755);
+            header.set_cksum();
+            archive.append_data(&mut header, "nowhere/run.sh", &b":\n"[..]).unwrap();
+            archive.into_inner().unwrap().finish().unwrap();
+            let mut shell = std::process::Command::new("sh");
+            let done = shell.args(["-c", &line]).current_dir(directory.path()).output().unwrap();
+            assert!(done.status.success(), "{line}: {done:?}");
+        }
+    }
 }

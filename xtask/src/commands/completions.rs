@@ -1,11 +1,12 @@
 //! `cargo xtask completions`: scripts with which shells ask this program what a line could go on with.
 
 use std::env;
-use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
+
+use crate::output;
 
 const EXAMPLES: &str = "\
 What is completed is `cargo xtask …`, and all else below cargo as before. A shell that has just been started has it.
@@ -78,11 +79,12 @@ enum Shell {
 /// Runs the command.
 ///
 /// # Errors
-/// Standard output is closed.
+/// This program does not know its own path.
 pub fn run(options: &Options) -> Result<()> {
     let program = env::current_exe().context("can't tell what this program is")?;
     let script = script(options.shell, &program.to_string_lossy())?;
-    io::stdout().write_all(&script).context("can't write the script")
+    output::put(&script);
+    Ok(())
 }
 
 /// Has the shell ask this `program`.

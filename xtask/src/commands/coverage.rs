@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use console::style;
 
-use crate::cache;
 use crate::coverage::gathering::Gathering;
 use crate::coverage::tally::Tally;
 use crate::coverage::{Coverage, gcov, html, lcov, table, unreachable};
 use crate::image;
 use crate::ledger::Ledger;
 use crate::outcome;
+use crate::output;
 use crate::reports;
 use crate::suite;
 use crate::terminal::Terminal;
@@ -57,6 +57,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for (option, file) in files.iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {
         reports::place(file).with_context(|| (*option).to_owned())?;
     }
+    terminal.reserve_standard_output(files.iter().filter_map(|(_, file)| file.as_deref()))?;
     let scenarios = suite::select(&options.filters)?;
     let matrix = options.testbed.for_coverage()?;
     matrix.check()?;
@@ -144,7 +145,7 @@ impl Options {
     }
 
     fn write(&self, coverage: &Coverage, kernel: &str, remarks: &[String]) -> Result<()> {
-        let write = |file: &Path, text: &str| cache::write_whole(file, text.as_bytes());
+        let write = |file: &Path, text: &str| output::put_file(file, text.as_bytes());
         if let Some(file) = &self.lcov {
             write(file, &lcov::text(coverage))?;
         }

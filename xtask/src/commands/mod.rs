@@ -86,8 +86,9 @@ enum Command {
 
     /// Run a program of this machine's on the patched kernel
     ///
-    /// The program has the same path in the guest as here, and so have its interpreter and the libraries that it loads. Standard input,
-    /// output and error are the command's, and so is the exit code; where they are a terminal, the program has one.
+    /// The program has the same path in the guest as here, and so have its interpreter, the libraries that it loads and programs
+    /// that its arguments name by a path. PATH and LD_LIBRARY_PATH are as here. Standard input, output and error are the command's, and so
+    /// is the exit code; where they are a terminal, the program has one. A closed standard output or error ends the guest.
     Run(run::Options),
 
     /// Boot an initramfs of your own on the patched kernel

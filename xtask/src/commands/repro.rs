@@ -1,6 +1,5 @@
 //! `cargo xtask repro`: one scenario, told from all sides, again and again if need be, or under a debugger.
 
-use std::io::{self, Write};
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +18,9 @@ use crate::ground::{Extras, Ground};
 use crate::report::{colour, mark};
 use crate::terminal::{Terminal, seconds};
 use crate::transcript::Transcript;
+use crate::vm::process::quoted;
 use crate::vm::{Boot, Kind};
-use crate::{cache, debugger, lane, suite, symbols};
+use crate::{cache, debugger, lane, output, suite, symbols};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error                           events and tracepoints on one clock
@@ -184,7 +184,7 @@ impl Options {
             "\n{} went wrong {} of {done} times; once more: cargo xtask repro {} --seed {seed}",
             scenario.name,
             bad.len(),
-            scenario.name
+            quoted(&scenario.name)
         ));
         *code
     }
@@ -192,8 +192,7 @@ impl Options {
 
 /// A line of the transcript, as it comes.
 fn show(line: &str) {
-    // Whoever closed the pipe does not want to read on.
-    let _ = writeln!(io::stdout().lock(), "{line}");
+    output::put(format!("{line}\n").as_bytes());
 }
 
 /// Everything that the kernel says is printed, its tracepoints included.

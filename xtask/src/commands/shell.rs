@@ -14,7 +14,7 @@ use crate::desk::{self, DeskOptions};
 use crate::ground::{Extras, Ground};
 use crate::seat::{self, Seat};
 use crate::session::{Failure, Session, Used};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, takes_colours};
 use crate::userland::Userland;
 use crate::vm::vng::{self, Vng};
 use crate::vm::{Boot, Kind};
@@ -133,7 +133,7 @@ pub fn environment() -> BTreeMap<String, String> {
     let own = [
         ("HOME", "/root"),
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("PS1", r"\[\e[1m\]keyagents:\w\$\[\e[0m\] "),
+        ("PS1", if takes_colours() { r"\[\e[1m\]keyagents:\w\$\[\e[0m\] " } else { r"keyagents:\w\$ " }),
         ("USER", "root"),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -40,7 +40,8 @@ pub struct Options {
     /// Write a report as well: ktap, junit, json or html; may be given several times
     ///
     /// It is there from the beginning on, and says at the end what is known, even if the run is interrupted or the kernel does not
-    /// build. What has no verdict then is `broken`. JSON is an array of {scenario, verdict, kernel, profile, vm, seconds}.
+    /// build. What has no verdict then is `broken`. Where FILE is -, the report goes to standard output at the end, and all else to standard
+    /// error. JSON is an array of {scenario, verdict, kernel, profile, vm, seconds}.
     #[arg(long, value_name = "FORMAT=FILE")]
     report: Vec<Wish>,
 }
@@ -64,6 +65,7 @@ impl Options {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Mistakes are told before any long work starts.
     reports::check(&options.report)?;
+    terminal.reserve_standard_output(options.report.iter().map(|wish| wish.file.as_path()))?;
     let mut scenarios = suite::select(&options.filters)?;
     scenarios.retain(|scenario| {
         options.only.is_empty()
@@ -76,6 +78,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let judged = Testbed::prepare(&options.testbed, "test", terminal)
         .and_then(|testbed| outcome::judge(&testbed, &ledger, terminal));
     reporter.finish(judged.as_ref().err())?;
-    github::tell(&ledger.entries(), terminal)?;
+    github::tell(&ledger.entries(), terminal);
     Ok(judged?.into())
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -13,11 +15,12 @@ use clap::Args;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use notify::{Event, EventKind, RecursiveMode, Watcher};
+use signal_hook::consts::SIGPIPE;
 
 use super::test;
 use crate::terminal::Terminal;
 use crate::vm::process::spawn_bound;
-use crate::{suite, workspace};
+use crate::{output, suite, workspace};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask watch                              everything, then what each edit affects
@@ -35,6 +38,9 @@ pub struct Options {
 
 /// An editor writes a file in several steps; a checkout many files. All that comes within this time is one change.
 const TOGETHER: Duration = Duration::from_millis(200);
+
+/// How often a run is asked whether its output is still read.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// What the testbed is made of, below its top.
 const SOURCES: [&str; 5] = ["agent", "kernel", "rootfs", "scenarios", "xtask"];
@@ -76,7 +82,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     let mut running = Some(start(&Affected::All)?);
     loop {
-        let paths = next_change(&changes)?;
+        let paths = next_change(&changes, || running.as_mut().is_some_and(found_output_closed))?;
         let Some((what, affected)) = affected(&paths) else { continue };
         if let Some(mut child) = running.take() {
             end(&mut child);
@@ -87,9 +93,18 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// The files of the next change, once it is complete.
-fn next_change(changes: &Receiver<Event>) -> Result<BTreeSet<PathBuf>> {
+fn next_change(changes: &Receiver<Event>, mut is_closed: impl FnMut() -> bool) -> Result<BTreeSet<PathBuf>> {
     let gone = || anyhow!("files are not watched any more");
-    let mut events = vec![changes.recv().map_err(|_| gone())?];
+    let mut events = loop {
+        match changes.recv_timeout(GLANCE) {
+            Ok(event) => break vec![event],
+            Err(RecvTimeoutError::Timeout) if is_closed() => {
+                output::check("standard output", Err(ErrorKind::BrokenPipe.into()));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+        }
+    };
     loop {
         match changes.recv_timeout(TOGETHER) {
             Ok(event) => events.push(event),
@@ -158,6 +173,11 @@ fn start(affected: &Affected) -> Result<Child> {
         command.args(names.iter().map(|name| format!("--only={name}")));
     }
     spawn_bound(command)
+}
+
+/// Whether the run has ended since nobody reads what it prints, which is what this command prints.
+fn found_output_closed(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(Some(status)) if status.signal() == Some(SIGPIPE))
 }
 
 /// Ends a run that an edit has overtaken. Its virtual machines end with it.

@@ -15,18 +15,16 @@ use anyhow::{Context, Result};
 use crate::ledger::Entries;
 use crate::terminal::Terminal;
 
-/// Tells GitHub of the run, if it listens.
-///
-/// # Errors
-/// The job's summary can't be written.
-pub fn tell(entries: &Entries, terminal: &Terminal) -> Result<()> {
+/// Tells GitHub of the run, if it listens. A summary that can't be written is noted: it changes no verdict.
+pub fn tell(entries: &Entries, terminal: &Terminal) {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     if set("GITHUB_ACTIONS").is_some() {
         annotation::lines(entries).iter().for_each(|line| terminal.say(line));
     }
-    match set("GITHUB_STEP_SUMMARY") {
-        Some(file) => append(Path::new(&file), &summary::markdown(entries)),
-        None => Ok(()),
+    if let Some(file) = set("GITHUB_STEP_SUMMARY")
+        && let Err(error) = append(Path::new(&file), &summary::markdown(entries))
+    {
+        terminal.note(&format!("{error:#}"));
     }
 }
 

@@ -6,19 +6,17 @@ mod junit;
 mod ktap;
 mod wish;
 
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::{emulate_default_handler, signal_name};
 
 pub use wish::{Format, Wish, place};
 
-use crate::cache;
+use crate::interruption::{self, Cause, Registered};
 use crate::ledger::{Entries, Ledger};
+use crate::output;
 
 /// Writes the reports of a run: at its beginning, when nothing is known, and again at its end.
 ///
@@ -28,6 +26,7 @@ pub struct Reporter {
     ledger: Ledger,
     /// Whether the run's end has been written down.
     done: Arc<Mutex<bool>>,
+    _registered: Option<Registered>,
 }
 
 impl Reporter {
@@ -36,10 +35,11 @@ impl Reporter {
     /// # Errors
     /// A report can't be written there.
     pub fn begin(wishes: &[Wish], ledger: &Ledger) -> Result<Self> {
-        let reporter = Self { wishes: wishes.into(), ledger: ledger.clone(), done: Arc::default() };
+        let mut reporter =
+            Self { wishes: wishes.into(), ledger: ledger.clone(), done: Arc::default(), _registered: None };
         if !wishes.is_empty() {
-            write(wishes, &ledger.entries())?;
-            reporter.await_signals()?;
+            write(files(wishes), &ledger.entries())?;
+            reporter._registered = Some(reporter.expect_end());
         }
         Ok(reporter)
     }
@@ -53,27 +53,22 @@ impl Reporter {
         *done = true;
         let mut entries = self.ledger.entries();
         entries.cut_short = cut_short.map(|error| format!("{error:#}"));
-        write(&self.wishes, &entries)
+        write(self.wishes.iter(), &entries)
     }
 
-    /// A signal that ends the run ends it after the reports have been written.
-    fn await_signals(&self) -> Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for Ctrl-C")?;
+    /// What ends the run early ends it after the reports have been written.
+    fn expect_end(&self) -> Registered {
         let (wishes, ledger, done) = (Arc::clone(&self.wishes), self.ledger.clone(), Arc::clone(&self.done));
-        thread::spawn(move || {
-            let Some(signal) = signals.forever().next() else { return };
+        interruption::before_end(move |cause: &Cause| {
             // Held until the process ends: nobody writes a report after this.
-            let done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut entries = ledger.entries();
-            if !*done {
-                let name = signal_name(signal).unwrap_or("a signal");
-                entries.cut_short = Some(format!("the run was interrupted ({name})"));
+            let done = ManuallyDrop::new(done.lock().unwrap_or_else(PoisonError::into_inner));
+            if !**done {
+                let mut entries = ledger.entries();
+                entries.cut_short = Some(cause.describe());
                 // Its path was good when the run began, and there is nobody left to be told.
-                let _ = write(&wishes, &entries);
+                let _ = write(wishes.iter(), &entries);
             }
-            let _ = emulate_default_handler(signal);
-        });
-        Ok(())
+        })
     }
 }
 
@@ -110,7 +105,12 @@ fn when(entries: &Entries) -> DateTime<Utc> {
     entries.began.into()
 }
 
-fn write(wishes: &[Wish], entries: &Entries) -> Result<()> {
+/// What is written at the beginning already. To standard output a report goes once.
+fn files(wishes: &[Wish]) -> impl Iterator<Item = &Wish> {
+    wishes.iter().filter(|wish| !output::is_standard_output(&wish.file))
+}
+
+fn write<'w>(wishes: impl IntoIterator<Item = &'w Wish>, entries: &Entries) -> Result<()> {
     for wish in wishes {
         let text = match wish.format {
             Format::Ktap => ktap::text(entries),
@@ -118,9 +118,7 @@ fn write(wishes: &[Wish], entries: &Entries) -> Result<()> {
             Format::Json => json::text(entries)?,
             Format::Html => html::text(entries)?,
         };
-        // Through a symbolic link, which stays one.
-        let file = wish.file.canonicalize().unwrap_or_else(|_| wish.file.clone());
-        cache::write_whole(&file, text.as_bytes()).with_context(|| format!("--report {wish}"))?;
+        output::put_file(&wish.file, text.as_bytes()).with_context(|| format!("--report {wish}"))?;
     }
     Ok(())
 }

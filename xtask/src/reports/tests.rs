@@ -1,11 +1,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use scenarios::read;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Failure, Verdict};
+use signal_hook::consts::SIGINT;
 
 use super::*;
 use crate::image::Profile;
@@ -195,6 +197,7 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     if let Some(file) = std::env::var_os(NAME) {
         let wish = Wish { format: Format::Json, file: file.into() };
         let reporter = Reporter::begin(&[wish], &all()).unwrap();
+        interruption::watch().unwrap();
         // Known only after the first writing.
         reporter.ledger.entries().parts[0].verdicts[3] = None;
         signal_hook::low_level::raise(SIGINT).unwrap();

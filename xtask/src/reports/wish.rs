@@ -9,6 +9,9 @@ use std::str::FromStr;
 use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 
+use crate::output;
+use crate::vm::process::quoted;
+
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -27,7 +30,7 @@ pub enum Format {
 pub struct Wish {
     /// How.
     pub format: Format,
-    /// Where to.
+    /// Where to; `-` is standard output.
     pub file: PathBuf,
 }
 
@@ -72,6 +75,9 @@ impl Wish {
 /// # Errors
 /// Says why, and what to do.
 pub fn place(file: &Path) -> Result<()> {
+    if output::is_standard_output(file) {
+        return Ok(());
+    }
     let refuse = |why: String| anyhow!("no report can be written to {}: {why}", file.display());
     match fs::metadata(file) {
         Ok(found) if found.is_dir() => {
@@ -90,7 +96,11 @@ pub fn place(file: &Path) -> Result<()> {
         Ok(found) if found.is_dir() => {}
         Ok(_) => bail!(refuse(format!("{} is no directory", directory.display()))),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!(refuse(format!("there is no {0}; `mkdir -p {0}` makes it", directory.display())))
+            bail!(refuse(format!(
+                "there is no {}; `mkdir -p {}` makes it",
+                directory.display(),
+                quoted(&directory)
+            )))
         }
         Err(error) => bail!(refuse(format!("{}: {error}", directory.display()))),
     }

@@ -1,6 +1,6 @@
 //! A program in the guest whose standard streams are those of this process.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use scenarios::wire::{Ending, GuestMessage, HostMessage};
 
 use super::failure::End;
 use super::{Failure, Session};
+use crate::output;
 use crate::seat::Seat;
 use crate::vm::machine::Voice;
 use crate::vm::{Happening, Trouble};
@@ -104,13 +105,11 @@ fn understood(line: &str) -> Result<GuestMessage, End> {
         .map_err(|error| End::Guest(format!("it said what nobody understands ({error}): {line}")))
 }
 
-/// Whoever closed the pipe does not want to read on.
-fn show(output: &Output) {
-    let written = match output.stream {
-        Stream::Output => io::stdout().write_all(&output.bytes.0).and_then(|()| io::stdout().flush()),
-        Stream::Error => io::stderr().write_all(&output.bytes.0),
-    };
-    drop(written);
+fn show(printed: &Output) {
+    match printed.stream {
+        Stream::Output => output::put(&printed.bytes.0),
+        Stream::Error => output::put_error(&printed.bytes.0),
+    }
 }
 
 /// Piece by piece, the next one when the program has taken the one before. Ends with the process, at the latest.

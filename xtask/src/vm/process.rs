@@ -1,5 +1,7 @@
 //! Starting programs that never outlive this one.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -77,16 +79,15 @@ fn die_with(parent: Pid) -> io::Result<()> {
 /// The command as a person would type it.
 pub fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+    words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+/// One word of a command line, as a person would type it.
+pub fn quoted(word: impl AsRef<OsStr>) -> String {
+    // No argument of a command holds the one character that no quoting helps.
+    let quoter = shlex::Quoter::new().allow_nul(true);
+    let word = word.as_ref().to_string_lossy();
+    quoter.quote(&word).map(Cow::into_owned).unwrap_or_else(|_| word.clone().into_owned())
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
     fn a_command_line_can_be_pasted_into_a_shell() {
         let mut command = Command::new("qemu");
         command.args(["-append", "quiet panic=-1", "it's", ""]);
-        assert_eq!(command_line(&command), r"qemu -append 'quiet panic=-1' 'it'\''s' ''");
+        assert_eq!(command_line(&command), r#"qemu -append 'quiet panic=-1' "it's" ''"#);
     }
 
     #[test]

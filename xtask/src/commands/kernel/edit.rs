@@ -9,6 +9,7 @@ use kernel::{Edit, Kernels, Origin};
 
 use crate::cache;
 use crate::terminal::Terminal;
+use crate::vm::process::quoted;
 
 /// What to work on, and where.
 #[derive(Debug, Args)]
@@ -63,10 +64,11 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     let directory = edit.directory.display();
     terminal.say(&format!(
         "{directory} has {} on the branch keyagents, on top of {}.\n\
-         Work on them (git rebase -i {2}), then: cargo xtask kernel export {directory}",
+         Work on them (git rebase -i {2}), then: cargo xtask kernel export {3}",
         count(edited.patches, "commit"),
         edited.base,
         &edited.base[..12],
+        quoted(&edit.directory),
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use scenarios::explain::{Explanation, Row, RowKind};
 use crate::completion;
 use crate::suite;
 use crate::terminal::Terminal;
+use crate::vm::process::quoted;
 
 /// How wide the text is.
 const WIDTH: usize = 100;
@@ -46,7 +47,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
         Some(rows) => terminal.say(&section("What the kernel answered", &diagram(rows))),
         None => terminal.say(&format!(
             "\nIt has no snapshot yet: run `cargo xtask test {0}`, look at the story and accept it with `cargo xtask scenarios accept {0}`.",
-            scenario.name
+            quoted(&scenario.name)
         )),
     }
     Ok(())

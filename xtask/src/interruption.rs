@@ -1,0 +1,175 @@
+//! Ends of this process other than a return from `main`: a signal, or output that can't be written.
+//!
+//! Before any of them takes effect, what has been registered with [`before_end`] is carried out: the terminal's mode is restored, reports
+//! are written.
+
+use std::fs;
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ,
+};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::{emulate_default_handler, signal_name};
+
+/// The exit code of a command that could not do its part.
+pub const BROKEN: u8 = 2;
+
+/// Signals that end a process which does not handle them.
+const ENDS: [i32; 9] = [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
+
+/// Why the process ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// A signal.
+    Signal(i32),
+    /// The reader of standard output is gone: what other programs get SIGPIPE for.
+    Closed,
+    /// Output can't be written, for this reason, which has been said.
+    Failed(String),
+}
+
+impl Cause {
+    /// As a part of a sentence about a run.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Signal(signal) => {
+                format!("the run was interrupted ({})", signal_name(*signal).unwrap_or("a signal"))
+            }
+            Self::Closed => "the run was interrupted (standard output was closed)".to_owned(),
+            Self::Failed(why) => format!("the run was interrupted ({why})"),
+        }
+    }
+}
+
+type Cleanup = Box<dyn FnOnce(&Cause) + Send>;
+
+static CLEANUPS: Mutex<Vec<(u64, Cleanup)>> = Mutex::new(Vec::new());
+static NEXT: AtomicU64 = AtomicU64::new(0);
+/// Held, and never released, by whoever ends the process.
+static ENDING: Mutex<()> = Mutex::new(());
+static BEGUN: AtomicBool = AtomicBool::new(false);
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A registered cleanup. Dropping it takes it back.
+#[derive(Debug)]
+pub struct Registered(u64);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&CLEANUPS).retain(|(number, _)| *number != self.0);
+    }
+}
+
+/// Registers what is to be done, in a thread of its own, before the process ends. The last one registered is the first one done.
+pub fn before_end(cleanup: impl FnOnce(&Cause) + Send + 'static) -> Registered {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    lock(&CLEANUPS).push((number, Box::new(cleanup)));
+    Registered(number)
+}
+
+/// Has signals end this process in good order from now on. A second one ends it at once.
+///
+/// # Errors
+/// Signals can't be handled.
+pub fn watch() -> Result<()> {
+    let mut signals = Signals::new(not_ignored(&ENDS)).context("can't handle signals")?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if HELD.load(Ordering::SeqCst) > 0 {
+                continue;
+            }
+            if !begin(Cause::Signal(signal)) {
+                let _ = emulate_default_handler(signal);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// While this lives, signals do not end the process: something else handles them.
+#[derive(Debug)]
+pub struct Hold(());
+
+/// Takes over the handling of signals.
+pub fn hold() -> Hold {
+    HELD.fetch_add(1, Ordering::SeqCst);
+    Hold(())
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Those of the signals that this process was not started to ignore, as `nohup` has it ignore SIGHUP.
+pub fn not_ignored(signals: &[i32]) -> Vec<i32> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    signals.iter().copied().filter(|signal| (mask >> (signal - 1)) & 1 == 0).collect()
+}
+
+/// Ends the process soon, in a thread of its own: the caller may hold locks that cleanups need. Tells whether this is the first cause.
+pub(crate) fn begin(cause: Cause) -> bool {
+    let is_first = !BEGUN.swap(true, Ordering::SeqCst);
+    if is_first {
+        thread::spawn(move || end(&cause));
+    }
+    is_first
+}
+
+fn end(cause: &Cause) {
+    let _held = lock(&ENDING);
+    // The terminal's mode is to be restored even where a shell has put this process into the background.
+    let mut background = SigSet::empty();
+    background.add(Signal::SIGTTOU);
+    let _ = background.thread_block();
+    let cleanups = std::mem::take(&mut *lock(&CLEANUPS));
+    cleanups.into_iter().rev().for_each(|(_, cleanup)| cleanup(cause));
+    match cause {
+        Cause::Signal(signal) => _ = emulate_default_handler(*signal),
+        Cause::Closed => _ = emulate_default_handler(SIGPIPE),
+        Cause::Failed(_) => {}
+    }
+    process::exit(BROKEN.into());
+}
+
+/// To be called at the end of `main`: what has begun to end the process goes first.
+pub fn settle() {
+    while BEGUN.load(Ordering::SeqCst) {
+        thread::park();
+    }
+    std::mem::forget(lock(&ENDING));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+        const NAME: &str = "KEYAGENTS_TEST_IGNORED_SIGNAL";
+        if std::env::var_os(NAME).is_some() {
+            assert_eq!(not_ignored(&[SIGHUP, SIGTERM]), [SIGTERM]);
+            return;
+        }
+        let test = "interruption::tests::a_signal_that_was_ignored_at_the_start_stays_ignored";
+        let mut command = Command::new("nohup");
+        command.arg(std::env::current_exe().unwrap()).args(["--exact", test]).env(NAME, "1");
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Standard streams that close, that are full, and terminals: what becomes of a command, and of the terminal.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::pty::{OpenptyResult, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
+use rstest::rstest;
+
+/// Longer than anything takes here, kernel builds included.
+const AGES: Duration = Duration::from_secs(1800);
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Waits for the end. One that does not come is a failure, and not the test's end.
+fn ended(child: &mut Child) -> Result<ExitStatus> {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            bail!("it goes on");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[rstest]
+#[case::for_people(&["scenarios", "list"])]
+#[case::for_programs(&["scenarios", "list", "--json"])]
+#[case::help(&["--help"])]
+#[case::completions(&["completions", "bash"])]
+fn output_that_is_full_is_an_error(#[case] arguments: &[&str]) -> Result<()> {
+    let full = OpenOptions::new().write(true).open("/dev/full")?;
+    let output = xtask(arguments).stdout(full).spawn()?.wait_with_output()?;
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{complained}");
+    assert_eq!(complained, "error: can't write to standard output: No space left on device (os error 28)\n");
+    Ok(())
+}
+
+#[rstest]
+#[case::for_people(&["scenarios", "list"])]
+#[case::help(&["test", "--help"])]
+fn output_that_is_closed_ends_a_command_as_it_ends_others(#[case] arguments: &[&str]) -> Result<()> {
+    let (reader, writer) = pipe()?;
+    drop(reader);
+    let output = xtask(arguments).stdout(writer).spawn()?.wait_with_output()?;
+    assert_eq!(output.status.signal(), Some(Signal::SIGPIPE as i32), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    Ok(())
+}
+
+#[rstest]
+#[case::a_program(&["run", "--", "sh", "-c", "while :; do echo y; done"])]
+#[case::its_errors(&["run", "--", "sh", "-c", "while :; do echo y >&2; done"])]
+#[case::a_scenario(&["repro", "chosen-error", "--until-fail"])]
+fn output_that_is_closed_ends_the_guest(#[case] arguments: &[&str]) -> Result<()> {
+    let (reader, writer) = pipe()?;
+    let mut command = xtask(arguments);
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn()?;
+    // It has the writing end, too.
+    drop(command);
+    let mut lines = BufReader::new(reader).lines();
+    let first = lines.find(|line| line.as_ref().is_ok_and(|line| line == "y" || line.contains("passed")));
+    first.context("it printed nothing")??;
+    drop(lines);
+    assert_eq!(ended(&mut child)?.signal(), Some(Signal::SIGPIPE as i32));
+    Ok(())
+}
+
+/// A terminal of this test's own, and what is drawn on it from now on.
+struct Screen {
+    ours: File,
+    theirs: File,
+}
+
+impl Screen {
+    fn new() -> Result<Self> {
+        let OpenptyResult { master, slave } = openpty(None, None)?;
+        Ok(Self { ours: master.into(), theirs: slave.into() })
+    }
+
+    /// Starts it at the terminal.
+    fn start(&self, arguments: &[&str], terminal: &str) -> Result<Child> {
+        let mut command = xtask(arguments);
+        let end = || self.theirs.try_clone();
+        command.stdin(end()?).stdout(end()?).stderr(end()?).env("TERM", terminal).env_remove("NO_COLOR");
+        Ok(command.spawn()?)
+    }
+
+    /// Reads what is drawn until the terminal is closed.
+    fn watch(&self) -> Result<thread::JoinHandle<Vec<u8>>> {
+        let mut ours = self.ours.try_clone()?;
+        Ok(thread::spawn(move || {
+            let mut drawn = Vec::new();
+            // A terminal that is closed is an error to its reader.
+            let _ = ours.read_to_end(&mut drawn);
+            drawn
+        }))
+    }
+
+    fn is_raw(&self) -> Result<bool> {
+        Ok(!tcgetattr(&self.theirs)?.local_flags.contains(LocalFlags::ICANON))
+    }
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() -> Result<()> {
+    use Signal::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGSEGV, SIGTERM, SIGUSR1};
+    for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGABRT, SIGSEGV] {
+        let screen = Screen::new()?;
+        let before = tcgetattr(&screen.theirs)?;
+        screen.watch()?;
+        let mut child = screen.start(&["run", "--", "sleep", "1000"], "xterm")?;
+        let deadline = Instant::now() + AGES;
+        while !screen.is_raw()? {
+            if let Some(status) = child.try_wait()? {
+                bail!("it ended before it had the terminal: {status}");
+            }
+            assert!(Instant::now() < deadline, "it never has the terminal");
+            thread::sleep(Duration::from_millis(5));
+        }
+        kill(Pid::from_raw(child.id().cast_signed()), signal)?;
+        assert_eq!(ended(&mut child)?.signal(), Some(signal as i32));
+        assert_eq!(tcgetattr(&screen.theirs)?, before, "{signal}");
+    }
+    Ok(())
+}
+
+#[rstest]
+#[case::able("xterm", true)]
+#[case::dumb("dumb", false)]
+fn a_terminal_gets_colours_if_it_knows_them(#[case] terminal: &str, #[case] coloured: bool) -> Result<()> {
+    let screen = Screen::new()?;
+    let drawn = screen.watch()?;
+    let mut child = screen.start(&["scenarios", "list", "linking"], terminal)?;
+    assert!(ended(&mut child)?.success());
+    drop(screen);
+    let drawn = drawn.join().unwrap_or_default();
+    assert!(drawn.starts_with(if coloured { b"\x1b[1mlinking" } else { b"linking" }), "{drawn:?}");
+    assert_eq!(drawn.contains(&0x1b), coloured);
+    Ok(())
+}
+
+#[test]
+fn a_report_has_standard_output_to_itself_and_a_summary_that_can_t_be_written_is_noted() -> Result<()> {
+    let mut command = xtask(&["test", "rejection/chosen-error", "--vm", "uml", "--report", "json=-"]);
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", "/no/such/place");
+    let output = command.output()?;
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{complained}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(report[0]["verdict"], "passed");
+    assert!(complained.contains("note: can't write the job's summary to /no/such/place"), "{complained}");
+    assert!(complained.contains("1 passed"), "{complained}");
+    Ok(())
+}
+
+#[test]
+fn two_reports_can_t_both_have_standard_output() -> Result<()> {
+    let output = xtask(&["test", "--report", "json=-", "--report", "junit=-"]).output()?;
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{complained}");
+    assert!(complained.starts_with("error: two reports can't be one file"), "{complained}");
+    Ok(())
+}
