@@ -7,13 +7,13 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use scenarios::wire::Ending;
 
+use crate::cache;
 use crate::ground::{self, Extras, Ground, Setting};
 use crate::host::{self, Consent, Purpose};
 use crate::image::{KernelOptions, Profile};
 use crate::session::{Failure, Used};
 use crate::terminal::Terminal;
 use crate::vm::{Kind, trial};
-use crate::{cache, guest};
 
 /// What to work on.
 #[derive(Debug, Clone, Default, Args)]
@@ -79,7 +79,7 @@ impl DeskOptions {
         // Whether there are such a kernel and such a series is known at once, and what follows takes long.
         self.kernel.patches()?;
         let cache = cache::directory()?;
-        let initramfs = guest::initramfs(&extras.programs, &extras.links, &extras.absent, &cache, terminal)?;
+        let initramfs = extras.initramfs(&cache, terminal)?;
         ground::clear_logs(label)?;
         let mut last = anyhow!("there is no virtual machine to choose from");
         for (index, kind) in kinds.iter().enumerate() {

@@ -79,12 +79,24 @@ pub struct Extras {
     pub fragments: Vec<Fragment>,
     /// Further programs in the initramfs.
     pub programs: Vec<Program>,
+    /// Further directories in it.
+    pub directories: Vec<String>,
     /// Further symbolic links in it.
     pub links: Vec<Link>,
     /// Paths that the initramfs has otherwise.
     pub absent: Vec<&'static str>,
     /// Further parameters for the kernel's command line.
     pub parameters: Vec<&'static str>,
+}
+
+impl Extras {
+    /// The initramfs that has them.
+    ///
+    /// # Errors
+    /// What [`guest::initramfs`] says.
+    pub fn initramfs(&self, cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
+        guest::initramfs(&self.programs, &self.directories, &self.links, &self.absent, cache, terminal)
+    }
 }
 
 /// Which kernel, on which kind of virtual machine.
@@ -155,7 +167,7 @@ impl Ground {
     ) -> Result<Self> {
         options.ensure_host(terminal)?;
         let cache = cache::directory()?;
-        let initramfs = guest::initramfs(&extras.programs, &extras.links, &extras.absent, &cache, terminal)?;
+        let initramfs = extras.initramfs(&cache, terminal)?;
         clear_logs(label)?;
         let kind = options.kind(&cache, terminal)?;
         let on = |kind| {

@@ -51,13 +51,15 @@ pub struct Link {
     pub target: String,
 }
 
-/// The initramfs with the agent as it is in the tree now, a shell if this host has one, and these programs and links. Of several with
-/// one path the last one counts, and any of them more than what the guest has there otherwise. What is `absent` is left out.
+/// The initramfs with the agent as it is in the tree now, a shell if this host has one, and these programs, directories and links. Of
+/// several with one path the last one counts, and any of them more than what the guest has there otherwise, but for a link where other
+/// things lie in a directory. What is `absent` is left out.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
 pub fn initramfs(
     programs: &[Program],
+    directories: &[String],
     links: &[Link],
     absent: &[&str],
     cache: &Path,
@@ -81,7 +83,16 @@ pub fn initramfs(
             manifest.insert_deep(&program.path, mode(&program.file)?)?;
         }
     }
+    for directory in directories.iter().filter(|path| *path != "/") {
+        if !manifest.has(directory) {
+            manifest.insert_with_parents(directory, Node::Directory { mode: 0o755 })?;
+        }
+    }
     for link in links {
+        let is_below = |path: &str| path.strip_prefix(&link.path).is_some_and(|rest| rest.starts_with('/'));
+        if manifest.nodes().any(|(path, _)| is_below(path)) {
+            continue;
+        }
         manifest.remove(&link.path);
         manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
     }
@@ -219,6 +230,8 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         // The outer cargo may hold the lock of its own target directory.
         .env("CARGO_TARGET_DIR", directory())
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
+        // What it says is shown when it fails.
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -1,7 +1,6 @@
 //! What this machine needs, what it lacks, and getting it.
 
 use std::env;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +8,7 @@ use nix::fcntl::FlockArg;
 use nix::unistd::geteuid;
 
 use crate::cache;
+use crate::host_program::is_executable;
 use crate::terminal::Terminal;
 use crate::vm::process::command_line;
 
@@ -250,7 +250,7 @@ pub fn install_command(packages: &[&'static str]) -> String {
 /// Is a program of that name in `PATH`?
 pub fn has_program(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| Path::new(&directory).join(name).is_file())
+    env::split_paths(&path).any(|directory| is_executable(&directory.join(name)))
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Testbed {
             scope.spawn(|| {
                 settings.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
             });
-            guest::initramfs(&[], &[], &[], &cache, terminal)
+            guest::initramfs(&[], &[], &[], &[], &cache, terminal)
         })?;
         ground::clear_logs(label)?;
         Ok(Self {

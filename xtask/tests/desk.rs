@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -130,6 +131,69 @@ fn a_program_of_the_hosts_reads_every_byte_writes_to_both_outputs_and_returns_it
     assert_eq!(code, Some(138), "{complained}");
     assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
     assert!(complained.ends_with("brought along"), "{complained}");
+    Ok(())
+}
+
+/// A directory of this test's own, empty.
+fn directory(name: &str) -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path)?;
+    }
+    fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
+/// Compiles a program or a library of C.
+fn compile(output: &Path, source: &str, arguments: &[&str]) -> Result<()> {
+    let file = output.with_extension("c");
+    fs::create_dir_all(output.parent().context("no directory")?)?;
+    fs::write(&file, source)?;
+    let done = Command::new("gcc").arg("-o").args([output, file.as_path()]).args(arguments).status()?;
+    assert!(done.success());
+    Ok(())
+}
+
+#[test]
+fn a_script_finds_its_program_and_its_libraries_by_the_ways_that_it_finds_them_here() -> Result<()> {
+    let place = directory("desk run")?;
+    let at = |name: &str| place.join(name);
+    let [first, second, third] =
+        ["app/lib", "second", "third"].map(|name| format!("-L{}", at(name).display()));
+    let shared = ["-shared", "-fPIC"];
+    // `one` is found beside the program that a link leads to, `two` where a link of the environment's leads, `three` by an RPATH.
+    compile(&at("app/lib/libone.so"), "int one(void) { return 1; }", &shared)?;
+    compile(&at("second/libtwo.so"), "int two(void) { return 2; }", &shared)?;
+    compile(&at("third/libthree.so"), "int three(void) { return 39; }", &shared)?;
+    let source = "#include <sys/stat.h>\nint one(void); int two(void); int three(void);\n\
+                  int main(int n, char **word) { struct stat s; return stat(word[n - 1], &s) ? 1 : one() + two() + three(); }";
+    let ways =
+        "-Wl,--disable-new-dtags,-rpath,$ORIGIN/../lib:".to_owned() + &at("way to third").to_string_lossy();
+    let libraries = [first.as_str(), &second, &third, "-lone", "-ltwo", "-lthree", &ways];
+    compile(&at("app/bin/answer"), source, &libraries)?;
+    for (link, target) in
+        [("way to second", "second"), ("way to third", "third"), ("programs/answer", "../app/bin/answer")]
+    {
+        fs::create_dir_all(at("programs"))?;
+        std::os::unix::fs::symlink(target, at(link))?;
+    }
+    // What can't be executed is passed over.
+    fs::create_dir(at("earlier"))?;
+    fs::write(at("earlier/answer"), "")?;
+    fs::create_dir_all(at("tree/empty"))?;
+    fs::write(at("script"), "#!/usr/bin/env answer\n")?;
+    fs::set_permissions(at("script"), fs::Permissions::from_mode(0o755))?;
+
+    let path = format!("earlier:{}:{}", at("programs").display(), std::env::var("PATH")?);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["run", "--include", "tree", "--", "env", "./script", "tree/empty"]);
+    command
+        .current_dir(&place)
+        .stdin(Stdio::null())
+        .env("PATH", path)
+        .env("LD_LIBRARY_PATH", "way to second");
+    let (code, _, complained) = told(&command.output()?);
+    assert_eq!(code, Some(42), "{complained}");
     Ok(())
 }
 

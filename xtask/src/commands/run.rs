@@ -1,7 +1,8 @@
 //! `cargo xtask run`: a program of the host's on the patched kernel.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +13,7 @@ use super::shell;
 use crate::cache;
 use crate::desk::{self, DeskOptions};
 use crate::ground::Extras;
+use crate::host_program::{self, is_executable};
 use crate::luggage::Luggage;
 use crate::terminal::Terminal;
 use crate::userland::Userland;
@@ -48,6 +50,11 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut luggage = Luggage::default();
     options.include.iter().try_for_each(|path| luggage.pack(path))?;
     let path = luggage.pack_program(program)?;
+    // What `strace` and `env` are to start.
+    let started =
+        arguments.iter().map(Path::new).filter(|it| it.components().count() > 1 && is_executable(it));
+    started.into_iter().try_for_each(|path| luggage.pack(path))?;
+    luggage.remarks().iter().for_each(|remark| terminal.note(remark));
     let directory = env::current_dir().context("can't tell the current directory")?;
     if luggage.narrow && options.desk.vm == Some(Kind::Uml) {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
@@ -56,7 +63,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Programs start others. What was packed has the better claim to its path.
     let Userland { mut programs, .. } = Userland::gather().unwrap_or_default();
     programs.extend(luggage.programs());
-    let extras = Extras { programs, links: luggage.links(), ..Extras::default() };
+    let directories = luggage.directories();
+    let extras = Extras { programs, directories, links: luggage.links(), ..Extras::default() };
     let mut kinds = options.desk.kinds(&cache::directory()?, terminal)?;
     kinds.retain(|kind| !(luggage.narrow && *kind == Kind::Uml));
     let mut ground = options.desk.ground(&kinds, &extras, "run", terminal)?;
@@ -64,11 +72,27 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let program = Attached {
         path,
         arguments: arguments.to_vec(),
-        environment: shell::environment(),
+        environment: environment(&luggage),
         directory: directory.to_string_lossy().into_owned(),
         streams: Streams::Pipes,
     };
     desk::conclude(shell::use_program(&ground, program), terminal)
+}
+
+/// The guest's, with the places where the user's programs and libraries are.
+fn environment(luggage: &Luggage) -> BTreeMap<String, String> {
+    let mut environment = shell::environment();
+    if let Some(path) = env::var("PATH").ok().filter(|path| !path.is_empty()) {
+        environment.entry("PATH".to_owned()).and_modify(|own| *own = format!("{path}:{own}"));
+    }
+    // cargo adds places of its own, of which nothing is in the guest.
+    let places = host_program::library_path().into_iter();
+    let places: Vec<String> =
+        places.filter(|(_, place)| luggage.has_below(place)).map(|(written, _)| written).collect();
+    if !places.is_empty() {
+        environment.insert("LD_LIBRARY_PATH".to_owned(), places.join(":"));
+    }
+    environment
 }
 
 /// The archive and what is unpacked from it are in memory at once. In MiB.
