@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Arch, Error, Fragment, Phase, Profile, Progress, Result, command, command::Running, config,
-    disk::is_full, own::counted_sources, requirements::has_program,
+    disk::is_full, own::counted_sources, requirements::has_program, warnings::Warnings,
 };
 
 /// How many errors of the compiler's a person is shown; the log has them all.
@@ -57,7 +57,7 @@ impl Build<'_> {
     }
 
     /// Builds the image; its path is [`Build::product`].
-    pub(crate) fn run(&self, progress: &dyn Progress) -> Result<()> {
+    pub(crate) fn run(&self, warnings: &mut Warnings, progress: &dyn Progress) -> Result<()> {
         let counts = self.directory.join("steps-of-a-whole-build");
         let counted = fs::read_to_string(&counts).ok().and_then(|text| text.parse().ok());
         let is_whole = self.is_new || !self.vmlinux().exists();
@@ -82,6 +82,10 @@ impl Build<'_> {
             let line = line.map_err(Error::io("reading the output of make for", &log))?;
             let line = String::from_utf8_lossy(&line);
             writeln!(out, "{line}").map_err(Error::io("writing", &log))?;
+            if progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            warnings.hear(&line)?;
             if is_step(&line) {
                 steps += 1;
                 progress.done(steps);

@@ -1,14 +1,15 @@
 //! Is every patch of a series fit to be sent? What its maintainers' own tools say, patch by patch.
 
 mod compile;
-mod diagnostics;
 mod scripts;
 mod workshop;
 
 use std::{ops::RangeInclusive, path::Path};
 
-use self::{compile::Compiler, diagnostics::Known, workshop::Workshop};
-use crate::{Error, Named, Origin, Patch, Phase, Progress, Result, Series, image::require_tools};
+use self::{compile::Compiler, workshop::Workshop};
+use crate::{
+    Error, Named, Origin, Patch, Phase, Progress, Result, Series, diagnostics::Known, image::require_tools,
+};
 
 /// What to check.
 #[derive(Clone, Debug)]

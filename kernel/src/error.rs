@@ -170,6 +170,10 @@ pub enum Error {
         log: PathBuf,
     },
 
+    /// A build that nobody waits for any more.
+    #[error("the kernel build was given up: nothing is left to be run on it")]
+    Cancelled,
+
     /// A program that failed.
     #[error("`{command}` {status}{}", if stderr.is_empty() { String::new() } else { format!(":\n{}", stderr.trim_end()) })]
     Command {

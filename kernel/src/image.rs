@@ -15,9 +15,11 @@ use crate::{
     command::read,
     disk::remove,
     lock::Lock,
+    own::files_of_series,
     requirements::missing,
     sources::hex,
     tree::tree,
+    warnings::Warnings,
 };
 
 /// What to build.
@@ -54,6 +56,8 @@ pub struct Image {
     /// The directory with what `gcov` needs to know of the objects whose lines are counted, as `security/keys/key.gcno`. Empty
     /// but for [`Profile::Coverage`].
     pub notes: PathBuf,
+    /// What the compiler warned of in files that the series adds or changes, as `security/keys/key.c:1:2: warning: …`.
+    pub warnings: Vec<String>,
     /// The final configuration.
     pub config: PathBuf,
     /// What `uname -r` says in it.
@@ -64,10 +68,31 @@ pub struct Image {
     pub key: String,
 }
 
-/// The image for that request: from the cache at once, or else built, which takes minutes the first time.
+/// How many warnings of the compiler's are shown; the image has them all.
+const SHOWN_WARNINGS: usize = 20;
+
+/// The image for that request: from the cache at once, or else built, which takes minutes the first time. Either way, what the
+/// compiler warned of in files of the series is noted.
 ///
 /// `cache` is the project's cache directory; it is created when missing.
 pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
+    let image = cached_or_built(request, cache, progress)?;
+    let profile = match request.profile {
+        Profile::Plain => String::new(),
+        profile => format!(" {}", profile.name()),
+    };
+    let kernel = format!("kernel {} {}{profile}", request.kernel.name, request.arch.name());
+    for warning in image.warnings.iter().take(SHOWN_WARNINGS) {
+        progress.note(&format!("{kernel}: {warning}"));
+    }
+    let more = image.warnings.len().saturating_sub(SHOWN_WARNINGS);
+    if more > 0 {
+        progress.note(&format!("{kernel}: {more} more warnings of the compiler's in files of the series"));
+    }
+    Ok(image)
+}
+
+fn cached_or_built(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
     require_tools()?;
     let recipe = Recipe::read(request)?;
     if let Some(image) = recipe.at_hand(request, cache)? {
@@ -79,7 +104,7 @@ pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Re
     if let Some(image) = recipe.cached(&tree.identity, cache)? {
         return Ok(image);
     }
-    recipe.build(&tree, request.jobs, cache, progress)
+    recipe.build(request, &tree, cache, progress)
 }
 
 /// The image for that request if it is in the cache, as far as that can be told without fetching or copying a source.
@@ -161,7 +186,14 @@ impl Recipe {
         }
     }
 
-    fn build(&self, tree: &Tree, jobs: usize, cache: &Path, progress: &dyn Progress) -> Result<Image> {
+    fn build(
+        &self,
+        request: &Request<'_>,
+        tree: &Tree,
+        cache: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Image> {
+        let files = files_of_series(&tree.path, &request.series)?;
         let name = tree.path.file_name().unwrap_or_default().to_string_lossy();
         let mut directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
         // Other options, another directory: going to and fro in one would build nearly everything each time.
@@ -178,18 +210,20 @@ impl Recipe {
             progress.note(&format!("{what} is built again: {}", inputs.changes_since(&before)));
         }
         let (tree, identity) = (tree.path.as_path(), tree.identity.as_str());
-        let (arch, profile, toolchain) = (self.arch, self.profile, Toolchain::Gnu);
+        let (arch, profile, toolchain, jobs) = (self.arch, self.profile, Toolchain::Gnu, request.jobs);
         let build = Build { tree, directory, arch, profile, toolchain, jobs, is_new };
         build.configure(&self.fragments, progress)?;
-        build.run(progress)?;
+        let mut warnings = Warnings::of(build.tree, &build.directory, files)?;
+        build.run(&mut warnings, progress)?;
         inputs.remember(&record).map_err(Error::io("writing", &record))?;
-        self.keep(&build, identity, cache, progress)
+        self.keep(&build, &warnings.into_lines(), identity, cache, progress)
     }
 
     /// Copies the results out of the build's directory, which the next build changes.
     fn keep(
         &self,
         build: &Build<'_>,
+        warnings: &[String],
         identity: &str,
         cache: &Path,
         progress: &dyn Progress,
@@ -226,6 +260,10 @@ impl Recipe {
             fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
             fs::copy(&file, &to).map_err(Error::io("copying", file))?;
         }
+        if !warnings.is_empty() {
+            let file = partial.join(WARNINGS);
+            fs::write(&file, warnings.join("\n")).map_err(Error::io("writing", file))?;
+        }
         let file = partial.join("release");
         fs::write(&file, &release).map_err(Error::io("writing", file))?;
 
@@ -248,12 +286,20 @@ impl Recipe {
             vmlinux: directory.join("vmlinux"),
             modules: directory.join("modules"),
             notes: directory.join("notes"),
+            warnings: warnings(&directory.join(WARNINGS)),
             config: directory.join("config"),
             release,
             arch: self.arch,
             key,
         }
     }
+}
+
+/// The file of an image that has its warnings; it is not there where there were none.
+const WARNINGS: &str = "warnings";
+
+fn warnings(file: &Path) -> Vec<String> {
+    fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// The first lines of what the compiler and the linker say of themselves. They are asked once.

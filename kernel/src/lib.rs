@@ -15,6 +15,7 @@ mod clone;
 mod command;
 mod config;
 mod diff;
+mod diagnostics;
 mod disk;
 mod edit;
 mod error;
@@ -32,6 +33,7 @@ mod selftests;
 mod series;
 mod sources;
 mod tree;
+mod warnings;
 
 pub use crate::{
     build::SOURCE,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
-    Error, Progress, Request, Result,
+    Error, Progress, Request, Result, Series,
     command::{git, read},
     sources::BASE,
     tree::tree,
@@ -45,6 +45,18 @@ pub(crate) fn counted_sources(tree: &Path) -> Result<BTreeSet<String>> {
     let names = entries.flatten().map(|entry| format!("security/keys/{}", entry.file_name().display()));
     let all = changed.lines().map(str::to_owned).chain(names);
     Ok(all.filter(|path| path.ends_with(".c") && !is_test(path)).collect())
+}
+
+/// The paths of all files that the series adds or changes. Of a source that has keyagents already nobody knows what is whose: there it
+/// is all of security/keys, and what is named after keyagents.
+pub(crate) fn files_of_series(tree: &Path, series: &Series) -> Result<BTreeSet<String>> {
+    let mut command = git(tree);
+    if series.is_applied() {
+        command.args(["ls-files", "--", "security/keys", "*keyagent*"]);
+    } else {
+        command.args(["diff", "--no-renames", "--no-color", "--no-ext-diff", "--name-only", BASE, "HEAD"]);
+    }
+    Ok(read(&mut command, b"")?.lines().map(str::to_owned).collect())
 }
 
 /// `git diff` of the series' C files.

@@ -57,6 +57,11 @@ pub trait Progress: Sync {
 
     /// Something that a person should know and that is not an error.
     fn note(&self, text: &str);
+
+    /// Whether nobody waits for the result any more. A build is given up then.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody watches.

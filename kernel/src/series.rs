@@ -63,6 +63,11 @@ impl Series {
         Self { applied: true, ..Self::default() }
     }
 
+    /// Whether the source has what these patches would bring.
+    pub(crate) fn is_applied(&self) -> bool {
+        self.applied
+    }
+
     /// Whether the tree has keyagents when the series is applied.
     pub fn brings_keyagents(&self) -> bool {
         self.applied || !self.patches.is_empty()

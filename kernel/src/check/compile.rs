@@ -6,11 +6,12 @@ use std::{
     process::Stdio,
 };
 
-use super::{Outcome, Switch, diagnostics::Diagnostic, diagnostics::Known, workshop::Workshop};
+use super::{Outcome, Switch, workshop::Workshop};
 use crate::{
     Arch, Error, Fragment, Profile, Result, Silent,
     build::{Build, Toolchain},
     command::Running,
+    diagnostics::{Diagnostic, Known},
     disk::is_full,
     requirements::has_program,
 };

@@ -2,8 +2,8 @@
 
 use std::{fs, process::Command};
 
-use super::{diagnostics::Diagnostic, workshop::Workshop};
-use crate::{Error, Patch, Result, command};
+use super::workshop::Workshop;
+use crate::{Error, Patch, Result, command, diagnostics::Diagnostic};
 
 /// What `checkpatch.pl --strict` of the tree that is checked out has to say about a patch.
 pub(super) fn checkpatch(workshop: &Workshop<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {

@@ -1,5 +1,7 @@
+use std::sync::Mutex;
+
 use super::*;
-use crate::{Silent, bench::Bench};
+use crate::{Phase, Silent, bench::Bench};
 
 /// Stands in for a kernel: its Makefile knows the targets that are used, and notes each build.
 const MAKEFILE: &str = "\
@@ -9,6 +11,7 @@ bzImage:
 \t@mkdir -p $(O)/arch/x86/boot $(O)/include/config
 \t@echo '  CC      a.o'; echo build >> $(O)/builds
 \t@test ! -e broken.c || { echo 'broken.c:1:2: error: expected expression' >&2; false; }
+\t@test -e $(O)/a.o || { touch $(O)/a.o; sed 's|^|$(CURDIR)/|' said >&2 2>/dev/null || true; }
 \t@echo image > $(O)/arch/x86/boot/bzImage; cp /bin/true $(O)/vmlinux
 \t@echo 1.2.3-keyagents > $(O)/include/config/kernel.release
 modules:
@@ -80,4 +83,67 @@ fn a_failed_build_shows_the_compilers_error_and_the_log() {
 
     fs::remove_file(bench.path("source/broken.c")).unwrap();
     bench.image().unwrap();
+}
+
+/// Hears notes, and gives a build up if it is to.
+#[derive(Default)]
+struct Notes {
+    heard: Mutex<Vec<String>>,
+    cancels: bool,
+}
+
+impl Progress for Notes {
+    fn started(&self, _: &Phase, _: Option<u64>) {}
+    fn done(&self, _: u64) {}
+    fn finished(&self) {}
+
+    fn note(&self, text: &str) {
+        self.heard.lock().unwrap().push(text.to_owned());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancels
+    }
+}
+
+#[test]
+fn warnings_in_files_of_the_series_are_noted_of_a_built_a_cached_and_a_half_built_image() {
+    let bench = bench();
+    bench.write("source/a.c", "one\ntwo\n");
+    bench.write_patch(1, "a.c", "@@ -1,2 +1,2 @@\n one\n-two\n+TWO");
+    bench.write(
+        "source/said",
+        "a.c:2:1: warning: unused\nb.c:1:1: warning: not the series'\na.c:2:1: note: x\n",
+    );
+    let noted = || {
+        let notes = Notes::default();
+        let request = bench.request("source", bench.patches().unwrap()).unwrap();
+        let image = image(&request, &bench.path("cache"), &notes).unwrap();
+        let heard = notes.heard.into_inner().unwrap();
+        (image, heard.into_iter().filter(|note| note.contains("warning")).collect::<Vec<_>>())
+    };
+    let (built, said) = noted();
+    let name = &bench.kernel.name;
+    assert_eq!(said, [format!("kernel {name} x86_64: a.c:2:1: warning: unused")]);
+    assert_eq!(noted(), (built.clone(), said.clone()));
+    assert_eq!(bench.builds(), 1);
+
+    // The object that was warned of is as new as it need be.
+    bench.write("source/other.c", "");
+    let (other, again) = noted();
+    assert_eq!((bench.builds(), again), (2, said));
+    assert_ne!(other.key, built.key);
+
+    bench.write("source/said", "");
+    assert_eq!(noted().1, Vec::<String>::new());
+}
+
+#[test]
+fn a_build_that_nobody_waits_for_is_given_up() {
+    let bench = bench();
+    let request = bench.request("source", Series::default()).unwrap();
+    let cancelled = Notes { cancels: true, ..Notes::default() };
+    let error = image(&request, &bench.path("cache"), &cancelled).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    assert!(bench.image().is_ok());
 }

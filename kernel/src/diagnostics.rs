@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path};
 
 /// One complaint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// The file, below the tree's top where it lies there.
     file: String,
     /// What it says, without the place in the file.
@@ -15,7 +15,7 @@ pub(super) struct Diagnostic {
 
 impl Diagnostic {
     /// Reads `FILE:LINE:COLUMN: warning: MESSAGE`, where line and column may be missing.
-    pub(super) fn parse(line: &str, tree: &Path) -> Option<Self> {
+    pub(crate) fn parse(line: &str, tree: &Path) -> Option<Self> {
         let line = line.trim_end();
         let line = line.strip_prefix(&format!("{}/", tree.display())).unwrap_or(line);
         let line = line.trim_start_matches("./").trim_start_matches("../");
@@ -26,28 +26,33 @@ impl Diagnostic {
     }
 
     /// All complaints in a tool's output.
-    pub(super) fn all(output: &str, tree: &Path) -> Vec<Self> {
+    pub(crate) fn all(output: &str, tree: &Path) -> Vec<Self> {
         output.lines().filter_map(|line| Self::parse(line, tree)).collect()
     }
 
-    pub(super) fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
-    pub(super) fn into_line(self) -> String {
+    /// Whether it keeps nothing from being built.
+    pub(crate) fn is_warning(&self) -> bool {
+        self.message.starts_with(": warning: ")
+    }
+
+    pub(crate) fn into_line(self) -> String {
         self.line
     }
 }
 
 /// The complaints heard so far. Lines shift from patch to patch: a complaint is known by its file and its words.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(crate) struct Known {
     heard: HashSet<(String, String)>,
 }
 
 impl Known {
     /// Takes note of these complaints, and gives those that were not known.
-    pub(super) fn news(&mut self, complaints: Vec<Diagnostic>) -> Vec<String> {
+    pub(crate) fn news(&mut self, complaints: Vec<Diagnostic>) -> Vec<String> {
         let is_new = |one: &Diagnostic| self.heard.insert((one.file.clone(), one.message.clone()));
         complaints.into_iter().filter(is_new).map(Diagnostic::into_line).collect()
     }

@@ -1,0 +1,57 @@
+//! What the compiler warns of in files of the series.
+
+use std::{
+    collections::BTreeSet,
+    fs::OpenOptions,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result, diagnostics::Diagnostic, disk::remove};
+
+/// The warnings of a build, which are kept beside its objects: an object that is not compiled again does not warn again.
+#[derive(Debug)]
+pub(crate) struct Warnings {
+    tree: PathBuf,
+    /// The files of the series, by their paths in the tree.
+    files: BTreeSet<String>,
+    /// Where the directory's warnings are written down.
+    record: PathBuf,
+    lines: Vec<String>,
+}
+
+impl Warnings {
+    /// Listens to a build of that tree in that directory. If the last build there warned, the objects of these files are removed,
+    /// so that the compiler warns again of what is still wrong.
+    pub(crate) fn of(tree: &Path, directory: &Path, files: BTreeSet<String>) -> Result<Self> {
+        let record = directory.join("warnings");
+        if record.exists() {
+            for source in files.iter().filter(|file| file.ends_with(".c")) {
+                remove(&directory.join(source).with_extension("o"))?;
+            }
+            remove(&record)?;
+        }
+        Ok(Self { tree: tree.to_owned(), files, record, lines: Vec::new() })
+    }
+
+    /// Takes note of a line of the build's output, on disk at once: a build that is interrupted leaves objects, too.
+    pub(crate) fn hear(&mut self, line: &str) -> Result<()> {
+        let warning = Diagnostic::parse(line, &self.tree).filter(Diagnostic::is_warning);
+        let Some(warning) = warning.filter(|it| self.files.contains(it.file())) else { return Ok(()) };
+        let line = warning.into_line();
+        // A header warns wherever it is included.
+        if self.lines.contains(&line) {
+            return Ok(());
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&self.record);
+        file.and_then(|mut file| writeln!(file, "{line}")).map_err(Error::io("writing", &self.record))?;
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// What there was, in the order of the files: that of a build with several jobs is chance.
+    pub(crate) fn into_lines(mut self) -> Vec<String> {
+        self.lines.sort();
+        self.lines
+    }
+}
