@@ -150,6 +150,8 @@ pub struct Ground {
     pub config: PathBuf,
     /// What `gcov` needs to know of its objects; empty where no lines are counted.
     pub notes: PathBuf,
+    /// What the compiler warned of in files of the series.
+    pub warnings: Vec<String>,
 }
 
 impl Ground {
@@ -233,6 +235,7 @@ impl Ground {
             vmlinux: image.vmlinux,
             config: image.config,
             notes: image.notes,
+            warnings: image.warnings,
             release: image.release,
             backend,
             why,

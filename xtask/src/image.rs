@@ -68,6 +68,11 @@ impl SeriesOption {
         }
     }
 
+    /// As it was given; none for the kernel's own.
+    pub fn given(&self) -> Option<&str> {
+        self.series.as_deref()
+    }
+
     fn named(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
         let Some(name) = &self.series else { return Ok(kernel.series()?) };
         if name == APPLIED {

@@ -126,6 +126,7 @@ impl Part {
             verdict,
             took: Duration::ZERO,
             vm: None,
+            earlier: Vec::new(),
         };
         let cases = results.cases.into_iter().map(|case| report(&case.name.clone(), verdict(case))).collect();
         let beyond = beyond.map(|(what, verdict)| report(what, verdict));

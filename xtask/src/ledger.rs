@@ -24,6 +24,8 @@ pub struct Entries {
     pub began: SystemTime,
     /// What ended the run before its time.
     pub cut_short: Option<String>,
+    /// Why what has no verdict is not run, where that was asked for.
+    pub stopped: Option<String>,
     clock: Instant,
 }
 
@@ -59,8 +61,14 @@ impl Ledger {
     /// Of a run that begins now.
     pub fn new(scenarios: Vec<Scenario>, columns: Vec<About>) -> Self {
         let parts = columns.into_iter().map(|about| Part::new(about, scenarios.len())).collect();
-        let entries =
-            Entries { scenarios, parts, began: SystemTime::now(), cut_short: None, clock: Instant::now() };
+        let entries = Entries {
+            scenarios,
+            parts,
+            began: SystemTime::now(),
+            cut_short: None,
+            stopped: None,
+            clock: Instant::now(),
+        };
         Self(Arc::new(Mutex::new(entries)))
     }
 
@@ -71,6 +79,12 @@ impl Ledger {
 }
 
 impl Entries {
+    /// What is to be run, now that it is known.
+    pub fn set_scenarios(&mut self, scenarios: Vec<Scenario>) {
+        self.scenarios = scenarios;
+        self.lay_out(self.parts.iter().map(|part| part.about.clone()).collect());
+    }
+
     /// The columns are these, now that they are known.
     pub fn lay_out(&mut self, columns: Vec<About>) {
         let scenarios = self.scenarios.len();
@@ -87,19 +101,35 @@ impl Entries {
         self.parts.iter().filter(|part| !part.is_spared())
     }
 
-    /// The column's verdicts in the suite's order, and one for each scenario that has none: the testbed's own fault.
+    /// The column's verdicts in the suite's order, and one for each scenario that has none: skipped where the run was to stop
+    /// early, else the testbed's own fault.
     pub fn complete(&self, part: &Part) -> Vec<Report> {
-        let why = part.lost.as_ref().or(self.cut_short.as_ref());
-        let why = why.map_or("the run has not come to its end", String::as_str);
+        let verdict = self.verdict_of_absent(part);
         let absent = |scenario: &Scenario| Report {
             scenario: scenario.name.clone(),
-            verdict: Verdict::Broken(format!("not run: {why}")),
+            verdict: verdict.clone(),
             took: Duration::ZERO,
             vm: None,
+            earlier: Vec::new(),
         };
         let each = self.scenarios.iter().zip(&part.verdicts);
         let verdicts = each.map(|(scenario, verdict)| verdict.clone().unwrap_or_else(|| absent(scenario)));
         verdicts.chain(part.ends.iter().cloned()).collect()
+    }
+
+    /// What is said of the column's scenarios that were not run.
+    pub fn verdict_of_absent(&self, part: &Part) -> Verdict {
+        let fault = part.lost.as_ref().or(self.cut_short.as_ref());
+        match (fault, &self.stopped) {
+            (Some(why), _) => Verdict::Broken(format!("not run: {why}")),
+            (None, Some(why)) => Verdict::Skipped(format!("not run: {why}")),
+            (None, None) => Verdict::Broken("not run: the run has not come to its end".into()),
+        }
+    }
+
+    /// The exit code of a run that has come to its end.
+    pub fn exit_code(&self) -> u8 {
+        self.counted().map(|part| part.column().exit_code()).max().unwrap_or(0)
     }
 }
 

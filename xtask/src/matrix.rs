@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use console::{measure_text_width, style};
 
-use crate::report::{Column, colour, mark};
+use crate::report::{Column, Report, colour, mark};
 
 /// The words of one scenario's verdicts, column by column; none where there is no verdict.
 struct Row<'a> {
@@ -13,14 +13,14 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Where the row stands: 0 what differs, 1 what is bad everywhere, 2 what was skipped somewhere, 3 what passed.
+    /// Where the row stands: 0 what differs, 1 what is bad everywhere, 2 what was flaky or skipped somewhere, 3 what passed.
     fn rank(&self) -> u8 {
         let words: BTreeSet<&str> = self.words.iter().flatten().copied().collect();
-        let bad = words.iter().any(|word| !matches!(*word, "passed" | "skipped"));
+        let bad = words.iter().any(|word| !matches!(*word, "passed" | "flaky" | "skipped"));
         match (bad, words.len()) {
             (true, 2..) => 0,
             (true, _) => 1,
-            (false, _) if words.contains("skipped") => 2,
+            (false, _) if words.contains("flaky") || words.contains("skipped") => 2,
             (false, _) => 3,
         }
     }
@@ -64,7 +64,7 @@ fn rows(columns: &[Column]) -> Vec<Row<'_>> {
     let row = |scenario| {
         let word = |column: &Column| {
             let mut reports = column.reports.iter();
-            reports.find(|report| report.scenario == scenario).map(|report| report.verdict.word())
+            reports.find(|report| report.scenario == scenario).map(Report::word)
         };
         Row { scenario, words: columns.iter().map(word).collect() }
     };
@@ -95,7 +95,7 @@ mod tests {
     use scenarios::verdict::Verdict;
 
     use super::*;
-    use crate::report::Report;
+    use crate::report::Attempt;
 
     fn column(title: &str, verdicts: &[Verdict]) -> Column {
         let report = |(index, verdict): (usize, &Verdict)| Report {
@@ -103,6 +103,7 @@ mod tests {
             verdict: verdict.clone(),
             took: Duration::ZERO,
             vm: None,
+            earlier: Vec::new(),
         };
         let reports = verdicts.iter().enumerate().map(report).collect();
         Column { title: title.into(), reports, lost: None }
@@ -125,5 +126,15 @@ mod tests {
             "  2 more passed everywhere  ✓          ✓",
         ];
         assert_eq!(table.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_is_flaky_somewhere_is_no_difference_but_is_shown() {
+        let mut columns = [column("6.12", &[Verdict::Passed]), column("6.1", &[Verdict::Passed])];
+        let verdict = Verdict::Hung(String::new());
+        columns[1].reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
+        assert_eq!(rows(&columns)[0].rank(), 2);
+        let table = console::strip_ansi_codes(&table(&columns)).into_owned();
+        assert_eq!(table.lines().nth(1), Some("  f/0  ✓          ~ flaky"));
     }
 }

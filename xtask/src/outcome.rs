@@ -1,6 +1,7 @@
 //! Runs the scenarios that were asked for, and shows what comes of them: each verdict in the suite's order, whatever the
 //! order in which they came.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -10,29 +11,23 @@ use scenarios::verdict::Verdict;
 
 use crate::display::Display;
 use crate::image::Profile;
-use crate::ledger::{Ledger, Part};
+use crate::ledger::{Entries, Ledger, Part};
 use crate::matrix;
-use crate::report::{Column, Report, summary};
-use crate::run::{self, Event};
+use crate::report::{Attempt, Column, Report, colour, mark, summary};
+use crate::run::{self, Event, Policy};
 use crate::terminal::Terminal;
 use crate::testbed::Testbed;
 use crate::times::Times;
 
-/// Runs the ledger's scenarios in every column, writes down and shows what comes of them. Gives the exit code.
+/// Runs the ledger's scenarios in every column, writes down and shows what comes of them. Gives the exit code. `witness` hears of
+/// everything that happens.
 ///
 /// # Errors
 /// There is no verdict at all, since no kernel could be had.
-pub fn judge(testbed: &Testbed, ledger: &Ledger, terminal: &Terminal) -> Result<u8> {
-    judge_before(testbed, ledger, terminal, |_| {})
-}
-
-/// Likewise, with somebody who hears of everything that happens.
-///
-/// # Errors
-/// As with [`judge`].
-pub fn judge_before(
+pub fn judge(
     testbed: &Testbed,
     ledger: &Ledger,
+    policy: Policy,
     terminal: &Terminal,
     mut witness: impl FnMut(&Event),
 ) -> Result<u8> {
@@ -40,9 +35,9 @@ pub fn judge_before(
     let mut times = Times::recall(&testbed.cache);
     ledger.entries().lay_out(testbed.about()?);
     let scenarios = &ledger.entries().scenarios.clone();
-    let mut show = Show::new(testbed, scenarios, ledger, terminal);
+    let mut show = Show::new(testbed, scenarios, ledger, policy, terminal);
     let mut learnt = Vec::new();
-    run::run(testbed, scenarios, &times, terminal, |event| {
+    run::run(testbed, scenarios, &times, policy, terminal, |event| {
         if let Event::Judged { ground, job, verdict: Verdict::Passed, took, .. } = &event {
             learnt.push((*ground, job.scenario, *took));
         }
@@ -55,7 +50,19 @@ pub fn judge_before(
     times.remember();
     let columns = show.finish()?;
     tell(&columns, started.elapsed(), terminal);
+    tell_of_stop(&ledger.entries(), terminal);
     Ok(columns.iter().map(Column::exit_code).max().unwrap_or(0))
+}
+
+/// How many scenarios a run that was to stop early has left.
+fn tell_of_stop(entries: &Entries, terminal: &Terminal) {
+    let Some(why) = &entries.stopped else { return };
+    let left = |part: &Part| part.verdicts.iter().filter(|it| it.is_none()).count();
+    let left: usize = entries.counted().filter(|part| part.lost.is_none()).map(left).sum();
+    if left > 0 {
+        let what = if left == 1 { "1 scenario was" } else { &format!("{left} scenarios were") };
+        terminal.say(&format!("{what} not run: {why}; --failed runs what failed and what was left"));
+    }
 }
 
 /// All that there is to say at the end.
@@ -85,10 +92,13 @@ struct Show<'a> {
     testbed: &'a Testbed,
     scenarios: &'a [Scenario],
     ledger: &'a Ledger,
+    policy: Policy,
     terminal: &'a Terminal,
     display: Display,
     /// How many lines of a single column have been shown.
     shown: usize,
+    /// By column and scenario: the attempts after which it was run again.
+    earlier: BTreeMap<(usize, usize), Vec<Attempt>>,
 }
 
 impl<'a> Show<'a> {
@@ -96,11 +106,13 @@ impl<'a> Show<'a> {
         testbed: &'a Testbed,
         scenarios: &'a [Scenario],
         ledger: &'a Ledger,
+        policy: Policy,
         terminal: &'a Terminal,
     ) -> Self {
         let total = testbed.columns.len() * scenarios.len();
         let display = Display::new(testbed.jobs.min(total), total, terminal);
-        Self { testbed, scenarios, ledger, terminal, display, shown: 0 }
+        let earlier = BTreeMap::new();
+        Self { testbed, scenarios, ledger, policy, terminal, display, shown: 0, earlier }
     }
 
     fn hear(&mut self, event: Event) {
@@ -115,20 +127,32 @@ impl<'a> Show<'a> {
                     self.ledger.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
                 }
             }
-            Event::Begun { lane, ground, job, waiting } => {
+            Event::Begun { lane, ground, job, attempt, waiting } => {
                 let scenario = &self.scenarios[job.scenario].name;
                 let title = &self.testbed.columns[job.column].title;
                 let kind = self.testbed.settings[ground].kind.to_string();
                 let title = if title.ends_with(&kind) { title.clone() } else { format!("{title} {kind}") };
-                self.display.begun(lane, format!("{}  {scenario}", title.trim_start()));
+                let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                self.display.begun(lane, format!("{}  {scenario}{again}", title.trim_start()));
                 self.display.left(waiting);
             }
+            Event::Judged { job, attempt, verdict, took, retried: true, .. } => {
+                let column = &self.testbed.columns[job.column].title;
+                self.say_retried(column, &self.scenarios[job.scenario].name, attempt, &verdict);
+                let attempts = self.earlier.entry((job.column, job.scenario)).or_default();
+                attempts.push(Attempt { verdict, took });
+            }
             Event::Judged { ground, job, verdict, took, .. } => {
-                self.display.judged(verdict.word());
+                let stops = self.policy.stops_after(&verdict);
+                let earlier = self.earlier.remove(&(job.column, job.scenario)).unwrap_or_default();
                 let vm = Some(self.testbed.settings[ground].kind);
                 let scenario = self.scenarios[job.scenario].name.clone();
-                let report = Report { scenario, verdict, took, vm };
+                let report = Report { scenario, verdict, took, vm, earlier };
+                self.display.judged(report.word());
                 let mut entries = self.ledger.entries();
+                if stops && entries.stopped.is_none() {
+                    entries.stopped = Some(format!("{} {} (--fail-fast)", report.scenario, report.word()));
+                }
                 entries.parts[job.column].verdicts[job.scenario] = Some(report);
                 match entries.parts.as_slice() {
                     [part] => self.shown = self.show(part),
@@ -141,13 +165,25 @@ impl<'a> Show<'a> {
                     // What is lost shows only when all is over: it is laid to no single scenario.
                     let column = self.testbed.columns.iter().position(|it| it.grounds.contains(&ground));
                     let vm = Some(self.testbed.settings[ground].kind);
-                    let report = Report { scenario: "all/the guest's end".into(), verdict, took, vm };
+                    let scenario = "all/the guest's end".into();
+                    let report = Report { scenario, verdict, took, vm, earlier: Vec::new() };
                     if let Some(column) = column {
                         self.ledger.entries().parts[column].ends.push(report);
                     }
                 }
             }
         }
+    }
+
+    /// Says at once that a scenario is run again: its line comes when it is judged.
+    fn say_retried(&self, column: &str, scenario: &str, attempt: u32, verdict: &Verdict) {
+        let word = verdict.word();
+        let sign = colour(word).apply_to(mark(word));
+        let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
+        let attempts = self.policy.retries.saturating_add(1);
+        self.terminal.say_in_one_line(&format!(
+            "  {sign} {scenario} {word}{column}, attempt {attempt} of {attempts}: is run again in a new guest"
+        ));
     }
 
     /// Says what a ground is, once it is known.
@@ -179,7 +215,7 @@ impl<'a> Show<'a> {
     /// Of several columns only what is bad is shown at once, and how each one went when it is complete.
     fn show_of_many(&self, part: &Part, scenario: usize) {
         let title = &part.about.title;
-        if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.is_bad()) {
+        if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.has_details()) {
             self.terminal.say_in_one_line(&report.line_of_many(title));
         }
         if part.verdicts.iter().all(Option::is_some) {

@@ -16,12 +16,23 @@ use crate::vm::Kind;
 pub struct Report {
     /// `FAMILY/NAME`.
     pub scenario: String,
+    /// What is said of it: of its last attempt.
+    pub verdict: Verdict,
+    /// How long that took, the start of a guest included.
+    pub took: Duration,
+    /// What it ran on, if it ran.
+    pub vm: Option<Kind>,
+    /// The attempts before, all of which were bad.
+    pub earlier: Vec<Attempt>,
+}
+
+/// An attempt that was bad, and after which the scenario was run again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
     /// What is said of it.
     pub verdict: Verdict,
     /// How long it took, the start of a guest included.
     pub took: Duration,
-    /// What it ran on, if it ran.
-    pub vm: Option<Kind>,
 }
 
 /// What came of a column: one kernel, one profile, one choice of virtual machines.
@@ -36,18 +47,27 @@ pub struct Column {
 }
 
 /// The words in the order in which a summary counts them.
-pub const WORDS: [&str; 6] = ["passed", "failed", "crashed", "hung", "broken", "skipped"];
+pub const WORDS: [&str; 7] = ["passed", "flaky", "failed", "crashed", "hung", "broken", "skipped"];
 
 impl Report {
+    /// The verdict's word, or `flaky` for a scenario that passed only when it was run again.
+    pub fn word(&self) -> &'static str {
+        match (&self.verdict, self.earlier.is_empty()) {
+            (Verdict::Passed, false) => "flaky",
+            (verdict, _) => verdict.word(),
+        }
+    }
+
     /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling.
     pub fn line(&self, scenario: &Scenario, with_vm: bool) -> String {
         let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
-        let word = self.verdict.word();
+        let word = self.word();
         let colour = colour(word);
         let verdict = match &self.verdict {
-            Verdict::Passed => String::new(),
+            Verdict::Passed if self.earlier.is_empty() => String::new(),
             Verdict::Skipped(why) => format!("skipped: {why}  "),
-            _ => format!("{word}  "),
+            _ if self.earlier.is_empty() => format!("{word}  "),
+            _ => format!("{word}: {}  ", self.attempts()),
         };
         let vm = self.vm.filter(|_| with_vm).map(|kind| format!(" {kind}")).unwrap_or_default();
         let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
@@ -75,24 +95,53 @@ impl Report {
 
     /// Likewise, among the verdicts of several columns.
     pub fn line_of_many(&self, column: &str) -> String {
-        let word = self.verdict.word();
+        let word = self.word();
         format!("  {} {} {word} on {column}", colour(word).apply_to(mark(word)), self.scenario)
     }
 
-    /// Whether there is more to say than that it passed or was skipped.
+    /// Whether it neither passed, if only in the end, nor was skipped.
     pub fn is_bad(&self) -> bool {
-        !matches!(self.verdict, Verdict::Passed | Verdict::Skipped(_))
+        is_bad(&self.verdict)
+    }
+
+    /// Whether there is more to say than that it passed or was skipped.
+    pub fn has_details(&self) -> bool {
+        self.is_bad() || !self.earlier.is_empty()
+    }
+
+    /// How each attempt went, as in `failed, hung, passed`; empty if there was one.
+    pub fn attempts(&self) -> String {
+        if self.earlier.is_empty() {
+            return String::new();
+        }
+        let earlier = self.earlier.iter().map(|attempt| attempt.verdict.word());
+        earlier.chain([self.verdict.word()]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What there is to say beyond the word: of the last attempt, or of those before where that one passed. Empty if nothing.
+    pub fn body(&self) -> String {
+        if self.is_bad() || self.earlier.is_empty() {
+            return self.verdict.details();
+        }
+        let attempts = self.earlier.iter().enumerate();
+        let told = attempts.map(|(index, attempt)| {
+            let (number, verdict) = (index + 1, &attempt.verdict);
+            format!("attempt {number} {}:\n{}", verdict.word(), verdict.details().trim_end())
+        });
+        told.collect::<Vec<_>>().join("\n")
     }
 
     /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
     pub fn details(&self, column: &str) -> Option<String> {
-        if !self.is_bad() {
+        if !self.has_details() {
             return None;
         }
-        let word = self.verdict.word();
+        let word = self.word();
         let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
-        let heading = format!("{} {} {word}{column}", mark(word), self.scenario);
-        let body = self.verdict.details();
+        let attempts = self.attempts();
+        let attempts = if attempts.is_empty() { attempts } else { format!(" (attempts: {attempts})") };
+        let heading = format!("{} {} {word}{column}{attempts}", mark(word), self.scenario);
+        let body = self.body();
         let body: Vec<String> =
             body.trim_end().lines().map(|line| format!("    {}", painted(line))).collect();
         Some(format!("\n{}\n{}", colour(word).bold().apply_to(heading), body.join("\n")))
@@ -103,7 +152,7 @@ impl Column {
     /// How many of each.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.reports.iter().for_each(|report| tally.count(report.verdict.word()));
+        self.reports.iter().for_each(|report| tally.count(report.word()));
         tally
     }
 
@@ -145,6 +194,11 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Whether a verdict is neither that it passed nor that it was skipped.
+pub fn is_bad(verdict: &Verdict) -> bool {
+    !matches!(verdict, Verdict::Passed | Verdict::Skipped(_))
+}
+
 /// How many of each, and how long it took. `noun` is what they are.
 pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
     let tally = column.tally();
@@ -155,7 +209,7 @@ pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
 
 /// How bad a verdict of this word is: the higher, the worse.
 pub fn rank(word: &str) -> usize {
-    const RISING: [&str; 6] = ["passed", "skipped", "broken", "failed", "hung", "crashed"];
+    const RISING: [&str; 7] = ["passed", "skipped", "flaky", "broken", "failed", "hung", "crashed"];
     RISING.iter().position(|other| *other == word).unwrap_or(0)
 }
 
@@ -163,6 +217,7 @@ pub fn rank(word: &str) -> usize {
 pub fn mark(word: &str) -> &'static str {
     match word {
         "passed" => "✓",
+        "flaky" => "~",
         "failed" => "✗",
         "crashed" => "‼",
         "hung" => "…",
@@ -176,7 +231,7 @@ pub fn colour(word: &str) -> Style {
     match word {
         "passed" => Style::new().green(),
         "failed" | "crashed" | "hung" => Style::new().red(),
-        "broken" => Style::new().yellow(),
+        "broken" | "flaky" => Style::new().yellow(),
         _ => Style::new().dim(),
     }
 }
@@ -201,6 +256,7 @@ mod tests {
             verdict: verdict.clone(),
             took: Duration::ZERO,
             vm: None,
+            earlier: Vec::new(),
         };
         Column { title: String::new(), reports: verdicts.iter().map(report).collect(), lost: None }
     }
@@ -213,6 +269,26 @@ mod tests {
         assert_eq!(column(&[hung.clone(), Verdict::Passed]).exit_code(), 1);
         assert_eq!(column(&[broken, hung]).exit_code(), 2);
         assert_eq!(Column { lost: Some("no kernel".into()), ..column(&[Verdict::Passed]) }.exit_code(), 2);
+    }
+
+    #[test]
+    fn what_passes_only_on_a_retry_is_flaky_and_tells_of_the_attempt_that_failed() {
+        let retried = |verdict| {
+            let mut column = column(&[verdict]);
+            let verdict = Verdict::Hung("step 2".into());
+            column.reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
+            column
+        };
+        let flaky = retried(Verdict::Passed);
+        assert_eq!((flaky.exit_code(), flaky.tally().to_string()), (0, "1 flaky".to_owned()));
+        let details = flaky.reports[0].details("").unwrap();
+        assert_eq!(
+            console::strip_ansi_codes(&details),
+            "\n~ family/name flaky (attempts: hung, passed)\n    attempt 1 hung:\n    step 2"
+        );
+        let failed = retried(Verdict::Crashed("Oops".into()));
+        assert_eq!((failed.exit_code(), failed.reports[0].word()), (1, "crashed"));
+        assert_eq!(failed.reports[0].body(), "Oops");
     }
 
     #[test]

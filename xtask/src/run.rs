@@ -9,10 +9,32 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::lane::{Farewell, Lane};
+use crate::report::is_bad;
 use crate::schedule::{Job, Next, Schedule, Taste};
 use crate::terminal::Terminal;
 use crate::testbed::Testbed;
 use crate::times::Times;
+
+/// What a run does about a scenario that is bad.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether nothing more is begun after it.
+    pub fail_fast: bool,
+    /// How many times it is run again, in a guest that has just been started, before it counts.
+    pub retries: u32,
+}
+
+impl Policy {
+    /// Whether a scenario is run again after this attempt, counted from 1.
+    fn retries_after(self, attempt: u32, verdict: &Verdict) -> bool {
+        is_bad(verdict) && attempt <= self.retries
+    }
+
+    /// Whether nothing more is begun after this verdict, which counts.
+    pub fn stops_after(self, verdict: &Verdict) -> bool {
+        self.fail_fast && is_bad(verdict)
+    }
+}
 
 /// What happens in a run.
 #[derive(Debug)]
@@ -39,6 +61,8 @@ pub enum Event {
         ground: usize,
         /// What it runs.
         job: Job,
+        /// For the how-manieth time, from 1.
+        attempt: u32,
         /// How long all that has not begun will take, in seconds, if that can be told.
         waiting: Option<f64>,
     },
@@ -50,10 +74,14 @@ pub enum Event {
         ground: usize,
         /// What it ran.
         job: Job,
+        /// Which attempt that was, from 1.
+        attempt: u32,
         /// What came of it.
         verdict: Verdict,
         /// How long it took.
         took: Duration,
+        /// Whether it is run again: the verdict does not count.
+        retried: bool,
         /// The guest has not survived it.
         lost: bool,
     },
@@ -75,6 +103,7 @@ pub fn run(
     testbed: &Testbed,
     scenarios: &[Scenario],
     times: &Times,
+    policy: Policy,
     terminal: &Terminal,
     mut hear: impl FnMut(Event),
 ) {
@@ -85,6 +114,7 @@ pub fn run(
         changed: Condvar::new(),
         testbed,
         scenarios,
+        policy,
         terminal,
     };
     let (events, news): (Sender<Event>, Receiver<Event>) = channel();
@@ -121,6 +151,7 @@ struct Board<'a> {
     changed: Condvar,
     testbed: &'a Testbed,
     scenarios: &'a [Scenario],
+    policy: Policy,
     terminal: &'a Terminal,
 }
 
@@ -141,6 +172,8 @@ impl Board<'_> {
                     self.schedule().ready(ground, prepared.features.clone());
                     Event::Ready { ground }
                 }
+                // Nobody waits for it any more.
+                Err(_) if self.terminal.is_cancelled() => return,
                 Err(error) => {
                     let stranded = self.schedule().lost(ground);
                     Event::Lost { ground, why: format!("{error:#}"), stranded }
@@ -169,8 +202,7 @@ impl Board<'_> {
             at = to;
             match next {
                 Next::Run(job, ground) => {
-                    let _ = events.send(Event::Begun { lane: number, ground, job: job.clone(), waiting });
-                    self.carry_out(&mut lane, number, ground, job, events);
+                    self.carry_out(&mut lane, number, ground, &job, waiting, events);
                 }
                 Next::Wait => self.wait(),
                 Next::Done => return,
@@ -189,16 +221,52 @@ impl Board<'_> {
         let _ = self.changed.wait_timeout(schedule, Duration::from_millis(50));
     }
 
-    fn carry_out(&self, lane: &mut Lane, number: usize, ground: usize, job: Job, events: &Sender<Event>) {
-        let begun = Instant::now();
-        let verdict = match self.testbed.ground(ground, self.terminal) {
-            Ok(ground) => lane.run(ground, &self.scenarios[job.scenario]),
-            Err(error) => Verdict::Broken(format!("{error:#}")),
-        };
-        let (took, lost) = (begun.elapsed(), !lane.has_guest());
-        let _ = events.send(Event::Judged { lane: number, ground, job, verdict, took, lost });
-        if self.testbed.fresh {
-            self.leave(lane, number, ground, events);
+    /// Begins nothing more. A kernel that is being built for what would have come is given up.
+    fn stop(&self) {
+        self.schedule().stop();
+        self.terminal.cancel();
+        self.changed.notify_all();
+    }
+
+    /// Runs a scenario, and again as long as the policy asks for it, each time in another guest.
+    fn carry_out(
+        &self,
+        lane: &mut Lane,
+        number: usize,
+        ground: usize,
+        job: &Job,
+        waiting: Option<f64>,
+        events: &Sender<Event>,
+    ) {
+        for attempt in 1.. {
+            let _ = events.send(Event::Begun { lane: number, ground, job: job.clone(), attempt, waiting });
+            let begun = Instant::now();
+            let verdict = match self.testbed.ground(ground, self.terminal) {
+                Ok(ground) => lane.run(ground, &self.scenarios[job.scenario]),
+                Err(error) => Verdict::Broken(format!("{error:#}")),
+            };
+            let (took, lost) = (begun.elapsed(), !lane.has_guest());
+            let retried = self.policy.retries_after(attempt, &verdict);
+            if !retried && self.policy.stops_after(&verdict) {
+                self.stop();
+            }
+            let job = job.clone();
+            let _ = events.send(Event::Judged {
+                lane: number,
+                ground,
+                job,
+                attempt,
+                verdict,
+                took,
+                retried,
+                lost,
+            });
+            if retried || self.testbed.fresh {
+                self.leave(lane, number, ground, events);
+            }
+            if !retried {
+                return;
+            }
         }
     }
 
@@ -206,5 +274,23 @@ impl Board<'_> {
         let begun = Instant::now();
         let farewell = lane.leave();
         let _ = events.send(Event::Left { lane: number, ground, farewell, took: begun.elapsed() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bad_is_run_again_so_many_times_and_only_then_counts() {
+        let policy = Policy { fail_fast: true, retries: 2 };
+        let bad = Verdict::Hung(String::new());
+        let again: Vec<bool> = (1..=3).map(|attempt| policy.retries_after(attempt, &bad)).collect();
+        assert_eq!(again, [true, true, false]);
+        for good in [Verdict::Passed, Verdict::Skipped(String::new())] {
+            assert!(!policy.retries_after(1, &good) && !policy.stops_after(&good));
+        }
+        assert!(policy.stops_after(&bad) && !Policy::default().stops_after(&bad));
+        assert!(!Policy::default().retries_after(1, &bad));
     }
 }

@@ -113,6 +113,11 @@ impl Schedule {
         stranded
     }
 
+    /// Nothing more is run.
+    pub fn stop(&mut self) {
+        self.waiting.clear();
+    }
+
     /// What the lane that is on this ground, or on none, does next.
     pub fn next(&mut self, at: Option<usize>, taste: Taste) -> Next {
         if let Some(ground) = at {

@@ -30,6 +30,21 @@ pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
+/// The scenarios of exactly these names: `FAMILY/NAME[CASE]`, or `FAMILY/NAME` with all its cases.
+///
+/// # Errors
+/// A scenario that is wrong, whether it was asked for or not; or a name that none has.
+pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
+    let mut scenarios = select(&[])?;
+    let has = |scenario: &Scenario, name: &String| [&scenario.name, &scenario.file].contains(&name);
+    if let Some(name) = names.iter().find(|name| !scenarios.iter().any(|scenario| has(scenario, name))) {
+        let all = scenarios.iter().flat_map(|scenario| [scenario.name.as_str(), &scenario.file]);
+        bail!("there is no scenario `{name}`{}", hint(name, &all.collect::<Vec<_>>()));
+    }
+    scenarios.retain(|scenario| names.iter().any(|name| has(scenario, name)));
+    Ok(scenarios)
+}
+
 /// The names of all scenarios as they are on disk, without looking into them: quickly, and right or wrong.
 pub fn names() -> Vec<String> {
     let files = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -60,15 +75,19 @@ pub fn named(name: &str) -> Result<Scenario> {
     let alike: Vec<usize> = (0..names.len()).filter(|index| names[*index].ends_with(&ending)).collect();
     match alike.as_slice() {
         [one] => Ok(scenarios.swap_remove(*one)),
-        [] => {
-            let near = nearest(name, &names).map(|it| format!("; did you mean {it}?"));
-            let listed = || "; `cargo xtask scenarios list` shows all".to_owned();
-            bail!("there is no scenario `{name}`{}", near.unwrap_or_else(listed))
-        }
+        [] => bail!("there is no scenario `{name}`{}", hint(name, &names)),
         several => {
             let several: Vec<&str> = several.iter().map(|index| names[*index]).collect();
             bail!("`{name}` may be {}: say which", several.join(" or "))
         }
+    }
+}
+
+/// What to do about a name that no scenario has.
+fn hint(wrong: &str, names: &[&str]) -> String {
+    match nearest(wrong, names) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => "; `cargo xtask scenarios list` shows all".to_owned(),
     }
 }
 
@@ -93,4 +112,24 @@ pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
         terminal.note(&stale.to_string());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_name_is_whole_and_that_of_a_file_stands_for_its_cases() {
+        let names = |name: &str| -> Result<Vec<String>> {
+            Ok(select_exactly(&[name.to_owned()])?.into_iter().map(|it| it.name).collect())
+        };
+        let all = select(&[]).unwrap();
+        let case = all.iter().find(|scenario| scenario.case.is_some()).unwrap();
+        assert_eq!(names(&case.name).unwrap(), std::slice::from_ref(&case.name));
+        assert!(names(&case.file).unwrap().len() > 1);
+        let begun = &case.file[..case.file.len() - 1];
+        assert!(!select(&[begun.to_owned()]).unwrap().is_empty());
+        let error = names(begun).unwrap_err().to_string();
+        assert!(error.contains(&format!("no scenario `{begun}`; did you mean {}", case.file)), "{error}");
+    }
 }

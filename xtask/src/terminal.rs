@@ -36,7 +36,9 @@ pub struct Terminal {
     phase: Mutex<Option<Work>>,
     /// The notes that are not to be repeated.
     noted: Mutex<BTreeSet<String>>,
+    /// Whether standard output is a program's alone, and results go to standard error.
     results_aside: AtomicBool,
+    cancelled: AtomicBool,
 }
 
 impl Terminal {
@@ -53,7 +55,8 @@ impl Terminal {
             bars,
             phase: Mutex::default(),
             noted: Mutex::default(),
-            results_aside: AtomicBool::new(false),
+            results_aside: AtomicBool::default(),
+            cancelled: AtomicBool::default(),
         }
     }
 
@@ -64,13 +67,26 @@ impl Terminal {
     pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
         match files.into_iter().filter(|file| output::is_standard_output(file)).count() {
             0 => {}
-            1 => {
-                console::set_colors_enabled(console::colors_enabled_stderr());
-                self.results_aside.store(true, Ordering::Relaxed);
-            }
+            1 => self.step_aside(),
             _ => bail!("only one of several files can go to standard output (-): name the others"),
         }
         Ok(())
+    }
+
+    /// From now on, results go to standard error: standard output is for a program.
+    pub fn step_aside(&self) {
+        console::set_colors_enabled(console::colors_enabled_stderr());
+        self.results_aside.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody waits any more for what is being built.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits for it.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// Begins a piece of work of unknown length.
@@ -293,6 +309,10 @@ impl kernel::Progress for Terminal {
 
     fn note(&self, text: &str) {
         Self::note(self, text);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Self::is_cancelled(self)
     }
 }
 

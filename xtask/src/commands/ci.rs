@@ -74,6 +74,11 @@ const PROFILES: &str = "plain,debug";
 /// # Errors
 /// A step can't be started.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    if let Some(Part::Scenarios { arguments }) = &options.part
+        && has_readers(arguments)
+    {
+        terminal.step_aside();
+    }
     let steps = match &options.part {
         Some(Part::Checks) => checks(),
         Some(Part::Lints) => lints(),
@@ -169,6 +174,12 @@ fn scenarios(arguments: &[OsString]) -> Result<Step> {
     let mut command = Command::new(env::current_exe().context("can't tell what this program is")?);
     command.arg("test").args(arguments);
     Ok(Step { name: "scenarios", command, given: None })
+}
+
+/// Whether what these arguments of `cargo xtask test` put on standard output is for a program.
+fn has_readers(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    words.any(|word| word == "--list" || word.starts_with("--message-format"))
 }
 
 /// What makes `cargo xtask test` run the workflow's whole matrix.

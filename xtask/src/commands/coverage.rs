@@ -15,6 +15,7 @@ use crate::ledger::Ledger;
 use crate::outcome;
 use crate::output;
 use crate::reports;
+use crate::run::Policy;
 use crate::suite;
 use crate::terminal::Terminal;
 use crate::testbed::{MatrixOptions, Testbed};
@@ -68,7 +69,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let ledger = Ledger::new(scenarios, matrix.about()?);
     let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
     let mut gathering = Gathering::default();
-    let code = outcome::judge_before(&testbed, &ledger, terminal, |event| gathering.hear(event))?;
+    let code = outcome::judge(&testbed, &ledger, Policy::default(), terminal, |event| {
+        gathering.hear(event);
+    })?;
 
     let work = terminal.work("Reading the counters");
     let tally = tally(&testbed, &gathering, terminal)?;

@@ -4,13 +4,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use scenarios::scenario::Scenario;
 
 use crate::completion;
+use crate::events::Stream;
 use crate::github;
-use crate::ledger::Ledger;
+use crate::last_run::LastRun;
+use crate::ledger::{Entries, Ledger};
 use crate::outcome;
-use crate::reports::{self, Reporter, Wish};
+use crate::reports::{self, Outlets, Reporter, Wish};
+use crate::run::Policy;
+use crate::shard::Shard;
 use crate::suite;
 use crate::terminal::Terminal;
 use crate::testbed::{MatrixOptions, Testbed};
@@ -18,21 +23,66 @@ use crate::testbed::{MatrixOptions, Testbed};
 const EXAMPLES: &str = "Examples:
   cargo xtask test                                  everything, on what is quickest here
   cargo xtask test timeout linking/confined         these alone
+  cargo xtask test --failed --fail-fast             what failed the last time, until one fails again
   cargo xtask test --vm uml --fresh                 a new kernel for each scenario
   cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs
+  cargo xtask test --shard 2/3 --retries 2          the second of three machines' share
+  cargo xtask test timeout --list                   the names of what would be run
+  cargo xtask test --message-format jsonl | jq -r 'select(.verdict == \"failed\").scenario'
   cargo xtask test --report html=report.html --report junit=junit.xml";
 
-/// Which scenarios, and on what.
+/// Which scenarios, on what, and who is told.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
+    #[command(flatten)]
+    common: Common,
+
+    /// Only the I-th of N shares of the suite, for one of N machines: 1/3, 2/3 or 3/3
+    ///
+    /// The shares take about as long as each other, by what is written in the scenarios. All machines divide the same suite alike.
+    /// A share is one of the whole suite: filters choose from it.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+
+    /// Write the names of the scenarios that would be run, one a line, and run nothing
+    #[arg(long, conflicts_with_all = ["report", "message_format"])]
+    list: bool,
+
+    /// What standard output is for [default: human]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    message_format: Option<MessageFormat>,
+}
+
+/// What `cargo xtask watch` takes, too.
+#[derive(Debug, Args)]
+pub struct Common {
     /// Only scenarios whose name (FAMILY/NAME) contains one of these
     #[arg(value_name = "FILTER", add = completion::scenario())]
     filters: Vec<String>,
 
+    /// Take filters for whole names: FAMILY/NAME, for all cases of a family, or FAMILY/NAME[CASE]
+    #[arg(long, requires = "filters")]
+    exact: bool,
+
     /// Of these, only the one of exactly this name
     #[arg(long, value_name = "NAME", hide = true)]
     only: Vec<String>,
+
+    /// Of these, only what failed or was left the last time on this kernel
+    ///
+    /// A scenario is remembered, for each kernel, profile, source and series by itself, until it has passed there. If no run is
+    /// remembered, all are run; if nothing failed, none.
+    #[arg(long)]
+    failed: bool,
+
+    /// Begin nothing more after the first scenario that fails, crashes or hangs
+    #[arg(long)]
+    fail_fast: bool,
+
+    /// Run a bad scenario again, so many times at most, each time in a guest of its own; if it passes then, it is `flaky`
+    #[arg(long, value_name = "N", default_value_t)]
+    retries: u32,
 
     #[command(flatten)]
     testbed: MatrixOptions,
@@ -46,15 +96,37 @@ pub struct Options {
     report: Vec<Wish>,
 }
 
-impl Options {
-    /// What the scenarios' names contain; all, if there is none.
-    pub fn filters(&self) -> &[String] {
-        &self.filters
-    }
+/// What standard output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MessageFormat {
+    /// People
+    Human,
+    /// Programs: a line of JSON for each event, as it happens (docs/running.md)
+    Jsonl,
+}
 
+impl Common {
     /// The user's own kernel source.
     pub fn kernel_src(&self) -> Option<&Path> {
         self.testbed.kernel_src()
+    }
+
+    /// The scenarios that are named.
+    ///
+    /// # Errors
+    /// A scenario that is wrong, or a filter that fits none.
+    pub fn named(&self) -> Result<Vec<Scenario>> {
+        let mut scenarios =
+            if self.exact { suite::select_exactly(&self.filters)? } else { suite::select(&self.filters)? };
+        scenarios.retain(|scenario| {
+            self.only.is_empty()
+                || self.only.iter().any(|name| [&scenario.name, &scenario.file].contains(&name))
+        });
+        Ok(scenarios)
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { fail_fast: self.fail_fast, retries: self.retries }
     }
 }
 
@@ -63,21 +135,78 @@ impl Options {
 /// # Errors
 /// The testbed could not do its part for any scenario.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
+    let common = &options.common;
     // Mistakes are told before any long work starts.
-    reports::check(&options.report)?;
-    terminal.reserve_standard_output(options.report.iter().map(|wish| wish.file.as_path()))?;
-    let mut scenarios = suite::select(&options.filters)?;
-    scenarios.retain(|scenario| {
-        options.only.is_empty()
-            || options.only.iter().any(|name| [&scenario.name, &scenario.file].contains(&name))
-    });
+    reports::check(&common.report)?;
+    let events = options.wants_events().then(Stream::default);
+    let files = common.report.iter().map(|wish| wish.file.as_path());
+    terminal.reserve_standard_output(files.chain(events.as_ref().map(|_| Path::new("-"))))?;
+    let named = common.named()?;
     suite::note_stale_snapshots(terminal)?;
-    options.testbed.check()?;
-    let ledger = Ledger::new(scenarios, options.testbed.about()?);
-    let reporter = Reporter::begin(&options.report, &ledger)?;
-    let judged = Testbed::prepare(&options.testbed, "test", terminal)
-        .and_then(|testbed| outcome::judge(&testbed, &ledger, terminal));
+    common.testbed.check()?;
+    let last_run = LastRun::of(common.kernel_src(), common.testbed.series());
+    let ledger = Ledger::new(Vec::new(), common.testbed.about()?);
+    let scenarios = options.choose(named, &last_run, &ledger.entries(), terminal)?;
+    if options.list {
+        scenarios.iter().for_each(|scenario| terminal.say(&scenario.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let has_any = !scenarios.is_empty();
+    ledger.entries().set_scenarios(scenarios);
+    let last_run = Some(last_run).filter(|_| has_any).filter(|last_run| {
+        let written = last_run.write(&ledger.entries());
+        written
+            .map_err(|error| terminal.note(&format!("--failed will not know of this run: {error:#}")))
+            .is_ok()
+    });
+    let reporter = Reporter::begin(Outlets { wishes: common.report.clone(), last_run, events }, &ledger)?;
+    let judged = if has_any { judge(common, &ledger, &reporter, terminal) } else { Ok(0) };
     reporter.finish(judged.as_ref().err())?;
     github::tell(&ledger.entries(), terminal);
     Ok(judged?.into())
+}
+
+/// Runs the ledger's scenarios, and tells of them as they go. Gives the exit code.
+fn judge(options: &Common, ledger: &Ledger, reporter: &Reporter, terminal: &Terminal) -> Result<u8> {
+    let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
+    outcome::judge(&testbed, ledger, options.policy(), terminal, |event| {
+        if let Some(events) = reporter.events() {
+            events.tell(event, &testbed, ledger, terminal);
+        }
+    })
+}
+
+impl Options {
+    fn wants_events(&self) -> bool {
+        self.message_format == Some(MessageFormat::Jsonl)
+    }
+
+    /// Of the named scenarios those that are to be run now.
+    fn choose(
+        &self,
+        mut scenarios: Vec<Scenario>,
+        last_run: &LastRun,
+        entries: &Entries,
+        terminal: &Terminal,
+    ) -> Result<Vec<Scenario>> {
+        if let Some(shard) = self.shard {
+            let own = shard.of(&suite::select(&[])?);
+            scenarios.retain(|scenario| own.contains(&scenario.name));
+            if scenarios.is_empty() {
+                terminal.note(&format!("--shard {shard} has none of these scenarios: nothing is run"));
+            }
+        }
+        if self.common.failed && !scenarios.is_empty() {
+            match last_run.failed(entries) {
+                None => terminal.note("--failed: no run on this kernel is remembered: all is run"),
+                Some(failed) => {
+                    scenarios.retain(|scenario| failed.contains(&scenario.name));
+                    if scenarios.is_empty() {
+                        terminal.note("--failed: nothing failed or was left the last time: nothing is run");
+                    }
+                }
+            }
+        }
+        Ok(scenarios)
+    }
 }

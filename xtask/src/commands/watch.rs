@@ -20,7 +20,7 @@ use signal_hook::consts::SIGPIPE;
 use super::test;
 use crate::terminal::Terminal;
 use crate::vm::process::spawn_bound;
-use crate::{output, suite, workspace};
+use crate::{output, workspace};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask watch                              everything, then what each edit affects
@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 #[group(id = "watch")]
 pub struct Options {
     #[command(flatten)]
-    test: test::Options,
+    test: test::Common,
 }
 
 /// An editor writes a file in several steps; a checkout many files. All that comes within this time is one change.
@@ -60,7 +60,7 @@ enum Affected {
 /// A directory can't be watched, or cargo can't be started.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // A mistake on the command line is told once, and not after each edit.
-    suite::select(options.test.filters())?;
+    options.test.named()?;
     let (send, changes) = channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let Ok(event) = event else { return };

@@ -71,7 +71,8 @@ mod tests {
     fn judged(scenario: usize, verdict: Verdict) -> Event {
         let lost = verdict != Verdict::Passed;
         let job = Job { column: 0, scenario, grounds: vec![0], needs: Vec::new(), seconds: 0.0 };
-        Event::Judged { lane: 7, ground: 0, job, verdict, took: Duration::ZERO, lost }
+        let took = Duration::ZERO;
+        Event::Judged { lane: 7, ground: 0, job, attempt: 1, verdict, took, retried: false, lost }
     }
 
     fn left(counters: Vec<Counters>) -> Event {

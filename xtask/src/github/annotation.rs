@@ -15,32 +15,42 @@ const MOST: usize = 10;
 /// How much of what there is to say goes into an annotation, in lines.
 const LINES: usize = 30;
 
-/// The lines that GitHub reads annotations from: one for each bad verdict.
+/// The lines that GitHub reads annotations from: an error for each bad verdict, a warning for each flaky scenario.
 pub(super) fn lines(entries: &Entries) -> Vec<String> {
     let mut lines = Vec::new();
     for part in entries.counted() {
-        for report in entries.complete(part).iter().filter(|report| report.is_bad()) {
+        for report in entries.complete(part).iter().filter(|report| report.has_details()) {
             let scenario = entries.scenarios.iter().find(|scenario| scenario.name == report.scenario);
             lines.push(annotation(&part.about.full_title(), scenario, report));
         }
     }
+    // What is flaky does not take the place of what is bad.
+    lines.sort_by_key(|line| line.starts_with("::warning"));
     lines.truncate(MOST);
     lines
 }
 
 fn annotation(column: &str, scenario: Option<&Scenario>, report: &Report) -> String {
-    let title = format!("{} {} on {column}", report.scenario, report.verdict.word());
+    let title = format!("{} {} on {column}", report.scenario, report.word());
     let place = scenario.map(|scenario| {
         let file = scenario.path.strip_prefix(workspace::root()).unwrap_or(&scenario.path).to_string_lossy();
         // Without its file a scenario is annotated at its beginning.
         let text = fs::read_to_string(&scenario.path).unwrap_or_default();
-        let line = step(&report.verdict).and_then(|step| line_of_step(&text, step));
+        let first = report.earlier.first().filter(|_| !report.is_bad());
+        let judged = first.map_or(&report.verdict, |attempt| &attempt.verdict);
+        let line = step(judged).and_then(|step| line_of_step(&text, step));
         let line = line.unwrap_or_else(|| line_of_title(&text));
         format!("file={},line={line},", property(&file))
     });
-    let details = report.verdict.details();
+    let details = report.body();
+    let level = if report.is_bad() { "error" } else { "warning" };
     let said: Vec<&str> = details.lines().take(LINES).collect();
-    format!("::error {}title={}::{}", place.unwrap_or_default(), property(&title), message(&said.join("\n")))
+    format!(
+        "::{level} {}title={}::{}",
+        place.unwrap_or_default(),
+        property(&title),
+        message(&said.join("\n"))
+    )
 }
 
 /// The number of the first step that did not go as it says.
@@ -94,6 +104,16 @@ mod tests {
         let lines: Vec<_> = (0..6).map(|number| line_of_step(text, number)).collect();
         assert_eq!(lines, [None, Some(2), Some(7), Some(8), Some(10), None]);
         assert_eq!(line_of_title("# why\ntitle = \"t\""), 2);
+    }
+
+    #[test]
+    fn what_is_flaky_is_a_warning_that_tells_of_the_attempt_that_failed() {
+        let took = std::time::Duration::ZERO;
+        let attempt = crate::report::Attempt { verdict: Verdict::Hung("step 2".into()), took };
+        let (scenario, verdict) = ("f/n".to_owned(), Verdict::Passed);
+        let flaky = Report { scenario, verdict, took, vm: None, earlier: vec![attempt] };
+        let line = annotation("6.12", None, &flaky);
+        assert_eq!(line, "::warning title=f/n flaky on 6.12::attempt 1 hung:%0Astep 2");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn markdown(entries: &Entries) -> String {
         let column = Column { title: title.clone(), reports: entries.complete(part), lost: None };
         let tally = column.tally().to_string();
         text.push_str(&format!("| {} | {} |\n", plain(&title), console::strip_ansi_codes(&tally)));
-        told.extend(column.reports.iter().filter(|report| report.is_bad()).map(|bad| tell(&title, bad)));
+        told.extend(column.reports.iter().filter(|report| report.has_details()).map(|it| tell(&title, it)));
     }
     text.push_str(&format!("\nTook {}.\n\n", seconds(entries.age())));
     for (index, one) in told.iter().enumerate() {
@@ -37,8 +37,8 @@ pub(super) fn markdown(entries: &Entries) -> String {
 }
 
 fn tell(column: &str, report: &Report) -> String {
-    let word = report.verdict.word();
-    let details = report.verdict.details();
+    let word = report.word();
+    let details = report.body();
     let mut lines: Vec<&str> = details.trim_end().lines().collect();
     let more = lines.len().saturating_sub(LINES);
     lines.truncate(LINES);
@@ -49,8 +49,9 @@ fn tell(column: &str, report: &Report) -> String {
     let fence = fence(&body);
     let language = if word == "failed" { "diff" } else { "text" };
     let heading = format!("{} {} {word} on {column}", mark(word), report.scenario);
+    let open = if report.is_bad() { " open" } else { "" };
     format!(
-        "<details open><summary>{}</summary>\n\n{fence}{language}\n{body}\n{fence}\n\n</details>\n\n",
+        "<details{open}><summary>{}</summary>\n\n{fence}{language}\n{body}\n{fence}\n\n</details>\n\n",
         plain(&heading)
     )
 }

@@ -1,11 +1,13 @@
 //! A report for build servers: a suite for each column, a case for each scenario.
 
 use anyhow::{Context, Result};
-use quick_junit::{NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{
+    NonSuccessKind, Property, Report as Junit, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
 use scenarios::verdict::Verdict;
 
 use crate::ledger::{Entries, Part};
-use crate::report::Report;
+use crate::report::{Attempt, Report};
 
 /// The report as XML.
 pub(super) fn text(entries: &Entries) -> Result<String> {
@@ -29,12 +31,29 @@ fn suite(entries: &Entries, part: &Part) -> TestSuite {
 /// Failed, crashed and hung are failures, told apart by their type; broken is an error.
 fn case(part: &Part, report: &Report) -> TestCase {
     let (family, name) = report.scenario.split_once('/').unwrap_or(("", &report.scenario));
-    let mut case = TestCase::new(name, status(&report.verdict));
+    let mut status = status(&report.verdict);
+    // Of a scenario that passed in the end these are its flaky failures, of one that did not its failures before the last.
+    status.add_reruns(report.earlier.iter().map(rerun));
+    let mut case = TestCase::new(name, status);
     case.set_classname(family);
     case.set_time(report.took);
     let vm = report.vm.map_or_else(|| part.about.vm.clone(), |kind| kind.to_string());
     case.add_property(Property::new("vm", vm));
     case
+}
+
+fn rerun(attempt: &Attempt) -> TestRerun {
+    let kind = match attempt.verdict {
+        Verdict::Broken(_) => NonSuccessKind::Error,
+        _ => NonSuccessKind::Failure,
+    };
+    let details = attempt.verdict.details();
+    let mut rerun = TestRerun::new(kind);
+    rerun.set_time(attempt.took);
+    rerun.set_type(attempt.verdict.word());
+    rerun.set_message(details.lines().next().unwrap_or_default());
+    rerun.set_description(&*details);
+    rerun
 }
 
 fn status(verdict: &Verdict) -> TestCaseStatus {

@@ -50,13 +50,12 @@ fn group(name: &str, parts: Vec<Test>) -> Test {
 
 fn scenario(report: &Report) -> Test {
     let name = report.scenario.split_once('/').map_or(&*report.scenario, |(_, name)| name);
-    let details = report.verdict.details();
-    let lines = match &report.verdict {
-        Verdict::Passed | Verdict::Skipped(_) => Vec::new(),
-        bad => {
-            let said = details.trim_end().lines().map(|line| format!("# {line}"));
-            [format!("# {name}: {}", bad.word())].into_iter().chain(said).collect()
-        }
+    let lines = if report.has_details() {
+        let body = report.body();
+        let said = body.trim_end().lines().map(|line| format!("# {line}"));
+        [format!("# {name}: {}", report.word())].into_iter().chain(said).collect()
+    } else {
+        Vec::new()
     };
     Test { name: name.to_owned(), lines, result: Outcome::of(report) }
 }
@@ -65,6 +64,7 @@ impl Outcome {
     fn of(report: &Report) -> Self {
         let first = || report.verdict.details().lines().next().unwrap_or_default().to_owned();
         let (ok, directive) = match &report.verdict {
+            Verdict::Passed if report.has_details() => (true, Some(format!("flaky: {}", report.attempts()))),
             Verdict::Passed => (true, None),
             Verdict::Failed(_) => (false, None),
             Verdict::Crashed(_) => (false, Some(format!("crashed: {}", first()))),

@@ -14,15 +14,58 @@ use chrono::{DateTime, Utc};
 
 pub use wish::{Format, Wish, place};
 
+use crate::events::{End, Stream};
 use crate::interruption::{self, Cause, Registered};
+use crate::last_run::LastRun;
 use crate::ledger::{Entries, Ledger};
 use crate::output;
+
+/// Who is told of a run's beginning and its end.
+#[derive(Default)]
+pub struct Outlets {
+    /// The reports that are written.
+    pub wishes: Vec<Wish>,
+    /// What the next run is to know of this one.
+    pub last_run: Option<LastRun>,
+    /// The program that reads events.
+    pub events: Option<Stream>,
+}
+
+impl Outlets {
+    fn is_empty(&self) -> bool {
+        self.wishes.is_empty() && self.last_run.is_none() && self.events.is_none()
+    }
+
+    fn begin(&self, entries: &Entries) -> Result<()> {
+        if let Some(events) = &self.events {
+            events.begin(entries);
+        }
+        self.remember(entries);
+        write(files(&self.wishes), entries)
+    }
+
+    fn finish(&self, entries: &Entries, end: End) -> Result<()> {
+        self.remember(entries);
+        write(&self.wishes, entries)?;
+        if let Some(events) = &self.events {
+            events.finish(entries, end);
+        }
+        Ok(())
+    }
+
+    fn remember(&self, entries: &Entries) {
+        if let Some(last_run) = &self.last_run {
+            // It could be written when the run began, and is not what a run is for.
+            let _ = last_run.write(entries);
+        }
+    }
+}
 
 /// Writes the reports of a run: at its beginning, when nothing is known, and again at its end.
 ///
 /// A report that an earlier run has left is thus never taken for this one's, even if this one is killed.
 pub struct Reporter {
-    wishes: Arc<[Wish]>,
+    outlets: Arc<Outlets>,
     ledger: Ledger,
     /// Whether the run's end has been written down.
     done: Arc<Mutex<bool>>,
@@ -34,11 +77,11 @@ impl Reporter {
     ///
     /// # Errors
     /// A report can't be written there.
-    pub fn begin(wishes: &[Wish], ledger: &Ledger) -> Result<Self> {
+    pub fn begin(outlets: Outlets, ledger: &Ledger) -> Result<Self> {
         let mut reporter =
-            Self { wishes: wishes.into(), ledger: ledger.clone(), done: Arc::default(), _registered: None };
-        if !wishes.is_empty() {
-            write(files(wishes), &ledger.entries())?;
+            Self { outlets: outlets.into(), ledger: ledger.clone(), done: Arc::default(), _registered: None };
+        if !reporter.outlets.is_empty() {
+            reporter.outlets.begin(&ledger.entries())?;
             reporter._registered = Some(reporter.expect_end());
         }
         Ok(reporter)
@@ -53,12 +96,18 @@ impl Reporter {
         *done = true;
         let mut entries = self.ledger.entries();
         entries.cut_short = cut_short.map(|error| format!("{error:#}"));
-        write(self.wishes.iter(), &entries)
+        self.outlets.finish(&entries, End::Exits)
+    }
+
+    /// The program that reads events.
+    pub fn events(&self) -> Option<&Stream> {
+        self.outlets.events.as_ref()
     }
 
     /// What ends the run early ends it after the reports have been written.
     fn expect_end(&self) -> Registered {
-        let (wishes, ledger, done) = (Arc::clone(&self.wishes), self.ledger.clone(), Arc::clone(&self.done));
+        let (outlets, ledger, done) =
+            (Arc::clone(&self.outlets), self.ledger.clone(), Arc::clone(&self.done));
         interruption::before_end(move |cause: &Cause| {
             // Held until the process ends: nobody writes a report after this.
             let done = ManuallyDrop::new(done.lock().unwrap_or_else(PoisonError::into_inner));
@@ -66,7 +115,7 @@ impl Reporter {
                 let mut entries = ledger.entries();
                 entries.cut_short = Some(cause.describe());
                 // Its path was good when the run began, and there is nobody left to be told.
-                let _ = write(wishes.iter(), &entries);
+                let _ = outlets.finish(&entries, End::Killed);
             }
         })
     }
@@ -76,7 +125,7 @@ impl Drop for Reporter {
     /// A run that ends by a panic leaves its reports, too.
     fn drop(&mut self) {
         let done = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        if !done && !self.wishes.is_empty() {
+        if !done && !self.outlets.is_empty() {
             let why = anyhow::anyhow!("the testbed itself failed");
             // Whatever is wrong now is less than what ended the run.
             let _ = self.finish(Some(&why));

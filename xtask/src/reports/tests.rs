@@ -12,7 +12,7 @@ use signal_hook::consts::SIGINT;
 use super::*;
 use crate::image::Profile;
 use crate::ledger::About;
-use crate::report::Report;
+use crate::report::{Attempt, Report};
 use crate::vm::Kind;
 
 const TEXT: &str = r#"
@@ -43,6 +43,7 @@ fn ledger(verdicts: &[Verdict]) -> Ledger {
             verdict: verdict.clone(),
             took: Duration::from_micros(1_234_567),
             vm: Some(Kind::Uml),
+            earlier: Vec::new(),
         };
         ledger.entries().parts[0].verdicts[index] = Some(report);
     }
@@ -148,6 +149,49 @@ fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
 }
 
 #[test]
+fn a_flaky_scenario_is_told_apart_in_every_report_with_the_attempt_that_failed() {
+    let ledger = ledger(&[Verdict::Passed]);
+    if let Some(report) = &mut ledger.entries().parts[0].verdicts[0] {
+        let verdict = Verdict::Hung("step 2 waits".into());
+        report.earlier.push(Attempt { verdict, took: Duration::from_secs(2) });
+    }
+    ledger.entries().scenarios.truncate(1);
+    let entries = ledger.entries();
+    let rows: serde_json::Value = serde_json::from_str(&json::text(&entries).unwrap()).unwrap();
+    assert_eq!(rows[0]["verdict"], "flaky");
+    let first = serde_json::json!({"verdict": "hung", "seconds": 2.0, "detail": "step 2 waits"});
+    assert_eq!(
+        (rows[0]["attempts"][0].clone(), rows[0]["attempts"][1]["verdict"].clone()),
+        (first, "passed".into())
+    );
+    let junit = junit::text(&entries).unwrap();
+    assert!(junit.contains(r#"tests="1" skipped="0" errors="0" failures="0""#), "{junit}");
+    assert!(junit.contains(r#"<flakyFailure time="2.000" message="step 2 waits" type="hung">"#), "{junit}");
+    let ktap = ktap::text(&entries);
+    assert!(ktap.contains("    # step 2 waits\n    ok 1 passed # flaky: hung, passed\n"), "{ktap}");
+    let html = html::text(&entries).unwrap();
+    for part in
+        ["<title>keyagents: 1 flaky</title>", "<h3 class=\"hung\">… hung at attempt 1</h3>", "step 2 waits"]
+    {
+        assert!(html.contains(part), "{part} is not in {html}");
+    }
+}
+
+#[test]
+fn what_a_run_that_was_to_stop_has_left_is_skipped_with_the_reason() {
+    let ledger = all();
+    ledger.entries().stopped = Some("b/hung hung (--fail-fast)".into());
+    let entries = ledger.entries();
+    let rows: serde_json::Value = serde_json::from_str(&json::text(&entries).unwrap()).unwrap();
+    assert_eq!(
+        (&rows[5]["verdict"], &rows[5]["reason"]),
+        (&"skipped".into(), &"not run: b/hung hung (--fail-fast)".into())
+    );
+    assert_eq!(entries.exit_code(), 1);
+    assert!(ktap::text(&entries).contains("ok 1 never # SKIP not run: b/hung hung (--fail-fast)"));
+}
+
+#[test]
 fn a_wish_is_a_format_and_a_file() {
     assert_eq!("json=a=b".parse(), Ok(Wish { format: Format::Json, file: "a=b".into() }));
     let refused = |text: &str| text.parse::<Wish>().unwrap_err();
@@ -181,7 +225,7 @@ fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
     let file = directory.join("report.json");
     fs::write(&file, "[] of yesterday").unwrap();
     let wish = Wish { format: Format::Json, file: file.clone() };
-    let reporter = Reporter::begin(&[wish], &all()).unwrap();
+    let reporter = Reporter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
     assert!(fs::read_to_string(&file).unwrap().contains("\"broken\""));
     fs::remove_file(&file).unwrap();
     drop(reporter);
@@ -196,7 +240,7 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     const NAME: &str = "KEYAGENTS_TEST_INTERRUPTED_REPORT";
     if let Some(file) = std::env::var_os(NAME) {
         let wish = Wish { format: Format::Json, file: file.into() };
-        let reporter = Reporter::begin(&[wish], &all()).unwrap();
+        let reporter = Reporter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
         interruption::watch().unwrap();
         // Known only after the first writing.
         reporter.ledger.entries().parts[0].verdicts[3] = None;

@@ -65,6 +65,11 @@ impl MatrixOptions {
         self.kernel_src.as_deref()
     }
 
+    /// The patches in place of the kernel's own.
+    pub fn series(&self) -> Option<&str> {
+        self.series.given()
+    }
+
     /// The same on a kernel that counts which lines run. It is one: lines of two can't be added up.
     ///
     /// # Errors

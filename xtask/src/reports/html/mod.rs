@@ -92,7 +92,7 @@ pub(super) fn text(entries: &Entries) -> Result<String> {
 
 fn counts<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Vec<Count> {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    reports.into_iter().for_each(|report| *numbers.entry(report.verdict.word()).or_default() += 1);
+    reports.into_iter().for_each(|report| *numbers.entry(report.word()).or_default() += 1);
     let counts = WORDS.into_iter().filter_map(|word| Some(Count { number: *numbers.get(word)?, word }));
     counts.collect()
 }

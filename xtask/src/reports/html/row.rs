@@ -60,7 +60,7 @@ pub(super) fn rows(entries: &Entries, parts: &[(&Part, Vec<Report>)]) -> Vec<Row
 impl Row {
     fn of(full_name: &str, scenario: Option<&Scenario>, reports: &[(&Part, &Report)]) -> Self {
         let (family, name) = full_name.split_once('/').unwrap_or(("", full_name));
-        let words: Vec<&'static str> = reports.iter().map(|(_, report)| report.verdict.word()).collect();
+        let words: Vec<&'static str> = reports.iter().map(|(_, report)| report.word()).collect();
         let explanation = scenario.and_then(|scenario| Explanation::of(scenario, 100).ok());
         let rules: Vec<RuleLine> = explanation
             .iter()
@@ -75,11 +75,11 @@ impl Row {
         });
         let told = reports
             .iter()
-            .filter_map(|(part, report)| Told::of(&part.about.short_title(), scenario, &report.verdict));
+            .flat_map(|(part, report)| Told::all_of(&part.about.short_title(), scenario, report));
         let told = Told::merged(told);
         // Where it went no otherwise, it is not told twice.
         let story = story.filter(|story| told.iter().all(|told| told.story.as_ref() != Some(story)));
-        let as_told = words.contains(&"passed");
+        let as_told = words.contains(&"passed") || words.contains(&"flaky");
         Self {
             id: full_name.replace(char::is_whitespace, "-"),
             family: family.to_owned(),
@@ -106,7 +106,7 @@ impl Row {
 
 impl Cell {
     fn of(part: &Part, report: &Report) -> Self {
-        let word = report.verdict.word();
+        let word = report.word();
         // Where the column's title says it, it is not said again.
         let vm = report.vm.map(|kind| kind.to_string()).filter(|vm| *vm != part.about.vm);
         let vm = vm.map(|vm| format!(" {vm}")).unwrap_or_default();

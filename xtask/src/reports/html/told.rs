@@ -6,7 +6,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use super::story;
-use crate::report::mark;
+use crate::report::{Report, mark};
 use crate::session::{CONSOLE_BAR, UNTIL_THEN};
 use crate::symbols::PLACE;
 use crate::vm::TroubleKind;
@@ -18,6 +18,8 @@ pub(super) struct Told {
     pub(super) columns: String,
     pub(super) word: &'static str,
     pub(super) mark: &'static str,
+    /// Which attempt it was, from 1, if it was run again.
+    pub(super) attempt: Option<usize>,
     pub(super) plain: Vec<String>,
     pub(super) diff: Vec<DiffLine>,
     pub(super) console: Vec<ConsoleLine>,
@@ -43,13 +45,25 @@ pub(super) struct ConsoleLine {
 }
 
 impl Told {
+    /// What there is to tell of each attempt.
+    pub(super) fn all_of(column: &str, scenario: Option<&Scenario>, report: &Report) -> Vec<Self> {
+        let earlier = report.earlier.iter().map(|attempt| &attempt.verdict);
+        let all = earlier.chain([&report.verdict]).enumerate();
+        let told = all.filter_map(|(index, verdict)| {
+            let attempt = (!report.earlier.is_empty()).then_some(index + 1);
+            Some(Self { attempt, ..Self::of(column, scenario, verdict)? })
+        });
+        told.collect()
+    }
+
     /// None for a scenario that passed.
-    pub(super) fn of(column: &str, scenario: Option<&Scenario>, verdict: &Verdict) -> Option<Self> {
+    fn of(column: &str, scenario: Option<&Scenario>, verdict: &Verdict) -> Option<Self> {
         let word = verdict.word();
         let mut told = Self {
             columns: column.to_owned(),
             word,
             mark: mark(word),
+            attempt: None,
             plain: Vec::new(),
             diff: Vec::new(),
             console: Vec::new(),
@@ -90,7 +104,8 @@ impl Told {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        (self.word, &self.plain, &self.diff) == (other.word, &other.plain, &other.diff)
+        (self.word, self.attempt, &self.plain, &self.diff)
+            == (other.word, other.attempt, &other.plain, &other.diff)
             && (&self.console, &self.story) == (&other.console, &other.story)
     }
 

@@ -1,0 +1,166 @@
+//! A run chooses, stops early, runs again and tells of it as the command line says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+use scenarios::{read, snapshot};
+use xtask::ledger::Ledger;
+use xtask::outcome;
+use xtask::run::{Event, Policy};
+use xtask::terminal::Terminal;
+use xtask::testbed::{MatrixOptions, Testbed};
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    options: MatrixOptions,
+}
+
+/// One guest of User-Mode Linux at a time.
+fn testbed(label: &str, terminal: &Terminal) -> Result<Testbed> {
+    let line = CommandLine::parse_from(["test", "--vm", "uml", "--jobs", "1"]);
+    Testbed::prepare(&line.options, label, terminal)
+}
+
+/// A scenario that expects such an answer to the question for a key that nobody has, and has no snapshot.
+fn scenario(name: &str, expected: &str) -> Result<Scenario> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runner");
+    fs::create_dir_all(&folder)?;
+    let text = format!(
+        "title = \"A miss\"\nrules = []\n[process.box]\n[[step]]\nbox.request = {{ description = \"k\" }}\nexpect = \"{expected}\"\n"
+    );
+    let file = folder.join(name.replace('/', "-")).with_extension("toml");
+    let _ = fs::remove_file(file.with_extension("snap"));
+    let mut cases =
+        read::scenarios(name, &file, &text).map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))?;
+    cases.pop().context("a scenario without cases")
+}
+
+#[test]
+fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() -> Result<()> {
+    let terminal = Terminal::new();
+    let testbed = testbed("fail-fast", &terminal)?;
+    let scenarios = [("a/bad", "EPERM"), ("b/left", "ENOKEY"), ("c/left", "ENOKEY")];
+    let scenarios = scenarios.iter().map(|(name, expected)| scenario(name, expected));
+    let ledger = Ledger::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
+    let policy = Policy { fail_fast: true, retries: 0 };
+    let mut begun = 0;
+    let code = outcome::judge(&testbed, &ledger, policy, &terminal, |event| {
+        begun += usize::from(matches!(event, Event::Begun { .. }));
+    })?;
+    let entries = ledger.entries();
+    let reports = entries.complete(&entries.parts[0]);
+    let words: Vec<_> = reports.iter().map(|report| report.word()).collect();
+    assert_eq!((code, begun, words), (1, 1, vec!["failed", "skipped", "skipped"]));
+    assert_eq!(reports[2].verdict.details(), "not run: a/bad failed (--fail-fast)");
+    Ok(())
+}
+
+#[test]
+fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Result<()> {
+    let terminal = Terminal::new();
+    let testbed = testbed("retries", &terminal)?;
+    let scenario = scenario("a/flaky", "ENOKEY")?;
+    let ledger = Ledger::new(vec![scenario.clone()], testbed.about()?);
+    // More than it takes until the snapshot is there.
+    let policy = Policy { fail_fast: true, retries: 50 };
+    let mut happened = Vec::new();
+    let code = outcome::judge(&testbed, &ledger, policy, &terminal, |event| {
+        happened.push(match event {
+            Event::Begun { attempt, .. } => format!("begun {attempt}"),
+            Event::Judged { verdict, retried: true, .. } => {
+                if let Verdict::Failed(failure) = verdict {
+                    snapshot::save(&scenario, &failure.story).expect("a snapshot can be written");
+                }
+                "judged".into()
+            }
+            Event::Left { .. } => "left".into(),
+            _ => String::new(),
+        });
+    })?;
+    let entries = ledger.entries();
+    let report = entries.parts[0].verdicts[0].clone().context("no verdict")?;
+    assert_eq!((code, report.word()), (0, "flaky"));
+    assert!(matches!(&report.earlier[0].verdict, Verdict::Failed(failure) if failure.is_pending()));
+    happened.retain(|event| !event.is_empty());
+    assert_eq!(happened[..4], ["begun 1", "judged", "left", "begun 2"]);
+    Ok(())
+}
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn lines(output: &Output) -> Result<Vec<String>> {
+    let text = String::from_utf8(output.stdout.clone())?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn the_shares_together_list_the_suite() -> Result<()> {
+    let list = |more: &[&str]| lines(&xtask(&[&["test", "--list"], more].concat()).output()?);
+    let all = list(&[])?;
+    let shares = [list(&["--shard", "1/2"])?, list(&["--shard", "2/2"])?].concat();
+    assert_eq!(shares.len(), all.len());
+    assert_eq!(shares.into_iter().collect::<BTreeSet<_>>(), all.iter().cloned().collect());
+    let one = list(&["--exact", &all[0], "--shard", "1/1"])?;
+    assert_eq!(one, all[..1]);
+    Ok(())
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused_before_any_work() -> Result<()> {
+    for (line, why) in [
+        (&["test", "--list", "--report", "json=x"][..], "cannot be used with"),
+        (&["test", "--list", "--message-format", "jsonl"], "cannot be used with"),
+        (&["test", "--exact"], "required"),
+        (&["test", "--shard", "5/4"], "the shares are 1/4 to 4/4"),
+        (&["test", "--exact", "timeout"], "there is no scenario `timeout`"),
+        (&["watch", "--shard", "1/2"], "unexpected argument '--shard'"),
+    ] {
+        let output = xtask(line).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line:?}");
+        assert!(said.contains(why) && output.stdout.is_empty(), "{line:?}: {said}");
+    }
+    Ok(())
+}
+
+const EVENTS: [&str; 6] = ["test", "rejection", "--vm", "uml", "--message-format", "jsonl"];
+
+#[test]
+fn events_are_alone_on_standard_output_and_each_scenario_has_its_last() -> Result<()> {
+    let lines = lines(&xtask(&EVENTS).output()?)?;
+    let events: Vec<serde_json::Value> =
+        lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
+    let (first, last) = (&events[0], &events[events.len() - 1]);
+    assert_eq!((&first["event"], &first["version"]), (&"run-started".into(), &1.into()));
+    assert_eq!((&last["event"], &last["exit_code"]), (&"run-finished".into(), &0.into()));
+    let finished = events.iter().filter(|event| event["event"] == "scenario-finished");
+    let finished: BTreeSet<&str> = finished.filter_map(|event| event["scenario"].as_str()).collect();
+    let asked = first["scenarios"].as_array().into_iter().flatten().filter_map(|it| it.as_str());
+    assert_eq!(finished, asked.collect());
+    Ok(())
+}
+
+#[test]
+fn a_run_ends_when_nobody_reads_its_events() -> Result<()> {
+    let mut run = xtask(&EVENTS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut first = String::new();
+    BufReader::new(run.stdout.take().context("no pipe")?).read_line(&mut first)?;
+    let output = run.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("can't write events to standard output: Broken pipe"), "{said}");
+    Ok(())
+}
