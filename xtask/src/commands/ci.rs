@@ -19,7 +19,7 @@ use crate::workspace;
 const EXAMPLES: &str = "Examples:
   cargo xtask ci                     all that must hold before a change lands
   cargo xtask ci --matrix            the same, on every kernel, in every profile: takes long
-  cargo xtask ci checks              formatting, lints, documentation, licences, the workflow, all tests
+  cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
   cargo xtask ci lints               the same without the tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
 

@@ -150,7 +150,7 @@ mod tests {
         let vng = Vng { kind: Kind::Tcg, words: shlex::split(composed).unwrap() };
         let line = command_line(&vng.rewired());
         assert!(
-            line.starts_with("qemu -chardev null,id=stdin -chardev null,id=ret -append 'a b' "),
+            line.starts_with("qemu -chardev 'null,id=stdin' -chardev 'null,id=ret' -append 'a b' "),
             "{line}"
         );
         assert!(line.contains("chardev=channel,name=keyagents"), "{line}");
