@@ -13,6 +13,19 @@ use crate::{
     disk::is_full, own::counted_sources, requirements::has_program, warnings::Warnings,
 };
 
+/// What a path may not have in it below which a kernel is built, besides white space: make, the shell or the compiler take it for
+/// something else.
+const NOT_IN_PATHS: &str = ":#$%=\\'\"`;&|<>()*?[]";
+
+/// A character for which no kernel can be built below that directory.
+pub fn unbuildable(directory: &Path) -> Option<char> {
+    let path = directory.to_string_lossy();
+    // A path that is no text is shown, and so handed to make, with this in it.
+    let is_bad =
+        |c: &char| c.is_whitespace() || c.is_control() || NOT_IN_PATHS.contains(*c) || *c == '\u{fffd}';
+    path.chars().find(is_bad)
+}
+
 /// How many errors of the compiler's a person is shown; the log has them all.
 pub(crate) const SHOWN_ERRORS: usize = 8;
 
@@ -288,6 +301,16 @@ mod tests {
         assert!(!began_without_cache(directory.path()));
         fs::write(&first, "savedcmd_scripts/basic/fixdep := gcc -Wall").unwrap();
         assert!(began_without_cache(directory.path()));
+    }
+
+    #[test]
+    fn a_path_that_make_would_misread_is_told_by_its_character() {
+        for (path, bad) in
+            [("/a b", ' '), ("/a:b", ':'), ("/a'b", '\''), ("/a$b", '$'), ("/a%b/c", '%'), ("/a\nb", '\n')]
+        {
+            assert_eq!(unbuildable(Path::new(path)), Some(bad));
+        }
+        assert_eq!(unbuildable(Path::new("/home/jürgen/.cache/keyagents-2,@~+^{}!_")), None);
     }
 
     #[test]

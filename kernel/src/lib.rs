@@ -36,7 +36,7 @@ mod tree;
 mod warnings;
 
 pub use crate::{
-    build::SOURCE,
+    build::{SOURCE, unbuildable},
     check::{Aspect, Check, Outcome, Report, Row, check},
     config::{Arch, Fragment, Profile},
     edit::{Edit, Edited, edit},
