@@ -254,14 +254,8 @@ fn cached(compiler: &str) -> String {
 
 /// `make` in that directory, deaf to the environment's wishes for it.
 pub(crate) fn make_in(directory: &Path) -> Command {
-    let mut command = Command::new("make");
+    let mut command = command::tool("make");
     command.arg("-C").arg(directory);
-    for name in
-        ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CROSS_COMPILE", "KBUILD_OUTPUT", "KCFLAGS", "KCONFIG_CONFIG"]
-    {
-        command.env_remove(name);
-    }
-    command.env("LC_ALL", "C");
     command
 }
 
@@ -289,6 +283,8 @@ pub(crate) fn is_error(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+
     use super::*;
 
     #[test]
@@ -311,6 +307,50 @@ mod tests {
             assert_eq!(unbuildable(Path::new(path)), Some(bad));
         }
         assert_eq!(unbuildable(Path::new("/home/jürgen/.cache/keyagents-2,@~+^{}!_")), None);
+    }
+
+    #[test]
+    fn make_sees_nothing_of_the_environment_but_where_things_are() {
+        const MARK: &str = "KEYAGENTS_TEST_OF_MAKES_ENVIRONMENT";
+        if env::var_os(MARK).is_none() {
+            // The environment of a process can't be changed safely while other tests run in it.
+            let mut again = Command::new(env::current_exe().unwrap());
+            let test = "build::tests::make_sees_nothing_of_the_environment_but_where_things_are";
+            again.args(["--exact", test, "--nocapture"]).env(MARK, "1");
+            again.envs([
+                ("LLVM", "1"),
+                ("W", "1"),
+                ("ARCH", "arm64"),
+                ("KBUILD_VERBOSE", "1"),
+                ("CPATH", "/x"),
+            ]);
+            again.envs([("GNUMAKEFLAGS", "-n"), ("MAKEFILES", "/nowhere"), ("CCACHE_DIR", "/ccache")]);
+            let output = again.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("Makefile"), "all:\n\t@env\n").unwrap();
+        let seen = command::read(make_in(place.path()).arg("--no-print-directory"), b"").unwrap();
+        let names: BTreeSet<&str> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        // Make and its shell have some of their own.
+        let own = [
+            "MAKEFLAGS",
+            "MAKELEVEL",
+            "MFLAGS",
+            "MAKE_TERMERR",
+            "MAKE_TERMOUT",
+            "PWD",
+            "OLDPWD",
+            "SHLVL",
+            "_",
+        ];
+        let passed = ["PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+        let expected =
+            |name: &&str| own.contains(name) || passed.contains(name) || name.starts_with("CCACHE_");
+        let others: Vec<_> = names.iter().filter(|name| !expected(name) && **name != "LC_ALL").collect();
+        assert!(others.is_empty(), "{others:?}");
+        assert!(names.contains("PATH") && names.contains("CCACHE_DIR"), "{names:?}");
     }
 
     #[test]

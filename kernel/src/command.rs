@@ -1,6 +1,8 @@
 //! Programs that this crate runs. None outlives the command, and each failure shows the whole command line.
 
 use std::{
+    env,
+    ffi::OsStr,
     io::{self, Read, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -17,6 +19,31 @@ use nix::{
 };
 
 use crate::{Error, Result, disk::is_full};
+
+/// What a program that builds or checks a kernel gets of the user's environment. Everything else is kept from it: kbuild, the compiler
+/// and the kernel's scripts take wishes from dozens of variables (`LLVM`, `ARCH`, `KCFLAGS`, `CPATH`, `KBUILD_…`), of which the key of
+/// an image knows nothing.
+const PASSED_ON: &[&str] = &[
+    // The programs themselves, a toolchain of the user's own among them, and the libraries that those load.
+    "PATH",
+    "LD_LIBRARY_PATH",
+    // Where they may write.
+    "HOME",
+    "TMPDIR",
+    // Where ccache looks for its configuration and its cache, besides CCACHE_….
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+];
+
+/// A program that builds or checks a kernel, in an environment that only says where things are.
+pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
+    let is_passed_on = |name: &OsStr| {
+        name.to_str().is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with("CCACHE_"))
+    };
+    let mut command = Command::new(program);
+    command.env_clear().envs(env::vars_os().filter(|(name, _)| is_passed_on(name))).env("LC_ALL", "C");
+    command
+}
 
 /// `git` on that repository, deaf to the user's own configuration and environment.
 pub(crate) fn git(repository: &Path) -> Command {

@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
@@ -12,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Arch, Error, Fragment, Inputs, Named, Origin, Profile, Progress, Result, Series, Tree,
     build::{Build, Toolchain},
-    command::read,
+    command::{read, tool},
     disk::remove,
     lock::Lock,
     own::files_of_series,
@@ -247,12 +246,12 @@ impl Recipe {
             fs::copy(&from, to).map_err(Error::io("copying", from))?;
         }
         if image.entered != image.path {
-            read(Command::new("strip").arg("-o").args([&image.entered, &image.vmlinux]), b"")?;
+            read(tool("strip").arg("-o").args([&image.entered, &image.vmlinux]), b"")?;
         }
         fs::create_dir(&image.modules).map_err(Error::io("creating", &image.modules))?;
         for module in build.modules()? {
             let to = image.modules.join(module.file_name().unwrap_or_default());
-            read(Command::new("strip").args(["--strip-debug", "-o"]).args([&to, &module]), b"")?;
+            read(tool("strip").args(["--strip-debug", "-o"]).args([&to, &module]), b"")?;
         }
         for path in build.notes()? {
             let (file, to) = (build.directory.join(&path), image.notes.join(path));
@@ -310,7 +309,7 @@ pub(crate) fn toolchain() -> Result<String> {
     }
     let mut versions = Vec::new();
     for program in ["gcc", "ld"] {
-        let said = read(Command::new(program).arg("--version"), b"")?;
+        let said = read(tool(program).arg("--version"), b"")?;
         versions.push(said.lines().next().unwrap_or_default().to_owned());
     }
     Ok(VERSIONS.get_or_init(|| versions.join("\n")).clone())

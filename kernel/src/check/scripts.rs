@@ -1,6 +1,6 @@
 //! The kernel's own scripts: checkpatch and kernel-doc.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use super::workshop::Workshop;
 use crate::{Error, Patch, Result, command, diagnostics::Diagnostic};
@@ -11,11 +11,13 @@ pub(super) fn checkpatch(workshop: &Workshop<'_>, number: usize, patch: &Patch) 
     let mail = scratch.path().join(&*patch.file_name(number));
     fs::write(&mail, patch.mail()).map_err(Error::io("writing", &mail))?;
 
-    let mut perl = Command::new("perl");
+    let mut perl = command::tool("perl");
     perl.args(["scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary"]);
     // The tree has no history in which a commit that the message names could be found.
     perl.arg("--ignore=UNKNOWN_COMMIT_ID");
-    perl.arg("--color=never").arg(&mail).current_dir(workshop.tree()).env("LC_ALL", "C");
+    perl.arg("--color=never").arg(&mail).current_dir(workshop.tree());
+    // A configuration of the user's own lies there.
+    perl.env("HOME", scratch.path());
     let output = command::output(&mut perl, b"")?;
     let prefix = format!("{}/", scratch.path().display());
     let said = String::from_utf8_lossy(&output.stdout).replace(&prefix, "");
@@ -41,8 +43,8 @@ pub(super) fn kernel_doc(workshop: &Workshop<'_>, files: &[String]) -> Result<Ve
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut script = Command::new("./scripts/kernel-doc");
-    script.arg("-none").args(files).current_dir(workshop.tree()).env("LC_ALL", "C");
+    let mut script = command::tool("./scripts/kernel-doc");
+    script.arg("-none").args(files).current_dir(workshop.tree());
     let output = command::output(&mut script, b"")?;
     Ok(Diagnostic::all(&String::from_utf8_lossy(&output.stderr), workshop.tree()))
 }
