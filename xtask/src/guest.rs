@@ -229,6 +229,7 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         .current_dir(workspace::root())
         // The outer cargo may hold the lock of its own target directory.
         .env("CARGO_TARGET_DIR", directory())
+        .env("CARGO_BUILD_BUILD_DIR", directory())
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
         // What it says is shown when it fails.
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
