@@ -168,8 +168,12 @@ impl Purpose {
 /// Makes sure that what is required is there, and what is useful where it can be had: installs packages where that is allowed.
 ///
 /// # Errors
-/// Required packages are missing. The error has the one command that installs them and the useful ones.
+/// Required packages are missing. The error has the one command that installs them and the useful ones. Or there is no cache to build in.
 pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result<()> {
+    if purpose != Purpose::Shell {
+        // A build that can't succeed there is not worth a package.
+        cache::directory()?;
+    }
     let Missing { required, useful } = purpose.missing();
     let root = geteuid().is_root();
     let allowed = root || consent == Consent::Given;

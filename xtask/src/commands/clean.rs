@@ -113,7 +113,7 @@ impl Kind {
 /// # Errors
 /// Something can't be looked at or removed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let cache = cache::directory()?;
+    let cache = cache::place()?;
     let asked: BTreeSet<Kind> = options.kinds.iter().copied().collect();
     let kinds = Kind::value_variants().iter().filter(|kind| asked.is_empty() || asked.contains(kind));
     let (mut total, mut busy) = (0, Vec::new());

@@ -31,7 +31,7 @@ pub struct Options {}
 /// # Errors
 /// Not even this can be found out.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let chapters = doctor::examine(&cache::directory()?, terminal)?;
+    let chapters = doctor::examine(cache::directory(), terminal)?;
     for chapter in &chapters {
         terminal.say(&format!("\n{}", style(chapter.title).bold()));
         chapter.findings.iter().for_each(|finding| terminal.say(&told(finding)));

@@ -6,13 +6,13 @@ use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use indicatif::HumanBytes;
 use nix::sys::statvfs::statvfs;
 use nix::sys::utsname::uname;
 
 use super::Finding;
-use crate::workspace;
+use crate::{cache, workspace};
 
 const GIB: u64 = 1 << 30;
 
@@ -26,8 +26,16 @@ const DISK: u64 = 7 * GIB;
 /// What a run needs of it when all is built.
 const DISK_AT_LEAST: u64 = GIB / 2;
 
-pub(super) fn findings(cache: &Path) -> Result<Vec<Finding>> {
-    Ok(vec![system(), processors(), memory()?, disk("cache", cache)?, disk("target", &workspace::target())?])
+pub(super) fn findings(cache: Result<&Path, &Error>) -> Result<Vec<Finding>> {
+    let cache = match cache {
+        Ok(cache) => disk("cache", cache)?,
+        Err(why) => {
+            let said = why.to_string();
+            let said = said.trim_end_matches(&format!("; {}", cache::REMEDY)).to_owned();
+            Finding::lacking("cache", said, cache::REMEDY.into())
+        }
+    };
+    Ok(vec![system(), processors(), memory()?, cache, disk("target", &workspace::target())?])
 }
 
 fn system() -> Finding {
@@ -115,6 +123,14 @@ mod tests {
         assert!(matches!(disk(GIB / 4), State::Lacking(remedy) if remedy.contains("cargo xtask clean")));
         assert!(matches!(disk(GIB), State::Poor(_)));
         assert_eq!(disk(8 * GIB), State::Good);
+    }
+
+    #[test]
+    fn a_cache_that_can_t_be_used_is_lacking() {
+        let why = anyhow::anyhow!("can't use the cache /a b: make; {}", cache::REMEDY);
+        let found = findings(Err(&why)).unwrap();
+        let remedy = State::Lacking(cache::REMEDY.into());
+        assert!(found.iter().any(|it| it.said == "can't use the cache /a b: make" && it.state == remedy));
     }
 
     #[test]

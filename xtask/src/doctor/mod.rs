@@ -4,9 +4,9 @@ mod machine;
 mod programs;
 mod vms;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::terminal::Terminal;
 
@@ -41,15 +41,20 @@ pub struct Chapter {
     pub findings: Vec<Finding>,
 }
 
-/// Examines the machine. Takes a moment: a virtual machine is tried only where nothing is remembered of it.
+/// Examines the machine. Takes a moment: a virtual machine is tried only where nothing is remembered of it. `cache` is its directory,
+/// or why there is none.
 ///
 /// # Errors
-/// Not even this can be found out, such as where the cache is.
-pub fn examine(cache: &Path, terminal: &Terminal) -> Result<Vec<Chapter>> {
+/// Not even this can be found out.
+pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Chapter>> {
+    // What is found out of virtual machines is not remembered then.
+    let scratch =
+        tempfile::tempdir().context("can't create a directory: set TMPDIR to one that you may write to")?;
+    let memory = cache.as_ref().map_or(scratch.path(), PathBuf::as_path);
     Ok(vec![
-        Chapter { title: "Machine", findings: machine::findings(cache)? },
+        Chapter { title: "Machine", findings: machine::findings(cache.as_deref())? },
         Chapter { title: "Programs", findings: programs::findings() },
-        Chapter { title: "Virtual machines", findings: vms::findings(cache, terminal)? },
+        Chapter { title: "Virtual machines", findings: vms::findings(memory, terminal)? },
     ])
 }
 

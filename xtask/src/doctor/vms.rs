@@ -47,9 +47,12 @@ fn uml(cache: &Path) -> Result<Finding> {
     let Some(image) = built else {
         return Ok(Finding::good("uml", "yet to be built, and then tried".into()));
     };
-    Ok(match trial::uml_comes_up(&image.path)? {
-        Some(took) => Finding::good("uml", format!("its kernel came up in {:.2} s", took.as_secs_f32())),
-        None => Finding::poor("uml", "its kernel does not come up on this processor".into(), SERVES.into()),
+    Ok(match trial::uml_comes_up(&image.path) {
+        Err(why) => Finding::poor("uml", format!("{why:#}"), SERVES.into()),
+        Ok(Some(took)) => Finding::good("uml", format!("its kernel came up in {:.2} s", took.as_secs_f32())),
+        Ok(None) => {
+            Finding::poor("uml", "its kernel does not come up on this processor".into(), SERVES.into())
+        }
     })
 }
 
