@@ -11,6 +11,8 @@ mod expectations;
 pub mod explain;
 #[cfg(feature = "host")]
 pub mod generated;
+#[cfg(feature = "host")]
+pub mod kernel_report;
 pub mod key_ref;
 pub mod measure;
 pub mod op;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use scenarios::kernel_report::{TroubleKind, message};
 use scenarios::program::Program;
 use scenarios::verdict::{Failure as Mismatch, Verdict};
 use scenarios::wire::Ending;
@@ -12,7 +13,6 @@ use crate::ktap::{self, Case, Flaw, Outcome, Results};
 use crate::report::Report;
 use crate::session::{Failure, Session};
 use crate::vm::Boot;
-use crate::vm::console::{TroubleKind, message};
 
 /// How long a program may take on a plain kernel.
 const DEADLINE: Duration = Duration::from_secs(300);

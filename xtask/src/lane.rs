@@ -55,7 +55,8 @@ impl Lane {
             None => Farewell::default(),
             Some(Ok(counters)) => Farewell { verdict: None, counters },
             Some(Err(failure)) => {
-                Farewell { verdict: Some(Verdict::Crashed(failure.to_string())), counters: Vec::new() }
+                let verdict = failure.kind.verdict(failure.to_string());
+                Farewell { verdict: Some(verdict), counters: Vec::new() }
             }
         }
     }

@@ -9,11 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use console::style;
+use scenarios::kernel_report::message;
 use scenarios::plan::Plan;
 use scenarios::trace;
 use scenarios::wire::{Event, GuestMessage};
 
-use crate::vm::console::message;
 use crate::vm::{Heard, Listener};
 
 /// Console and channel are two ways, one slower than the other: what comes within this time is put in order.

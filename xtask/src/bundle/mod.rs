@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use rootfs::{Artefacts, Compression, Manifest};
+use scenarios::kernel_report;
 use scenarios::scenario::Scenario;
 use scenarios::wire::HostMessage;
 use sha2::{Digest, Sha256};
@@ -27,6 +28,12 @@ const FOLDER: &str = "/bundle";
 
 const RUN: &str = include_str!("run.sh");
 const README: &str = include_str!("README.txt");
+
+/// The program that finds the kernel's reports in its console.
+const CONSOLE_READER: &str = "kernel-report.awk";
+
+/// How many lines of the console are shown of a report.
+const REPORT_LINES: usize = 90;
 
 /// How much longer than its plan a guest may take, in seconds: to start on a slow machine, and to judge.
 const LEAVE: u64 = 180;
@@ -75,6 +82,7 @@ pub fn files(
         ("trace.txt".to_owned(), File::text(trace)),
         ("facts.txt".to_owned(), File::text(facts::told(ground, kernel)?)),
         ("README".to_owned(), File::text(readme(is_uml))),
+        (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
         ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, ground)) }),
     ]);
     if !is_uml {
@@ -168,10 +176,64 @@ fn run(scenario: &Scenario, ground: &Ground) -> String {
         (" and QEMU", check.to_owned(), "bzImage initramfs.cpio", command)
     };
     let limit = ground.boot.pace.plan(scenario).deadline_ms / 1000 + LEAVE;
+    script(&scenario.name, needs, &check, files, &command, limit)
+}
+
+fn script(scenario: &str, needs: &str, check: &str, files: &str, command: &str, limit: u64) -> String {
     RUN.replace("@NEEDS@", needs)
-        .replace("@SCENARIO@", &scenario.name)
-        .replace("@CHECK@", &check)
+        .replace("@SCENARIO@", scenario)
+        .replace("@CHECK@", check)
         .replace("@FILES@", files)
-        .replace("@COMMAND@", &command)
+        .replace("@COMMAND@", command)
         .replace("@LIMIT@", &limit.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Runs a bundle whose guest says this on its console, and passes as far as it can tell.
+    fn verdict(console: &str) -> (String, Option<i32>) {
+        let guest = "{ cat console.said >console; echo 'verdict: passed' >report; } &";
+        let mut files = Files::from([
+            ("console.said".to_owned(), File::text(console)),
+            (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
+            (
+                "run.sh".to_owned(),
+                File { executable: true, ..File::text(script("f/n", "", ":", "console.said", guest, 60)) },
+            ),
+        ]);
+        files.insert("SHA256SUMS".to_owned(), File::text(sums(&files)));
+        let folder = tempfile::tempdir().unwrap();
+        for (name, file) in &files {
+            fs::write(folder.path().join(name), &file.bytes).unwrap();
+        }
+        let program = folder.path().join("run.sh");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let output = Command::new("sh").arg(&program).env("TMPDIR", folder.path()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (said.rsplit("verdict: ").next().unwrap_or_default().trim().to_owned(), output.status.code())
+    }
+
+    #[test]
+    fn a_bundle_judges_a_console_as_the_testbed_does() {
+        for (line, code) in [
+            ("[  1.0] all is well", 0),
+            ("[  1.0] INFO: task agent:88 blocked for more than 60 seconds.", 1),
+            ("[  1.0] BUG: unable to handle page fault for address: ffffc90000000000", 1),
+            ("[  1.0] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90", 1),
+            ("[  1.0] WARNING: possible circular locking dependency detected", 1),
+            ("[  1.0] Kernel panic - not syncing: Fatal exception", 1),
+            ("[  1.0] WARNING: CPU: 1 PID: 77 at security/keys/request_key.c:450 x+0x1", 1),
+            ("<3>[    0.000000] Bus error - the host /dev/shm or /tmp mount likely just ran out of space", 2),
+        ] {
+            let trouble = kernel_report::begun_by(line);
+            let testbeds = trouble.map_or("passed", |it| it.kind.failure().verdict(String::new()).word());
+            let console = format!("[  0.1] quiet\n{line}\nmore\n");
+            assert_eq!(verdict(&console), (testbeds.to_owned(), Some(code)), "{line}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Carries out one scenario on the kernel that lies beside this file, and says what came of it.
 # Exit codes: 0 it passed; 1 it failed, crashed or hung; 2 it could not be carried out.
-# Needs: a shell@NEEDS@. See README.
+# Needs: a shell, awk@NEEDS@. See README.
 scenario='@SCENARIO@'
 set -u
 
@@ -26,6 +26,7 @@ if checked=$(sums); then :; else
 fi
 
 @CHECK@
+command -v awk >/dev/null 2>&1 || give_up "this machine has no awk, which reads the console"
 work=$(mktemp -d "${TMPDIR:-/tmp}/keyagents.XXXXXX") || give_up "no room for the console's log: set TMPDIR"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -40,19 +41,24 @@ printf 'keyagents bundle: %s\n' "$scenario"
 @COMMAND@
 machine=$!
 # A guest that hangs is ended.
-( sleep @LIMIT@; : >late; kill "$machine" ) >/dev/null 2>&1 &
+(
+	sleep @LIMIT@ &
+	nap=$!
+	trap 'kill "$nap"; exit' TERM
+	wait "$nap" && : >late && kill "$machine"
+) >/dev/null 2>&1 &
 watch=$!
 wait "$machine" 2>/dev/null
 status=$?
 kill "$watch" 2>/dev/null
 
-trouble='Kernel panic|Oops|BUG: |WARNING: |general protection fault|UBSAN: |ODEBUG: |INFO: task .* blocked|rcu: INFO: .*stall|new suspected memory leak'
 verdict=$(sed -n 's/^verdict: //p' report | tail -n 1)
 sed '/^verdict: /d; /^$/d' report
-if grep -Eq "$trouble" console; then
-	verdict=crashed
+said=$(LC_ALL=C awk -f "$here/kernel-report.awk" console) || give_up "can't read the console: awk failed"
+if [ -n "$said" ]; then
+	verdict=$(printf '%s\n' "$said" | sed -n 1p)
 	printf 'The kernel said:\n'
-	sed -n '/Kernel panic\|Oops\|BUG: \|WARNING: \|INFO: /,$p' console | head -n 90
+	printf '%s\n' "$said" | sed 1d
 elif [ -z "$verdict" ] && [ -e late ]; then
 	verdict=hung
 	printf 'Nothing came of it within @LIMIT@ s.\n'

@@ -13,6 +13,7 @@ use rootfs::Contents;
 use crate::desk::DeskOptions;
 use crate::ground::{Extras, Ground};
 use crate::seat::{self, Seat};
+use crate::session::FailureKind;
 use crate::terminal::Terminal;
 use crate::vm::{Boot, Ending, Happening, Heard, Kind, Listener, Machine, Trouble};
 use crate::{cache, guest, luggage, output};
@@ -148,6 +149,9 @@ fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Opt
 fn conclude(ending: Option<Ending>, trouble: Option<&Trouble>, terminal: &Terminal) -> Result<ExitCode> {
     const INTERRUPTED: u8 = 130;
     if let Some(trouble) = trouble {
+        if trouble.kind.failure() == FailureKind::Broken {
+            bail!("{trouble}");
+        }
         terminal.note(&format!("the guest's kernel reported trouble: {trouble}"));
         return Ok(ExitCode::from(1));
     }

@@ -1,5 +1,6 @@
+use scenarios::kernel_report::message;
+
 use super::*;
-use crate::vm::console::message;
 
 const KUNIT: &str = include_str!("fixtures/kunit-6.12.log");
 const BROKEN_KUNIT: &str = include_str!("fixtures/kunit-broken.log");

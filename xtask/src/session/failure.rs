@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use scenarios::kernel_report::FailureKind;
 use scenarios::plan::Plan;
 use scenarios::trace::Trace;
 use scenarios::verdict::Verdict;
@@ -41,28 +42,6 @@ pub struct Failure {
     pub log: Option<PathBuf>,
     /// The events up to then.
     pub events: Vec<Event>,
-}
-
-/// Whose fault a failure was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The guest's kernel reported a fault of its own.
-    Crashed,
-    /// Nothing went on any more.
-    Hung,
-    /// The testbed's own fault.
-    Broken,
-}
-
-impl FailureKind {
-    /// The verdict of that kind, with what is to be said.
-    pub fn verdict(self, said: String) -> Verdict {
-        match self {
-            Self::Crashed => Verdict::Crashed(said),
-            Self::Hung => Verdict::Hung(said),
-            Self::Broken => Verdict::Broken(said),
-        }
-    }
 }
 
 impl Failure {
@@ -128,8 +107,7 @@ impl End {
         let age = machine.age().as_secs_f32();
         let report = trouble.as_ref().map(|trouble| trouble.line.clone());
         let (kind, why) = match (trouble, self) {
-            (Some(trouble), _) if trouble.kind.is_hang() => (FailureKind::Hung, trouble.to_string()),
-            (Some(trouble), _) => (FailureKind::Crashed, trouble.to_string()),
+            (Some(trouble), _) => (trouble.kind.failure(), trouble.to_string()),
             (None, Self::Guest(why)) => (FailureKind::Broken, format!("the guest's fault: {why}")),
             (None, Self::Silence) => {
                 (FailureKind::Hung, format!("the guest is silent, {age:.0} s after its start"))

@@ -17,7 +17,8 @@ use crate::vm::{Backend, Boot, Happening, Kind, Machine};
 
 pub use attached::Used;
 use failure::End;
-pub use failure::{CONSOLE_BAR, Failure, FailureKind, UNTIL_THEN};
+pub use failure::{CONSOLE_BAR, Failure, UNTIL_THEN};
+pub use scenarios::kernel_report::FailureKind;
 
 /// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
 const PATIENCE: Duration = Duration::from_secs(10);

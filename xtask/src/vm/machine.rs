@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::console::{Console, Trouble};
+use super::console::Console;
 use super::listener::{Heard, Listener};
 use super::process::{command_line, spawn_bound};
-use super::{Backend, Boot};
+use super::{Backend, Boot, Trouble};
 
 /// How long a write to a guest that does not read may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -18,9 +18,9 @@ use clap::ValueEnum;
 
 use crate::pace::Pace;
 
-pub use console::{Trouble, TroubleKind};
 pub use listener::{Heard, Listener};
 pub use machine::{Ending, Happening, Machine};
+pub use scenarios::kernel_report::{Trouble, TroubleKind};
 
 /// What a guest is started from.
 #[derive(Debug, Clone)]

@@ -1,0 +1,348 @@
+//! The kernel's reports of its own faults, as its console has them: the one place that knows what they look like.
+//!
+//! The testbed reads consoles with [`TroubleKind::of`]. A bundle, whose host may be no machine that this code is compiled for, does it
+//! with the same patterns as a program for awk: [`awk`].
+
+use std::fmt::{self, Write};
+
+use crate::verdict::Verdict;
+
+/// What the kernel reported about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which kind of report it is.
+    pub kind: TroubleKind,
+    /// The line that began it, without the time stamp.
+    pub line: String,
+}
+
+/// The kinds of reports that end a guest's usefulness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// The kernel gave up.
+    Panic,
+    /// A fault in kernel mode.
+    Oops,
+    /// BUG() and its kin.
+    Bug,
+    /// WARN(), or a debug-object report.
+    Warning,
+    /// KASAN, KFENCE, KCSAN or UBSAN.
+    Sanitizer,
+    /// The lock validator, or RCU's.
+    Lockdep,
+    /// kmemleak.
+    Leak,
+    /// A task that was blocked for too long.
+    HungTask,
+    /// A processor that was busy for too long.
+    Lockup,
+    /// User-Mode Linux: the host has no room left for the file that holds the guest's memory.
+    HostFull,
+}
+
+/// Whose fault a failure was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The guest's kernel reported a fault of its own.
+    Crashed,
+    /// Nothing went on any more.
+    Hung,
+    /// The testbed's own fault.
+    Broken,
+}
+
+impl FailureKind {
+    /// The verdict of that kind, with what is to be said.
+    pub fn verdict(self, said: String) -> Verdict {
+        match self {
+            Self::Crashed => Verdict::Crashed(said),
+            Self::Hung => Verdict::Hung(said),
+            Self::Broken => Verdict::Broken(said),
+        }
+    }
+}
+
+/// First lines of one kind of report.
+struct Pattern {
+    kind: TroubleKind,
+    /// How the line may begin.
+    begins: &'static [&'static str],
+    /// What else must be in it: one of these, if there are any.
+    has: &'static [&'static str],
+}
+
+const fn begins(kind: TroubleKind, begins: &'static [&'static str]) -> Pattern {
+    Pattern { kind, begins, has: &[] }
+}
+
+/// The first one that fits tells the kind.
+const PATTERNS: &[Pattern] = &[
+    begins(
+        TroubleKind::HostFull,
+        &["Bus error - the host /dev/shm or /tmp mount likely just ran out of space"],
+    ),
+    begins(TroubleKind::Panic, &["Kernel panic - not syncing"]),
+    begins(TroubleKind::Sanitizer, &["BUG: KASAN:", "BUG: KFENCE:", "BUG: KCSAN:", "BUG: KMSAN:", "UBSAN:"]),
+    begins(
+        TroubleKind::Lockup,
+        &["watchdog: BUG: soft lockup", "watchdog: Watchdog detected hard LOCKUP", "BUG: workqueue lockup"],
+    ),
+    Pattern { kind: TroubleKind::Lockup, begins: &["rcu: INFO:"], has: &["stall"] },
+    Pattern { kind: TroubleKind::HungTask, begins: &["INFO: task "], has: &[" blocked for more than "] },
+    begins(
+        TroubleKind::Oops,
+        &["BUG: unable to handle", "Oops: ", "kernel BUG at ", "general protection fault"],
+    ),
+    begins(
+        TroubleKind::Lockdep,
+        &["BUG: sleeping function", "BUG: scheduling while atomic", "[ BUG: Invalid wait"],
+    ),
+    Pattern {
+        kind: TroubleKind::Lockdep,
+        begins: &["WARNING: "],
+        has: &[
+            "locking dependency",
+            "recursive locking",
+            "lock inversion",
+            "inconsistent lock state",
+            "suspicious RCU usage",
+            "bad unlock balance",
+            "lock held when returning",
+            "held lock freed",
+            "Nested lock was not taken",
+            "unsafe lock order",
+        ],
+    },
+    begins(TroubleKind::Bug, &["BUG: "]),
+    begins(TroubleKind::Warning, &["WARNING: ", "ODEBUG: "]),
+    Pattern { kind: TroubleKind::Leak, begins: &["kmemleak: "], has: &["new suspected memory leak"] },
+];
+
+impl Pattern {
+    fn fits(&self, message: &str) -> bool {
+        self.begins.iter().any(|begin| message.starts_with(begin))
+            && (self.has.is_empty() || self.has.iter().any(|part| message.contains(part)))
+    }
+
+    /// The same as a condition of awk's.
+    fn awk(&self) -> String {
+        let any = |function: &str, texts: &[&str]| {
+            let calls = texts.iter().map(|text| format!("{function}({text:?})"));
+            format!("({})", calls.collect::<Vec<_>>().join(" || "))
+        };
+        let mut condition = any("begins", self.begins);
+        if !self.has.is_empty() {
+            condition.push_str(" && ");
+            condition.push_str(&any("has", self.has));
+        }
+        condition
+    }
+}
+
+impl TroubleKind {
+    /// Recognises the first line of a report, without its time stamp.
+    pub fn of(message: &str) -> Option<Self> {
+        PATTERNS.iter().find(|pattern| pattern.fits(message)).map(|pattern| pattern.kind)
+    }
+
+    /// Whose fault it is.
+    pub fn failure(self) -> FailureKind {
+        match self {
+            // Something does not go on, rather than that something went wrong.
+            Self::HungTask | Self::Lockup => FailureKind::Hung,
+            Self::HostFull => FailureKind::Broken,
+            _ => FailureKind::Crashed,
+        }
+    }
+}
+
+impl fmt::Display for TroubleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Panic => "kernel panic",
+            Self::Oops => "kernel oops",
+            Self::Bug => "kernel BUG",
+            Self::Warning => "kernel WARNING",
+            Self::Sanitizer => "sanitizer report",
+            Self::Lockdep => "lockdep report",
+            Self::Leak => "memory leak",
+            Self::HungTask => "hung task",
+            Self::Lockup => "lockup",
+            Self::HostFull => "no space left on the host",
+        })
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.line)
+    }
+}
+
+/// A line as text, without line ends and terminal control.
+pub fn text(line: &[u8]) -> String {
+    let printable = String::from_utf8_lossy(line);
+    printable.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect()
+}
+
+/// The message without printk's `<3>`, `[    1.234567]` and `[   T12]`; its own indentation stays.
+pub fn message(line: &str) -> &str {
+    // A kernel that dies before it has a console dumps its log with the levels in it.
+    let level = line.strip_prefix('<').and_then(|rest| rest.strip_prefix(|c: char| c.is_ascii_digit()));
+    let mut rest = level.and_then(|rest| rest.strip_prefix('>')).unwrap_or(line);
+    while let Some(after) = rest.strip_prefix('[') {
+        match after.split_once(']') {
+            Some((stamp, message)) if is_stamp(stamp.trim()) => {
+                rest = message.strip_prefix(' ').unwrap_or(message)
+            }
+            _ => break,
+        }
+    }
+    rest
+}
+
+fn is_stamp(inside: &str) -> bool {
+    let digits = inside.trim_start_matches(['T', 'C']);
+    !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+/// The report that a line of the console begins, if it begins one.
+pub fn begun_by(line: &str) -> Option<Trouble> {
+    let message = message(line).trim_start();
+    TroubleKind::of(message).map(|kind| Trouble { kind, line: message.to_owned() })
+}
+
+/// A program for any awk that reads a console. At the first report it prints the word of the verdict, and then the console from
+/// there on, so many lines; without a report it prints nothing.
+pub fn awk(lines: usize) -> String {
+    let mut kinds = String::new();
+    for pattern in PATTERNS {
+        let word = pattern.kind.failure().verdict(String::new()).word();
+        // Writing to a string can't fail.
+        let _ = writeln!(kinds, "\tif ({}) return \"{word}\"", pattern.awk());
+    }
+    format!(
+        r#"# Finds the first report of a fault in a kernel's console. Made from the patterns by which the testbed itself judges.
+function begins(text) {{ return index(message, text) == 1 }}
+function has(text) {{ return index(message, text) > 0 }}
+function verdict() {{
+{kinds}	return ""
+}}
+{{ gsub(/[\001-\010\013-\037\177]/, "") }}
+!found {{
+	message = $0
+	sub(/^<[0-9]>/, "", message)
+	while (match(message, /^\[ *[TC]*[0-9.]+ *\]/)) {{
+		message = substr(message, RLENGTH + 1)
+		sub(/^ /, "", message)
+	}}
+	sub(/^[ \t]+/, "", message)
+	found = verdict()
+	if (found) print found
+}}
+found && printed++ < {lines} {{ print }}
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Lines of real kernels' reports, what they are, and the word of the verdict.
+    const REPORTS: &[(&str, TroubleKind, &str)] = &[
+        (
+            "[    1.02] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
+            TroubleKind::Panic,
+            "crashed",
+        ),
+        ("[    2.1] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90", TroubleKind::Sanitizer, "crashed"),
+        (
+            "[    2.1][   T12] BUG: kernel NULL pointer dereference, address: 0000000000000010",
+            TroubleKind::Bug,
+            "crashed",
+        ),
+        (
+            "[    3.0] BUG: unable to handle page fault for address: ffffc90000000000",
+            TroubleKind::Oops,
+            "crashed",
+        ),
+        ("Oops: Oops: 0000 [#1] PREEMPT SMP", TroubleKind::Oops, "crashed"),
+        (
+            "[   12.3] WARNING: CPU: 1 PID: 77 at security/keys/request_key.c:450 x+0x1",
+            TroubleKind::Warning,
+            "crashed",
+        ),
+        ("[   12.3] WARNING: possible circular locking dependency detected", TroubleKind::Lockdep, "crashed"),
+        ("[   12.3] WARNING: suspicious RCU usage", TroubleKind::Lockdep, "crashed"),
+        ("[   12.3]  [ BUG: Invalid wait context ]", TroubleKind::Lockdep, "crashed"),
+        ("[  130.9] INFO: task agent:88 blocked for more than 60 seconds.", TroubleKind::HungTask, "hung"),
+        ("[   50.2] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", TroubleKind::Lockup, "hung"),
+        (
+            "[   70.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:9]",
+            TroubleKind::Lockup,
+            "hung",
+        ),
+        (
+            "[   70.0] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+            TroubleKind::Leak,
+            "crashed",
+        ),
+        (
+            "<3>[    0.000000] Bus error - the host /dev/shm or /tmp mount likely just ran out of space",
+            TroubleKind::HostFull,
+            "broken",
+        ),
+    ];
+
+    const ORDINARY: &[&str] = &[
+        "[    0.0] Linux version 6.12",
+        "[    0.1] Warning: unable to open an initial console.",
+        "[    0.2] traps: agent[9] general protection fault ip:1 sp:2",
+        "BUG without a colon",
+        "[    0.3] audit: WARNING: quoted in the middle",
+        "[    0.4] INFO: task agent:88 is well",
+    ];
+
+    fn awk_says(console: &str) -> String {
+        let mut command = Command::new("awk");
+        command.arg(awk(3)).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(console.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_told_from_others_and_judged_alike_by_the_testbed_and_by_awk() {
+        for (line, kind, word) in REPORTS {
+            let trouble = begun_by(line).unwrap();
+            assert_eq!(
+                (trouble.kind, kind.failure().verdict(String::new()).word()),
+                (*kind, *word),
+                "{line}"
+            );
+            let console = format!("[ 0.1] quiet\r\n{line}\r\nnext\nlast\nleft out\n");
+            assert_eq!(awk_says(&console), format!("{word}\n{line}\nnext\nlast\n"));
+        }
+    }
+
+    #[test]
+    fn ordinary_lines_are_no_report_to_either() {
+        for line in ORDINARY {
+            assert_eq!(begun_by(line), None);
+        }
+        assert_eq!(awk_says(&ORDINARY.join("\n")), "");
+    }
+
+    #[test]
+    fn the_first_of_several_reports_counts_for_awk_as_it_does_in_a_conversation() {
+        let both = format!("{}\n{}\n", REPORTS[9].0, REPORTS[0].0);
+        assert!(awk_says(&both).starts_with("hung\n"));
+    }
+}
