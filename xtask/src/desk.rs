@@ -13,7 +13,8 @@ use crate::host::{self, Consent, Purpose};
 use crate::image::{KernelOptions, Profile};
 use crate::session::{Failure, Used};
 use crate::terminal::Terminal;
-use crate::vm::{Kind, trial};
+use crate::vm::Kind;
+use crate::vm::trial::{self, Retry};
 
 /// What to work on.
 #[derive(Debug, Clone, Default, Args)]
@@ -82,9 +83,10 @@ impl DeskOptions {
         let initramfs = extras.initramfs(&cache, terminal)?;
         ground::clear_logs(label)?;
         let mut last = anyhow!("there is no virtual machine to choose from");
+        let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
         for (index, kind) in kinds.iter().enumerate() {
             let setting = Setting { kernel: self.kernel.clone(), kind: *kind };
-            match Ground::on(&setting, &initramfs, extras, label, &cache, terminal) {
+            match Ground::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
                 Ok(ground) => return Ok(ground),
                 Err(error) if index + 1 < kinds.len() => terminal.note(&format!("{error:#}")),
                 Err(error) => last = error,

@@ -17,8 +17,9 @@ use crate::image::{self, KernelOptions, Profile};
 use crate::pace::Pace;
 use crate::session::{Failure, Session};
 use crate::terminal::Terminal;
-use crate::vm::trial::{self, Trial};
-use crate::vm::{Backend, Boot, Clock, Kind, Listener, Machine, qemu::Qemu, uml::Uml};
+use crate::vm::trial::{self, Retry, Trial};
+use crate::vm::uml::{self, Uml};
+use crate::vm::{Backend, Boot, Clock, Kind, Listener, Machine, qemu::Qemu};
 use crate::{cache, workspace};
 
 /// After so many guests in a row that did not come up, no further one is tried.
@@ -174,7 +175,8 @@ impl Ground {
         let kind = options.kind(&cache, terminal)?;
         let on = |kind| {
             let setting = Setting { kernel: options.kernel.clone(), kind };
-            Self::on(&setting, &initramfs, extras, label, &cache, terminal)
+            let retry = if options.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
+            Self::on(&setting, &initramfs, extras, label, retry, &cache, terminal)
         };
         let ground = match on(kind) {
             // What only the trial of a whole guest shows.
@@ -197,6 +199,7 @@ impl Ground {
         initramfs: &Path,
         extras: &Extras,
         label: &str,
+        retry: Retry,
         cache: &Path,
         terminal: &Terminal,
     ) -> Result<Self> {
@@ -219,8 +222,8 @@ impl Ground {
         };
         let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Trial::unneeded("an emulated processor works everywhere")),
-            Kind::Kvm => (Box::new(Qemu::kvm()), trial::kvm(&boot, cache, terminal)?),
-            Kind::Uml => (Box::new(Uml), trial::uml(&boot, &image.key, cache)?),
+            Kind::Kvm => (Box::new(Qemu::kvm()), trial::kvm(&boot, retry, cache, terminal)?),
+            Kind::Uml => (Box::new(Uml), trial::uml(&boot, &image.key, retry, cache)?),
         };
         let (why, spare) = match trial {
             Trial::Works { why, guest } => (why, guest.map(|guest| *guest)),
@@ -305,7 +308,7 @@ impl Ground {
     }
 }
 
-/// Makes the place for logs, and takes away those of the last time whose names begin so.
+/// Makes the place for logs, and takes away those of the last time whose names begin so, and what guests have left there that were killed.
 ///
 /// # Errors
 /// There is no place for them.
@@ -319,7 +322,7 @@ pub fn clear_logs(label: &str) -> Result<()> {
             let _ = fs::remove_file(file.path());
         }
     }
-    Ok(())
+    uml::remove_left_behind(&place).context("can't look at the logs")
 }
 
 /// The log of the ground's guest with that number.

@@ -20,6 +20,7 @@ use crate::ledger::About;
 use crate::schedule::Terms;
 use crate::terminal::Terminal;
 use crate::vm::Kind;
+use crate::vm::trial::Retry;
 use crate::{cache, guest};
 
 pub use layout::Column;
@@ -99,7 +100,10 @@ impl Testbed {
             let setting = &self.settings[number];
             let label =
                 if self.settings.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
-            Ground::on(setting, &self.initramfs, &Extras::default(), &label, &self.cache, terminal)
+            // A column that has no other one asks for it by name.
+            let by_name = self.columns.iter().any(|column| column.grounds == [number] && !column.optional);
+            let retry = if by_name { Retry::Always } else { Retry::WhenForgotten };
+            Ground::on(setting, &self.initramfs, &Extras::default(), &label, retry, &self.cache, terminal)
                 .map_err(|error| format!("{error:#}"))
         };
         self.grounds[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
@@ -127,9 +131,13 @@ impl Testbed {
         let column = self.columns.first().ok_or_else(|| anyhow!("nothing to test on"))?;
         let mut last = Err(anyhow!("nothing to test on"));
         for number in &column.grounds {
+            let is_tried = self.grounds[*number].get().is_none();
             let ground = match self.ground(*number, terminal) {
                 Ok(ground) => ground,
                 Err(error) => {
+                    if is_tried && column.grounds.last() != Some(number) {
+                        terminal.note(&format!("{error:#}"));
+                    }
                     last = Err(error);
                     continue;
                 }

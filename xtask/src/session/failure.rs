@@ -1,10 +1,10 @@
 //! Why a guest is no longer of use: what was seen, whose fault it was, and the console's lines that tell it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use scenarios::kernel_report::FailureKind;
+use scenarios::kernel_report::{FailureKind, TroubleKind};
 use scenarios::plan::Plan;
 use scenarios::trace::Trace;
 use scenarios::verdict::Verdict;
@@ -107,6 +107,9 @@ impl End {
         let age = machine.age().as_secs_f32();
         let report = trouble.as_ref().map(|trouble| trouble.line.clone());
         let (kind, why) = match (trouble, self) {
+            (Some(trouble), _) if trouble.kind == TroubleKind::HostFull => {
+                (trouble.kind.failure(), host_full(machine))
+            }
             (Some(trouble), _) => (trouble.kind.failure(), trouble.to_string()),
             (None, Self::Guest(why)) => (FailureKind::Broken, format!("the guest's fault: {why}")),
             (None, Self::Silence) => {
@@ -138,6 +141,16 @@ fn gone(machine: &mut Machine) -> (FailureKind, String) {
             format!("the virtual machine failed ({status}): {}", machine.command_line()),
         ),
     }
+}
+
+/// What is to be done where the host has no room left for a guest's memory.
+fn host_full(machine: &Machine) -> String {
+    let place = machine.memory_directory().unwrap_or(Path::new("/tmp"));
+    format!(
+        "the host ran out of space in {}, which holds the memory of the guests: free some, set TMPDIR to a directory with more \
+         room, or run fewer guests at once (--jobs)",
+        place.display()
+    )
 }
 
 /// Listens until the guest is quiet or gone; gives the first trouble heard.

@@ -68,6 +68,16 @@ fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
 }
 
 #[test]
+fn a_host_without_space_for_the_guests_memory_is_no_crash() {
+    let full = "Bus error - the host /dev/shm or /tmp mount likely just ran out of space";
+    let panic = "Kernel panic - not syncing: Kernel mode signal 7";
+    let failure =
+        run(&format!("HELLO read plan; echo '[ 1.0] {full}'; echo '[ 1.0] {panic}'; exit 134")).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Broken);
+    assert!(failure.why.starts_with("the host ran out of space in "), "{}", failure.why);
+}
+
+#[test]
 fn what_is_printed_after_a_panic_is_kept() {
     let panic = "echo '[ 1.0] Kernel panic - not syncing: x'; sleep 0.2; echo 'Call Trace:'; sleep 9";
     let failure = open(panic).unwrap_err();

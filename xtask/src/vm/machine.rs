@@ -1,10 +1,10 @@
 //! A running guest: its process, its channel, its console, and one queue of everything that happens to it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +55,8 @@ pub struct Machine {
     console: Arc<Mutex<Console>>,
     log: PathBuf,
     command_line: String,
+    memory_directory: Option<PathBuf>,
+    left_behind: Option<PathBuf>,
     started: Instant,
 }
 
@@ -74,6 +76,10 @@ impl Machine {
 
         let mut command = backend.command(boot);
         let command_line = command_line(&command);
+        let mut set = command.get_envs();
+        let memory_directory =
+            set.find_map(|(name, value)| (name == "TMPDIR").then(|| value.map(PathBuf::from))?);
+        let left_behind = backend.left_behind(boot);
         command.stdin(Stdio::from(OwnedFd::from(guest_channel)));
         // What the back end itself has to say belongs to the console's story.
         command.stderr(Stdio::from(OwnedFd::from(guest_console.try_clone()?)));
@@ -92,7 +98,18 @@ impl Machine {
         thread::spawn(move || pump.run());
         let started = Instant::now();
         let log = boot.log.clone();
-        Ok(Self { child, channel, typed, happenings, console, log, command_line, started })
+        Ok(Self {
+            child,
+            channel,
+            typed,
+            happenings,
+            console,
+            log,
+            command_line,
+            memory_directory,
+            left_behind,
+            started,
+        })
     }
 
     /// Sends one line to PID 1.
@@ -134,13 +151,18 @@ impl Machine {
     }
 
     /// Where the whole console is written to.
-    pub fn log(&self) -> &std::path::Path {
+    pub fn log(&self) -> &Path {
         &self.log
     }
 
     /// How the guest was started.
     pub fn command_line(&self) -> &str {
         &self.command_line
+    }
+
+    /// The directory that the guest's memory is a file in, where the back end has such a thing.
+    pub fn memory_directory(&self) -> Option<&Path> {
+        self.memory_directory.as_deref()
     }
 
     /// How long ago the guest was started.
@@ -153,6 +175,10 @@ impl Machine {
         // It may have ended by itself; there is nothing left to do then.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(directory) = &self.left_behind {
+            // A guest that has ended by itself has removed it.
+            let _ = fs::remove_dir_all(directory);
+        }
     }
 
     /// Waits for the guest to end by itself; ends it if it does not within the given time.

@@ -7,6 +7,7 @@ pub mod process;
 pub mod qemu;
 pub mod trial;
 pub mod uml;
+mod uml_memory;
 pub mod vng;
 
 use std::fmt;
@@ -107,4 +108,9 @@ pub trait Backend: Send + Sync {
 
     /// How long a guest may take from the start to PID 1's first word.
     fn boot_deadline(&self) -> Duration;
+
+    /// The directory that a guest leaves behind when it is killed.
+    fn left_behind(&self, _: &Boot) -> Option<PathBuf> {
+        None
+    }
 }

@@ -1,12 +1,14 @@
 //! User-Mode Linux: the guest's kernel as a program of the host's.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::process::keep_to_one_processor;
-use super::{Backend, Boot, Kind};
+use super::{Backend, Boot, Kind, uml_memory};
 
 /// The channel is the first serial line; there are no further lines.
 const KERNEL_COMMAND_LINE: &[&str] = &[
@@ -34,13 +36,18 @@ impl Uml {
     /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to descriptor 3, the console to
     /// descriptor 1.
     pub fn lone_command(self, boot: &Boot) -> Command {
-        wired(boot, ["ssl0=null,fd:3", CONSOLE])
+        wired(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
     }
 
-    /// The command that starts a kernel with so much memory, in MiB, and no root. It notes its pid beside the log.
-    pub(super) fn kernel(image: &Path, memory_mib: u32, log: &Path) -> Command {
+    /// The command that starts a kernel with so much memory, in MiB, and no root. It notes its pid in a directory that it makes, and
+    /// that remains if it is killed.
+    pub(super) fn kernel(image: &Path, memory_mib: u32, instance: &Path) -> Command {
         let mut command = Command::new(image);
-        command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE).args(pid_file(log));
+        command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE).args(pid_file(instance));
+        // Where there is no such directory, it says so itself; the trial does, too, and better.
+        if let Ok(directory) = uml_memory::directory(memory_mib) {
+            command.env("TMPDIR", directory);
+        }
         // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
         // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
@@ -57,33 +64,104 @@ impl Backend for Uml {
     }
 
     fn command(&self, boot: &Boot) -> Command {
-        wired(boot, [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }])
+        wired(boot, &instance(&boot.log), [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }])
     }
 
     fn boot_deadline(&self) -> Duration {
         // It is up in a fraction of a second, unless the host has no time for it.
         Duration::from_secs(60)
     }
+
+    fn left_behind(&self, boot: &Boot) -> Option<PathBuf> {
+        Some(instance(&boot.log))
+    }
 }
 
-/// Where it makes a directory for its pid: in ~/.uml, unless it is told, where those of guests that were killed remain. Without
-/// HOME it crashes.
-fn pid_file(log: &Path) -> [OsString; 2] {
-    let place = log.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = log.with_extension("pid");
+/// What the names of the directories end with, after the pid of the process that has started the guest.
+const INSTANCE: &str = "uml";
+
+/// The directory of the guest with that log. No other process names one so: User-Mode Linux takes a random name in place of one that
+/// a process seems to use, be it a zombie, and nothing would ever find that again.
+fn instance(log: &Path) -> PathBuf {
+    log.with_extension(format!("{}.{INSTANCE}", std::process::id()))
+}
+
+/// Removes the directories of guests that were killed together with the process that had started them.
+///
+/// # Errors
+/// There is no such place.
+pub fn remove_left_behind(place: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(place)?.flatten() {
+        if starter(&entry.file_name()).is_some_and(is_gone) {
+            // Another command may have been quicker.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// The pid in the name of an instance's directory.
+fn starter(name: &OsStr) -> Option<u32> {
+    let (rest, end) = name.to_str()?.rsplit_once('.')?;
+    let (_, pid) = rest.rsplit_once('.')?;
+    (end == INSTANCE).then(|| pid.parse().ok()).flatten()
+}
+
+/// A zombie has no program any more, either.
+fn is_gone(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// Where it makes its directory: in ~/.uml, unless it is told. Without HOME it crashes.
+fn pid_file(instance: &Path) -> [OsString; 2] {
+    let place = instance.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = instance.file_name().unwrap_or_default();
     let parameter = |name: &str, value: &OsStr| {
         let mut parameter = OsString::from(name);
         parameter.push(value);
         parameter
     };
-    [parameter("uml_dir=", place.as_os_str()), parameter("umid=", name.file_name().unwrap_or_default())]
+    [parameter("uml_dir=", place.as_os_str()), parameter("umid=", name)]
 }
 
 /// The command with these ends of the channel and the console.
-fn wired(boot: &Boot, ends: [&str; 2]) -> Command {
-    let mut command = Uml::kernel(&boot.image, boot.memory_mib, &boot.log);
+fn wired(boot: &Boot, instance: &Path, ends: [&str; 2]) -> Command {
+    let mut command = Uml::kernel(&boot.image, boot.memory_mib, instance);
     let mut initrd = OsString::from("initrd=");
     initrd.push(&boot.initramfs);
     command.arg(initrd).args(ends).args(&boot.parameters);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn directories_of_killed_guests_are_removed_once_who_started_them_is_gone_even_as_a_zombie() {
+        let place = tempfile::tempdir().unwrap();
+        let mut zombie = Command::new("sleep").arg("100").stdin(Stdio::null()).spawn().unwrap();
+        let named = |pid: u32| place.path().join(format!("run-uml-0.console.{pid}.uml"));
+        let kept = [
+            named(std::process::id()),
+            place.path().join("run-uml-0.console.log"),
+            place.path().join("x.uml"),
+        ];
+        for directory in kept.iter().chain([&named(zombie.id())]) {
+            fs::create_dir(directory).unwrap();
+        }
+        remove_left_behind(place.path()).unwrap();
+        assert!(named(zombie.id()).exists());
+        zombie.kill().unwrap();
+        // Nobody has waited for it yet.
+        while !is_gone(zombie.id()) {
+            std::thread::yield_now();
+        }
+        remove_left_behind(place.path()).unwrap();
+        assert!(!named(zombie.id()).exists());
+        assert!(kept.iter().all(|directory| directory.exists()));
+        zombie.wait().unwrap();
+    }
 }

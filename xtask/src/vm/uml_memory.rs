@@ -1,0 +1,121 @@
+//! The directory for the file that holds the memory of a User-Mode Linux guest.
+//!
+//! User-Mode Linux maps its memory from a file that it makes in `$TMPDIR`, else `/dev/shm`, and dies where that directory does not exist,
+//! forbids execution or has too little room. So the directory is chosen here, and named to it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use indicatif::HumanBytes;
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+const MIB: u64 = 1 << 20;
+
+/// With less room than this a guest does not get far: to come up, it touches 20 MiB.
+const LEAST: u64 = 64 * MIB;
+
+/// How much larger than the memory its file may be: the kernel skips what the host has put behind its program.
+const GAP: u64 = 1024 * MIB;
+
+/// The directory for a guest with so much memory, in MiB.
+///
+/// # Errors
+/// No directory serves: why each one does not.
+pub(super) fn directory(memory_mib: u32) -> Result<PathBuf> {
+    let need = u64::from(memory_mib) * MIB;
+    check_file_size(need + GAP, file_size_limit())?;
+    // What lies in memory is not written to a disk again and again.
+    let places = ["/dev/shm".into(), env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+    chosen(&places, need)
+}
+
+/// The first of these places that has room for all of a guest's memory, else the one with the most room.
+fn chosen(places: &[PathBuf], need: u64) -> Result<PathBuf> {
+    let mut roomiest: Option<(u64, &PathBuf)> = None;
+    let mut unfit = Vec::new();
+    for place in places {
+        match room(place) {
+            Ok(free) if free >= need => return Ok(place.clone()),
+            Ok(free) if free >= LEAST => {
+                if roomiest.is_none_or(|(most, _)| free > most) {
+                    roomiest = Some((free, place));
+                }
+            }
+            Ok(free) => unfit.push(format!("{} has only {} free", place.display(), HumanBytes(free))),
+            Err(why) => unfit.push(format!("{} {why:#}", place.display())),
+        }
+    }
+    unfit.dedup();
+    let none = || {
+        let hint = "set TMPDIR to a directory with room that is not mounted noexec";
+        anyhow!("no directory serves for the file with a guest's memory: {}; {hint}", unfit.join(", "))
+    };
+    roomiest.map(|(_, place)| place.clone()).ok_or_else(none)
+}
+
+/// How many bytes a file can take there that is mapped for execution.
+fn room(place: &Path) -> Result<u64> {
+    let about = statvfs(place).context("can't be used")?;
+    if about.flags().contains(FsFlags::ST_NOEXEC) {
+        bail!("is mounted noexec");
+    }
+    tempfile::tempfile_in(place).context("can't be written to")?;
+    // A tmpfs without a limit says that it has no blocks at all.
+    if about.blocks() == 0 {
+        return Ok(u64::MAX);
+    }
+    Ok(about.blocks_available() * about.fragment_size())
+}
+
+fn check_file_size(need: u64, limit: Option<u64>) -> Result<()> {
+    match limit.filter(|limit| *limit < need) {
+        None => Ok(()),
+        Some(limit) => bail!(
+            "a guest's memory is a file of up to {}, and no file may be larger than {} here; raise the limit (ulimit -f unlimited)",
+            HumanBytes(need),
+            HumanBytes(limit)
+        ),
+    }
+}
+
+/// The largest file that this process may write (`ulimit -f`), in bytes. None: there is no limit.
+fn file_size_limit() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max file size"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_can_t_be_used_is_passed_over_and_named_if_there_is_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let (good, missing) = (place.path().to_owned(), place.path().join("missing"));
+        assert_eq!(chosen(&[missing.clone(), good.clone()], MIB).unwrap(), good);
+        let said = chosen(&[missing, "/proc".into()], MIB).unwrap_err().to_string();
+        assert!(said.contains("missing can't be used: ENOENT"), "{said}");
+        assert!(said.contains("set TMPDIR"), "{said}");
+    }
+
+    #[test]
+    fn a_limit_on_files_is_named() {
+        check_file_size(MIB, Some(MIB)).unwrap();
+        check_file_size(MIB, None).unwrap();
+        assert!(check_file_size(MIB, Some(1024)).unwrap_err().to_string().contains("ulimit -f unlimited"));
+    }
+
+    #[test]
+    fn the_roomiest_place_serves_where_none_has_room_for_all() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(chosen(&["/proc".into(), place.path().to_owned()], u64::MAX).unwrap(), place.path());
+    }
+}

@@ -1,0 +1,96 @@
+//! What an odd environment, or the end of a command that nobody could prepare for, must not do.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use xtask::workspace;
+
+/// Has User-Mode Linux run that.
+fn run(program: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["run", "--vm", "uml", "--"]).args(program).stdin(Stdio::null());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The directories among the logs: guests make them, and remove them when they end in good order.
+fn directories() -> Result<BTreeSet<PathBuf>> {
+    let entries = fs::read_dir(workspace::logs())?.flatten().map(|entry| entry.path());
+    Ok(entries.filter(|path| path.is_dir()).collect())
+}
+
+/// The directory of a guest that this command has started.
+fn instance(command: &Child) -> Result<PathBuf> {
+    let end = format!(".{}.uml", command.id());
+    // As long as it may take on a machine that has other things to do.
+    let deadline = Instant::now() + Duration::from_secs(240);
+    while Instant::now() < deadline {
+        let mut found = directories()?.into_iter();
+        if let Some(path) =
+            found.find(|path| path.to_string_lossy().ends_with(&end) && path.join("pid").exists())
+        {
+            return Ok(path);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    anyhow::bail!("no guest was started")
+}
+
+#[test]
+fn a_command_that_is_killed_leaves_nothing_that_the_next_one_does_not_remove() -> Result<()> {
+    // Whatever has to be built first.
+    let output = run(&["true"]).output()?;
+    ensure!(output.status.success(), "{}", said(&output));
+    let before = directories()?;
+
+    let mut killed = run(&["sleep", "1000"]).spawn()?;
+    let left = instance(&killed)?;
+    let pid = fs::read_to_string(left.join("pid"))?;
+    killed.kill()?;
+    killed.wait()?;
+    for _ in 0..2 {
+        let output = run(&["true"]).output()?;
+        ensure!(output.status.success(), "{}", said(&output));
+    }
+    // Other tests' guests have directories of their own while they run.
+    let strange = |path: &&PathBuf| path.extension().is_none_or(|end| end != "uml");
+    let after = directories()?;
+    let new: Vec<_> = after.difference(&before).filter(strange).collect();
+    assert!(new.is_empty() && !left.exists(), "{new:?} {}", left.display());
+    let guest = fs::read_link(format!("/proc/{}/exe", pid.trim()));
+    assert!(guest.is_err(), "the guest runs on: {guest:?}");
+    Ok(())
+}
+
+#[test]
+fn user_mode_linux_finds_a_place_for_its_memory_whatever_tmpdir_says() -> Result<()> {
+    let output = run(&["true"]).output()?;
+    ensure!(output.status.success(), "{}", said(&output));
+    let output = run(&["true"]).env("TMPDIR", "/nonexistent").output()?;
+    ensure!(output.status.success(), "{}", said(&output));
+    Ok(())
+}
+
+#[test]
+fn a_cache_in_which_no_kernel_can_be_built_is_refused_at_once_and_told_by_doctor() -> Result<()> {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("my cache");
+    for arguments in
+        [["test", "--vm", "uml"].as_slice(), &["run", "--", "true"], &["kernel", "image"], &["doctor"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command.args(arguments).env("KEYAGENTS_CACHE", &cache).stdin(Stdio::null()).output()?;
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+        assert_eq!(output.status.code(), Some(2), "{all}");
+        all.find("make can't build a kernel at a path with ' ' in it").context(all)?;
+    }
+    assert!(!cache.exists());
+    Ok(())
+}
