@@ -79,7 +79,7 @@ impl Machine {
         let mut set = command.get_envs();
         let memory_directory =
             set.find_map(|(name, value)| (name == "TMPDIR").then(|| value.map(PathBuf::from))?);
-        let left_behind = backend.left_behind(boot);
+        let left_behind = backend.left_behind(&command);
         command.stdin(Stdio::from(OwnedFd::from(guest_channel)));
         // What the back end itself has to say belongs to the console's story.
         command.stderr(Stdio::from(OwnedFd::from(guest_console.try_clone()?)));

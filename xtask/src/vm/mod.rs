@@ -109,8 +109,8 @@ pub trait Backend: Send + Sync {
     /// How long a guest may take from the start to PID 1's first word.
     fn boot_deadline(&self) -> Duration;
 
-    /// The directory that a guest leaves behind when it is killed.
-    fn left_behind(&self, _: &Boot) -> Option<PathBuf> {
+    /// The directory that the guest of that command leaves behind when it is killed.
+    fn left_behind(&self, _: &Command) -> Option<PathBuf> {
         None
     }
 }

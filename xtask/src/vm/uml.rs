@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::process::keep_to_one_processor;
@@ -72,18 +73,25 @@ impl Backend for Uml {
         Duration::from_secs(60)
     }
 
-    fn left_behind(&self, boot: &Boot) -> Option<PathBuf> {
-        Some(instance(&boot.log))
+    fn left_behind(&self, command: &Command) -> Option<PathBuf> {
+        let said = |name: &str| command.get_args().find_map(|argument| argument.to_str()?.strip_prefix(name));
+        Some(Path::new(said(DIRECTORY)?).join(said(NAME)?))
     }
 }
 
 /// What the names of the directories end with, after the pid of the process that has started the guest.
 const INSTANCE: &str = "uml";
 
-/// The directory of the guest with that log. No other process names one so: User-Mode Linux takes a random name in place of one that
-/// a process seems to use, be it a zombie, and nothing would ever find that again.
+/// The parameters that say where the directory is made, and its name.
+const DIRECTORY: &str = "uml_dir=";
+const NAME: &str = "umid=";
+
+/// A directory for a guest with that log. No other guest has one of that name: User-Mode Linux takes a random name in place of one that a
+/// process seems to use, be it a zombie or another guest with the same log, and nothing would ever find that again.
 fn instance(log: &Path) -> PathBuf {
-    log.with_extension(format!("{}.{INSTANCE}", std::process::id()))
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    log.with_extension(format!("{count}.{}.{INSTANCE}", std::process::id()))
 }
 
 /// Removes the directories of guests that were killed together with the process that had started them.
@@ -121,7 +129,7 @@ fn pid_file(instance: &Path) -> [OsString; 2] {
         parameter.push(value);
         parameter
     };
-    [parameter("uml_dir=", place.as_os_str()), parameter("umid=", name)]
+    [parameter(DIRECTORY, place.as_os_str()), parameter(NAME, name)]
 }
 
 /// The command with these ends of the channel and the console.
