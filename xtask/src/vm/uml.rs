@@ -145,6 +145,9 @@ fn wired(boot: &Boot, instance: &Path, ends: [&str; 2]) -> Command {
 mod tests {
     use std::process::Stdio;
 
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    use nix::unistd::Pid;
+
     use super::*;
 
     #[test]
@@ -163,10 +166,9 @@ mod tests {
         remove_left_behind(place.path()).unwrap();
         assert!(named(zombie.id()).exists());
         zombie.kill().unwrap();
-        // Nobody has waited for it yet.
-        while !is_gone(zombie.id()) {
-            std::thread::yield_now();
-        }
+        // Until it has ended, and no further: it stays a zombie.
+        let pid = Pid::from_raw(zombie.id().cast_signed());
+        waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
         remove_left_behind(place.path()).unwrap();
         assert!(!named(zombie.id()).exists());
         assert!(kept.iter().all(|directory| directory.exists()));
