@@ -1,5 +1,7 @@
 //! `cargo xtask`.
 
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -30,8 +32,26 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> ExitCode {
     let terminal = Terminal::new();
+    find_temporary_directory(&terminal);
     interruption::watch().and_then(|()| cli.run(&terminal)).unwrap_or_else(|error| {
         terminal.error(&error);
         ExitCode::from(BROKEN)
     })
+}
+
+/// Takes another directory for temporary files where `TMPDIR` names one in which none can be made.
+fn find_temporary_directory(terminal: &Terminal) {
+    let can_hold = |directory: &Path| tempfile::tempfile_in(directory).is_ok();
+    let named = env::temp_dir();
+    if can_hold(&named) {
+        return;
+    }
+    let other = ["/tmp", "/var/tmp"].map(Path::new).into_iter().find(|directory| can_hold(directory));
+    if let Some(other) = other.filter(|other| tempfile::env::override_temp_dir(other).is_ok()) {
+        terminal.note(&format!(
+            "no file can be made in {} (TMPDIR): using {}",
+            named.display(),
+            other.display()
+        ));
+    }
 }
