@@ -1,48 +1,18 @@
 //! The testbed's command line and its host side.
+//!
+//! Each folder imports from those above it only, in this order.
 
+pub mod args;
+pub mod artifacts;
 pub mod bench;
-pub mod bisect;
 pub mod bundle;
-pub mod cache;
 pub mod commands;
-pub mod completion;
 pub mod coverage;
-pub mod debugger;
-pub mod desk;
-pub mod display;
+pub mod debug;
 pub mod doctor;
-pub mod events;
-pub mod github;
-pub mod ground;
-pub mod group;
-pub mod guest;
 pub mod host;
-pub mod host_program;
-pub mod image;
-pub mod interruption;
 pub mod kernel_tests;
-pub mod ktap;
-pub mod lane;
-pub mod last_run;
-pub mod ledger;
-pub mod luggage;
-pub mod matrix;
-pub mod outcome;
-pub mod output;
-pub mod pace;
 pub mod report;
-pub mod reports;
-pub mod run;
-pub mod schedule;
-pub mod seat;
+pub mod runner;
 pub mod session;
-pub mod shard;
-pub mod suite;
-pub mod symbols;
-pub mod terminal;
-pub mod testbed;
-pub mod times;
-pub mod transcript;
-pub mod userland;
 pub mod vm;
-pub mod workspace;

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use xtask::commands::{Cli, completions};
-use xtask::interruption::{self, BROKEN};
-use xtask::output;
-use xtask::terminal::Terminal;
+use xtask::host::interruption::{self, BROKEN};
+use xtask::host::output;
+use xtask::host::terminal::Terminal;
 
 fn main() -> ExitCode {
     // A shell may ask what a line could go on with, instead of running it.

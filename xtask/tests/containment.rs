@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use scenarios::read;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
-use xtask::terminal::Terminal;
-use xtask::testbed::{MatrixOptions, Testbed};
+use xtask::host::terminal::Terminal;
+use xtask::runner::testbed::{MatrixOptions, Testbed};
 
 const WELL: &str = r#"
 title = "A key is added"

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use xtask::workspace;
+use xtask::host::workspace;
 
 /// Has User-Mode Linux run that.
 fn run(program: &[&str]) -> Command {

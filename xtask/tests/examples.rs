@@ -7,9 +7,9 @@ use anyhow::{Result, ensure};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use scenarios::{snapshot, suite, template};
-use xtask::terminal::Terminal;
-use xtask::testbed::{MatrixOptions, Testbed};
-use xtask::workspace;
+use xtask::host::terminal::Terminal;
+use xtask::host::workspace;
+use xtask::runner::testbed::{MatrixOptions, Testbed};
 
 /// What is said of these scenarios.
 fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {

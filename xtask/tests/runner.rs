@@ -13,11 +13,11 @@ use nix::sys::signal::Signal;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use scenarios::{read, snapshot};
-use xtask::ledger::Ledger;
-use xtask::outcome;
-use xtask::run::{Event, Policy};
-use xtask::terminal::Terminal;
-use xtask::testbed::{MatrixOptions, Testbed};
+use xtask::host::terminal::Terminal;
+use xtask::report::live;
+use xtask::runner::executor::{Event, Policy};
+use xtask::runner::results::Ledger;
+use xtask::runner::testbed::{MatrixOptions, Testbed};
 
 #[derive(Parser)]
 struct CommandLine {
@@ -54,7 +54,7 @@ fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() ->
     let ledger = Ledger::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
     let policy = Policy { fail_fast: true, retries: 0 };
     let mut begun = 0;
-    let code = outcome::judge(&testbed, &ledger, policy, &terminal, |event| {
+    let code = live::judge(&testbed, &ledger, policy, &terminal, |event| {
         begun += usize::from(matches!(event, Event::Begun { .. }));
     })?;
     let entries = ledger.entries();
@@ -74,7 +74,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     // More than it takes until the snapshot is there.
     let policy = Policy { fail_fast: true, retries: 50 };
     let mut happened = Vec::new();
-    let code = outcome::judge(&testbed, &ledger, policy, &terminal, |event| {
+    let code = live::judge(&testbed, &ledger, policy, &terminal, |event| {
         happened.push(match event {
             Event::Begun { attempt, .. } => format!("begun {attempt}"),
             Event::Judged { verdict, retried: true, .. } => {

@@ -9,14 +9,14 @@ use std::sync::{LazyLock, OnceLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
-use xtask::suite;
-use xtask::terminal::Terminal;
-use xtask::testbed::{MatrixOptions, Testbed};
+use xtask::host::terminal::Terminal;
+use xtask::runner::selection;
+use xtask::runner::testbed::{MatrixOptions, Testbed};
 
 static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::new);
 
 fn main() -> ExitCode {
-    let trials = match suite::select(&[]) {
+    let trials = match selection::select(&[]) {
         Ok(scenarios) => scenarios.into_iter().map(trial).collect(),
         // The one test case tells what is wrong with the suite.
         Err(error) => vec![Trial::test("suite", move || Err(format!("{error:#}").into()))],

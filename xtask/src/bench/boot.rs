@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use kernel::Fragment;
 
 use super::{Figure, Results, Setup, Unit, lanes, shuffle};
-use crate::ground::{Extras, Ground};
-use crate::vm::process::command_line;
+use crate::host::process::command_line;
+use crate::runner::environment::{Extras, Ground};
 use crate::vm::{Kind, vng};
 
 /// Where a host has what names its guest's ports: vng's own init starts it there.

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use kernel::Fragment;
 use scenarios::measure::{Bystander, Measurement};
 
-use super::figure::median;
-use super::{Figure, Results, Setup, Unit, guest, shuffle};
-use crate::ground::{Extras, Ground};
+use super::stats::median;
+use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
+use crate::runner::environment::{Extras, Ground};
 use crate::vm::{Clock, Kind};
 
 /// Samples of each case in one boot, and requests in a sample.
@@ -95,7 +95,7 @@ impl Kernel {
 
 impl Case {
     fn boot(&mut self, ground: &Ground, agent: Bystander) -> Result<()> {
-        let series = guest::measure(ground, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
+        let series = in_guest::measure(ground, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
         for one in series {
             let samples: Vec<f64> = one.samples_ns.iter().map(|ns| self.in_unit(*ns)).collect();
             let Some(sample) = median(&samples) else { continue };

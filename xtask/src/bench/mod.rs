@@ -1,14 +1,14 @@
 //! Measurements: what they are, and what comes of them. Nothing here judges; whether a figure is good is for people to say.
 
 pub mod boot;
-pub mod figure;
-pub mod fresh;
-pub mod guest;
+pub mod fresh_vm;
+pub mod in_guest;
 pub mod miss;
 pub mod pending;
-pub mod plot;
 pub mod request;
+pub mod stats;
 pub mod suite;
+pub mod svg;
 pub mod table;
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -16,10 +16,10 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use anyhow::Result;
 use clap::ValueEnum;
 
-pub use figure::{Figure, Unit};
+pub use stats::{Figure, Unit};
 
-use crate::ground::{Extras, Ground, TestbedOptions};
-use crate::terminal::Terminal;
+use crate::host::terminal::Terminal;
+use crate::runner::environment::{Extras, Ground, TestbedOptions};
 use crate::vm::Kind;
 
 /// What can be measured.
@@ -94,7 +94,7 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
         Subject::Suite => suite::measure(setup),
         Subject::Boot => boot::measure(setup),
-        Subject::Fresh => fresh::measure(setup),
+        Subject::Fresh => fresh_vm::measure(setup),
         Subject::Request => request::measure(setup),
         Subject::Pending => pending::measure(setup),
         Subject::Miss => miss::measure(setup),

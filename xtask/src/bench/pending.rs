@@ -3,8 +3,8 @@
 use anyhow::Result;
 use scenarios::measure::Measurement;
 
-use super::{Figure, Results, Setup, Unit, guest, shuffle};
-use crate::ground::{Extras, Ground};
+use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
+use crate::runner::environment::{Extras, Ground};
 
 const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
 
@@ -24,7 +24,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let counts = counts.into_iter().map(|(_, count)| count).collect();
     let vm = ground.kind().to_string();
     let work = setup.terminal.work(&format!("Measuring crowds of requests on {vm}"));
-    let series = guest::measure(&ground, &Measurement::Pending { counts })?;
+    let series = in_guest::measure(&ground, &Measurement::Pending { counts })?;
     work.done();
     let mut results = Results::default();
     for one in series {

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use scenarios::measure::{Measurement, Upcall};
 
-use super::{Figure, Results, Setup, Unit, guest};
-use crate::ground::{Extras, Ground};
-use crate::guest::Program;
-use crate::{cache, host_program, workspace};
+use super::{Figure, Results, Setup, Unit, in_guest};
+use crate::artifacts::initramfs::Program;
+use crate::host::{cache, program, workspace};
+use crate::runner::environment::{Extras, Ground};
 
 /// Samples of each case in one round.
 const SAMPLES: u32 = 60;
@@ -24,7 +24,7 @@ const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
-    let minimal = host_program::minimal_request_key()?;
+    let minimal = program::minimal_request_key()?;
     let mut extras =
         Extras { programs: vec![Program { path: MINIMAL.into(), file: minimal }], ..Extras::default() };
     let mut upcalls = vec![upcall("minimal static /sbin/request-key", MINIMAL)];
@@ -40,7 +40,8 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let ground = Ground::prepare(setup.testbed, &extras, "bench", setup.terminal)?;
     let vm = ground.kind().to_string();
     let work = setup.terminal.work(&format!("Measuring requests on {vm}"));
-    let series = guest::measure(&ground, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
+    let series =
+        in_guest::measure(&ground, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
     work.done();
     for one in series {
         let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();
@@ -57,12 +58,11 @@ fn upcall(case: &str, program: &str) -> Upcall {
 
 /// keyutils' programs with the libraries that they load, and the rule. None: the host has no keyutils.
 fn keyutils() -> Result<Option<Vec<Program>>> {
-    let (Some(request_key), Some(keyctl)) = (host_program::find("request-key"), host_program::find("keyctl"))
-    else {
+    let (Some(request_key), Some(keyctl)) = (program::find("request-key"), program::find("keyctl")) else {
         return Ok(None);
     };
-    let mut files = host_program::with_libraries(&request_key, KEYUTILS)?;
-    files.extend(host_program::with_libraries(&keyctl, "/bin/keyctl")?);
+    let mut files = program::with_libraries(&request_key, KEYUTILS)?;
+    files.extend(program::with_libraries(&keyctl, "/bin/keyctl")?);
     let rule = workspace::target().join("keyagents/request-key.conf");
     cache::write_whole(&rule, RULE.as_bytes())?;
     files.push(Program { path: "/etc/request-key.conf".into(), file: rule });

@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::{Figure, Results, Setup, Unit, lanes, shuffle};
-use crate::ground::Extras;
-use crate::vm::process::command_line;
-use crate::workspace;
+use crate::host::process::command_line;
+use crate::host::workspace;
+use crate::runner::environment::Extras;
 
 /// What is used when nothing is said.
 const DEFAULT: &str = "auto";

@@ -1,7 +1,7 @@
 //! A bundle: one scenario with all that it takes to carry it out once more, on a machine that knows nothing of this project.
 
 mod archive;
-mod facts;
+mod build_info;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,9 +14,9 @@ use scenarios::scenario::Scenario;
 use scenarios::wire::HostMessage;
 use sha2::{Digest, Sha256};
 
-use crate::ground::Ground;
-use crate::image::KernelOptions;
-use crate::vm::process::command_line;
+use crate::artifacts::image::KernelOptions;
+use crate::host::process::command_line;
+use crate::runner::environment::Ground;
 use crate::vm::qemu::Qemu;
 use crate::vm::uml::Uml;
 use crate::vm::{Boot, Kind};
@@ -80,7 +80,7 @@ pub fn files(
         ("initramfs.cpio".to_owned(), File { bytes: initramfs(scenario, ground, judge)?, executable: false }),
         ("scenario.toml".to_owned(), File::of(&scenario.path, false)?),
         ("trace.txt".to_owned(), File::text(trace)),
-        ("facts.txt".to_owned(), File::text(facts::told(ground, kernel)?)),
+        ("facts.txt".to_owned(), File::text(build_info::told(ground, kernel)?)),
         ("README".to_owned(), File::text(readme(is_uml))),
         (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
         ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, ground)) }),

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
-use crate::bench::plot::{Group, svg};
+use crate::artifacts::image::KernelOptions;
+use crate::bench::svg::{Group, svg};
 use crate::bench::{self, Figure, Results, Setup, Subject, table};
-use crate::ground::TestbedOptions;
-use crate::image::KernelOptions;
-use crate::output;
-use crate::terminal::Terminal;
+use crate::host::output;
+use crate::host::terminal::Terminal;
+use crate::runner::environment::TestbedOptions;
 use crate::vm::Kind;
 
 /// What to measure, and where to write it.

@@ -13,13 +13,14 @@ use kernel::Patch;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use crate::bisect::{Bisection, Next, Try};
-use crate::completion;
-use crate::ground::{self, Extras, Ground, TestbedOptions};
-use crate::lane::Lane;
-use crate::report::{colour, mark};
-use crate::terminal::{Terminal, seconds};
-use crate::{suite, workspace};
+use crate::args::completion;
+use crate::host::terminal::{Terminal, seconds};
+use crate::host::workspace;
+use crate::runner::bisect::{Bisection, Next, Try};
+use crate::runner::environment::{self, Extras, Ground, TestbedOptions};
+use crate::runner::result::{colour, mark};
+use crate::runner::selection;
+use crate::runner::worker::Lane;
 
 /// Which scenario, and on what.
 #[derive(Debug, Args)]
@@ -42,12 +43,12 @@ pub struct Options {
 /// # Errors
 /// The testbed could not do its part with the whole series.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let scenario = suite::named(&options.scenario)?;
+    let scenario = selection::named(&options.scenario)?;
     let patches = options.testbed.patches()?;
     if patches.is_empty() {
         bail!("there are no patches to search: name a series with --series");
     }
-    ground::clear_logs("bisect-")?;
+    environment::clear_logs("bisect-")?;
     terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
     let mut bisection = Bisection::of(patches.len());
     let mut verdicts = BTreeMap::new();

@@ -10,13 +10,14 @@ use clap::Args;
 use console::style;
 use rootfs::Contents;
 
-use crate::desk::DeskOptions;
-use crate::ground::{Extras, Ground};
-use crate::seat::{self, Seat};
+use crate::args::vm::DeskOptions;
+use crate::artifacts::{initramfs, program_closure};
+use crate::host::terminal::Terminal;
+use crate::host::{cache, output};
+use crate::runner::environment::{Extras, Ground};
 use crate::session::FailureKind;
-use crate::terminal::Terminal;
+use crate::session::raw_terminal::{self, Seat};
 use crate::vm::{Boot, Ending, Happening, Heard, Kind, Listener, Machine, Trouble};
-use crate::{cache, guest, luggage, output};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, to its end
@@ -53,13 +54,13 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let ground = options.desk.ground(&kinds, &Extras::default(), "boot", terminal)?;
     let parameters = options.append.iter().flat_map(|all| all.split_whitespace()).map(str::to_owned);
     let boot = Boot {
-        initramfs: guest::keep(&archive, &cache)?,
+        initramfs: initramfs::keep(&archive, &cache)?,
         parameters: parameters.collect(),
         memory_mib: ground.boot.memory_mib + u32::try_from(archive.len() >> 19).unwrap_or(u32::MAX / 2),
         ..ground.boot.clone()
     };
     let (ending, trouble) = if Seat::is_taken() {
-        let about = format!("{} · {}", ground.describe(), seat::WAY_OUT);
+        let about = format!("{} · {}", ground.describe(), raw_terminal::WAY_OUT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
         sit_at(&ground, boot)?
     } else {
@@ -80,7 +81,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
         let interpreter = line.split_whitespace().next().unwrap_or_default();
         contents.executable(interpreter).map_err(|why| anyhow!("{} {why} to interpret /init", no_good()))?;
     } else {
-        luggage::check(init, Path::new("/init"))
+        program_closure::check(init, Path::new("/init"))
             .with_context(|| format!("{} can't be booted", file.display()))?;
     }
     Ok(archive)

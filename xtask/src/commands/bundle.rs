@@ -12,15 +12,19 @@ use scenarios::scenario::Scenario;
 use scenarios::trace::Trace;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::completion;
-use crate::desk::DeskOptions;
-use crate::ground::{Extras, Ground};
-use crate::image::KernelOptions;
-use crate::report::{colour, mark};
-use crate::terminal::{Terminal, seconds};
-use crate::vm::process::quoted;
-use crate::vm::{Kind, trial};
-use crate::{bundle, cache, guest, lane, output, suite};
+use crate::args::completion;
+use crate::args::vm::DeskOptions;
+use crate::artifacts::image::KernelOptions;
+use crate::artifacts::initramfs;
+use crate::bundle;
+use crate::host::process::quoted;
+use crate::host::terminal::{Terminal, seconds};
+use crate::host::{cache, output};
+use crate::runner::environment::{Extras, Ground};
+use crate::runner::result::{colour, mark};
+use crate::runner::{selection, worker};
+use crate::session::probe;
+use crate::vm::Kind;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask bundle chosen-error -o bug.tar.zst                    runs wherever QEMU is
@@ -67,11 +71,11 @@ enum Machine {
 /// # Errors
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let scenario = suite::named(&options.scenario)?;
+    let scenario = selection::named(&options.scenario)?;
     check_writable(&options.output)?;
     let ground = options.ground(terminal)?;
     let (verdict, trace) = carry_out(&ground, &scenario)?;
-    let judge = guest::judge(terminal)?;
+    let judge = initramfs::judge(terminal)?;
     let began = Instant::now();
     let work = terminal.work("Packing");
     let name = folder(&scenario);
@@ -94,7 +98,7 @@ impl Options {
         desk.ensure_host(terminal)?;
         let kinds = match self.vm {
             Machine::Uml => vec![Kind::Uml],
-            Machine::Qemu if trial::kvm_is_out(&cache::directory()?, terminal)?.is_none() => {
+            Machine::Qemu if probe::kvm_is_out(&cache::directory()?, terminal)?.is_none() => {
                 vec![Kind::Kvm, Kind::Tcg]
             }
             Machine::Qemu => vec![Kind::Tcg],
@@ -124,7 +128,7 @@ fn check_writable(path: &Path) -> Result<()> {
 fn carry_out(ground: &Ground, scenario: &Scenario) -> Result<(Verdict, String)> {
     let mut guest = ground.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
     if let Some(feature) = scenario.missing(&guest.hello().features) {
-        bail!("{} can't run on {}: {}", scenario.name, ground.kind().full_name(), lane::lack(&feature));
+        bail!("{} can't run on {}: {}", scenario.name, ground.kind().full_name(), worker::lack(&feature));
     }
     let (verdict, events) = match guest.run(&ground.boot.pace.plan(scenario)) {
         Ok(run) => (judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)?, run.events),

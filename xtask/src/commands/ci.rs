@@ -11,10 +11,10 @@ use clap::{Args, Subcommand};
 use console::style;
 use kernel::Kernels;
 
-use crate::group::{self, End};
-use crate::terminal::{Terminal, seconds};
-use crate::vm::process::command_line;
-use crate::workspace;
+use crate::host::process::command_line;
+use crate::host::process_group::{self, End};
+use crate::host::terminal::{Terminal, seconds};
+use crate::host::workspace;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask ci                     all that must hold before a change lands
@@ -231,7 +231,7 @@ fn carry_out(name: &str, mut command: Command, terminal: &Terminal) -> Result<(C
     }
     let began = Instant::now();
     command.current_dir(workspace::root());
-    let ended = group::run(command);
+    let ended = process_group::run(command);
     if folds {
         terminal.say("::endgroup::");
     }

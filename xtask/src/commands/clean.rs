@@ -14,8 +14,9 @@ use indicatif::HumanBytes;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::terminal::Terminal;
-use crate::{cache, guest, workspace};
+use crate::artifacts::initramfs;
+use crate::host::terminal::Terminal;
+use crate::host::{cache, workspace};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask clean --dry-run          what there is, and how much each kind would free
@@ -76,7 +77,7 @@ impl Kind {
         match self {
             Self::Logs => vec![workspace::logs()],
             Self::Memory => named(&["times.json", "kvm-verdict.json", "uml-verdict.json"]),
-            Self::Guest => vec![cache.join("initramfs"), guest::directory()],
+            Self::Guest => vec![cache.join("initramfs"), initramfs::directory()],
             Self::Images => named(&["images", "selftests"]),
             Self::Checks => named(&["checks"]),
             Self::Builds => named(&["builds"]),
@@ -98,7 +99,7 @@ impl Kind {
         match self {
             Self::Memory => Vec::new(),
             Self::Logs => named_so(&guests),
-            Self::Guest => named_so(&guests).into_iter().chain(guest::locks()).collect(),
+            Self::Guest => named_so(&guests).into_iter().chain(initramfs::locks()).collect(),
             Self::Images => named_so(&|name| guests(name) || kept(name)),
             Self::Checks => named_so(&checked),
             Self::Builds | Self::Trees | Self::Sources => {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
-use crate::output;
+use crate::host::output;
 
 const EXAMPLES: &str = "\
 What is completed is `cargo xtask …`, and all else below cargo as before. A shell that has just been started has it.

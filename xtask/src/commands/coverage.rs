@@ -7,18 +7,17 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use console::style;
 
-use crate::coverage::gathering::Gathering;
-use crate::coverage::tally::Tally;
-use crate::coverage::{Coverage, gcov, html, lcov, table, unreachable};
-use crate::image;
-use crate::ledger::Ledger;
-use crate::outcome;
-use crate::output;
-use crate::reports;
-use crate::run::Policy;
-use crate::suite;
-use crate::terminal::Terminal;
-use crate::testbed::{MatrixOptions, Testbed};
+use crate::artifacts::image;
+use crate::coverage::collector::Gathering;
+use crate::coverage::counts::Tally;
+use crate::coverage::{Coverage, exclusions, gcov, html, lcov, table};
+use crate::host::output;
+use crate::host::terminal::Terminal;
+use crate::report::{self, live};
+use crate::runner::executor::Policy;
+use crate::runner::results::Ledger;
+use crate::runner::selection;
+use crate::runner::testbed::{MatrixOptions, Testbed};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask coverage                            is every line of the series reached?
@@ -56,20 +55,20 @@ pub struct Options {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [("--lcov", &options.lcov), ("--html", &options.html)];
     for (option, file) in files.iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {
-        reports::place(file).with_context(|| (*option).to_owned())?;
+        report::place(file).with_context(|| (*option).to_owned())?;
     }
     terminal.reserve_standard_output(files.iter().filter_map(|(_, file)| file.as_deref()))?;
-    let scenarios = suite::select(&options.filters)?;
+    let scenarios = selection::select(&options.filters)?;
     let matrix = options.testbed.for_coverage()?;
     matrix.check()?;
     let kernel = matrix.about()?.first().map_or_else(String::new, |about| about.kernel.clone());
-    let list = unreachable::read(&kernel)?;
+    let list = exclusions::read(&kernel)?;
     gcov::check()?;
 
     let ledger = Ledger::new(scenarios, matrix.about()?);
     let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
     let mut gathering = Gathering::default();
-    let code = outcome::judge(&testbed, &ledger, Policy::default(), terminal, |event| {
+    let code = live::judge(&testbed, &ledger, Policy::default(), terminal, |event| {
         gathering.hear(event);
     })?;
 
@@ -105,8 +104,8 @@ impl Options {
         if !coverage.absent.is_empty() {
             terminal.note(&format!("not in this kernel: {}", coverage.absent.join(", ")));
         }
-        let list = unreachable::path();
-        let list = list.strip_prefix(crate::workspace::root()).unwrap_or(&list).display();
+        let list = exclusions::path();
+        let list = list.strip_prefix(crate::host::workspace::root()).unwrap_or(&list).display();
         let lines = coverage.lines();
         let missed = lines.of - lines.reached;
         let except = match coverage.unreachable() {

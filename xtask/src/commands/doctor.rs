@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use console::style;
 
-use crate::cache;
 use crate::doctor::{self, Finding, State};
-use crate::terminal::Terminal;
+use crate::host::cache;
+use crate::host::terminal::Terminal;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask doctor                 what there is, and the remedy for each lack

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::host::{self, Consent, Purpose};
-use crate::terminal::Terminal;
+use crate::host::packages::{self, Consent, Purpose};
+use crate::host::terminal::Terminal;
 
 /// What to do about it.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub struct Options {
 /// Something is missing and was not installed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for purpose in [Purpose::BootQemu, Purpose::Shell] {
-        host::ensure(purpose, Consent::from_flag(options.install), terminal)?;
+        packages::ensure(purpose, Consent::from_flag(options.install), terminal)?;
     }
     terminal.say("This machine has everything that the testbed needs.");
     Ok(ExitCode::SUCCESS)

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::terminal::Terminal;
+use crate::host::terminal::Terminal;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask doctor                          can this machine run the suite, and how fast

@@ -12,15 +12,17 @@ use scenarios::plan::{Order, Plan};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::completion;
-use crate::desk::DeskOptions;
-use crate::ground::{Extras, Ground};
-use crate::report::{colour, mark};
-use crate::terminal::{Terminal, seconds};
-use crate::transcript::Transcript;
-use crate::vm::process::quoted;
+use crate::args::completion;
+use crate::args::vm::DeskOptions;
+use crate::debug::timeline::Transcript;
+use crate::debug::{gdb, symbolize};
+use crate::host::process::quoted;
+use crate::host::terminal::{Terminal, seconds};
+use crate::host::{cache, output};
+use crate::runner::environment::{Extras, Ground};
+use crate::runner::result::{colour, mark};
+use crate::runner::{selection, worker};
 use crate::vm::{Boot, Kind};
-use crate::{cache, debugger, lane, output, suite, symbols};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error                           events and tracepoints on one clock
@@ -68,11 +70,11 @@ pub struct Options {
 /// # Errors
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let scenario = suite::named(&options.scenario)?;
+    let scenario = selection::named(&options.scenario)?;
     if options.gdb.is_some() && options.desk.vm == Some(Kind::Uml) {
         bail!("gdb is waited for by QEMU alone: use --vm tcg or --vm kvm");
     }
-    let port = options.gdb.as_ref().map(|_| debugger::port(options.gdb_port)).transpose()?;
+    let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
     options.desk.ensure_host(terminal)?;
     let ground = options.ground(&scenario, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(ground.describe()).dim()));
@@ -105,7 +107,7 @@ impl Options {
                     "{} can't run on {}: {}",
                     scenario.name,
                     ground.kind().full_name(),
-                    lane::lack(&feature)
+                    worker::lack(&feature)
                 );
             }
         }
@@ -130,10 +132,10 @@ impl Options {
     fn debug(&self, ground: &Ground, scenario: &Scenario, port: u16, terminal: &Terminal) -> Result<Verdict> {
         let function = self.gdb.as_deref().filter(|name| !name.is_empty());
         if let Some(function) = function {
-            debugger::check_function(&ground.vmlinux, function)?;
+            gdb::check_function(&ground.vmlinux, function)?;
         }
         let cache = cache::directory()?;
-        let command = debugger::command(&self.desk.kernel, &ground.vmlinux, &cache, port, function)?;
+        let command = gdb::command(&self.desk.kernel, &ground.vmlinux, &cache, port, function)?;
         let seed = self.first_seed();
         terminal.say(&format!("{}", style(about_seed(scenario.plan(), seed)).dim()));
         terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));
@@ -215,7 +217,7 @@ fn carry_out(
     let verdict = match ground.start(&boot) {
         Err(failure) => failure.verdict(plan),
         Ok(mut guest) => match scenario.missing(&guest.hello().features) {
-            Some(feature) => Verdict::Skipped(lane::lack(&feature)),
+            Some(feature) => Verdict::Skipped(worker::lack(&feature)),
             None => match guest.run(plan) {
                 Err(failure) => failure.verdict(plan),
                 Ok(run) => judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
@@ -228,7 +230,7 @@ fn carry_out(
     // It is what keeps the transcript open.
     drop(boot);
     transcript.end();
-    symbols::located(verdict, &ground.vmlinux)
+    symbolize::located(verdict, &ground.vmlinux)
 }
 
 /// What the seed has to say in this plan.

@@ -10,13 +10,13 @@ use clap::Args;
 use scenarios::program::{Attached, Streams};
 
 use super::shell;
-use crate::cache;
-use crate::desk::{self, DeskOptions};
-use crate::ground::Extras;
-use crate::host_program::{self, is_executable};
-use crate::luggage::Luggage;
-use crate::terminal::Terminal;
-use crate::userland::Userland;
+use crate::args::vm::{self, DeskOptions};
+use crate::artifacts::program_closure::Luggage;
+use crate::artifacts::userland::Userland;
+use crate::host::cache;
+use crate::host::program::{self, is_executable};
+use crate::host::terminal::Terminal;
+use crate::runner::environment::Extras;
 use crate::vm::Kind;
 
 const EXAMPLES: &str = "Examples:
@@ -76,7 +76,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         directory: directory.to_string_lossy().into_owned(),
         streams: Streams::Pipes,
     };
-    desk::conclude(shell::use_program(&ground, program), terminal)
+    vm::conclude(shell::use_program(&ground, program), terminal)
 }
 
 /// The guest's, with the places where the user's programs and libraries are.
@@ -86,7 +86,7 @@ fn environment(luggage: &Luggage) -> BTreeMap<String, String> {
         environment.entry("PATH".to_owned()).and_modify(|own| *own = format!("{path}:{own}"));
     }
     // cargo adds places of its own, of which nothing is in the guest.
-    let places = host_program::library_path().into_iter();
+    let places = program::library_path().into_iter();
     let places: Vec<String> =
         places.filter(|(_, place)| luggage.has_below(place)).map(|(written, _)| written).collect();
     if !places.is_empty() {

@@ -10,15 +10,16 @@ use console::style;
 use kernel::Fragment;
 use scenarios::program::{Attached, Streams};
 
-use crate::desk::{self, DeskOptions};
-use crate::ground::{Extras, Ground};
-use crate::seat::{self, Seat};
+use crate::args::vm::{self, DeskOptions};
+use crate::artifacts::initramfs;
+use crate::artifacts::userland::Userland;
+use crate::host::cache;
+use crate::host::terminal::{Terminal, takes_colours};
+use crate::runner::environment::{Extras, Ground};
+use crate::session::raw_terminal::{self, Seat};
 use crate::session::{Failure, Session, Used};
-use crate::terminal::{Terminal, takes_colours};
-use crate::userland::Userland;
 use crate::vm::vng::{self, Vng};
 use crate::vm::{Boot, Kind};
-use crate::{cache, guest};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask shell                                   a shell; exit or Ctrl-D leaves it
@@ -53,10 +54,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         false => options.by_itself(terminal)?,
     };
     if Seat::is_taken() && options.command.is_empty() {
-        let about = format!("{}{what} · exit leaves, {}", ground.describe(), seat::WAY_OUT);
+        let about = format!("{}{what} · exit leaves, {}", ground.describe(), raw_terminal::WAY_OUT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
-    desk::conclude(use_program(&ground, shell), terminal)
+    vm::conclude(use_program(&ground, shell), terminal)
 }
 
 impl Options {
@@ -93,7 +94,7 @@ impl Options {
         let mut ground = self.desk.ground(&kinds, &extras, "shell", terminal)?;
         // What is written stays in memory.
         ground.boot.memory_mib += 512;
-        let guest = Vng::compose(&vng, &guest::agent()?, ground.kind(), &ground.boot)?;
+        let guest = Vng::compose(&vng, &initramfs::agent()?, ground.kind(), &ground.boot)?;
         let shell = env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
         let program = self.program(shell, hosts_environment(), directory.to_string_lossy().into_owned());
         Ok((ground.through(Box::new(guest)), program, " · your files, copied when written to"))

@@ -7,18 +7,16 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scenarios::scenario::Scenario;
 
-use crate::completion;
-use crate::events::Stream;
-use crate::github;
-use crate::last_run::LastRun;
-use crate::ledger::{Entries, Ledger};
-use crate::outcome;
-use crate::reports::{self, Outlets, Reporter, Wish};
-use crate::run::Policy;
-use crate::shard::Shard;
-use crate::suite;
-use crate::terminal::Terminal;
-use crate::testbed::{MatrixOptions, Testbed};
+use crate::args::completion;
+use crate::host::terminal::Terminal;
+use crate::report::events::Stream;
+use crate::report::{self, Outlets, Reporter, Wish, github, live};
+use crate::runner::executor::Policy;
+use crate::runner::last_run::LastRun;
+use crate::runner::results::{Entries, Ledger};
+use crate::runner::selection;
+use crate::runner::shard::Shard;
+use crate::runner::testbed::{MatrixOptions, Testbed};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask test                                  everything, on what is quickest here
@@ -116,8 +114,11 @@ impl Common {
     /// # Errors
     /// A scenario that is wrong, or a filter that fits none.
     pub fn named(&self) -> Result<Vec<Scenario>> {
-        let mut scenarios =
-            if self.exact { suite::select_exactly(&self.filters)? } else { suite::select(&self.filters)? };
+        let mut scenarios = if self.exact {
+            selection::select_exactly(&self.filters)?
+        } else {
+            selection::select(&self.filters)?
+        };
         scenarios.retain(|scenario| {
             self.only.is_empty()
                 || self.only.iter().any(|name| [&scenario.name, &scenario.file].contains(&name))
@@ -137,12 +138,12 @@ impl Common {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let common = &options.common;
     // Mistakes are told before any long work starts.
-    reports::check(&common.report)?;
+    report::check(&common.report)?;
     let events = options.wants_events().then(Stream::default);
     let files = common.report.iter().map(|wish| wish.file.as_path());
     terminal.reserve_standard_output(files.chain(events.as_ref().map(|_| Path::new("-"))))?;
     let named = common.named()?;
-    suite::note_stale_snapshots(terminal)?;
+    selection::note_stale_snapshots(terminal)?;
     common.testbed.check()?;
     let last_run = LastRun::of(common.kernel_src(), common.testbed.series());
     let ledger = Ledger::new(Vec::new(), common.testbed.about()?);
@@ -169,7 +170,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 /// Runs the ledger's scenarios, and tells of them as they go. Gives the exit code.
 fn judge(options: &Common, ledger: &Ledger, reporter: &Reporter, terminal: &Terminal) -> Result<u8> {
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
-    outcome::judge(&testbed, ledger, options.policy(), terminal, |event| {
+    live::judge(&testbed, ledger, options.policy(), terminal, |event| {
         if let Some(events) = reporter.events() {
             events.tell(event, &testbed, ledger, terminal);
         }
@@ -190,7 +191,7 @@ impl Options {
         terminal: &Terminal,
     ) -> Result<Vec<Scenario>> {
         if let Some(shard) = self.shard {
-            let own = shard.of(&suite::select(&[])?);
+            let own = shard.of(&selection::select(&[])?);
             scenarios.retain(|scenario| own.contains(&scenario.name));
             if scenarios.is_empty() {
                 terminal.note(&format!("--shard {shard} has none of these scenarios: nothing is run"));

@@ -18,9 +18,9 @@ use notify::{Event, EventKind, RecursiveMode, Watcher};
 use signal_hook::consts::SIGPIPE;
 
 use super::test;
-use crate::terminal::Terminal;
-use crate::vm::process::spawn_bound;
-use crate::{output, workspace};
+use crate::host::process::spawn_bound;
+use crate::host::terminal::Terminal;
+use crate::host::{output, workspace};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask watch                              everything, then what each edit affects

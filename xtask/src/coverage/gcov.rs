@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use scenarios::wire::Counters;
 
-use super::tally::{Said, Tally};
+use super::counts::{Said, Tally};
 
 /// Whether there is a gcov.
 ///
@@ -86,7 +86,7 @@ mod tests {
     use scenarios::program::Bytes;
 
     use super::*;
-    use crate::coverage::tally::LineTally;
+    use crate::coverage::counts::LineTally;
 
     /// A program that has run: its notes are in `notes`, as the cache keeps them, and its counters are given.
     fn run(build: &Path, source: &str) -> Counters {

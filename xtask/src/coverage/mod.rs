@@ -6,20 +6,20 @@
 //! unreachable.toml ───────────────┘
 //! ```
 
-pub mod gathering;
+pub mod collector;
+pub mod counts;
+pub mod exclusions;
 pub mod gcov;
 pub mod html;
 pub mod lcov;
 pub mod table;
-pub mod tally;
-pub mod unreachable;
 
 use std::collections::BTreeMap;
 
 use kernel::OwnFile;
 
-use tally::{FileTally, Function, Tally};
-use unreachable::Unreachable;
+use counts::{FileTally, Function, Tally};
+use exclusions::Unreachable;
 
 /// What is known of the series' own lines.
 #[derive(Debug, Clone, PartialEq, Eq)]

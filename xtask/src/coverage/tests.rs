@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use tally::Said;
+use counts::Said;
 
 const SOURCE: &str = "int f(int a)\n{\n\tif (a)\n\t\tgoto out;\n\ta++;\nout:\n\treturn a;\n}\nint g(void)\n{\n\treturn 1;\n}\n";
 

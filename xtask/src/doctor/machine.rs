@@ -12,7 +12,7 @@ use nix::sys::statvfs::statvfs;
 use nix::sys::utsname::uname;
 
 use super::Finding;
-use crate::{cache, workspace};
+use crate::host::{cache, workspace};
 
 const GIB: u64 = 1 << 30;
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::terminal::Terminal;
+use crate::host::terminal::Terminal;
 
 /// What was found about one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::Finding;
-use crate::host;
+use crate::host::packages;
 use crate::vm::vng;
 
 /// Programs that tests do without, the Debian packages that have them, and what they are for.
@@ -19,7 +19,7 @@ const HELPFUL: [(&str, &str, &str); 6] = [
 pub(super) fn findings() -> Vec<Finding> {
     let mut findings = vec![rust()];
     let required = kernel::requirements().iter().map(|it| (it.name, it.package, it.is_there()));
-    let qemu = ("qemu-system-x86_64", host::QEMU, host::has_program("qemu-system-x86_64"));
+    let qemu = ("qemu-system-x86_64", packages::QEMU, packages::has_program("qemu-system-x86_64"));
     let (there, lacking): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
     for (name, ..) in &there {
         // A header has no version to tell.
@@ -33,14 +33,14 @@ pub(super) fn findings() -> Vec<Finding> {
         findings.push(Finding::good("headers", headers.join(", ")));
     }
     for (name, package, _) in lacking {
-        findings.push(Finding::lacking(name, "not found".into(), host::install_command(&[package])));
+        findings.push(Finding::lacking(name, "not found".into(), packages::install_command(&[package])));
     }
     findings.push(virtme_ng());
     for (name, package, purpose) in HELPFUL {
-        findings.push(if host::has_program(name) {
+        findings.push(if packages::has_program(name) {
             Finding::good(name, version(name).unwrap_or_else(|| "there".into()))
         } else {
-            let remedy = format!("{purpose}: {}", host::install_command(&[package]));
+            let remedy = format!("{purpose}: {}", packages::install_command(&[package]));
             Finding::poor(name, "not found".into(), remedy)
         });
     }

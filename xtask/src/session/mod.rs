@@ -1,7 +1,9 @@
 //! A conversation with one guest: hello, plans, events, and how it ends.
 
-mod attached;
+mod attach;
 mod failure;
+pub mod probe;
+pub mod raw_terminal;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +17,7 @@ use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hel
 
 use crate::vm::{Backend, Boot, Happening, Kind, Machine};
 
-pub use attached::Used;
+pub use attach::Used;
 use failure::End;
 pub use failure::{CONSOLE_BAR, Failure, UNTIL_THEN};
 pub use scenarios::kernel_report::FailureKind;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::pace::Pace;
+use crate::vm::time_scale::Pace;
 
 /// A shell script that plays the guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);

@@ -16,8 +16,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::console::Console;
 use super::listener::{Heard, Listener};
-use super::process::{command_line, spawn_bound};
 use super::{Backend, Boot, Trouble};
+use crate::host::process::{command_line, spawn_bound};
 
 /// How long a write to a guest that does not read may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,11 +3,10 @@
 pub mod console;
 pub mod listener;
 pub mod machine;
-pub mod process;
 pub mod qemu;
-pub mod trial;
+pub mod time_scale;
 pub mod uml;
-mod uml_memory;
+pub(crate) mod uml_memory;
 pub mod vng;
 
 use std::fmt;
@@ -17,7 +16,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::pace::Pace;
+use crate::vm::time_scale::Pace;
 
 pub use listener::{Heard, Listener};
 pub use machine::{Ending, Happening, Machine};

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::process::keep_to_one_processor;
 use super::{Backend, Boot, Kind, uml_memory};
+use crate::host::process::keep_to_one_processor;
 
 /// The channel is the first serial line; there are no further lines.
 const KERNEL_COMMAND_LINE: &[&str] = &[
@@ -27,7 +27,7 @@ const KERNEL_COMMAND_LINE: &[&str] = &[
 const CHANNEL: &str = "ssl0=fd:0";
 
 /// What is printed goes to standard output, and nothing is typed.
-pub(super) const CONSOLE: &str = "con0=null,fd:1";
+pub(crate) const CONSOLE: &str = "con0=null,fd:1";
 
 /// User-Mode Linux. The image is the program.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ impl Uml {
 
     /// The command that starts a kernel with so much memory, in MiB, and no root. It notes its pid in a directory that it makes, and
     /// that remains if it is killed.
-    pub(super) fn kernel(image: &Path, memory_mib: u32, instance: &Path) -> Command {
+    pub(crate) fn kernel(image: &Path, memory_mib: u32, instance: &Path) -> Command {
         let mut command = Command::new(image);
         command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE).args(pid_file(instance));
         // Where there is no such directory, it says so itself; the trial does, too, and better.

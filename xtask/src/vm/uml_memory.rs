@@ -23,7 +23,7 @@ const GAP: u64 = 1024 * MIB;
 ///
 /// # Errors
 /// No directory serves: why each one does not.
-pub(super) fn directory(memory_mib: u32) -> Result<PathBuf> {
+pub(crate) fn directory(memory_mib: u32) -> Result<PathBuf> {
     let need = u64::from(memory_mib) * MIB;
     check_file_size(need + GAP, file_size_limit())?;
     // What lies in memory is not written to a disk again and again.

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use scenarios::program::{ATTEND, ATTENDANTS_PORT};
 
-use super::process::command_line;
 use super::{Backend, Boot, Kind};
-use crate::host_program;
+use crate::host::process::command_line;
+use crate::host::program;
 
 /// The version that this was made with.
 pub const VERSION: &str = "1.42";
@@ -126,7 +126,7 @@ fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// This machine has none: the error says how to get it.
 pub fn find() -> Result<(PathBuf, String)> {
-    let Some(program) = host_program::find("vng") else {
+    let Some(program) = program::find("vng") else {
         bail!("this machine has no vng, which is virtme-ng {VERSION}; install it with: {INSTALL}")
     };
     let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();

@@ -12,10 +12,10 @@ use clap::Args;
 use console::{Style, style};
 use kernel::{Aspect, Check, Kernels, Named, Origin, Outcome, Report, Row};
 
-use crate::cache;
-use crate::host::{self, Consent, Purpose};
-use crate::image::SeriesOption;
-use crate::terminal::Terminal;
+use crate::artifacts::image::SeriesOption;
+use crate::host::cache;
+use crate::host::packages::{self, Consent, Purpose};
+use crate::host::terminal::Terminal;
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub struct Options {
 /// # Errors
 /// A check could not be done.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    host::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
+    packages::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
     let kernels = Kernels::load()?;
     let mut reports = Vec::new();
     for kernel in options.kernels(&kernels)? {

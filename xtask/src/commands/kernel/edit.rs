@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::Args;
 use kernel::{Edit, Kernels, Origin};
 
-use crate::cache;
-use crate::terminal::Terminal;
-use crate::vm::process::quoted;
+use crate::host::cache;
+use crate::host::process::quoted;
+use crate::host::terminal::Terminal;
 
 /// What to work on, and where.
 #[derive(Debug, Args)]

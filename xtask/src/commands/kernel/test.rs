@@ -8,12 +8,13 @@ use clap::Args;
 use console::style;
 use kernel::Fragment;
 
-use crate::ground::{Extras, Ground, TestbedOptions};
-use crate::guest::Program;
+use crate::artifacts::image;
+use crate::artifacts::initramfs::Program;
+use crate::host::cache;
+use crate::host::terminal::Terminal;
 use crate::kernel_tests::{self, Part, Selftests, User};
-use crate::report::{Column, Report, summary};
-use crate::terminal::Terminal;
-use crate::{cache, image};
+use crate::runner::environment::{Extras, Ground, TestbedOptions};
+use crate::runner::result::{Column, Report, summary};
 
 /// The directory of the kernel's selftests that the series adds to.
 const COLLECTION: &str = "keys";

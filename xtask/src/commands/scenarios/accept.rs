@@ -5,9 +5,9 @@ use clap::Args;
 use console::style;
 use scenarios::snapshot;
 
-use crate::completion;
-use crate::suite;
-use crate::terminal::Terminal;
+use crate::args::completion;
+use crate::host::terminal::Terminal;
+use crate::runner::selection;
 
 /// Which scenarios.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub struct Options {
 /// Nothing is pending, or it can't be renamed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let mut accepted = 0;
-    for scenario in suite::select(&options.filters)? {
+    for scenario in selection::select(&options.filters)? {
         if snapshot::accept(&scenario)? {
             accepted += 1;
             terminal.say(&format!("{} {}", style("accepted").green(), scenario.file));

@@ -5,10 +5,10 @@ use clap::Args;
 use console::style;
 use scenarios::explain::{Explanation, Row, RowKind};
 
-use crate::completion;
-use crate::suite;
-use crate::terminal::Terminal;
-use crate::vm::process::quoted;
+use crate::args::completion;
+use crate::host::process::quoted;
+use crate::host::terminal::Terminal;
+use crate::runner::selection;
 
 /// How wide the text is.
 const WIDTH: usize = 100;
@@ -34,7 +34,7 @@ pub struct Options {
 /// # Errors
 /// There is no such scenario, or its snapshot can't be read.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
-    let scenario = suite::named(&options.name)?;
+    let scenario = selection::named(&options.name)?;
     let explanation = Explanation::of(&scenario, WIDTH).context("can't explain what happened")?;
     terminal.say(&format!("{}\n{}", style(&scenario.name).dim(), style(&explanation.title).bold()));
     terminal.say(&section("Proves", &proved(&explanation)));

@@ -7,9 +7,9 @@ use scenarios::overview::{self, Entry};
 use scenarios::rule::Rule;
 use scenarios::scenario::Scenario;
 
-use crate::completion;
-use crate::suite;
-use crate::terminal::Terminal;
+use crate::args::completion;
+use crate::host::terminal::Terminal;
+use crate::runner::selection;
 
 /// Which scenarios, and in which form.
 #[derive(Debug, Args)]
@@ -58,12 +58,12 @@ fn chosen(filters: &[String]) -> Result<Vec<Scenario>> {
     let rule = |filter: &String| filter.parse::<Rule>().ok();
     // A rule may be without a scenario; whatever is asked for by name has to be there.
     let names: Vec<String> = filters.iter().filter(|it| rule(it).is_none()).cloned().collect();
-    suite::select(&names)?;
+    selection::select(&names)?;
     let fits = |scenario: &Scenario, filter: &String| match rule(filter) {
         Some(rule) => scenario.rules.contains(&rule),
         None => scenario.name.contains(filter.as_str()),
     };
-    let mut scenarios = suite::select(&[])?;
+    let mut scenarios = selection::select(&[])?;
     scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|filter| fits(scenario, filter)));
     Ok(scenarios)
 }

@@ -5,8 +5,8 @@ use clap::Args;
 use console::style;
 use scenarios::template;
 
-use crate::terminal::Terminal;
-use crate::workspace;
+use crate::host::terminal::Terminal;
+use crate::host::workspace;
 
 /// What it is called.
 #[derive(Debug, Args)]

@@ -1,0 +1,148 @@
+//! What is tested on, as the command line says it.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
+use kernel::Kernels;
+
+use crate::args::completion;
+use crate::artifacts::image::{Profile, SeriesOption};
+use crate::host::packages::Purpose;
+use crate::vm::Kind;
+
+/// What to test on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MatrixOptions {
+    /// Kernels of kernel/kernels.toml, with commas between them: 6.12,6.1 [default: the one named there]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', add = completion::kernel())]
+    pub(crate) kernel: Vec<String>,
+
+    /// A kernel source of your own, a directory or a tarball; it is never written to
+    #[arg(long, value_name = "DIR|TARBALL")]
+    pub(crate) kernel_src: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) series: SeriesOption,
+
+    /// What the kernels are built for, with commas between them [default: plain]
+    #[arg(long, value_enum, value_name = "PROFILES", value_delimiter = ',')]
+    pub(crate) profile: Vec<Profile>,
+
+    /// The virtual machines, with commas between them [default: auto]
+    #[arg(long, value_enum, value_name = "VMS", value_delimiter = ',')]
+    pub(crate) vm: Vec<Choice>,
+
+    /// How many virtual machines run at once [default: three for each processor, QEMU's one more than there are processors]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZero<usize>>,
+
+    /// Give every scenario a kernel that has just been started; quick with --vm uml
+    #[arg(long)]
+    pub(crate) fresh: bool,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    pub(crate) install: bool,
+}
+
+/// The choice of virtual machines for a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// KVM where it works; else UML for what it can run, and TCG for the rest.
+    Auto,
+    /// Each one that works on this machine, in a column of its own.
+    All,
+    /// This kind.
+    One(Kind),
+}
+
+impl MatrixOptions {
+    /// The user's own kernel source.
+    pub fn kernel_src(&self) -> Option<&Path> {
+        self.kernel_src.as_deref()
+    }
+
+    /// The patches in place of the kernel's own.
+    pub fn series(&self) -> Option<&str> {
+        self.series.given()
+    }
+
+    /// The same on a kernel that counts which lines run. It is one: lines of two can't be added up.
+    ///
+    /// # Errors
+    /// Several kernels, another profile, or User-Mode Linux.
+    pub fn for_coverage(&self) -> Result<Self> {
+        if self.kernel.len() > 1 {
+            bail!("--kernel names one kernel here: what two of them reach can't be added up");
+        }
+        if self.profile.iter().any(|profile| *profile != Profile::Coverage) {
+            bail!("--profile is coverage here: leave it out");
+        }
+        if self.vm.iter().any(|choice| matches!(choice, Choice::All | Choice::One(Kind::Uml))) {
+            bail!(
+                "--vm is tcg or kvm here: User-Mode Linux can't run the whole suite, having one processor and no 32-bit \
+                 programs"
+            );
+        }
+        Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })
+    }
+
+    /// What can be said of the options before any work.
+    ///
+    /// # Errors
+    /// There is no such kernel, or no such series.
+    pub fn check(&self) -> Result<()> {
+        let kernels = Kernels::load()?;
+        for name in &self.kernel {
+            kernels.get(name)?;
+        }
+        if self.kernel_src.is_some() && self.kernel.len() > 1 {
+            bail!("--kernel-src is the source of one kernel: name one with --kernel");
+        }
+        let default = kernels.get_or_default(self.kernel.first().map(String::as_str))?;
+        self.series.of(default, self.kernel_src.as_deref())?;
+        Ok(())
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        let only_uml = !self.vm.is_empty() && self.vm.iter().all(|choice| *choice == Choice::One(Kind::Uml));
+        if only_uml { Purpose::BootUml } else { Purpose::BootQemu }
+    }
+}
+
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::All, Self::One(Kind::Kvm), Self::One(Kind::Tcg), Self::One(Kind::Uml)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Auto => {
+                let what = "KVM where it works; else UML for what it can run, and TCG for the rest";
+                Some(PossibleValue::new("auto").help(what))
+            }
+            Self::All => {
+                let what = "Each one that works on this machine, in a column of its own";
+                Some(PossibleValue::new("all").help(what))
+            }
+            Self::One(kind) => kind.to_possible_value(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_is_refused_where_not_the_whole_suite_can_run() {
+        let on = |vm: &[Choice]| MatrixOptions { vm: vm.to_vec(), ..MatrixOptions::default() }.for_coverage();
+        for vm in [[Choice::One(Kind::Tcg), Choice::One(Kind::Uml)], [Choice::One(Kind::Kvm), Choice::All]] {
+            assert!(on(&vm).unwrap_err().to_string().starts_with("--vm is tcg or kvm here"));
+        }
+        assert!(on(&[]).is_ok() && on(&[Choice::Auto, Choice::One(Kind::Kvm)]).is_ok());
+    }
+}

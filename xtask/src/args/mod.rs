@@ -1,0 +1,6 @@
+//! Options that several commands share.
+
+pub mod completion;
+pub mod matrix;
+pub mod report;
+pub mod vm;

@@ -1,0 +1,278 @@
+//! The kernel image that was asked for on the command line.
+
+use std::ffi::OsString;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, OwnFile, Patch, Request, Series};
+
+use crate::args::completion;
+use crate::host::terminal::Terminal;
+
+/// Which kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct KernelOptions {
+    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
+    #[arg(long, value_name = "NAME", add = completion::kernel())]
+    pub kernel: Option<String>,
+
+    /// A kernel source of your own, a directory or a tarball; it is never written to
+    #[arg(long, value_name = "DIR|TARBALL")]
+    pub kernel_src: Option<PathBuf>,
+
+    /// Which patches.
+    #[command(flatten)]
+    pub series: SeriesOption,
+
+    /// Only the first patches, so many.
+    #[arg(skip)]
+    pub first: Option<usize>,
+
+    /// What the kernel is built for
+    #[arg(long, value_enum, default_value_t)]
+    pub profile: Profile,
+}
+
+/// Which patches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct SeriesOption {
+    /// Patches in place of those that belong to the kernel: a mailbox, also .gz, .xz or a Maildir, in which covers, replies and
+    /// older versions are left out; a directory of .patch, .diff, .eml or .mbox files; quilt's file `series`; or commits of the git
+    /// repository that --kernel-src is, whose source is A then, whatever is checked out (without --kernel-src: commits of the
+    /// repository of the current directory); `none` if --kernel-src has keyagents already
+    #[arg(long, value_name = "MBOX|DIR|SERIES|A..B|none")]
+    series: Option<String>,
+}
+
+/// What names no patches at all.
+const APPLIED: &str = "none";
+
+impl SeriesOption {
+    /// The series that was named, or the kernel's own.
+    ///
+    /// # Errors
+    /// It is none, or what it is for is no kernel source: that is known at once, and what follows takes long.
+    pub fn of(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
+        let series = self.named(kernel, kernel_src)?;
+        kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
+        Ok(series)
+    }
+
+    /// Says what a series that was named has besides its patches.
+    pub fn note_left_out(&self, series: &Series, terminal: &Terminal) {
+        if let (Some(name), Some(left_out)) = (&self.series, series.left_out()) {
+            terminal.note_once(&format!("left out of {name}: {left_out}"));
+        }
+    }
+
+    /// As it was given; none for the kernel's own.
+    pub fn given(&self) -> Option<&str> {
+        self.series.as_deref()
+    }
+
+    fn named(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
+        let Some(name) = &self.series else { return Ok(kernel.series()?) };
+        if name == APPLIED {
+            ensure!(
+                kernel_src.is_some(),
+                "--series none is for a source that has keyagents already: name it with --kernel-src"
+            );
+            return Ok(Series::applied());
+        }
+        let repository = kernel_src.filter(|source| !source.is_file()).unwrap_or(Path::new("."));
+        Ok(Series::given(name, repository)?)
+    }
+}
+
+impl KernelOptions {
+    /// The patches that are applied, in order.
+    ///
+    /// # Errors
+    /// There is no such kernel or series.
+    pub fn patches(&self) -> Result<Vec<Patch>> {
+        let kernels = Kernels::load()?;
+        Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
+    }
+}
+
+/// What a kernel is built for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Fast to build and to boot
+    #[default]
+    Plain,
+    /// KASAN, lockdep, kmemleak and their kin: finds what plain kernels get away with, many times slower
+    Debug,
+    /// Counts which lines of the series ran: for `cargo xtask coverage`
+    Coverage,
+}
+
+/// What the kernel runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// A PC, real or virtual: a bzImage
+    #[default]
+    X86_64,
+    /// User-Mode Linux: a program
+    Um,
+}
+
+impl From<Target> for Arch {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::X86_64 => Self::X86_64,
+            Target::Um => Self::Um,
+        }
+    }
+}
+
+impl Profile {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        kernel::Profile::from(self).name()
+    }
+}
+
+impl From<Profile> for kernel::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Plain => Self::Plain,
+            Profile::Debug => Self::Debug,
+            Profile::Coverage => Self::Coverage,
+        }
+    }
+}
+
+/// The image, from the cache or built now. The profile's options are followed by these `fragments`.
+///
+/// # Errors
+/// What `kernel` says: no such kernel, no source, a patch that does not apply, a build that failed.
+pub fn image(
+    options: &KernelOptions,
+    arch: Arch,
+    fragments: &[Fragment],
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<Image> {
+    let kernels = Kernels::load()?;
+    let request = Request { fragments: fragments.to_vec(), ..options.noted(&kernels, arch, terminal)? };
+    Ok(kernel::image(&request, cache, terminal)?)
+}
+
+/// Whether the image is at hand, as far as can be told without fetching or copying a source.
+///
+/// # Errors
+/// As with [`image`].
+pub fn is_built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<bool> {
+    Ok(built(options, arch, cache)?.is_some())
+}
+
+/// The image, if it is at hand.
+///
+/// # Errors
+/// As with [`image`].
+pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<Image>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?)
+}
+
+/// Where the sources are that the image is built from, if they have not been deleted.
+///
+/// # Errors
+/// There is no such kernel or series.
+pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<PathBuf>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
+}
+
+/// Brings the source into the cache with the series on top, if the image is still to be built from it.
+///
+/// # Errors
+/// What `kernel` says: there is no such kernel or series, its source can't be had, or the series does not apply to it.
+pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
+    let kernels = Kernels::load()?;
+    let request = options.noted(&kernels, arch, terminal)?;
+    if kernel::cached(&request, cache)?.is_none() {
+        kernel::fetch_tree(&request, cache, terminal)?;
+    }
+    Ok(())
+}
+
+/// The files that the series adds or changes, with the lines that are its own. Checks the tree out, which takes seconds where
+/// another series was there.
+///
+/// # Errors
+/// What `kernel` says.
+pub fn own_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<OwnFile>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::own_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
+}
+
+/// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.
+///
+/// # Errors
+/// What `kernel` says.
+pub fn selftests(
+    options: &KernelOptions,
+    collection: &str,
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<Vec<PathBuf>> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::selftests(&options.noted(&kernels, Arch::X86_64, terminal)?, collection, cache, terminal)?)
+}
+
+impl KernelOptions {
+    /// The same choice as arguments for another command.
+    pub fn arguments(&self) -> Vec<OsString> {
+        [
+            self.kernel.as_ref().map(|name| ("--kernel", OsString::from(name))),
+            self.kernel_src.as_ref().map(|path| ("--kernel-src", path.into())),
+            self.series.series.as_ref().map(|name| ("--series", name.into())),
+            Some(("--profile", self.profile.name().into())),
+        ]
+        .into_iter()
+        .flatten()
+        .flat_map(|(flag, value)| [flag.into(), value])
+        .collect()
+    }
+
+    /// The kernel in words.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub fn described(&self) -> Result<String> {
+        let kernels = Kernels::load()?;
+        let name = kernels.get_or_default(self.kernel.as_deref())?.name.clone();
+        let source = if self.kernel_src.is_some() { ", a source of its own" } else { "" };
+        let series = if self.series.series.is_some() { ", a series of its own" } else { "" };
+        Ok(format!("{name}{source}{series}"))
+    }
+
+    /// The request, once it is said what of a series that was named is not in it.
+    fn noted<'a>(&self, kernels: &'a Kernels, arch: Arch, terminal: &Terminal) -> Result<Request<'a>> {
+        let request = self.request(kernels, arch)?;
+        self.series.note_left_out(&request.series, terminal);
+        Ok(request)
+    }
+
+    fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {
+        let kernel = kernels.get_or_default(self.kernel.as_deref())?;
+        let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
+        Ok(Request {
+            kernel,
+            origin: self.kernel_src.as_deref().map(|path| Origin::below(&whole, path)).transpose()?,
+            series: match self.first {
+                Some(count) => whole.first(count),
+                None => whole,
+            },
+            arch,
+            profile: self.profile.into(),
+            fragments: Vec::new(),
+            jobs: thread::available_parallelism().map_or(1, NonZero::get),
+        })
+    }
+}

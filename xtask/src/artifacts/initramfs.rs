@@ -1,0 +1,261 @@
+//! What the guest runs: the agent, built static, in an initramfs.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, DirEntry};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use kernel::Inputs;
+use rootfs::{Artefacts, Compression, Manifest, Node};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::artifacts::userland::Userland;
+use crate::host::process::{command_line, spawn_bound};
+use crate::host::terminal::Terminal;
+use crate::host::{cache, workspace};
+
+/// What the guest's programs are made from.
+const SOURCES: [&str; 5] = ["Cargo.lock", "agent/src", "rootfs/src", "rootfs/manifest.toml", "scenarios/src"];
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A program, or a file that one needs, that the initramfs brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its path in the guest. Directories that the manifest does not have are made.
+    pub path: String,
+    /// Where it is on the host. One that is not static needs its libraries, too.
+    pub file: PathBuf,
+}
+
+impl Program {
+    /// A program of the host's under its own name in the guest's /bin.
+    pub fn in_bin(file: PathBuf) -> Self {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        Self { path: format!("/bin/{name}"), file }
+    }
+}
+
+/// A symbolic link that the initramfs brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its path in the guest.
+    pub path: String,
+    /// Where it leads, as the guest resolves it.
+    pub target: String,
+}
+
+/// The initramfs with the agent as it is in the tree now, a shell if this host has one, and these programs, directories and links. Of
+/// several with one path the last one counts, and any of them more than what the guest has there otherwise, but for a link where other
+/// things lie in a directory. What is `absent` is left out.
+///
+/// # Errors
+/// The agent does not build; the error has the compiler's messages.
+pub fn initramfs(
+    programs: &[Program],
+    directories: &[String],
+    links: &[Link],
+    absent: &[&str],
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<PathBuf> {
+    cache::use_for_guests(cache)?;
+    let work = terminal.work("Building the guest");
+    let agent = read(&agent()?)?;
+    let mut manifest = Manifest::testbed()?;
+    absent.iter().for_each(|path| manifest.remove(path));
+    let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
+    let shell = Userland::shell()?.unwrap_or_default();
+    for link in &shell.links {
+        manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
+    }
+    let brought: Vec<&Program> = shell.programs.iter().chain(programs).collect();
+    let files = brought.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
+    for (program, file) in brought.into_iter().zip(&files) {
+        if artefacts.insert(&program.path, file).is_none() {
+            manifest.remove(&program.path);
+            manifest.insert_deep(&program.path, mode(&program.file)?)?;
+        }
+    }
+    for directory in directories.iter().filter(|path| *path != "/") {
+        if !manifest.has(directory) {
+            manifest.insert_with_parents(directory, Node::Directory { mode: 0o755 })?;
+        }
+    }
+    for link in links {
+        let is_below = |path: &str| path.strip_prefix(&link.path).is_some_and(|rest| rest.starts_with('/'));
+        if manifest.nodes().any(|(path, _)| is_below(path)) {
+            continue;
+        }
+        manifest.remove(&link.path);
+        manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
+    }
+    let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
+    let is_new = !place(&archive, cache).exists();
+    let path = keep(&archive, cache)?;
+    work.done();
+    // What somebody has asked for is no news to them.
+    if is_new && programs.is_empty() {
+        explain(&shell.programs, terminal)?;
+    }
+    Ok(path)
+}
+
+/// The agent, as a static program.
+///
+/// # Errors
+/// It does not build; the error has the compiler's messages.
+pub fn agent() -> Result<PathBuf> {
+    build("agent", "agent", "guest")
+}
+
+/// An initramfs, and a kernel's modules behind it: the kernel unpacks one archive after the other.
+///
+/// # Errors
+/// A file can't be read or written.
+pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(modules).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
+    let entries = entries.with_context(|| format!("can't read {}", modules.display()))?;
+    let mut files = BTreeMap::new();
+    for entry in entries {
+        files.insert(format!("/lib/modules/{}", entry.file_name().display()), read(&entry.path())?);
+    }
+    let mut manifest = Manifest::read("")?;
+    for path in files.keys() {
+        manifest.insert_deep(path, 0o644)?;
+    }
+    let artefacts = files.iter().map(|(path, file)| (path.as_str(), file.as_slice())).collect();
+    let mut archive = read(initramfs)?;
+    archive.extend(rootfs::build(&manifest, &artefacts, Compression::None)?);
+    keep(&archive, cache)
+}
+
+/// Where an archive is in the cache.
+fn place(archive: &[u8], cache: &Path) -> PathBuf {
+    let key: String = Sha256::digest(archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    cache.join("initramfs").join(format!("{key}.cpio"))
+}
+
+/// Puts an archive into the cache, under a name that tells its content.
+///
+/// # Errors
+/// The cache can't be written to.
+pub fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
+    let path = place(archive, cache);
+    if !path.exists() {
+        cache::write_whole(&path, archive)?;
+    }
+    Ok(path)
+}
+
+/// Whether it can be executed is all that counts of a file's permissions on the host.
+fn mode(file: &Path) -> Result<u32> {
+    let metadata = fs::metadata(file).with_context(|| format!("can't look at {}", file.display()))?;
+    Ok(if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("can't read {}", file.display()))
+}
+
+/// Says why the guest is another one than the last time.
+fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
+    let mut inputs = Inputs::default();
+    let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
+    while let Some(place) = places.pop() {
+        if place.is_dir() {
+            let entries =
+                fs::read_dir(&place).with_context(|| format!("can't look into {}", place.display()))?;
+            places.extend(entries.flatten().map(|entry| entry.path()));
+        } else {
+            let name = place.strip_prefix(workspace::root()).unwrap_or(&place).display().to_string();
+            let bytes = read(&place)?;
+            inputs.add(name, |hash| hash.update(bytes));
+        }
+    }
+    for program in programs {
+        let bytes = read(&program.file)?;
+        inputs.add(&program.path, |hash| hash.update(bytes));
+    }
+    let record = directory().join("inputs");
+    if let Some(before) = Inputs::recall(&record) {
+        terminal.note(&format!("the guest is another one: {}", inputs.changes_since(&before)));
+    }
+    inputs.remember(&record).with_context(|| format!("can't write {}", record.display()))
+}
+
+/// A line of cargo's messages.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    executable: Option<PathBuf>,
+}
+
+/// The program that judges a scenario in a guest which has nobody to talk to.
+///
+/// # Errors
+/// It does not build; the error has the compiler's messages.
+pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
+    let work = terminal.work("Building the judge");
+    let judge = build("scenarios", "judge", "judge")?;
+    work.done();
+    Ok(judge)
+}
+
+/// What cargo holds while it builds one of these programs.
+pub fn locks() -> Vec<PathBuf> {
+    let profiles = fs::read_dir(directory().join(TARGET)).into_iter().flatten().flatten();
+    profiles.map(|profile| profile.path().join(".cargo-lock")).filter(|lock| lock.is_file()).collect()
+}
+
+/// Where they are built.
+pub fn directory() -> PathBuf {
+    workspace::target().join("guest")
+}
+
+/// A static program of this checkout's.
+fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--package", package, "--bin", program, "--profile", profile, "--locked"])
+        // Without an explicit target the flags would reach proc-macros, which can't be static.
+        .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
+        .current_dir(workspace::root())
+        // The outer cargo may hold the lock of its own target directory.
+        .env("CARGO_TARGET_DIR", directory())
+        .env("CARGO_BUILD_BUILD_DIR", directory())
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
+        // What it says is shown when it fails.
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let line = command_line(&command);
+    let output = spawn_bound(command)?.wait_with_output().with_context(|| format!("can't run: {line}"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .filter(|message| message.reason == "compiler-artifact")
+        .find_map(|message| message.executable)
+        .ok_or_else(|| anyhow!("`{line}` named no executable"))
+}
+
+/// A static program, with the same bytes wherever it is built, and at a fixed place: one that has to move its own pointers first
+/// writes to pages that it would otherwise share. Flags are parted as cargo wants it.
+fn rustflags() -> String {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=static".to_owned()];
+    flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+    flags.push(format!("--remap-path-prefix={}=/keyagents", workspace::root().display()));
+    flags.join("\x1f")
+}

@@ -1,0 +1,553 @@
+//! What a program of the host's takes along to run in a guest: its interpreter, its libraries, and what the user says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, FileType};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use object::{Architecture, BinaryFormat, Object};
+
+use crate::artifacts::initramfs::{Link, Program};
+use crate::host::process::quoted;
+use crate::host::program::{in_path, is_executable, library_path, search_directories, with_libraries};
+
+/// Where the loader looks first, once it knows a library's path on this host.
+const LOADER_CACHE: &str = "/etc/ld.so.cache";
+
+/// Scripts whose interpreters are scripts: the kernel gives up after so many (`fs/exec.c`).
+const DEEPEST: usize = 5;
+
+/// Everything that goes into the guest. What is a link here is one there, so that every path leads to the same file.
+#[derive(Debug, Default)]
+pub struct Luggage {
+    files: BTreeMap<String, PathBuf>,
+    directories: BTreeSet<String>,
+    links: BTreeMap<String, String>,
+    /// Links in directories that were packed, and the directories that they lead to.
+    leads: Vec<(PathBuf, PathBuf)>,
+    /// What does not come along, and why.
+    left: Vec<String>,
+    /// Whether some of it is 32-bit code.
+    pub narrow: bool,
+}
+
+impl Luggage {
+    /// Packs a program as it would be started here: a path, or a name that is looked for in `PATH`. Gives its path in the guest,
+    /// which is the same as here.
+    ///
+    /// # Errors
+    /// There is no such program, it is for another kind of machine, or this host lacks a library of it.
+    pub fn pack_program(&mut self, program: &str) -> Result<String> {
+        let found = if program.contains('/') { program.into() } else { in_path(program)? };
+        let path = absolute(&found)?;
+        let metadata = fs::metadata(&path).with_context(|| format!("can't run {program}"))?;
+        if metadata.is_dir() {
+            bail!("can't run {program}: it is a directory");
+        }
+        if metadata.permissions().mode() & 0o111 == 0 {
+            bail!("can't run {program}: it is not executable (chmod +x {})", quoted(program));
+        }
+        self.pack_executable(&path, DEEPEST)?;
+        key(&path)
+    }
+
+    /// Packs a file, or everything below a directory, under the same path.
+    ///
+    /// # Errors
+    /// There is no such file, or it can't be read.
+    pub fn pack(&mut self, path: &Path) -> Result<()> {
+        let path = absolute(path)?;
+        let include = || format!("can't include {}", path.display());
+        let real = self.resolve(&path).with_context(include)?;
+        let metadata = fs::metadata(&real).with_context(include)?;
+        match unfit(metadata.file_type()) {
+            Some(kind) => bail!("{}: it is {kind}", include()),
+            None => self.pack_entry(&real).with_context(include),
+        }
+    }
+
+    /// As the guest's makers want it.
+    pub fn programs(&self) -> Vec<Program> {
+        let files = self.files.iter();
+        files.map(|(path, file)| Program { path: self.settled(path), file: file.clone() }).collect()
+    }
+
+    /// Likewise.
+    pub fn links(&self) -> Vec<Link> {
+        let links = self.links.iter().map(|(path, target)| (self.settled(path), target));
+        let leads = links.filter(|(path, target)| path != *target);
+        leads.map(|(path, target)| Link { path, target: target.clone() }).collect()
+    }
+
+    /// Likewise.
+    pub fn directories(&self) -> Vec<String> {
+        self.directories.iter().map(|path| self.settled(path)).collect()
+    }
+
+    /// What does not come along, and why: a sentence for each.
+    pub fn remarks(&self) -> Vec<String> {
+        let comes = |place: &Path| self.directories.contains(&*place.to_string_lossy());
+        let lost = self.leads.iter().filter(|(_, place)| !comes(place));
+        let lost = lost.map(|(link, place)| {
+            format!(
+                "{} leads to {}, which the guest does not have: --include {}",
+                link.display(),
+                place.display(),
+                quoted(place)
+            )
+        });
+        self.left.iter().cloned().chain(lost).collect()
+    }
+
+    /// Whether a file lies in that directory, or in the one that it leads to.
+    pub fn has_below(&self, directory: &Path) -> bool {
+        let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+        let mut files = self.files.keys().map(Path::new);
+        files.any(|file| file.starts_with(directory) || file.starts_with(&real))
+    }
+
+    /// How many bytes it is in all.
+    pub fn size(&self) -> u64 {
+        self.files.values().filter_map(|file| fs::metadata(file).ok()).map(|it| it.len()).sum()
+    }
+
+    /// Where a path leads. In the guest it leads there, too.
+    fn resolve(&mut self, path: &Path) -> Result<PathBuf> {
+        let real = path.canonicalize()?;
+        // Directories at the root are the guest's own, as where /bin is a link to usr/bin here.
+        let is_guests = path.parent() == Some(Path::new("/")) && real.is_dir();
+        if real != path && !is_guests {
+            self.links.entry(key(path)?).or_insert(key(&real)?);
+        }
+        Ok(real)
+    }
+
+    /// The path without links on its way. What is itself a link stays one.
+    fn settled(&self, path: &str) -> String {
+        const LONGEST_CHAIN: usize = 40;
+        let mut path = PathBuf::from(path);
+        for _ in 0..LONGEST_CHAIN {
+            let above = path.ancestors().skip(1);
+            let link = above.filter_map(|above| Some((above, self.links.get(above.to_str()?)?))).last();
+            let Some((link, target)) = link else { break };
+            let rest = path.strip_prefix(link).unwrap_or(&path);
+            let next = link.parent().unwrap_or(link).join(target).join(rest);
+            path = lexical(&next);
+        }
+        path.to_string_lossy().into_owned()
+    }
+
+    fn pack_file(&mut self, path: &Path) -> Result<()> {
+        fs::File::open(path).with_context(|| format!("can't read {}", path.display()))?;
+        self.files.insert(key(path)?, path.to_owned());
+        Ok(())
+    }
+
+    /// What is at a path that leads nowhere else.
+    fn pack_entry(&mut self, path: &Path) -> Result<()> {
+        let metadata =
+            fs::symlink_metadata(path).with_context(|| format!("can't look at {}", path.display()))?;
+        let kind = metadata.file_type();
+        if let Some(kind) = unfit(kind) {
+            self.left.push(format!("{} is left out: it is {kind}", path.display()));
+            return Ok(());
+        }
+        match kind {
+            kind if kind.is_symlink() => self.pack_link(path),
+            kind if kind.is_dir() => self.pack_directory(path),
+            _ => self.pack_data(path, metadata.permissions().mode() & 0o111 != 0),
+        }
+    }
+
+    fn pack_directory(&mut self, directory: &Path) -> Result<()> {
+        let unread = || format!("can't read {}", directory.display());
+        self.directories.insert(key(directory)?);
+        for entry in fs::read_dir(directory).with_context(unread)? {
+            self.pack_entry(&entry.with_context(unread)?.path())?;
+        }
+        Ok(())
+    }
+
+    /// A link comes as it is, with the file that it leads to. One that leads nowhere does so in the guest.
+    fn pack_link(&mut self, path: &Path) -> Result<()> {
+        let target = fs::read_link(path).with_context(|| format!("can't read {}", path.display()))?;
+        self.links.insert(key(path)?, key(&target)?);
+        let Ok(real) = path.canonicalize() else { return Ok(()) };
+        self.resolve(&absolute(&path.parent().unwrap_or(path).join(&target))?)?;
+        if real.is_dir() {
+            self.leads.push((path.to_owned(), real));
+        } else if !self.files.contains_key(&key(&real)?) {
+            self.pack_entry(&real)?;
+        }
+        Ok(())
+    }
+
+    /// A file that may be a program, with what it takes to run it, if it can be run here.
+    fn pack_data(&mut self, path: &Path, is_executable: bool) -> Result<()> {
+        self.pack_file(path)?;
+        let runs = match begins_with(path)?.as_slice() {
+            b"\x7fELF" => check(&fs::read(path)?, path).is_ok(),
+            [b'#', b'!', ..] => is_executable,
+            _ => false,
+        };
+        if runs && let Err(error) = self.pack_executable(path, DEEPEST) {
+            self.left.push(format!("{error:#}"));
+        }
+        Ok(())
+    }
+
+    fn pack_executable(&mut self, path: &Path, depth: usize) -> Result<()> {
+        let unread = || format!("can't read {}", path.display());
+        let file = self.resolve(path).with_context(unread)?;
+        let bytes = fs::read(&file).with_context(unread)?;
+        if bytes.starts_with(b"#!") {
+            self.pack_file(&file)?;
+            return self
+                .pack_interpreter(&bytes, depth)
+                .with_context(|| format!("can't run {}", path.display()));
+        }
+        self.narrow |= check(&bytes, path)? == Architecture::I386;
+        let packed = with_libraries(&file, &key(&file)?)?;
+        if packed.len() > 1 && Path::new(LOADER_CACHE).exists() {
+            self.files.insert(LOADER_CACHE.to_owned(), LOADER_CACHE.into());
+        }
+        for program in packed {
+            self.pack_ways_to_libraries(&program.file)?;
+            self.files.insert(program.path, program.file);
+        }
+        Ok(())
+    }
+
+    /// The loader looks for libraries in these directories by the names that they have, which may be links.
+    fn pack_ways_to_libraries(&mut self, file: &Path) -> Result<()> {
+        let told = library_path().into_iter().map(|(_, place)| place);
+        for place in search_directories(file).into_iter().chain(told).filter(|place| place.is_dir()) {
+            // What `..` leaves has to be there.
+            for before in place.ancestors().filter(|it| it.ends_with("..")).filter_map(Path::parent) {
+                let real = self.resolve(&absolute(before)?)?;
+                self.directories.insert(key(&real)?);
+            }
+            self.resolve(&absolute(&place)?)?;
+        }
+        Ok(())
+    }
+
+    /// What the first line of a script names, and what `env` is told to look for.
+    fn pack_interpreter(&mut self, script: &[u8], depth: usize) -> Result<()> {
+        let shebang = Shebang::of(script)?;
+        if depth == 0 {
+            bail!("scripts interpret scripts too deeply");
+        }
+        let interpreter = &shebang.interpreter;
+        self.pack_interpreting(Path::new(interpreter), depth)?;
+        let Some(name) = shebang.looked_for()? else { return Ok(()) };
+        if name.ends_with('\r') {
+            bail!(carriage_return(&name));
+        }
+        let found = if name.contains('/') { Ok(name.clone().into()) } else { in_path(&name) };
+        let found = found.with_context(|| match name.contains(char::is_whitespace) {
+            true => format!("{interpreter} looks for a program `{name}`, and with -S for its first word"),
+            false => format!("{interpreter} looks for {name}"),
+        })?;
+        self.pack_interpreting(&found, depth)
+    }
+
+    fn pack_interpreting(&mut self, program: &Path, depth: usize) -> Result<()> {
+        let path = absolute(program)?;
+        if path.exists() && !is_executable(&path) {
+            bail!("its interpreter {} is not executable", program.display());
+        }
+        self.pack_executable(&path, depth - 1)
+            .with_context(|| format!("its interpreter is {}", program.display()))
+    }
+}
+
+/// The first line of a script, as the kernel reads it (`fs/binfmt_script.c`).
+struct Shebang {
+    interpreter: String,
+    /// All that follows, as one word.
+    argument: Option<String>,
+}
+
+impl Shebang {
+    fn of(script: &[u8]) -> Result<Self> {
+        /// So much of a program is looked at.
+        const LONGEST: usize = 256;
+        let line =
+            script[..script.len().min(LONGEST)].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = std::str::from_utf8(&line[2..]).context("its first line is no UTF-8")?;
+        let line = line.trim_matches([' ', '\t']);
+        let (interpreter, argument) = match line.split_once([' ', '\t']) {
+            Some((interpreter, argument)) => (interpreter, Some(argument.trim_start_matches([' ', '\t']))),
+            None => (line, None),
+        };
+        match interpreter {
+            "" | "\r" => bail!("its first line names no interpreter"),
+            name if name.ends_with('\r') => bail!(carriage_return(name)),
+            name => Ok(Self { interpreter: name.to_owned(), argument: argument.map(str::to_owned) }),
+        }
+    }
+
+    /// The program that `env` is told to look for in `PATH`.
+    fn looked_for(&self) -> Result<Option<String>> {
+        let Some(argument) = self.argument.as_ref().filter(|_| self.interpreter.ends_with("/env")) else {
+            return Ok(None);
+        };
+        // All white space parts words, a carriage return included.
+        let split = |rest: &str| {
+            shlex::split(&rest.replace('\r', " "))
+                .with_context(|| format!("env can't split `{rest}` into words"))
+        };
+        let words = match argument.strip_prefix('-').and_then(|option| option.split_once('S')) {
+            Some((others, rest)) if others.chars().all(|c| c.is_ascii_alphanumeric()) => split(rest)?,
+            _ => match argument.strip_prefix("--split-string") {
+                Some(rest) => split(rest.trim_start_matches('='))?,
+                None => vec![argument.clone()],
+            },
+        };
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            match word.trim_end_matches('\r') {
+                "-u" | "--unset" | "-C" | "--chdir" => _ = words.next(),
+                option if option.starts_with('-') || option.contains('=') => {}
+                _ => return Ok(Some(word)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn carriage_return(name: &str) -> String {
+    format!(
+        "its lines end in CRLF, so that a program `{}` is looked for (sed -i 's/\\r$//' mends that)",
+        name.escape_debug()
+    )
+}
+
+/// What can't be packed.
+fn unfit(kind: FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_socket() => Some("a socket"),
+        kind if kind.is_fifo() => Some("a named pipe"),
+        kind if kind.is_block_device() || kind.is_char_device() => Some("a device"),
+        _ => None,
+    }
+}
+
+/// A path as guests have it.
+fn key(path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| anyhow!("the name of {} is no UTF-8", path.display()))
+}
+
+fn begins_with(path: &Path) -> Result<Vec<u8>> {
+    let mut magic = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
+    read.with_context(|| format!("can't read {}", path.display()))?;
+    Ok(magic)
+}
+
+/// Whether the guest's processor runs it, and in which of its modes.
+///
+/// # Errors
+/// It does not.
+pub fn check(bytes: &[u8], path: &Path) -> Result<Architecture> {
+    let Ok(file) = object::File::parse(bytes) else {
+        bail!("{} is no program: neither ELF nor a script that begins with #!", path.display());
+    };
+    match (file.format(), file.architecture()) {
+        (BinaryFormat::Elf, fitting @ (Architecture::X86_64 | Architecture::I386)) => Ok(fitting),
+        (BinaryFormat::Elf, other) => {
+            let name = format!("{other:?}").to_lowercase();
+            bail!("{} is a program for {name}, and guests are x86-64: build it for x86-64", path.display())
+        }
+        (format, _) => bail!("{} is a program of the kind {format:?}, and guests run Linux", path.display()),
+    }
+}
+
+/// From the root on, and without `.` and `..`; links stay, but for those that `..` leaves.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    let whole =
+        std::path::absolute(path).with_context(|| format!("can't tell where {} is", path.display()))?;
+    let mut plain = PathBuf::new();
+    for part in whole.components() {
+        if part == Component::ParentDir && plain.is_symlink() {
+            plain = plain.canonicalize().with_context(|| format!("can't follow {}", plain.display()))?;
+        }
+        plain.push(part);
+        plain = lexical(&plain);
+    }
+    Ok(plain)
+}
+
+/// Without `.` and `..`, whatever is there.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(test: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("luggage-{}-{test}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn executable(path: &Path, bytes: &[u8]) -> String {
+        fs::write(path, bytes).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn a_script_brings_its_interpreter_and_what_that_loads() {
+        let folder = folder("script");
+        let script = executable(&folder.join("a"), b"#!/usr/bin/env -S sh -e\nexit 3\n");
+        let mut luggage = Luggage::default();
+        assert_eq!(luggage.pack_program(&script).unwrap(), script);
+        for part in [script.as_str(), "/env", "/sh", "/libc.so.6", "/ld-linux-x86-64.so.2"] {
+            let mut paths = luggage.files.keys().chain(luggage.links.keys());
+            assert!(paths.any(|path| path.ends_with(part)), "{part}: {luggage:?}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn env_is_told_what_to_look_for_in_many_ways() {
+        let looked_for = |line: &str| {
+            let shebang = Shebang::of(format!("#!/usr/bin/env {line}\nexit\n").as_bytes()).unwrap();
+            shebang.looked_for().unwrap()
+        };
+        for (line, name) in [
+            ("sh", "sh"),
+            ("sh -e", "sh -e"),
+            ("-S sh -e", "sh"),
+            ("-Ssh", "sh"),
+            ("-vS -i -u HOME A=1 sh", "sh"),
+            ("--split-string='a b' c", "a b"),
+            ("-S sh\r", "sh"),
+        ] {
+            assert_eq!(looked_for(line).as_deref(), Some(name), "{line}");
+        }
+        assert_eq!(looked_for("-i"), None);
+    }
+
+    #[test]
+    fn a_directory_comes_with_its_links_and_what_is_empty_and_what_does_not_is_said() {
+        let folder = folder("directory");
+        let under = |name: &str| folder.join(name);
+        let key = |name: &str| under(name).to_string_lossy().into_owned();
+        fs::create_dir_all(under("tree/empty")).unwrap();
+        fs::write(under("tree/file"), "x").unwrap();
+        fs::write(under("other"), "x").unwrap();
+        fs::create_dir(under("apart")).unwrap();
+        for (link, target) in [
+            ("tree/link", "file"),
+            ("tree/out", "../other"),
+            ("tree/nowhere", "no/such"),
+            ("tree/round", "round"),
+            ("tree/away", "../apart"),
+            ("way", "tree"),
+        ] {
+            std::os::unix::fs::symlink(target, under(link)).unwrap();
+        }
+        let _socket = std::os::unix::net::UnixListener::bind(under("tree/socket")).unwrap();
+        let mut luggage = Luggage::default();
+        luggage.pack(&under("way")).unwrap();
+        assert_eq!(luggage.files.keys().collect::<Vec<_>>(), [&key("other"), &key("tree/file")]);
+        assert_eq!(luggage.directories(), [key("tree"), key("tree/empty")]);
+        let links: Vec<_> = luggage.links().into_iter().map(|link| (link.path, link.target)).collect();
+        let way = key("tree");
+        let expected = [
+            ("away", "../apart"),
+            ("link", "file"),
+            ("nowhere", "no/such"),
+            ("out", "../other"),
+            ("round", "round"),
+        ];
+        let expected = expected.map(|(link, target)| (key(&format!("tree/{link}")), target.to_owned()));
+        assert_eq!(links, expected.into_iter().chain([(key("way"), way)]).collect::<Vec<_>>());
+        let remarks = luggage.remarks();
+        assert!(remarks[0].ends_with("tree/socket is left out: it is a socket"), "{remarks:?}");
+        assert!(remarks[1].ends_with(&format!("--include {}", key("apart"))), "{remarks:?}");
+        let refused = format!("{:#}", luggage.pack(&under("tree/socket")).unwrap_err());
+        assert_eq!(refused, format!("can't include {}: it is a socket", key("tree/socket")));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_path_behind_a_link_that_comes_along_is_where_that_leads() {
+        let link = |path: &str, target: &str| (path.to_owned(), target.to_owned());
+        let luggage = Luggage {
+            files: BTreeMap::from([("/a/way/lib/x.so".to_owned(), "/x".into())]),
+            links: BTreeMap::from([link("/a/way", "b"), link("/a/way/lib", "/c"), link("/a/b/lib", "/c")]),
+            ..Luggage::default()
+        };
+        assert_eq!(luggage.programs()[0].path, "/c/x.so");
+        let links: Vec<_> = luggage.links().into_iter().map(|link| link.path).collect();
+        assert_eq!(links, ["/a/b/lib", "/a/way", "/a/b/lib"]);
+    }
+
+    #[test]
+    fn a_foreign_program_among_included_files_is_one_of_them() {
+        let folder = folder("foreign");
+        let mut foreign = fs::read("/proc/self/exe").unwrap();
+        foreign[18] = 183;
+        executable(&folder.join("foreign"), &foreign);
+        let mut luggage = Luggage::default();
+        luggage.pack(&folder).unwrap();
+        assert_eq!((luggage.files.len(), luggage.remarks().len()), (1, 0), "{luggage:?}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_no_guest_can_run_is_refused_in_one_sentence() {
+        let folder = folder("refused");
+        let mut foreign = fs::read("/proc/self/exe").unwrap();
+        // e_machine: AArch64.
+        foreign[18] = 183;
+        let foreign = executable(&folder.join("foreign"), &foreign);
+        let text = executable(&folder.join("text"), b"hello");
+        fs::write(folder.join("file"), "").unwrap();
+        let script =
+            |name: &str, line: &str| executable(&folder.join(name), format!("{line}\nexit\n").as_bytes());
+        let said = |program: &str| format!("{:#}", Luggage::default().pack_program(program).unwrap_err());
+        assert_eq!(
+            said(&foreign),
+            format!("{foreign} is a program for aarch64, and guests are x86-64: build it for x86-64")
+        );
+        assert!(said(&text).ends_with("is no program: neither ELF nor a script that begins with #!"));
+        assert!(said("./no-such-program").starts_with("can't run ./no-such-program: No such file"));
+        assert_eq!(said("no-such-program"), "there is no program `no-such-program` in PATH");
+        assert!(said(&folder.join("file").to_string_lossy()).contains("it is not executable"));
+        assert!(said(&folder.to_string_lossy()).ends_with("it is a directory"));
+        for (line, why) in [
+            ("#!/bin/sh\r", "its lines end in CRLF, so that a program `/bin/sh\\r` is looked for (sed"),
+            ("#!/usr/bin/env sh\r", "its lines end in CRLF, so that a program `sh\\r` is looked for (sed"),
+            (
+                "#!/usr/bin/env sh -e",
+                "looks for a program `sh -e`, and with -S for its first word: there is no",
+            ),
+            ("#!/usr/bin/env no-such", "looks for no-such: there is no program `no-such` in PATH"),
+            ("#! ", "its first line names no interpreter"),
+            ("#!/etc/passwd", "its interpreter /etc/passwd is not executable"),
+            ("#!/no/such", "its interpreter is /no/such: can't read /no/such: No such file"),
+        ] {
+            let script = script("script", line);
+            let said = said(&script);
+            assert!(said.starts_with(&format!("can't run {script}: ")) && said.contains(why), "{said}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

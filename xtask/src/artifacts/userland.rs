@@ -1,0 +1,65 @@
+//! The small user space of a guest that somebody works in: busybox, keyctl, and strace where the host has it.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::artifacts::initramfs::{Link, Program};
+use crate::host::process::command_line;
+use crate::host::program::{find, with_libraries};
+
+/// Where busybox is in the guest.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// Programs that are welcome, each with the Debian package that has it.
+const WELCOME: &[(&str, &str)] = &[("keyctl", "keyutils"), ("strace", "strace")];
+
+/// The programs and links of a user space, and what it lacks.
+#[derive(Debug, Default)]
+pub struct Userland {
+    /// Programs with their libraries.
+    pub programs: Vec<Program>,
+    /// busybox's other names.
+    pub links: Vec<Link>,
+    /// Programs that this host lacks, each with the package that has it.
+    pub lacks: Vec<(&'static str, &'static str)>,
+}
+
+impl Userland {
+    /// The shell that every guest has if this host has one for it, with the commands of busybox's own.
+    ///
+    /// # Errors
+    /// This host's busybox does not run, or lacks its libraries.
+    pub fn shell() -> Result<Option<Self>> {
+        let Some(busybox) = find("busybox") else { return Ok(None) };
+        let mut list = Command::new(&busybox);
+        list.arg("--list").stdin(Stdio::null());
+        let line = command_line(&list);
+        let output = list.output().with_context(|| format!("can't start: {line}"))?;
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        let paths = names.lines().map(|name| format!("/bin/{}", name.trim())).filter(|path| path != BUSYBOX);
+        let links: Vec<Link> = paths.map(|path| Link { path, target: BUSYBOX.to_owned() }).collect();
+        if !links.iter().any(|link| link.path == "/bin/sh") {
+            return Ok(None);
+        }
+        Ok(Some(Self { programs: with_libraries(&busybox, BUSYBOX)?, links, ..Self::default() }))
+    }
+
+    /// What somebody who works in a guest wants besides the shell.
+    ///
+    /// # Errors
+    /// This host has no shell for the guest.
+    pub fn gather() -> Result<Self> {
+        if Self::shell()?.is_none() {
+            bail!("this machine has no busybox with a shell, which is the guest's")
+        }
+        let mut userland = Self::default();
+        for (name, package) in WELCOME {
+            match find(name) {
+                Some(program) => userland.programs.extend(with_libraries(&program, &format!("/bin/{name}"))?),
+                None => userland.lacks.push((name, package)),
+            }
+        }
+        Ok(userland)
+    }
+}

@@ -1,0 +1,72 @@
+//! Scenarios that have a pristine kernel each: from the start of the guest to the verdict.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+
+use crate::bench::{Figure, Results, Setup, Unit, lanes, shuffle};
+use crate::runner::environment::{Extras, Ground};
+use crate::runner::selection;
+use crate::runner::worker::Lane;
+
+/// One process, one call.
+const TRIVIAL: &str = "kernel/no-upcall-for-keyrings";
+
+/// Measures.
+///
+/// # Errors
+/// See [`crate::bench::measure`].
+pub fn measure(setup: &Setup<'_>) -> Result<Results> {
+    let scenarios = selection::select(&[])?;
+    let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);
+    let trivial = trivial.with_context(|| format!("the suite has no scenario {TRIVIAL}"))?;
+    let (grounds, remarks) = lanes(setup, |_| Extras::default())?;
+    let mut results = Results { remarks, ..Results::default() };
+    let work = setup.terminal.work_on("Judging scenarios on pristine kernels", scenarios.len() as u64);
+    let mut samples: Vec<(Vec<f64>, Vec<f64>)> = grounds.iter().map(|_| Default::default()).collect();
+    // The first round does not count.
+    for round in 0..=setup.rounds {
+        for index in order(grounds.len()) {
+            let seconds = judge(&grounds[index], trivial)?;
+            samples[index].0.extend(seconds.filter(|_| round > 0));
+        }
+    }
+    for (done, scenario) in scenarios.iter().enumerate() {
+        for index in order(grounds.len()) {
+            samples[index].1.extend(judge(&grounds[index], scenario)?);
+        }
+        work.reach(done as u64 + 1);
+    }
+    drop(work);
+    for (ground, (trivial, all)) in grounds.iter().zip(&samples) {
+        let vm = ground.kind();
+        let figures =
+            [(format!("{vm}: a trivial scenario"), trivial), (format!("{vm}: every scenario once"), all)];
+        let figures =
+            figures.into_iter().filter_map(|(case, it)| Figure::of("fresh", case, Unit::Seconds, it));
+        results.figures.extend(figures);
+    }
+    Ok(results)
+}
+
+fn order(count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    shuffle(&mut order);
+    order
+}
+
+/// How long it takes to the verdict, whichever that is. None: this guest can't run the scenario.
+fn judge(ground: &Ground, scenario: &Scenario) -> Result<Option<f64>> {
+    let mut lane = Lane::default();
+    let begun = Instant::now();
+    let verdict = lane.run(ground, scenario);
+    let took = begun.elapsed();
+    lane.leave();
+    match verdict {
+        Verdict::Skipped(_) => Ok(None),
+        Verdict::Broken(why) => bail!("{} could not be judged: {why}", scenario.name),
+        _ => Ok(Some(took.as_secs_f64())),
+    }
+}

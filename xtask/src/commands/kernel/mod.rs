@@ -1,0 +1,74 @@
+//! `cargo xtask kernel`: the patched kernel by itself.
+
+pub mod check;
+pub mod edit;
+pub mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::artifacts::image::{self, KernelOptions, Target};
+use crate::host::cache;
+use crate::host::packages::{self, Consent, Purpose};
+use crate::host::terminal::Terminal;
+
+/// What to do with a kernel.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the image and print its path, alone on standard output
+    Image(ImageOptions),
+    /// Run the tests that the series itself brings along, in virtual machines
+    ///
+    /// KUnit runs while a guest boots. The programs of tools/testing/selftests/keys are built static and run in another guest, as root
+    /// and as an ordinary user. Each case is reported by name: kunit/SUITE/TEST, PROGRAM/root/TEST, PROGRAM/user/TEST. Results that
+    /// are cut short, or of which there are none, are no success; a case during which the kernel complains has crashed.
+    Test(test::Options),
+    /// Check every patch as its maintainers would: compilers, sparse, checkpatch, kernel-doc
+    Check(check::Options),
+    /// Make a git tree with the series as commits, to work on
+    Edit(edit::EditOptions),
+    /// Write the commits of such a tree back as patches
+    Export(edit::ExportOptions),
+}
+
+/// Which image.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask kernel image                                  # the default kernel, built if need be
+  $(cargo xtask kernel image --arch um) mem=64M             # User-Mode Linux is a program
+  cp $(cargo xtask kernel image --profile debug) /boot/")]
+pub struct ImageOptions {
+    #[command(flatten)]
+    kernel: KernelOptions,
+
+    /// What the kernel runs on
+    #[arg(long, value_enum, default_value_t)]
+    arch: Target,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    install: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no image.
+pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
+    match command {
+        Command::Image(options) => {
+            packages::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
+            let image =
+                image::image(&options.kernel, options.arch.into(), &[], &cache::directory()?, terminal)?;
+            terminal.say(&image.path.display().to_string());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Test(options) => test::run(options, terminal),
+        Command::Check(options) => check::run(options, terminal),
+        Command::Edit(options) => edit::edit(options, terminal),
+        Command::Export(options) => edit::export(options, terminal),
+    }
+}

@@ -1,0 +1,106 @@
+//! Gathers what the kernels of all guests have counted, while a run goes on.
+
+use std::collections::BTreeMap;
+
+use scenarios::scenario::Scenario;
+use scenarios::wire::Counters;
+
+use crate::runner::executor::Event;
+
+/// The counters of the guests that have ended so far.
+#[derive(Default)]
+pub struct Gathering {
+    /// Those of each guest, and the ground that it was on.
+    pub guests: Vec<(usize, Vec<Counters>)>,
+    /// What each lane's guest has run since it was started.
+    running: BTreeMap<usize, Vec<usize>>,
+    /// The scenario with which a guest was lost, the word for it, and how many scenarios its counters were of.
+    lost: Vec<(usize, &'static str, usize)>,
+}
+
+impl Gathering {
+    /// Takes note of what happens.
+    pub fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Judged { lane, job, verdict, lost, .. } => {
+                let run = self.running.entry(*lane).or_default();
+                run.push(job.scenario);
+                if *lost {
+                    self.lost.push((job.scenario, verdict.word(), run.len()));
+                    run.clear();
+                }
+            }
+            Event::Left { lane, ground, farewell, .. } => {
+                let run = self.running.remove(lane).unwrap_or_default();
+                match run.last() {
+                    None => {}
+                    Some(last) if farewell.counters.is_empty() => {
+                        self.lost.push((*last, "it did not tell them", run.len()));
+                    }
+                    Some(_) => self.guests.push((*ground, farewell.counters.clone())),
+                }
+            }
+            Event::Ready { .. } | Event::Lost { .. } | Event::Begun { .. } => {}
+        }
+    }
+
+    /// What is missing, a sentence for each guest.
+    pub fn losses(&self, scenarios: &[Scenario]) -> Vec<String> {
+        let sentence = |(scenario, word, count): &(usize, &'static str, usize)| {
+            let name = &scenarios[*scenario].name;
+            let of = if *count == 1 { "of it are".to_owned() } else { format!("of {count} scenarios are") };
+            format!("counters {of} missing, those of the guest that last ran {name}: {word}")
+        };
+        self.lost.iter().map(sentence).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use scenarios::program::Bytes;
+    use scenarios::read;
+    use scenarios::verdict::Verdict;
+
+    use super::*;
+    use crate::runner::scheduler::Job;
+    use crate::runner::worker::Farewell;
+
+    fn judged(scenario: usize, verdict: Verdict) -> Event {
+        let lost = verdict != Verdict::Passed;
+        let job = Job { column: 0, scenario, grounds: vec![0], needs: Vec::new(), seconds: 0.0 };
+        let took = Duration::ZERO;
+        Event::Judged { lane: 7, ground: 0, job, attempt: 1, verdict, took, retried: false, lost }
+    }
+
+    fn left(counters: Vec<Counters>) -> Event {
+        let farewell = Farewell { verdict: None, counters };
+        Event::Left { lane: 7, ground: 0, farewell, took: Duration::ZERO }
+    }
+
+    #[test]
+    fn what_a_lost_guest_had_counted_is_told_and_the_next_one_counts() {
+        let text = "title = 't'\nrules = ['R9']\n[process.box]\nrole = 'requester'\n[[step]]\nbox.request = { description = 'k' }\n\
+                    expect = 'ENOKEY'\n";
+        let scenario = |name: &str| read::scenarios(name, Path::new("x.toml"), text).unwrap().remove(0);
+        let scenarios = ["f/a", "f/b", "f/c"].map(scenario);
+        let mut gathering = Gathering::default();
+        let counted = Counters { file: "a.gcda".into(), content: Bytes(vec![1]), left: 0 };
+        let events = [
+            judged(0, Verdict::Passed),
+            judged(1, Verdict::Crashed("Oops".into())),
+            judged(2, Verdict::Passed),
+            left(vec![counted.clone()]),
+            left(Vec::new()),
+        ];
+        events.iter().for_each(|event| gathering.hear(event));
+        assert_eq!(gathering.guests, [(0, vec![counted])]);
+        let losses = gathering.losses(&scenarios);
+        assert_eq!(
+            losses,
+            ["counters of 2 scenarios are missing, those of the guest that last ran f/b: crashed"]
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The list of lines that no test can reach, each with the reason.
+//!
+//! Entries name code by what it says and the function that it is in, not by its number: an edit elsewhere leaves them alone.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use kernel::Kernels;
+use serde::Deserialize;
+
+use crate::coverage::{File, State};
+use crate::host::workspace;
+
+/// Lines that can't be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreachable {
+    /// The file, by its path in the tree.
+    pub file: String,
+    /// The function that the lines are in.
+    function: Option<String>,
+    /// The line before them, where the same code is in several places.
+    after: Option<String>,
+    /// The lines, as they are written but for what they are set in by. Without it: the whole function.
+    code: Option<String>,
+    /// Why nothing can reach them.
+    reason: String,
+    /// The kernels that this is true of. None: all.
+    kernels: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    unreachable: Vec<Unreachable>,
+}
+
+/// Where the list is.
+pub fn path() -> PathBuf {
+    workspace::root().join("kernel/coverage/unreachable.toml")
+}
+
+/// What can't be reached in that kernel.
+///
+/// # Errors
+/// The list can't be read, or is for a kernel that there is not.
+pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
+    let path = path();
+    let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+    parse(&text, &path, kernel)
+}
+
+fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
+    let table: Table = toml::from_str(text).with_context(|| format!("can't read {}", path.display()))?;
+    let known = Kernels::load()?;
+    for entry in &table.unreachable {
+        for name in entry.kernels.iter().flatten() {
+            known.get(name).with_context(|| format!("{}, the entry {entry}: `kernels`", path.display()))?;
+        }
+    }
+    let is_meant = |entry: &Unreachable| {
+        entry.kernels.as_ref().is_none_or(|kernels| kernels.iter().any(|name| name == kernel))
+    };
+    Ok(table.unreachable.into_iter().filter(is_meant).collect())
+}
+
+impl Unreachable {
+    /// Notes the reason at the file's lines.
+    ///
+    /// # Errors
+    /// There are no such lines any more, or they were reached.
+    pub(super) fn apply(&self, file: &mut File) -> Result<(), String> {
+        let numbers: Vec<usize> =
+            self.place(file)?.filter(|number| file.lines.contains_key(number)).collect();
+        if numbers.is_empty() {
+            return Err("there is no code of the series' there".into());
+        }
+        let reached = numbers.iter().find(|number| matches!(file.lines[number].state, State::Reached(_)));
+        if let Some(number) = reached {
+            return Err(format!("line {number} was reached"));
+        }
+        for number in numbers {
+            if let Some(line) = file.lines.get_mut(&number) {
+                line.state = State::Unreachable(self.reason.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of the lines that are meant.
+    fn place(&self, file: &File) -> Result<impl Iterator<Item = usize> + use<>, String> {
+        let within = match &self.function {
+            None => 1..=file.text.len(),
+            Some(name) => {
+                let function = file.functions.iter().find(|function| function.name == *name);
+                let function = function.ok_or("the series has no code in that function")?;
+                function.first..=function.last
+            }
+        };
+        let Some(code) = &self.code else { return Ok(within) };
+        let code: Vec<&str> = code.trim().lines().map(str::trim).collect();
+        let is_here = |first: &usize| {
+            code.iter().enumerate().all(|(index, line)| file.source(first + index) == *line)
+                && self.after.as_ref().is_none_or(|after| file.source(first - 1) == after.trim())
+        };
+        let last = (within.end() + 1).saturating_sub(code.len());
+        match (*within.start()..=last).filter(is_here).collect::<Vec<_>>().as_slice() {
+            [] => Err("there is no such code".into()),
+            [first] => Ok(*first..=first + code.len() - 1),
+            several => {
+                let numbers: Vec<String> = several.iter().map(ToString::to_string).collect();
+                Err(format!("it is in lines {}: say which with `after`", numbers.join(", ")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(function) = &self.function {
+            write!(f, ", {function}()")?;
+        }
+        let code = self.code.as_ref().and_then(|code| code.trim().lines().next());
+        code.map_or(Ok(()), |code| write!(f, ", `{}`", code.trim()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_for_the_kernels_that_it_names() {
+        let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['6.1']\n";
+        assert_eq!(parse(text, Path::new("u.toml"), "6.1").unwrap().len(), 1);
+        assert_eq!(parse(text, Path::new("u.toml"), "6.12").unwrap(), []);
+    }
+
+    #[test]
+    fn an_entry_for_a_kernel_that_there_is_not_is_refused() {
+        let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['6.l']\n";
+        let error = parse(text, Path::new("u.toml"), "6.1").unwrap_err();
+        let expected =
+            "u.toml, the entry a.c, `x;`: `kernels`: there is no kernel named `6.l`; there are 6.1, 6.12";
+        assert_eq!(format!("{error:#}"), expected);
+    }
+
+    #[test]
+    fn an_entry_without_a_reason_is_refused() {
+        let error = parse("[[unreachable]]\nfile = 'a.c'\n", Path::new("u.toml"), "6.1").unwrap_err();
+        assert!(format!("{error:#}").contains("missing field `reason`"), "{error:#}");
+    }
+}

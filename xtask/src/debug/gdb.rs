@@ -1,0 +1,86 @@
+//! A debugger at a guest's kernel: the port at which QEMU listens for it, and the command that goes there.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use kernel::Arch;
+use object::{Object, ObjectSymbol, SymbolKind};
+
+use crate::artifacts::image::{self, KernelOptions};
+use crate::host::process::command_line;
+
+/// A port of this machine that nobody listens at: the one that was asked for, or any.
+///
+/// # Errors
+/// Somebody listens at the one that was asked for.
+pub fn port(asked: Option<u16>) -> Result<u16> {
+    let taken = || match asked {
+        Some(port) => {
+            format!("port {port} is taken: name another one, or leave --gdb-port out for any that is free")
+        }
+        None => "no free port for gdb".to_owned(),
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, asked.unwrap_or(0))).with_context(taken)?;
+    Ok(listener.local_addr().with_context(taken)?.port())
+}
+
+/// Sees to it that the kernel has a function of that name.
+///
+/// # Errors
+/// It has none.
+pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
+    let what = || format!("can't read the symbols of {}", vmlinux.display());
+    let data = std::fs::read(vmlinux).with_context(what)?;
+    let file = object::File::parse(&*data).with_context(what)?;
+    let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+    let names: Vec<&str> = functions.filter_map(|symbol| symbol.name().ok()).collect();
+    if names.contains(&function) {
+        return Ok(());
+    }
+    let slips = |name: &&&str| strsim::damerau_levenshtein(function, name);
+    let near = names.iter().filter(|name| slips(name) <= 1.max(function.len() / 4)).min_by_key(slips);
+    let hint = near.map_or_else(
+        || "it may have been inlined, or left out of this configuration".to_owned(),
+        |near| format!("did you mean {near}?"),
+    );
+    bail!("the kernel has no function {function}; {hint}")
+}
+
+/// The command that attaches gdb, with symbols and sources, and goes on to the function if there is one.
+///
+/// # Errors
+/// There is no such kernel.
+pub fn command(
+    kernel: &KernelOptions,
+    vmlinux: &Path,
+    cache: &Path,
+    port: u16,
+    function: Option<&str>,
+) -> Result<String> {
+    let mut gdb = std::process::Command::new("gdb");
+    gdb.arg("-q").arg(vmlinux);
+    if let Some(sources) = image::sources(kernel, Arch::X86_64, cache)? {
+        gdb.args(["-ex", &format!("directory {}", sources.display())]);
+    }
+    gdb.args(["-ex", &format!("target remote 127.0.0.1:{port}")]);
+    if let Some(function) = function {
+        // The kernel is not in memory yet, where another breakpoint would be written to.
+        gdb.args(["-ex", &format!("hbreak {function}"), "-ex", "continue"]);
+    }
+    Ok(command_line(&gdb))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_refused_and_free_ones_differ() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = listener.local_addr().unwrap().port();
+        let error = format!("{:#}", port(Some(taken)).unwrap_err());
+        assert!(error.starts_with(&format!("port {taken} is taken")), "{error}");
+        assert_ne!(port(None).unwrap(), taken);
+    }
+}

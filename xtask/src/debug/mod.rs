@@ -1,0 +1,5 @@
+//! Looks into a guest: gdb, symbolized addresses, and the timeline of a scenario.
+
+pub mod gdb;
+pub mod symbolize;
+pub mod timeline;

@@ -1,0 +1,195 @@
+//! The cache directory: everything in it is keyed by content and can be deleted at any moment.
+
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag};
+use nix::unistd::{AccessFlags, access, linkat};
+
+use crate::host::workspace;
+
+/// What to do about a cache that can't be used.
+pub const REMEDY: &str = "set KEYAGENTS_CACHE to another directory";
+
+/// The cache's directory: [`place`], created if missing.
+///
+/// # Errors
+/// There is no such place, it can't be written to, or kernels can't be built in it. What is kept there is fetched and built in minutes:
+/// that is not found out afterwards.
+pub fn directory() -> Result<PathBuf> {
+    let directory = place()?;
+    check_path(&directory)?;
+    let made = fs::create_dir_all(&directory).and_then(|()| fs::canonicalize(&directory));
+    let leads_to =
+        made.map_err(|why| anyhow!("can't create the cache {}: {why}; {REMEDY}", directory.display()))?;
+    // Kernels are built where links lead.
+    check_path(&leads_to)?;
+    access(&directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|why| {
+        anyhow!("can't write to the cache {}: {}; {REMEDY}", directory.display(), why.desc())
+    })?;
+    Ok(directory)
+}
+
+/// `$KEYAGENTS_CACHE`, else `$XDG_CACHE_HOME/keyagents`, else `~/.cache/keyagents`.
+///
+/// # Errors
+/// None of the three is set.
+pub fn place() -> Result<PathBuf> {
+    place_by(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+}
+
+/// A relative path counts from the checkout: tests and commands run in several directories, and are to share one cache.
+fn place_by(set: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
+    let absolute = |name: &str| set(name).filter(|path| path.is_absolute());
+    set("KEYAGENTS_CACHE")
+        .map(|cache| workspace::root().join(cache))
+        // As its specification has it, a relative one does not count.
+        .or_else(|| absolute("XDG_CACHE_HOME").map(|base| base.join("keyagents")))
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache/keyagents")))
+        .ok_or_else(|| anyhow!("no cache directory: set KEYAGENTS_CACHE or HOME"))
+}
+
+fn check_path(directory: &Path) -> Result<()> {
+    match kernel::unbuildable(directory) {
+        None => Ok(()),
+        Some(bad) => {
+            bail!(
+                "can't use the cache {}: make can't build a kernel at a path with {bad:?} in it; {REMEDY}",
+                directory.display()
+            )
+        }
+    }
+}
+
+/// Tells `clean`, as long as this process lives, that it starts guests from what is in the cache. Others may do so, too.
+///
+/// # Errors
+/// The cache can't be written to.
+pub fn use_for_guests(cache: &Path) -> Result<()> {
+    static HELD: OnceLock<Flock<File>> = OnceLock::new();
+    if HELD.get().is_some() {
+        return Ok(());
+    }
+    let _ = HELD.set(lock(cache, GUESTS, FlockArg::LockShared)?);
+    Ok(())
+}
+
+/// The lock of that name among the processes that share the cache. Waits for it; dropping it releases it.
+///
+/// # Errors
+/// The cache can't be written to.
+pub fn lock(cache: &Path, name: &str, how: FlockArg) -> Result<Flock<File>> {
+    let path = cache.join("locks").join(name);
+    let file = fs::create_dir_all(cache.join("locks")).and_then(|()| File::create(&path));
+    let file = file.with_context(|| format!("can't create {}", path.display()))?;
+    let lock = Flock::lock(file, how).map_err(|(_, errno)| errno);
+    lock.with_context(|| format!("can't lock {}", path.display()))
+}
+
+/// The name of the lock that is held while guests are started from the cache.
+pub const GUESTS: &str = "guests";
+
+/// Writes a file so that nobody ever sees half of it.
+///
+/// # Errors
+/// The disk is full or the directory can't be written to.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let directory = path.parent().ok_or_else(|| anyhow!("{} is no file's path", path.display()))?;
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(directory)?;
+        let temporary = path.with_extension(format!("part-{}", std::process::id()));
+        let written = write_named(&temporary, directory, content).and_then(|()| fs::rename(&temporary, path));
+        written.inspect_err(|_| {
+            // On a disk that is full, half a file only makes matters worse. It may never have been made.
+            let _ = fs::remove_file(&temporary);
+        })
+    };
+    write().with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The file gets its name when it is whole, so that nothing is left of it if this process is killed before.
+fn write_named(path: &Path, directory: &Path, content: &[u8]) -> io::Result<()> {
+    let nameless = OpenOptions::new().write(true).custom_flags(OFlag::O_TMPFILE.bits()).open(directory);
+    match nameless {
+        Ok(mut file) => {
+            file.write_all(content)?;
+            // Of an earlier process with this one's pid.
+            let _ = fs::remove_file(path);
+            let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+            Ok(linkat(AT_FDCWD, open.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?)
+        }
+        // A file system without such files.
+        Err(_) => fs::write(path, content),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_relative_cache_counts_from_the_checkout_and_other_relative_paths_do_not_count() {
+        let place = |set: &[(&str, &str)]| {
+            place_by(|name| set.iter().find(|(it, _)| *it == name).map(|(_, path)| path.into())).ok()
+        };
+        assert_eq!(place(&[("KEYAGENTS_CACHE", "c"), ("HOME", "/h")]), Some(workspace::root().join("c")));
+        assert_eq!(place(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]), Some("/h/.cache/keyagents".into()));
+        assert_eq!(place(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]), Some("/c/keyagents".into()));
+        assert_eq!(place(&[("HOME", "h")]), None);
+    }
+
+    #[test]
+    fn a_cache_in_which_no_kernel_can_be_built_is_refused() {
+        let said = check_path(Path::new("/my cache")).unwrap_err().to_string();
+        let cause = "make can't build a kernel at a path with ' ' in it";
+        assert_eq!(said, format!("can't use the cache /my cache: {cause}; {REMEDY}"));
+        check_path(Path::new("/home/me/.cache/keyagents")).unwrap();
+    }
+
+    #[test]
+    fn a_write_that_is_killed_leaves_nothing() {
+        const NAME: &str = "KEYAGENTS_TEST_OF_A_KILLED_WRITE";
+        if let Some(path) = env::var_os(NAME) {
+            write_whole(Path::new(&path), &vec![0; 1 << 20]).unwrap();
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let test = "cache::tests::a_write_that_is_killed_leaves_nothing";
+        // The kernel kills who writes more than the limit, in the middle of it.
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -c 0; ulimit -f 8; exec \"$0\" --exact \"$1\""]);
+        command.arg(env::current_exe().unwrap()).arg(test).env(NAME, directory.path().join("file"));
+        assert!(!command.output().unwrap().status.success());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_else() {
+        let directory = env::temp_dir().join(format!("keyagents-cache-{}", std::process::id()));
+        let path = directory.join("a/file");
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_whole_is_not_left_in_parts() {
+        let directory = env::temp_dir().join(format!("keyagents-cache-failure-{}", std::process::id()));
+        // Nothing can be renamed to a directory that is not empty.
+        let path = directory.join("file");
+        fs::create_dir_all(path.join("full")).unwrap();
+        write_whole(&path, b"new").unwrap_err();
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

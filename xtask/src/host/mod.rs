@@ -1,0 +1,11 @@
+//! The host: its programs, packages and processes, the cache, standard output and the terminal.
+
+pub mod cache;
+pub mod interruption;
+pub mod output;
+pub mod packages;
+pub mod process;
+pub mod process_group;
+pub mod program;
+pub mod terminal;
+pub mod workspace;

@@ -1,0 +1,115 @@
+//! A program with all that it starts: what is meant to end this process ends them, too.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::host::interruption;
+use crate::host::process::spawn_bound;
+
+/// What ends a process that does not care for it.
+const ENDS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Exited(ExitStatus),
+    /// By a signal, meant for it or for this process: nobody wants what would have come next.
+    Interrupted(i32),
+}
+
+/// Runs the program, with nothing to read, and waits for its end. A signal that is meant to end this process goes to the program and
+/// to all that it has started.
+///
+/// # Errors
+/// It can't be started.
+pub fn run(command: Command) -> Result<End> {
+    run_heeding(&ENDS, command)
+}
+
+fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
+    let _held = interruption::hold();
+    let mut signals = Signals::new(interruption::not_ignored(ends)).context("can't listen to signals")?;
+    // A group of its own: this process may share one with whoever started it.
+    command.process_group(0).stdin(Stdio::null());
+    let mut child = spawn_bound(command)?;
+    let group = Pid::from_raw(child.id().cast_signed());
+    let handle = signals.handle();
+    let listener = thread::spawn(move || {
+        let mut heard = None;
+        for signal in signals.forever() {
+            heard = Some(signal);
+            // It may have ended meanwhile.
+            let _ = Signal::try_from(signal).and_then(|signal| killpg(group, signal));
+        }
+        heard
+    });
+    let status = child.wait().context("can't wait for it");
+    handle.close();
+    let heard = listener.join().unwrap_or_default();
+    if heard.is_some() {
+        // Some of them may be deaf to Ctrl-C.
+        let _ = killpg(group, Signal::SIGTERM);
+    }
+    let status = status?;
+    let died_of = status.signal().filter(|signal| ends.contains(signal));
+    Ok(heard.or(died_of).map_or(End::Exited(status), End::Interrupted))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    use nix::sys::signal::kill;
+    use nix::unistd::getpid;
+    use signal_hook::consts::SIGUSR2;
+
+    use super::*;
+
+    fn script(text: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", text]);
+        command
+    }
+
+    #[test]
+    fn a_program_ends_by_itself_or_is_interrupted() {
+        let code = |text: &str| match run(script(text)).unwrap() {
+            End::Exited(status) => status.code().unwrap(),
+            End::Interrupted(signal) => -signal,
+        };
+        assert_eq!([code("exit 3"), code("kill -TERM $$"), code("kill -INT $$")], [3, -SIGTERM, -SIGINT]);
+        // A fault of its own is no wish of anybody's.
+        assert!(matches!(run(script("kill -SEGV $$")).unwrap(), End::Exited(_)));
+    }
+
+    #[test]
+    fn a_signal_for_this_process_ends_all_that_the_program_has_started() {
+        let file = std::env::temp_dir().join(format!("keyagents-group-{}", std::process::id()));
+        let text = format!("sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", file.display());
+        // No signal that another test might heed.
+        let runner = thread::spawn(move || run_heeding(&[SIGUSR2], script(&text)));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !file.exists() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let grandchild: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        kill(getpid(), Signal::SIGUSR2).unwrap();
+        assert_eq!(runner.join().unwrap().unwrap(), End::Interrupted(SIGUSR2));
+        let is_there =
+            || fs::read_to_string(format!("/proc/{grandchild}/stat")).is_ok_and(|it| !it.contains(") Z "));
+        while is_there() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!is_there(), "the program's child outlives it");
+        fs::remove_file(file).unwrap();
+    }
+}

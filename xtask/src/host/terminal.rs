@@ -1,0 +1,330 @@
+//! What a person sees: results on standard output, progress and notes on standard error.
+//!
+//! Progress is drawn in place where somebody watches, and is one plain line for each piece of long work otherwise
+//! (no terminal, `CI`, `NO_COLOR`).
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use kernel::Phase;
+
+use crate::host::output;
+
+const SPINNER: &str = "  {spinner:.cyan} {msg} {past:.dim}";
+const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {ahead:.dim}";
+const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {ahead:.dim}";
+
+/// Work that takes less than this is not worth a line.
+const WORTH_TELLING: Duration = Duration::from_millis(1500);
+
+/// The terminal, or what stands in for it.
+#[derive(Debug)]
+pub struct Terminal {
+    live: bool,
+    bars: MultiProgress,
+    phase: Mutex<Option<Work>>,
+    /// The notes that are not to be repeated.
+    noted: Mutex<BTreeSet<String>>,
+    /// Whether standard output is a program's alone, and results go to standard error.
+    results_aside: AtomicBool,
+    cancelled: AtomicBool,
+}
+
+impl Terminal {
+    /// Finds out who is watching.
+    pub fn new() -> Self {
+        let colours = takes_colours();
+        console::set_colors_enabled(colours && io::stdout().is_terminal());
+        console::set_colors_enabled_stderr(colours && io::stderr().is_terminal());
+        let live = colours && io::stderr().is_terminal() && !is_set("CI");
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bars = MultiProgress::with_draw_target(target);
+        Self {
+            live,
+            bars,
+            phase: Mutex::default(),
+            noted: Mutex::default(),
+            results_aside: AtomicBool::default(),
+            cancelled: AtomicBool::default(),
+        }
+    }
+
+    /// If one of these files is standard output, it is that one's alone: from now on, results go to standard error.
+    ///
+    /// # Errors
+    /// Several of them are standard output.
+    pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
+        match files.into_iter().filter(|file| output::is_standard_output(file)).count() {
+            0 => {}
+            1 => self.step_aside(),
+            _ => bail!("only one of several files can go to standard output (-): name the others"),
+        }
+        Ok(())
+    }
+
+    /// From now on, results go to standard error: standard output is for a program.
+    pub fn step_aside(&self) {
+        console::set_colors_enabled(console::colors_enabled_stderr());
+        self.results_aside.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody waits any more for what is being built.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody waits for it.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Begins a piece of work of unknown length.
+    pub fn work(&self, what: &str) -> Work {
+        self.counted(what, SPINNER, None)
+    }
+
+    /// Begins a piece of work of so many things. Its end is told by what follows it.
+    pub fn work_on(&self, what: &str, total: u64) -> Work {
+        self.counted(what, THINGS, Some(total))
+    }
+
+    /// A line of a display that goes on below everything else. Nobody sees it where nobody watches.
+    /// The template may say `{past}`, the time since its beginning, and `{ahead}`, the time until its end.
+    pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = style.with_key("past", past).with_key("ahead", ahead);
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        let bar = self.bars.add(bar);
+        if self.live {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        bar
+    }
+
+    fn counted(&self, what: &str, template: &str, total: Option<u64>) -> Work {
+        let unseen = (!self.live).then(|| announce_later(what.to_owned()));
+        let bar = self.bar(template, total).with_message(what.to_owned());
+        Work { bar, bars: self.bars.clone(), what: what.to_owned(), started: Instant::now(), _unseen: unseen }
+    }
+
+    /// A result, for standard output.
+    pub fn say(&self, line: &str) {
+        self.above(|| match self.results_aside.load(Ordering::Relaxed) {
+            true => complain(line),
+            false => output::put(format!("{line}\n").as_bytes()),
+        });
+    }
+
+    /// A result of one line, which on a terminal ends where the line does.
+    pub fn say_in_one_line(&self, line: &str) {
+        let screen = match self.results_aside.load(Ordering::Relaxed) {
+            true => console::Term::stderr(),
+            false => console::Term::stdout(),
+        };
+        match screen.size_checked().filter(|_| screen.is_term()) {
+            Some((_, width)) => self.say(&console::truncate_str(line, width.into(), "…")),
+            None => self.say(line),
+        }
+    }
+
+    /// Something that a person should know, for standard error.
+    pub fn note(&self, text: &str) {
+        self.above(|| complain(&format!("  {} {text}", style("note:").for_stderr().yellow())));
+    }
+
+    /// A note about what several parts of a command come upon.
+    pub fn note_once(&self, text: &str) {
+        if lock(&self.noted).insert(text.to_owned()) {
+            self.note(text);
+        }
+    }
+
+    /// Why a command could not do its part, for standard error.
+    pub fn error(&self, error: &anyhow::Error) {
+        // Work that failed is not finished: its display ends here.
+        lock(&self.phase).take();
+        self.above(|| output::error(&format!("{error:#}")));
+    }
+
+    /// Prints above the progress that is being drawn.
+    fn above(&self, print: impl FnOnce()) {
+        self.bars.suspend(print);
+    }
+}
+
+/// Whether a terminal is to be sent more than plain text.
+pub fn takes_colours() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !is_set("NO_COLOR") && !dumb
+}
+
+fn is_set(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Says that it goes on, unless what is returned has been dropped before it was worth a line.
+fn announce_later(what: String) -> Sender<()> {
+    let (alive, end) = channel();
+    thread::spawn(move || {
+        if end.recv_timeout(WORTH_TELLING) == Err(RecvTimeoutError::Timeout) {
+            complain(&format!("  {what} …"));
+        }
+    });
+    alive
+}
+
+/// A piece of work that goes on. Dropping it ends its display.
+#[derive(Debug)]
+pub struct Work {
+    /// What will tell of it where no bar is seen.
+    _unseen: Option<Sender<()>>,
+    bar: ProgressBar,
+    bars: MultiProgress,
+    what: String,
+    started: Instant,
+}
+
+impl Work {
+    /// So much is done by now, in all.
+    pub fn reach(&self, amount: u64) {
+        self.bar.set_position(amount);
+    }
+
+    /// It has come to its end: what took long is worth a line that stays.
+    pub fn done(self) {
+        let took = self.started.elapsed();
+        self.bar.finish_and_clear();
+        if took >= WORTH_TELLING {
+            let tick = style("✓").for_stderr().green();
+            let line = format!("  {tick} {} {}", self.what, style(seconds(took)).for_stderr().dim());
+            self.bars.suspend(|| complain(&line));
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn past(bar: &ProgressState, to: &mut dyn fmt::Write) {
+    // The bar's own line can't fail.
+    let _ = to.write_str(&clock(bar.elapsed()));
+}
+
+fn ahead(bar: &ProgressState, to: &mut dyn fmt::Write) {
+    let _ = to.write_str(&left(bar.eta()));
+}
+
+/// A span of time as people say it.
+pub fn seconds(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => format!("{:.1} s", time.as_secs_f64()),
+        _ => clock(time),
+    }
+}
+
+/// A span of time that runs on while it is read.
+fn clock(time: Duration) -> String {
+    match time.as_secs() {
+        short @ 0..60 => format!("{short} s"),
+        long => format!("{} min {:02} s", long / 60, long % 60),
+    }
+}
+
+/// How long something will go on, roughly; nothing where that is not known, or not worth a word.
+pub fn left(time: Duration) -> String {
+    match time.as_secs() {
+        0 => String::new(),
+        _ => format!("{} left", clock(time)),
+    }
+}
+
+impl kernel::Progress for Terminal {
+    fn started(&self, phase: &Phase, total: Option<u64>) {
+        let what = match phase {
+            Phase::Download { file } => format!("Downloading {file}"),
+            Phase::Unpack { file } => format!("Unpacking {file}"),
+            Phase::Copy { from } => format!("Copying {}", from.display()),
+            Phase::Checkout => "Checking the sources out".into(),
+            Phase::Series => "Applying the series".into(),
+            Phase::Configure => "Configuring".into(),
+            Phase::Check { what } => format!("Checking {what}"),
+            Phase::Selftests => "Building the kernel's selftests".into(),
+            Phase::Build => "Building the kernel".into(),
+        };
+        let template = match total {
+            None => SPINNER,
+            Some(_) if phase.in_bytes() => BYTES,
+            Some(_) => THINGS,
+        };
+        let work = self.counted(&what, template, total);
+        *lock(&self.phase) = Some(work);
+    }
+
+    fn done(&self, amount: u64) {
+        if let Some(work) = &*lock(&self.phase) {
+            // A build's total is an estimate: better a longer bar than one that is full too early.
+            if work.bar.length().is_some_and(|total| amount > total) {
+                work.bar.set_length(amount);
+            }
+            work.reach(amount);
+        }
+    }
+
+    fn finished(&self) {
+        let work = lock(&self.phase).take();
+        if let Some(work) = work {
+            work.done();
+        }
+    }
+
+    fn note(&self, text: &str) {
+        Self::note(self, text);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Self::is_cancelled(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_say_them() {
+        assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(185)), "3 min 05 s");
+        assert_eq!(left(Duration::from_millis(95_900)), "1 min 35 s left");
+        assert_eq!(left(Duration::from_millis(900)), "");
+    }
+}

@@ -1,0 +1,253 @@
+//! The kernel's own tests, judged case by case: KUnit while it boots, then the selftest programs.
+
+pub mod ktap;
+
+use std::fs;
+use std::time::Duration;
+
+use scenarios::kernel_report::{TroubleKind, message};
+use scenarios::program::Program;
+use scenarios::verdict::{Failure as Mismatch, Verdict};
+use scenarios::wire::Ending;
+
+use crate::runner::environment::Ground;
+use crate::runner::result::Report;
+use crate::session::{Failure, Session};
+use crate::vm::Boot;
+use ktap::{Case, Flaw, Outcome, Results};
+
+/// How long a program may take on a plain kernel.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// KUnit says what it does at the level of information.
+const KUNIT: [&str; 2] = ["kunit.enable=1", "loglevel=7"];
+
+/// Who runs a selftest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// The superuser, with all capabilities.
+    Root,
+    /// One without any.
+    Ordinary,
+}
+
+impl User {
+    fn uid(self) -> u32 {
+        match self {
+            Self::Root => 0,
+            Self::Ordinary => 1000,
+        }
+    }
+}
+
+/// What came of one run of tests.
+#[derive(Debug)]
+pub struct Part {
+    /// What the names of all its reports begin with.
+    pub title: String,
+    /// One for each case.
+    pub cases: Vec<Report>,
+    /// What is to be said beyond the cases, if they do not say it all.
+    pub beyond: Option<Report>,
+}
+
+/// Boots a guest whose kernel tests itself.
+pub fn kunit(ground: &Ground) -> Part {
+    let boot = boot(ground, "kunit", &KUNIT);
+    let opened = ground.start(&boot);
+    // PID 1 begins when the tests are over. The log has them also where no guest came up.
+    let log = fs::read(&boot.log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let results = ktap::read(log.lines().map(message));
+    let end = match opened {
+        Err(failure) => Some(("the guest's start", failure)),
+        Ok(session) => session.close().err().map(|failure| ("the guest's end", *failure)),
+    };
+    let beyond = match (end, &results.flaw) {
+        (Some((when, failure)), flaw) => Some((when, failed_guest(&failure, flaw.as_ref()))),
+        (None, Some(flaw)) => Some(("all", Verdict::Broken(flaw.to_string()))),
+        (None, None) => None,
+    };
+    Part::new("kunit".into(), results, beyond)
+}
+
+/// Runs selftests in a guest, which is replaced when one of them has worn it out.
+pub struct Selftests<'a> {
+    ground: &'a Ground,
+    boot: Boot,
+    guest: Option<Session>,
+}
+
+impl<'a> Selftests<'a> {
+    /// No guest is started yet.
+    pub fn on(ground: &'a Ground) -> Self {
+        Self { ground, boot: boot(ground, "selftests", &[]), guest: None }
+    }
+
+    /// Runs the program at that path.
+    pub fn run(&mut self, path: &str, user: User) -> Part {
+        let deadline = self.ground.boot.pace.stretch(DEADLINE);
+        let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        let program = Program { path: path.to_owned(), arguments: Vec::new(), uid: user.uid(), deadline_ms };
+        let mut lines = Vec::new();
+        let ended = self.execute(&program, &mut lines);
+        let results = ktap::read(lines.iter().map(String::as_str));
+        let beyond = match ended {
+            Err(failure) => Some(failed_guest(&failure, results.flaw.as_ref())),
+            Ok(ending) => failed_program(ending, &results, deadline),
+        };
+        Part::new(title(path, user), results, beyond.map(|verdict| ("all", verdict)))
+    }
+
+    /// Ends the guest. Tells what the kernel had to report on the way.
+    pub fn close(self) -> Option<Part> {
+        let failure = self.guest?.close().err()?;
+        let beyond = ("the guest's end", failed_guest(&failure, None));
+        Some(Part::new("selftests".into(), Results::default(), Some(beyond)))
+    }
+
+    fn execute(
+        &mut self,
+        program: &Program,
+        lines: &mut Vec<String>,
+    ) -> Result<Option<Ending>, Box<Failure>> {
+        let mut guest = match self.guest.take() {
+            Some(guest) => guest,
+            None => self.ground.start(&self.boot)?,
+        };
+        let ending = guest.execute(program, |line| lines.push(line))?;
+        self.guest = Some(guest);
+        Ok(ending)
+    }
+}
+
+impl Part {
+    fn new(title: String, results: Results, beyond: Option<(&str, Verdict)>) -> Self {
+        let report = |name: &str, verdict: Verdict| Report {
+            scenario: format!("{title}/{name}"),
+            verdict,
+            took: Duration::ZERO,
+            vm: None,
+            earlier: Vec::new(),
+        };
+        let cases = results.cases.into_iter().map(|case| report(&case.name.clone(), verdict(case))).collect();
+        let beyond = beyond.map(|(what, verdict)| report(what, verdict));
+        Self { cases, beyond, title }
+    }
+}
+
+/// What the reports of a program begin with.
+pub fn title(path: &str, user: User) -> String {
+    let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let user = match user {
+        User::Root => "root",
+        User::Ordinary => "user",
+    };
+    format!("{name}/{user}")
+}
+
+/// A guest of the ground's with a console log of its own.
+fn boot(ground: &Ground, what: &str, parameters: &[&'static str]) -> Boot {
+    let log = ground.boot.log.with_file_name(format!("kernel-test-{what}.console.log"));
+    Boot { log, parameters: parameters.iter().map(|it| (*it).to_owned()).collect(), ..ground.boot.clone() }
+}
+
+/// What is to be said of a guest that is of no use any more.
+fn failed_guest(failure: &Failure, flaw: Option<&Flaw>) -> Verdict {
+    let flaw = flaw.map(|flaw| format!("{flaw}\n")).unwrap_or_default();
+    failure.kind.verdict(format!("{failure}{flaw}"))
+}
+
+/// What is to be said of a program beyond its cases; nothing if they say it all.
+fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration) -> Option<Verdict> {
+    let and_flaw = |what: String| match &results.flaw {
+        Some(flaw) => format!("{what}: {flaw}"),
+        None => what,
+    };
+    let failed =
+        |what: String| Some(Verdict::Failed(Mismatch { mismatches: vec![what], ..Mismatch::default() }));
+    let any_failed = results.cases.iter().any(|case| case.outcome == Outcome::Failed);
+    match (ending, &results.flaw) {
+        (None, _) => Some(Verdict::Hung(and_flaw(format!("it did not end within {} s", deadline.as_secs())))),
+        (Some(Ending::Killed(signal)), _) => {
+            Some(Verdict::Crashed(and_flaw(format!("signal {signal} killed it"))))
+        }
+        (Some(Ending::Exited(code)), Some(Flaw::Cut { .. })) => {
+            failed(and_flaw(format!("it exited with {code}")))
+        }
+        (Some(Ending::Exited(code)), Some(_)) => {
+            Some(Verdict::Broken(and_flaw(format!("it exited with {code}"))))
+        }
+        (Some(Ending::Exited(0)), None) => None,
+        (Some(Ending::Exited(_)), None) if any_failed => None,
+        (Some(Ending::Exited(code)), None) => failed(format!("it exited with {code}, and no case failed")),
+    }
+}
+
+/// A case during which the kernel complained has crashed, whatever it says of itself.
+fn verdict(case: Case) -> Verdict {
+    let complained = case.notes.iter().any(|note| TroubleKind::of(note).is_some());
+    match case.outcome {
+        _ if complained => Verdict::Crashed(case.notes.join("\n")),
+        Outcome::Passed => Verdict::Passed,
+        Outcome::Failed => Verdict::Failed(Mismatch { mismatches: case.notes, ..Mismatch::default() }),
+        Outcome::Skipped(why) => Verdict::Skipped(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(output: &str, ending: Option<Ending>) -> Vec<(String, &'static str, String)> {
+        let results = ktap::read(output.lines());
+        let beyond = failed_program(ending, &results, DEADLINE).map(|verdict| ("all", verdict));
+        let part = Part::new("p".into(), results, beyond);
+        let reports = part.cases.into_iter().chain(part.beyond);
+        reports.map(|one| (one.scenario, one.verdict.word(), one.verdict.details())).collect()
+    }
+
+    fn last(output: &str, ending: Option<Ending>) -> (&'static str, String) {
+        let (_, word, details) = judged(output, ending).pop().unwrap();
+        (word, details)
+    }
+
+    const PASSED: &str = "TAP version 13\n1..2\nok 1 a\nok 2 b # SKIP needs root\n";
+
+    #[test]
+    fn each_case_is_reported_and_a_good_end_adds_nothing() {
+        let judged = judged(PASSED, Some(Ending::Exited(0)));
+        let words: Vec<_> = judged.iter().map(|(name, word, _)| (name.as_str(), *word)).collect();
+        assert_eq!(words, [("p/a", "passed"), ("p/b", "skipped")]);
+    }
+
+    #[test]
+    fn a_program_that_ends_badly_is_no_success_whatever_its_cases_say() {
+        assert_eq!(
+            last(PASSED, Some(Ending::Exited(1))),
+            ("failed", "it exited with 1, and no case failed".into())
+        );
+        let cut = "TAP version 13\n1..2\nok 1 a\n";
+        let only = "only 1 of 2 tests came to their end";
+        assert_eq!(last(cut, Some(Ending::Exited(0))), ("failed", format!("it exited with 0: {only}")));
+        assert_eq!(last(cut, Some(Ending::Killed(11))), ("crashed", format!("signal 11 killed it: {only}")));
+        assert_eq!(last(cut, None), ("hung", format!("it did not end within 300 s: {only}")));
+        assert_eq!(
+            last("TAP version 13\n1..0 # SKIP no such kernel\n", Some(Ending::Exited(4))),
+            ("broken", "it exited with 4: no test was run: no such kernel".into())
+        );
+    }
+
+    #[test]
+    fn a_case_that_failed_shows_its_notes() {
+        let output = "TAP version 13\n1..1\n# x.c:7: Expected 1 == 2\nnot ok 1 a\n";
+        let judged = judged(output, Some(Ending::Exited(1)));
+        assert_eq!(judged, [("p/a".to_owned(), "failed", "x.c:7: Expected 1 == 2".to_owned())]);
+    }
+
+    #[test]
+    fn a_case_during_which_the_kernel_complained_has_crashed() {
+        let output = "TAP version 13\n1..1\nWARNING: CPU: 0 PID: 1 at x\nok 1 a\n";
+        assert_eq!(judged(output, Some(Ending::Exited(0)))[0].1, "crashed");
+    }
+}

@@ -1,0 +1,140 @@
+//! Several columns side by side: scenarios against kernels, profiles and virtual machines, differences first.
+
+use std::collections::BTreeSet;
+
+use console::{measure_text_width, style};
+
+use crate::runner::result::{Column, Report, colour, mark};
+
+/// The words of one scenario's verdicts, column by column; none where there is no verdict.
+struct Row<'a> {
+    scenario: &'a str,
+    words: Vec<Option<&'static str>>,
+}
+
+impl Row<'_> {
+    /// Where the row stands: 0 what differs, 1 what is bad everywhere, 2 what was flaky or skipped somewhere, 3 what passed.
+    fn rank(&self) -> u8 {
+        let words: BTreeSet<&str> = self.words.iter().flatten().copied().collect();
+        let bad = words.iter().any(|word| !matches!(*word, "passed" | "flaky" | "skipped"));
+        match (bad, words.len()) {
+            (true, 2..) => 0,
+            (true, _) => 1,
+            (false, _) if words.contains("flaky") || words.contains("skipped") => 2,
+            (false, _) => 3,
+        }
+    }
+}
+
+/// The table. Scenarios that passed in every column are only counted.
+pub fn table(columns: &[Column]) -> String {
+    let mut rows = rows(columns);
+    rows.sort_by_key(Row::rank);
+    let shown: Vec<&Row<'_>> = rows.iter().filter(|row| row.rank() < 3).collect();
+    let passed = rows.len() - shown.len();
+    let fold = match (passed, shown.len()) {
+        (0, _) => None,
+        (count, 0) => Some(format!("all {count} scenarios passed everywhere")),
+        (count, _) => Some(format!("{count} more passed everywhere")),
+    };
+    let first = shown.iter().map(|row| row.scenario).chain(fold.as_deref());
+    let width = first.map(measure_text_width).max().unwrap_or(0);
+
+    let mut lines =
+        vec![line(width, "", columns.iter().map(|it| style(&it.title).bold().to_string()), columns)];
+    for row in &shown {
+        let cells = row.words.iter().map(|word| word.map_or(String::new(), cell));
+        lines.push(line(width, row.scenario, cells, columns));
+    }
+    if let Some(fold) = fold {
+        let cells =
+            columns.iter().map(|column| if column.lost.is_none() { cell("passed") } else { String::new() });
+        lines.push(line(width, &fold, cells, columns));
+    }
+    lines.join("\n")
+}
+
+fn rows(columns: &[Column]) -> Vec<Row<'_>> {
+    let mut names: Vec<&str> = Vec::new();
+    for report in columns.iter().flat_map(|column| &column.reports) {
+        if !names.contains(&report.scenario.as_str()) {
+            names.push(&report.scenario);
+        }
+    }
+    let row = |scenario| {
+        let word = |column: &Column| {
+            let mut reports = column.reports.iter();
+            reports.find(|report| report.scenario == scenario).map(Report::word)
+        };
+        Row { scenario, words: columns.iter().map(word).collect() }
+    };
+    names.into_iter().map(row).collect()
+}
+
+fn cell(word: &'static str) -> String {
+    let text = if word == "passed" { mark(word).to_owned() } else { format!("{} {word}", mark(word)) };
+    colour(word).apply_to(text).to_string()
+}
+
+/// A line whose cells are as wide as the columns' titles, or the longest word.
+fn line(width: usize, first: &str, cells: impl Iterator<Item = String>, columns: &[Column]) -> String {
+    const WORD: usize = "x crashed".len();
+    let mut line = format!("  {first}{}", " ".repeat(width - measure_text_width(first)));
+    for (cell, column) in cells.zip(columns) {
+        let room = measure_text_width(&column.title).max(WORD);
+        let pad = room.saturating_sub(measure_text_width(&cell));
+        line.push_str(&format!("  {cell}{}", " ".repeat(pad)));
+    }
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use scenarios::verdict::Verdict;
+
+    use super::*;
+    use crate::runner::result::Attempt;
+
+    fn column(title: &str, verdicts: &[Verdict]) -> Column {
+        let report = |(index, verdict): (usize, &Verdict)| Report {
+            scenario: format!("f/{index}"),
+            verdict: verdict.clone(),
+            took: Duration::ZERO,
+            vm: None,
+            earlier: Vec::new(),
+        };
+        let reports = verdicts.iter().enumerate().map(report).collect();
+        Column { title: title.into(), reports, lost: None }
+    }
+
+    #[test]
+    fn differences_come_first_and_what_passed_everywhere_is_counted() {
+        let [hung, skipped] = [Verdict::Hung(String::new()), Verdict::Skipped(String::new())];
+        let passed = || Verdict::Passed;
+        let columns = [
+            column("6.12 tcg", &[passed(), hung.clone(), passed(), passed(), skipped]),
+            column("6.1 tcg", &[passed(), hung.clone(), hung, passed(), passed()]),
+        ];
+        let table = console::strip_ansi_codes(&table(&columns)).into_owned();
+        let expected = [
+            "                            6.12 tcg   6.1 tcg",
+            "  f/2                       ✓          … hung",
+            "  f/1                       … hung     … hung",
+            "  f/4                       – skipped  ✓",
+            "  2 more passed everywhere  ✓          ✓",
+        ];
+        assert_eq!(table.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_is_flaky_somewhere_is_no_difference_but_is_shown() {
+        let mut columns = [column("6.12", &[Verdict::Passed]), column("6.1", &[Verdict::Passed])];
+        let verdict = Verdict::Hung(String::new());
+        columns[1].reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
+        assert_eq!(rows(&columns)[0].rank(), 2);
+        let table = console::strip_ansi_codes(&table(&columns)).into_owned();
+        assert_eq!(table.lines().nth(1), Some("  f/0  ✓          ~ flaky"));
+    }
+}

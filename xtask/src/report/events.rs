@@ -1,0 +1,261 @@
+//! What happens in a run, for programs: one line of JSON for each event, on standard output. docs/running.md documents them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use scenarios::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::host::output;
+use crate::host::terminal::Terminal;
+use crate::runner::executor;
+use crate::runner::result::WORDS;
+use crate::runner::results::{Entries, Ledger, Part};
+use crate::runner::testbed::Testbed;
+
+/// The number of what is documented. Events and fields may be added under the same number; what is there keeps its meaning.
+const VERSION: u32 = 1;
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line {
+    /// The first line.
+    RunStarted {
+        version: u32,
+        /// What was asked for. With `--vm all` it is not known yet what works here.
+        columns: Vec<Place>,
+        scenarios: Vec<String>,
+    },
+    /// A kernel can be booted.
+    KernelReady {
+        #[serde(flatten)]
+        kernel: Kernel,
+        /// `uname -r` in it.
+        release: String,
+        /// The compiler's, in files of the series.
+        warnings: Vec<String>,
+    },
+    /// A kernel can't be had.
+    KernelFailed {
+        #[serde(flatten)]
+        kernel: Kernel,
+        detail: String,
+    },
+    ScenarioStarted {
+        scenario: String,
+        #[serde(flatten)]
+        place: Place,
+        attempt: u32,
+    },
+    ScenarioFinished {
+        scenario: String,
+        #[serde(flatten)]
+        place: Place,
+        attempt: u32,
+        verdict: String,
+        seconds: f64,
+        /// Whether it is run again: the verdict does not count.
+        retried: bool,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+    },
+    /// What a guest's kernel reported as it ended, which is laid to no scenario.
+    GuestFailed {
+        #[serde(flatten)]
+        kernel: Kernel,
+        verdict: String,
+        detail: String,
+    },
+    /// At the end, for each scenario without a verdict.
+    ScenarioNotRun {
+        scenario: String,
+        #[serde(flatten)]
+        place: Place,
+        verdict: String,
+        detail: String,
+    },
+    /// The last line.
+    RunFinished {
+        /// None where a signal ends the run.
+        exit_code: Option<u8>,
+        seconds: f64,
+        /// How many verdicts of each kind.
+        verdicts: BTreeMap<String, usize>,
+        /// What cut the run short.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+}
+
+/// A column, or the part of it that something happens on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Place {
+    column: String,
+    #[serde(flatten)]
+    kernel: Kernel,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Kernel {
+    kernel: String,
+    profile: String,
+    vm: String,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself, or by an error.
+    Exits,
+    /// By a signal.
+    Killed,
+}
+
+/// Writes the lines. What can't be written ends this process, as any standard output does.
+#[derive(Debug, Default)]
+pub struct Stream(());
+
+impl Stream {
+    /// Says what is going to be run.
+    pub fn begin(&self, entries: &Entries) {
+        let columns = entries.parts.iter().map(|part| place(part, &part.about.vm)).collect();
+        let scenarios = entries.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+        write(&Line::RunStarted { version: VERSION, columns, scenarios });
+    }
+
+    /// Says what happens.
+    pub fn tell(&self, event: &executor::Event, testbed: &Testbed, ledger: &Ledger, terminal: &Terminal) {
+        let entries = ledger.entries();
+        let on = |column: usize, ground: usize| {
+            place(&entries.parts[column], &testbed.settings[ground].kind.to_string())
+        };
+        // What a ground is called it has of the first column that uses it.
+        let kernel = |ground: usize| {
+            let column = testbed.columns.iter().position(|it| it.grounds.contains(&ground));
+            column.map(|column| on(column, ground).kernel)
+        };
+        let line = match event {
+            executor::Event::Ready { ground } => {
+                let Ok(ready) = testbed.ground(*ground, terminal) else { return };
+                let (release, warnings) = (ready.release().to_owned(), ready.warnings.clone());
+                kernel(*ground).map(|kernel| Line::KernelReady { kernel, release, warnings })
+            }
+            executor::Event::Lost { ground, why, .. } => {
+                kernel(*ground).map(|kernel| Line::KernelFailed { kernel, detail: plain(why) })
+            }
+            executor::Event::Begun { ground, job, attempt, .. } => Some(Line::ScenarioStarted {
+                scenario: entries.scenarios[job.scenario].name.clone(),
+                place: on(job.column, *ground),
+                attempt: *attempt,
+            }),
+            executor::Event::Judged { ground, job, attempt, verdict, took, retried, .. } => {
+                let flaky = *attempt > 1 && *verdict == Verdict::Passed;
+                Some(Line::ScenarioFinished {
+                    scenario: entries.scenarios[job.scenario].name.clone(),
+                    place: on(job.column, *ground),
+                    attempt: *attempt,
+                    verdict: if flaky { "flaky".to_owned() } else { verdict.word().to_owned() },
+                    seconds: seconds(*took),
+                    retried: *retried,
+                    detail: plain(&verdict.details()),
+                })
+            }
+            executor::Event::Left { ground, farewell, .. } => {
+                farewell.verdict.as_ref().zip(kernel(*ground)).map(|(verdict, kernel)| Line::GuestFailed {
+                    kernel,
+                    verdict: verdict.word().to_owned(),
+                    detail: plain(&verdict.details()),
+                })
+            }
+        };
+        // Whoever reads may be slow, and a signal that ends the run has the entries written down.
+        drop(entries);
+        if let Some(line) = line {
+            write(&line);
+        }
+    }
+
+    /// Says what has not been run, and what came of it all.
+    pub fn finish(&self, entries: &Entries, end: End) {
+        let mut verdicts: BTreeMap<String, usize> = WORDS.map(|word| (word.to_owned(), 0)).into();
+        for part in entries.counted() {
+            let absent = entries.verdict_of_absent(part);
+            for (scenario, _) in entries.scenarios.iter().zip(&part.verdicts).filter(|(_, it)| it.is_none()) {
+                write(&Line::ScenarioNotRun {
+                    scenario: scenario.name.clone(),
+                    place: place(part, &part.about.vm),
+                    verdict: absent.word().to_owned(),
+                    detail: plain(&absent.details()),
+                });
+            }
+            for report in entries.complete(part) {
+                *verdicts.entry(report.word().to_owned()).or_default() += 1;
+            }
+        }
+        let exit_code = match (end, &entries.cut_short) {
+            (End::Killed, _) => None,
+            (End::Exits, Some(_)) => Some(2),
+            (End::Exits, None) => Some(entries.exit_code()),
+        };
+        let (seconds, detail) = (seconds(entries.age()), entries.cut_short.as_deref().map(plain));
+        write(&Line::RunFinished { exit_code, seconds, verdicts, detail });
+    }
+}
+
+/// One whole line, at once: whoever reads it may act on it.
+fn write(line: &Line) {
+    match serde_json::to_string(line) {
+        Ok(text) => output::put(format!("{text}\n").as_bytes()),
+        Err(error) => output::check("standard output", Err(error.into())),
+    }
+}
+
+fn place(part: &Part, vm: &str) -> Place {
+    let about = &part.about;
+    let kernel =
+        Kernel { kernel: about.kernel.clone(), profile: about.profile.name().to_owned(), vm: vm.to_owned() };
+    Place { column: about.full_title(), kernel }
+}
+
+/// Colours are for terminals.
+fn plain(text: &str) -> String {
+    console::strip_ansi_codes(text).into_owned()
+}
+
+/// To the millisecond: less is chance.
+fn seconds(took: Duration) -> f64 {
+    took.as_millis() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_events_in_the_documentation_are_what_a_run_writes() {
+        let page = include_str!("../../../docs/running.md");
+        let (_, block) = page.split_once("```jsonl\n").unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        let mut events = std::collections::BTreeSet::new();
+        for line in block.lines() {
+            let read: Line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let written = serde_json::to_value(&read).unwrap();
+            let documented: serde_json::Value = serde_json::from_str(line).unwrap();
+            // With nothing more and nothing less.
+            assert_eq!(written, documented, "{line}");
+            events.insert(documented["event"].as_str().unwrap().to_owned());
+        }
+        let all = [
+            "guest-failed",
+            "kernel-failed",
+            "kernel-ready",
+            "run-finished",
+            "run-started",
+            "scenario-finished",
+            "scenario-not-run",
+            "scenario-started",
+        ];
+        assert_eq!(events.iter().map(String::as_str).collect::<Vec<_>>(), all);
+    }
+}

@@ -1,0 +1,84 @@
+//! The job's summary: how each column went, and what went wrong, with its diff.
+
+use crate::host::terminal::seconds;
+use crate::runner::result::{Column, Report, mark};
+use crate::runner::results::Entries;
+
+/// GitHub refuses a summary of more than 1 MiB a step, and all of it then.
+const MOST_BYTES: usize = 900 << 10;
+
+/// How much is told of each, in lines; the report has the rest.
+const LINES: usize = 150;
+
+/// The summary in GitHub's Markdown.
+pub(super) fn markdown(entries: &Entries) -> String {
+    let mut text = String::from("## Scenarios\n\n");
+    if let Some(why) = &entries.cut_short {
+        text.push_str(&format!("> [!WARNING]\n> {}\n\n", plain(why)));
+    }
+    let mut told = Vec::new();
+    text.push_str("| on | verdicts |\n|---|---|\n");
+    for part in entries.counted() {
+        let title = part.about.full_title();
+        let column = Column { title: title.clone(), reports: entries.complete(part), lost: None };
+        let tally = column.tally().to_string();
+        text.push_str(&format!("| {} | {} |\n", plain(&title), console::strip_ansi_codes(&tally)));
+        told.extend(column.reports.iter().filter(|report| report.has_details()).map(|it| tell(&title, it)));
+    }
+    text.push_str(&format!("\nTook {}.\n\n", seconds(entries.age())));
+    for (index, one) in told.iter().enumerate() {
+        if text.len() + one.len() > MOST_BYTES {
+            text.push_str(&format!("\n{} more are not shown here: see the report.\n", told.len() - index));
+            break;
+        }
+        text.push_str(one);
+    }
+    text
+}
+
+fn tell(column: &str, report: &Report) -> String {
+    let word = report.word();
+    let details = report.body();
+    let mut lines: Vec<&str> = details.trim_end().lines().collect();
+    let more = lines.len().saturating_sub(LINES);
+    lines.truncate(LINES);
+    let mut body = lines.join("\n");
+    if more > 0 {
+        body.push_str(&format!("\n… {more} more lines"));
+    }
+    let fence = fence(&body);
+    let language = if word == "failed" { "diff" } else { "text" };
+    let heading = format!("{} {} {word} on {column}", mark(word), report.scenario);
+    let open = if report.is_bad() { " open" } else { "" };
+    format!(
+        "<details{open}><summary>{}</summary>\n\n{fence}{language}\n{body}\n{fence}\n\n</details>\n\n",
+        plain(&heading)
+    )
+}
+
+/// Longer than any that is in the text.
+fn fence(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// Text that is no markup.
+fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_is_longer_than_what_it_holds() {
+        assert_eq!(fence("plain"), "```");
+        assert_eq!(fence("a ```` b"), "`````");
+    }
+
+    #[test]
+    fn a_heading_is_no_markup() {
+        assert_eq!(plain("<b>|x\ny"), "&lt;b>\\|x y");
+    }
+}

@@ -1,0 +1,109 @@
+//! A report for people: one page that needs no other file, and no script but for its filter.
+
+mod row;
+mod story;
+mod told;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use askama::Template;
+
+use crate::host::terminal::seconds;
+use crate::runner::result::{Report, WORDS, rank};
+use crate::runner::results::{Entries, Part};
+use row::Row;
+
+/// So many rows that are no good are shown unfolded; more would bury each other.
+const UNFOLDED: usize = 12;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    headline: String,
+    when: String,
+    took: String,
+    cut_short: Option<String>,
+    columns: Vec<Column>,
+    counts: Vec<Count>,
+    bad: Vec<Link>,
+    families: Vec<Family>,
+}
+
+/// What is said of a column above the matrix.
+struct Column {
+    title: String,
+    short: String,
+    counts: Vec<Count>,
+    lost: Option<String>,
+}
+
+/// How many verdicts there are of a kind.
+struct Count {
+    number: usize,
+    word: &'static str,
+}
+
+/// Where a row is.
+struct Link {
+    id: String,
+    name: String,
+    word: &'static str,
+}
+
+/// The rows of a family.
+struct Family {
+    name: String,
+    rows: Vec<Row>,
+}
+
+/// The page.
+pub(super) fn text(entries: &Entries) -> Result<String> {
+    let parts: Vec<(&Part, Vec<Report>)> =
+        entries.counted().map(|part| (part, entries.complete(part))).collect();
+    let mut rows = row::rows(entries, &parts);
+    let bad: Vec<Link> = rows.iter().filter(|row| rank(row.worst) > rank("skipped")).map(Row::link).collect();
+    if bad.len() <= UNFOLDED {
+        rows.iter_mut().for_each(|row| row.open = rank(row.worst) > rank("skipped"));
+    }
+    let counts = counts(parts.iter().flat_map(|(_, reports)| reports));
+    let columns = parts.iter().map(|(part, reports)| Column {
+        title: part.about.full_title(),
+        short: part.about.short_title(),
+        counts: self::counts(reports),
+        lost: part.lost.clone(),
+    });
+    let page = Page {
+        headline: counts
+            .iter()
+            .map(|count| format!("{} {}", count.number, count.word))
+            .collect::<Vec<_>>()
+            .join(", "),
+        when: super::when(entries).format("%Y-%m-%d %H:%M UTC").to_string(),
+        took: seconds(entries.age()),
+        cut_short: entries.cut_short.clone(),
+        columns: columns.collect(),
+        counts,
+        bad,
+        families: families(rows),
+    };
+    page.render().context("can't write HTML")
+}
+
+fn counts<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Vec<Count> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    reports.into_iter().for_each(|report| *numbers.entry(report.word()).or_default() += 1);
+    let counts = WORDS.into_iter().filter_map(|word| Some(Count { number: *numbers.get(word)?, word }));
+    counts.collect()
+}
+
+fn families(rows: Vec<Row>) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    for row in rows {
+        match families.last_mut().filter(|family| family.name == row.family) {
+            Some(family) => family.rows.push(row),
+            None => families.push(Family { name: row.family.clone(), rows: vec![row] }),
+        }
+    }
+    families
+}

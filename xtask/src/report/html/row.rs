@@ -1,0 +1,121 @@
+//! A row of the matrix: a scenario, how it went in each column, and all that there is to tell of it.
+
+use scenarios::explain::{Explanation, Sequence};
+use scenarios::scenario::Scenario;
+use scenarios::snapshot;
+
+use super::Link;
+use super::story;
+use super::told::Told;
+use crate::runner::result::{Report, mark, rank};
+use crate::runner::results::{Entries, Part};
+
+/// A scenario against the columns.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) family: String,
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) rules: Vec<RuleLine>,
+    pub(super) cast: Vec<String>,
+    pub(super) cells: Vec<Cell>,
+    pub(super) told: Vec<Told>,
+    pub(super) story: Option<String>,
+    pub(super) story_title: &'static str,
+    pub(super) worst: &'static str,
+    pub(super) open: bool,
+    /// What the filter looks for words in.
+    pub(super) words: String,
+    /// The verdicts, for the filter.
+    pub(super) verdicts: String,
+}
+
+/// How the scenario went in one column.
+pub(super) struct Cell {
+    pub(super) column: String,
+    pub(super) word: &'static str,
+    pub(super) mark: &'static str,
+    pub(super) time: String,
+}
+
+/// A rule that the scenario proves.
+pub(super) struct RuleLine {
+    pub(super) name: String,
+    pub(super) title: String,
+}
+
+/// A row for each scenario, and one for what the kernels reported when all was over.
+pub(super) fn rows(entries: &Entries, parts: &[(&Part, Vec<Report>)]) -> Vec<Row> {
+    let of = |index: usize| -> Vec<(&Part, &Report)> {
+        parts.iter().filter_map(|(part, reports)| Some((*part, reports.get(index)?))).collect()
+    };
+    let scenarios = entries.scenarios.iter().enumerate();
+    let mut rows: Vec<Row> =
+        scenarios.map(|(index, scenario)| Row::of(&scenario.name, Some(scenario), &of(index))).collect();
+    let ends = parts.iter().flat_map(|(part, _)| part.ends.iter().map(move |end| (*part, end)));
+    rows.extend(ends.map(|(part, end)| Row::of(&end.scenario, None, &[(part, end)])));
+    rows
+}
+
+impl Row {
+    fn of(full_name: &str, scenario: Option<&Scenario>, reports: &[(&Part, &Report)]) -> Self {
+        let (family, name) = full_name.split_once('/').unwrap_or(("", full_name));
+        let words: Vec<&'static str> = reports.iter().map(|(_, report)| report.word()).collect();
+        let explanation = scenario.and_then(|scenario| Explanation::of(scenario, 100).ok());
+        let rules: Vec<RuleLine> = explanation
+            .iter()
+            .flat_map(|it| &it.rules)
+            .map(|rule| RuleLine { name: rule.to_string(), title: rule.title().to_owned() })
+            .collect();
+        let title = scenario.map_or("What the kernel reported as the guest ended", |it| &it.title);
+        let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+        let story = scenario.and_then(|scenario| {
+            let story = snapshot::read(scenario).ok().flatten()?;
+            Some(story::html(&Sequence::of(scenario, &story)))
+        });
+        let told = reports
+            .iter()
+            .flat_map(|(part, report)| Told::all_of(&part.about.short_title(), scenario, report));
+        let told = Told::merged(told);
+        // Where it went no otherwise, it is not told twice.
+        let story = story.filter(|story| told.iter().all(|told| told.story.as_ref() != Some(story)));
+        let as_told = words.contains(&"passed") || words.contains(&"flaky");
+        Self {
+            id: full_name.replace(char::is_whitespace, "-"),
+            family: family.to_owned(),
+            name: name.to_owned(),
+            title: title.to_owned(),
+            cast: explanation.map(|it| [it.cast, it.circumstances].concat()).unwrap_or_default(),
+            cells: reports.iter().map(|(part, report)| Cell::of(part, report)).collect(),
+            told,
+            story,
+            story_title: if as_told { "What happened" } else { "What the snapshot says" },
+            worst: words.iter().copied().max_by_key(|word| rank(word)).unwrap_or("skipped"),
+            open: false,
+            words: format!("{full_name} {title} {}", rule_names.join(" ")).to_lowercase(),
+            verdicts: words.join(" "),
+            rules,
+        }
+    }
+
+    pub(super) fn link(&self) -> Link {
+        let name = format!("{}/{}", self.family, self.name);
+        Link { id: self.id.clone(), name, word: self.worst }
+    }
+}
+
+impl Cell {
+    fn of(part: &Part, report: &Report) -> Self {
+        let word = report.word();
+        // Where the column's title says it, it is not said again.
+        let vm = report.vm.map(|kind| kind.to_string()).filter(|vm| *vm != part.about.vm);
+        let vm = vm.map(|vm| format!(" {vm}")).unwrap_or_default();
+        let ran = !report.took.is_zero();
+        Self {
+            column: part.about.short_title(),
+            word,
+            mark: mark(word),
+            time: if ran { format!("{:.2} s{vm}", report.took.as_secs_f64()) } else { String::new() },
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A report for programs.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use scenarios::verdict::Verdict;
+use serde::Serialize;
+
+use crate::runner::result::Report;
+use crate::runner::results::{Entries, Part};
+
+#[derive(Serialize)]
+struct Row<'a> {
+    scenario: String,
+    verdict: &'static str,
+    kernel: &'a str,
+    profile: &'static str,
+    vm: String,
+    seconds: f64,
+    /// Why it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// All attempts, where it was run again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Attempt>,
+}
+
+#[derive(Serialize)]
+struct Attempt {
+    verdict: &'static str,
+    seconds: f64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+}
+
+/// An array with a row for each scenario in each column.
+pub(super) fn text(entries: &Entries) -> Result<String> {
+    let rows: Vec<Row<'_>> = entries
+        .counted()
+        .flat_map(|part| entries.complete(part).into_iter().map(move |report| row(part, report)))
+        .collect();
+    let text = serde_json::to_string_pretty(&rows).context("can't write JSON")?;
+    Ok(text + "\n")
+}
+
+fn row(part: &Part, report: Report) -> Row<'_> {
+    Row {
+        verdict: report.word(),
+        reason: match &report.verdict {
+            Verdict::Skipped(why) => Some(why.clone()),
+            _ => None,
+        },
+        attempts: attempts(&report),
+        kernel: &part.about.kernel,
+        profile: part.about.profile.name(),
+        vm: report.vm.map_or_else(|| part.about.vm.clone(), |kind| kind.to_string()),
+        seconds: seconds(report.took),
+        scenario: report.scenario,
+    }
+}
+
+fn attempts(report: &Report) -> Vec<Attempt> {
+    if report.earlier.is_empty() {
+        return Vec::new();
+    }
+    let earlier = report.earlier.iter().map(|it| (&it.verdict, it.took));
+    let all = earlier.chain([(&report.verdict, report.took)]);
+    all.map(|(verdict, took)| Attempt {
+        verdict: verdict.word(),
+        seconds: seconds(took),
+        detail: verdict.details(),
+    })
+    .collect()
+}
+
+/// To the millisecond: less is chance.
+fn seconds(took: Duration) -> f64 {
+    took.as_millis() as f64 / 1000.0
+}

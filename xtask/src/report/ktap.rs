@@ -1,0 +1,97 @@
+//! A report in the kernel's own test protocol (Documentation/dev-tools/ktap.rst): columns, in them families, in them scenarios.
+
+use scenarios::verdict::Verdict;
+
+use crate::runner::result::Report;
+use crate::runner::results::{Entries, Part};
+
+const VERSION: &str = "KTAP version 1";
+
+/// A test that consists of others, or of none.
+struct Test {
+    name: String,
+    lines: Vec<String>,
+    result: Outcome,
+}
+
+/// What the protocol says of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outcome {
+    ok: bool,
+    /// What follows the `#`.
+    directive: Option<String>,
+}
+
+/// The report.
+pub(super) fn text(entries: &Entries) -> String {
+    let columns = entries.counted().map(|part| column(entries, part)).collect();
+    block(None, columns).join("\n") + "\n"
+}
+
+fn column(entries: &Entries, part: &Part) -> Test {
+    let reports = entries.complete(part);
+    let families = reports.chunk_by(|one, other| family(one) == family(other));
+    let families = families.map(|reports| group(family(&reports[0]), reports.iter().map(scenario).collect()));
+    group(&part.about.full_title(), families.collect())
+}
+
+fn family(report: &Report) -> &str {
+    report.scenario.split_once('/').map_or("", |(family, _)| family)
+}
+
+/// A test of which these are the parts: it fails where one of them does, and is skipped where all are.
+fn group(name: &str, parts: Vec<Test>) -> Test {
+    let ok = parts.iter().all(|part| part.result.ok);
+    let skipped = !parts.is_empty() && parts.iter().all(|part| part.result.is_skip());
+    let result = Outcome { ok, directive: skipped.then(|| "SKIP".to_owned()) };
+    let lines = block(Some(name), parts).into_iter().map(|line| format!("  {line}")).collect();
+    Test { name: name.to_owned(), lines, result }
+}
+
+fn scenario(report: &Report) -> Test {
+    let name = report.scenario.split_once('/').map_or(&*report.scenario, |(_, name)| name);
+    let lines = if report.has_details() {
+        let body = report.body();
+        let said = body.trim_end().lines().map(|line| format!("# {line}"));
+        [format!("# {name}: {}", report.word())].into_iter().chain(said).collect()
+    } else {
+        Vec::new()
+    };
+    Test { name: name.to_owned(), lines, result: Outcome::of(report) }
+}
+
+impl Outcome {
+    fn of(report: &Report) -> Self {
+        let first = || report.verdict.details().lines().next().unwrap_or_default().to_owned();
+        let (ok, directive) = match &report.verdict {
+            Verdict::Passed if report.has_details() => (true, Some(format!("flaky: {}", report.attempts()))),
+            Verdict::Passed => (true, None),
+            Verdict::Failed(_) => (false, None),
+            Verdict::Crashed(_) => (false, Some(format!("crashed: {}", first()))),
+            Verdict::Hung(_) => (false, Some(format!("TIMEOUT {}", first()))),
+            Verdict::Broken(_) => (false, Some(format!("ERROR {}", first()))),
+            Verdict::Skipped(why) => (true, Some(format!("SKIP {why}"))),
+        };
+        Self { ok, directive }
+    }
+
+    fn is_skip(&self) -> bool {
+        self.directive.as_ref().is_some_and(|directive| directive.starts_with("SKIP"))
+    }
+}
+
+/// Version, what it is about (as KUnit says it), plan, and the tests with their numbers.
+fn block(about: Option<&str>, tests: Vec<Test>) -> Vec<String> {
+    let mut lines = vec![VERSION.to_owned()];
+    lines.extend(about.map(|name| format!("# Subtest: {name}")));
+    lines.push(format!("1..{}", tests.len()));
+    for (index, test) in tests.into_iter().enumerate() {
+        lines.extend(test.lines);
+        let word = if test.result.ok { "ok" } else { "not ok" };
+        // A name ends where a `#` begins.
+        let name = test.name.replace('#', "_");
+        let directive = test.result.directive.map(|directive| format!(" # {directive}")).unwrap_or_default();
+        lines.push(format!("{word} {} {name}{directive}", index + 1));
+    }
+    lines
+}

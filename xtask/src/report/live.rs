@@ -1,0 +1,238 @@
+//! Runs the scenarios that were asked for, and shows what comes of them: each verdict in the suite's order, whatever the
+//! order in which they came.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use console::style;
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+
+use crate::artifacts::image::Profile;
+use crate::host::terminal::Terminal;
+use crate::report::comparison;
+use crate::report::progress::Display;
+use crate::runner::executor::{self, Event, Policy};
+use crate::runner::result::{Attempt, Column, Report, colour, mark, summary};
+use crate::runner::results::{Entries, Ledger, Part};
+use crate::runner::testbed::Testbed;
+use crate::runner::timings::Times;
+
+/// Runs the ledger's scenarios in every column, writes down and shows what comes of them. Gives the exit code. `witness` hears of
+/// everything that happens.
+///
+/// # Errors
+/// There is no verdict at all, since no kernel could be had.
+pub fn judge(
+    testbed: &Testbed,
+    ledger: &Ledger,
+    policy: Policy,
+    terminal: &Terminal,
+    mut witness: impl FnMut(&Event),
+) -> Result<u8> {
+    let started = Instant::now();
+    let mut times = Times::recall(&testbed.cache);
+    ledger.entries().lay_out(testbed.about()?);
+    let scenarios = &ledger.entries().scenarios.clone();
+    let mut show = Show::new(testbed, scenarios, ledger, policy, terminal);
+    let mut learnt = Vec::new();
+    executor::run(testbed, scenarios, &times, policy, terminal, |event| {
+        if let Event::Judged { ground, job, verdict: Verdict::Passed, took, .. } = &event {
+            learnt.push((*ground, job.scenario, *took));
+        }
+        witness(&event);
+        show.hear(event);
+    });
+    for (ground, scenario, took) in learnt {
+        times.learn(&testbed.settings[ground], &scenarios[scenario].name, took);
+    }
+    times.remember();
+    let columns = show.finish()?;
+    tell(&columns, started.elapsed(), terminal);
+    tell_of_stop(&ledger.entries(), terminal);
+    Ok(columns.iter().map(Column::exit_code).max().unwrap_or(0))
+}
+
+/// How many scenarios a run that was to stop early has left.
+fn tell_of_stop(entries: &Entries, terminal: &Terminal) {
+    let Some(why) = &entries.stopped else { return };
+    let left = |part: &Part| part.verdicts.iter().filter(|it| it.is_none()).count();
+    let left: usize = entries.counted().filter(|part| part.lost.is_none()).map(left).sum();
+    if left > 0 {
+        let what = if left == 1 { "1 scenario was" } else { &format!("{left} scenarios were") };
+        terminal.say(&format!("{what} not run: {why}; --failed runs what failed and what was left"));
+    }
+}
+
+/// All that there is to say at the end.
+fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
+    for column in columns {
+        column.reports.iter().filter_map(|it| it.details(&column.title)).for_each(|it| terminal.say(&it));
+    }
+    match columns {
+        [one] => terminal.say(&format!("\n{}", summary(one, "scenario", took))),
+        several => {
+            terminal.say(&format!("\n{}\n", comparison::table(several)));
+            for column in several {
+                let lost = column.lost.as_ref().map(|why| format!("  no verdicts: {why}"));
+                let lost = lost.unwrap_or_default();
+                terminal.say(&format!(
+                    "{}: {}{lost}",
+                    style(&column.title).bold(),
+                    summary(column, "scenario", took)
+                ));
+            }
+        }
+    }
+}
+
+/// What is seen of the columns, as the ledger fills.
+struct Show<'a> {
+    testbed: &'a Testbed,
+    scenarios: &'a [Scenario],
+    ledger: &'a Ledger,
+    policy: Policy,
+    terminal: &'a Terminal,
+    display: Display,
+    /// How many lines of a single column have been shown.
+    shown: usize,
+    /// By column and scenario: the attempts after which it was run again.
+    earlier: BTreeMap<(usize, usize), Vec<Attempt>>,
+}
+
+impl<'a> Show<'a> {
+    fn new(
+        testbed: &'a Testbed,
+        scenarios: &'a [Scenario],
+        ledger: &'a Ledger,
+        policy: Policy,
+        terminal: &'a Terminal,
+    ) -> Self {
+        let total = testbed.columns.len() * scenarios.len();
+        let display = Display::new(testbed.jobs.min(total), total, terminal);
+        let earlier = BTreeMap::new();
+        Self { testbed, scenarios, ledger, policy, terminal, display, shown: 0, earlier }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Ready { ground } => self.introduce(ground),
+            Event::Lost { why, stranded, .. } => {
+                if stranded.is_empty() {
+                    self.terminal.note(&why);
+                }
+                self.display.stranded(stranded.len());
+                for job in stranded {
+                    self.ledger.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
+                }
+            }
+            Event::Begun { lane, ground, job, attempt, waiting } => {
+                let scenario = &self.scenarios[job.scenario].name;
+                let title = &self.testbed.columns[job.column].title;
+                let kind = self.testbed.settings[ground].kind.to_string();
+                let title = if title.ends_with(&kind) { title.clone() } else { format!("{title} {kind}") };
+                let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                self.display.begun(lane, format!("{}  {scenario}{again}", title.trim_start()));
+                self.display.left(waiting);
+            }
+            Event::Judged { job, attempt, verdict, took, retried: true, .. } => {
+                let column = &self.testbed.columns[job.column].title;
+                self.say_retried(column, &self.scenarios[job.scenario].name, attempt, &verdict);
+                let attempts = self.earlier.entry((job.column, job.scenario)).or_default();
+                attempts.push(Attempt { verdict, took });
+            }
+            Event::Judged { ground, job, verdict, took, .. } => {
+                let stops = self.policy.stops_after(&verdict);
+                let earlier = self.earlier.remove(&(job.column, job.scenario)).unwrap_or_default();
+                let vm = Some(self.testbed.settings[ground].kind);
+                let scenario = self.scenarios[job.scenario].name.clone();
+                let report = Report { scenario, verdict, took, vm, earlier };
+                self.display.judged(report.word());
+                let mut entries = self.ledger.entries();
+                if stops && entries.stopped.is_none() {
+                    entries.stopped = Some(format!("{} {} (--fail-fast)", report.scenario, report.word()));
+                }
+                entries.parts[job.column].verdicts[job.scenario] = Some(report);
+                match entries.parts.as_slice() {
+                    [part] => self.shown = self.show(part),
+                    parts => self.show_of_many(&parts[job.column], job.scenario),
+                }
+            }
+            Event::Left { lane, ground, farewell, took } => {
+                self.display.begun(lane, "has nothing to do".into());
+                if let Some(verdict) = farewell.verdict {
+                    // What is lost shows only when all is over: it is laid to no single scenario.
+                    let column = self.testbed.columns.iter().position(|it| it.grounds.contains(&ground));
+                    let vm = Some(self.testbed.settings[ground].kind);
+                    let scenario = "all/the guest's end".into();
+                    let report = Report { scenario, verdict, took, vm, earlier: Vec::new() };
+                    if let Some(column) = column {
+                        self.ledger.entries().parts[column].ends.push(report);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says at once that a scenario is run again: its line comes when it is judged.
+    fn say_retried(&self, column: &str, scenario: &str, attempt: u32, verdict: &Verdict) {
+        let word = verdict.word();
+        let sign = colour(word).apply_to(mark(word));
+        let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
+        let attempts = self.policy.retries.saturating_add(1);
+        self.terminal.say_in_one_line(&format!(
+            "  {sign} {scenario} {word}{column}, attempt {attempt} of {attempts}: is run again in a new guest"
+        ));
+    }
+
+    /// Says what a ground is, once it is known.
+    fn introduce(&self, number: usize) {
+        let Ok(ground) = self.testbed.ground(number, self.terminal) else { return };
+        let about = match self.testbed.settings[number].kernel.profile {
+            Profile::Plain => ground.describe(),
+            profile => format!("{} {}", profile.name(), ground.describe()),
+        };
+        self.terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
+    }
+
+    /// Shows the only column's verdicts as far as they are complete. Gives how many have been shown.
+    fn show(&self, part: &Part) -> usize {
+        let spread = self.testbed.columns.first().is_some_and(|column| column.grounds.len() > 1);
+        let mut shown = self.shown;
+        while let Some(Some(report)) = part.verdicts.get(shown) {
+            let scenario = &self.scenarios[shown];
+            let before = shown.checked_sub(1).map(|index| self.scenarios[index].family.as_str());
+            if before != Some(scenario.family.as_str()) {
+                self.terminal.say(&format!("\n  {}", style(&scenario.family).bold()));
+            }
+            self.terminal.say_in_one_line(&report.line(scenario, spread));
+            shown += 1;
+        }
+        shown
+    }
+
+    /// Of several columns only what is bad is shown at once, and how each one went when it is complete.
+    fn show_of_many(&self, part: &Part, scenario: usize) {
+        let title = &part.about.title;
+        if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.has_details()) {
+            self.terminal.say_in_one_line(&report.line_of_many(title));
+        }
+        if part.verdicts.iter().all(Option::is_some) {
+            self.terminal.say(&format!("  {}: {}", style(title).bold(), part.column().tally()));
+        }
+    }
+
+    fn finish(self) -> Result<Vec<Column>> {
+        let entries = self.ledger.entries();
+        for part in entries.parts.iter().filter(|part| part.is_spared()) {
+            let why = part.lost.as_deref().unwrap_or_default();
+            self.terminal.note(&format!("no column for {}: {why}", part.about.title));
+        }
+        let columns: Vec<Column> = entries.counted().map(Part::column).collect();
+        match columns.as_slice() {
+            [Column { lost: Some(why), reports, .. }] if reports.is_empty() => Err(anyhow!("{why}")),
+            _ => Ok(columns),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Reports for programs and for people: a file each, written whole, whatever becomes of the run.
+
+pub mod comparison;
+pub mod events;
+pub mod github;
+mod html;
+mod json;
+mod junit;
+mod ktap;
+pub mod live;
+pub mod progress;
+
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+
+pub use crate::args::report::{Format, Wish, place};
+
+use crate::host::interruption::{self, Cause, Registered};
+use crate::host::output;
+use crate::report::events::{End, Stream};
+use crate::runner::last_run::LastRun;
+use crate::runner::results::{Entries, Ledger};
+
+/// Who is told of a run's beginning and its end.
+#[derive(Default)]
+pub struct Outlets {
+    /// The reports that are written.
+    pub wishes: Vec<Wish>,
+    /// What the next run is to know of this one.
+    pub last_run: Option<LastRun>,
+    /// The program that reads events.
+    pub events: Option<Stream>,
+}
+
+impl Outlets {
+    fn is_empty(&self) -> bool {
+        self.wishes.is_empty() && self.last_run.is_none() && self.events.is_none()
+    }
+
+    fn begin(&self, entries: &Entries) -> Result<()> {
+        if let Some(events) = &self.events {
+            events.begin(entries);
+        }
+        self.remember(entries);
+        write(files(&self.wishes), entries)
+    }
+
+    fn finish(&self, entries: &Entries, end: End) -> Result<()> {
+        self.remember(entries);
+        write(&self.wishes, entries)?;
+        if let Some(events) = &self.events {
+            events.finish(entries, end);
+        }
+        Ok(())
+    }
+
+    fn remember(&self, entries: &Entries) {
+        if let Some(last_run) = &self.last_run {
+            // It could be written when the run began, and is not what a run is for.
+            let _ = last_run.write(entries);
+        }
+    }
+}
+
+/// Writes the reports of a run: at its beginning, when nothing is known, and again at its end.
+///
+/// A report that an earlier run has left is thus never taken for this one's, even if this one is killed.
+pub struct Reporter {
+    outlets: Arc<Outlets>,
+    ledger: Ledger,
+    /// Whether the run's end has been written down.
+    done: Arc<Mutex<bool>>,
+    _registered: Option<Registered>,
+}
+
+impl Reporter {
+    /// Writes reports that say that nothing is known, and sees to it that they say more when the run is interrupted.
+    ///
+    /// # Errors
+    /// A report can't be written there.
+    pub fn begin(outlets: Outlets, ledger: &Ledger) -> Result<Self> {
+        let mut reporter =
+            Self { outlets: outlets.into(), ledger: ledger.clone(), done: Arc::default(), _registered: None };
+        if !reporter.outlets.is_empty() {
+            reporter.outlets.begin(&ledger.entries())?;
+            reporter._registered = Some(reporter.expect_end());
+        }
+        Ok(reporter)
+    }
+
+    /// Writes what is known at the end of the run, which an error may have cut short.
+    ///
+    /// # Errors
+    /// A report can't be written.
+    pub fn finish(&self, cut_short: Option<&anyhow::Error>) -> Result<()> {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done = true;
+        let mut entries = self.ledger.entries();
+        entries.cut_short = cut_short.map(|error| format!("{error:#}"));
+        self.outlets.finish(&entries, End::Exits)
+    }
+
+    /// The program that reads events.
+    pub fn events(&self) -> Option<&Stream> {
+        self.outlets.events.as_ref()
+    }
+
+    /// What ends the run early ends it after the reports have been written.
+    fn expect_end(&self) -> Registered {
+        let (outlets, ledger, done) =
+            (Arc::clone(&self.outlets), self.ledger.clone(), Arc::clone(&self.done));
+        interruption::before_end(move |cause: &Cause| {
+            // Held until the process ends: nobody writes a report after this.
+            let done = ManuallyDrop::new(done.lock().unwrap_or_else(PoisonError::into_inner));
+            if !**done {
+                let mut entries = ledger.entries();
+                entries.cut_short = Some(cause.describe());
+                // Its path was good when the run began, and there is nobody left to be told.
+                let _ = outlets.finish(&entries, End::Killed);
+            }
+        })
+    }
+}
+
+impl Drop for Reporter {
+    /// A run that ends by a panic leaves its reports, too.
+    fn drop(&mut self) {
+        let done = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if !done && !self.outlets.is_empty() {
+            let why = anyhow::anyhow!("the testbed itself failed");
+            // Whatever is wrong now is less than what ended the run.
+            let _ = self.finish(Some(&why));
+        }
+    }
+}
+
+/// Refuses wishes that can't come true.
+///
+/// # Errors
+/// There is no place for a report, or two are to be written to one file.
+pub fn check(wishes: &[Wish]) -> Result<()> {
+    for (index, wish) in wishes.iter().enumerate() {
+        wish.check()?;
+        if let Some(other) = wishes[..index].iter().find(|other| other.file == wish.file) {
+            bail!(
+                "two reports can't be one file: --report {wish} and --report {other}; give one another name"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// When the run began.
+fn when(entries: &Entries) -> DateTime<Utc> {
+    entries.began.into()
+}
+
+/// What is written at the beginning already. To standard output a report goes once.
+fn files(wishes: &[Wish]) -> impl Iterator<Item = &Wish> {
+    wishes.iter().filter(|wish| !output::is_standard_output(&wish.file))
+}
+
+fn write<'w>(wishes: impl IntoIterator<Item = &'w Wish>, entries: &Entries) -> Result<()> {
+    for wish in wishes {
+        let text = match wish.format {
+            Format::Ktap => ktap::text(entries),
+            Format::Junit => junit::text(entries)?,
+            Format::Json => json::text(entries)?,
+            Format::Html => html::text(entries)?,
+        };
+        output::put_file(&wish.file, text.as_bytes()).with_context(|| format!("--report {wish}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

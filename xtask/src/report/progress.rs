@@ -1,0 +1,70 @@
+//! The live display of a run: a line for each virtual machine, and one for the whole. Nothing where nobody watches.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use crate::host::terminal::{self, Terminal};
+use crate::runner::result::Tally;
+
+const LANE: &str = "  {spinner:.cyan} {past:>4.dim} {msg}";
+const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
+
+/// What is drawn while scenarios run. It ends when it is dropped.
+pub struct Display {
+    lanes: Vec<ProgressBar>,
+    whole: ProgressBar,
+    tally: Tally,
+    left: Duration,
+}
+
+impl Display {
+    /// For so many lanes and so many verdicts to come.
+    pub fn new(lanes: usize, total: usize, terminal: &Terminal) -> Self {
+        let lane = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
+        let lanes = (0..lanes).map(lane).collect();
+        let whole = terminal.bar(WHOLE, Some(total as u64));
+        Self { lanes, whole, tally: Tally::default(), left: Duration::ZERO }
+    }
+
+    /// A lane begins something.
+    pub fn begun(&self, lane: usize, what: String) {
+        if let Some(bar) = self.lanes.get(lane) {
+            bar.reset_elapsed();
+            bar.set_message(what);
+        }
+    }
+
+    /// So much is left to do, in seconds of one lane's work; nobody knows while a kernel is waited for.
+    pub fn left(&mut self, work: Option<f64>) {
+        let left = work.unwrap_or_default() / self.lanes.len().max(1) as f64;
+        self.left = Duration::try_from_secs_f64(left).unwrap_or_default();
+        self.tell();
+    }
+
+    /// A verdict is there, of this word.
+    pub fn judged(&mut self, word: &'static str) {
+        self.tally.count(word);
+        self.whole.inc(1);
+        self.tell();
+    }
+
+    /// So many verdicts will not come.
+    pub fn stranded(&self, count: usize) {
+        self.whole.set_length(self.whole.length().unwrap_or_default().saturating_sub(count as u64));
+    }
+
+    fn tell(&self) {
+        let told = [self.tally.to_string(), terminal::left(self.left)];
+        let told: Vec<&str> = told.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        self.whole.set_message(told.join(" · "));
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        for bar in self.lanes.iter().chain([&self.whole]) {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,259 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use scenarios::read;
+use scenarios::scenario::Scenario;
+use scenarios::verdict::{Failure, Verdict};
+use signal_hook::consts::SIGINT;
+
+use super::*;
+use crate::artifacts::image::Profile;
+use crate::runner::result::{Attempt, Report};
+use crate::runner::results::About;
+use crate::vm::Kind;
+
+const TEXT: &str = r#"
+title = "A miss is ENOKEY"
+rules = ["R9"]
+[process.box]
+role = "requester"
+[[step]]
+box.request = { description = "k" }
+expect = "ENOKEY"
+"#;
+
+fn scenario(name: &str) -> Scenario {
+    read::scenarios(name, Path::new("x.toml"), TEXT).unwrap().remove(0)
+}
+
+fn about(vm: &str) -> About {
+    About { title: vm.into(), kernel: "6.12".into(), profile: Profile::Plain, vm: vm.into(), optional: false }
+}
+
+/// A run on one column in which each scenario but the last one has such a verdict.
+fn ledger(verdicts: &[Verdict]) -> Ledger {
+    let names = ["a/passed", "a/failed[n=1]", "b/crashed", "b/hung", "b/skipped", "c/never"];
+    let ledger = Ledger::new(names.map(scenario).into(), vec![about("auto")]);
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let report = Report {
+            scenario: names[index].into(),
+            verdict: verdict.clone(),
+            took: Duration::from_micros(1_234_567),
+            vm: Some(Kind::Uml),
+            earlier: Vec::new(),
+        };
+        ledger.entries().parts[0].verdicts[index] = Some(report);
+    }
+    ledger
+}
+
+/// One of each, and one that has not run.
+fn all() -> Ledger {
+    let failure = Failure { mismatches: vec!["step 1: <ENOKEY> & more".into()], ..Failure::default() };
+    ledger(&[
+        Verdict::Passed,
+        Verdict::Failed(failure),
+        Verdict::Crashed("Oops: 0002 [#1] SMP\n  │ RIP: 0010:key_put+0x1/0x2\u{1b}[0m".into()),
+        Verdict::Hung("after 100 ms".into()),
+        Verdict::Skipped("this guest has no smp".into()),
+    ])
+}
+
+fn directory(test: &str) -> PathBuf {
+    let directory = std::env::temp_dir().join(format!("keyagents-reports-{}-{test}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+#[test]
+fn json_has_six_fields_a_row_and_a_row_for_what_has_not_run() {
+    let ledger = all();
+    ledger.entries().cut_short = Some("the run was interrupted (SIGINT)".into());
+    let rows: serde_json::Value = serde_json::from_str(&json::text(&ledger.entries()).unwrap()).unwrap();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(
+        rows[1],
+        serde_json::json!({"scenario": "a/failed[n=1]", "verdict": "failed", "kernel": "6.12", "profile": "plain",
+            "vm": "uml", "seconds": 1.234})
+    );
+    let words: Vec<_> = rows.iter().map(|row| row["verdict"].as_str().unwrap()).collect();
+    assert_eq!(words, ["passed", "failed", "crashed", "hung", "skipped", "broken"]);
+    assert_eq!(rows[5]["vm"], "auto");
+}
+
+#[test]
+fn junit_tells_failures_by_type_and_survives_what_a_console_prints() {
+    let text = junit::text(&all().entries()).unwrap();
+    for part in [
+        r#"<testsuite name="6.12 plain auto" tests="6" skipped="1" errors="1" failures="3""#,
+        r#"<testcase name="failed[n=1]" classname="a" time="1.235">"#,
+        r#"<failure message="Oops: 0002 [#1] SMP" type="crashed">"#,
+        r#"<error message="not run: the run has not come to its end" type="broken">"#,
+        r#"<skipped message="this guest has no smp"/>"#,
+        "step 1: &lt;ENOKEY&gt; &amp; more",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
+fn ktap_says_of_a_group_what_its_parts_say() {
+    let text = ktap::text(&all().entries());
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    assert_eq!(
+        lines,
+        [
+            "KTAP version 1",
+            "1..1",
+            "  KTAP version 1",
+            "  1..3",
+            "    KTAP version 1",
+            "    1..2",
+            "    ok 1 passed",
+            "    not ok 2 failed[n=1]",
+            "  not ok 1 a",
+            "    KTAP version 1",
+            "    1..3",
+            "    not ok 1 crashed # crashed: Oops: 0002 [#1] SMP",
+            "    not ok 2 hung # TIMEOUT after 100 ms",
+            "    ok 3 skipped # SKIP this guest has no smp",
+            "  not ok 2 b",
+            "    KTAP version 1",
+            "    1..1",
+            "    not ok 1 never # ERROR not run: the run has not come to its end",
+            "  not ok 3 c",
+            "not ok 1 6.12 plain auto",
+        ]
+    );
+    assert!(text.contains("    # step 1: <ENOKEY> & more\n    not ok 2 failed[n=1]"), "{text}");
+}
+
+#[test]
+fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
+    let text = html::text(&all().entries()).unwrap();
+    for part in [
+        "<title>keyagents: 1 passed, 1 failed, 1 crashed, 1 hung, 1 broken, 1 skipped</title>",
+        "<mark>RIP: 0010:key_put+0x1/0x2</mark>",
+        "step 1: &#60;ENOKEY&#62; &#38; more",
+        "id=\"a/failed[n=1]\"",
+        "<h3 class=\"skipped\">– skipped</h3>",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let outside = ["http://", "https://", "src=", "<link", "@import", "url("];
+    assert!(outside.iter().all(|it| !text.contains(it)), "{text}");
+}
+
+#[test]
+fn a_flaky_scenario_is_told_apart_in_every_report_with_the_attempt_that_failed() {
+    let ledger = ledger(&[Verdict::Passed]);
+    if let Some(report) = &mut ledger.entries().parts[0].verdicts[0] {
+        let verdict = Verdict::Hung("step 2 waits".into());
+        report.earlier.push(Attempt { verdict, took: Duration::from_secs(2) });
+    }
+    ledger.entries().scenarios.truncate(1);
+    let entries = ledger.entries();
+    let rows: serde_json::Value = serde_json::from_str(&json::text(&entries).unwrap()).unwrap();
+    assert_eq!(rows[0]["verdict"], "flaky");
+    let first = serde_json::json!({"verdict": "hung", "seconds": 2.0, "detail": "step 2 waits"});
+    assert_eq!(
+        (rows[0]["attempts"][0].clone(), rows[0]["attempts"][1]["verdict"].clone()),
+        (first, "passed".into())
+    );
+    let junit = junit::text(&entries).unwrap();
+    assert!(junit.contains(r#"tests="1" skipped="0" errors="0" failures="0""#), "{junit}");
+    assert!(junit.contains(r#"<flakyFailure time="2.000" message="step 2 waits" type="hung">"#), "{junit}");
+    let ktap = ktap::text(&entries);
+    assert!(ktap.contains("    # step 2 waits\n    ok 1 passed # flaky: hung, passed\n"), "{ktap}");
+    let html = html::text(&entries).unwrap();
+    for part in
+        ["<title>keyagents: 1 flaky</title>", "<h3 class=\"hung\">… hung at attempt 1</h3>", "step 2 waits"]
+    {
+        assert!(html.contains(part), "{part} is not in {html}");
+    }
+}
+
+#[test]
+fn what_a_run_that_was_to_stop_has_left_is_skipped_with_the_reason() {
+    let ledger = all();
+    ledger.entries().stopped = Some("b/hung hung (--fail-fast)".into());
+    let entries = ledger.entries();
+    let rows: serde_json::Value = serde_json::from_str(&json::text(&entries).unwrap()).unwrap();
+    assert_eq!(
+        (&rows[5]["verdict"], &rows[5]["reason"]),
+        (&"skipped".into(), &"not run: b/hung hung (--fail-fast)".into())
+    );
+    assert_eq!(entries.exit_code(), 1);
+    assert!(ktap::text(&entries).contains("ok 1 never # SKIP not run: b/hung hung (--fail-fast)"));
+}
+
+#[test]
+fn a_wish_is_a_format_and_a_file() {
+    assert_eq!("json=a=b".parse(), Ok(Wish { format: Format::Json, file: "a=b".into() }));
+    let refused = |text: &str| text.parse::<Wish>().unwrap_err();
+    assert!(refused("yaml=x").contains("one of ktap, junit, json, html"), "{}", refused("yaml=x"));
+    assert!(refused("json").contains("json=report.json"));
+    assert!(refused("json=").contains("json=report.json"));
+}
+
+#[test]
+fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
+    let directory = directory("refused");
+    let refused = |file: &Path| {
+        let wish = Wish { format: Format::Json, file: file.into() };
+        check(&[wish]).unwrap_err().to_string()
+    };
+    assert!(refused(&directory).ends_with("that is a directory; name a file in it"));
+    assert!(refused(Path::new("/dev/null")).ends_with("that is no regular file; name another"));
+    let missing = directory.join("no/such");
+    let parent = missing.parent().unwrap().display().to_string();
+    assert!(refused(&missing).ends_with(&format!("there is no {parent}; `mkdir -p {parent}` makes it")));
+    assert!(refused(Path::new("/proc/report.json")).contains("/proc: "));
+    let same = Wish { format: Format::Json, file: directory.join("x") };
+    let other = Wish { format: Format::Ktap, ..same.clone() };
+    assert!(check(&[same, other]).unwrap_err().to_string().starts_with("two reports can't be one file"));
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
+    let directory = directory("begin");
+    let file = directory.join("report.json");
+    fs::write(&file, "[] of yesterday").unwrap();
+    let wish = Wish { format: Format::Json, file: file.clone() };
+    let reporter = Reporter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
+    assert!(fs::read_to_string(&file).unwrap().contains("\"broken\""));
+    fs::remove_file(&file).unwrap();
+    drop(reporter);
+    assert!(fs::read_to_string(&file).unwrap().contains("\"crashed\""));
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
+    use std::os::unix::process::ExitStatusExt;
+    const NAME: &str = "KEYAGENTS_TEST_INTERRUPTED_REPORT";
+    if let Some(file) = std::env::var_os(NAME) {
+        let wish = Wish { format: Format::Json, file: file.into() };
+        let reporter = Reporter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
+        interruption::watch().unwrap();
+        // Known only after the first writing.
+        reporter.ledger.entries().parts[0].verdicts[3] = None;
+        signal_hook::low_level::raise(SIGINT).unwrap();
+        thread::sleep(Duration::from_secs(20));
+        std::process::exit(0);
+    }
+    let directory = directory("signal");
+    let file = directory.join("report.json");
+    let test = "reports::tests::ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let ended = command.args(["--exact", test, "--nocapture"]).env(NAME, &file).output().unwrap();
+    assert_eq!(ended.status.signal(), Some(SIGINT), "{ended:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap().matches("\"broken\"").count(), 2);
+    fs::remove_dir_all(directory).unwrap();
+}

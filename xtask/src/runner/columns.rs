@@ -1,0 +1,196 @@
+//! Columns of a table, and the grounds that they are run on.
+
+use std::path::Path;
+
+use anyhow::Result;
+use kernel::Kernels;
+
+use crate::args::matrix::{Choice, MatrixOptions};
+use crate::artifacts::image::{KernelOptions, Profile};
+use crate::host::terminal::Terminal;
+use crate::runner::environment::Setting;
+use crate::runner::results::About;
+use crate::session::probe;
+use crate::vm::Kind;
+
+/// A column of the table: everything is run once in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// What it is called: what tells it from the others.
+    pub title: String,
+    /// Numbers of the grounds that its scenarios may be run on, the best one first.
+    pub grounds: Vec<usize>,
+    /// The choice of virtual machines that it stands for.
+    pub vm: &'static str,
+    /// Whether it is no harm if none of them works here.
+    pub optional: bool,
+}
+
+/// What stands for a choice: its title, its kinds of virtual machines, and whether it may be missing.
+pub(super) struct Chosen {
+    title: &'static str,
+    kinds: Vec<Kind>,
+    optional: bool,
+}
+
+impl Chosen {
+    /// One kind of virtual machine, by its own name.
+    fn one(kind: Kind) -> Self {
+        let title = match kind {
+            Kind::Kvm => "kvm",
+            Kind::Tcg => "tcg",
+            Kind::Uml => "uml",
+        };
+        Self { title, kinds: vec![kind], optional: false }
+    }
+}
+
+/// Turns the choices into kinds, each column once.
+pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<Chosen>> {
+    let mut chosen: Vec<Chosen> = Vec::new();
+    let asked: &[Choice] = if options.vm.is_empty() { &[Choice::Auto] } else { &options.vm };
+    for choice in asked {
+        let more = match choice {
+            Choice::One(kind) => vec![Chosen::one(*kind)],
+            Choice::Auto => {
+                let mut kinds = vec![Kind::Uml, Kind::Tcg];
+                if probe::kvm_is_out(cache, terminal)?.is_none() {
+                    kinds.insert(0, Kind::Kvm);
+                }
+                vec![Chosen { title: "auto", kinds, optional: false }]
+            }
+            Choice::All => {
+                let mut all =
+                    vec![Chosen::one(Kind::Tcg), Chosen { optional: true, ..Chosen::one(Kind::Uml) }];
+                match probe::kvm_is_out(cache, terminal)? {
+                    None => all.insert(0, Chosen { optional: true, ..Chosen::one(Kind::Kvm) }),
+                    Some(why) => {
+                        terminal.note(&format!("no column for KVM, which runs no guest here: {why}"))
+                    }
+                }
+                all
+            }
+        };
+        for column in more {
+            if !chosen.iter().any(|other| other.title == column.title) {
+                chosen.push(column);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// Every kernel in every profile on every choice: the grounds, each once, and the columns.
+pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting>, Vec<Column>) {
+    let kernels: Vec<Option<String>> = if options.kernel.is_empty() {
+        vec![None]
+    } else {
+        options.kernel.iter().cloned().map(Some).collect()
+    };
+    let profiles =
+        if options.profile.is_empty() { vec![Profile::default()] } else { options.profile.clone() };
+    let mut settings: Vec<Setting> = Vec::new();
+    let mut columns: Vec<Column> = Vec::new();
+    for kernel in &kernels {
+        for profile in &profiles {
+            for choice in chosen {
+                // What needs all checks, or all lines, is better not spread over two kernels.
+                let spread = choice.kinds.len() > 1 && *profile != Profile::Plain;
+                let kinds = choice.kinds.iter().filter(|kind| !(spread && **kind == Kind::Uml));
+                let mut grounds = Vec::new();
+                for kind in kinds {
+                    let kernel_src = options.kernel_src.clone();
+                    let kernel = KernelOptions {
+                        kernel: kernel.clone(),
+                        kernel_src,
+                        series: options.series.clone(),
+                        profile: *profile,
+                        ..KernelOptions::default()
+                    };
+                    let setting = Setting { kernel, kind: *kind };
+                    let number = settings.iter().position(|it| *it == setting).unwrap_or_else(|| {
+                        settings.push(setting);
+                        settings.len() - 1
+                    });
+                    grounds.push(number);
+                }
+                let parts = [
+                    kernel.as_deref().filter(|_| kernels.len() > 1),
+                    Some(profile.name()).filter(|_| profiles.len() > 1),
+                    Some(choice.title).filter(|_| chosen.len() > 1),
+                ];
+                let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+                columns.push(Column { title, grounds, vm: choice.title, optional: choice.optional });
+            }
+        }
+    }
+    (settings, columns)
+}
+
+impl MatrixOptions {
+    /// What the columns will be, as far as that is known before any work: where a choice depends on the machine, only the choice.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub fn about(&self) -> Result<Vec<About>> {
+        let asked: &[Choice] = if self.vm.is_empty() { &[Choice::Auto] } else { &self.vm };
+        let chosen = |choice: &Choice| match choice {
+            Choice::Auto => Chosen { title: "auto", ..Chosen::one(Kind::Tcg) },
+            Choice::All => Chosen { title: "all", ..Chosen::one(Kind::Tcg) },
+            Choice::One(kind) => Chosen::one(*kind),
+        };
+        let (settings, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>());
+        about(&settings, &columns)
+    }
+}
+
+/// What the columns are, for those who tell of the run.
+pub(super) fn about(settings: &[Setting], columns: &[Column]) -> Result<Vec<About>> {
+    let kernels = Kernels::load()?;
+    let one = |column: &Column| {
+        let kernel = column.grounds.first().map(|ground| &settings[*ground].kernel);
+        let name = kernel.and_then(|kernel| kernel.kernel.as_deref());
+        Ok(About {
+            title: column.title.clone(),
+            kernel: kernels.get_or_default(name)?.name.clone(),
+            profile: kernel.map_or_else(Profile::default, |kernel| kernel.profile),
+            vm: column.vm.to_owned(),
+            optional: column.optional,
+        })
+    };
+    columns.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen() -> [Chosen; 2] {
+        [
+            Chosen { title: "auto", kinds: vec![Kind::Uml, Kind::Tcg], optional: false },
+            Chosen { title: "tcg", kinds: vec![Kind::Tcg], optional: false },
+        ]
+    }
+
+    #[test]
+    fn columns_that_want_the_same_ground_share_it() {
+        let (settings, columns) = layout(&MatrixOptions::default(), &chosen());
+        assert_eq!(settings.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
+        let columns: Vec<_> = columns.iter().map(|it| (it.title.as_str(), it.grounds.as_slice())).collect();
+        assert_eq!(columns, [("auto", [0, 1].as_slice()), ("tcg", &[1])]);
+    }
+
+    #[test]
+    fn a_title_says_what_tells_the_column_from_the_others() {
+        let options = MatrixOptions {
+            kernel: vec!["6.12".into(), "6.1".into()],
+            profile: vec![Profile::Plain, Profile::Debug],
+            ..MatrixOptions::default()
+        };
+        let (settings, columns) = layout(&options, &chosen()[..1]);
+        let titles: Vec<_> = columns.iter().map(|it| it.title.as_str()).collect();
+        assert_eq!(titles, ["6.12 plain", "6.12 debug", "6.1 plain", "6.1 debug"]);
+        // A debug kernel is not spread over UML, which checks less.
+        assert_eq!(columns[1].grounds.iter().map(|it| settings[*it].kind).collect::<Vec<_>>(), [Kind::Tcg]);
+    }
+}

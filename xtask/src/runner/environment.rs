@@ -1,0 +1,345 @@
+//! What guests are started from: a kernel, an initramfs, a virtual machine that works here.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use kernel::{Arch, Fragment, Patch};
+
+use crate::artifacts::image::{self, KernelOptions, Profile};
+use crate::artifacts::initramfs::{self, Link, Program};
+use crate::host::packages::{self, Consent, Purpose};
+use crate::host::terminal::Terminal;
+use crate::host::{cache, workspace};
+use crate::session::probe::{self, Retry, Trial};
+use crate::session::{Failure, Session};
+use crate::vm::qemu::Qemu;
+use crate::vm::time_scale::Pace;
+use crate::vm::uml::{self, Uml};
+use crate::vm::{Backend, Boot, Clock, Kind, Listener, Machine};
+
+/// After so many guests in a row that did not come up, no further one is tried.
+const HOPELESS: u32 = 2;
+
+/// What to test on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TestbedOptions {
+    #[command(flatten)]
+    pub(crate) kernel: KernelOptions,
+
+    /// The virtual machine [default: KVM where it works, else TCG]
+    #[arg(long, value_enum)]
+    pub(crate) vm: Option<Kind>,
+
+    /// Install missing packages, with sudo if need be
+    #[arg(long)]
+    pub(crate) install: bool,
+}
+
+impl TestbedOptions {
+    /// The patches of the kernel, in order.
+    ///
+    /// # Errors
+    /// There is no such kernel or series.
+    pub fn patches(&self) -> Result<Vec<Patch>> {
+        self.kernel.patches()
+    }
+
+    /// The same with only the first patches, so many.
+    pub fn up_to(&self, count: usize) -> Self {
+        let kernel = KernelOptions { first: Some(count), ..self.kernel.clone() };
+        Self { kernel, ..self.clone() }
+    }
+
+    /// Sees to it that the machine has what building and booting take.
+    ///
+    /// # Errors
+    /// Something is missing.
+    pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
+        let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
+        packages::ensure(purpose, Consent::from_flag(self.install), terminal)
+    }
+
+    fn kind(&self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
+        Ok(match self.vm {
+            Some(kind) => kind,
+            None if probe::kvm_is_out(cache, terminal)?.is_none() => Kind::Kvm,
+            None => Kind::Tcg,
+        })
+    }
+}
+
+/// What guests have besides the usual.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// Further options for the kernel.
+    pub fragments: Vec<Fragment>,
+    /// Further programs in the initramfs.
+    pub programs: Vec<Program>,
+    /// Further directories in it.
+    pub directories: Vec<String>,
+    /// Further symbolic links in it.
+    pub links: Vec<Link>,
+    /// Paths that the initramfs has otherwise.
+    pub absent: Vec<&'static str>,
+    /// Further parameters for the kernel's command line.
+    pub parameters: Vec<&'static str>,
+}
+
+impl Extras {
+    /// The initramfs that has them.
+    ///
+    /// # Errors
+    /// What [`initramfs::initramfs`] says.
+    pub fn initramfs(&self, cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
+        initramfs::initramfs(&self.programs, &self.directories, &self.links, &self.absent, cache, terminal)
+    }
+}
+
+/// Which kernel, on which kind of virtual machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The kernel.
+    pub kernel: KernelOptions,
+    /// The virtual machine.
+    pub kind: Kind,
+}
+
+impl Setting {
+    /// How long a guest takes to start, in seconds, as experience goes. It only guides the order of things.
+    pub fn start_seconds(&self) -> f64 {
+        let plain = match self.kind {
+            Kind::Kvm => 0.7,
+            Kind::Tcg => 1.5,
+            Kind::Uml => 0.15,
+        };
+        match self.kernel.profile {
+            Profile::Debug => plain * 6.0,
+            Profile::Plain | Profile::Coverage => plain,
+        }
+    }
+
+    /// What the kernel is built for.
+    pub fn arch(&self) -> Arch {
+        if self.kind == Kind::Uml { Arch::Um } else { Arch::X86_64 }
+    }
+}
+
+/// All that guests are started from.
+pub struct Ground {
+    /// What each guest is started from; each has a log of its own.
+    pub boot: Boot,
+    /// What a guest has announced that it can do; none if no guest has been up yet.
+    pub features: Option<Vec<String>>,
+    release: String,
+    backend: Box<dyn Backend>,
+    why: String,
+    label: String,
+    guests: AtomicU32,
+    failed_starts: AtomicU32,
+    /// The guest of the trial, for whoever comes first.
+    spare: Mutex<Option<Session>>,
+    /// The kernel as it boots anywhere: what `cargo xtask kernel image` names.
+    pub image: PathBuf,
+    /// The kernel with its symbols.
+    pub vmlinux: PathBuf,
+    /// How it was configured.
+    pub config: PathBuf,
+    /// What `gcov` needs to know of its objects; empty where no lines are counted.
+    pub notes: PathBuf,
+    /// What the compiler warned of in files of the series.
+    pub warnings: Vec<String>,
+}
+
+impl Ground {
+    /// Prepares everything: packages, kernel, guest, virtual machine. The first time this takes minutes.
+    ///
+    /// `label` tells the logs of its guests from those of others.
+    ///
+    /// # Errors
+    /// Something is missing or does not build.
+    pub fn prepare(
+        options: &TestbedOptions,
+        extras: &Extras,
+        label: &str,
+        terminal: &Terminal,
+    ) -> Result<Self> {
+        options.ensure_host(terminal)?;
+        let cache = cache::directory()?;
+        let initramfs = extras.initramfs(&cache, terminal)?;
+        clear_logs(label)?;
+        let kind = options.kind(&cache, terminal)?;
+        let on = |kind| {
+            let setting = Setting { kernel: options.kernel.clone(), kind };
+            let retry = if options.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
+            Self::on(&setting, &initramfs, extras, label, retry, &cache, terminal)
+        };
+        let ground = match on(kind) {
+            // What only the trial of a whole guest shows.
+            Err(error) if options.vm.is_none() && probe::kvm_is_out(&cache, terminal)?.is_some() => {
+                terminal.note(&format!("{error:#}"));
+                on(Kind::Tcg)?
+            }
+            prepared => prepared?,
+        };
+        // The caller may yet change what guests are started from.
+        Ok(Self { spare: Mutex::default(), ..ground })
+    }
+
+    /// Has the kernel built and, where only a trial tells, a guest started.
+    ///
+    /// # Errors
+    /// The kernel does not build, or this kind of virtual machine runs no guest here.
+    pub fn on(
+        setting: &Setting,
+        initramfs: &Path,
+        extras: &Extras,
+        label: &str,
+        retry: Retry,
+        cache: &Path,
+        terminal: &Terminal,
+    ) -> Result<Self> {
+        let image = image::image(&setting.kernel, setting.arch(), &extras.fragments, cache, terminal)?;
+        let initramfs = initramfs::with_modules(initramfs, &image.modules, cache)?;
+        let profile = setting.kernel.profile;
+        let boot = Boot {
+            image: image.entered,
+            initramfs,
+            parameters: extras.parameters.iter().map(|it| (*it).to_owned()).collect(),
+            memory_mib: memory_mib(profile),
+            cpus: cpus(),
+            clock: Clock::default(),
+            pace: Pace::of(profile),
+            log: log(label, setting.kind, 0),
+            interactive: false,
+            debugger: None,
+            patience: None,
+            listener: Listener::default(),
+        };
+        let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
+            Kind::Tcg => (Box::new(Qemu::tcg()), Trial::unneeded("an emulated processor works everywhere")),
+            Kind::Kvm => (Box::new(Qemu::kvm()), probe::kvm(&boot, retry, cache, terminal)?),
+            Kind::Uml => (Box::new(Uml), probe::uml(&boot, &image.key, retry, cache)?),
+        };
+        let (why, spare) = match trial {
+            Trial::Works { why, guest } => (why, guest.map(|guest| *guest)),
+            Trial::Fails { why } => {
+                bail!("{} runs no guest on this machine: {why}", setting.kind.full_name())
+            }
+        };
+        Ok(Self {
+            features: spare.as_ref().map(|guest| guest.hello().features.clone()),
+            boot,
+            image: image.path,
+            vmlinux: image.vmlinux,
+            config: image.config,
+            notes: image.notes,
+            warnings: image.warnings,
+            release: image.release,
+            backend,
+            why,
+            label: label.to_owned(),
+            guests: AtomicU32::new(1),
+            failed_starts: AtomicU32::new(0),
+            spare: Mutex::new(spare),
+        })
+    }
+
+    /// The same kernel, started in another way.
+    pub fn through(self, backend: Box<dyn Backend>) -> Self {
+        Self { backend, spare: Mutex::default(), ..self }
+    }
+
+    /// What it is, in one line.
+    pub fn describe(&self) -> String {
+        format!("kernel {} · {} ({})", self.release, self.backend.kind(), self.why)
+    }
+
+    /// What `uname -r` says in them.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// What the guests run on.
+    pub fn kind(&self) -> Kind {
+        self.backend.kind()
+    }
+
+    /// A guest that has said hello.
+    ///
+    /// # Errors
+    /// It did not come up.
+    pub fn open(&self) -> Result<Session, Failure> {
+        if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Ok(spare);
+        }
+        if self.failed_starts.load(Ordering::Relaxed) >= HOPELESS {
+            return Err(Failure::broken("no guest came up, as before"));
+        }
+        let number = self.guests.fetch_add(1, Ordering::Relaxed);
+        let boot = Boot { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };
+        let opened = self.start(&boot);
+        match opened {
+            Ok(_) => self.failed_starts.store(0, Ordering::Relaxed),
+            Err(_) => _ = self.failed_starts.fetch_add(1, Ordering::Relaxed),
+        }
+        opened
+    }
+
+    /// Starts a guest that need not be one of ours.
+    ///
+    /// # Errors
+    /// The back end's program is missing, or the log can't be written.
+    pub fn machine(&self, boot: &Boot) -> Result<Machine> {
+        Machine::start(&*self.backend, boot)
+    }
+
+    /// Starts a guest otherwise than [`Ground::boot`] says.
+    ///
+    /// # Errors
+    /// It did not come up.
+    pub fn start(&self, boot: &Boot) -> Result<Session, Failure> {
+        Session::open(&*self.backend, boot)
+            .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
+    }
+}
+
+/// Makes the place for logs, and takes away those of the last time whose names begin so, and what guests have left there that were killed.
+///
+/// # Errors
+/// There is no place for them.
+pub fn clear_logs(label: &str) -> Result<()> {
+    let place = workspace::logs();
+    fs::create_dir_all(&place).context("no place for logs")?;
+    for file in fs::read_dir(&place).context("can't look at the logs")?.flatten() {
+        let name = file.file_name();
+        if name.to_string_lossy().strip_prefix(label).is_some_and(|rest| rest.ends_with(".log")) {
+            // Another command may have been quicker.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+    uml::remove_left_behind(&place).context("can't look at the logs")
+}
+
+/// The log of the ground's guest with that number.
+fn log(label: &str, kind: Kind, number: u32) -> PathBuf {
+    workspace::logs().join(format!("{label}-{kind}-{number}.console.log"))
+}
+
+/// Enough for the largest scenario; what a guest does not touch costs nothing.
+fn memory_mib(profile: Profile) -> u32 {
+    match profile {
+        Profile::Plain | Profile::Coverage => 512,
+        Profile::Debug => 2048,
+    }
+}
+
+/// Two processors, where the host has two: races want them, and more only cost time to start.
+fn cpus() -> u32 {
+    thread::available_parallelism().map_or(1, NonZero::get).min(2) as u32
+}

@@ -1,0 +1,296 @@
+//! Runs scenarios in several lanes at once, while grounds are still being prepared.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+
+use crate::host::terminal::Terminal;
+use crate::runner::result::is_bad;
+use crate::runner::scheduler::{Job, Next, Schedule, Taste};
+use crate::runner::testbed::Testbed;
+use crate::runner::timings::Times;
+use crate::runner::worker::{Farewell, Lane};
+
+/// What a run does about a scenario that is bad.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether nothing more is begun after it.
+    pub fail_fast: bool,
+    /// How many times it is run again, in a guest that has just been started, before it counts.
+    pub retries: u32,
+}
+
+impl Policy {
+    /// Whether a scenario is run again after this attempt, counted from 1.
+    fn retries_after(self, attempt: u32, verdict: &Verdict) -> bool {
+        is_bad(verdict) && attempt <= self.retries
+    }
+
+    /// Whether nothing more is begun after this verdict, which counts.
+    pub fn stops_after(self, verdict: &Verdict) -> bool {
+        self.fail_fast && is_bad(verdict)
+    }
+}
+
+/// What happens in a run.
+#[derive(Debug)]
+pub enum Event {
+    /// A ground is ready for its first guest.
+    Ready {
+        /// Its number.
+        ground: usize,
+    },
+    /// A ground can't be prepared, and columns that have no other one get no verdicts.
+    Lost {
+        /// Its number.
+        ground: usize,
+        /// Why.
+        why: String,
+        /// What is not going to be run.
+        stranded: Vec<Job>,
+    },
+    /// A lane begins a scenario.
+    Begun {
+        /// The lane's number.
+        lane: usize,
+        /// The ground's.
+        ground: usize,
+        /// What it runs.
+        job: Job,
+        /// For the how-manieth time, from 1.
+        attempt: u32,
+        /// How long all that has not begun will take, in seconds, if that can be told.
+        waiting: Option<f64>,
+    },
+    /// A lane has a verdict.
+    Judged {
+        /// The lane's number.
+        lane: usize,
+        /// The ground's.
+        ground: usize,
+        /// What it ran.
+        job: Job,
+        /// Which attempt that was, from 1.
+        attempt: u32,
+        /// What came of it.
+        verdict: Verdict,
+        /// How long it took.
+        took: Duration,
+        /// Whether it is run again: the verdict does not count.
+        retried: bool,
+        /// The guest has not survived it.
+        lost: bool,
+    },
+    /// A lane has ended its guest: what the kernel reported on its way out.
+    Left {
+        /// The lane's number.
+        lane: usize,
+        /// The ground's.
+        ground: usize,
+        /// What there was to report.
+        farewell: Farewell,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// Runs everything, and tells `hear` about it, in this thread, as it happens.
+pub fn run(
+    testbed: &Testbed,
+    scenarios: &[Scenario],
+    times: &Times,
+    policy: Policy,
+    terminal: &Terminal,
+    mut hear: impl FnMut(Event),
+) {
+    let jobs = jobs(testbed, scenarios, times);
+    let lanes = testbed.jobs.min(jobs.len());
+    let board = Board {
+        schedule: Mutex::new(Schedule::new(jobs, &testbed.terms(), testbed.fresh)),
+        changed: Condvar::new(),
+        testbed,
+        scenarios,
+        policy,
+        terminal,
+    };
+    let (events, news): (Sender<Event>, Receiver<Event>) = channel();
+    thread::scope(|scope| {
+        let board = &board;
+        for lane in 0..lanes {
+            let events = events.clone();
+            scope.spawn(move || board.drive(lane, &events));
+        }
+        scope.spawn(move || board.prepare(&events));
+        news.into_iter().for_each(&mut hear);
+    });
+}
+
+fn jobs(testbed: &Testbed, scenarios: &[Scenario], times: &Times) -> Vec<Job> {
+    let columns = testbed.columns.iter().enumerate();
+    columns
+        .flat_map(|(column, it)| {
+            let ground = it.grounds.first().map(|ground| &testbed.settings[*ground]);
+            scenarios.iter().enumerate().map(move |(scenario, one)| Job {
+                column,
+                scenario,
+                grounds: it.grounds.clone(),
+                needs: one.requirements(),
+                seconds: ground.map_or(0.0, |setting| times.of(setting, &one.name)),
+            })
+        })
+        .collect()
+}
+
+/// What all threads of a run share.
+struct Board<'a> {
+    schedule: Mutex<Schedule>,
+    changed: Condvar,
+    testbed: &'a Testbed,
+    scenarios: &'a [Scenario],
+    policy: Policy,
+    terminal: &'a Terminal,
+}
+
+impl Board<'_> {
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares grounds as long as some job wants one. Those whose kernels need no building come first.
+    fn prepare(&self, events: &Sender<Event>) {
+        loop {
+            let wanted = self.schedule().wanted();
+            let built = |ground: &&usize| self.testbed.is_built(**ground);
+            let Some(ground) = wanted.iter().find(built).or(wanted.first()).copied() else { return };
+            self.schedule().in_work(ground);
+            let event = match self.testbed.ground(ground, self.terminal) {
+                Ok(prepared) => {
+                    self.schedule().ready(ground, prepared.features.clone());
+                    Event::Ready { ground }
+                }
+                // Nobody waits for it any more.
+                Err(_) if self.terminal.is_cancelled() => return,
+                Err(error) => {
+                    let stranded = self.schedule().lost(ground);
+                    Event::Lost { ground, why: format!("{error:#}"), stranded }
+                }
+            };
+            // Nobody listens any more when the run was given up.
+            let _ = events.send(event);
+            self.changed.notify_all();
+        }
+    }
+
+    /// One lane's whole life.
+    fn drive(&self, number: usize, events: &Sender<Event>) {
+        let mut lane = Lane::default();
+        let taste = if number.is_multiple_of(2) { Taste::Long } else { Taste::Short };
+        let mut at = None;
+        loop {
+            let (next, waiting) = self.next(at, taste);
+            let to = match &next {
+                Next::Run(_, ground) => Some(*ground),
+                Next::Wait | Next::Done => None,
+            };
+            if let Some(ground) = at.filter(|_| at != to) {
+                self.leave(&mut lane, number, ground, events);
+            }
+            at = to;
+            match next {
+                Next::Run(job, ground) => {
+                    self.carry_out(&mut lane, number, ground, &job, waiting, events);
+                }
+                Next::Wait => self.wait(),
+                Next::Done => return,
+            }
+        }
+    }
+
+    fn next(&self, at: Option<usize>, taste: Taste) -> (Next, Option<f64>) {
+        let mut schedule = self.schedule();
+        (schedule.next(at, taste), schedule.seconds_left())
+    }
+
+    /// Sleeps until some ground is ready or lost, or for a moment: it may have happened since the lane asked.
+    fn wait(&self) {
+        let schedule = self.schedule();
+        let _ = self.changed.wait_timeout(schedule, Duration::from_millis(50));
+    }
+
+    /// Begins nothing more. A kernel that is being built for what would have come is given up.
+    fn stop(&self) {
+        self.schedule().stop();
+        self.terminal.cancel();
+        self.changed.notify_all();
+    }
+
+    /// Runs a scenario, and again as long as the policy asks for it, each time in another guest.
+    fn carry_out(
+        &self,
+        lane: &mut Lane,
+        number: usize,
+        ground: usize,
+        job: &Job,
+        waiting: Option<f64>,
+        events: &Sender<Event>,
+    ) {
+        for attempt in 1.. {
+            let _ = events.send(Event::Begun { lane: number, ground, job: job.clone(), attempt, waiting });
+            let begun = Instant::now();
+            let verdict = match self.testbed.ground(ground, self.terminal) {
+                Ok(ground) => lane.run(ground, &self.scenarios[job.scenario]),
+                Err(error) => Verdict::Broken(format!("{error:#}")),
+            };
+            let (took, lost) = (begun.elapsed(), !lane.has_guest());
+            let retried = self.policy.retries_after(attempt, &verdict);
+            if !retried && self.policy.stops_after(&verdict) {
+                self.stop();
+            }
+            let job = job.clone();
+            let _ = events.send(Event::Judged {
+                lane: number,
+                ground,
+                job,
+                attempt,
+                verdict,
+                took,
+                retried,
+                lost,
+            });
+            if retried || self.testbed.fresh {
+                self.leave(lane, number, ground, events);
+            }
+            if !retried {
+                return;
+            }
+        }
+    }
+
+    fn leave(&self, lane: &mut Lane, number: usize, ground: usize, events: &Sender<Event>) {
+        let begun = Instant::now();
+        let farewell = lane.leave();
+        let _ = events.send(Event::Left { lane: number, ground, farewell, took: begun.elapsed() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bad_is_run_again_so_many_times_and_only_then_counts() {
+        let policy = Policy { fail_fast: true, retries: 2 };
+        let bad = Verdict::Hung(String::new());
+        let again: Vec<bool> = (1..=3).map(|attempt| policy.retries_after(attempt, &bad)).collect();
+        assert_eq!(again, [true, true, false]);
+        for good in [Verdict::Passed, Verdict::Skipped(String::new())] {
+            assert!(!policy.retries_after(1, &good) && !policy.stops_after(&good));
+        }
+        assert!(policy.stops_after(&bad) && !Policy::default().stops_after(&bad));
+        assert!(!Policy::default().retries_after(1, &bad));
+    }
+}

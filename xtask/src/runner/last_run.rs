@@ -1,0 +1,203 @@
+//! What failed or was left the last time: what `--failed` runs.
+//!
+//! It is kept for each kernel, profile, source and series by itself, whatever virtual machines were used. A scenario stays until it
+//! has passed there, as with pytest's `--last-failed`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use scenarios::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::host::{cache, workspace};
+use crate::runner::result::Report;
+use crate::runner::results::Entries;
+
+/// What a verdict belongs to, besides its scenario.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Subject {
+    /// The kernel's name.
+    pub kernel: String,
+    /// What it was built for.
+    pub profile: String,
+    /// The user's own source in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_src: Option<PathBuf>,
+    /// The patches in place of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+}
+
+/// The file in which this is kept.
+#[derive(Debug, Clone)]
+pub struct LastRun {
+    file: PathBuf,
+    kernel_src: Option<PathBuf>,
+    series: Option<String>,
+}
+
+/// What is kept of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    #[serde(flatten)]
+    subject: Subject,
+    /// The scenarios that failed or were left, by name.
+    failed: BTreeSet<String>,
+}
+
+impl LastRun {
+    /// That of runs on this source with these patches, in this checkout.
+    pub fn of(kernel_src: Option<&Path>, series: Option<&str>) -> Self {
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Self {
+            file: workspace::target().join("keyagents/last-run.json"),
+            kernel_src: kernel_src.map(absolute),
+            series: series.map(str::to_owned),
+        }
+    }
+
+    fn subject(&self, kernel: &str, profile: &str) -> Subject {
+        let (kernel_src, series) = (self.kernel_src.clone(), self.series.clone());
+        Subject { kernel: kernel.to_owned(), profile: profile.to_owned(), kernel_src, series }
+    }
+
+    /// The scenarios that are to be run again on the run's columns. None: of one of them nothing is known.
+    pub fn failed(&self, entries: &Entries) -> Option<BTreeSet<String>> {
+        let records = self.read();
+        let mut failed = BTreeSet::new();
+        for part in &entries.parts {
+            let subject = self.subject(&part.about.kernel, part.about.profile.name());
+            let record = records.iter().find(|record| record.subject == subject)?;
+            failed.extend(record.failed.iter().cloned());
+        }
+        Some(failed)
+    }
+
+    /// Writes down what is known of a run, however far it is.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn write(&self, entries: &Entries) -> Result<()> {
+        // Another run may have written meanwhile.
+        let mut records = self.read();
+        let mut seen = BTreeMap::new();
+        for part in entries.counted() {
+            let subject = self.subject(&part.about.kernel, part.about.profile.name());
+            let to_run: &mut BTreeMap<&str, bool> = seen.entry(subject).or_default();
+            for (scenario, report) in entries.scenarios.iter().zip(&part.verdicts) {
+                // On what can't run it, nothing becomes known of it.
+                if !report.as_ref().is_some_and(|report| matches!(report.verdict, Verdict::Skipped(_))) {
+                    let again = report.as_ref().is_none_or(Report::is_bad);
+                    *to_run.entry(&scenario.name).or_default() |= again;
+                }
+            }
+        }
+        for (subject, to_run) in seen {
+            let index = records.iter().position(|record| record.subject == subject).unwrap_or_else(|| {
+                records.push(Record { subject, failed: BTreeSet::new() });
+                records.len() - 1
+            });
+            for (scenario, again) in to_run {
+                match again {
+                    true => _ = records[index].failed.insert(scenario.to_owned()),
+                    false => _ = records[index].failed.remove(scenario),
+                }
+            }
+        }
+        cache::write_whole(&self.file, &serde_json::to_vec_pretty(&records)?)
+    }
+
+    /// A file that can't be read is one that is not there.
+    fn read(&self) -> Vec<Record> {
+        let read = fs::read(&self.file).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        read.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use scenarios::read;
+
+    use super::*;
+    use crate::artifacts::image::Profile;
+    use crate::runner::result::Attempt;
+    use crate::runner::results::{About, Ledger};
+
+    const TEXT: &str = r#"
+title = "A miss is ENOKEY"
+rules = ["R9"]
+[process.box]
+[[step]]
+box.request = { description = "k" }
+expect = "ENOKEY"
+"#;
+
+    /// A run of these scenarios on that kernel, in which they have such verdicts.
+    fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> Ledger {
+        let named = |(name, _): &(&str, _)| read::scenarios(name, Path::new("x"), TEXT).unwrap().remove(0);
+        let about = About {
+            title: String::new(),
+            kernel: kernel.into(),
+            profile: Profile::Plain,
+            vm: "auto".into(),
+            optional: false,
+        };
+        let ledger = Ledger::new(verdicts.iter().map(named).collect(), vec![about]);
+        for (index, (name, verdict)) in verdicts.iter().enumerate() {
+            let report = verdict.clone().map(|verdict| Report {
+                scenario: (*name).into(),
+                verdict,
+                took: Duration::ZERO,
+                vm: None,
+                earlier: Vec::new(),
+            });
+            ledger.entries().parts[0].verdicts[index] = report;
+        }
+        ledger
+    }
+
+    fn last_run(test: &str) -> LastRun {
+        let directory = std::env::temp_dir().join(format!("keyagents-last-run-{}", std::process::id()));
+        LastRun { file: directory.join(test), kernel_src: None, series: None }
+    }
+
+    fn failed(last: &LastRun, kernel: &str) -> Option<Vec<String>> {
+        Some(last.failed(&run(kernel, &[]).entries())?.into_iter().collect())
+    }
+
+    #[test]
+    fn what_failed_or_was_left_stays_until_it_has_passed_on_that_kernel() {
+        let last = last_run("stays");
+        let bad = || Some(Verdict::Hung(String::new()));
+        let skipped = || Some(Verdict::Skipped(String::new()));
+        assert_eq!(failed(&last, "6.12"), None);
+        let first =
+            [("a/bad", bad()), ("a/good", Some(Verdict::Passed)), ("a/left", None), ("a/skipped", skipped())];
+        last.write(&run("6.12", &first).entries()).unwrap();
+        assert_eq!(failed(&last, "6.12").unwrap(), ["a/bad", "a/left"]);
+        assert_eq!(failed(&last, "6.1"), None);
+
+        last.write(&run("6.1", &[("a/bad", Some(Verdict::Passed))]).entries()).unwrap();
+        last.write(&run("6.12", &[("a/left", Some(Verdict::Passed)), ("a/bad", skipped())]).entries())
+            .unwrap();
+        assert_eq!(failed(&last, "6.12").unwrap(), ["a/bad"]);
+        assert_eq!(failed(&last, "6.1").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_passed_in_the_end_has_passed() {
+        let last = last_run("flaky");
+        last.write(&run("6.12", &[("a/flaky", None)]).entries()).unwrap();
+        let ledger = run("6.12", &[("a/flaky", Some(Verdict::Passed))]);
+        let attempt = Attempt { verdict: Verdict::Hung(String::new()), took: Duration::ZERO };
+        if let Some(report) = &mut ledger.entries().parts[0].verdicts[0] {
+            report.earlier.push(attempt);
+        }
+        last.write(&ledger.entries()).unwrap();
+        assert_eq!(failed(&last, "6.12").unwrap(), Vec::<String>::new());
+    }
+}

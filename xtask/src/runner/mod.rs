@@ -1,0 +1,15 @@
+//! Runs scenarios on virtual machines, and keeps what came of them.
+
+pub mod bisect;
+mod columns;
+pub mod environment;
+pub mod executor;
+pub mod last_run;
+pub mod result;
+pub mod results;
+pub mod scheduler;
+pub mod selection;
+pub mod shard;
+pub mod testbed;
+pub mod timings;
+pub mod worker;

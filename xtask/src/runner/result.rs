@@ -1,0 +1,301 @@
+//! What came of the scenarios, in words and colours.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use console::{Style, style};
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+
+use crate::host::terminal::seconds;
+use crate::vm::Kind;
+
+/// What came of a scenario.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// `FAMILY/NAME`.
+    pub scenario: String,
+    /// What is said of it: of its last attempt.
+    pub verdict: Verdict,
+    /// How long that took, the start of a guest included.
+    pub took: Duration,
+    /// What it ran on, if it ran.
+    pub vm: Option<Kind>,
+    /// The attempts before, all of which were bad.
+    pub earlier: Vec<Attempt>,
+}
+
+/// An attempt that was bad, and after which the scenario was run again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// How long it took, the start of a guest included.
+    pub took: Duration,
+}
+
+/// What came of a column: one kernel, one profile, one choice of virtual machines.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// What tells it from the others; empty if there is none.
+    pub title: String,
+    /// In the suite's order.
+    pub reports: Vec<Report>,
+    /// Why there are no verdicts, or not all.
+    pub lost: Option<String>,
+}
+
+/// The words in the order in which a summary counts them.
+pub const WORDS: [&str; 7] = ["passed", "flaky", "failed", "crashed", "hung", "broken", "skipped"];
+
+impl Report {
+    /// The verdict's word, or `flaky` for a scenario that passed only when it was run again.
+    pub fn word(&self) -> &'static str {
+        match (&self.verdict, self.earlier.is_empty()) {
+            (Verdict::Passed, false) => "flaky",
+            (verdict, _) => verdict.word(),
+        }
+    }
+
+    /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling.
+    pub fn line(&self, scenario: &Scenario, with_vm: bool) -> String {
+        let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
+        let word = self.word();
+        let colour = colour(word);
+        let verdict = match &self.verdict {
+            Verdict::Passed if self.earlier.is_empty() => String::new(),
+            Verdict::Skipped(why) => format!("skipped: {why}  "),
+            _ if self.earlier.is_empty() => format!("{word}  "),
+            _ => format!("{word}: {}  ", self.attempts()),
+        };
+        let vm = self.vm.filter(|_| with_vm).map(|kind| format!(" {kind}")).unwrap_or_default();
+        let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
+        format!(
+            "    {} {name:<32} {}  {}{}",
+            colour.apply_to(mark(word)),
+            style(time).dim(),
+            colour.apply_to(verdict),
+            style(&scenario.title).dim(),
+        )
+    }
+
+    /// One line for a case of the kernel's own tests in the part of that title, which its name begins with.
+    pub fn case_line(&self, title: &str) -> String {
+        let name = self.scenario.strip_prefix(title).unwrap_or(&self.scenario).trim_start_matches('/');
+        let word = self.verdict.word();
+        let colour = colour(word);
+        let line = format!("    {} {name}", colour.apply_to(mark(word)));
+        match &self.verdict {
+            Verdict::Passed => line,
+            Verdict::Skipped(why) => format!("{line}  {}", colour.apply_to(format!("skipped: {why}"))),
+            _ => format!("{line}  {}", colour.apply_to(word)),
+        }
+    }
+
+    /// Likewise, among the verdicts of several columns.
+    pub fn line_of_many(&self, column: &str) -> String {
+        let word = self.word();
+        format!("  {} {} {word} on {column}", colour(word).apply_to(mark(word)), self.scenario)
+    }
+
+    /// Whether it neither passed, if only in the end, nor was skipped.
+    pub fn is_bad(&self) -> bool {
+        is_bad(&self.verdict)
+    }
+
+    /// Whether there is more to say than that it passed or was skipped.
+    pub fn has_details(&self) -> bool {
+        self.is_bad() || !self.earlier.is_empty()
+    }
+
+    /// How each attempt went, as in `failed, hung, passed`; empty if there was one.
+    pub fn attempts(&self) -> String {
+        if self.earlier.is_empty() {
+            return String::new();
+        }
+        let earlier = self.earlier.iter().map(|attempt| attempt.verdict.word());
+        earlier.chain([self.verdict.word()]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What there is to say beyond the word: of the last attempt, or of those before where that one passed. Empty if nothing.
+    pub fn body(&self) -> String {
+        if self.is_bad() || self.earlier.is_empty() {
+            return self.verdict.details();
+        }
+        let attempts = self.earlier.iter().enumerate();
+        let told = attempts.map(|(index, attempt)| {
+            let (number, verdict) = (index + 1, &attempt.verdict);
+            format!("attempt {number} {}:\n{}", verdict.word(), verdict.details().trim_end())
+        });
+        told.collect::<Vec<_>>().join("\n")
+    }
+
+    /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
+    pub fn details(&self, column: &str) -> Option<String> {
+        if !self.has_details() {
+            return None;
+        }
+        let word = self.word();
+        let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
+        let attempts = self.attempts();
+        let attempts = if attempts.is_empty() { attempts } else { format!(" (attempts: {attempts})") };
+        let heading = format!("{} {} {word}{column}{attempts}", mark(word), self.scenario);
+        let body = self.body();
+        let body: Vec<String> =
+            body.trim_end().lines().map(|line| format!("    {}", painted(line))).collect();
+        Some(format!("\n{}\n{}", colour(word).bold().apply_to(heading), body.join("\n")))
+    }
+}
+
+impl Column {
+    /// How many of each.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.reports.iter().for_each(|report| tally.count(report.word()));
+        tally
+    }
+
+    /// The exit code: the testbed's own fault (2) outweighs the kernel's (1).
+    pub fn exit_code(&self) -> u8 {
+        let code = |report: &Report| match report.verdict {
+            Verdict::Passed | Verdict::Skipped(_) => 0,
+            Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
+            Verdict::Broken(_) => 2,
+        };
+        let lost = self.lost.as_ref().map(|_| 2);
+        self.reports.iter().map(code).chain(lost).max().unwrap_or(0)
+    }
+}
+
+/// How many verdicts there are of each kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    /// One more of this word.
+    pub fn count(&mut self, word: &'static str) {
+        *self.0.entry(word).or_default() += 1;
+    }
+
+    /// How many there are in all.
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = WORDS.into_iter().filter_map(|word| Some((word, self.0.get(word)?)));
+        let counts: Vec<String> = counts
+            .map(|(word, count)| colour(word).apply_to(format!("{count} {word}")).to_string())
+            .collect();
+        f.write_str(&counts.join(", "))
+    }
+}
+
+/// Whether a verdict is neither that it passed nor that it was skipped.
+pub fn is_bad(verdict: &Verdict) -> bool {
+    !matches!(verdict, Verdict::Passed | Verdict::Skipped(_))
+}
+
+/// How many of each, and how long it took. `noun` is what they are.
+pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
+    let tally = column.tally();
+    let plural = if tally.total() == 1 { "" } else { "s" };
+    let time = style(format!("· {}", seconds(took))).dim();
+    format!("{} {noun}{plural}: {tally} {time}", tally.total())
+}
+
+/// How bad a verdict of this word is: the higher, the worse.
+pub fn rank(word: &str) -> usize {
+    const RISING: [&str; 7] = ["passed", "skipped", "flaky", "broken", "failed", "hung", "crashed"];
+    RISING.iter().position(|other| *other == word).unwrap_or(0)
+}
+
+/// A sign for a verdict of this word.
+pub fn mark(word: &str) -> &'static str {
+    match word {
+        "passed" => "✓",
+        "flaky" => "~",
+        "failed" => "✗",
+        "crashed" => "‼",
+        "hung" => "…",
+        "broken" => "?",
+        _ => "–",
+    }
+}
+
+/// The colour of a verdict of this word.
+pub fn colour(word: &str) -> Style {
+    match word {
+        "passed" => Style::new().green(),
+        "failed" | "crashed" | "hung" => Style::new().red(),
+        "broken" | "flaky" => Style::new().yellow(),
+        _ => Style::new().dim(),
+    }
+}
+
+/// A diff's lines in a diff's colours.
+fn painted(line: &str) -> String {
+    match line.as_bytes().first() {
+        Some(b'+') => style(line).green().to_string(),
+        Some(b'-') => style(line).red().to_string(),
+        Some(b'@') => style(line).cyan().to_string(),
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(verdicts: &[Verdict]) -> Column {
+        let report = |verdict: &Verdict| Report {
+            scenario: "family/name".into(),
+            verdict: verdict.clone(),
+            took: Duration::ZERO,
+            vm: None,
+            earlier: Vec::new(),
+        };
+        Column { title: String::new(), reports: verdicts.iter().map(report).collect(), lost: None }
+    }
+
+    #[test]
+    fn the_exit_code_tells_failed_from_broken() {
+        let [skipped, hung, broken] =
+            [Verdict::Skipped(String::new()), Verdict::Hung(String::new()), Verdict::Broken(String::new())];
+        assert_eq!(column(&[Verdict::Passed, skipped]).exit_code(), 0);
+        assert_eq!(column(&[hung.clone(), Verdict::Passed]).exit_code(), 1);
+        assert_eq!(column(&[broken, hung]).exit_code(), 2);
+        assert_eq!(Column { lost: Some("no kernel".into()), ..column(&[Verdict::Passed]) }.exit_code(), 2);
+    }
+
+    #[test]
+    fn what_passes_only_on_a_retry_is_flaky_and_tells_of_the_attempt_that_failed() {
+        let retried = |verdict| {
+            let mut column = column(&[verdict]);
+            let verdict = Verdict::Hung("step 2".into());
+            column.reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
+            column
+        };
+        let flaky = retried(Verdict::Passed);
+        assert_eq!((flaky.exit_code(), flaky.tally().to_string()), (0, "1 flaky".to_owned()));
+        let details = flaky.reports[0].details("").unwrap();
+        assert_eq!(
+            console::strip_ansi_codes(&details),
+            "\n~ family/name flaky (attempts: hung, passed)\n    attempt 1 hung:\n    step 2"
+        );
+        let failed = retried(Verdict::Crashed("Oops".into()));
+        assert_eq!((failed.exit_code(), failed.reports[0].word()), (1, "crashed"));
+        assert_eq!(failed.reports[0].body(), "Oops");
+    }
+
+    #[test]
+    fn the_summary_counts_each_kind_by_itself() {
+        let column = column(&[Verdict::Hung(String::new()), Verdict::Passed, Verdict::Passed]);
+        let summary =
+            console::strip_ansi_codes(&summary(&column, "scenario", Duration::from_secs(2))).into_owned();
+        assert_eq!(summary, "3 scenarios: 2 passed, 1 hung · 2.0 s");
+    }
+}

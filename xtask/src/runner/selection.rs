@@ -1,0 +1,135 @@
+//! The scenarios that were asked for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use scenarios::scenario::Scenario;
+use scenarios::suite;
+
+use crate::host::terminal::Terminal;
+use crate::host::workspace;
+
+/// Reads all scenarios, and gives those whose name contains one of the filters: all, if there is none.
+///
+/// # Errors
+/// A scenario that is wrong, whether it was asked for or not; or a filter that fits none.
+pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
+    let mut scenarios = suite::load(&workspace::suite())?;
+    if scenarios.is_empty() {
+        bail!("there are no scenarios in {}", workspace::suite().display());
+    }
+    for filter in filters {
+        if !scenarios.iter().any(|scenario| scenario.name.contains(filter)) {
+            let mut families: Vec<&str> = scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
+            families.dedup();
+            bail!("no scenario's name contains `{filter}`; the families are {}", families.join(", "));
+        }
+    }
+    scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|f| scenario.name.contains(f)));
+    Ok(scenarios)
+}
+
+/// The scenarios of exactly these names: `FAMILY/NAME[CASE]`, or `FAMILY/NAME` with all its cases.
+///
+/// # Errors
+/// A scenario that is wrong, whether it was asked for or not; or a name that none has.
+pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
+    let mut scenarios = select(&[])?;
+    let has = |scenario: &Scenario, name: &String| [&scenario.name, &scenario.file].contains(&name);
+    if let Some(name) = names.iter().find(|name| !scenarios.iter().any(|scenario| has(scenario, name))) {
+        let all = scenarios.iter().flat_map(|scenario| [scenario.name.as_str(), &scenario.file]);
+        bail!("there is no scenario `{name}`{}", hint(name, &all.collect::<Vec<_>>()));
+    }
+    scenarios.retain(|scenario| names.iter().any(|name| has(scenario, name)));
+    Ok(scenarios)
+}
+
+/// The names of all scenarios as they are on disk, without looking into them: quickly, and right or wrong.
+pub fn names() -> Vec<String> {
+    let files = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
+    let toml = |file: &PathBuf| file.extension().is_some_and(|it| it == "toml");
+    let name = |file: PathBuf| {
+        let family = file.parent()?.file_name()?.to_str()?;
+        Some(format!("{family}/{}", file.file_stem()?.to_str()?))
+    };
+    let families = files(&workspace::suite());
+    let mut names: Vec<String> = families
+        .flat_map(|family| files(&family).filter(toml).filter_map(name).collect::<Vec<_>>())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The scenario of this name: `FAMILY/NAME`, or `NAME` where no other family has one.
+///
+/// # Errors
+/// A scenario of the suite that is wrong; or none, or several, of that name.
+pub fn named(name: &str) -> Result<Scenario> {
+    let mut scenarios = suite::load(&workspace::suite())?;
+    let ending = format!("/{name}");
+    let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    if let Some(exact) = names.iter().position(|it| *it == name) {
+        return Ok(scenarios.swap_remove(exact));
+    }
+    let alike: Vec<usize> = (0..names.len()).filter(|index| names[*index].ends_with(&ending)).collect();
+    match alike.as_slice() {
+        [one] => Ok(scenarios.swap_remove(*one)),
+        [] => bail!("there is no scenario `{name}`{}", hint(name, &names)),
+        several => {
+            let several: Vec<&str> = several.iter().map(|index| names[*index]).collect();
+            bail!("`{name}` may be {}: say which", several.join(" or "))
+        }
+    }
+}
+
+/// What to do about a name that no scenario has.
+fn hint(wrong: &str, names: &[&str]) -> String {
+    match nearest(wrong, names) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => "; `cargo xtask scenarios list` shows all".to_owned(),
+    }
+}
+
+/// The name that was most likely meant, of scenarios in all families.
+fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
+    let slips = |name: &str| {
+        let whole = strsim::damerau_levenshtein(wrong, name);
+        let (_, file) = name.split_once('/').unwrap_or(("", name));
+        whole.min(strsim::damerau_levenshtein(wrong, file))
+    };
+    names.iter().copied().filter(|name| slips(name) <= 1.max(wrong.len() / 3)).min_by_key(|name| slips(name))
+}
+
+/// Notes snapshots, and parts of them, that no scenario belongs to.
+///
+/// # Errors
+/// The suite can't be read.
+pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
+    let dir = workspace::suite();
+    let scenarios = suite::load(&dir)?;
+    for stale in suite::stale_snapshots(&dir, &scenarios).context("can't look for stale snapshots")? {
+        terminal.note(&stale.to_string());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_name_is_whole_and_that_of_a_file_stands_for_its_cases() {
+        let names = |name: &str| -> Result<Vec<String>> {
+            Ok(select_exactly(&[name.to_owned()])?.into_iter().map(|it| it.name).collect())
+        };
+        let all = select(&[]).unwrap();
+        let case = all.iter().find(|scenario| scenario.case.is_some()).unwrap();
+        assert_eq!(names(&case.name).unwrap(), std::slice::from_ref(&case.name));
+        assert!(names(&case.file).unwrap().len() > 1);
+        let begun = &case.file[..case.file.len() - 1];
+        assert!(!select(&[begun.to_owned()]).unwrap().is_empty());
+        let error = names(begun).unwrap_err().to_string();
+        assert!(error.contains(&format!("no scenario `{begun}`; did you mean {}", case.file)), "{error}");
+    }
+}

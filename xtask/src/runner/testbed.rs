@@ -1,0 +1,163 @@
+//! The testbed: what was asked for on the command line, as columns of a table and the grounds that they are run on.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use anyhow::{Result, anyhow};
+use scenarios::scenario::Scenario;
+use scenarios::verdict::Verdict;
+
+use crate::artifacts::{image, initramfs};
+use crate::host::cache;
+use crate::host::packages::{self, Consent};
+use crate::host::terminal::Terminal;
+use crate::runner::environment::{self, Extras, Ground, Setting};
+use crate::runner::results::About;
+use crate::runner::scheduler::Terms;
+use crate::runner::worker::Lane;
+use crate::session::probe::Retry;
+use crate::vm::Kind;
+
+pub use super::columns::Column;
+use super::columns::{about, choices, layout};
+pub use crate::args::matrix::{Choice, MatrixOptions};
+
+/// A testbed. Its grounds are prepared when they are wanted.
+pub struct Testbed {
+    /// The grounds, by number.
+    pub settings: Vec<Setting>,
+    /// The columns, in the order in which they were asked for.
+    pub columns: Vec<Column>,
+    /// How many virtual machines run at once. More than there are processors: much of a scenario's time is spent waiting.
+    pub jobs: usize,
+    /// How many of them may be QEMU's, which have several processors each and emulate them.
+    qemu_jobs: usize,
+    /// Whether every scenario has a guest of its own.
+    pub fresh: bool,
+    /// Where everything is kept.
+    pub cache: PathBuf,
+    label: String,
+    initramfs: PathBuf,
+    grounds: Vec<OnceLock<Result<Ground, String>>>,
+    idle: Mutex<Vec<(usize, Lane)>>,
+}
+
+impl Testbed {
+    /// Prepares what is common to all grounds: packages, and the guest's programs.
+    ///
+    /// `label` tells this testbed's logs from those of others.
+    ///
+    /// # Errors
+    /// Something is missing, or no such kernel can be had.
+    pub fn prepare(options: &MatrixOptions, label: &str, terminal: &Terminal) -> Result<Self> {
+        options.check()?;
+        packages::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
+        let cache = cache::directory()?;
+        let (settings, columns) = layout(options, &choices(options, &cache, terminal)?);
+        let initramfs = thread::scope(|scope| {
+            // Unpacking takes one processor for half a minute, and so does the compiler at the end. Who needs the source is told why
+            // it could not be had.
+            scope.spawn(|| {
+                settings.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
+            });
+            initramfs::initramfs(&[], &[], &[], &[], &cache, terminal)
+        })?;
+        environment::clear_logs(label)?;
+        Ok(Self {
+            grounds: settings.iter().map(|_| OnceLock::new()).collect(),
+            settings,
+            columns,
+            jobs: options.jobs.map_or(3 * processors(), NonZero::get),
+            qemu_jobs: options.jobs.map_or(processors() + 1, NonZero::get),
+            fresh: options.fresh,
+            cache,
+            label: label.to_owned(),
+            initramfs,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// What the schedule has to know of each ground.
+    pub fn terms(&self) -> Vec<Terms> {
+        let terms = |setting: &Setting| Terms {
+            start: setting.start_seconds(),
+            most: if setting.kind == Kind::Uml { self.jobs } else { self.qemu_jobs },
+        };
+        self.settings.iter().map(terms).collect()
+    }
+
+    /// The ground with that number, prepared the first time that it is asked for. That may take minutes.
+    ///
+    /// # Errors
+    /// What [`Ground::on`] says.
+    pub fn ground(&self, number: usize, terminal: &Terminal) -> Result<&Ground> {
+        let prepare = || {
+            let setting = &self.settings[number];
+            let label =
+                if self.settings.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
+            // A column that has no other one asks for it by name.
+            let by_name = self.columns.iter().any(|column| column.grounds == [number] && !column.optional);
+            let retry = if by_name { Retry::Always } else { Retry::WhenForgotten };
+            Ground::on(setting, &self.initramfs, &Extras::default(), &label, retry, &self.cache, terminal)
+                .map_err(|error| format!("{error:#}"))
+        };
+        self.grounds[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
+    }
+
+    /// What its columns are, for those who tell of the run.
+    ///
+    /// # Errors
+    /// There is no such kernel.
+    pub fn about(&self) -> Result<Vec<About>> {
+        about(&self.settings, &self.columns)
+    }
+
+    /// Whether preparing the ground takes no building, as far as that can be told at once.
+    pub fn is_built(&self, number: usize) -> bool {
+        let setting = &self.settings[number];
+        image::is_built(&setting.kernel, setting.arch(), &self.cache).unwrap_or(false)
+    }
+
+    /// Runs one scenario by itself, on the first ground of the first column that can. Its guest is kept for the next one.
+    ///
+    /// # Errors
+    /// There is no ground that could be prepared.
+    pub fn run(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Verdict> {
+        let column = self.columns.first().ok_or_else(|| anyhow!("nothing to test on"))?;
+        let mut last = Err(anyhow!("nothing to test on"));
+        for number in &column.grounds {
+            let is_tried = self.grounds[*number].get().is_none();
+            let ground = match self.ground(*number, terminal) {
+                Ok(ground) => ground,
+                Err(error) => {
+                    if is_tried && column.grounds.last() != Some(number) {
+                        terminal.note(&format!("{error:#}"));
+                    }
+                    last = Err(error);
+                    continue;
+                }
+            };
+            let mut lane = self.idle_lane(*number).unwrap_or_default();
+            let verdict = lane.run(ground, scenario);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, lane));
+            let skipped = matches!(verdict, Verdict::Skipped(_));
+            last = Ok(verdict);
+            if !skipped {
+                break;
+            }
+        }
+        last
+    }
+
+    fn idle_lane(&self, ground: usize) -> Option<Lane> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = idle.iter().position(|(number, _)| *number == ground)?;
+        Some(idle.swap_remove(index).1)
+    }
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}

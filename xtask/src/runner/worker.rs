@@ -1,0 +1,89 @@
+//! A lane: one scenario after the other, in one guest as long as it lasts.
+
+use scenarios::scenario::{SHELL, Scenario};
+use scenarios::verdict::{Verdict, judge};
+use scenarios::wire::Counters;
+
+use crate::debug::symbolize;
+use crate::runner::environment::Ground;
+use crate::session::Session;
+
+/// A guest at hand, if there is one.
+#[derive(Default)]
+pub struct Lane {
+    guest: Option<Session>,
+}
+
+impl Lane {
+    /// Carries out a scenario and judges it. A guest that this wears out is replaced for the next one.
+    ///
+    /// The guest at hand must be of that ground: [`Self::leave`] the one before you change.
+    pub fn run(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
+        symbolize::located(self.judged(ground, scenario), &ground.vmlinux)
+    }
+
+    fn judged(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
+        let mut guest = match self.guest.take().map_or_else(|| ground.open(), Ok) {
+            Ok(guest) => guest,
+            Err(failure) => return failure.verdict(scenario.plan()),
+        };
+        if let Some(feature) = scenario.missing(&guest.hello().features) {
+            let verdict = Verdict::Skipped(lack(&feature));
+            self.guest = Some(guest);
+            return verdict;
+        }
+        let run = match guest.run(&ground.boot.pace.plan(scenario)) {
+            Ok(run) => run,
+            Err(failure) => return failure.verdict(scenario.plan()),
+        };
+        let verdict = judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
+            .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
+        if is_as_before(&verdict) {
+            self.guest = Some(guest);
+        }
+        verdict
+    }
+
+    /// Whether the guest is fit for the next scenario.
+    pub fn has_guest(&self) -> bool {
+        self.guest.is_some()
+    }
+
+    /// Ends the guest in good order.
+    pub fn leave(&mut self) -> Farewell {
+        match self.guest.take().map(Session::close) {
+            None => Farewell::default(),
+            Some(Ok(counters)) => Farewell { verdict: None, counters },
+            Some(Err(failure)) => {
+                let verdict = failure.kind.verdict(failure.to_string());
+                Farewell { verdict: Some(verdict), counters: Vec::new() }
+            }
+        }
+    }
+}
+
+/// What a guest had to say at its end.
+#[derive(Debug, Default)]
+pub struct Farewell {
+    /// What its kernel had to report, if it had.
+    pub verdict: Option<Verdict>,
+    /// What its kernel has counted.
+    pub counters: Vec<Counters>,
+}
+
+/// Whether a guest is fit for the next scenario: a kernel that has complained stays tainted, one that has let a plan hang may
+/// hold on to its processes, and what a scenario has left behind could be laid to the next one.
+fn is_as_before(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Crashed(_) | Verdict::Hung(_) => false,
+        Verdict::Failed(failure) => failure.left.is_empty(),
+        Verdict::Passed | Verdict::Broken(_) | Verdict::Skipped(_) => true,
+    }
+}
+
+/// Why a guest without a feature can't carry a scenario out.
+pub fn lack(feature: &str) -> String {
+    let why =
+        if feature == SHELL { ", since this machine has no busybox (Debian: busybox-static)" } else { "" };
+    format!("this guest has no {feature}{why}")
+}

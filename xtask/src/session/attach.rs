@@ -1,0 +1,130 @@
+//! A program in the guest whose standard streams are those of this process.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use scenarios::program::{Attached, Bytes, Output, Stream, WindowSize};
+use scenarios::wire::{Ending, GuestMessage, HostMessage};
+
+use crate::host::output;
+use crate::session::failure::End;
+use crate::session::raw_terminal::Seat;
+use crate::session::{Failure, Session};
+use crate::vm::machine::Voice;
+use crate::vm::{Happening, Trouble};
+
+/// How often the terminal is asked for its size.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// How much input travels at once: User-Mode Linux's serial lines take no long ones.
+const PIECE: usize = 1024;
+
+/// How somebody's use of a program came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// How the program ended. None: the person left before.
+    pub ending: Option<Ending>,
+    /// What the kernel reported meanwhile.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Session {
+    /// Has the guest run a program at its console, where somebody sits.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn seat(&mut self, program: &Attached, seat: &Seat) -> Result<Used, Box<Failure>> {
+        // How it came up is of no interest.
+        seat.listen();
+        let used = self.begin(program).and_then(|()| {
+            let keyboard = self.machine.keyboard().map_err(|error| End::Guest(error.to_string()))?;
+            seat.type_at(keyboard);
+            self.wait_for_end(None, Some(seat))
+        });
+        used.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+    }
+
+    /// Has the guest run a program with standard input, output and error of this process.
+    ///
+    /// # Errors
+    /// The guest is of no use any more: drop the session.
+    pub fn pipe(&mut self, program: &Attached) -> Result<Used, Box<Failure>> {
+        let used = self.begin(program).and_then(|()| {
+            let voice = self.machine.voice().map_err(|error| End::Guest(error.to_string()))?;
+            let (written, taken) = channel();
+            thread::spawn(move || pass_input_on(voice, &taken));
+            self.wait_for_end(Some(&written), None)
+        });
+        used.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+    }
+
+    fn begin(&mut self, program: &Attached) -> Result<(), End> {
+        self.say(&HostMessage::Attach(program.clone()))
+    }
+
+    /// A kernel that complains is no reason to end a program that somebody uses.
+    fn wait_for_end(&mut self, written: Option<&Sender<()>>, seat: Option<&Seat>) -> Result<Used, End> {
+        let mut troubles = Vec::new();
+        let mut size = seat.map(|_| Seat::size());
+        loop {
+            match self.machine.next(GLANCE) {
+                Some(Happening::Message(line)) => match understood(&line)? {
+                    GuestMessage::Output(output) => show(&output),
+                    GuestMessage::More => _ = written.map(|written| written.send(())),
+                    GuestMessage::Returned(returned) => {
+                        return Ok(Used { ending: returned.ending, troubles });
+                    }
+                    GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
+                    other => return Err(End::Guest(format!("it said {other:?} while it ran a program"))),
+                },
+                Some(Happening::Trouble(trouble)) => troubles.push(trouble),
+                Some(Happening::Gone) => {
+                    return Err(troubles.into_iter().next().map_or(End::Gone, End::Trouble));
+                }
+                None => {}
+            }
+            if seat.is_some_and(Seat::is_left) {
+                return Ok(Used { ending: None, troubles });
+            }
+            if let Some(changed) = seat.map(|_| Seat::size()).filter(|now| Some(*now) != size) {
+                size = Some(changed);
+                self.resize(changed)?;
+            }
+        }
+    }
+
+    fn resize(&mut self, size: WindowSize) -> Result<(), End> {
+        self.say(&HostMessage::Resize(size))
+    }
+}
+
+fn understood(line: &str) -> Result<GuestMessage, End> {
+    serde_json::from_str(line)
+        .map_err(|error| End::Guest(format!("it said what nobody understands ({error}): {line}")))
+}
+
+fn show(printed: &Output) {
+    match printed.stream {
+        Stream::Output => output::put(&printed.bytes.0),
+        Stream::Error => output::put_error(&printed.bytes.0),
+    }
+}
+
+/// Piece by piece, the next one when the program has taken the one before. Ends with the process, at the latest.
+fn pass_input_on(mut voice: Voice, taken: &Receiver<()>) {
+    let mut piece = [0; PIECE];
+    loop {
+        let message = match io::stdin().read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => HostMessage::EndOfInput,
+            Ok(length) => HostMessage::Input(Bytes(piece[..length].to_vec())),
+        };
+        let sent =
+            serde_json::to_string(&message).map_err(io::Error::from).and_then(|line| voice.send(&line));
+        if sent.is_err() || message == HostMessage::EndOfInput || taken.recv().is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Does this kind of virtual machine run guests here? Only a trial tells: /dev/kvm can open on machines where no guest ever
+//! runs, and User-Mode Linux has failed on some processors.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use indicatif::HumanDuration;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::host::cache;
+use crate::host::process::spawn_bound;
+use crate::host::terminal::Terminal;
+use crate::session::{Failure, FailureKind, Session};
+use crate::vm::qemu::Qemu;
+use crate::vm::uml::{self, Uml};
+use crate::vm::{Boot, uml_memory};
+
+/// A guest that works says its first word within a fraction of this.
+const DEADLINE: Duration = Duration::from_secs(6);
+
+/// How long the firmware may take to print its name.
+const FIRMWARE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long User-Mode Linux is held to fail: it may have been for want of time, on a machine that had other work.
+const LASTING: Duration = Duration::from_secs(600);
+
+/// How much memory a kernel has that is only to come up, in MiB.
+const TRIAL_MEMORY: u32 = 64;
+
+/// Whether a failure that is remembered keeps a virtual machine from being tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It was asked for by name: it is tried.
+    Always,
+    /// There is another one: it is tried when the failure is forgotten.
+    WhenForgotten,
+}
+
+/// What came of a trial.
+pub enum Trial {
+    /// Guests run.
+    Works {
+        /// How that is known.
+        why: String,
+        /// The guest that was tried, which is as good as any other.
+        guest: Option<Box<Session>>,
+    },
+    /// Guests don't run.
+    Fails {
+        /// What was seen.
+        why: String,
+    },
+}
+
+impl Trial {
+    /// This guest came up.
+    fn by(guest: Session) -> Self {
+        let why = format!("a trial guest was up in {:.1} s", guest.age().as_secs_f32());
+        Self::Works { why, guest: Some(Box::new(guest)) }
+    }
+
+    /// Nobody doubts that it works.
+    pub fn unneeded(why: &str) -> Self {
+        Self::Works { why: why.into(), guest: None }
+    }
+}
+
+/// What is remembered of a trial, for as long as the host is not started anew.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    boot_id: String,
+    /// What the process may do that has tried it, and where: see [`environment`].
+    environment: String,
+    /// What was tried.
+    what: String,
+    works: bool,
+    why: String,
+    /// When it was tried, in seconds since 1970.
+    at: u64,
+}
+
+impl Remembered {
+    fn age(&self) -> Duration {
+        Duration::from_secs(now().saturating_sub(self.at))
+    }
+
+    /// Why it failed, and how long ago that was.
+    fn told(&self) -> String {
+        format!("{} (seen {} ago; --vm with its name tries it again)", self.why, HumanDuration(self.age()))
+    }
+}
+
+/// Why KVM can't run guests here, as far as it can be told at once, without a guest's kernel.
+///
+/// # Errors
+/// QEMU is missing, or this boot of the host can't be told from others.
+pub fn kvm_is_out(cache: &Path, terminal: &Terminal) -> Result<Option<String>> {
+    if let Some(why) = kvm_is_denied() {
+        return Ok(Some(why));
+    }
+    if let Some(remembered) = recall(cache, "kvm", "any")? {
+        return Ok((!remembered.works).then(|| remembered.told()));
+    }
+    if firmware_runs()? {
+        return Ok(None);
+    }
+    let why = "not even QEMU's firmware ran on it";
+    remember(cache, "kvm", "any", false, why)?;
+    terminal.note(&format!("KVM runs no guest on this machine: {why}"));
+    Ok(Some(why.into()))
+}
+
+/// Permission may change from one minute to the next and costs nothing to ask: not remembered.
+fn kvm_is_denied() -> Option<String> {
+    let opened = OpenOptions::new().read(true).write(true).open("/dev/kvm");
+    opened.err().map(|error| format!("/dev/kvm: {error}"))
+}
+
+/// Whether KVM runs this guest: as remembered, or found out now.
+///
+/// # Errors
+/// QEMU is missing, or the verdict can't be written down.
+pub fn kvm(boot: &Boot, retry: Retry, cache: &Path, terminal: &Terminal) -> Result<Trial> {
+    let out = match retry {
+        Retry::Always => kvm_is_denied(),
+        Retry::WhenForgotten => kvm_is_out(cache, terminal)?,
+    };
+    if let Some(why) = out {
+        return Ok(Trial::Fails { why });
+    }
+    if let Some(remembered) = recall(cache, "kvm", "any")?.filter(|it| it.works) {
+        return Ok(Trial::unneeded(&remembered.why));
+    }
+    let trial = match Session::open_within(DEADLINE, &Qemu::kvm(), boot)? {
+        Ok(guest) => Trial::by(guest),
+        Err(failure) => Trial::Fails { why: cause(&failure) },
+    };
+    match &trial {
+        Trial::Works { why, .. } => remember(cache, "kvm", "any", true, why)?,
+        Trial::Fails { why } => remember(cache, "kvm", "any", false, why)?,
+    }
+    Ok(trial)
+}
+
+/// Whether User-Mode Linux runs this guest. That is quickly found out, but for a guest that says nothing: only that is remembered, for
+/// ten minutes.
+///
+/// # Errors
+/// The verdict can't be written down.
+pub fn uml(boot: &Boot, image: &str, retry: Retry, cache: &Path) -> Result<Trial> {
+    let remembered = recall(cache, "uml", image)?.filter(|it| !it.works && it.age() < LASTING);
+    if let Some(remembered) = remembered.filter(|_| retry == Retry::WhenForgotten) {
+        return Ok(Trial::Fails { why: remembered.told() });
+    }
+    // That costs nothing to find out: not remembered.
+    if let Err(why) = uml_memory::directory(boot.memory_mib) {
+        return Ok(Trial::Fails { why: why.to_string() });
+    }
+    let failure = match Session::open_within(DEADLINE, &Uml, boot)? {
+        Ok(guest) => return Ok(Trial::by(guest)),
+        Err(failure) => failure,
+    };
+    let why = cause(&failure);
+    if failure.kind == FailureKind::Hung {
+        remember(cache, "uml", image, false, &why)?;
+    }
+    Ok(Trial::Fails { why })
+}
+
+/// Why User-Mode Linux runs no guest here, as the last trial has shown. None: nothing speaks against it.
+///
+/// # Errors
+/// This boot of the host can't be told from others.
+pub fn uml_is_out(cache: &Path) -> Result<Option<String>> {
+    let remembered = here(cache, "uml")?.filter(|it| !it.works && it.age() < LASTING);
+    Ok(remembered.map(|it| it.told()))
+}
+
+/// How long the kernel of User-Mode Linux takes to come up here and to find that it was given no root. None: it does not.
+///
+/// # Errors
+/// It can't be started.
+pub fn uml_comes_up(image: &Path) -> Result<Option<Duration>> {
+    uml_memory::directory(TRIAL_MEMORY)?;
+    let began = Instant::now();
+    let place = tempfile::tempdir().context("no place for its pid")?;
+    let mut command = Uml::kernel(image, TRIAL_MEMORY, &place.path().join("trial"));
+    command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = spawn_bound(command)?;
+    let Some(words) = child.stdout.take() else { return Ok(None) };
+    let (heard, word) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(words).split(b'\n').map_while(Result::ok);
+        let rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
+        // Nobody waits any more when it was too late.
+        let _ = heard.send(lines.any(rootless));
+    });
+    let up = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
+    let took = began.elapsed();
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+    Ok(up.then_some(took))
+}
+
+/// Why a guest did not come up.
+fn cause(failure: &Failure) -> String {
+    let last_words = failure.console.last().map(|line| format!("; its last words: {line}"));
+    let seen = || format!("{}{}", failure.why, last_words.unwrap_or_default());
+    denied(&failure.console).map_or_else(seen, str::to_owned)
+}
+
+/// What User-Mode Linux was denied, and how to allow it.
+fn denied(console: &[String]) -> Option<&'static str> {
+    console.iter().any(|line| line.contains("ptrace: Operation not permitted")).then_some(
+        "ptrace(2) is denied here, and User-Mode Linux needs it; allow it in the container's seccomp profile, or in Yama's \
+         kernel.yama.ptrace_scope",
+    )
+}
+
+/// Starts QEMU's firmware on KVM, and hears whether it says its name.
+fn firmware_runs() -> Result<bool> {
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args(["-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "64", "-nodefaults"]);
+    command.args(["-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=words"]);
+    command.args(["-device", "isa-debugcon,iobase=0x402,chardev=words"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = spawn_bound(command)?;
+    let Some(mut words) = child.stdout.take() else { return Ok(false) };
+    let (heard, word) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody waits any more when it was too late.
+        let _ = heard.send(matches!(words.read(&mut [0; 16]), Ok(1..)));
+    });
+    let runs = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+    Ok(runs)
+}
+
+fn path(cache: &Path, kind: &str) -> std::path::PathBuf {
+    cache.join(format!("{kind}-verdict.json"))
+}
+
+fn boot_id() -> Result<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").context("can't tell this boot of the host")
+}
+
+/// What may decide whether a virtual machine comes up, besides the machine: the limits, the rights and the mounts of this process,
+/// and what programs and directories its environment names.
+fn environment() -> String {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    let status = read("/proc/self/status");
+    let rights = ["Uid:", "Gid:", "Groups:", "CapEff:", "NoNewPrivs:", "Seccomp"];
+    let mut parts: Vec<String> = status
+        .lines()
+        .filter(|line| rights.iter().any(|right| line.starts_with(right)))
+        .map(str::to_owned)
+        .collect();
+    parts.push(read("/proc/self/limits"));
+    let spaces = ["mnt", "user", "pid"].map(|space| fs::read_link(format!("/proc/self/ns/{space}")));
+    parts.extend(spaces.into_iter().flatten().map(|space| space.display().to_string()));
+    let variables = ["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TMP", "TEMP"].map(env::var_os);
+    parts.push(format!("{variables:?}"));
+    Sha256::digest(parts.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// What is remembered of this boot of the host and an environment like this process's.
+fn here(cache: &Path, kind: &str) -> Result<Option<Remembered>> {
+    let remembered = fs::read(path(cache, kind)).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let (boot_id, environment) = (boot_id()?, environment());
+    Ok(remembered.filter(|it: &Remembered| it.boot_id == boot_id && it.environment == environment))
+}
+
+fn recall(cache: &Path, kind: &str, what: &str) -> Result<Option<Remembered>> {
+    Ok(here(cache, kind)?.filter(|it| it.what == what))
+}
+
+fn remember(cache: &Path, kind: &str, what: &str, works: bool, why: &str) -> Result<()> {
+    let remembered = Remembered {
+        boot_id: boot_id()?,
+        environment: environment(),
+        what: what.into(),
+        works,
+        why: why.into(),
+        at: now(),
+    };
+    cache::write_whole(&path(cache, kind), &serde_json::to_vec_pretty(&remembered)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::time_scale::Pace;
+
+    #[test]
+    fn a_failure_is_told_with_its_age_and_not_where_other_limits_hold() {
+        let cache = tempfile::tempdir().unwrap();
+        remember(cache.path(), "uml", "image", false, "it hung").unwrap();
+        let told = uml_is_out(cache.path()).unwrap().unwrap();
+        assert!(told.starts_with("it hung (seen ") && told.contains(" ago"), "{told}");
+        let file = path(cache.path(), "uml");
+        let other = fs::read_to_string(&file).unwrap().replace(&environment(), "of another shell");
+        fs::write(&file, other).unwrap();
+        assert_eq!(uml_is_out(cache.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn who_names_the_machine_has_it_tried_whatever_is_remembered() {
+        let cache = tempfile::tempdir().unwrap();
+        remember(cache.path(), "uml", "image", false, "it hung").unwrap();
+        let boot = Boot {
+            image: "/no/such/image".into(),
+            initramfs: "/dev/null".into(),
+            parameters: Vec::new(),
+            memory_mib: 1,
+            cpus: 1,
+            clock: Default::default(),
+            pace: Pace::PLAIN,
+            log: "/dev/null".into(),
+            interactive: false,
+            debugger: None,
+            patience: None,
+            listener: Default::default(),
+        };
+        let trial = uml(&boot, "image", Retry::WhenForgotten, cache.path()).unwrap();
+        assert!(matches!(trial, Trial::Fails { why } if why.starts_with("it hung (seen ")));
+        let error = uml(&boot, "image", Retry::Always, cache.path()).err().unwrap();
+        assert!(error.to_string().starts_with("can't start: /no/such/image"), "{error}");
+    }
+
+    #[test]
+    fn denied_ptrace_is_named() {
+        let said = [
+            "Checking that ptrace can change system call numbers...ptrace: Operation not permitted",
+            "status = 9",
+        ];
+        assert!(denied(&said.map(str::to_owned)).unwrap().starts_with("ptrace(2) is denied here"));
+        assert_eq!(denied(&["status = 9".to_owned()]), None);
+    }
+
+    #[test]
+    fn a_failure_is_forgotten_after_a_while() {
+        let cache = tempfile::tempdir().unwrap();
+        remember(cache.path(), "uml", "image", false, "it hung").unwrap();
+        let file = path(cache.path(), "uml");
+        let mut old = here(cache.path(), "uml").unwrap().unwrap();
+        old.at -= LASTING.as_secs();
+        fs::write(&file, serde_json::to_vec(&old).unwrap()).unwrap();
+        assert_eq!(uml_is_out(cache.path()).unwrap(), None);
+    }
+}
