@@ -1,6 +1,8 @@
 //! The testbed's command line and its host side.
 //!
-//! Each folder imports from those above it only, in this order.
+//! A folder imports from itself and from those before it in this list, which a test holds:
+//! `host`, `artifacts`, `vm`, `args`, `session`, `debug`, `runner`, `report`, `kernel_tests`, `bench`, `bundle`, `coverage`, `doctor`,
+//! `commands`.
 
 pub mod args;
 pub mod artifacts;

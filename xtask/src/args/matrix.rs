@@ -8,8 +8,8 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kernel::Kernels;
 
-use crate::args::completion;
 use crate::artifacts::image::{Profile, SeriesOption};
+use crate::host::completion;
 use crate::host::packages::Purpose;
 use crate::vm::Kind;
 

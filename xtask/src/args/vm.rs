@@ -1,19 +1,11 @@
-//! What one person at a desk works on: one guest, on what is quickest here.
+//! Options of commands that start one guest.
 
-use std::path::Path;
-use std::process::ExitCode;
-
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
-use scenarios::wire::Ending;
 
-use crate::artifacts::image::{KernelOptions, Profile};
-use crate::host::cache;
+use crate::artifacts::image::KernelOptions;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
-use crate::runner::environment::{self, Extras, Ground, Setting};
-use crate::session::probe::{self, Retry};
-use crate::session::{Failure, Used};
 use crate::vm::Kind;
 
 /// What to work on.
@@ -48,72 +40,5 @@ impl DeskOptions {
     pub fn ensure_shell(&self, terminal: &Terminal) -> Result<()> {
         self.ensure_host(terminal)?;
         packages::ensure(Purpose::Shell, Consent::from_flag(self.install), terminal)
-    }
-
-    /// The kinds of virtual machines that may serve, the best one first.
-    ///
-    /// # Errors
-    /// This boot of the host can't be told from others.
-    pub fn kinds(&self, cache: &Path, terminal: &Terminal) -> Result<Vec<Kind>> {
-        Ok(match self.vm {
-            Some(kind) => vec![kind],
-            None => {
-                let kvm = probe::kvm_is_out(cache, terminal)?.is_none().then_some(Kind::Kvm);
-                // Whoever wants all checks does not want UML, which lacks KASAN.
-                let uml = (self.kernel.profile == Profile::Plain).then_some(Kind::Uml);
-                kvm.into_iter().chain(uml).chain([Kind::Tcg]).collect()
-            }
-        })
-    }
-
-    /// A ground of the first of these kinds that works here.
-    ///
-    /// # Errors
-    /// Something is missing or does not build, or none of them works.
-    pub fn ground(
-        &self,
-        kinds: &[Kind],
-        extras: &Extras,
-        label: &str,
-        terminal: &Terminal,
-    ) -> Result<Ground> {
-        // Whether there are such a kernel and such a series is known at once, and what follows takes long.
-        self.kernel.patches()?;
-        let cache = cache::directory()?;
-        let initramfs = extras.initramfs(&cache, terminal)?;
-        environment::clear_logs(label)?;
-        let mut last = anyhow!("there is no virtual machine to choose from");
-        let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
-        for (index, kind) in kinds.iter().enumerate() {
-            let setting = Setting { kernel: self.kernel.clone(), kind: *kind };
-            match Ground::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
-                Ok(ground) => return Ok(ground),
-                Err(error) if index + 1 < kinds.len() => terminal.note(&format!("{error:#}")),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-}
-
-/// How a program's use ended, as an exit code, with what there is to note.
-///
-/// # Errors
-/// The guest did not last as long as the program.
-pub fn conclude(used: Result<Used, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
-    let used = used.map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
-    if let Some(trouble) = used.troubles.first() {
-        terminal.note(&format!("the guest's kernel reported trouble: {trouble}"));
-    }
-    Ok(exit_code(used.ending))
-}
-
-/// What a shell says of a program that ended so: its exit code, or 128 and its signal's number. Who leaves, interrupts.
-fn exit_code(ending: Option<Ending>) -> ExitCode {
-    const INTERRUPTED: u8 = 130;
-    match ending {
-        Some(Ending::Exited(code)) => ExitCode::from(code as u8),
-        Some(Ending::Killed(signal)) => ExitCode::from(128u8.wrapping_add(signal as u8)),
-        None => ExitCode::from(INTERRUPTED),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, OwnFile, Patch, Request, Series};
 
-use crate::args::completion;
+use crate::host::completion;
 use crate::host::terminal::Terminal;
 
 /// Which kernel.

@@ -14,7 +14,8 @@ use rootfs::{Artefacts, Compression, Manifest, Node};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::artifacts::userland::Userland;
+use super::guest_file::{Link, Program};
+use super::userland::Userland;
 use crate::host::process::{command_line, spawn_bound};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, workspace};
@@ -23,32 +24,6 @@ use crate::host::{cache, workspace};
 const SOURCES: [&str; 5] = ["Cargo.lock", "agent/src", "rootfs/src", "rootfs/manifest.toml", "scenarios/src"];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// A program, or a file that one needs, that the initramfs brings along.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// Its path in the guest. Directories that the manifest does not have are made.
-    pub path: String,
-    /// Where it is on the host. One that is not static needs its libraries, too.
-    pub file: PathBuf,
-}
-
-impl Program {
-    /// A program of the host's under its own name in the guest's /bin.
-    pub fn in_bin(file: PathBuf) -> Self {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        Self { path: format!("/bin/{name}"), file }
-    }
-}
-
-/// A symbolic link that the initramfs brings along.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Its path in the guest.
-    pub path: String,
-    /// Where it leads, as the guest resolves it.
-    pub target: String,
-}
 
 /// The initramfs with the agent as it is in the tree now, a shell if this host has one, and these programs, directories and links. Of
 /// several with one path the last one counts, and any of them more than what the guest has there otherwise, but for a link where other

@@ -1,6 +1,8 @@
 //! What a guest is booted from: a kernel's image, and an initramfs with programs.
 
+pub mod guest_file;
 pub mod image;
 pub mod initramfs;
+pub mod libraries;
 pub mod program_closure;
 pub mod userland;

@@ -9,9 +9,10 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use object::{Architecture, BinaryFormat, Object};
 
-use crate::artifacts::initramfs::{Link, Program};
+use crate::artifacts::guest_file::{Link, Program};
+use crate::artifacts::libraries::with_libraries;
 use crate::host::process::quoted;
-use crate::host::program::{in_path, is_executable, library_path, search_directories, with_libraries};
+use crate::host::program::{in_path, is_executable, library_path, search_directories};
 
 /// Where the loader looks first, once it knows a library's path on this host.
 const LOADER_CACHE: &str = "/etc/ld.so.cache";

@@ -4,9 +4,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::artifacts::initramfs::{Link, Program};
+use crate::artifacts::guest_file::{Link, Program};
+use crate::artifacts::libraries::with_libraries;
 use crate::host::process::command_line;
-use crate::host::program::{find, with_libraries};
+use crate::host::program::find;
 
 /// Where busybox is in the guest.
 const BUSYBOX: &str = "/bin/busybox";

@@ -3,6 +3,7 @@
 pub mod boot;
 pub mod fresh_vm;
 pub mod in_guest;
+pub mod minimal_request_key;
 pub mod miss;
 pub mod pending;
 pub mod request;

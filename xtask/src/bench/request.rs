@@ -3,8 +3,9 @@
 use anyhow::Result;
 use scenarios::measure::{Measurement, Upcall};
 
-use super::{Figure, Results, Setup, Unit, in_guest};
-use crate::artifacts::initramfs::Program;
+use super::{Figure, Results, Setup, Unit, in_guest, minimal_request_key};
+use crate::artifacts::guest_file::Program;
+use crate::artifacts::libraries;
 use crate::host::{cache, program, workspace};
 use crate::runner::environment::{Extras, Ground};
 
@@ -24,7 +25,7 @@ const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
-    let minimal = program::minimal_request_key()?;
+    let minimal = minimal_request_key::build()?;
     let mut extras =
         Extras { programs: vec![Program { path: MINIMAL.into(), file: minimal }], ..Extras::default() };
     let mut upcalls = vec![upcall("minimal static /sbin/request-key", MINIMAL)];
@@ -61,8 +62,8 @@ fn keyutils() -> Result<Option<Vec<Program>>> {
     let (Some(request_key), Some(keyctl)) = (program::find("request-key"), program::find("keyctl")) else {
         return Ok(None);
     };
-    let mut files = program::with_libraries(&request_key, KEYUTILS)?;
-    files.extend(program::with_libraries(&keyctl, "/bin/keyctl")?);
+    let mut files = libraries::with_libraries(&request_key, KEYUTILS)?;
+    files.extend(libraries::with_libraries(&keyctl, "/bin/keyctl")?);
     let rule = workspace::target().join("keyagents/request-key.conf");
     cache::write_whole(&rule, RULE.as_bytes())?;
     files.push(Program { path: "/etc/request-key.conf".into(), file: rule });

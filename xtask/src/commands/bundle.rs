@@ -12,11 +12,11 @@ use scenarios::scenario::Scenario;
 use scenarios::trace::Trace;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::args::completion;
 use crate::args::vm::DeskOptions;
 use crate::artifacts::image::KernelOptions;
 use crate::artifacts::initramfs;
 use crate::bundle;
+use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};

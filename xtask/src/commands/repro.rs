@@ -12,10 +12,10 @@ use scenarios::plan::{Order, Plan};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::args::completion;
 use crate::args::vm::DeskOptions;
 use crate::debug::timeline::Transcript;
 use crate::debug::{gdb, symbolize};
+use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};

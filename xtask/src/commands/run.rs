@@ -10,13 +10,14 @@ use clap::Args;
 use scenarios::program::{Attached, Streams};
 
 use super::shell;
-use crate::args::vm::{self, DeskOptions};
+use crate::args::vm::DeskOptions;
 use crate::artifacts::program_closure::Luggage;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
 use crate::host::program::{self, is_executable};
 use crate::host::terminal::Terminal;
 use crate::runner::environment::Extras;
+use crate::runner::single_guest;
 use crate::vm::Kind;
 
 const EXAMPLES: &str = "Examples:
@@ -76,7 +77,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         directory: directory.to_string_lossy().into_owned(),
         streams: Streams::Pipes,
     };
-    vm::conclude(shell::use_program(&ground, program), terminal)
+    single_guest::conclude(shell::use_program(&ground, program), terminal)
 }
 
 /// The guest's, with the places where the user's programs and libraries are.

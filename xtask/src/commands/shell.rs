@@ -10,12 +10,13 @@ use console::style;
 use kernel::Fragment;
 use scenarios::program::{Attached, Streams};
 
-use crate::args::vm::{self, DeskOptions};
+use crate::args::vm::DeskOptions;
 use crate::artifacts::initramfs;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
 use crate::host::terminal::{Terminal, takes_colours};
 use crate::runner::environment::{Extras, Ground};
+use crate::runner::single_guest;
 use crate::session::raw_terminal::{self, Seat};
 use crate::session::{Failure, Session, Used};
 use crate::vm::vng::{self, Vng};
@@ -57,7 +58,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         let about = format!("{}{what} · exit leaves, {}", ground.describe(), raw_terminal::WAY_OUT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
-    vm::conclude(use_program(&ground, shell), terminal)
+    single_guest::conclude(use_program(&ground, shell), terminal)
 }
 
 impl Options {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scenarios::scenario::Scenario;
 
-use crate::args::completion;
+use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::report::events::Stream;
 use crate::report::{self, Outlets, Reporter, Wish, github, live};

@@ -162,7 +162,8 @@ mod tests {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
-        let test = "cache::tests::a_write_that_is_killed_leaves_nothing";
+        let test =
+            concat!(module_path!(), "::a_write_that_is_killed_leaves_nothing").trim_start_matches("xtask::");
         // The kernel kills who writes more than the limit, in the middle of it.
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -c 0; ulimit -f 8; exec \"$0\" --exact \"$1\""]);

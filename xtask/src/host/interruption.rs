@@ -166,10 +166,12 @@ mod tests {
             assert_eq!(not_ignored(&[SIGHUP, SIGTERM]), [SIGTERM]);
             return;
         }
-        let test = "interruption::tests::a_signal_that_was_ignored_at_the_start_stays_ignored";
+        let test = concat!(module_path!(), "::a_signal_that_was_ignored_at_the_start_stays_ignored")
+            .trim_start_matches("xtask::");
         let mut command = Command::new("nohup");
         command.arg(std::env::current_exe().unwrap()).args(["--exact", test]).env(NAME, "1");
         let done = command.output().unwrap();
         assert!(done.status.success(), "{done:?}");
+        assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"), "{done:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The host: its programs, packages and processes, the cache, standard output and the terminal.
 
 pub mod cache;
+pub mod completion;
 pub mod interruption;
 pub mod output;
 pub mod packages;

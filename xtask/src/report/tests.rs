@@ -250,7 +250,8 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     }
     let directory = directory("signal");
     let file = directory.join("report.json");
-    let test = "reports::tests::ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does";
+    let test = concat!(module_path!(), "::ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does")
+        .trim_start_matches("xtask::");
     let mut command = Command::new(std::env::current_exe().unwrap());
     let ended = command.args(["--exact", test, "--nocapture"]).env(NAME, &file).output().unwrap();
     assert_eq!(ended.status.signal(), Some(SIGINT), "{ended:?}");

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use kernel::{Arch, Fragment, Patch};
 
+use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::image::{self, KernelOptions, Profile};
-use crate::artifacts::initramfs::{self, Link, Program};
+use crate::artifacts::initramfs;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, workspace};

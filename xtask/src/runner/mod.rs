@@ -10,6 +10,7 @@ pub mod results;
 pub mod scheduler;
 pub mod selection;
 pub mod shard;
+pub mod single_guest;
 pub mod testbed;
 pub mod timings;
 pub mod worker;

@@ -1,8 +1,5 @@
 //! The scenarios that were asked for.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result, bail};
 use scenarios::scenario::Scenario;
 use scenarios::suite;
@@ -43,22 +40,6 @@ pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
     }
     scenarios.retain(|scenario| names.iter().any(|name| has(scenario, name)));
     Ok(scenarios)
-}
-
-/// The names of all scenarios as they are on disk, without looking into them: quickly, and right or wrong.
-pub fn names() -> Vec<String> {
-    let files = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
-    let toml = |file: &PathBuf| file.extension().is_some_and(|it| it == "toml");
-    let name = |file: PathBuf| {
-        let family = file.parent()?.file_name()?.to_str()?;
-        Some(format!("{family}/{}", file.file_stem()?.to_str()?))
-    };
-    let families = files(&workspace::suite());
-    let mut names: Vec<String> = families
-        .flat_map(|family| files(&family).filter(toml).filter_map(name).collect::<Vec<_>>())
-        .collect();
-    names.sort();
-    names
 }
 
 /// The scenario of this name: `FAMILY/NAME`, or `NAME` where no other family has one.

@@ -8,8 +8,8 @@ use clap::Args;
 use console::style;
 use kernel::Fragment;
 
+use crate::artifacts::guest_file::Program;
 use crate::artifacts::image;
-use crate::artifacts::initramfs::Program;
 use crate::host::cache;
 use crate::host::terminal::Terminal;
 use crate::kernel_tests::{self, Part, Selftests, User};

@@ -5,7 +5,7 @@ use clap::Args;
 use console::style;
 use scenarios::snapshot;
 
-use crate::args::completion;
+use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;
 

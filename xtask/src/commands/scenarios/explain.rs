@@ -5,7 +5,7 @@ use clap::Args;
 use console::style;
 use scenarios::explain::{Explanation, Row, RowKind};
 
-use crate::args::completion;
+use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;

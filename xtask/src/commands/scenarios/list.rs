@@ -7,7 +7,7 @@ use scenarios::overview::{self, Entry};
 use scenarios::rule::Rule;
 use scenarios::scenario::Scenario;
 
-use crate::args::completion;
+use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;
 

@@ -1,16 +1,18 @@
 //! What a word of the command line could become, for shells that ask.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use kernel::Kernels;
 
-use crate::runner::selection;
+use super::workspace;
 
 /// Completes the name of a scenario: with its family, or without where that has been left out.
 pub fn scenario() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| match begun.to_str() {
-        Some(begun) => scenarios_like(begun, &selection::names()).map(CompletionCandidate::new).collect(),
+        Some(begun) => scenarios_like(begun, &names()).map(CompletionCandidate::new).collect(),
         None => Vec::new(),
     })
 }
@@ -21,6 +23,22 @@ fn scenarios_like<'n>(begun: &str, names: &'n [String]) -> impl Iterator<Item = 
     let apart = names.iter().filter(move |_| !begun.is_empty()).filter_map(|name| name.split_once('/'));
     let apart = apart.map(|(_, name)| name).filter(move |name| name.starts_with(begun));
     whole.chain(apart)
+}
+
+/// The names of all scenarios as they are on disk, without looking into them: quickly, and right or wrong.
+fn names() -> Vec<String> {
+    let files = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
+    let toml = |file: &PathBuf| file.extension().is_some_and(|it| it == "toml");
+    let name = |file: PathBuf| {
+        let family = file.parent()?.file_name()?.to_str()?;
+        Some(format!("{family}/{}", file.file_stem()?.to_str()?))
+    };
+    let families = files(&workspace::suite());
+    let mut names: Vec<String> = families
+        .flat_map(|family| files(&family).filter(toml).filter_map(name).collect::<Vec<_>>())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Completes the name of a kernel.

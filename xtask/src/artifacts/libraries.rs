@@ -1,0 +1,56 @@
+//! The libraries that a program of the host's loads.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use lddtree::DependencyAnalyzer;
+
+use super::guest_file::Program;
+use crate::host::program::{library_path, search_directories};
+
+/// The program for that path of the guest, and the libraries that it loads, for the paths where its loader looks for them.
+///
+/// # Errors
+/// A library is missing on this host, or a file can't be read.
+pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
+    let told = library_path();
+    // The analyzer takes relative places for absolute ones, and forgets that a library inherits its program's RPATH.
+    let further = told.iter().map(|(_, place)| place.clone()).chain(search_directories(program));
+    let tree = DependencyAnalyzer::default()
+        .library_paths(further.collect())
+        .analyze(program)
+        .with_context(|| format!("can't tell what {} loads", program.display()))?;
+    let mut files = vec![Program { path: path.to_owned(), file: program.to_owned() }];
+    let loader = tree.interpreter.as_deref();
+    if let Some(loader) = loader.filter(|loader| !Path::new(loader).is_file()) {
+        bail!("{} needs the loader {loader}, which this host lacks", program.display());
+    }
+    files.extend(loader.map(|loader| Program { path: loader.to_owned(), file: loader.into() }));
+    // The C library names the loader as a library, too, which is loaded already.
+    let is_loader = |name: &str| loader.is_some_and(|loader| Path::new(loader).ends_with(name));
+    for library in tree.libraries.into_values().filter(|library| !is_loader(&library.name)) {
+        let missing = || anyhow!("{} loads {}, which this host lacks", program.display(), library.name);
+        let file = library.realpath.ok_or_else(missing)?;
+        // The loader prefers these places to a RUNPATH, which the analyzer does not.
+        let preferred = told.iter().map(|(_, place)| place.join(&library.name)).find(|file| file.is_file());
+        if let Some(preferred) = preferred.filter(|preferred| *preferred != library.path) {
+            files.push(Program { path: preferred.to_string_lossy().into_owned(), file: preferred });
+        }
+        files.push(Program { path: library.path.to_string_lossy().into_owned(), file });
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::program::find;
+
+    #[test]
+    fn a_dynamic_program_brings_its_loader_and_its_c_library() {
+        let files = with_libraries(&find("sh").unwrap(), "/bin/sh").unwrap();
+        let has = |part: &str| files.iter().filter(|it| it.path.contains(part)).count();
+        assert_eq!((has("/bin/sh"), has("/ld-linux"), has("/libc.so")), (1, 1, 1), "{files:?}");
+        assert!(files.iter().all(|it| it.path.starts_with('/') && it.file.is_file()), "{files:?}");
+    }
+}

@@ -1,0 +1,45 @@
+//! The smallest `/sbin/request-key`, which the host's C compiler makes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::host::process::command_line;
+use crate::host::workspace;
+
+/// The smallest program that can serve as `/sbin/request-key`: no C library, a page of code.
+///
+/// # Errors
+/// The C compiler, which a kernel's build needs too, is missing or fails.
+pub fn build() -> Result<PathBuf> {
+    let program = workspace::target().join("keyagents/request-key.minimal");
+    fs::create_dir_all(program.parent().unwrap_or(&program))
+        .with_context(|| format!("no place for {}", program.display()))?;
+    let mut command = Command::new("gcc");
+    command
+        .args(["-static", "-nostdlib", "-Os", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"])
+        .args(["-Wl,--build-id=none", "-s", "-o"])
+        .arg(&program)
+        .arg(workspace::root().join("agent/src/bench/request-key.c"))
+        .stdin(Stdio::null());
+    let line = command_line(&command);
+    let output = command.output().with_context(|| format!("can't start: {line}"))?;
+    if !output.status.success() {
+        bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minimal_program_needs_no_loader() {
+        let program = fs::read(build().unwrap()).unwrap();
+        assert!(program.len() < 20_000, "{} bytes", program.len());
+        assert!(!program.windows(8).any(|window| window == b"ld-linux"));
+    }
+}
