@@ -1,6 +1,6 @@
 //! The kernel's reports of its own faults, as its console has them: the one place that knows what they look like.
 //!
-//! The testbed reads consoles with [`TroubleKind::of`]. A bundle, whose host may be no machine that this code is compiled for, does it
+//! The testbed reads consoles with [`KernelReportKind::of`]. A bundle, whose host may be no machine that this code is compiled for, does it
 //! with the same patterns as a program for awk: [`awk`].
 
 use std::fmt::{self, Write};
@@ -9,16 +9,16 @@ use crate::verdict::Verdict;
 
 /// What the kernel reported about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct KernelReport {
     /// Which kind of report it is.
-    pub kind: TroubleKind,
+    pub kind: KernelReportKind,
     /// The line that began it, without the time stamp.
     pub line: String,
 }
 
 /// The kinds of reports that end a guest's usefulness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TroubleKind {
+pub enum KernelReportKind {
     /// The kernel gave up.
     Panic,
     /// A fault in kernel mode.
@@ -65,41 +65,44 @@ impl FailureKind {
 
 /// First lines of one kind of report.
 struct Pattern {
-    kind: TroubleKind,
+    kind: KernelReportKind,
     /// How the line may begin.
     begins: &'static [&'static str],
     /// What else must be in it: one of these, if there are any.
     has: &'static [&'static str],
 }
 
-const fn begins(kind: TroubleKind, begins: &'static [&'static str]) -> Pattern {
+const fn begins(kind: KernelReportKind, begins: &'static [&'static str]) -> Pattern {
     Pattern { kind, begins, has: &[] }
 }
 
 /// The first one that fits tells the kind.
 const PATTERNS: &[Pattern] = &[
     begins(
-        TroubleKind::HostFull,
+        KernelReportKind::HostFull,
         &["Bus error - the host /dev/shm or /tmp mount likely just ran out of space"],
     ),
-    begins(TroubleKind::Panic, &["Kernel panic - not syncing"]),
-    begins(TroubleKind::Sanitizer, &["BUG: KASAN:", "BUG: KFENCE:", "BUG: KCSAN:", "BUG: KMSAN:", "UBSAN:"]),
+    begins(KernelReportKind::Panic, &["Kernel panic - not syncing"]),
     begins(
-        TroubleKind::Lockup,
+        KernelReportKind::Sanitizer,
+        &["BUG: KASAN:", "BUG: KFENCE:", "BUG: KCSAN:", "BUG: KMSAN:", "UBSAN:"],
+    ),
+    begins(
+        KernelReportKind::Lockup,
         &["watchdog: BUG: soft lockup", "watchdog: Watchdog detected hard LOCKUP", "BUG: workqueue lockup"],
     ),
-    Pattern { kind: TroubleKind::Lockup, begins: &["rcu: INFO:"], has: &["stall"] },
-    Pattern { kind: TroubleKind::HungTask, begins: &["INFO: task "], has: &[" blocked for more than "] },
+    Pattern { kind: KernelReportKind::Lockup, begins: &["rcu: INFO:"], has: &["stall"] },
+    Pattern { kind: KernelReportKind::HungTask, begins: &["INFO: task "], has: &[" blocked for more than "] },
     begins(
-        TroubleKind::Oops,
+        KernelReportKind::Oops,
         &["BUG: unable to handle", "Oops: ", "kernel BUG at ", "general protection fault"],
     ),
     begins(
-        TroubleKind::Lockdep,
+        KernelReportKind::Lockdep,
         &["BUG: sleeping function", "BUG: scheduling while atomic", "[ BUG: Invalid wait"],
     ),
     Pattern {
-        kind: TroubleKind::Lockdep,
+        kind: KernelReportKind::Lockdep,
         begins: &["WARNING: "],
         has: &[
             "locking dependency",
@@ -114,9 +117,9 @@ const PATTERNS: &[Pattern] = &[
             "unsafe lock order",
         ],
     },
-    begins(TroubleKind::Bug, &["BUG: "]),
-    begins(TroubleKind::Warning, &["WARNING: ", "ODEBUG: "]),
-    Pattern { kind: TroubleKind::Leak, begins: &["kmemleak: "], has: &["new suspected memory leak"] },
+    begins(KernelReportKind::Bug, &["BUG: "]),
+    begins(KernelReportKind::Warning, &["WARNING: ", "ODEBUG: "]),
+    Pattern { kind: KernelReportKind::Leak, begins: &["kmemleak: "], has: &["new suspected memory leak"] },
 ];
 
 impl Pattern {
@@ -140,7 +143,7 @@ impl Pattern {
     }
 }
 
-impl TroubleKind {
+impl KernelReportKind {
     /// Recognises the first line of a report, without its time stamp.
     pub fn of(message: &str) -> Option<Self> {
         PATTERNS.iter().find(|pattern| pattern.fits(message)).map(|pattern| pattern.kind)
@@ -157,7 +160,7 @@ impl TroubleKind {
     }
 }
 
-impl fmt::Display for TroubleKind {
+impl fmt::Display for KernelReportKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Panic => "kernel panic",
@@ -174,7 +177,7 @@ impl fmt::Display for TroubleKind {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for KernelReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind, self.line)
     }
@@ -208,9 +211,9 @@ fn is_stamp(inside: &str) -> bool {
 }
 
 /// The report that a line of the console begins, if it begins one.
-pub fn begun_by(line: &str) -> Option<Trouble> {
+pub fn begun_by(line: &str) -> Option<KernelReport> {
     let message = message(line).trim_start();
-    TroubleKind::of(message).map(|kind| Trouble { kind, line: message.to_owned() })
+    KernelReportKind::of(message).map(|kind| KernelReport { kind, line: message.to_owned() })
 }
 
 /// A program for any awk that reads a console. At the first report it prints the word of the verdict, and then the console from
@@ -254,47 +257,59 @@ mod tests {
     use super::*;
 
     /// Lines of real kernels' reports, what they are, and the word of the verdict.
-    const REPORTS: &[(&str, TroubleKind, &str)] = &[
+    const REPORTS: &[(&str, KernelReportKind, &str)] = &[
         (
             "[    1.02] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
-            TroubleKind::Panic,
+            KernelReportKind::Panic,
             "crashed",
         ),
-        ("[    2.1] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90", TroubleKind::Sanitizer, "crashed"),
+        (
+            "[    2.1] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90",
+            KernelReportKind::Sanitizer,
+            "crashed",
+        ),
         (
             "[    2.1][   T12] BUG: kernel NULL pointer dereference, address: 0000000000000010",
-            TroubleKind::Bug,
+            KernelReportKind::Bug,
             "crashed",
         ),
         (
             "[    3.0] BUG: unable to handle page fault for address: ffffc90000000000",
-            TroubleKind::Oops,
+            KernelReportKind::Oops,
             "crashed",
         ),
-        ("Oops: Oops: 0000 [#1] PREEMPT SMP", TroubleKind::Oops, "crashed"),
+        ("Oops: Oops: 0000 [#1] PREEMPT SMP", KernelReportKind::Oops, "crashed"),
         (
             "[   12.3] WARNING: CPU: 1 PID: 77 at security/keys/request_key.c:450 x+0x1",
-            TroubleKind::Warning,
+            KernelReportKind::Warning,
             "crashed",
         ),
-        ("[   12.3] WARNING: possible circular locking dependency detected", TroubleKind::Lockdep, "crashed"),
-        ("[   12.3] WARNING: suspicious RCU usage", TroubleKind::Lockdep, "crashed"),
-        ("[   12.3]  [ BUG: Invalid wait context ]", TroubleKind::Lockdep, "crashed"),
-        ("[  130.9] INFO: task agent:88 blocked for more than 60 seconds.", TroubleKind::HungTask, "hung"),
-        ("[   50.2] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", TroubleKind::Lockup, "hung"),
+        (
+            "[   12.3] WARNING: possible circular locking dependency detected",
+            KernelReportKind::Lockdep,
+            "crashed",
+        ),
+        ("[   12.3] WARNING: suspicious RCU usage", KernelReportKind::Lockdep, "crashed"),
+        ("[   12.3]  [ BUG: Invalid wait context ]", KernelReportKind::Lockdep, "crashed"),
+        (
+            "[  130.9] INFO: task agent:88 blocked for more than 60 seconds.",
+            KernelReportKind::HungTask,
+            "hung",
+        ),
+        ("[   50.2] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", KernelReportKind::Lockup, "hung"),
         (
             "[   70.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:9]",
-            TroubleKind::Lockup,
+            KernelReportKind::Lockup,
             "hung",
         ),
         (
             "[   70.0] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
-            TroubleKind::Leak,
+            KernelReportKind::Leak,
             "crashed",
         ),
         (
             "<3>[    0.000000] Bus error - the host /dev/shm or /tmp mount likely just ran out of space",
-            TroubleKind::HostFull,
+            KernelReportKind::HostFull,
             "broken",
         ),
     ];

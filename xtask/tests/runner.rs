@@ -16,7 +16,7 @@ use scenarios::{read, snapshot};
 use xtask::host::terminal::Terminal;
 use xtask::report::live;
 use xtask::runner::executor::{Event, Policy};
-use xtask::runner::results::Ledger;
+use xtask::runner::results::SharedResults;
 use xtask::runner::testbed::{MatrixOptions, Testbed};
 
 #[derive(Parser)]
@@ -51,7 +51,7 @@ fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() ->
     let testbed = testbed("fail-fast", &terminal)?;
     let scenarios = [("a/bad", "EPERM"), ("b/left", "ENOKEY"), ("c/left", "ENOKEY")];
     let scenarios = scenarios.iter().map(|(name, expected)| scenario(name, expected));
-    let ledger = Ledger::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
+    let ledger = SharedResults::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
     let policy = Policy { fail_fast: true, retries: 0 };
     let mut begun = 0;
     let code = live::judge(&testbed, &ledger, policy, &terminal, |event| {
@@ -70,7 +70,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     let terminal = Terminal::new();
     let testbed = testbed("retries", &terminal)?;
     let scenario = scenario("a/flaky", "ENOKEY")?;
-    let ledger = Ledger::new(vec![scenario.clone()], testbed.about()?);
+    let ledger = SharedResults::new(vec![scenario.clone()], testbed.about()?);
     // More than it takes until the snapshot is there.
     let policy = Policy { fail_fast: true, retries: 50 };
     let mut happened = Vec::new();

@@ -25,8 +25,8 @@ fn xtask(arguments: &[&str]) -> Command {
 
 /// Waits for the end. One that does not come is a failure, and not the test's end.
 fn ended(child: &mut Child) -> Result<ExitStatus> {
-    const PATIENCE: Duration = Duration::from_secs(120);
-    let deadline = Instant::now() + PATIENCE;
+    const GRACE: Duration = Duration::from_secs(120);
+    let deadline = Instant::now() + GRACE;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);

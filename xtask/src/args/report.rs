@@ -27,14 +27,14 @@ pub enum Format {
 
 /// A report that somebody wants: `FORMAT=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct ReportArg {
     /// How.
     pub format: Format,
     /// Where to; `-` is standard output.
     pub file: PathBuf,
 }
 
-impl FromStr for Wish {
+impl FromStr for ReportArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -50,7 +50,7 @@ impl FromStr for Wish {
     }
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for ReportArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.format, self.file.display())
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Format {
     }
 }
 
-impl Wish {
+impl ReportArg {
     /// Whether it can come true, as far as that can be told without leaving anything behind.
     pub(crate) fn check(&self) -> Result<()> {
         place(&self.file)

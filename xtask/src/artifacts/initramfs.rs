@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::guest_file::{Link, Program};
 use super::userland::Userland;
-use crate::host::process::{command_line, spawn_bound};
+use crate::host::process::{command_line, spawn_pdeathsig};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, workspace};
 
@@ -211,7 +211,8 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let line = command_line(&command);
-    let output = spawn_bound(command)?.wait_with_output().with_context(|| format!("can't run: {line}"))?;
+    let output =
+        spawn_pdeathsig(command)?.wait_with_output().with_context(|| format!("can't run: {line}"))?;
     if !output.status.success() {
         bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }

@@ -9,7 +9,7 @@ use kernel::Fragment;
 
 use super::{Figure, Results, Setup, Unit, lanes, shuffle};
 use crate::host::process::command_line;
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::vm::{Kind, vng};
 
 /// Where a host has what names its guest's ports: vng's own init starts it there.
@@ -17,7 +17,7 @@ const UDEVD: [&str; 2] = ["/lib/systemd/systemd-udevd", "/usr/lib/systemd/system
 
 /// What is started.
 enum Starter {
-    Ours(Box<Ground>),
+    Ours(Box<Environment>),
     Vng(Vng),
 }
 
@@ -37,19 +37,20 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         fragments: virtme.iter().filter(|_| vm != Some(Kind::Uml)).cloned().collect(),
         ..Extras::default()
     };
-    let (grounds, left_out) = lanes(setup, extras)?;
+    let (environments, left_out) = lanes(setup, extras)?;
     results.remarks.extend(left_out);
     results.remarks.extend(lack.map(|why| format!("vng is left out: {why}")));
 
-    let vng = program.and_then(|program| Vng::beside(&grounds, program));
-    let mut starters: Vec<(String, Starter, Vec<f64>)> =
-        grounds
-            .into_iter()
-            .map(|ground| (ground.kind().to_string(), Starter::Ours(Box::new(ground)), Vec::new()))
-            .chain(vng.map(|vng| {
+    let vng = program.and_then(|program| Vng::beside(&environments, program));
+    let mut starters: Vec<(String, Starter, Vec<f64>)> = environments
+        .into_iter()
+        .map(|environment| (environment.kind().to_string(), Starter::Ours(Box::new(environment)), Vec::new()))
+        .chain(
+            vng.map(|vng| {
                 (format!("vng {} true, {}", vng::VERSION, vng.kind), Starter::Vng(vng), Vec::new())
-            }))
-            .collect();
+            }),
+        )
+        .collect();
     let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
     // What has not been read from the disk for long is no part of the question: the first round does not count.
     for round in 0..=setup.rounds {
@@ -82,8 +83,8 @@ impl Starter {
     fn seconds(&self) -> Result<f64> {
         let begun = Instant::now();
         match self {
-            Self::Ours(ground) => {
-                let session = ground.open().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
+            Self::Ours(environment) => {
+                let session = environment.open().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
                 let took = begun.elapsed();
                 session.close().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
                 Ok(took.as_secs_f64())
@@ -96,7 +97,7 @@ impl Starter {
     }
 }
 
-/// virtme-ng with the image of one of our grounds.
+/// virtme-ng with the image of one of our environments.
 struct Vng {
     program: PathBuf,
     image: PathBuf,
@@ -107,10 +108,10 @@ struct Vng {
 
 impl Vng {
     /// The kernel of the first QEMU among them.
-    fn beside(grounds: &[Ground], program: PathBuf) -> Option<Self> {
-        let ground = grounds.iter().find(|ground| ground.kind() != Kind::Uml)?;
-        let (image, cpus) = (ground.boot.image.clone(), ground.boot.cpus);
-        Some(Self { program, image, kind: ground.kind(), cpus, memory_mib: ground.boot.memory_mib })
+    fn beside(environments: &[Environment], program: PathBuf) -> Option<Self> {
+        let environment = environments.iter().find(|environment| environment.kind() != Kind::Uml)?;
+        let (image, cpus) = (environment.boot.image.clone(), environment.boot.cpus);
+        Some(Self { program, image, kind: environment.kind(), cpus, memory_mib: environment.boot.memory_mib })
     }
 
     fn run(&self) -> Result<()> {

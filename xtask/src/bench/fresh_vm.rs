@@ -7,9 +7,9 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::bench::{Figure, Results, Setup, Unit, lanes, shuffle};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::runner::selection;
-use crate::runner::worker::Lane;
+use crate::runner::worker::Worker;
 
 /// One process, one call.
 const TRIVIAL: &str = "kernel/no-upcall-for-keyrings";
@@ -22,26 +22,26 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let scenarios = selection::select(&[])?;
     let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);
     let trivial = trivial.with_context(|| format!("the suite has no scenario {TRIVIAL}"))?;
-    let (grounds, remarks) = lanes(setup, |_| Extras::default())?;
+    let (environments, remarks) = lanes(setup, |_| Extras::default())?;
     let mut results = Results { remarks, ..Results::default() };
     let work = setup.terminal.work_on("Judging scenarios on pristine kernels", scenarios.len() as u64);
-    let mut samples: Vec<(Vec<f64>, Vec<f64>)> = grounds.iter().map(|_| Default::default()).collect();
+    let mut samples: Vec<(Vec<f64>, Vec<f64>)> = environments.iter().map(|_| Default::default()).collect();
     // The first round does not count.
     for round in 0..=setup.rounds {
-        for index in order(grounds.len()) {
-            let seconds = judge(&grounds[index], trivial)?;
+        for index in order(environments.len()) {
+            let seconds = judge(&environments[index], trivial)?;
             samples[index].0.extend(seconds.filter(|_| round > 0));
         }
     }
     for (done, scenario) in scenarios.iter().enumerate() {
-        for index in order(grounds.len()) {
-            samples[index].1.extend(judge(&grounds[index], scenario)?);
+        for index in order(environments.len()) {
+            samples[index].1.extend(judge(&environments[index], scenario)?);
         }
         work.reach(done as u64 + 1);
     }
     drop(work);
-    for (ground, (trivial, all)) in grounds.iter().zip(&samples) {
-        let vm = ground.kind();
+    for (environment, (trivial, all)) in environments.iter().zip(&samples) {
+        let vm = environment.kind();
         let figures =
             [(format!("{vm}: a trivial scenario"), trivial), (format!("{vm}: every scenario once"), all)];
         let figures =
@@ -58,10 +58,10 @@ fn order(count: usize) -> Vec<usize> {
 }
 
 /// How long it takes to the verdict, whichever that is. None: this guest can't run the scenario.
-fn judge(ground: &Ground, scenario: &Scenario) -> Result<Option<f64>> {
-    let mut lane = Lane::default();
+fn judge(environment: &Environment, scenario: &Scenario) -> Result<Option<f64>> {
+    let mut lane = Worker::default();
     let begun = Instant::now();
-    let verdict = lane.run(ground, scenario);
+    let verdict = lane.run(environment, scenario);
     let took = begun.elapsed();
     lane.leave();
     match verdict {

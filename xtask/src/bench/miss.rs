@@ -9,7 +9,7 @@ use scenarios::measure::{Bystander, Measurement};
 
 use super::stats::median;
 use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::vm::{Clock, Kind};
 
 /// Samples of each case in one boot, and requests in a sample.
@@ -46,9 +46,9 @@ struct Case {
 /// # Errors
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let mut stock = Kernel::Stock.ground(setup)?;
-    let mut off = Kernel::Off.ground(setup)?;
-    let mut on = Kernel::On.ground(setup)?;
+    let mut stock = Kernel::Stock.environment(setup)?;
+    let mut off = Kernel::Off.environment(setup)?;
+    let mut on = Kernel::On.environment(setup)?;
     let clocks: &[Clock] =
         if on.kind() == Kind::Tcg { &[Clock::Real, Clock::Instructions] } else { &[Clock::Real] };
     let mut cases: Vec<Case> = clocks
@@ -63,14 +63,14 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         for (done, index) in (0..).zip(order) {
             let case = &mut cases[index];
             let (name, kernel, agent) = STATES[case.state];
-            let ground = match kernel {
+            let environment = match kernel {
                 Kernel::Stock => &mut stock,
                 Kernel::Off => &mut off,
                 Kernel::On => &mut on,
             };
-            ground.boot.cpus = 1;
-            ground.boot.clock = case.clock;
-            case.boot(ground, agent).with_context(|| name.to_owned())?;
+            environment.boot.cpus = 1;
+            environment.boot.clock = case.clock;
+            case.boot(environment, agent).with_context(|| name.to_owned())?;
             work.reach(round * cases.len() as u64 + done + 1);
         }
     }
@@ -79,7 +79,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
 }
 
 impl Kernel {
-    fn ground(self, setup: &Setup<'_>) -> Result<Ground> {
+    fn environment(self, setup: &Setup<'_>) -> Result<Environment> {
         let mut fragments = vec![Fragment::named("no-upcall")?];
         if self == Self::Off {
             fragments.push(Fragment::named("no-keyagent")?);
@@ -89,13 +89,14 @@ impl Kernel {
         if self == Self::Stock {
             options.kernel.first = Some(0);
         }
-        Ground::prepare(&options, &extras, "bench", setup.terminal)
+        Environment::prepare(&options, &extras, "bench", setup.terminal)
     }
 }
 
 impl Case {
-    fn boot(&mut self, ground: &Ground, agent: Bystander) -> Result<()> {
-        let series = in_guest::measure(ground, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
+    fn boot(&mut self, environment: &Environment, agent: Bystander) -> Result<()> {
+        let series =
+            in_guest::measure(environment, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
         for one in series {
             let samples: Vec<f64> = one.samples_ns.iter().map(|ns| self.in_unit(*ns)).collect();
             let Some(sample) = median(&samples) else { continue };

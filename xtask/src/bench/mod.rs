@@ -20,7 +20,7 @@ use clap::ValueEnum;
 pub use stats::{Figure, Unit};
 
 use crate::host::terminal::Terminal;
-use crate::runner::environment::{Extras, Ground, TestbedOptions};
+use crate::runner::environment::{Environment, Extras, TestbedOptions};
 use crate::vm::Kind;
 
 /// What can be measured.
@@ -29,7 +29,7 @@ pub enum Subject {
     /// The whole suite, from the command to the last verdict
     Suite,
     /// From the start of a virtual machine to PID 1's first word
-    Boot,
+    BootConfig,
     /// A scenario on a pristine kernel, from the start of the guest to the verdict
     Fresh,
     /// A request answered by a keyagent, by /sbin/request-key, and the least that it can take
@@ -50,7 +50,7 @@ impl Subject {
     pub fn title(self) -> &'static str {
         match self {
             Self::Suite => "The whole suite, from the command to the last verdict",
-            Self::Boot => "From the start of a virtual machine to PID 1's first word",
+            Self::BootConfig => "From the start of a virtual machine to PID 1's first word",
             Self::Fresh => "A scenario on a pristine kernel, from the start of the guest to the verdict",
             Self::Request => "A request, from asking to having the key",
             Self::Pending => "A request while so many are pending with one agent (RLIMIT_SIGPENDING 64)",
@@ -94,7 +94,7 @@ impl Results {
 pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
         Subject::Suite => suite::measure(setup),
-        Subject::Boot => boot::measure(setup),
+        Subject::BootConfig => boot::measure(setup),
         Subject::Fresh => fresh_vm::measure(setup),
         Subject::Request => request::measure(setup),
         Subject::Pending => pending::measure(setup),
@@ -102,14 +102,19 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     }
 }
 
-/// A ground on each back end that works here and was not ruled out, and why others are left out.
-fn lanes(setup: &Setup<'_>, extras: impl Fn(Option<Kind>) -> Extras) -> Result<(Vec<Ground>, Vec<String>)> {
-    let mut grounds: Vec<Ground> = Vec::new();
+/// A environment on each back end that works here and was not ruled out, and why others are left out.
+fn lanes(
+    setup: &Setup<'_>,
+    extras: impl Fn(Option<Kind>) -> Extras,
+) -> Result<(Vec<Environment>, Vec<String>)> {
+    let mut environments: Vec<Environment> = Vec::new();
     let mut left_out = Vec::new();
     for vm in wanted(setup.testbed.vm) {
         let options = TestbedOptions { vm, ..setup.testbed.clone() };
-        match Ground::prepare(&options, &extras(vm), "bench", setup.terminal) {
-            Ok(ground) if grounds.iter().all(|it| it.kind() != ground.kind()) => grounds.push(ground),
+        match Environment::prepare(&options, &extras(vm), "bench", setup.terminal) {
+            Ok(environment) if environments.iter().all(|it| it.kind() != environment.kind()) => {
+                environments.push(environment)
+            }
             Ok(_) => {}
             Err(error) => match vm {
                 Some(kind) if setup.testbed.vm.is_none() => {
@@ -119,7 +124,7 @@ fn lanes(setup: &Setup<'_>, extras: impl Fn(Option<Kind>) -> Extras) -> Result<(
             },
         }
     }
-    Ok((grounds, left_out))
+    Ok((environments, left_out))
 }
 
 /// Nothing named means all: the one that is best here, and those that it may not be.

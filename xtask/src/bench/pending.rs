@@ -4,7 +4,7 @@ use anyhow::Result;
 use scenarios::measure::Measurement;
 
 use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 
 const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
 
@@ -16,15 +16,15 @@ const MEMORY_MIB: u32 = 3072;
 /// # Errors
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let mut ground = Ground::prepare(setup.testbed, &Extras::default(), "bench", setup.terminal)?;
-    ground.boot.memory_mib = MEMORY_MIB;
+    let mut environment = Environment::prepare(setup.testbed, &Extras::default(), "bench", setup.terminal)?;
+    environment.boot.memory_mib = MEMORY_MIB;
     let mut counts: Vec<(u32, u32)> =
         (0..setup.rounds).flat_map(|round| COUNTS.map(|count| (round, count))).collect();
     shuffle(&mut counts);
     let counts = counts.into_iter().map(|(_, count)| count).collect();
-    let vm = ground.kind().to_string();
+    let vm = environment.kind().to_string();
     let work = setup.terminal.work(&format!("Measuring crowds of requests on {vm}"));
-    let series = in_guest::measure(&ground, &Measurement::Pending { counts })?;
+    let series = in_guest::measure(&environment, &Measurement::Pending { counts })?;
     work.done();
     let mut results = Results::default();
     for one in series {

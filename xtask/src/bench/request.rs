@@ -7,7 +7,7 @@ use super::{Figure, Results, Setup, Unit, in_guest, minimal_request_key};
 use crate::artifacts::guest_file::Program;
 use crate::artifacts::libraries;
 use crate::host::{cache, program, workspace};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 
 /// Samples of each case in one round.
 const SAMPLES: u32 = 60;
@@ -38,11 +38,11 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
             .remarks
             .push("keyutils' request-key is left out: this host has none (Debian: keyutils)".into()),
     }
-    let ground = Ground::prepare(setup.testbed, &extras, "bench", setup.terminal)?;
-    let vm = ground.kind().to_string();
+    let environment = Environment::prepare(setup.testbed, &extras, "bench", setup.terminal)?;
+    let vm = environment.kind().to_string();
     let work = setup.terminal.work(&format!("Measuring requests on {vm}"));
     let series =
-        in_guest::measure(&ground, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
+        in_guest::measure(&environment, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
     work.done();
     for one in series {
         let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();

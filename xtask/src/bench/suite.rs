@@ -19,12 +19,13 @@ const DEFAULT: &str = "auto";
 /// # Errors
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let (grounds, remarks) = lanes(setup, |_| Extras::default())?;
-    let mut vms: Vec<String> = grounds.iter().map(|ground| ground.kind().to_string()).collect();
+    let (environments, remarks) = lanes(setup, |_| Extras::default())?;
+    let mut vms: Vec<String> =
+        environments.iter().map(|environment| environment.kind().to_string()).collect();
     if setup.testbed.vm.is_none() {
         vms.insert(0, DEFAULT.to_owned());
     }
-    drop(grounds);
+    drop(environments);
     let mut samples: Vec<Vec<f64>> = vms.iter().map(|_| Vec::new()).collect();
     let work = setup.terminal.work_on("Judging the suite", u64::from(setup.rounds));
     // The first round warms the caches, and teaches the schedule how long scenarios take.

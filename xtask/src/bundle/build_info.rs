@@ -8,20 +8,25 @@ use nix::sys::utsname::uname;
 
 use crate::artifacts::image::KernelOptions;
 use crate::host::workspace;
-use crate::runner::environment::Ground;
+use crate::runner::environment::Environment;
 
 /// The facts, one a line.
 ///
 /// # Errors
 /// There is no such kernel.
-pub(super) fn told(ground: &Ground, kernel: &KernelOptions) -> Result<String> {
+pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<String> {
     let system = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let facts = [
         (
             "kernel",
-            format!("{} for {}, {}", kernel.described()?, ground.kind().full_name(), kernel.profile.name()),
+            format!(
+                "{} for {}, {}",
+                kernel.described()?,
+                environment.kind().full_name(),
+                kernel.profile.name()
+            ),
         ),
-        ("release", ground.release().to_owned()),
+        ("release", environment.release().to_owned()),
         ("testbed", revision()),
         ("host kernel", system),
         ("host processor", processor()),

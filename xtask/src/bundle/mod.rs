@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 
 use crate::artifacts::image::KernelOptions;
 use crate::host::process::command_line;
-use crate::runner::environment::Ground;
+use crate::runner::environment::Environment;
 use crate::vm::qemu::Qemu;
 use crate::vm::uml::Uml;
-use crate::vm::{Boot, Kind};
+use crate::vm::{BootConfig, Kind};
 
 pub use archive::write;
 
@@ -61,33 +61,36 @@ impl File {
 /// A bundle's files, by name.
 pub type Files = BTreeMap<String, File>;
 
-/// Everything that belongs to a scenario on that ground. `trace` is what came of it here, `judge` the program that judges it there.
+/// Everything that belongs to a scenario on that environment. `trace` is what came of it here, `judge` the program that judges it there.
 ///
 /// # Errors
 /// A file can't be read.
 pub fn files(
     scenario: &Scenario,
-    ground: &Ground,
+    environment: &Environment,
     kernel: &KernelOptions,
     trace: &str,
     judge: &Path,
 ) -> Result<Files> {
-    let is_uml = ground.kind() == Kind::Uml;
+    let is_uml = environment.kind() == Kind::Uml;
     let image = if is_uml { "linux" } else { "bzImage" };
     let mut files = Files::from([
-        (image.to_owned(), File::of(&ground.image, is_uml)?),
-        ("config".to_owned(), File::of(&ground.config, false)?),
-        ("initramfs.cpio".to_owned(), File { bytes: initramfs(scenario, ground, judge)?, executable: false }),
+        (image.to_owned(), File::of(&environment.image, is_uml)?),
+        ("config".to_owned(), File::of(&environment.config, false)?),
+        (
+            "initramfs.cpio".to_owned(),
+            File { bytes: initramfs(scenario, environment, judge)?, executable: false },
+        ),
         ("scenario.toml".to_owned(), File::of(&scenario.path, false)?),
         ("trace.txt".to_owned(), File::text(trace)),
-        ("facts.txt".to_owned(), File::text(build_info::told(ground, kernel)?)),
+        ("facts.txt".to_owned(), File::text(build_info::told(environment, kernel)?)),
         ("README".to_owned(), File::text(readme(is_uml))),
         (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
-        ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, ground)) }),
+        ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, environment)) }),
     ]);
     if !is_uml {
         // User-Mode Linux's program has its symbols itself.
-        files.insert("vmlinux".to_owned(), File::of(&ground.vmlinux, false)?);
+        files.insert("vmlinux".to_owned(), File::of(&environment.vmlinux, false)?);
     }
     if scenario.snapshot().exists() {
         files.insert("scenario.snap".to_owned(), File::of(&scenario.snapshot(), false)?);
@@ -107,8 +110,8 @@ fn sums(files: &Files) -> String {
 }
 
 /// The guest as it is, and behind it what it is to do when nobody talks to it.
-fn initramfs(scenario: &Scenario, ground: &Ground, judge: &Path) -> Result<Vec<u8>> {
-    let plan = HostMessage::Run(Box::new(ground.boot.pace.plan(scenario)));
+fn initramfs(scenario: &Scenario, environment: &Environment, judge: &Path) -> Result<Vec<u8>> {
+    let plan = HostMessage::Run(Box::new(environment.boot.pace.plan(scenario)));
     let messages = [plan, HostMessage::PowerOff];
     let lines = messages.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     let mut files = BTreeMap::from([
@@ -125,7 +128,7 @@ fn initramfs(scenario: &Scenario, ground: &Ground, judge: &Path) -> Result<Vec<u
     }
     let artefacts: Artefacts<'_> =
         files.iter().map(|(path, file)| (path.as_str(), file.bytes.as_slice())).collect();
-    let mut archive = File::of(&ground.boot.initramfs, false)?.bytes;
+    let mut archive = File::of(&environment.boot.initramfs, false)?.bytes;
     archive.extend(rootfs::build(&manifest, &artefacts, Compression::None)?);
     Ok(archive)
 }
@@ -148,15 +151,15 @@ fn readme(is_uml: bool) -> String {
 }
 
 /// The script that carries it out.
-fn run(scenario: &Scenario, ground: &Ground) -> String {
-    let mut boot = Boot {
+fn run(scenario: &Scenario, environment: &Environment) -> String {
+    let mut boot = BootConfig {
         image: "bzImage".into(),
         initramfs: "initramfs.cpio".into(),
         log: "console.log".into(),
-        ..ground.boot.clone()
+        ..environment.boot.clone()
     };
     boot.parameters.push(format!("keyagents.play={FOLDER}"));
-    let (needs, check, files, command) = if ground.kind() == Kind::Uml {
+    let (needs, check, files, command) = if environment.kind() == Kind::Uml {
         boot.image = "./linux".into();
         let command = format!(
             "GLIBC_TUNABLES=glibc.pthread.rseq=0 {} </dev/null >console 2>&1 3>report &",
@@ -175,7 +178,7 @@ fn run(scenario: &Scenario, ground: &Ground) -> String {
                      give_up \"this machine has no qemu-system-x86_64: install QEMU (Debian: qemu-system-x86)\"";
         (" and QEMU", check.to_owned(), "bzImage initramfs.cpio", command)
     };
-    let limit = ground.boot.pace.plan(scenario).deadline_ms / 1000 + LEAVE;
+    let limit = environment.boot.pace.plan(scenario).deadline_ms / 1000 + LEAVE;
     script(&scenario.name, needs, &check, files, &command, limit)
 }
 

@@ -17,10 +17,10 @@ use crate::host::completion;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::workspace;
 use crate::runner::bisect::{Bisection, Next, Try};
-use crate::runner::environment::{self, Extras, Ground, TestbedOptions};
+use crate::runner::environment::{self, Environment, Extras, TestbedOptions};
 use crate::runner::result::{colour, mark};
 use crate::runner::selection;
-use crate::runner::worker::Lane;
+use crate::runner::worker::Worker;
 
 /// Which scenario, and on what.
 #[derive(Debug, Args)]
@@ -81,10 +81,10 @@ impl Options {
     ) -> Result<Verdict> {
         let began = Instant::now();
         let label = format!("bisect-{patch:02}");
-        let verdict = Ground::prepare(&self.testbed.up_to(patch), &Extras::default(), &label, terminal)
-            .map(|ground| {
-                let mut lane = Lane::default();
-                let verdict = lane.run(&ground, scenario);
+        let verdict = Environment::prepare(&self.testbed.up_to(patch), &Extras::default(), &label, terminal)
+            .map(|environment| {
+                let mut lane = Worker::default();
+                let verdict = lane.run(&environment, scenario);
                 lane.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
             })
             .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}")));

@@ -14,17 +14,17 @@ use crate::args::vm::DeskOptions;
 use crate::artifacts::{initramfs, program_closure};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, output};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::session::FailureKind;
-use crate::session::raw_terminal::{self, Seat};
-use crate::vm::{Boot, Ending, Happening, Heard, Kind, Listener, Machine, Trouble};
+use crate::session::raw_terminal::{self, RawTerminal};
+use crate::vm::{BootConfig, Ending, Heard, KernelReport, Kind, Machine, MachineEvent, Tap};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, to its end
   cargo xtask boot --initramfs /boot/initrd.img --append 'debug'   with further kernel parameters";
 
 /// How long a guest whose console is closed may take to be gone.
-const AFTERMATH: Duration = Duration::from_secs(5);
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// What to boot.
 #[derive(Debug, Args)]
@@ -51,20 +51,20 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     options.desk.ensure_host(terminal)?;
     let cache = cache::directory()?;
     let kinds = options.desk.kinds(&cache, terminal)?;
-    let ground = options.desk.ground(&kinds, &Extras::default(), "boot", terminal)?;
+    let environment = options.desk.environment(&kinds, &Extras::default(), "boot", terminal)?;
     let parameters = options.append.iter().flat_map(|all| all.split_whitespace()).map(str::to_owned);
-    let boot = Boot {
+    let boot = BootConfig {
         initramfs: initramfs::keep(&archive, &cache)?,
         parameters: parameters.collect(),
-        memory_mib: ground.boot.memory_mib + u32::try_from(archive.len() >> 19).unwrap_or(u32::MAX / 2),
-        ..ground.boot.clone()
+        memory_mib: environment.boot.memory_mib + u32::try_from(archive.len() >> 19).unwrap_or(u32::MAX / 2),
+        ..environment.boot.clone()
     };
-    let (ending, trouble) = if Seat::is_taken() {
-        let about = format!("{} · {}", ground.describe(), raw_terminal::WAY_OUT);
+    let (ending, trouble) = if RawTerminal::is_tty() {
+        let about = format!("{} · {}", environment.describe(), raw_terminal::WAY_OUT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
-        sit_at(&ground, boot)?
+        sit_at(&environment, boot)?
     } else {
-        look_on(&ground, boot)?
+        look_on(&environment, boot)?
     };
     conclude(ending, trouble.as_ref(), terminal)
 }
@@ -88,32 +88,33 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// Somebody sits at the console.
-fn sit_at(ground: &Ground, boot: Boot) -> Result<(Option<Ending>, Option<Trouble>)> {
-    let seat = Seat::take()?;
+fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
+    let seat = RawTerminal::take()?;
     seat.listen();
-    let boot = Boot { interactive: true, listener: plain_lines(seat.listener(), ground.kind()), ..boot };
-    let mut machine = ground.machine(&boot)?;
+    let boot =
+        BootConfig { interactive: true, listener: plain_lines(seat.listener(), environment.kind()), ..boot };
+    let mut machine = environment.machine(&boot)?;
     seat.type_at(machine.keyboard()?);
     Ok(watch(&mut machine, || seat.is_left()))
 }
 
 /// Nobody sits there: what the console says is standard output, and nothing is typed, which would come before anybody reads it.
-fn look_on(ground: &Ground, boot: Boot) -> Result<(Option<Ending>, Option<Trouble>)> {
-    let listener = Listener::new(|heard| {
+fn look_on(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
+    let listener = Tap::new(|heard| {
         if let Heard::Console(bytes) = heard {
             output::put(bytes);
         }
     });
-    let mut machine = ground.machine(&Boot { listener, ..boot })?;
+    let mut machine = environment.machine(&BootConfig { listener, ..boot })?;
     Ok(watch(&mut machine, || false))
 }
 
 /// User-Mode Linux ends its kernel's lines as files have them: a raw terminal wants to be told to return, too.
-fn plain_lines(listener: Listener, kind: Kind) -> Listener {
+fn plain_lines(listener: Tap, kind: Kind) -> Tap {
     if kind != Kind::Uml {
         return listener;
     }
-    Listener::new(move |heard| match heard {
+    Tap::new(move |heard| match heard {
         Heard::Console(bytes) => {
             let mut lines = Vec::with_capacity(bytes.len() + 8);
             let mut before = 0;
@@ -131,14 +132,14 @@ fn plain_lines(listener: Listener, kind: Kind) -> Listener {
 }
 
 /// Waits for the guest's end; no ending: the person has left. Tells the first trouble that its kernel reported.
-fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Option<Trouble>) {
+fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Option<KernelReport>) {
     const GLANCE: Duration = Duration::from_millis(200);
     let mut trouble = None;
     loop {
         match machine.next(GLANCE) {
-            Some(Happening::Trouble(heard)) => _ = trouble.get_or_insert(heard),
-            Some(Happening::Gone) => return (Some(machine.end_within(AFTERMATH)), trouble),
-            Some(Happening::Message(_)) | None => {}
+            Some(MachineEvent::KernelReport(heard)) => _ = trouble.get_or_insert(heard),
+            Some(MachineEvent::Gone) => return (Some(machine.end_within(SETTLE)), trouble),
+            Some(MachineEvent::Message(_)) | None => {}
         }
         if left() {
             machine.stop();
@@ -147,7 +148,7 @@ fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Opt
     }
 }
 
-fn conclude(ending: Option<Ending>, trouble: Option<&Trouble>, terminal: &Terminal) -> Result<ExitCode> {
+fn conclude(ending: Option<Ending>, trouble: Option<&KernelReport>, terminal: &Terminal) -> Result<ExitCode> {
     const INTERRUPTED: u8 = 130;
     if let Some(trouble) = trouble {
         if trouble.kind.failure() == FailureKind::Broken {

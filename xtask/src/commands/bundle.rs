@@ -20,7 +20,7 @@ use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::runner::result::{colour, mark};
 use crate::runner::{selection, worker};
 use crate::session::probe;
@@ -73,13 +73,13 @@ enum Machine {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     check_writable(&options.output)?;
-    let ground = options.ground(terminal)?;
-    let (verdict, trace) = carry_out(&ground, &scenario)?;
+    let environment = options.environment(terminal)?;
+    let (verdict, trace) = carry_out(&environment, &scenario)?;
     let judge = initramfs::judge(terminal)?;
     let began = Instant::now();
     let work = terminal.work("Packing");
     let name = folder(&scenario);
-    let files = bundle::files(&scenario, &ground, &options.kernel, &trace, &judge)?;
+    let files = bundle::files(&scenario, &environment, &options.kernel, &trace, &judge)?;
     bundle::write(&files, &name, &options.output)?;
     drop(work);
     let word = verdict.word();
@@ -92,18 +92,18 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    fn ground(&self, terminal: &Terminal) -> Result<Ground> {
+    fn environment(&self, terminal: &Terminal) -> Result<Environment> {
         let vm = (self.vm == Machine::Uml).then_some(Kind::Uml);
         let desk = DeskOptions { kernel: self.kernel.clone(), vm, install: self.install };
         desk.ensure_host(terminal)?;
         let kinds = match self.vm {
             Machine::Uml => vec![Kind::Uml],
-            Machine::Qemu if probe::kvm_is_out(&cache::directory()?, terminal)?.is_none() => {
+            Machine::Qemu if probe::kvm_unusable(&cache::directory()?, terminal)?.is_none() => {
                 vec![Kind::Kvm, Kind::Tcg]
             }
             Machine::Qemu => vec![Kind::Tcg],
         };
-        desk.ground(&kinds, &Extras::default(), "bundle", terminal)
+        desk.environment(&kinds, &Extras::default(), "bundle", terminal)
     }
 }
 
@@ -125,13 +125,20 @@ fn check_writable(path: &Path) -> Result<()> {
 }
 
 /// What comes of the scenario here: what the receiver is to see, too.
-fn carry_out(ground: &Ground, scenario: &Scenario) -> Result<(Verdict, String)> {
-    let mut guest = ground.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
+fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
+    let mut guest = environment.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
     if let Some(feature) = scenario.missing(&guest.hello().features) {
-        bail!("{} can't run on {}: {}", scenario.name, ground.kind().full_name(), worker::lack(&feature));
+        bail!(
+            "{} can't run on {}: {}",
+            scenario.name,
+            environment.kind().full_name(),
+            worker::missing_feature(&feature)
+        );
     }
-    let (verdict, events) = match guest.run(&ground.boot.pace.plan(scenario)) {
-        Ok(run) => (judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)?, run.events),
+    let (verdict, events) = match guest.run(&environment.boot.pace.plan(scenario)) {
+        Ok(run) => {
+            (judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)?, run.events)
+        }
         Err(failure) => (failure.verdict(scenario.plan()), failure.events.clone()),
     };
     let story = Trace::of_scenario(scenario, &events);

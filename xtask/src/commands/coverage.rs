@@ -15,7 +15,7 @@ use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::report::{self, live};
 use crate::runner::executor::Policy;
-use crate::runner::results::Ledger;
+use crate::runner::results::SharedResults;
 use crate::runner::selection;
 use crate::runner::testbed::{MatrixOptions, Testbed};
 
@@ -65,7 +65,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let list = exclusions::read(&kernel)?;
     gcov::check()?;
 
-    let ledger = Ledger::new(scenarios, matrix.about()?);
+    let ledger = SharedResults::new(scenarios, matrix.about()?);
     let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
     let mut gathering = Gathering::default();
     let code = live::judge(&testbed, &ledger, Policy::default(), terminal, |event| {
@@ -90,8 +90,8 @@ fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Resul
         bail!("no guest has told what its kernel counted: there is nothing to report");
     }
     let mut tally = Tally::default();
-    for (ground, counters) in &gathering.guests {
-        gcov::add(&mut tally, &testbed.ground(*ground, terminal)?.notes, counters)?;
+    for (environment, counters) in &gathering.guests {
+        gcov::add(&mut tally, &testbed.environment(*environment, terminal)?.notes, counters)?;
     }
     Ok(tally)
 }

@@ -66,7 +66,7 @@ enum Command {
 
     /// Run one scenario, told from all sides: console, events and tracepoints on one clock
     ///
-    /// Times are seconds since the scenario was begun. Exit codes: 0 it passed; 1 it failed, crashed or hung, if only once; 2 the testbed
+    /// Timings are seconds since the scenario was begun. Exit codes: 0 it passed; 1 it failed, crashed or hung, if only once; 2 the testbed
     /// could not do its part.
     Repro(repro::Options),
 
@@ -91,10 +91,10 @@ enum Command {
     /// is the exit code; where they are a terminal, the program has one. A closed standard output or error ends the guest.
     Run(run::Options),
 
-    /// Boot an initramfs of your own on the patched kernel
+    /// BootConfig an initramfs of your own on the patched kernel
     ///
     /// Its console is the terminal. Exit codes: 0 it powered off or restarted; 1 its kernel reported trouble; 2 it can't be booted.
-    Boot(boot::Options),
+    BootConfig(boot::Options),
 
     /// Build the patched kernel; edit, export, check and test the series
     #[command(subcommand)]
@@ -142,7 +142,7 @@ impl Cli {
             Command::Bundle(options) => bundle::run(options, terminal),
             Command::Shell(options) => shell::run(options, terminal),
             Command::Run(options) => run::run(options, terminal),
-            Command::Boot(options) => boot::run(options, terminal),
+            Command::BootConfig(options) => boot::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Coverage(options) => coverage::run(options, terminal),
             Command::Bench(options) => bench::run(options, terminal),

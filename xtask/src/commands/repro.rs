@@ -19,10 +19,10 @@ use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::runner::result::{colour, mark};
 use crate::runner::{selection, worker};
-use crate::vm::{Boot, Kind};
+use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error                           events and tracepoints on one clock
@@ -76,38 +76,40 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
     options.desk.ensure_host(terminal)?;
-    let ground = options.ground(&scenario, terminal)?;
-    terminal.say(&format!("{} {}", style("keyagents").bold(), style(ground.describe()).dim()));
+    let environment = options.environment(&scenario, terminal)?;
+    terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));
     terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
     let verdict = match port {
-        Some(port) => options.debug(&ground, &scenario, port, terminal)?,
-        None if options.repeat.is_none() && !options.until_fail => options.once(&ground, &scenario, terminal),
-        None => return Ok(options.again_and_again(&ground, &scenario, terminal)),
+        Some(port) => options.debug(&environment, &scenario, port, terminal)?,
+        None if options.repeat.is_none() && !options.until_fail => {
+            options.once(&environment, &scenario, terminal)
+        }
+        None => return Ok(options.again_and_again(&environment, &scenario, terminal)),
     };
     conclude(&verdict, terminal);
     Ok(exit_code(&verdict))
 }
 
 impl Options {
-    /// The first ground whose guests have what the scenario needs.
-    fn ground(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Ground> {
+    /// The first environment whose guests have what the scenario needs.
+    fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
         let mut kinds = self.desk.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| self.gdb.is_none() || *kind != Kind::Uml);
         while !kinds.is_empty() {
-            let ground = self.desk.ground(&kinds, &Extras::default(), "repro", terminal)?;
-            let features = match &ground.features {
+            let environment = self.desk.environment(&kinds, &Extras::default(), "repro", terminal)?;
+            let features = match &environment.features {
                 Some(features) => features.clone(),
                 // Without a trial nothing is known of what it has, but QEMU's guests have all there is.
-                None => return Ok(ground),
+                None => return Ok(environment),
             };
-            let Some(feature) = scenario.missing(&features) else { return Ok(ground) };
-            kinds.retain(|kind| *kind != ground.kind());
+            let Some(feature) = scenario.missing(&features) else { return Ok(environment) };
+            kinds.retain(|kind| *kind != environment.kind());
             if kinds.is_empty() {
                 bail!(
                     "{} can't run on {}: {}",
                     scenario.name,
-                    ground.kind().full_name(),
-                    worker::lack(&feature)
+                    environment.kind().full_name(),
+                    worker::missing_feature(&feature)
                 );
             }
         }
@@ -121,35 +123,46 @@ impl Options {
         self.seed.unwrap_or_else(random)
     }
 
-    fn once(&self, ground: &Ground, scenario: &Scenario, terminal: &Terminal) -> Verdict {
+    fn once(&self, environment: &Environment, scenario: &Scenario, terminal: &Terminal) -> Verdict {
         let seed = self.first_seed();
         terminal.say(&format!("{}\n", style(about_seed(scenario.plan(), seed)).dim()));
-        let plan = Plan { seed: Some(seed), ..ground.boot.pace.plan(scenario) };
-        let told = told_boot(ground);
-        carry_out(ground, &told, scenario, &plan, show)
+        let plan = Plan { seed: Some(seed), ..environment.boot.pace.plan(scenario) };
+        let told = told_boot(environment);
+        carry_out(environment, &told, scenario, &plan, show)
     }
 
-    fn debug(&self, ground: &Ground, scenario: &Scenario, port: u16, terminal: &Terminal) -> Result<Verdict> {
+    fn debug(
+        &self,
+        environment: &Environment,
+        scenario: &Scenario,
+        port: u16,
+        terminal: &Terminal,
+    ) -> Result<Verdict> {
         let function = self.gdb.as_deref().filter(|name| !name.is_empty());
         if let Some(function) = function {
-            gdb::check_function(&ground.vmlinux, function)?;
+            gdb::check_function(&environment.vmlinux, function)?;
         }
         let cache = cache::directory()?;
-        let command = gdb::command(&self.desk.kernel, &ground.vmlinux, &cache, port, function)?;
+        let command = gdb::command(&self.desk.kernel, &environment.vmlinux, &cache, port, function)?;
         let seed = self.first_seed();
         terminal.say(&format!("{}", style(about_seed(scenario.plan(), seed)).dim()));
         terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));
         let plan = Plan {
             seed: Some(seed),
             deadline_ms: AGES.as_millis() as u64,
-            ..ground.boot.pace.plan(scenario)
+            ..environment.boot.pace.plan(scenario)
         };
-        let boot = Boot { debugger: Some(port), patience: Some(AGES), ..told_boot(ground) };
-        Ok(carry_out(ground, &boot, scenario, &plan, show))
+        let boot = BootConfig { debugger: Some(port), patience: Some(AGES), ..told_boot(environment) };
+        Ok(carry_out(environment, &boot, scenario, &plan, show))
     }
 
     /// One line for each run, and the whole transcript of each that goes wrong.
-    fn again_and_again(&self, ground: &Ground, scenario: &Scenario, terminal: &Terminal) -> ExitCode {
+    fn again_and_again(
+        &self,
+        environment: &Environment,
+        scenario: &Scenario,
+        terminal: &Terminal,
+    ) -> ExitCode {
         let first = self.first_seed();
         terminal.say(&format!("{}\n", style(about_seed(scenario.plan(), first)).dim()));
         let runs = self.repeat.map_or(u32::MAX, NonZero::get);
@@ -157,13 +170,13 @@ impl Options {
         for run in 0..runs {
             let seed = first.wrapping_add(run.into());
             let began = Instant::now();
-            let plan = Plan { seed: Some(seed), ..ground.boot.pace.plan(scenario) };
+            let plan = Plan { seed: Some(seed), ..environment.boot.pace.plan(scenario) };
             let lines = Arc::new(Mutex::new(Vec::new()));
             let kept = Arc::clone(&lines);
             let keep = move |line: &str| {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
             };
-            let verdict = carry_out(ground, &ground.boot, scenario, &plan, keep);
+            let verdict = carry_out(environment, &environment.boot, scenario, &plan, keep);
             let word = verdict.word();
             let of = self.repeat.map(|runs| format!("/{runs}")).unwrap_or_default();
             let time = style(format!("· seed {seed} · {}", seconds(began.elapsed()))).dim();
@@ -198,29 +211,29 @@ fn show(line: &str) {
 }
 
 /// Everything that the kernel says is printed, its tracepoints included.
-fn told_boot(ground: &Ground) -> Boot {
-    let mut parameters = ground.boot.parameters.clone();
+fn told_boot(environment: &Environment) -> BootConfig {
+    let mut parameters = environment.boot.parameters.clone();
     parameters.extend(["loglevel=7", "tp_printk", "trace_event=keyagent:*"].map(str::to_owned));
-    Boot { parameters, ..ground.boot.clone() }
+    BootConfig { parameters, ..environment.boot.clone() }
 }
 
 /// In a guest of its own, which ends before all has been told.
 fn carry_out(
-    ground: &Ground,
-    boot: &Boot,
+    environment: &Environment,
+    boot: &BootConfig,
     scenario: &Scenario,
     plan: &Plan,
     tell: impl FnMut(&str) + Send + 'static,
 ) -> Verdict {
     let transcript = Transcript::of(plan.clone(), tell);
-    let boot = Boot { listener: transcript.listener(), ..boot.clone() };
-    let verdict = match ground.start(&boot) {
+    let boot = BootConfig { listener: transcript.listener(), ..boot.clone() };
+    let verdict = match environment.start(&boot) {
         Err(failure) => failure.verdict(plan),
         Ok(mut guest) => match scenario.missing(&guest.hello().features) {
-            Some(feature) => Verdict::Skipped(worker::lack(&feature)),
+            Some(feature) => Verdict::Skipped(worker::missing_feature(&feature)),
             None => match guest.run(plan) {
                 Err(failure) => failure.verdict(plan),
-                Ok(run) => judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
+                Ok(run) => judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)
                     .unwrap_or_else(|error| {
                         Verdict::Broken(format!("the scenario can't be judged: {error}"))
                     }),
@@ -230,7 +243,7 @@ fn carry_out(
     // It is what keeps the transcript open.
     drop(boot);
     transcript.end();
-    symbolize::located(verdict, &ground.vmlinux)
+    symbolize::located(verdict, &environment.vmlinux)
 }
 
 /// What the seed has to say in this plan.

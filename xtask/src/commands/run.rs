@@ -68,32 +68,32 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let extras = Extras { programs, directories, links: luggage.links(), ..Extras::default() };
     let mut kinds = options.desk.kinds(&cache::directory()?, terminal)?;
     kinds.retain(|kind| !(luggage.narrow && *kind == Kind::Uml));
-    let mut ground = options.desk.ground(&kinds, &extras, "run", terminal)?;
-    ground.boot.memory_mib += memory_for(luggage.size());
+    let mut environment = options.desk.environment(&kinds, &extras, "run", terminal)?;
+    environment.boot.memory_mib += memory_for(luggage.size());
     let program = Attached {
         path,
         arguments: arguments.to_vec(),
-        environment: environment(&luggage),
+        environment: guest_variables(&luggage),
         directory: directory.to_string_lossy().into_owned(),
         streams: Streams::Pipes,
     };
-    single_guest::conclude(shell::use_program(&ground, program), terminal)
+    single_guest::conclude(shell::use_program(&environment, program), terminal)
 }
 
 /// The guest's, with the places where the user's programs and libraries are.
-fn environment(luggage: &Luggage) -> BTreeMap<String, String> {
-    let mut environment = shell::environment();
+fn guest_variables(luggage: &Luggage) -> BTreeMap<String, String> {
+    let mut variables = shell::guest_variables();
     if let Some(path) = env::var("PATH").ok().filter(|path| !path.is_empty()) {
-        environment.entry("PATH".to_owned()).and_modify(|own| *own = format!("{path}:{own}"));
+        variables.entry("PATH".to_owned()).and_modify(|own| *own = format!("{path}:{own}"));
     }
     // cargo adds places of its own, of which nothing is in the guest.
     let places = program::library_path().into_iter();
     let places: Vec<String> =
         places.filter(|(_, place)| luggage.has_below(place)).map(|(written, _)| written).collect();
     if !places.is_empty() {
-        environment.insert("LD_LIBRARY_PATH".to_owned(), places.join(":"));
+        variables.insert("LD_LIBRARY_PATH".to_owned(), places.join(":"));
     }
-    environment
+    variables
 }
 
 /// The archive and what is unpacked from it are in memory at once. In MiB.

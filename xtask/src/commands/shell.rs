@@ -15,12 +15,12 @@ use crate::artifacts::initramfs;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
 use crate::host::terminal::{Terminal, takes_colours};
-use crate::runner::environment::{Extras, Ground};
+use crate::runner::environment::{Environment, Extras};
 use crate::runner::single_guest;
-use crate::session::raw_terminal::{self, Seat};
+use crate::session::raw_terminal::{self, RawTerminal};
 use crate::session::{Failure, Session, Used};
 use crate::vm::vng::{self, Vng};
-use crate::vm::{Boot, Kind};
+use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask shell                                   a shell; exit or Ctrl-D leaves it
@@ -50,20 +50,20 @@ pub struct Options {
 /// # Errors
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let (ground, shell, what) = match options.host {
+    let (environment, shell, what) = match options.host {
         true => options.among_the_hosts_files(terminal)?,
         false => options.by_itself(terminal)?,
     };
-    if Seat::is_taken() && options.command.is_empty() {
-        let about = format!("{}{what} · exit leaves, {}", ground.describe(), raw_terminal::WAY_OUT);
+    if RawTerminal::is_tty() && options.command.is_empty() {
+        let about = format!("{}{what} · exit leaves, {}", environment.describe(), raw_terminal::WAY_OUT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
-    single_guest::conclude(use_program(&ground, shell), terminal)
+    single_guest::conclude(use_program(&environment, shell), terminal)
 }
 
 impl Options {
     /// In the testbed's own small user space.
-    fn by_itself(&self, terminal: &Terminal) -> Result<(Ground, Attached, &'static str)> {
+    fn by_itself(&self, terminal: &Terminal) -> Result<(Environment, Attached, &'static str)> {
         self.desk.ensure_shell(terminal)?;
         let Userland { programs, lacks, .. } = Userland::gather()?;
         for (name, package) in lacks {
@@ -73,12 +73,12 @@ impl Options {
         }
         let extras = Extras { programs, ..Extras::default() };
         let kinds = self.desk.kinds(&cache::directory()?, terminal)?;
-        let ground = self.desk.ground(&kinds, &extras, "shell", terminal)?;
-        Ok((ground, self.program("/bin/sh".into(), environment(), "/root".into()), ""))
+        let environment = self.desk.environment(&kinds, &extras, "shell", terminal)?;
+        Ok((environment, self.program("/bin/sh".into(), guest_variables(), "/root".into()), ""))
     }
 
     /// In virtme-ng's guest.
-    fn among_the_hosts_files(&self, terminal: &Terminal) -> Result<(Ground, Attached, &'static str)> {
+    fn among_the_hosts_files(&self, terminal: &Terminal) -> Result<(Environment, Attached, &'static str)> {
         let (vng, version) = vng::find()?;
         if version != vng::VERSION {
             let known = vng::VERSION;
@@ -92,13 +92,13 @@ impl Options {
         let mut kinds = self.desk.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| *kind != Kind::Uml);
         let extras = Extras { fragments: vec![Fragment::named("virtme")?], ..Extras::default() };
-        let mut ground = self.desk.ground(&kinds, &extras, "shell", terminal)?;
+        let mut environment = self.desk.environment(&kinds, &extras, "shell", terminal)?;
         // What is written stays in memory.
-        ground.boot.memory_mib += 512;
-        let guest = Vng::compose(&vng, &initramfs::agent()?, ground.kind(), &ground.boot)?;
+        environment.boot.memory_mib += 512;
+        let guest = Vng::compose(&vng, &initramfs::agent()?, environment.kind(), &environment.boot)?;
         let shell = env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
-        let program = self.program(shell, hosts_environment(), directory.to_string_lossy().into_owned());
-        Ok((ground.through(Box::new(guest)), program, " · your files, copied when written to"))
+        let program = self.program(shell, hosts_guest_variables(), directory.to_string_lossy().into_owned());
+        Ok((environment.through(Box::new(guest)), program, " · your files, copied when written to"))
     }
 
     /// The shell, or what is to be run in place of it.
@@ -119,19 +119,19 @@ impl Options {
 ///
 /// # Errors
 /// The guest did not come up, or did not last.
-pub fn use_program(ground: &Ground, program: Attached) -> Result<Used, Box<Failure>> {
-    if !Seat::is_taken() {
-        return ground.start(&ground.boot).map_err(Box::new)?.pipe(&program);
+pub fn use_program(environment: &Environment, program: Attached) -> Result<Used, Box<Failure>> {
+    if !RawTerminal::is_tty() {
+        return environment.start(&environment.boot).map_err(Box::new)?.pipe(&program);
     }
-    let seat = Seat::take().map_err(|error| Box::new(Failure::broken(&format!("{error:#}"))))?;
-    let boot = Boot { interactive: true, listener: seat.listener(), ..ground.boot.clone() };
-    let program = Attached { streams: Streams::Terminal(Seat::size()), ..program };
-    let mut session: Session = ground.start(&boot).map_err(Box::new)?;
+    let seat = RawTerminal::take().map_err(|error| Box::new(Failure::broken(&format!("{error:#}"))))?;
+    let boot = BootConfig { interactive: true, listener: seat.listener(), ..environment.boot.clone() };
+    let program = Attached { streams: Streams::Terminal(RawTerminal::size()), ..program };
+    let mut session: Session = environment.start(&boot).map_err(Box::new)?;
     session.seat(&program, &seat)
 }
 
 /// What programs in the guest find in their environment.
-pub fn environment() -> BTreeMap<String, String> {
+pub fn guest_variables() -> BTreeMap<String, String> {
     let own = [
         ("HOME", "/root"),
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -144,7 +144,7 @@ pub fn environment() -> BTreeMap<String, String> {
 }
 
 /// What programs find in it among the host's files: much the same as at home, but for who they are.
-fn hosts_environment() -> BTreeMap<String, String> {
+fn hosts_guest_variables() -> BTreeMap<String, String> {
     let who = ["USER", "LOGNAME"].map(|name| (name.to_owned(), "root".to_owned()));
     let same = ["HOME", "PATH", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "EDITOR", "PAGER"];
     who.into_iter().chain(passed_on(&same)).collect()

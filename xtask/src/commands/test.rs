@@ -10,10 +10,10 @@ use scenarios::scenario::Scenario;
 use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::report::events::Stream;
-use crate::report::{self, Outlets, Reporter, Wish, github, live};
+use crate::report::{self, Outlets, ReportArg, ReportWriter, github, live};
 use crate::runner::executor::Policy;
 use crate::runner::last_run::LastRun;
-use crate::runner::results::{Entries, Ledger};
+use crate::runner::results::{RunResults, SharedResults};
 use crate::runner::selection;
 use crate::runner::shard::Shard;
 use crate::runner::testbed::{MatrixOptions, Testbed};
@@ -91,7 +91,7 @@ pub struct Common {
     /// build. What has no verdict then is `broken`. Where FILE is -, the report goes to standard output at the end, and all else to standard
     /// error. JSON is an array of {scenario, verdict, kernel, profile, vm, seconds}.
     #[arg(long, value_name = "FORMAT=FILE")]
-    report: Vec<Wish>,
+    report: Vec<ReportArg>,
 }
 
 /// What standard output is for.
@@ -146,7 +146,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     selection::note_stale_snapshots(terminal)?;
     common.testbed.check()?;
     let last_run = LastRun::of(common.kernel_src(), common.testbed.series());
-    let ledger = Ledger::new(Vec::new(), common.testbed.about()?);
+    let ledger = SharedResults::new(Vec::new(), common.testbed.about()?);
     let scenarios = options.choose(named, &last_run, &ledger.entries(), terminal)?;
     if options.list {
         scenarios.iter().for_each(|scenario| terminal.say(&scenario.name));
@@ -160,7 +160,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
             .map_err(|error| terminal.note(&format!("--failed will not know of this run: {error:#}")))
             .is_ok()
     });
-    let reporter = Reporter::begin(Outlets { wishes: common.report.clone(), last_run, events }, &ledger)?;
+    let reporter = ReportWriter::begin(Outlets { wishes: common.report.clone(), last_run, events }, &ledger)?;
     let judged = if has_any { judge(common, &ledger, &reporter, terminal) } else { Ok(0) };
     reporter.finish(judged.as_ref().err())?;
     github::tell(&ledger.entries(), terminal);
@@ -168,7 +168,12 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// Runs the ledger's scenarios, and tells of them as they go. Gives the exit code.
-fn judge(options: &Common, ledger: &Ledger, reporter: &Reporter, terminal: &Terminal) -> Result<u8> {
+fn judge(
+    options: &Common,
+    ledger: &SharedResults,
+    reporter: &ReportWriter,
+    terminal: &Terminal,
+) -> Result<u8> {
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
     live::judge(&testbed, ledger, options.policy(), terminal, |event| {
         if let Some(events) = reporter.events() {
@@ -187,7 +192,7 @@ impl Options {
         &self,
         mut scenarios: Vec<Scenario>,
         last_run: &LastRun,
-        entries: &Entries,
+        entries: &RunResults,
         terminal: &Terminal,
     ) -> Result<Vec<Scenario>> {
         if let Some(shard) = self.shard {

@@ -18,7 +18,7 @@ use notify::{Event, EventKind, RecursiveMode, Watcher};
 use signal_hook::consts::SIGPIPE;
 
 use super::test;
-use crate::host::process::spawn_bound;
+use crate::host::process::spawn_pdeathsig;
 use crate::host::terminal::Terminal;
 use crate::host::{output, workspace};
 
@@ -172,7 +172,7 @@ fn start(affected: &Affected) -> Result<Child> {
     if let Affected::Only(names) = affected {
         command.args(names.iter().map(|name| format!("--only={name}")));
     }
-    spawn_bound(command)
+    spawn_pdeathsig(command)
 }
 
 /// Whether the run has ended since nobody reads what it prints, which is what this command prints.

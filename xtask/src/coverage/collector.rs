@@ -10,7 +10,7 @@ use crate::runner::executor::Event;
 /// The counters of the guests that have ended so far.
 #[derive(Default)]
 pub struct Gathering {
-    /// Those of each guest, and the ground that it was on.
+    /// Those of each guest, and the environment that it was on.
     pub guests: Vec<(usize, Vec<Counters>)>,
     /// What each lane's guest has run since it was started.
     running: BTreeMap<usize, Vec<usize>>,
@@ -30,14 +30,14 @@ impl Gathering {
                     run.clear();
                 }
             }
-            Event::Left { lane, ground, farewell, .. } => {
+            Event::Left { lane, environment, farewell, .. } => {
                 let run = self.running.remove(lane).unwrap_or_default();
                 match run.last() {
                     None => {}
                     Some(last) if farewell.counters.is_empty() => {
                         self.lost.push((*last, "it did not tell them", run.len()));
                     }
-                    Some(_) => self.guests.push((*ground, farewell.counters.clone())),
+                    Some(_) => self.guests.push((*environment, farewell.counters.clone())),
                 }
             }
             Event::Ready { .. } | Event::Lost { .. } | Event::Begun { .. } => {}
@@ -66,18 +66,18 @@ mod tests {
 
     use super::*;
     use crate::runner::scheduler::Job;
-    use crate::runner::worker::Farewell;
+    use crate::runner::worker::ShutdownReport;
 
     fn judged(scenario: usize, verdict: Verdict) -> Event {
         let lost = verdict != Verdict::Passed;
-        let job = Job { column: 0, scenario, grounds: vec![0], needs: Vec::new(), seconds: 0.0 };
+        let job = Job { column: 0, scenario, environments: vec![0], needs: Vec::new(), seconds: 0.0 };
         let took = Duration::ZERO;
-        Event::Judged { lane: 7, ground: 0, job, attempt: 1, verdict, took, retried: false, lost }
+        Event::Judged { lane: 7, environment: 0, job, attempt: 1, verdict, took, retried: false, lost }
     }
 
     fn left(counters: Vec<Counters>) -> Event {
-        let farewell = Farewell { verdict: None, counters };
-        Event::Left { lane: 7, ground: 0, farewell, took: Duration::ZERO }
+        let farewell = ShutdownReport { verdict: None, counters };
+        Event::Left { lane: 7, environment: 0, farewell, took: Duration::ZERO }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The list of lines that no test can reach, each with the reason.
 //!
-//! Entries name code by what it says and the function that it is in, not by its number: an edit elsewhere leaves them alone.
+//! RunResults name code by what it says and the function that it is in, not by its number: an edit elsewhere leaves them alone.
 
 use std::fmt;
 use std::fs;

@@ -14,10 +14,10 @@ use scenarios::plan::Plan;
 use scenarios::trace;
 use scenarios::wire::{Event, GuestMessage};
 
-use crate::vm::{Heard, Listener};
+use crate::vm::{Heard, Tap};
 
 /// Console and channel are two ways, one slower than the other: what comes within this time is put in order.
-const PATIENCE: Duration = Duration::from_millis(150);
+const GRACE: Duration = Duration::from_millis(150);
 
 /// What PID 1 logs where a plan begins.
 const BEGINNING: &str = "keyagents: begins ";
@@ -63,10 +63,10 @@ impl Transcript {
     }
 
     /// What hears the guest.
-    pub fn listener(&self) -> Listener {
+    pub fn listener(&self) -> Tap {
         let said = self.said.clone();
         let unfinished = Mutex::new(Vec::new());
-        Listener::new(move |heard| {
+        Tap::new(move |heard| {
             let Some(said) = &said else { return };
             match heard {
                 Heard::Console(bytes) => {
@@ -112,7 +112,7 @@ impl<F: FnMut(&str)> Teller<F> {
 
     fn listen(mut self, inbox: &Receiver<Said>) {
         loop {
-            match inbox.recv_timeout(PATIENCE / 3) {
+            match inbox.recv_timeout(GRACE / 3) {
                 Ok(said) => {
                     let line = self.line(said);
                     self.waiting.extend(line.map(|line| (Instant::now(), line)));
@@ -120,7 +120,7 @@ impl<F: FnMut(&str)> Teller<F> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.tell_older_than(PATIENCE);
+            self.tell_older_than(GRACE);
         }
         self.tell_older_than(Duration::ZERO);
     }

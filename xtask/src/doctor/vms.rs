@@ -18,7 +18,7 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
         let remedy = format!("install QEMU: {}", packages::install_command(&[packages::QEMU]));
         return Ok(vec![uml(cache)?, Finding::poor("kvm", "not tried without QEMU".into(), remedy)]);
     }
-    let kvm = match probe::kvm_is_out(cache, terminal)? {
+    let kvm = match probe::kvm_unusable(cache, terminal)? {
         None => Finding::good("kvm", "runs guests, as far as can be told without a kernel of one".into()),
         Some(why) => Finding::poor("kvm", why.clone(), format!("{}; {SERVES}", kvm_remedy(&why))),
     };
@@ -39,7 +39,7 @@ fn kvm_remedy(why: &str) -> &'static str {
 /// A kernel that is built already is started, without a root; else what the last trial has shown counts.
 fn uml(cache: &Path) -> Result<Finding> {
     const SERVES: &str = "tests run without it, on QEMU";
-    if let Some(why) = probe::uml_is_out(cache)? {
+    if let Some(why) = probe::uml_unusable(cache)? {
         return Ok(Finding::poor("uml", why, SERVES.into()));
     }
     // Without the tools that building takes there is none, either, and that is told elsewhere.
@@ -47,7 +47,7 @@ fn uml(cache: &Path) -> Result<Finding> {
     let Some(image) = built else {
         return Ok(Finding::good("uml", "yet to be built, and then tried".into()));
     };
-    Ok(match probe::uml_comes_up(&image.path) {
+    Ok(match probe::uml_boots(&image.path) {
         Err(why) => Finding::poor("uml", format!("{why:#}"), SERVES.into()),
         Ok(Some(took)) => Finding::good("uml", format!("its kernel came up in {:.2} s", took.as_secs_f32())),
         Ok(None) => {

@@ -36,7 +36,7 @@ static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// The program could not be started; the error carries the whole command line.
-pub fn spawn_bound(mut command: Command) -> Result<Child> {
+pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
     let line = command_line(&command);
     let parent = getpid();
     // SAFETY: the closure runs between fork and exec and makes two system calls, both async-signal-safe.
@@ -50,7 +50,7 @@ pub fn spawn_bound(mut command: Command) -> Result<Child> {
 }
 
 /// Keeps the command, and all that it starts, to one of the processors that this process may use: to another one each time.
-pub fn keep_to_one_processor(command: &mut Command) {
+pub fn pin_to_cpu(command: &mut Command) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let Ok(allowed) = sched_getaffinity(Pid::this()) else { return };
     let processors: Vec<usize> =
@@ -105,7 +105,7 @@ mod tests {
     fn a_program_that_does_not_exist_is_named_with_its_arguments() {
         let mut command = Command::new("/does/not/exist");
         command.arg("-x");
-        let error = format!("{:#}", spawn_bound(command).unwrap_err());
+        let error = format!("{:#}", spawn_pdeathsig(command).unwrap_err());
         assert!(error.starts_with("can't start: /does/not/exist -x: "), "{error}");
     }
 
@@ -114,7 +114,7 @@ mod tests {
         let processors = || {
             let mut command = Command::new("sed");
             command.args(["-n", r"s/^Cpus_allowed_list:\s*//p", "/proc/self/status"]);
-            keep_to_one_processor(&mut command);
+            pin_to_cpu(&mut command);
             String::from_utf8(command.output().unwrap().stdout).unwrap()
         };
         let count = thread::available_parallelism().unwrap().get();

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::host::interruption;
-use crate::host::process::spawn_bound;
+use crate::host::process::spawn_pdeathsig;
 
 /// What ends a process that does not care for it.
 const ENDS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
@@ -39,7 +39,7 @@ fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
     let mut signals = Signals::new(interruption::not_ignored(ends)).context("can't listen to signals")?;
     // A group of its own: this process may share one with whoever started it.
     command.process_group(0).stdin(Stdio::null());
-    let mut child = spawn_bound(command)?;
+    let mut child = spawn_pdeathsig(command)?;
     let group = Pid::from_raw(child.id().cast_signed());
     let handle = signals.handle();
     let listener = thread::spawn(move || {

@@ -5,15 +5,15 @@ pub mod ktap;
 use std::fs;
 use std::time::Duration;
 
-use scenarios::kernel_report::{TroubleKind, message};
+use scenarios::kernel_report::{KernelReportKind, message};
 use scenarios::program::Program;
 use scenarios::verdict::{Failure as Mismatch, Verdict};
 use scenarios::wire::Ending;
 
-use crate::runner::environment::Ground;
-use crate::runner::result::Report;
+use crate::runner::environment::Environment;
+use crate::runner::result::ScenarioResult;
 use crate::session::{Failure, Session};
-use crate::vm::Boot;
+use crate::vm::BootConfig;
 use ktap::{Case, Flaw, Outcome, Results};
 
 /// How long a program may take on a plain kernel.
@@ -46,15 +46,15 @@ pub struct Part {
     /// What the names of all its reports begin with.
     pub title: String,
     /// One for each case.
-    pub cases: Vec<Report>,
+    pub cases: Vec<ScenarioResult>,
     /// What is to be said beyond the cases, if they do not say it all.
-    pub beyond: Option<Report>,
+    pub beyond: Option<ScenarioResult>,
 }
 
 /// Boots a guest whose kernel tests itself.
-pub fn kunit(ground: &Ground) -> Part {
-    let boot = boot(ground, "kunit", &KUNIT);
-    let opened = ground.start(&boot);
+pub fn kunit(environment: &Environment) -> Part {
+    let boot = boot(environment, "kunit", &KUNIT);
+    let opened = environment.start(&boot);
     // PID 1 begins when the tests are over. The log has them also where no guest came up.
     let log = fs::read(&boot.log).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
@@ -73,20 +73,20 @@ pub fn kunit(ground: &Ground) -> Part {
 
 /// Runs selftests in a guest, which is replaced when one of them has worn it out.
 pub struct Selftests<'a> {
-    ground: &'a Ground,
-    boot: Boot,
+    environment: &'a Environment,
+    boot: BootConfig,
     guest: Option<Session>,
 }
 
 impl<'a> Selftests<'a> {
     /// No guest is started yet.
-    pub fn on(ground: &'a Ground) -> Self {
-        Self { ground, boot: boot(ground, "selftests", &[]), guest: None }
+    pub fn on(environment: &'a Environment) -> Self {
+        Self { environment, boot: boot(environment, "selftests", &[]), guest: None }
     }
 
     /// Runs the program at that path.
     pub fn run(&mut self, path: &str, user: User) -> Part {
-        let deadline = self.ground.boot.pace.stretch(DEADLINE);
+        let deadline = self.environment.boot.pace.scale(DEADLINE);
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         let program = Program { path: path.to_owned(), arguments: Vec::new(), uid: user.uid(), deadline_ms };
         let mut lines = Vec::new();
@@ -113,7 +113,7 @@ impl<'a> Selftests<'a> {
     ) -> Result<Option<Ending>, Box<Failure>> {
         let mut guest = match self.guest.take() {
             Some(guest) => guest,
-            None => self.ground.start(&self.boot)?,
+            None => self.environment.start(&self.boot)?,
         };
         let ending = guest.execute(program, |line| lines.push(line))?;
         self.guest = Some(guest);
@@ -123,7 +123,7 @@ impl<'a> Selftests<'a> {
 
 impl Part {
     fn new(title: String, results: Results, beyond: Option<(&str, Verdict)>) -> Self {
-        let report = |name: &str, verdict: Verdict| Report {
+        let report = |name: &str, verdict: Verdict| ScenarioResult {
             scenario: format!("{title}/{name}"),
             verdict,
             took: Duration::ZERO,
@@ -146,10 +146,14 @@ pub fn title(path: &str, user: User) -> String {
     format!("{name}/{user}")
 }
 
-/// A guest of the ground's with a console log of its own.
-fn boot(ground: &Ground, what: &str, parameters: &[&'static str]) -> Boot {
-    let log = ground.boot.log.with_file_name(format!("kernel-test-{what}.console.log"));
-    Boot { log, parameters: parameters.iter().map(|it| (*it).to_owned()).collect(), ..ground.boot.clone() }
+/// A guest of the environment's with a console log of its own.
+fn boot(environment: &Environment, what: &str, parameters: &[&'static str]) -> BootConfig {
+    let log = environment.boot.log.with_file_name(format!("kernel-test-{what}.console.log"));
+    BootConfig {
+        log,
+        parameters: parameters.iter().map(|it| (*it).to_owned()).collect(),
+        ..environment.boot.clone()
+    }
 }
 
 /// What is to be said of a guest that is of no use any more.
@@ -186,7 +190,7 @@ fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration)
 
 /// A case during which the kernel complained has crashed, whatever it says of itself.
 fn verdict(case: Case) -> Verdict {
-    let complained = case.notes.iter().any(|note| TroubleKind::of(note).is_some());
+    let complained = case.notes.iter().any(|note| KernelReportKind::of(note).is_some());
     match case.outcome {
         _ if complained => Verdict::Crashed(case.notes.join("\n")),
         Outcome::Passed => Verdict::Passed,

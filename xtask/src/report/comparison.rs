@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use console::{measure_text_width, style};
 
-use crate::runner::result::{Column, Report, colour, mark};
+use crate::runner::result::{Column, ScenarioResult, colour, mark};
 
 /// The words of one scenario's verdicts, column by column; none where there is no verdict.
 struct Row<'a> {
@@ -64,7 +64,7 @@ fn rows(columns: &[Column]) -> Vec<Row<'_>> {
     let row = |scenario| {
         let word = |column: &Column| {
             let mut reports = column.reports.iter();
-            reports.find(|report| report.scenario == scenario).map(Report::word)
+            reports.find(|report| report.scenario == scenario).map(ScenarioResult::word)
         };
         Row { scenario, words: columns.iter().map(word).collect() }
     };
@@ -98,7 +98,7 @@ mod tests {
     use crate::runner::result::Attempt;
 
     fn column(title: &str, verdicts: &[Verdict]) -> Column {
-        let report = |(index, verdict): (usize, &Verdict)| Report {
+        let report = |(index, verdict): (usize, &Verdict)| ScenarioResult {
             scenario: format!("f/{index}"),
             verdict: verdict.clone(),
             took: Duration::ZERO,

@@ -10,7 +10,7 @@ use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor;
 use crate::runner::result::WORDS;
-use crate::runner::results::{Entries, Ledger, Part};
+use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
 
 /// The number of what is documented. Events and fields may be added under the same number; what is there keeps its meaning.
@@ -118,42 +118,48 @@ pub struct Stream(());
 
 impl Stream {
     /// Says what is going to be run.
-    pub fn begin(&self, entries: &Entries) {
+    pub fn begin(&self, entries: &RunResults) {
         let columns = entries.parts.iter().map(|part| place(part, &part.about.vm)).collect();
         let scenarios = entries.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
         write(&Line::RunStarted { version: VERSION, columns, scenarios });
     }
 
     /// Says what happens.
-    pub fn tell(&self, event: &executor::Event, testbed: &Testbed, ledger: &Ledger, terminal: &Terminal) {
+    pub fn tell(
+        &self,
+        event: &executor::Event,
+        testbed: &Testbed,
+        ledger: &SharedResults,
+        terminal: &Terminal,
+    ) {
         let entries = ledger.entries();
-        let on = |column: usize, ground: usize| {
-            place(&entries.parts[column], &testbed.settings[ground].kind.to_string())
+        let on = |column: usize, environment: usize| {
+            place(&entries.parts[column], &testbed.settings[environment].kind.to_string())
         };
-        // What a ground is called it has of the first column that uses it.
-        let kernel = |ground: usize| {
-            let column = testbed.columns.iter().position(|it| it.grounds.contains(&ground));
-            column.map(|column| on(column, ground).kernel)
+        // What a environment is called it has of the first column that uses it.
+        let kernel = |environment: usize| {
+            let column = testbed.columns.iter().position(|it| it.environments.contains(&environment));
+            column.map(|column| on(column, environment).kernel)
         };
         let line = match event {
-            executor::Event::Ready { ground } => {
-                let Ok(ready) = testbed.ground(*ground, terminal) else { return };
+            executor::Event::Ready { environment } => {
+                let Ok(ready) = testbed.environment(*environment, terminal) else { return };
                 let (release, warnings) = (ready.release().to_owned(), ready.warnings.clone());
-                kernel(*ground).map(|kernel| Line::KernelReady { kernel, release, warnings })
+                kernel(*environment).map(|kernel| Line::KernelReady { kernel, release, warnings })
             }
-            executor::Event::Lost { ground, why, .. } => {
-                kernel(*ground).map(|kernel| Line::KernelFailed { kernel, detail: plain(why) })
+            executor::Event::Lost { environment, why, .. } => {
+                kernel(*environment).map(|kernel| Line::KernelFailed { kernel, detail: plain(why) })
             }
-            executor::Event::Begun { ground, job, attempt, .. } => Some(Line::ScenarioStarted {
+            executor::Event::Begun { environment, job, attempt, .. } => Some(Line::ScenarioStarted {
                 scenario: entries.scenarios[job.scenario].name.clone(),
-                place: on(job.column, *ground),
+                place: on(job.column, *environment),
                 attempt: *attempt,
             }),
-            executor::Event::Judged { ground, job, attempt, verdict, took, retried, .. } => {
+            executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
                 let flaky = *attempt > 1 && *verdict == Verdict::Passed;
                 Some(Line::ScenarioFinished {
                     scenario: entries.scenarios[job.scenario].name.clone(),
-                    place: on(job.column, *ground),
+                    place: on(job.column, *environment),
                     attempt: *attempt,
                     verdict: if flaky { "flaky".to_owned() } else { verdict.word().to_owned() },
                     seconds: seconds(*took),
@@ -161,11 +167,13 @@ impl Stream {
                     detail: plain(&verdict.details()),
                 })
             }
-            executor::Event::Left { ground, farewell, .. } => {
-                farewell.verdict.as_ref().zip(kernel(*ground)).map(|(verdict, kernel)| Line::GuestFailed {
-                    kernel,
-                    verdict: verdict.word().to_owned(),
-                    detail: plain(&verdict.details()),
+            executor::Event::Left { environment, farewell, .. } => {
+                farewell.verdict.as_ref().zip(kernel(*environment)).map(|(verdict, kernel)| {
+                    Line::GuestFailed {
+                        kernel,
+                        verdict: verdict.word().to_owned(),
+                        detail: plain(&verdict.details()),
+                    }
                 })
             }
         };
@@ -177,7 +185,7 @@ impl Stream {
     }
 
     /// Says what has not been run, and what came of it all.
-    pub fn finish(&self, entries: &Entries, end: End) {
+    pub fn finish(&self, entries: &RunResults, end: End) {
         let mut verdicts: BTreeMap<String, usize> = WORDS.map(|word| (word.to_owned(), 0)).into();
         for part in entries.counted() {
             let absent = entries.verdict_of_absent(part);
@@ -211,7 +219,7 @@ fn write(line: &Line) {
     }
 }
 
-fn place(part: &Part, vm: &str) -> Place {
+fn place(part: &ColumnResults, vm: &str) -> Place {
     let about = &part.about;
     let kernel =
         Kernel { kernel: about.kernel.clone(), profile: about.profile.name().to_owned(), vm: vm.to_owned() };

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use scenarios::verdict::Verdict;
 use serde::Serialize;
 
-use crate::runner::result::Report;
-use crate::runner::results::{Entries, Part};
+use crate::runner::result::ScenarioResult;
+use crate::runner::results::{ColumnResults, RunResults};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -34,7 +34,7 @@ struct Attempt {
 }
 
 /// An array with a row for each scenario in each column.
-pub(super) fn text(entries: &Entries) -> Result<String> {
+pub(super) fn text(entries: &RunResults) -> Result<String> {
     let rows: Vec<Row<'_>> = entries
         .counted()
         .flat_map(|part| entries.complete(part).into_iter().map(move |report| row(part, report)))
@@ -43,7 +43,7 @@ pub(super) fn text(entries: &Entries) -> Result<String> {
     Ok(text + "\n")
 }
 
-fn row(part: &Part, report: Report) -> Row<'_> {
+fn row(part: &ColumnResults, report: ScenarioResult) -> Row<'_> {
     Row {
         verdict: report.word(),
         reason: match &report.verdict {
@@ -59,7 +59,7 @@ fn row(part: &Part, report: Report) -> Row<'_> {
     }
 }
 
-fn attempts(report: &Report) -> Vec<Attempt> {
+fn attempts(report: &ScenarioResult) -> Vec<Attempt> {
     if report.earlier.is_empty() {
         return Vec::new();
     }

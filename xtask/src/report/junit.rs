@@ -6,11 +6,11 @@ use quick_junit::{
 };
 use scenarios::verdict::Verdict;
 
-use crate::runner::result::{Attempt, Report};
-use crate::runner::results::{Entries, Part};
+use crate::runner::result::{Attempt, ScenarioResult};
+use crate::runner::results::{ColumnResults, RunResults};
 
 /// The report as XML.
-pub(super) fn text(entries: &Entries) -> Result<String> {
+pub(super) fn text(entries: &RunResults) -> Result<String> {
     let mut junit = Junit::new("keyagents");
     junit.set_timestamp(super::when(entries));
     junit.set_time(entries.age());
@@ -18,7 +18,7 @@ pub(super) fn text(entries: &Entries) -> Result<String> {
     junit.to_string().context("can't write XML")
 }
 
-fn suite(entries: &Entries, part: &Part) -> TestSuite {
+fn suite(entries: &RunResults, part: &ColumnResults) -> TestSuite {
     let mut suite = TestSuite::new(part.about.full_title());
     suite.add_property(Property::new("kernel", &*part.about.kernel));
     suite.add_property(Property::new("profile", part.about.profile.name()));
@@ -29,7 +29,7 @@ fn suite(entries: &Entries, part: &Part) -> TestSuite {
 }
 
 /// Failed, crashed and hung are failures, told apart by their type; broken is an error.
-fn case(part: &Part, report: &Report) -> TestCase {
+fn case(part: &ColumnResults, report: &ScenarioResult) -> TestCase {
     let (family, name) = report.scenario.split_once('/').unwrap_or(("", &report.scenario));
     let mut status = status(&report.verdict);
     // Of a scenario that passed in the end these are its flaky failures, of one that did not its failures before the last.

@@ -2,8 +2,8 @@
 
 use scenarios::verdict::Verdict;
 
-use crate::runner::result::Report;
-use crate::runner::results::{Entries, Part};
+use crate::runner::result::ScenarioResult;
+use crate::runner::results::{ColumnResults, RunResults};
 
 const VERSION: &str = "KTAP version 1";
 
@@ -23,19 +23,19 @@ struct Outcome {
 }
 
 /// The report.
-pub(super) fn text(entries: &Entries) -> String {
+pub(super) fn text(entries: &RunResults) -> String {
     let columns = entries.counted().map(|part| column(entries, part)).collect();
     block(None, columns).join("\n") + "\n"
 }
 
-fn column(entries: &Entries, part: &Part) -> Test {
+fn column(entries: &RunResults, part: &ColumnResults) -> Test {
     let reports = entries.complete(part);
     let families = reports.chunk_by(|one, other| family(one) == family(other));
     let families = families.map(|reports| group(family(&reports[0]), reports.iter().map(scenario).collect()));
     group(&part.about.full_title(), families.collect())
 }
 
-fn family(report: &Report) -> &str {
+fn family(report: &ScenarioResult) -> &str {
     report.scenario.split_once('/').map_or("", |(family, _)| family)
 }
 
@@ -48,7 +48,7 @@ fn group(name: &str, parts: Vec<Test>) -> Test {
     Test { name: name.to_owned(), lines, result }
 }
 
-fn scenario(report: &Report) -> Test {
+fn scenario(report: &ScenarioResult) -> Test {
     let name = report.scenario.split_once('/').map_or(&*report.scenario, |(_, name)| name);
     let lines = if report.has_details() {
         let body = report.body();
@@ -61,7 +61,7 @@ fn scenario(report: &Report) -> Test {
 }
 
 impl Outcome {
-    fn of(report: &Report) -> Self {
+    fn of(report: &ScenarioResult) -> Self {
         let first = || report.verdict.details().lines().next().unwrap_or_default().to_owned();
         let (ok, directive) = match &report.verdict {
             Verdict::Passed if report.has_details() => (true, Some(format!("flaky: {}", report.attempts()))),

@@ -14,10 +14,10 @@ use crate::host::terminal::Terminal;
 use crate::report::comparison;
 use crate::report::progress::Display;
 use crate::runner::executor::{self, Event, Policy};
-use crate::runner::result::{Attempt, Column, Report, colour, mark, summary};
-use crate::runner::results::{Entries, Ledger, Part};
+use crate::runner::result::{Attempt, Column, ScenarioResult, colour, mark, summary};
+use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
-use crate::runner::timings::Times;
+use crate::runner::timings::Timings;
 
 /// Runs the ledger's scenarios in every column, writes down and shows what comes of them. Gives the exit code. `witness` hears of
 /// everything that happens.
@@ -26,28 +26,28 @@ use crate::runner::timings::Times;
 /// There is no verdict at all, since no kernel could be had.
 pub fn judge(
     testbed: &Testbed,
-    ledger: &Ledger,
+    ledger: &SharedResults,
     policy: Policy,
     terminal: &Terminal,
     mut witness: impl FnMut(&Event),
 ) -> Result<u8> {
     let started = Instant::now();
-    let mut times = Times::recall(&testbed.cache);
+    let mut times = Timings::load(&testbed.cache);
     ledger.entries().lay_out(testbed.about()?);
     let scenarios = &ledger.entries().scenarios.clone();
-    let mut show = Show::new(testbed, scenarios, ledger, policy, terminal);
+    let mut show = LiveReporter::new(testbed, scenarios, ledger, policy, terminal);
     let mut learnt = Vec::new();
     executor::run(testbed, scenarios, &times, policy, terminal, |event| {
-        if let Event::Judged { ground, job, verdict: Verdict::Passed, took, .. } = &event {
-            learnt.push((*ground, job.scenario, *took));
+        if let Event::Judged { environment, job, verdict: Verdict::Passed, took, .. } = &event {
+            learnt.push((*environment, job.scenario, *took));
         }
         witness(&event);
         show.hear(event);
     });
-    for (ground, scenario, took) in learnt {
-        times.learn(&testbed.settings[ground], &scenarios[scenario].name, took);
+    for (environment, scenario, took) in learnt {
+        times.record(&testbed.settings[environment], &scenarios[scenario].name, took);
     }
-    times.remember();
+    times.save();
     let columns = show.finish()?;
     tell(&columns, started.elapsed(), terminal);
     tell_of_stop(&ledger.entries(), terminal);
@@ -55,9 +55,9 @@ pub fn judge(
 }
 
 /// How many scenarios a run that was to stop early has left.
-fn tell_of_stop(entries: &Entries, terminal: &Terminal) {
+fn tell_of_stop(entries: &RunResults, terminal: &Terminal) {
     let Some(why) = &entries.stopped else { return };
-    let left = |part: &Part| part.verdicts.iter().filter(|it| it.is_none()).count();
+    let left = |part: &ColumnResults| part.verdicts.iter().filter(|it| it.is_none()).count();
     let left: usize = entries.counted().filter(|part| part.lost.is_none()).map(left).sum();
     if left > 0 {
         let what = if left == 1 { "1 scenario was" } else { &format!("{left} scenarios were") };
@@ -88,10 +88,10 @@ fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
 }
 
 /// What is seen of the columns, as the ledger fills.
-struct Show<'a> {
+struct LiveReporter<'a> {
     testbed: &'a Testbed,
     scenarios: &'a [Scenario],
-    ledger: &'a Ledger,
+    ledger: &'a SharedResults,
     policy: Policy,
     terminal: &'a Terminal,
     display: Display,
@@ -101,11 +101,11 @@ struct Show<'a> {
     earlier: BTreeMap<(usize, usize), Vec<Attempt>>,
 }
 
-impl<'a> Show<'a> {
+impl<'a> LiveReporter<'a> {
     fn new(
         testbed: &'a Testbed,
         scenarios: &'a [Scenario],
-        ledger: &'a Ledger,
+        ledger: &'a SharedResults,
         policy: Policy,
         terminal: &'a Terminal,
     ) -> Self {
@@ -117,7 +117,7 @@ impl<'a> Show<'a> {
 
     fn hear(&mut self, event: Event) {
         match event {
-            Event::Ready { ground } => self.introduce(ground),
+            Event::Ready { environment } => self.introduce(environment),
             Event::Lost { why, stranded, .. } => {
                 if stranded.is_empty() {
                     self.terminal.note(&why);
@@ -127,10 +127,10 @@ impl<'a> Show<'a> {
                     self.ledger.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
                 }
             }
-            Event::Begun { lane, ground, job, attempt, waiting } => {
+            Event::Begun { lane, environment, job, attempt, waiting } => {
                 let scenario = &self.scenarios[job.scenario].name;
                 let title = &self.testbed.columns[job.column].title;
-                let kind = self.testbed.settings[ground].kind.to_string();
+                let kind = self.testbed.settings[environment].kind.to_string();
                 let title = if title.ends_with(&kind) { title.clone() } else { format!("{title} {kind}") };
                 let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
                 self.display.begun(lane, format!("{}  {scenario}{again}", title.trim_start()));
@@ -142,12 +142,12 @@ impl<'a> Show<'a> {
                 let attempts = self.earlier.entry((job.column, job.scenario)).or_default();
                 attempts.push(Attempt { verdict, took });
             }
-            Event::Judged { ground, job, verdict, took, .. } => {
+            Event::Judged { environment, job, verdict, took, .. } => {
                 let stops = self.policy.stops_after(&verdict);
                 let earlier = self.earlier.remove(&(job.column, job.scenario)).unwrap_or_default();
-                let vm = Some(self.testbed.settings[ground].kind);
+                let vm = Some(self.testbed.settings[environment].kind);
                 let scenario = self.scenarios[job.scenario].name.clone();
-                let report = Report { scenario, verdict, took, vm, earlier };
+                let report = ScenarioResult { scenario, verdict, took, vm, earlier };
                 self.display.judged(report.word());
                 let mut entries = self.ledger.entries();
                 if stops && entries.stopped.is_none() {
@@ -159,14 +159,15 @@ impl<'a> Show<'a> {
                     parts => self.show_of_many(&parts[job.column], job.scenario),
                 }
             }
-            Event::Left { lane, ground, farewell, took } => {
+            Event::Left { lane, environment, farewell, took } => {
                 self.display.begun(lane, "has nothing to do".into());
                 if let Some(verdict) = farewell.verdict {
                     // What is lost shows only when all is over: it is laid to no single scenario.
-                    let column = self.testbed.columns.iter().position(|it| it.grounds.contains(&ground));
-                    let vm = Some(self.testbed.settings[ground].kind);
+                    let column =
+                        self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
+                    let vm = Some(self.testbed.settings[environment].kind);
                     let scenario = "all/the guest's end".into();
-                    let report = Report { scenario, verdict, took, vm, earlier: Vec::new() };
+                    let report = ScenarioResult { scenario, verdict, took, vm, earlier: Vec::new() };
                     if let Some(column) = column {
                         self.ledger.entries().parts[column].ends.push(report);
                     }
@@ -186,19 +187,19 @@ impl<'a> Show<'a> {
         ));
     }
 
-    /// Says what a ground is, once it is known.
+    /// Says what a environment is, once it is known.
     fn introduce(&self, number: usize) {
-        let Ok(ground) = self.testbed.ground(number, self.terminal) else { return };
+        let Ok(environment) = self.testbed.environment(number, self.terminal) else { return };
         let about = match self.testbed.settings[number].kernel.profile {
-            Profile::Plain => ground.describe(),
-            profile => format!("{} {}", profile.name(), ground.describe()),
+            Profile::Plain => environment.describe(),
+            profile => format!("{} {}", profile.name(), environment.describe()),
         };
         self.terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
 
     /// Shows the only column's verdicts as far as they are complete. Gives how many have been shown.
-    fn show(&self, part: &Part) -> usize {
-        let spread = self.testbed.columns.first().is_some_and(|column| column.grounds.len() > 1);
+    fn show(&self, part: &ColumnResults) -> usize {
+        let spread = self.testbed.columns.first().is_some_and(|column| column.environments.len() > 1);
         let mut shown = self.shown;
         while let Some(Some(report)) = part.verdicts.get(shown) {
             let scenario = &self.scenarios[shown];
@@ -213,7 +214,7 @@ impl<'a> Show<'a> {
     }
 
     /// Of several columns only what is bad is shown at once, and how each one went when it is complete.
-    fn show_of_many(&self, part: &Part, scenario: usize) {
+    fn show_of_many(&self, part: &ColumnResults, scenario: usize) {
         let title = &part.about.title;
         if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.has_details()) {
             self.terminal.say_in_one_line(&report.line_of_many(title));
@@ -229,7 +230,7 @@ impl<'a> Show<'a> {
             let why = part.lost.as_deref().unwrap_or_default();
             self.terminal.note(&format!("no column for {}: {why}", part.about.title));
         }
-        let columns: Vec<Column> = entries.counted().map(Part::column).collect();
+        let columns: Vec<Column> = entries.counted().map(ColumnResults::column).collect();
         match columns.as_slice() {
             [Column { lost: Some(why), reports, .. }] if reports.is_empty() => Err(anyhow!("{why}")),
             _ => Ok(columns),

@@ -16,19 +16,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 
-pub use crate::args::report::{Format, Wish, place};
+pub use crate::args::report::{Format, ReportArg, place};
 
 use crate::host::interruption::{self, Cause, Registered};
 use crate::host::output;
 use crate::report::events::{End, Stream};
 use crate::runner::last_run::LastRun;
-use crate::runner::results::{Entries, Ledger};
+use crate::runner::results::{RunResults, SharedResults};
 
 /// Who is told of a run's beginning and its end.
 #[derive(Default)]
 pub struct Outlets {
     /// The reports that are written.
-    pub wishes: Vec<Wish>,
+    pub wishes: Vec<ReportArg>,
     /// What the next run is to know of this one.
     pub last_run: Option<LastRun>,
     /// The program that reads events.
@@ -40,7 +40,7 @@ impl Outlets {
         self.wishes.is_empty() && self.last_run.is_none() && self.events.is_none()
     }
 
-    fn begin(&self, entries: &Entries) -> Result<()> {
+    fn begin(&self, entries: &RunResults) -> Result<()> {
         if let Some(events) = &self.events {
             events.begin(entries);
         }
@@ -48,7 +48,7 @@ impl Outlets {
         write(files(&self.wishes), entries)
     }
 
-    fn finish(&self, entries: &Entries, end: End) -> Result<()> {
+    fn finish(&self, entries: &RunResults, end: End) -> Result<()> {
         self.remember(entries);
         write(&self.wishes, entries)?;
         if let Some(events) = &self.events {
@@ -57,7 +57,7 @@ impl Outlets {
         Ok(())
     }
 
-    fn remember(&self, entries: &Entries) {
+    fn remember(&self, entries: &RunResults) {
         if let Some(last_run) = &self.last_run {
             // It could be written when the run began, and is not what a run is for.
             let _ = last_run.write(entries);
@@ -68,20 +68,20 @@ impl Outlets {
 /// Writes the reports of a run: at its beginning, when nothing is known, and again at its end.
 ///
 /// A report that an earlier run has left is thus never taken for this one's, even if this one is killed.
-pub struct Reporter {
+pub struct ReportWriter {
     outlets: Arc<Outlets>,
-    ledger: Ledger,
+    ledger: SharedResults,
     /// Whether the run's end has been written down.
     done: Arc<Mutex<bool>>,
     _registered: Option<Registered>,
 }
 
-impl Reporter {
+impl ReportWriter {
     /// Writes reports that say that nothing is known, and sees to it that they say more when the run is interrupted.
     ///
     /// # Errors
     /// A report can't be written there.
-    pub fn begin(outlets: Outlets, ledger: &Ledger) -> Result<Self> {
+    pub fn begin(outlets: Outlets, ledger: &SharedResults) -> Result<Self> {
         let mut reporter =
             Self { outlets: outlets.into(), ledger: ledger.clone(), done: Arc::default(), _registered: None };
         if !reporter.outlets.is_empty() {
@@ -125,7 +125,7 @@ impl Reporter {
     }
 }
 
-impl Drop for Reporter {
+impl Drop for ReportWriter {
     /// A run that ends by a panic leaves its reports, too.
     fn drop(&mut self) {
         let done = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +141,7 @@ impl Drop for Reporter {
 ///
 /// # Errors
 /// There is no place for a report, or two are to be written to one file.
-pub fn check(wishes: &[Wish]) -> Result<()> {
+pub fn check(wishes: &[ReportArg]) -> Result<()> {
     for (index, wish) in wishes.iter().enumerate() {
         wish.check()?;
         if let Some(other) = wishes[..index].iter().find(|other| other.file == wish.file) {
@@ -154,16 +154,16 @@ pub fn check(wishes: &[Wish]) -> Result<()> {
 }
 
 /// When the run began.
-fn when(entries: &Entries) -> DateTime<Utc> {
+fn when(entries: &RunResults) -> DateTime<Utc> {
     entries.began.into()
 }
 
 /// What is written at the beginning already. To standard output a report goes once.
-fn files(wishes: &[Wish]) -> impl Iterator<Item = &Wish> {
+fn files(wishes: &[ReportArg]) -> impl Iterator<Item = &ReportArg> {
     wishes.iter().filter(|wish| !output::is_standard_output(&wish.file))
 }
 
-fn write<'w>(wishes: impl IntoIterator<Item = &'w Wish>, entries: &Entries) -> Result<()> {
+fn write<'w>(wishes: impl IntoIterator<Item = &'w ReportArg>, entries: &RunResults) -> Result<()> {
     for wish in wishes {
         let text = match wish.format {
             Format::Ktap => ktap::text(entries),

@@ -11,8 +11,8 @@ use signal_hook::consts::SIGINT;
 
 use super::*;
 use crate::artifacts::image::Profile;
-use crate::runner::result::{Attempt, Report};
-use crate::runner::results::About;
+use crate::runner::result::{Attempt, ScenarioResult};
+use crate::runner::results::ColumnInfo;
 use crate::vm::Kind;
 
 const TEXT: &str = r#"
@@ -29,16 +29,22 @@ fn scenario(name: &str) -> Scenario {
     read::scenarios(name, Path::new("x.toml"), TEXT).unwrap().remove(0)
 }
 
-fn about(vm: &str) -> About {
-    About { title: vm.into(), kernel: "6.12".into(), profile: Profile::Plain, vm: vm.into(), optional: false }
+fn about(vm: &str) -> ColumnInfo {
+    ColumnInfo {
+        title: vm.into(),
+        kernel: "6.12".into(),
+        profile: Profile::Plain,
+        vm: vm.into(),
+        optional: false,
+    }
 }
 
 /// A run on one column in which each scenario but the last one has such a verdict.
-fn ledger(verdicts: &[Verdict]) -> Ledger {
+fn ledger(verdicts: &[Verdict]) -> SharedResults {
     let names = ["a/passed", "a/failed[n=1]", "b/crashed", "b/hung", "b/skipped", "c/never"];
-    let ledger = Ledger::new(names.map(scenario).into(), vec![about("auto")]);
+    let ledger = SharedResults::new(names.map(scenario).into(), vec![about("auto")]);
     for (index, verdict) in verdicts.iter().enumerate() {
-        let report = Report {
+        let report = ScenarioResult {
             scenario: names[index].into(),
             verdict: verdict.clone(),
             took: Duration::from_micros(1_234_567),
@@ -51,7 +57,7 @@ fn ledger(verdicts: &[Verdict]) -> Ledger {
 }
 
 /// One of each, and one that has not run.
-fn all() -> Ledger {
+fn all() -> SharedResults {
     let failure = Failure { mismatches: vec!["step 1: <ENOKEY> & more".into()], ..Failure::default() };
     ledger(&[
         Verdict::Passed,
@@ -193,8 +199,8 @@ fn what_a_run_that_was_to_stop_has_left_is_skipped_with_the_reason() {
 
 #[test]
 fn a_wish_is_a_format_and_a_file() {
-    assert_eq!("json=a=b".parse(), Ok(Wish { format: Format::Json, file: "a=b".into() }));
-    let refused = |text: &str| text.parse::<Wish>().unwrap_err();
+    assert_eq!("json=a=b".parse(), Ok(ReportArg { format: Format::Json, file: "a=b".into() }));
+    let refused = |text: &str| text.parse::<ReportArg>().unwrap_err();
     assert!(refused("yaml=x").contains("one of ktap, junit, json, html"), "{}", refused("yaml=x"));
     assert!(refused("json").contains("json=report.json"));
     assert!(refused("json=").contains("json=report.json"));
@@ -204,7 +210,7 @@ fn a_wish_is_a_format_and_a_file() {
 fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
     let directory = directory("refused");
     let refused = |file: &Path| {
-        let wish = Wish { format: Format::Json, file: file.into() };
+        let wish = ReportArg { format: Format::Json, file: file.into() };
         check(&[wish]).unwrap_err().to_string()
     };
     assert!(refused(&directory).ends_with("that is a directory; name a file in it"));
@@ -213,8 +219,8 @@ fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
     let parent = missing.parent().unwrap().display().to_string();
     assert!(refused(&missing).ends_with(&format!("there is no {parent}; `mkdir -p {parent}` makes it")));
     assert!(refused(Path::new("/proc/report.json")).contains("/proc: "));
-    let same = Wish { format: Format::Json, file: directory.join("x") };
-    let other = Wish { format: Format::Ktap, ..same.clone() };
+    let same = ReportArg { format: Format::Json, file: directory.join("x") };
+    let other = ReportArg { format: Format::Ktap, ..same.clone() };
     assert!(check(&[same, other]).unwrap_err().to_string().starts_with("two reports can't be one file"));
     fs::remove_dir_all(directory).unwrap();
 }
@@ -224,8 +230,8 @@ fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
     let directory = directory("begin");
     let file = directory.join("report.json");
     fs::write(&file, "[] of yesterday").unwrap();
-    let wish = Wish { format: Format::Json, file: file.clone() };
-    let reporter = Reporter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
+    let wish = ReportArg { format: Format::Json, file: file.clone() };
+    let reporter = ReportWriter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
     assert!(fs::read_to_string(&file).unwrap().contains("\"broken\""));
     fs::remove_file(&file).unwrap();
     drop(reporter);
@@ -239,8 +245,9 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     use std::os::unix::process::ExitStatusExt;
     const NAME: &str = "KEYAGENTS_TEST_INTERRUPTED_REPORT";
     if let Some(file) = std::env::var_os(NAME) {
-        let wish = Wish { format: Format::Json, file: file.into() };
-        let reporter = Reporter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
+        let wish = ReportArg { format: Format::Json, file: file.into() };
+        let reporter =
+            ReportWriter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
         interruption::watch().unwrap();
         // Known only after the first writing.
         reporter.ledger.entries().parts[0].verdicts[3] = None;

@@ -1,4 +1,4 @@
-//! Columns of a table, and the grounds that they are run on.
+//! Columns of a table, and the environments that they are run on.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use kernel::Kernels;
 use crate::args::matrix::{Choice, MatrixOptions};
 use crate::artifacts::image::{KernelOptions, Profile};
 use crate::host::terminal::Terminal;
-use crate::runner::environment::Setting;
-use crate::runner::results::About;
+use crate::runner::environment::EnvironmentSpec;
+use crate::runner::results::ColumnInfo;
 use crate::session::probe;
 use crate::vm::Kind;
 
@@ -18,8 +18,8 @@ use crate::vm::Kind;
 pub struct Column {
     /// What it is called: what tells it from the others.
     pub title: String,
-    /// Numbers of the grounds that its scenarios may be run on, the best one first.
-    pub grounds: Vec<usize>,
+    /// Numbers of the environments that its scenarios may be run on, the best one first.
+    pub environments: Vec<usize>,
     /// The choice of virtual machines that it stands for.
     pub vm: &'static str,
     /// Whether it is no harm if none of them works here.
@@ -54,7 +54,7 @@ pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal
             Choice::One(kind) => vec![Chosen::one(*kind)],
             Choice::Auto => {
                 let mut kinds = vec![Kind::Uml, Kind::Tcg];
-                if probe::kvm_is_out(cache, terminal)?.is_none() {
+                if probe::kvm_unusable(cache, terminal)?.is_none() {
                     kinds.insert(0, Kind::Kvm);
                 }
                 vec![Chosen { title: "auto", kinds, optional: false }]
@@ -62,7 +62,7 @@ pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal
             Choice::All => {
                 let mut all =
                     vec![Chosen::one(Kind::Tcg), Chosen { optional: true, ..Chosen::one(Kind::Uml) }];
-                match probe::kvm_is_out(cache, terminal)? {
+                match probe::kvm_unusable(cache, terminal)? {
                     None => all.insert(0, Chosen { optional: true, ..Chosen::one(Kind::Kvm) }),
                     Some(why) => {
                         terminal.note(&format!("no column for KVM, which runs no guest here: {why}"))
@@ -80,8 +80,8 @@ pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal
     Ok(chosen)
 }
 
-/// Every kernel in every profile on every choice: the grounds, each once, and the columns.
-pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting>, Vec<Column>) {
+/// Every kernel in every profile on every choice: the environments, each once, and the columns.
+pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<EnvironmentSpec>, Vec<Column>) {
     let kernels: Vec<Option<String>> = if options.kernel.is_empty() {
         vec![None]
     } else {
@@ -89,7 +89,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting
     };
     let profiles =
         if options.profile.is_empty() { vec![Profile::default()] } else { options.profile.clone() };
-    let mut settings: Vec<Setting> = Vec::new();
+    let mut settings: Vec<EnvironmentSpec> = Vec::new();
     let mut columns: Vec<Column> = Vec::new();
     for kernel in &kernels {
         for profile in &profiles {
@@ -97,7 +97,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting
                 // What needs all checks, or all lines, is better not spread over two kernels.
                 let spread = choice.kinds.len() > 1 && *profile != Profile::Plain;
                 let kinds = choice.kinds.iter().filter(|kind| !(spread && **kind == Kind::Uml));
-                let mut grounds = Vec::new();
+                let mut environments = Vec::new();
                 for kind in kinds {
                     let kernel_src = options.kernel_src.clone();
                     let kernel = KernelOptions {
@@ -107,12 +107,12 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting
                         profile: *profile,
                         ..KernelOptions::default()
                     };
-                    let setting = Setting { kernel, kind: *kind };
+                    let setting = EnvironmentSpec { kernel, kind: *kind };
                     let number = settings.iter().position(|it| *it == setting).unwrap_or_else(|| {
                         settings.push(setting);
                         settings.len() - 1
                     });
-                    grounds.push(number);
+                    environments.push(number);
                 }
                 let parts = [
                     kernel.as_deref().filter(|_| kernels.len() > 1),
@@ -120,7 +120,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Setting
                     Some(choice.title).filter(|_| chosen.len() > 1),
                 ];
                 let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-                columns.push(Column { title, grounds, vm: choice.title, optional: choice.optional });
+                columns.push(Column { title, environments, vm: choice.title, optional: choice.optional });
             }
         }
     }
@@ -132,7 +132,7 @@ impl MatrixOptions {
     ///
     /// # Errors
     /// There is no such kernel.
-    pub fn about(&self) -> Result<Vec<About>> {
+    pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         let asked: &[Choice] = if self.vm.is_empty() { &[Choice::Auto] } else { &self.vm };
         let chosen = |choice: &Choice| match choice {
             Choice::Auto => Chosen { title: "auto", ..Chosen::one(Kind::Tcg) },
@@ -145,12 +145,12 @@ impl MatrixOptions {
 }
 
 /// What the columns are, for those who tell of the run.
-pub(super) fn about(settings: &[Setting], columns: &[Column]) -> Result<Vec<About>> {
+pub(super) fn about(settings: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec<ColumnInfo>> {
     let kernels = Kernels::load()?;
     let one = |column: &Column| {
-        let kernel = column.grounds.first().map(|ground| &settings[*ground].kernel);
+        let kernel = column.environments.first().map(|environment| &settings[*environment].kernel);
         let name = kernel.and_then(|kernel| kernel.kernel.as_deref());
-        Ok(About {
+        Ok(ColumnInfo {
             title: column.title.clone(),
             kernel: kernels.get_or_default(name)?.name.clone(),
             profile: kernel.map_or_else(Profile::default, |kernel| kernel.profile),
@@ -176,7 +176,8 @@ mod tests {
     fn columns_that_want_the_same_ground_share_it() {
         let (settings, columns) = layout(&MatrixOptions::default(), &chosen());
         assert_eq!(settings.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
-        let columns: Vec<_> = columns.iter().map(|it| (it.title.as_str(), it.grounds.as_slice())).collect();
+        let columns: Vec<_> =
+            columns.iter().map(|it| (it.title.as_str(), it.environments.as_slice())).collect();
         assert_eq!(columns, [("auto", [0, 1].as_slice()), ("tcg", &[1])]);
     }
 
@@ -191,6 +192,9 @@ mod tests {
         let titles: Vec<_> = columns.iter().map(|it| it.title.as_str()).collect();
         assert_eq!(titles, ["6.12 plain", "6.12 debug", "6.1 plain", "6.1 debug"]);
         // A debug kernel is not spread over UML, which checks less.
-        assert_eq!(columns[1].grounds.iter().map(|it| settings[*it].kind).collect::<Vec<_>>(), [Kind::Tcg]);
+        assert_eq!(
+            columns[1].environments.iter().map(|it| settings[*it].kind).collect::<Vec<_>>(),
+            [Kind::Tcg]
+        );
     }
 }

@@ -17,15 +17,15 @@ use crate::artifacts::initramfs;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, workspace};
-use crate::session::probe::{self, Retry, Trial};
+use crate::session::probe::{self, Probe, Retry};
 use crate::session::{Failure, Session};
 use crate::vm::qemu::Qemu;
-use crate::vm::time_scale::Pace;
+use crate::vm::time_scale::TimeScale;
 use crate::vm::uml::{self, Uml};
-use crate::vm::{Backend, Boot, Clock, Kind, Listener, Machine};
+use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, Tap};
 
 /// After so many guests in a row that did not come up, no further one is tried.
-const HOPELESS: u32 = 2;
+const MAX_FAILED_BOOTS: u32 = 2;
 
 /// What to test on.
 #[derive(Debug, Clone, Default, Args)]
@@ -69,7 +69,7 @@ impl TestbedOptions {
     fn kind(&self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
         Ok(match self.vm {
             Some(kind) => kind,
-            None if probe::kvm_is_out(cache, terminal)?.is_none() => Kind::Kvm,
+            None if probe::kvm_unusable(cache, terminal)?.is_none() => Kind::Kvm,
             None => Kind::Tcg,
         })
     }
@@ -104,14 +104,14 @@ impl Extras {
 
 /// Which kernel, on which kind of virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub struct EnvironmentSpec {
     /// The kernel.
     pub kernel: KernelOptions,
     /// The virtual machine.
     pub kind: Kind,
 }
 
-impl Setting {
+impl EnvironmentSpec {
     /// How long a guest takes to start, in seconds, as experience goes. It only guides the order of things.
     pub fn start_seconds(&self) -> f64 {
         let plain = match self.kind {
@@ -132,9 +132,9 @@ impl Setting {
 }
 
 /// All that guests are started from.
-pub struct Ground {
+pub struct Environment {
     /// What each guest is started from; each has a log of its own.
-    pub boot: Boot,
+    pub boot: BootConfig,
     /// What a guest has announced that it can do; none if no guest has been up yet.
     pub features: Option<Vec<String>>,
     release: String,
@@ -157,7 +157,7 @@ pub struct Ground {
     pub warnings: Vec<String>,
 }
 
-impl Ground {
+impl Environment {
     /// Prepares everything: packages, kernel, guest, virtual machine. The first time this takes minutes.
     ///
     /// `label` tells the logs of its guests from those of others.
@@ -176,20 +176,20 @@ impl Ground {
         clear_logs(label)?;
         let kind = options.kind(&cache, terminal)?;
         let on = |kind| {
-            let setting = Setting { kernel: options.kernel.clone(), kind };
+            let setting = EnvironmentSpec { kernel: options.kernel.clone(), kind };
             let retry = if options.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
             Self::on(&setting, &initramfs, extras, label, retry, &cache, terminal)
         };
-        let ground = match on(kind) {
+        let environment = match on(kind) {
             // What only the trial of a whole guest shows.
-            Err(error) if options.vm.is_none() && probe::kvm_is_out(&cache, terminal)?.is_some() => {
+            Err(error) if options.vm.is_none() && probe::kvm_unusable(&cache, terminal)?.is_some() => {
                 terminal.note(&format!("{error:#}"));
                 on(Kind::Tcg)?
             }
             prepared => prepared?,
         };
         // The caller may yet change what guests are started from.
-        Ok(Self { spare: Mutex::default(), ..ground })
+        Ok(Self { spare: Mutex::default(), ..environment })
     }
 
     /// Has the kernel built and, where only a trial tells, a guest started.
@@ -197,7 +197,7 @@ impl Ground {
     /// # Errors
     /// The kernel does not build, or this kind of virtual machine runs no guest here.
     pub fn on(
-        setting: &Setting,
+        setting: &EnvironmentSpec,
         initramfs: &Path,
         extras: &Extras,
         label: &str,
@@ -208,28 +208,28 @@ impl Ground {
         let image = image::image(&setting.kernel, setting.arch(), &extras.fragments, cache, terminal)?;
         let initramfs = initramfs::with_modules(initramfs, &image.modules, cache)?;
         let profile = setting.kernel.profile;
-        let boot = Boot {
+        let boot = BootConfig {
             image: image.entered,
             initramfs,
             parameters: extras.parameters.iter().map(|it| (*it).to_owned()).collect(),
             memory_mib: memory_mib(profile),
             cpus: cpus(),
             clock: Clock::default(),
-            pace: Pace::of(profile),
+            pace: TimeScale::of(profile),
             log: log(label, setting.kind, 0),
             interactive: false,
             debugger: None,
             patience: None,
-            listener: Listener::default(),
+            listener: Tap::default(),
         };
         let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
-            Kind::Tcg => (Box::new(Qemu::tcg()), Trial::unneeded("an emulated processor works everywhere")),
+            Kind::Tcg => (Box::new(Qemu::tcg()), Probe::unneeded("an emulated processor works everywhere")),
             Kind::Kvm => (Box::new(Qemu::kvm()), probe::kvm(&boot, retry, cache, terminal)?),
             Kind::Uml => (Box::new(Uml), probe::uml(&boot, &image.key, retry, cache)?),
         };
         let (why, spare) = match trial {
-            Trial::Works { why, guest } => (why, guest.map(|guest| *guest)),
-            Trial::Fails { why } => {
+            Probe::Works { why, guest } => (why, guest.map(|guest| *guest)),
+            Probe::Fails { why } => {
                 bail!("{} runs no guest on this machine: {why}", setting.kind.full_name())
             }
         };
@@ -279,11 +279,11 @@ impl Ground {
         if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(spare);
         }
-        if self.failed_starts.load(Ordering::Relaxed) >= HOPELESS {
+        if self.failed_starts.load(Ordering::Relaxed) >= MAX_FAILED_BOOTS {
             return Err(Failure::broken("no guest came up, as before"));
         }
         let number = self.guests.fetch_add(1, Ordering::Relaxed);
-        let boot = Boot { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };
+        let boot = BootConfig { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };
         let opened = self.start(&boot);
         match opened {
             Ok(_) => self.failed_starts.store(0, Ordering::Relaxed),
@@ -296,15 +296,15 @@ impl Ground {
     ///
     /// # Errors
     /// The back end's program is missing, or the log can't be written.
-    pub fn machine(&self, boot: &Boot) -> Result<Machine> {
+    pub fn machine(&self, boot: &BootConfig) -> Result<Machine> {
         Machine::start(&*self.backend, boot)
     }
 
-    /// Starts a guest otherwise than [`Ground::boot`] says.
+    /// Starts a guest otherwise than [`Environment::boot`] says.
     ///
     /// # Errors
     /// It did not come up.
-    pub fn start(&self, boot: &Boot) -> Result<Session, Failure> {
+    pub fn start(&self, boot: &BootConfig) -> Result<Session, Failure> {
         Session::open(&*self.backend, boot)
             .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
     }
@@ -327,7 +327,7 @@ pub fn clear_logs(label: &str) -> Result<()> {
     uml::remove_left_behind(&place).context("can't look at the logs")
 }
 
-/// The log of the ground's guest with that number.
+/// The log of the environment's guest with that number.
 fn log(label: &str, kind: Kind, number: u32) -> PathBuf {
     workspace::logs().join(format!("{label}-{kind}-{number}.console.log"))
 }

@@ -1,4 +1,4 @@
-//! Runs scenarios in several lanes at once, while grounds are still being prepared.
+//! Runs scenarios in several lanes at once, while environments are still being prepared.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use scenarios::verdict::Verdict;
 
 use crate::host::terminal::Terminal;
 use crate::runner::result::is_bad;
-use crate::runner::scheduler::{Job, Next, Schedule, Taste};
+use crate::runner::scheduler::{Job, Next, PickOrder, Schedule};
 use crate::runner::testbed::Testbed;
-use crate::runner::timings::Times;
-use crate::runner::worker::{Farewell, Lane};
+use crate::runner::timings::Timings;
+use crate::runner::worker::{ShutdownReport, Worker};
 
 /// What a run does about a scenario that is bad.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,15 +39,15 @@ impl Policy {
 /// What happens in a run.
 #[derive(Debug)]
 pub enum Event {
-    /// A ground is ready for its first guest.
+    /// A environment is ready for its first guest.
     Ready {
         /// Its number.
-        ground: usize,
+        environment: usize,
     },
-    /// A ground can't be prepared, and columns that have no other one get no verdicts.
+    /// A environment can't be prepared, and columns that have no other one get no verdicts.
     Lost {
         /// Its number.
-        ground: usize,
+        environment: usize,
         /// Why.
         why: String,
         /// What is not going to be run.
@@ -57,8 +57,8 @@ pub enum Event {
     Begun {
         /// The lane's number.
         lane: usize,
-        /// The ground's.
-        ground: usize,
+        /// The environment's.
+        environment: usize,
         /// What it runs.
         job: Job,
         /// For the how-manieth time, from 1.
@@ -70,8 +70,8 @@ pub enum Event {
     Judged {
         /// The lane's number.
         lane: usize,
-        /// The ground's.
-        ground: usize,
+        /// The environment's.
+        environment: usize,
         /// What it ran.
         job: Job,
         /// Which attempt that was, from 1.
@@ -89,10 +89,10 @@ pub enum Event {
     Left {
         /// The lane's number.
         lane: usize,
-        /// The ground's.
-        ground: usize,
+        /// The environment's.
+        environment: usize,
         /// What there was to report.
-        farewell: Farewell,
+        farewell: ShutdownReport,
         /// How long it took.
         took: Duration,
     },
@@ -102,14 +102,14 @@ pub enum Event {
 pub fn run(
     testbed: &Testbed,
     scenarios: &[Scenario],
-    times: &Times,
+    times: &Timings,
     policy: Policy,
     terminal: &Terminal,
     mut hear: impl FnMut(Event),
 ) {
     let jobs = jobs(testbed, scenarios, times);
     let lanes = testbed.jobs.min(jobs.len());
-    let board = Board {
+    let board = Executor {
         schedule: Mutex::new(Schedule::new(jobs, &testbed.terms(), testbed.fresh)),
         changed: Condvar::new(),
         testbed,
@@ -129,24 +129,24 @@ pub fn run(
     });
 }
 
-fn jobs(testbed: &Testbed, scenarios: &[Scenario], times: &Times) -> Vec<Job> {
+fn jobs(testbed: &Testbed, scenarios: &[Scenario], times: &Timings) -> Vec<Job> {
     let columns = testbed.columns.iter().enumerate();
     columns
         .flat_map(|(column, it)| {
-            let ground = it.grounds.first().map(|ground| &testbed.settings[*ground]);
+            let environment = it.environments.first().map(|environment| &testbed.settings[*environment]);
             scenarios.iter().enumerate().map(move |(scenario, one)| Job {
                 column,
                 scenario,
-                grounds: it.grounds.clone(),
+                environments: it.environments.clone(),
                 needs: one.requirements(),
-                seconds: ground.map_or(0.0, |setting| times.of(setting, &one.name)),
+                seconds: environment.map_or(0.0, |setting| times.of(setting, &one.name)),
             })
         })
         .collect()
 }
 
 /// What all threads of a run share.
-struct Board<'a> {
+struct Executor<'a> {
     schedule: Mutex<Schedule>,
     changed: Condvar,
     testbed: &'a Testbed,
@@ -155,28 +155,28 @@ struct Board<'a> {
     terminal: &'a Terminal,
 }
 
-impl Board<'_> {
+impl Executor<'_> {
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prepares grounds as long as some job wants one. Those whose kernels need no building come first.
+    /// Prepares environments as long as some job wants one. Those whose kernels need no building come first.
     fn prepare(&self, events: &Sender<Event>) {
         loop {
             let wanted = self.schedule().wanted();
-            let built = |ground: &&usize| self.testbed.is_built(**ground);
-            let Some(ground) = wanted.iter().find(built).or(wanted.first()).copied() else { return };
-            self.schedule().in_work(ground);
-            let event = match self.testbed.ground(ground, self.terminal) {
+            let built = |environment: &&usize| self.testbed.is_built(**environment);
+            let Some(environment) = wanted.iter().find(built).or(wanted.first()).copied() else { return };
+            self.schedule().in_work(environment);
+            let event = match self.testbed.environment(environment, self.terminal) {
                 Ok(prepared) => {
-                    self.schedule().ready(ground, prepared.features.clone());
-                    Event::Ready { ground }
+                    self.schedule().ready(environment, prepared.features.clone());
+                    Event::Ready { environment }
                 }
                 // Nobody waits for it any more.
                 Err(_) if self.terminal.is_cancelled() => return,
                 Err(error) => {
-                    let stranded = self.schedule().lost(ground);
-                    Event::Lost { ground, why: format!("{error:#}"), stranded }
+                    let stranded = self.schedule().lost(environment);
+                    Event::Lost { environment, why: format!("{error:#}"), stranded }
                 }
             };
             // Nobody listens any more when the run was given up.
@@ -187,22 +187,22 @@ impl Board<'_> {
 
     /// One lane's whole life.
     fn drive(&self, number: usize, events: &Sender<Event>) {
-        let mut lane = Lane::default();
-        let taste = if number.is_multiple_of(2) { Taste::Long } else { Taste::Short };
+        let mut lane = Worker::default();
+        let taste = if number.is_multiple_of(2) { PickOrder::Long } else { PickOrder::Short };
         let mut at = None;
         loop {
             let (next, waiting) = self.next(at, taste);
             let to = match &next {
-                Next::Run(_, ground) => Some(*ground),
+                Next::Run(_, environment) => Some(*environment),
                 Next::Wait | Next::Done => None,
             };
-            if let Some(ground) = at.filter(|_| at != to) {
-                self.leave(&mut lane, number, ground, events);
+            if let Some(environment) = at.filter(|_| at != to) {
+                self.leave(&mut lane, number, environment, events);
             }
             at = to;
             match next {
-                Next::Run(job, ground) => {
-                    self.carry_out(&mut lane, number, ground, &job, waiting, events);
+                Next::Run(job, environment) => {
+                    self.carry_out(&mut lane, number, environment, &job, waiting, events);
                 }
                 Next::Wait => self.wait(),
                 Next::Done => return,
@@ -210,12 +210,12 @@ impl Board<'_> {
         }
     }
 
-    fn next(&self, at: Option<usize>, taste: Taste) -> (Next, Option<f64>) {
+    fn next(&self, at: Option<usize>, taste: PickOrder) -> (Next, Option<f64>) {
         let mut schedule = self.schedule();
         (schedule.next(at, taste), schedule.seconds_left())
     }
 
-    /// Sleeps until some ground is ready or lost, or for a moment: it may have happened since the lane asked.
+    /// Sleeps until some environment is ready or lost, or for a moment: it may have happened since the lane asked.
     fn wait(&self) {
         let schedule = self.schedule();
         let _ = self.changed.wait_timeout(schedule, Duration::from_millis(50));
@@ -231,18 +231,19 @@ impl Board<'_> {
     /// Runs a scenario, and again as long as the policy asks for it, each time in another guest.
     fn carry_out(
         &self,
-        lane: &mut Lane,
+        lane: &mut Worker,
         number: usize,
-        ground: usize,
+        environment: usize,
         job: &Job,
         waiting: Option<f64>,
         events: &Sender<Event>,
     ) {
         for attempt in 1.. {
-            let _ = events.send(Event::Begun { lane: number, ground, job: job.clone(), attempt, waiting });
+            let _ =
+                events.send(Event::Begun { lane: number, environment, job: job.clone(), attempt, waiting });
             let begun = Instant::now();
-            let verdict = match self.testbed.ground(ground, self.terminal) {
-                Ok(ground) => lane.run(ground, &self.scenarios[job.scenario]),
+            let verdict = match self.testbed.environment(environment, self.terminal) {
+                Ok(environment) => lane.run(environment, &self.scenarios[job.scenario]),
                 Err(error) => Verdict::Broken(format!("{error:#}")),
             };
             let (took, lost) = (begun.elapsed(), !lane.has_guest());
@@ -253,7 +254,7 @@ impl Board<'_> {
             let job = job.clone();
             let _ = events.send(Event::Judged {
                 lane: number,
-                ground,
+                environment,
                 job,
                 attempt,
                 verdict,
@@ -262,7 +263,7 @@ impl Board<'_> {
                 lost,
             });
             if retried || self.testbed.fresh {
-                self.leave(lane, number, ground, events);
+                self.leave(lane, number, environment, events);
             }
             if !retried {
                 return;
@@ -270,10 +271,10 @@ impl Board<'_> {
         }
     }
 
-    fn leave(&self, lane: &mut Lane, number: usize, ground: usize, events: &Sender<Event>) {
+    fn leave(&self, lane: &mut Worker, number: usize, environment: usize, events: &Sender<Event>) {
         let begun = Instant::now();
         let farewell = lane.leave();
-        let _ = events.send(Event::Left { lane: number, ground, farewell, took: begun.elapsed() });
+        let _ = events.send(Event::Left { lane: number, environment, farewell, took: begun.elapsed() });
     }
 }
 

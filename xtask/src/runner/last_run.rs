@@ -12,8 +12,8 @@ use scenarios::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{cache, workspace};
-use crate::runner::result::Report;
-use crate::runner::results::Entries;
+use crate::runner::result::ScenarioResult;
+use crate::runner::results::RunResults;
 
 /// What a verdict belongs to, besides its scenario.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl LastRun {
     }
 
     /// The scenarios that are to be run again on the run's columns. None: of one of them nothing is known.
-    pub fn failed(&self, entries: &Entries) -> Option<BTreeSet<String>> {
+    pub fn failed(&self, entries: &RunResults) -> Option<BTreeSet<String>> {
         let records = self.read();
         let mut failed = BTreeSet::new();
         for part in &entries.parts {
@@ -79,7 +79,7 @@ impl LastRun {
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn write(&self, entries: &Entries) -> Result<()> {
+    pub fn write(&self, entries: &RunResults) -> Result<()> {
         // Another run may have written meanwhile.
         let mut records = self.read();
         let mut seen = BTreeMap::new();
@@ -89,7 +89,7 @@ impl LastRun {
             for (scenario, report) in entries.scenarios.iter().zip(&part.verdicts) {
                 // On what can't run it, nothing becomes known of it.
                 if !report.as_ref().is_some_and(|report| matches!(report.verdict, Verdict::Skipped(_))) {
-                    let again = report.as_ref().is_none_or(Report::is_bad);
+                    let again = report.as_ref().is_none_or(ScenarioResult::is_bad);
                     *to_run.entry(&scenario.name).or_default() |= again;
                 }
             }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::artifacts::image::Profile;
     use crate::runner::result::Attempt;
-    use crate::runner::results::{About, Ledger};
+    use crate::runner::results::{ColumnInfo, SharedResults};
 
     const TEXT: &str = r#"
 title = "A miss is ENOKEY"
@@ -137,18 +137,18 @@ expect = "ENOKEY"
 "#;
 
     /// A run of these scenarios on that kernel, in which they have such verdicts.
-    fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> Ledger {
+    fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> SharedResults {
         let named = |(name, _): &(&str, _)| read::scenarios(name, Path::new("x"), TEXT).unwrap().remove(0);
-        let about = About {
+        let about = ColumnInfo {
             title: String::new(),
             kernel: kernel.into(),
             profile: Profile::Plain,
             vm: "auto".into(),
             optional: false,
         };
-        let ledger = Ledger::new(verdicts.iter().map(named).collect(), vec![about]);
+        let ledger = SharedResults::new(verdicts.iter().map(named).collect(), vec![about]);
         for (index, (name, verdict)) in verdicts.iter().enumerate() {
-            let report = verdict.clone().map(|verdict| Report {
+            let report = verdict.clone().map(|verdict| ScenarioResult {
                 scenario: (*name).into(),
                 verdict,
                 took: Duration::ZERO,

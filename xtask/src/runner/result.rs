@@ -13,7 +13,7 @@ use crate::vm::Kind;
 
 /// What came of a scenario.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct ScenarioResult {
     /// `FAMILY/NAME`.
     pub scenario: String,
     /// What is said of it: of its last attempt.
@@ -41,7 +41,7 @@ pub struct Column {
     /// What tells it from the others; empty if there is none.
     pub title: String,
     /// In the suite's order.
-    pub reports: Vec<Report>,
+    pub reports: Vec<ScenarioResult>,
     /// Why there are no verdicts, or not all.
     pub lost: Option<String>,
 }
@@ -49,7 +49,7 @@ pub struct Column {
 /// The words in the order in which a summary counts them.
 pub const WORDS: [&str; 7] = ["passed", "flaky", "failed", "crashed", "hung", "broken", "skipped"];
 
-impl Report {
+impl ScenarioResult {
     /// The verdict's word, or `flaky` for a scenario that passed only when it was run again.
     pub fn word(&self) -> &'static str {
         match (&self.verdict, self.earlier.is_empty()) {
@@ -158,7 +158,7 @@ impl Column {
 
     /// The exit code: the testbed's own fault (2) outweighs the kernel's (1).
     pub fn exit_code(&self) -> u8 {
-        let code = |report: &Report| match report.verdict {
+        let code = |report: &ScenarioResult| match report.verdict {
             Verdict::Passed | Verdict::Skipped(_) => 0,
             Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
             Verdict::Broken(_) => 2,
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn column(verdicts: &[Verdict]) -> Column {
-        let report = |verdict: &Verdict| Report {
+        let report = |verdict: &Verdict| ScenarioResult {
             scenario: "family/name".into(),
             verdict: verdict.clone(),
             took: Duration::ZERO,

@@ -7,19 +7,19 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::artifacts::image::Profile;
-use crate::runner::result::{Column, Report};
+use crate::runner::result::{Column, ScenarioResult};
 
 /// A ledger that threads share.
 #[derive(Debug, Clone)]
-pub struct Ledger(Arc<Mutex<Entries>>);
+pub struct SharedResults(Arc<Mutex<RunResults>>);
 
 /// What is known.
 #[derive(Debug, Clone)]
-pub struct Entries {
+pub struct RunResults {
     /// What is to be run, in the suite's order.
     pub scenarios: Vec<Scenario>,
     /// The columns, in the order in which they were asked for.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ColumnResults>,
     /// When the run began.
     pub began: SystemTime,
     /// What ended the run before its time.
@@ -31,20 +31,20 @@ pub struct Entries {
 
 /// What is known of a column.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct ColumnResults {
     /// What it is.
-    pub about: About,
+    pub about: ColumnInfo,
     /// By scenario; none where there is no verdict yet.
-    pub verdicts: Vec<Option<Report>>,
+    pub verdicts: Vec<Option<ScenarioResult>>,
     /// What the kernel reported as its guests ended.
-    pub ends: Vec<Report>,
+    pub ends: Vec<ScenarioResult>,
     /// Why there are no verdicts, or not all.
     pub lost: Option<String>,
 }
 
 /// What a column is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub struct ColumnInfo {
     /// What tells it from the others; empty if there is none.
     pub title: String,
     /// The kernel's name.
@@ -57,11 +57,11 @@ pub struct About {
     pub optional: bool,
 }
 
-impl Ledger {
+impl SharedResults {
     /// Of a run that begins now.
-    pub fn new(scenarios: Vec<Scenario>, columns: Vec<About>) -> Self {
-        let parts = columns.into_iter().map(|about| Part::new(about, scenarios.len())).collect();
-        let entries = Entries {
+    pub fn new(scenarios: Vec<Scenario>, columns: Vec<ColumnInfo>) -> Self {
+        let parts = columns.into_iter().map(|about| ColumnResults::new(about, scenarios.len())).collect();
+        let entries = RunResults {
             scenarios,
             parts,
             began: SystemTime::now(),
@@ -73,12 +73,12 @@ impl Ledger {
     }
 
     /// The entries, which nobody else changes meanwhile.
-    pub fn entries(&self) -> MutexGuard<'_, Entries> {
+    pub fn entries(&self) -> MutexGuard<'_, RunResults> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entries {
+impl RunResults {
     /// What is to be run, now that it is known.
     pub fn set_scenarios(&mut self, scenarios: Vec<Scenario>) {
         self.scenarios = scenarios;
@@ -86,9 +86,9 @@ impl Entries {
     }
 
     /// The columns are these, now that they are known.
-    pub fn lay_out(&mut self, columns: Vec<About>) {
+    pub fn lay_out(&mut self, columns: Vec<ColumnInfo>) {
         let scenarios = self.scenarios.len();
-        self.parts = columns.into_iter().map(|about| Part::new(about, scenarios)).collect();
+        self.parts = columns.into_iter().map(|about| ColumnResults::new(about, scenarios)).collect();
     }
 
     /// How long the run has been going on.
@@ -97,15 +97,15 @@ impl Entries {
     }
 
     /// The columns that count: those that can't be had here, and are no harm, are left out.
-    pub fn counted(&self) -> impl Iterator<Item = &Part> {
+    pub fn counted(&self) -> impl Iterator<Item = &ColumnResults> {
         self.parts.iter().filter(|part| !part.is_spared())
     }
 
     /// The column's verdicts in the suite's order, and one for each scenario that has none: skipped where the run was to stop
     /// early, else the testbed's own fault.
-    pub fn complete(&self, part: &Part) -> Vec<Report> {
+    pub fn complete(&self, part: &ColumnResults) -> Vec<ScenarioResult> {
         let verdict = self.verdict_of_absent(part);
-        let absent = |scenario: &Scenario| Report {
+        let absent = |scenario: &Scenario| ScenarioResult {
             scenario: scenario.name.clone(),
             verdict: verdict.clone(),
             took: Duration::ZERO,
@@ -118,7 +118,7 @@ impl Entries {
     }
 
     /// What is said of the column's scenarios that were not run.
-    pub fn verdict_of_absent(&self, part: &Part) -> Verdict {
+    pub fn verdict_of_absent(&self, part: &ColumnResults) -> Verdict {
         let fault = part.lost.as_ref().or(self.cut_short.as_ref());
         match (fault, &self.stopped) {
             (Some(why), _) => Verdict::Broken(format!("not run: {why}")),
@@ -133,8 +133,8 @@ impl Entries {
     }
 }
 
-impl Part {
-    fn new(about: About, scenarios: usize) -> Self {
+impl ColumnResults {
+    fn new(about: ColumnInfo, scenarios: usize) -> Self {
         Self { about, verdicts: vec![None; scenarios], ends: Vec::new(), lost: None }
     }
 
@@ -150,7 +150,7 @@ impl Part {
     }
 }
 
-impl About {
+impl ColumnInfo {
     /// What tells it from the others, or all of it where there are none.
     pub fn short_title(&self) -> String {
         if self.title.is_empty() { self.full_title() } else { self.title.clone() }

@@ -1,4 +1,4 @@
-//! Which scenario is run next, and on which ground. Nothing in here runs anything.
+//! Which scenario is run next, and on which environment. Nothing in here runs anything.
 
 /// A scenario that is to be run in a column.
 #[derive(Debug, Clone, PartialEq)]
@@ -7,9 +7,9 @@ pub struct Job {
     pub column: usize,
     /// The scenario's number.
     pub scenario: usize,
-    /// Numbers of the grounds that it may be run on, the best one first.
-    pub grounds: Vec<usize>,
-    /// Features that the ground must have.
+    /// Numbers of the environments that it may be run on, the best one first.
+    pub environments: Vec<usize>,
+    /// Features that the environment must have.
     pub needs: Vec<String>,
     /// How long it is expected to take, in seconds.
     pub seconds: f64,
@@ -18,9 +18,9 @@ pub struct Job {
 /// What a lane is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Run this, on this ground.
+    /// Run this, on this environment.
     Run(Job, usize),
-    /// Ask again when a ground has been prepared.
+    /// Ask again when a environment has been prepared.
     Wait,
     /// There is nothing left for it.
     Done,
@@ -29,14 +29,14 @@ pub enum Next {
 /// Which end of what waits a lane takes from. Long scenarios mostly wait, for deadlines and for the kernel's garbage to be collected;
 /// short ones mostly work. Lanes of both tastes side by side keep the processors busy from the beginning to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taste {
+pub enum PickOrder {
     /// The longest first.
     Long,
     /// The shortest first.
     Short,
 }
 
-/// How far a ground is.
+/// How far a environment is.
 #[derive(Debug, Clone, PartialEq)]
 enum State {
     Untouched,
@@ -46,9 +46,9 @@ enum State {
     Lost,
 }
 
-/// What the schedule has to know of a ground beforehand.
+/// What the schedule has to know of a environment beforehand.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct Limits {
     /// How long a guest takes to start, in seconds.
     pub start: f64,
     /// How many lanes it bears at once.
@@ -56,9 +56,9 @@ pub struct Terms {
 }
 
 #[derive(Debug)]
-struct Ground {
+struct EnvironmentState {
     state: State,
-    terms: Terms,
+    terms: Limits,
     /// How many lanes are on it.
     lanes: usize,
 }
@@ -68,25 +68,26 @@ struct Ground {
 pub struct Schedule {
     /// The longest first.
     waiting: Vec<Job>,
-    grounds: Vec<Ground>,
+    environments: Vec<EnvironmentState>,
     /// Each scenario gets a guest of its own, so that starting one more lane costs nothing.
     fresh: bool,
 }
 
-/// A further lane begins on a ground when at least so many starts' worth of work is left for it.
+/// A further lane begins on a environment when at least so many starts' worth of work is left for it.
 const WORTH_A_START: f64 = 2.0;
 
 impl Schedule {
-    /// Everything is still to be run, on grounds with these terms.
-    pub fn new(mut jobs: Vec<Job>, terms: &[Terms], fresh: bool) -> Self {
+    /// Everything is still to be run, on environments with these terms.
+    pub fn new(mut jobs: Vec<Job>, terms: &[Limits], fresh: bool) -> Self {
         jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-        let ground = |terms: &Terms| Ground { state: State::Untouched, terms: *terms, lanes: 0 };
-        Self { waiting: jobs, grounds: terms.iter().map(ground).collect(), fresh }
+        let environment =
+            |terms: &Limits| EnvironmentState { state: State::Untouched, terms: *terms, lanes: 0 };
+        Self { waiting: jobs, environments: terms.iter().map(environment).collect(), fresh }
     }
 
-    /// The grounds that some job waits for and nobody prepares.
+    /// The environments that some job waits for and nobody prepares.
     pub fn wanted(&self) -> Vec<usize> {
-        let untouched = |ground: &usize| self.grounds[*ground].state == State::Untouched;
+        let untouched = |environment: &usize| self.environments[*environment].state == State::Untouched;
         let mut wanted: Vec<usize> =
             self.waiting.iter().filter_map(|job| self.place(job)).filter(untouched).collect();
         wanted.sort_unstable();
@@ -95,18 +96,18 @@ impl Schedule {
     }
 
     /// Somebody prepares it.
-    pub fn in_work(&mut self, ground: usize) {
-        self.grounds[ground].state = State::InWork;
+    pub fn in_work(&mut self, environment: usize) {
+        self.environments[environment].state = State::InWork;
     }
 
     /// It has been prepared. Without features it is taken to have all that anybody needs.
-    pub fn ready(&mut self, ground: usize, features: Option<Vec<String>>) {
-        self.grounds[ground].state = State::Ready(features);
+    pub fn ready(&mut self, environment: usize, features: Option<Vec<String>>) {
+        self.environments[environment].state = State::Ready(features);
     }
 
-    /// It can't be prepared. Gives the jobs that no other ground can take.
-    pub fn lost(&mut self, ground: usize) -> Vec<Job> {
-        self.grounds[ground].state = State::Lost;
+    /// It can't be prepared. Gives the jobs that no other environment can take.
+    pub fn lost(&mut self, environment: usize) -> Vec<Job> {
+        self.environments[environment].state = State::Lost;
         let (left, stranded) =
             std::mem::take(&mut self.waiting).into_iter().partition(|job| self.place(job).is_some());
         self.waiting = left;
@@ -118,86 +119,91 @@ impl Schedule {
         self.waiting.clear();
     }
 
-    /// What the lane that is on this ground, or on none, does next.
-    pub fn next(&mut self, at: Option<usize>, taste: Taste) -> Next {
-        if let Some(ground) = at {
-            if !self.is_called_away(ground)
-                && let Some(job) = self.take(ground, taste)
+    /// What the lane that is on this environment, or on none, does next.
+    pub fn next(&mut self, at: Option<usize>, taste: PickOrder) -> Next {
+        if let Some(environment) = at {
+            if !self.is_called_away(environment)
+                && let Some(job) = self.take(environment, taste)
             {
-                return Next::Run(job, ground);
+                return Next::Run(job, environment);
             }
-            self.grounds[ground].lanes -= 1;
+            self.environments[environment].lanes -= 1;
         }
-        if let Some(ground) = self.worth_starting() {
-            self.grounds[ground].lanes += 1;
-            if let Some(job) = self.take(ground, taste) {
-                return Next::Run(job, ground);
+        if let Some(environment) = self.worth_starting() {
+            self.environments[environment].lanes += 1;
+            if let Some(job) = self.take(environment, taste) {
+                return Next::Run(job, environment);
             }
         }
         if self.waits_for_a_ground() { Next::Wait } else { Next::Done }
     }
 
-    /// How long all that waits will take, in seconds; nobody knows how long a ground does that is not ready.
+    /// How long all that waits will take, in seconds; nobody knows how long a environment does that is not ready.
     pub fn seconds_left(&self) -> Option<f64> {
         (!self.waits_for_a_ground()).then(|| self.waiting.iter().map(|job| job.seconds).sum())
     }
 
     fn waits_for_a_ground(&self) -> bool {
-        self.waiting.iter().filter_map(|job| self.place(job)).any(|ground| !self.is_ready(ground))
+        self.waiting.iter().filter_map(|job| self.place(job)).any(|environment| !self.is_ready(environment))
     }
 
-    fn is_ready(&self, ground: usize) -> bool {
-        matches!(self.grounds[ground].state, State::Ready(_))
+    fn is_ready(&self, environment: usize) -> bool {
+        matches!(self.environments[environment].state, State::Ready(_))
     }
 
-    fn take(&mut self, ground: usize, taste: Taste) -> Option<Job> {
-        let mut there = (0..self.waiting.len()).filter(|job| self.place(&self.waiting[*job]) == Some(ground));
+    fn take(&mut self, environment: usize, taste: PickOrder) -> Option<Job> {
+        let mut there =
+            (0..self.waiting.len()).filter(|job| self.place(&self.waiting[*job]) == Some(environment));
         let index = match taste {
-            Taste::Short if self.grounds[ground].lanes > 1 => there.next_back(),
-            Taste::Long | Taste::Short => there.next(),
+            PickOrder::Short if self.environments[environment].lanes > 1 => there.next_back(),
+            PickOrder::Long | PickOrder::Short => there.next(),
         }?;
         Some(self.waiting.remove(index))
     }
 
-    /// Whether nobody is yet on a ground that takes longer to start.
-    fn is_called_away(&self, ground: usize) -> bool {
+    /// Whether nobody is yet on a environment that takes longer to start.
+    fn is_called_away(&self, environment: usize) -> bool {
         self.worth_starting().is_some_and(|other| {
-            self.grounds[other].lanes == 0
-                && self.grounds[other].terms.start > self.grounds[ground].terms.start
+            self.environments[other].lanes == 0
+                && self.environments[other].terms.start > self.environments[environment].terms.start
         })
     }
 
-    /// The ground that a further lane is best begun on. Those that take long to start come first: the others fill the gaps.
+    /// The environment that a further lane is best begun on. Those that take long to start come first: the others fill the gaps.
     fn worth_starting(&self) -> Option<usize> {
         let worth = |index: &usize| {
-            let ground = &self.grounds[*index];
+            let environment = &self.environments[*index];
             let left: f64 = self
                 .waiting
                 .iter()
                 .filter(|job| self.place(job) == Some(*index))
                 .map(|job| job.seconds)
                 .sum();
-            let share = left / (ground.lanes + 1) as f64;
-            let first = ground.lanes == 0 && left > 0.0;
+            let share = left / (environment.lanes + 1) as f64;
+            let first = environment.lanes == 0 && left > 0.0;
             self.is_ready(*index)
                 && left > 0.0
-                && ground.lanes < ground.terms.most
-                && (first || self.fresh || share >= WORTH_A_START * ground.terms.start)
+                && environment.lanes < environment.terms.most
+                && (first || self.fresh || share >= WORTH_A_START * environment.terms.start)
         };
-        let start = |ground: usize| self.grounds[ground].terms.start;
-        let all = (0..self.grounds.len()).filter(worth);
+        let start = |environment: usize| self.environments[environment].terms.start;
+        let all = (0..self.environments.len()).filter(worth);
         all.max_by(|a, b| start(*a).total_cmp(&start(*b)).then(b.cmp(a)))
     }
 
-    /// Where the job is to be run: on the first of its grounds that has what it needs. Where none has, on one that will say so.
+    /// Where the job is to be run: on the first of its environments that has what it needs. Where none has, on one that will say so.
     fn place(&self, job: &Job) -> Option<usize> {
-        let standing =
-            || job.grounds.iter().copied().filter(|ground| self.grounds[*ground].state != State::Lost);
-        standing().find(|ground| self.suits(*ground, job)).or_else(|| standing().next_back())
+        let standing = || {
+            job.environments
+                .iter()
+                .copied()
+                .filter(|environment| self.environments[*environment].state != State::Lost)
+        };
+        standing().find(|environment| self.suits(*environment, job)).or_else(|| standing().next_back())
     }
 
-    fn suits(&self, ground: usize, job: &Job) -> bool {
-        match &self.grounds[ground].state {
+    fn suits(&self, environment: usize, job: &Job) -> bool {
+        match &self.environments[environment].state {
             State::Ready(Some(features)) => job.needs.iter().all(|need| features.contains(need)),
             State::Lost => false,
             State::Untouched | State::InWork | State::Ready(None) => true,
@@ -214,18 +220,18 @@ mod tests {
 
     fn job(scenario: usize, seconds: f64, needs: &[&str]) -> Job {
         let needs = needs.iter().map(|need| (*need).to_owned()).collect();
-        Job { column: 0, scenario, grounds: vec![UML, TCG], needs, seconds }
+        Job { column: 0, scenario, environments: vec![UML, TCG], needs, seconds }
     }
 
     fn schedule(jobs: Vec<Job>) -> Schedule {
-        let terms = |start| Terms { start, most: 2 };
+        let terms = |start| Limits { start, most: 2 };
         Schedule::new(jobs, &[terms(0.2), terms(2.0)], false)
     }
 
-    /// The scenario that a lane is given, and the ground.
+    /// The scenario that a lane is given, and the environment.
     fn given(next: Next) -> (usize, usize) {
         match next {
-            Next::Run(job, ground) => (job.scenario, ground),
+            Next::Run(job, environment) => (job.scenario, environment),
             other => panic!("{other:?}"),
         }
     }
@@ -235,11 +241,11 @@ mod tests {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 9.0, &[])]);
         assert_eq!(schedule.wanted(), [UML]);
         schedule.in_work(UML);
-        assert_eq!((schedule.wanted(), schedule.next(None, Taste::Long)), (vec![], Next::Wait));
+        assert_eq!((schedule.wanted(), schedule.next(None, PickOrder::Long)), (vec![], Next::Wait));
         schedule.ready(UML, Some(vec![]));
-        assert_eq!(given(schedule.next(None, Taste::Long)), (1, UML));
-        assert_eq!(given(schedule.next(Some(UML), Taste::Long)), (0, UML));
-        assert_eq!(schedule.next(Some(UML), Taste::Long), Next::Done);
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (1, UML));
+        assert_eq!(given(schedule.next(Some(UML), PickOrder::Long)), (0, UML));
+        assert_eq!(schedule.next(Some(UML), PickOrder::Long), Next::Done);
     }
 
     #[test]
@@ -247,10 +253,10 @@ mod tests {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 1.0, &["smp"])]);
         schedule.ready(UML, Some(vec!["net_ns".into()]));
         assert_eq!(schedule.wanted(), [TCG]);
-        assert_eq!(given(schedule.next(None, Taste::Long)), (0, UML));
-        assert_eq!(schedule.next(Some(UML), Taste::Long), Next::Wait);
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (0, UML));
+        assert_eq!(schedule.next(Some(UML), PickOrder::Long), Next::Wait);
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(None, Taste::Long)), (1, TCG));
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (1, TCG));
     }
 
     #[test]
@@ -258,7 +264,7 @@ mod tests {
         let mut schedule = schedule(vec![job(0, 1.0, &["smp"])]);
         schedule.ready(UML, Some(vec![]));
         schedule.ready(TCG, Some(vec![]));
-        assert_eq!(given(schedule.next(None, Taste::Long)), (0, TCG));
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (0, TCG));
     }
 
     #[test]
@@ -267,17 +273,17 @@ mod tests {
         assert_eq!(schedule.lost(UML), []);
         assert_eq!(schedule.wanted(), [TCG]);
         assert_eq!(schedule.lost(TCG).len(), 1);
-        assert_eq!(schedule.next(None, Taste::Long), Next::Done);
+        assert_eq!(schedule.next(None, PickOrder::Long), Next::Done);
     }
 
     #[test]
     fn one_lane_is_enough_for_what_is_done_before_a_second_guest_would_be_up() {
-        let short = |scenario| Job { grounds: vec![TCG], ..job(scenario, 1.0, &[]) };
+        let short = |scenario| Job { environments: vec![TCG], ..job(scenario, 1.0, &[]) };
         let mut schedule = schedule(vec![short(0), short(1), short(2)]);
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(None, Taste::Long)).1, TCG);
-        assert_eq!(schedule.next(None, Taste::Long), Next::Done);
-        assert_eq!(given(schedule.next(Some(TCG), Taste::Long)).1, TCG);
+        assert_eq!(given(schedule.next(None, PickOrder::Long)).1, TCG);
+        assert_eq!(schedule.next(None, PickOrder::Long), Next::Done);
+        assert_eq!(given(schedule.next(Some(TCG), PickOrder::Long)).1, TCG);
     }
 
     #[test]
@@ -285,43 +291,43 @@ mod tests {
         let mut schedule = schedule((0..4).map(|scenario| job(scenario, 9.0, &[])).collect());
         schedule.ready(UML, None);
         assert_eq!(
-            (given(schedule.next(None, Taste::Long)).1, given(schedule.next(None, Taste::Long)).1),
+            (given(schedule.next(None, PickOrder::Long)).1, given(schedule.next(None, PickOrder::Long)).1),
             (UML, UML)
         );
-        assert_eq!(schedule.next(None, Taste::Long), Next::Done);
-        assert_eq!(given(schedule.next(Some(UML), Taste::Long)).1, UML);
+        assert_eq!(schedule.next(None, PickOrder::Long), Next::Done);
+        assert_eq!(given(schedule.next(Some(UML), PickOrder::Long)).1, UML);
     }
 
     #[test]
     fn the_ground_that_is_slow_to_start_is_begun_first() {
-        let slow = Job { grounds: vec![TCG], ..job(0, 1.0, &[]) };
+        let slow = Job { environments: vec![TCG], ..job(0, 1.0, &[]) };
         let mut schedule = schedule(vec![slow, job(1, 30.0, &[])]);
         schedule.ready(UML, Some(vec![]));
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(None, Taste::Long)), (0, TCG));
-        assert_eq!(given(schedule.next(None, Taste::Long)), (1, UML));
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (0, TCG));
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (1, UML));
     }
 
     #[test]
     fn a_lane_leaves_for_a_slow_ground_that_becomes_ready_and_has_nobody() {
-        let slow = |scenario| Job { grounds: vec![TCG], ..job(scenario, 1.0, &[]) };
+        let slow = |scenario| Job { environments: vec![TCG], ..job(scenario, 1.0, &[]) };
         let mut schedule =
             schedule(vec![slow(0), slow(1), job(2, 5.0, &[]), job(3, 1.0, &[]), job(4, 1.0, &[])]);
         schedule.ready(UML, Some(vec![]));
-        assert_eq!(given(schedule.next(None, Taste::Long)), (2, UML));
-        assert_eq!(given(schedule.next(Some(UML), Taste::Long)), (3, UML));
+        assert_eq!(given(schedule.next(None, PickOrder::Long)), (2, UML));
+        assert_eq!(given(schedule.next(Some(UML), PickOrder::Long)), (3, UML));
         schedule.ready(TCG, None);
-        assert_eq!(given(schedule.next(Some(UML), Taste::Long)), (0, TCG));
+        assert_eq!(given(schedule.next(Some(UML), PickOrder::Long)), (0, TCG));
     }
 
     #[test]
     fn lanes_of_both_tastes_meet_in_the_middle_and_a_lane_by_itself_begins_with_the_longest() {
         let mut schedule = schedule((0..4).map(|n| job(n, 9.0 - n as f64, &[])).collect());
         schedule.ready(UML, None);
-        assert_eq!(given(schedule.next(None, Taste::Short)).0, 0);
-        assert_eq!(given(schedule.next(None, Taste::Short)).0, 3);
-        assert_eq!(given(schedule.next(Some(UML), Taste::Long)).0, 1);
-        assert_eq!(given(schedule.next(Some(UML), Taste::Short)).0, 2);
+        assert_eq!(given(schedule.next(None, PickOrder::Short)).0, 0);
+        assert_eq!(given(schedule.next(None, PickOrder::Short)).0, 3);
+        assert_eq!(given(schedule.next(Some(UML), PickOrder::Long)).0, 1);
+        assert_eq!(given(schedule.next(Some(UML), PickOrder::Short)).0, 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use scenarios::wire::Ending;
 
-use super::environment::{self, Extras, Ground, Setting};
+use super::environment::{self, Environment, EnvironmentSpec, Extras};
 use crate::args::vm::DeskOptions;
 use crate::artifacts::image::Profile;
 use crate::host::cache;
@@ -24,7 +24,7 @@ impl DeskOptions {
         Ok(match self.vm {
             Some(kind) => vec![kind],
             None => {
-                let kvm = probe::kvm_is_out(cache, terminal)?.is_none().then_some(Kind::Kvm);
+                let kvm = probe::kvm_unusable(cache, terminal)?.is_none().then_some(Kind::Kvm);
                 // Whoever wants all checks does not want UML, which lacks KASAN.
                 let uml = (self.kernel.profile == Profile::Plain).then_some(Kind::Uml);
                 kvm.into_iter().chain(uml).chain([Kind::Tcg]).collect()
@@ -32,17 +32,17 @@ impl DeskOptions {
         })
     }
 
-    /// A ground of the first of these kinds that works here.
+    /// A environment of the first of these kinds that works here.
     ///
     /// # Errors
     /// Something is missing or does not build, or none of them works.
-    pub fn ground(
+    pub fn environment(
         &self,
         kinds: &[Kind],
         extras: &Extras,
         label: &str,
         terminal: &Terminal,
-    ) -> Result<Ground> {
+    ) -> Result<Environment> {
         // Whether there are such a kernel and such a series is known at once, and what follows takes long.
         self.kernel.patches()?;
         let cache = cache::directory()?;
@@ -51,9 +51,9 @@ impl DeskOptions {
         let mut last = anyhow!("there is no virtual machine to choose from");
         let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
         for (index, kind) in kinds.iter().enumerate() {
-            let setting = Setting { kernel: self.kernel.clone(), kind: *kind };
-            match Ground::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
-                Ok(ground) => return Ok(ground),
+            let setting = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };
+            match Environment::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
+                Ok(environment) => return Ok(environment),
                 Err(error) if index + 1 < kinds.len() => terminal.note(&format!("{error:#}")),
                 Err(error) => last = error,
             }

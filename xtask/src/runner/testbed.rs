@@ -1,4 +1,4 @@
-//! The testbed: what was asked for on the command line, as columns of a table and the grounds that they are run on.
+//! The testbed: what was asked for on the command line, as columns of a table and the environments that they are run on.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::artifacts::{image, initramfs};
 use crate::host::cache;
 use crate::host::packages::{self, Consent};
 use crate::host::terminal::Terminal;
-use crate::runner::environment::{self, Extras, Ground, Setting};
-use crate::runner::results::About;
-use crate::runner::scheduler::Terms;
-use crate::runner::worker::Lane;
+use crate::runner::environment::{self, Environment, EnvironmentSpec, Extras};
+use crate::runner::results::ColumnInfo;
+use crate::runner::scheduler::Limits;
+use crate::runner::worker::Worker;
 use crate::session::probe::Retry;
 use crate::vm::Kind;
 
@@ -24,10 +24,10 @@ pub use super::columns::Column;
 use super::columns::{about, choices, layout};
 pub use crate::args::matrix::{Choice, MatrixOptions};
 
-/// A testbed. Its grounds are prepared when they are wanted.
+/// A testbed. Its environments are prepared when they are wanted.
 pub struct Testbed {
-    /// The grounds, by number.
-    pub settings: Vec<Setting>,
+    /// The environments, by number.
+    pub settings: Vec<EnvironmentSpec>,
     /// The columns, in the order in which they were asked for.
     pub columns: Vec<Column>,
     /// How many virtual machines run at once. More than there are processors: much of a scenario's time is spent waiting.
@@ -40,12 +40,12 @@ pub struct Testbed {
     pub cache: PathBuf,
     label: String,
     initramfs: PathBuf,
-    grounds: Vec<OnceLock<Result<Ground, String>>>,
-    idle: Mutex<Vec<(usize, Lane)>>,
+    environments: Vec<OnceLock<Result<Environment, String>>>,
+    idle: Mutex<Vec<(usize, Worker)>>,
 }
 
 impl Testbed {
-    /// Prepares what is common to all grounds: packages, and the guest's programs.
+    /// Prepares what is common to all environments: packages, and the guest's programs.
     ///
     /// `label` tells this testbed's logs from those of others.
     ///
@@ -66,7 +66,7 @@ impl Testbed {
         })?;
         environment::clear_logs(label)?;
         Ok(Self {
-            grounds: settings.iter().map(|_| OnceLock::new()).collect(),
+            environments: settings.iter().map(|_| OnceLock::new()).collect(),
             settings,
             columns,
             jobs: options.jobs.map_or(3 * processors(), NonZero::get),
@@ -79,60 +79,69 @@ impl Testbed {
         })
     }
 
-    /// What the schedule has to know of each ground.
-    pub fn terms(&self) -> Vec<Terms> {
-        let terms = |setting: &Setting| Terms {
+    /// What the schedule has to know of each environment.
+    pub fn terms(&self) -> Vec<Limits> {
+        let terms = |setting: &EnvironmentSpec| Limits {
             start: setting.start_seconds(),
             most: if setting.kind == Kind::Uml { self.jobs } else { self.qemu_jobs },
         };
         self.settings.iter().map(terms).collect()
     }
 
-    /// The ground with that number, prepared the first time that it is asked for. That may take minutes.
+    /// The environment with that number, prepared the first time that it is asked for. That may take minutes.
     ///
     /// # Errors
-    /// What [`Ground::on`] says.
-    pub fn ground(&self, number: usize, terminal: &Terminal) -> Result<&Ground> {
+    /// What [`Environment::on`] says.
+    pub fn environment(&self, number: usize, terminal: &Terminal) -> Result<&Environment> {
         let prepare = || {
             let setting = &self.settings[number];
             let label =
                 if self.settings.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
             // A column that has no other one asks for it by name.
-            let by_name = self.columns.iter().any(|column| column.grounds == [number] && !column.optional);
+            let by_name =
+                self.columns.iter().any(|column| column.environments == [number] && !column.optional);
             let retry = if by_name { Retry::Always } else { Retry::WhenForgotten };
-            Ground::on(setting, &self.initramfs, &Extras::default(), &label, retry, &self.cache, terminal)
-                .map_err(|error| format!("{error:#}"))
+            Environment::on(
+                setting,
+                &self.initramfs,
+                &Extras::default(),
+                &label,
+                retry,
+                &self.cache,
+                terminal,
+            )
+            .map_err(|error| format!("{error:#}"))
         };
-        self.grounds[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
+        self.environments[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
     }
 
     /// What its columns are, for those who tell of the run.
     ///
     /// # Errors
     /// There is no such kernel.
-    pub fn about(&self) -> Result<Vec<About>> {
+    pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         about(&self.settings, &self.columns)
     }
 
-    /// Whether preparing the ground takes no building, as far as that can be told at once.
+    /// Whether preparing the environment takes no building, as far as that can be told at once.
     pub fn is_built(&self, number: usize) -> bool {
         let setting = &self.settings[number];
         image::is_built(&setting.kernel, setting.arch(), &self.cache).unwrap_or(false)
     }
 
-    /// Runs one scenario by itself, on the first ground of the first column that can. Its guest is kept for the next one.
+    /// Runs one scenario by itself, on the first environment of the first column that can. Its guest is kept for the next one.
     ///
     /// # Errors
-    /// There is no ground that could be prepared.
+    /// There is no environment that could be prepared.
     pub fn run(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Verdict> {
         let column = self.columns.first().ok_or_else(|| anyhow!("nothing to test on"))?;
         let mut last = Err(anyhow!("nothing to test on"));
-        for number in &column.grounds {
-            let is_tried = self.grounds[*number].get().is_none();
-            let ground = match self.ground(*number, terminal) {
-                Ok(ground) => ground,
+        for number in &column.environments {
+            let is_tried = self.environments[*number].get().is_none();
+            let environment = match self.environment(*number, terminal) {
+                Ok(environment) => environment,
                 Err(error) => {
-                    if is_tried && column.grounds.last() != Some(number) {
+                    if is_tried && column.environments.last() != Some(number) {
                         terminal.note(&format!("{error:#}"));
                     }
                     last = Err(error);
@@ -140,7 +149,7 @@ impl Testbed {
                 }
             };
             let mut lane = self.idle_lane(*number).unwrap_or_default();
-            let verdict = lane.run(ground, scenario);
+            let verdict = lane.run(environment, scenario);
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, lane));
             let skipped = matches!(verdict, Verdict::Skipped(_));
             last = Ok(verdict);
@@ -151,9 +160,9 @@ impl Testbed {
         last
     }
 
-    fn idle_lane(&self, ground: usize) -> Option<Lane> {
+    fn idle_lane(&self, environment: usize) -> Option<Worker> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = idle.iter().position(|(number, _)| *number == ground)?;
+        let index = idle.iter().position(|(number, _)| *number == environment)?;
         Some(idle.swap_remove(index).1)
     }
 }

@@ -5,38 +5,38 @@ use scenarios::verdict::{Verdict, judge};
 use scenarios::wire::Counters;
 
 use crate::debug::symbolize;
-use crate::runner::environment::Ground;
+use crate::runner::environment::Environment;
 use crate::session::Session;
 
 /// A guest at hand, if there is one.
 #[derive(Default)]
-pub struct Lane {
+pub struct Worker {
     guest: Option<Session>,
 }
 
-impl Lane {
+impl Worker {
     /// Carries out a scenario and judges it. A guest that this wears out is replaced for the next one.
     ///
-    /// The guest at hand must be of that ground: [`Self::leave`] the one before you change.
-    pub fn run(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
-        symbolize::located(self.judged(ground, scenario), &ground.vmlinux)
+    /// The guest at hand must be of that environment: [`Self::leave`] the one before you change.
+    pub fn run(&mut self, environment: &Environment, scenario: &Scenario) -> Verdict {
+        symbolize::located(self.judged(environment, scenario), &environment.vmlinux)
     }
 
-    fn judged(&mut self, ground: &Ground, scenario: &Scenario) -> Verdict {
-        let mut guest = match self.guest.take().map_or_else(|| ground.open(), Ok) {
+    fn judged(&mut self, environment: &Environment, scenario: &Scenario) -> Verdict {
+        let mut guest = match self.guest.take().map_or_else(|| environment.open(), Ok) {
             Ok(guest) => guest,
             Err(failure) => return failure.verdict(scenario.plan()),
         };
         if let Some(feature) = scenario.missing(&guest.hello().features) {
-            let verdict = Verdict::Skipped(lack(&feature));
+            let verdict = Verdict::Skipped(missing_feature(&feature));
             self.guest = Some(guest);
             return verdict;
         }
-        let run = match guest.run(&ground.boot.pace.plan(scenario)) {
+        let run = match guest.run(&environment.boot.pace.plan(scenario)) {
             Ok(run) => run,
             Err(failure) => return failure.verdict(scenario.plan()),
         };
-        let verdict = judge(&ground.boot.pace.scenario(scenario), &run.events, &run.finished)
+        let verdict = judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)
             .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
         if is_as_before(&verdict) {
             self.guest = Some(guest);
@@ -50,13 +50,13 @@ impl Lane {
     }
 
     /// Ends the guest in good order.
-    pub fn leave(&mut self) -> Farewell {
+    pub fn leave(&mut self) -> ShutdownReport {
         match self.guest.take().map(Session::close) {
-            None => Farewell::default(),
-            Some(Ok(counters)) => Farewell { verdict: None, counters },
+            None => ShutdownReport::default(),
+            Some(Ok(counters)) => ShutdownReport { verdict: None, counters },
             Some(Err(failure)) => {
                 let verdict = failure.kind.verdict(failure.to_string());
-                Farewell { verdict: Some(verdict), counters: Vec::new() }
+                ShutdownReport { verdict: Some(verdict), counters: Vec::new() }
             }
         }
     }
@@ -64,7 +64,7 @@ impl Lane {
 
 /// What a guest had to say at its end.
 #[derive(Debug, Default)]
-pub struct Farewell {
+pub struct ShutdownReport {
     /// What its kernel had to report, if it had.
     pub verdict: Option<Verdict>,
     /// What its kernel has counted.
@@ -82,7 +82,7 @@ fn is_as_before(verdict: &Verdict) -> bool {
 }
 
 /// Why a guest without a feature can't carry a scenario out.
-pub fn lack(feature: &str) -> String {
+pub fn missing_feature(feature: &str) -> String {
     let why =
         if feature == SHELL { ", since this machine has no busybox (Debian: busybox-static)" } else { "" };
     format!("this guest has no {feature}{why}")

@@ -10,10 +10,10 @@ use scenarios::wire::{Ending, GuestMessage, HostMessage};
 
 use crate::host::output;
 use crate::session::failure::End;
-use crate::session::raw_terminal::Seat;
+use crate::session::raw_terminal::RawTerminal;
 use crate::session::{Failure, Session};
-use crate::vm::machine::Voice;
-use crate::vm::{Happening, Trouble};
+use crate::vm::machine::ChannelWriter;
+use crate::vm::{KernelReport, MachineEvent};
 
 /// How often the terminal is asked for its size.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -27,7 +27,7 @@ pub struct Used {
     /// How the program ended. None: the person left before.
     pub ending: Option<Ending>,
     /// What the kernel reported meanwhile.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<KernelReport>,
 }
 
 impl Session {
@@ -35,7 +35,7 @@ impl Session {
     ///
     /// # Errors
     /// The guest is of no use any more: drop the session.
-    pub fn seat(&mut self, program: &Attached, seat: &Seat) -> Result<Used, Box<Failure>> {
+    pub fn seat(&mut self, program: &Attached, seat: &RawTerminal) -> Result<Used, Box<Failure>> {
         // How it came up is of no interest.
         seat.listen();
         let used = self.begin(program).and_then(|()| {
@@ -65,12 +65,16 @@ impl Session {
     }
 
     /// A kernel that complains is no reason to end a program that somebody uses.
-    fn wait_for_end(&mut self, written: Option<&Sender<()>>, seat: Option<&Seat>) -> Result<Used, End> {
+    fn wait_for_end(
+        &mut self,
+        written: Option<&Sender<()>>,
+        seat: Option<&RawTerminal>,
+    ) -> Result<Used, End> {
         let mut troubles = Vec::new();
-        let mut size = seat.map(|_| Seat::size());
+        let mut size = seat.map(|_| RawTerminal::size());
         loop {
             match self.machine.next(GLANCE) {
-                Some(Happening::Message(line)) => match understood(&line)? {
+                Some(MachineEvent::Message(line)) => match understood(&line)? {
                     GuestMessage::Output(output) => show(&output),
                     GuestMessage::More => _ = written.map(|written| written.send(())),
                     GuestMessage::Returned(returned) => {
@@ -79,16 +83,16 @@ impl Session {
                     GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
                     other => return Err(End::Guest(format!("it said {other:?} while it ran a program"))),
                 },
-                Some(Happening::Trouble(trouble)) => troubles.push(trouble),
-                Some(Happening::Gone) => {
-                    return Err(troubles.into_iter().next().map_or(End::Gone, End::Trouble));
+                Some(MachineEvent::KernelReport(trouble)) => troubles.push(trouble),
+                Some(MachineEvent::Gone) => {
+                    return Err(troubles.into_iter().next().map_or(End::Gone, End::KernelReport));
                 }
                 None => {}
             }
-            if seat.is_some_and(Seat::is_left) {
+            if seat.is_some_and(RawTerminal::is_left) {
                 return Ok(Used { ending: None, troubles });
             }
-            if let Some(changed) = seat.map(|_| Seat::size()).filter(|now| Some(*now) != size) {
+            if let Some(changed) = seat.map(|_| RawTerminal::size()).filter(|now| Some(*now) != size) {
                 size = Some(changed);
                 self.resize(changed)?;
             }
@@ -113,7 +117,7 @@ fn show(printed: &Output) {
 }
 
 /// Piece by piece, the next one when the program has taken the one before. Ends with the process, at the latest.
-fn pass_input_on(mut voice: Voice, taken: &Receiver<()>) {
+fn pass_input_on(mut voice: ChannelWriter, taken: &Receiver<()>) {
     let mut piece = [0; PIECE];
     loop {
         let message = match io::stdin().read(&mut piece) {

@@ -4,18 +4,18 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use scenarios::kernel_report::{FailureKind, TroubleKind};
+use scenarios::kernel_report::{FailureKind, KernelReportKind};
 use scenarios::plan::Plan;
 use scenarios::trace::Trace;
 use scenarios::verdict::Verdict;
 use scenarios::wire::Event;
 
 use super::POWER_OFF;
-use crate::vm::{Ending, Happening, Machine, Trouble};
+use crate::vm::{Ending, KernelReport, Machine, MachineEvent};
 
-/// After trouble, the console is listened to until it is quiet for `QUIET`, but no longer than `AFTERMATH`.
+/// After trouble, the console is listened to until it is quiet for `QUIET`, but no longer than `SETTLE`.
 const QUIET: Duration = Duration::from_millis(700);
-const AFTERMATH: Duration = Duration::from_secs(4);
+const SETTLE: Duration = Duration::from_secs(4);
 
 /// How many lines of the console go with a failure.
 const CONSOLE_LINES: usize = 40;
@@ -86,7 +86,7 @@ impl fmt::Display for Failure {
 
 /// What ended a conversation before its time.
 pub(super) enum End {
-    Trouble(Trouble),
+    KernelReport(KernelReport),
     Gone,
     Silence,
     Guest(String),
@@ -96,18 +96,18 @@ impl End {
     /// Listens to the guest's last words, stops it, and says what happened.
     pub(super) fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Failure {
         let trouble = match &self {
-            Self::Trouble(trouble) => Some(trouble.clone()),
+            Self::KernelReport(trouble) => Some(trouble.clone()),
             // The reason may still be on its way.
             Self::Gone | Self::Silence => settle(machine),
             Self::Guest(_) => None,
         };
-        if matches!(self, Self::Trouble(_)) {
+        if matches!(self, Self::KernelReport(_)) {
             settle(machine);
         }
         let age = machine.age().as_secs_f32();
         let report = trouble.as_ref().map(|trouble| trouble.line.clone());
         let (kind, why) = match (trouble, self) {
-            (Some(trouble), _) if trouble.kind == TroubleKind::HostFull => {
+            (Some(trouble), _) if trouble.kind == KernelReportKind::HostFull => {
                 (trouble.kind.failure(), host_full(machine))
             }
             (Some(trouble), _) => (trouble.kind.failure(), trouble.to_string()),
@@ -115,7 +115,7 @@ impl End {
             (None, Self::Silence) => {
                 (FailureKind::Hung, format!("the guest is silent, {age:.0} s after its start"))
             }
-            (None, Self::Gone | Self::Trouble(_)) => gone(machine),
+            (None, Self::Gone | Self::KernelReport(_)) => gone(machine),
         };
         machine.stop();
         Failure {
@@ -154,17 +154,17 @@ fn host_full(machine: &Machine) -> String {
 }
 
 /// Listens until the guest is quiet or gone; gives the first trouble heard.
-fn settle(machine: &Machine) -> Option<Trouble> {
-    let deadline = Instant::now() + AFTERMATH;
+fn settle(machine: &Machine) -> Option<KernelReport> {
+    let deadline = Instant::now() + SETTLE;
     let mut first = None;
     let mut heard = machine.console().bytes();
     loop {
         match machine.next(QUIET.min(deadline.saturating_duration_since(Instant::now()))) {
-            Some(Happening::Trouble(trouble)) => {
+            Some(MachineEvent::KernelReport(trouble)) => {
                 first.get_or_insert(trouble);
             }
-            Some(Happening::Message(_)) => {}
-            Some(Happening::Gone) => return first,
+            Some(MachineEvent::Message(_)) => {}
+            Some(MachineEvent::Gone) => return first,
             None => {
                 let now = machine.console().bytes();
                 if now == heard || Instant::now() >= deadline {

@@ -15,7 +15,7 @@ use scenarios::plan::Plan;
 use scenarios::program::Program;
 use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
 
-use crate::vm::{Backend, Boot, Happening, Kind, Machine};
+use crate::vm::{Backend, BootConfig, Kind, Machine, MachineEvent};
 
 pub use attach::Used;
 use failure::End;
@@ -23,7 +23,7 @@ pub use failure::{CONSOLE_BAR, Failure, UNTIL_THEN};
 pub use scenarios::kernel_report::FailureKind;
 
 /// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
-const PATIENCE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a guest may take to power off.
 const POWER_OFF: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ impl Session {
     ///
     /// # Errors
     /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
-    pub fn open(backend: &dyn Backend, boot: &Boot) -> Result<Result<Self, Failure>> {
+    pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Failure>> {
         const TRIES: usize = 3;
         let deadline = boot.patience.unwrap_or(backend.boot_deadline());
         let open = || Self::open_within(deadline, backend, boot);
@@ -73,13 +73,13 @@ impl Session {
     pub fn open_within(
         deadline: Duration,
         backend: &dyn Backend,
-        boot: &Boot,
+        boot: &BootConfig,
     ) -> Result<Result<Self, Failure>> {
         let mut machine = Machine::start(backend, boot)?;
-        let within = boot.pace.stretch(deadline);
+        let within = boot.pace.scale(deadline);
         Ok(match hello(&mut machine, within) {
             Ok(hello) => {
-                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.stretch(POWER_OFF) })
+                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.scale(POWER_OFF) })
             }
             Err(end) => Err(end.explain(&mut machine, Vec::new())),
         })
@@ -164,7 +164,7 @@ impl Session {
                     counted.push(counters);
                 }
                 Ok(_) => {}
-                Err(end @ End::Trouble(_)) => {
+                Err(end @ End::KernelReport(_)) => {
                     return Err(Box::new(end.explain(&mut self.machine, Vec::new())));
                 }
                 Err(_) if counted.last().is_some_and(|last| last.left > 0) => return Ok(Vec::new()),
@@ -175,7 +175,7 @@ impl Session {
 
     fn carry_out(&mut self, plan: &Plan, events: &mut Vec<Event>) -> Result<Finished, End> {
         self.say(&HostMessage::Run(Box::new(plan.clone())))?;
-        let deadline = Instant::now() + Duration::from_millis(plan.deadline_ms) + PATIENCE;
+        let deadline = Instant::now() + Duration::from_millis(plan.deadline_ms) + GRACE;
         loop {
             match next_message(&self.machine, deadline)? {
                 GuestMessage::Event(event) => events.push(event),
@@ -190,7 +190,7 @@ impl Session {
 
     fn watch(&mut self, program: &Program, printed: &mut dyn FnMut(String)) -> Result<Option<Ending>, End> {
         self.say(&HostMessage::Execute(program.clone()))?;
-        let deadline = Instant::now() + Duration::from_millis(program.deadline_ms) + PATIENCE;
+        let deadline = Instant::now() + Duration::from_millis(program.deadline_ms) + GRACE;
         loop {
             match next_message(&self.machine, deadline)? {
                 GuestMessage::Printed(line) => printed(line),
@@ -210,7 +210,7 @@ impl Session {
             self.machine.send(&part).map_err(|_| End::Gone)?;
             next = parts.next();
             if next.is_some() {
-                match next_message(&self.machine, Instant::now() + PATIENCE)? {
+                match next_message(&self.machine, Instant::now() + GRACE)? {
                     GuestMessage::More => {}
                     other => return Err(End::Guest(format!("it said {other:?} while it was being told"))),
                 }
@@ -234,10 +234,10 @@ fn hello(machine: &mut Machine, within: Duration) -> Result<Hello, End> {
 
 fn next_message(machine: &Machine, deadline: Instant) -> Result<GuestMessage, End> {
     match machine.next(deadline.saturating_duration_since(Instant::now())) {
-        Some(Happening::Message(line)) => serde_json::from_str(&line)
+        Some(MachineEvent::Message(line)) => serde_json::from_str(&line)
             .map_err(|error| End::Guest(format!("it said what nobody understands ({error}): {line}"))),
-        Some(Happening::Trouble(trouble)) => Err(End::Trouble(trouble)),
-        Some(Happening::Gone) => Err(End::Gone),
+        Some(MachineEvent::KernelReport(trouble)) => Err(End::KernelReport(trouble)),
+        Some(MachineEvent::Gone) => Err(End::Gone),
         None => Err(End::Silence),
     }
 }

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::host::cache;
-use crate::host::process::spawn_bound;
+use crate::host::process::spawn_pdeathsig;
 use crate::host::terminal::Terminal;
 use crate::session::{Failure, FailureKind, Session};
 use crate::vm::qemu::Qemu;
 use crate::vm::uml::{self, Uml};
-use crate::vm::{Boot, uml_memory};
+use crate::vm::{BootConfig, uml_memory};
 
 /// A guest that works says its first word within a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(6);
@@ -30,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(6);
 const FIRMWARE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How long User-Mode Linux is held to fail: it may have been for want of time, on a machine that had other work.
-const LASTING: Duration = Duration::from_secs(600);
+const PROBE_TTL: Duration = Duration::from_secs(600);
 
 /// How much memory a kernel has that is only to come up, in MiB.
 const TRIAL_MEMORY: u32 = 64;
@@ -45,7 +45,7 @@ pub enum Retry {
 }
 
 /// What came of a trial.
-pub enum Trial {
+pub enum Probe {
     /// Guests run.
     Works {
         /// How that is known.
@@ -60,7 +60,7 @@ pub enum Trial {
     },
 }
 
-impl Trial {
+impl Probe {
     /// This guest came up.
     fn by(guest: Session) -> Self {
         let why = format!("a trial guest was up in {:.1} s", guest.age().as_secs_f32());
@@ -102,7 +102,7 @@ impl Remembered {
 ///
 /// # Errors
 /// QEMU is missing, or this boot of the host can't be told from others.
-pub fn kvm_is_out(cache: &Path, terminal: &Terminal) -> Result<Option<String>> {
+pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<String>> {
     if let Some(why) = kvm_is_denied() {
         return Ok(Some(why));
     }
@@ -128,24 +128,24 @@ fn kvm_is_denied() -> Option<String> {
 ///
 /// # Errors
 /// QEMU is missing, or the verdict can't be written down.
-pub fn kvm(boot: &Boot, retry: Retry, cache: &Path, terminal: &Terminal) -> Result<Trial> {
+pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -> Result<Probe> {
     let out = match retry {
         Retry::Always => kvm_is_denied(),
-        Retry::WhenForgotten => kvm_is_out(cache, terminal)?,
+        Retry::WhenForgotten => kvm_unusable(cache, terminal)?,
     };
     if let Some(why) = out {
-        return Ok(Trial::Fails { why });
+        return Ok(Probe::Fails { why });
     }
     if let Some(remembered) = recall(cache, "kvm", "any")?.filter(|it| it.works) {
-        return Ok(Trial::unneeded(&remembered.why));
+        return Ok(Probe::unneeded(&remembered.why));
     }
     let trial = match Session::open_within(DEADLINE, &Qemu::kvm(), boot)? {
-        Ok(guest) => Trial::by(guest),
-        Err(failure) => Trial::Fails { why: cause(&failure) },
+        Ok(guest) => Probe::by(guest),
+        Err(failure) => Probe::Fails { why: cause(&failure) },
     };
     match &trial {
-        Trial::Works { why, .. } => remember(cache, "kvm", "any", true, why)?,
-        Trial::Fails { why } => remember(cache, "kvm", "any", false, why)?,
+        Probe::Works { why, .. } => remember(cache, "kvm", "any", true, why)?,
+        Probe::Fails { why } => remember(cache, "kvm", "any", false, why)?,
     }
     Ok(trial)
 }
@@ -155,32 +155,32 @@ pub fn kvm(boot: &Boot, retry: Retry, cache: &Path, terminal: &Terminal) -> Resu
 ///
 /// # Errors
 /// The verdict can't be written down.
-pub fn uml(boot: &Boot, image: &str, retry: Retry, cache: &Path) -> Result<Trial> {
-    let remembered = recall(cache, "uml", image)?.filter(|it| !it.works && it.age() < LASTING);
+pub fn uml(boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result<Probe> {
+    let remembered = recall(cache, "uml", image)?.filter(|it| !it.works && it.age() < PROBE_TTL);
     if let Some(remembered) = remembered.filter(|_| retry == Retry::WhenForgotten) {
-        return Ok(Trial::Fails { why: remembered.told() });
+        return Ok(Probe::Fails { why: remembered.told() });
     }
     // That costs nothing to find out: not remembered.
     if let Err(why) = uml_memory::directory(boot.memory_mib) {
-        return Ok(Trial::Fails { why: why.to_string() });
+        return Ok(Probe::Fails { why: why.to_string() });
     }
     let failure = match Session::open_within(DEADLINE, &Uml, boot)? {
-        Ok(guest) => return Ok(Trial::by(guest)),
+        Ok(guest) => return Ok(Probe::by(guest)),
         Err(failure) => failure,
     };
     let why = cause(&failure);
     if failure.kind == FailureKind::Hung {
         remember(cache, "uml", image, false, &why)?;
     }
-    Ok(Trial::Fails { why })
+    Ok(Probe::Fails { why })
 }
 
 /// Why User-Mode Linux runs no guest here, as the last trial has shown. None: nothing speaks against it.
 ///
 /// # Errors
 /// This boot of the host can't be told from others.
-pub fn uml_is_out(cache: &Path) -> Result<Option<String>> {
-    let remembered = here(cache, "uml")?.filter(|it| !it.works && it.age() < LASTING);
+pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
+    let remembered = here(cache, "uml")?.filter(|it| !it.works && it.age() < PROBE_TTL);
     Ok(remembered.map(|it| it.told()))
 }
 
@@ -188,13 +188,13 @@ pub fn uml_is_out(cache: &Path) -> Result<Option<String>> {
 ///
 /// # Errors
 /// It can't be started.
-pub fn uml_comes_up(image: &Path) -> Result<Option<Duration>> {
+pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     uml_memory::directory(TRIAL_MEMORY)?;
     let began = Instant::now();
     let place = tempfile::tempdir().context("no place for its pid")?;
     let mut command = Uml::kernel(image, TRIAL_MEMORY, &place.path().join("trial"));
     command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = spawn_bound(command)?;
+    let mut child = spawn_pdeathsig(command)?;
     let Some(words) = child.stdout.take() else { return Ok(None) };
     let (heard, word) = mpsc::channel();
     thread::spawn(move || {
@@ -233,7 +233,7 @@ fn firmware_runs() -> Result<bool> {
     command.args(["-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=words"]);
     command.args(["-device", "isa-debugcon,iobase=0x402,chardev=words"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = spawn_bound(command)?;
+    let mut child = spawn_pdeathsig(command)?;
     let Some(mut words) = child.stdout.take() else { return Ok(false) };
     let (heard, word) = mpsc::channel();
     thread::spawn(move || {
@@ -304,32 +304,32 @@ fn remember(cache: &Path, kind: &str, what: &str, works: bool, why: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vm::time_scale::Pace;
+    use crate::vm::time_scale::TimeScale;
 
     #[test]
     fn a_failure_is_told_with_its_age_and_not_where_other_limits_hold() {
         let cache = tempfile::tempdir().unwrap();
         remember(cache.path(), "uml", "image", false, "it hung").unwrap();
-        let told = uml_is_out(cache.path()).unwrap().unwrap();
+        let told = uml_unusable(cache.path()).unwrap().unwrap();
         assert!(told.starts_with("it hung (seen ") && told.contains(" ago"), "{told}");
         let file = path(cache.path(), "uml");
         let other = fs::read_to_string(&file).unwrap().replace(&environment(), "of another shell");
         fs::write(&file, other).unwrap();
-        assert_eq!(uml_is_out(cache.path()).unwrap(), None);
+        assert_eq!(uml_unusable(cache.path()).unwrap(), None);
     }
 
     #[test]
     fn who_names_the_machine_has_it_tried_whatever_is_remembered() {
         let cache = tempfile::tempdir().unwrap();
         remember(cache.path(), "uml", "image", false, "it hung").unwrap();
-        let boot = Boot {
+        let boot = BootConfig {
             image: "/no/such/image".into(),
             initramfs: "/dev/null".into(),
             parameters: Vec::new(),
             memory_mib: 1,
             cpus: 1,
             clock: Default::default(),
-            pace: Pace::PLAIN,
+            pace: TimeScale::PLAIN,
             log: "/dev/null".into(),
             interactive: false,
             debugger: None,
@@ -337,7 +337,7 @@ mod tests {
             listener: Default::default(),
         };
         let trial = uml(&boot, "image", Retry::WhenForgotten, cache.path()).unwrap();
-        assert!(matches!(trial, Trial::Fails { why } if why.starts_with("it hung (seen ")));
+        assert!(matches!(trial, Probe::Fails { why } if why.starts_with("it hung (seen ")));
         let error = uml(&boot, "image", Retry::Always, cache.path()).err().unwrap();
         assert!(error.to_string().starts_with("can't start: /no/such/image"), "{error}");
     }
@@ -358,8 +358,8 @@ mod tests {
         remember(cache.path(), "uml", "image", false, "it hung").unwrap();
         let file = path(cache.path(), "uml");
         let mut old = here(cache.path(), "uml").unwrap().unwrap();
-        old.at -= LASTING.as_secs();
+        old.at -= PROBE_TTL.as_secs();
         fs::write(&file, serde_json::to_vec(&old).unwrap()).unwrap();
-        assert_eq!(uml_is_out(cache.path()).unwrap(), None);
+        assert_eq!(uml_unusable(cache.path()).unwrap(), None);
     }
 }

@@ -16,8 +16,8 @@ use signal_hook_registry::{register_signal_unchecked, unregister};
 
 use crate::host::interruption::{self, Registered};
 use crate::host::output;
-use crate::vm::machine::Keyboard;
-use crate::vm::{Heard, Listener};
+use crate::vm::machine::ConsoleWriter;
+use crate::vm::{Heard, Tap};
 
 /// What is said to whoever sits down.
 pub const WAY_OUT: &str = "Ctrl-] three times ends the guest";
@@ -31,16 +31,16 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 /// Somebody's terminal, which passes every key on as long as this lives. However the process ends, but for SIGKILL, the terminal is
 /// left as it was.
 #[derive(Debug)]
-pub struct Seat {
+pub struct RawTerminal {
     crashes: Vec<SigId>,
     _end: Registered,
     left: Arc<AtomicBool>,
     listens: Arc<AtomicBool>,
 }
 
-impl Seat {
+impl RawTerminal {
     /// Whether somebody sits there: standard input and output are a terminal.
-    pub fn is_taken() -> bool {
+    pub fn is_tty() -> bool {
         io::stdin().is_terminal() && io::stdout().is_terminal()
     }
 
@@ -71,9 +71,9 @@ impl Seat {
     }
 
     /// Shows what the guest says on its console, once somebody listens and as long as somebody sits here.
-    pub fn listener(&self) -> Listener {
+    pub fn listener(&self) -> Tap {
         let listens = Arc::clone(&self.listens);
-        Listener::new(move |heard| {
+        Tap::new(move |heard| {
             if let (Heard::Console(bytes), true) = (heard, listens.load(Ordering::Relaxed)) {
                 output::put(bytes);
             }
@@ -81,13 +81,13 @@ impl Seat {
     }
 
     /// From now on, what is typed here is typed there. Ends with the process, at the latest.
-    pub fn type_at(&self, mut keyboard: Keyboard) {
+    pub fn type_at(&self, mut keyboard: ConsoleWriter) {
         let left = Arc::clone(&self.left);
         thread::spawn(move || {
             let mut keys = [0; 256];
-            let mut way_out = WayOut::default();
+            let mut way_out = EscapeSequence::default();
             while let Ok(count @ 1..) = io::stdin().read(&mut keys) {
-                if way_out.is_taken(&keys[..count], Instant::now()) {
+                if way_out.is_tty(&keys[..count], Instant::now()) {
                     left.store(true, Ordering::Relaxed);
                     return;
                 }
@@ -106,7 +106,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         self.listens.store(false, Ordering::Relaxed);
         restore(SetArg::TCSADRAIN);
@@ -140,16 +140,16 @@ fn on_crash() -> Result<Vec<SigId>> {
 
 /// Ctrl-] three times within a second, as systemd-nspawn has it.
 #[derive(Debug, Default)]
-struct WayOut {
+struct EscapeSequence {
     presses: Vec<Instant>,
 }
 
-impl WayOut {
+impl EscapeSequence {
     const KEY: u8 = 0x1d;
     const TIMES: usize = 3;
     const WITHIN: Duration = Duration::from_secs(1);
 
-    fn is_taken(&mut self, keys: &[u8], now: Instant) -> bool {
+    fn is_tty(&mut self, keys: &[u8], now: Instant) -> bool {
         for key in keys {
             if *key == Self::KEY {
                 self.presses.push(now);
@@ -171,8 +171,8 @@ mod tests {
         let start = Instant::now();
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
         let taken = |keys: &[(&[u8], u64)]| {
-            let mut way_out = WayOut::default();
-            keys.iter().fold(false, |_, (keys, at)| way_out.is_taken(keys, after(*at)))
+            let mut way_out = EscapeSequence::default();
+            keys.iter().fold(false, |_, (keys, at)| way_out.is_tty(keys, after(*at)))
         };
         assert!(taken(&[(b"\x1d\x1d\x1d", 0)]));
         assert!(taken(&[(b"\x1d", 0), (b"\x1d", 400), (b"\x1d", 900)]));

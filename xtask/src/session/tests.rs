@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::vm::time_scale::Pace;
+use crate::vm::time_scale::TimeScale;
 
 /// A shell script that plays the guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);
@@ -12,7 +12,7 @@ impl Backend for Script {
         Kind::Tcg
     }
 
-    fn command(&self, _: &Boot) -> Command {
+    fn command(&self, _: &BootConfig) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", &self.0]);
         command
@@ -28,14 +28,14 @@ const HELLO: &str = r#"echo '{"hello":{"protocol":PROTOCOL,"release":"r","cpus":
 fn open(script: &str) -> Result<Session, Failure> {
     let script = script.replace("HELLO", HELLO).replace("PROTOCOL", &PROTOCOL.to_string());
     let nowhere = PathBuf::from("/dev/null");
-    let boot = Boot {
+    let boot = BootConfig {
         image: nowhere.clone(),
         initramfs: nowhere.clone(),
         parameters: Vec::new(),
         memory_mib: 1,
         cpus: 1,
         clock: Default::default(),
-        pace: Pace::PLAIN,
+        pace: TimeScale::PLAIN,
         log: nowhere,
         interactive: false,
         debugger: None,

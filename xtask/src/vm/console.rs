@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
 
-use scenarios::kernel_report::{self, Trouble, message, text};
+use scenarios::kernel_report::{self, KernelReport, message, text};
 
 /// How many lines are kept in memory; the log file has them all.
 const KEPT_LINES: usize = 2000;
@@ -25,7 +25,7 @@ impl Console {
     }
 
     /// Takes what came in; gives the reports that it completes.
-    pub fn take(&mut self, bytes: &[u8]) -> Vec<Trouble> {
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<KernelReport> {
         // A log that can't be written (full disk) must not cost the verdict.
         let _ = self.log.write_all(bytes);
         self.bytes += bytes.len() as u64;
@@ -58,7 +58,7 @@ impl Console {
         self.bytes
     }
 
-    fn finish_line(&mut self, line: &[u8]) -> Option<Trouble> {
+    fn finish_line(&mut self, line: &[u8]) -> Option<KernelReport> {
         let line = text(line);
         let trouble = kernel_report::begun_by(&line);
         if self.lines.len() == KEPT_LINES {

@@ -15,9 +15,9 @@ use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::console::Console;
-use super::listener::{Heard, Listener};
-use super::{Backend, Boot, Trouble};
-use crate::host::process::{command_line, spawn_bound};
+use super::tap::{Heard, Tap};
+use super::{Backend, BootConfig, KernelReport};
+use crate::host::process::{command_line, spawn_pdeathsig};
 
 /// How long a write to a guest that does not read may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,11 +25,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What can happen to a guest. On one queue, causes come before their effects: what the kernel printed
 /// before PID 1 sent a message is delivered before that message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
+pub enum MachineEvent {
     /// PID 1 sent this line over the channel.
     Message(String),
     /// The kernel reported trouble on the console.
-    Trouble(Trouble),
+    KernelReport(KernelReport),
     /// The back end's process has closed the console: the guest is gone.
     Gone,
 }
@@ -51,7 +51,7 @@ pub struct Machine {
     child: Child,
     channel: UnixStream,
     typed: UnixStream,
-    happenings: Receiver<Happening>,
+    happenings: Receiver<MachineEvent>,
     console: Arc<Mutex<Console>>,
     log: PathBuf,
     command_line: String,
@@ -65,7 +65,7 @@ impl Machine {
     ///
     /// # Errors
     /// The back end's program is missing, or the log can't be written.
-    pub fn start(backend: &dyn Backend, boot: &Boot) -> Result<Self> {
+    pub fn start(backend: &dyn Backend, boot: &BootConfig) -> Result<Self> {
         let log = File::create(&boot.log)
             .with_context(|| format!("can't write the console's log {}", boot.log.display()))?;
         let (channel, guest_channel) = UnixStream::pair().context("no socket for the channel")?;
@@ -84,11 +84,11 @@ impl Machine {
         // What the back end itself has to say belongs to the console's story.
         command.stderr(Stdio::from(OwnedFd::from(guest_console.try_clone()?)));
         command.stdout(Stdio::from(OwnedFd::from(guest_console)));
-        let child = spawn_bound(command)?;
+        let child = spawn_pdeathsig(command)?;
 
         let console = Arc::new(Mutex::new(Console::new(log)));
         let (queue, happenings) = mpsc::channel();
-        let pump = Pump {
+        let pump = IoThread {
             channel: channel.try_clone()?,
             console_end,
             console: Arc::clone(&console),
@@ -124,24 +124,24 @@ impl Machine {
     ///
     /// # Errors
     /// There are no descriptors left.
-    pub fn voice(&self) -> io::Result<Voice> {
-        self.channel.try_clone().map(Voice)
+    pub fn voice(&self) -> io::Result<ChannelWriter> {
+        self.channel.try_clone().map(ChannelWriter)
     }
 
-    /// What types at the guest's console, for another thread. A guest that is not [`Boot::interactive`] may be deaf to it.
+    /// What types at the guest's console, for another thread. A guest that is not [`BootConfig::interactive`] may be deaf to it.
     ///
     /// # Errors
     /// There are no descriptors left.
-    pub fn keyboard(&self) -> io::Result<Keyboard> {
-        self.typed.try_clone().map(Keyboard)
+    pub fn keyboard(&self) -> io::Result<ConsoleWriter> {
+        self.typed.try_clone().map(ConsoleWriter)
     }
 
     /// The next happening, or nothing within the given time.
-    pub fn next(&self, within: Duration) -> Option<Happening> {
+    pub fn next(&self, within: Duration) -> Option<MachineEvent> {
         match self.happenings.recv_timeout(within) {
             Ok(happening) => Some(happening),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Happening::Gone),
+            Err(RecvTimeoutError::Disconnected) => Some(MachineEvent::Gone),
         }
     }
 
@@ -186,7 +186,7 @@ impl Machine {
         let deadline = Instant::now() + time;
         loop {
             match self.next(deadline.saturating_duration_since(Instant::now())) {
-                Some(Happening::Gone) => break,
+                Some(MachineEvent::Gone) => break,
                 Some(_) => {}
                 None => {
                     self.stop();
@@ -204,9 +204,9 @@ impl Machine {
 
 /// Speaks to PID 1.
 #[derive(Debug)]
-pub struct Voice(UnixStream);
+pub struct ChannelWriter(UnixStream);
 
-impl Voice {
+impl ChannelWriter {
     /// Sends one line.
     ///
     /// # Errors
@@ -218,9 +218,9 @@ impl Voice {
 
 /// Types at a guest's console.
 #[derive(Debug)]
-pub struct Keyboard(UnixStream);
+pub struct ConsoleWriter(UnixStream);
 
-impl Keyboard {
+impl ConsoleWriter {
     /// Types it all, as fast as the guest takes it.
     ///
     /// # Errors
@@ -247,15 +247,15 @@ impl Drop for Machine {
 }
 
 /// The thread that reads console and channel.
-struct Pump {
+struct IoThread {
     channel: UnixStream,
     console_end: UnixStream,
     console: Arc<Mutex<Console>>,
-    listener: Listener,
-    queue: Sender<Happening>,
+    listener: Tap,
+    queue: Sender<MachineEvent>,
 }
 
-impl Pump {
+impl IoThread {
     fn run(mut self) {
         let mut line = Vec::new();
         let mut channel_open = true;
@@ -269,10 +269,10 @@ impl Pump {
             for message in messages {
                 self.listener.hear(Heard::Message(&message));
                 // Nobody listens any more when the machine was dropped.
-                let _ = self.queue.send(Happening::Message(message));
+                let _ = self.queue.send(MachineEvent::Message(message));
             }
         }
-        let _ = self.queue.send(Happening::Gone);
+        let _ = self.queue.send(MachineEvent::Gone);
     }
 
     /// Sleeps until there is something to read; says whether the channel has some.
@@ -323,7 +323,7 @@ impl Pump {
         self.listener.hear(Heard::Console(bytes));
         let troubles = self.console.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
         for trouble in troubles {
-            let _ = self.queue.send(Happening::Trouble(trouble));
+            let _ = self.queue.send(MachineEvent::KernelReport(trouble));
         }
     }
 }

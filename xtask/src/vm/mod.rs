@@ -1,9 +1,9 @@
 //! Virtual machines: start a guest, talk to it, watch it, end it.
 
 pub mod console;
-pub mod listener;
 pub mod machine;
 pub mod qemu;
+pub mod tap;
 pub mod time_scale;
 pub mod uml;
 pub(crate) mod uml_memory;
@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::vm::time_scale::Pace;
+use crate::vm::time_scale::TimeScale;
 
-pub use listener::{Heard, Listener};
-pub use machine::{Ending, Happening, Machine};
-pub use scenarios::kernel_report::{Trouble, TroubleKind};
+pub use machine::{Ending, Machine, MachineEvent};
+pub use scenarios::kernel_report::{KernelReport, KernelReportKind};
+pub use tap::{Heard, Tap};
 
 /// What a guest is started from.
 #[derive(Debug, Clone)]
-pub struct Boot {
+pub struct BootConfig {
     /// The kernel image.
     pub image: PathBuf,
     /// The initial root file system.
@@ -38,7 +38,7 @@ pub struct Boot {
     /// What the guest's clock counts.
     pub clock: Clock,
     /// How patient one has to be with its kernel.
-    pub pace: Pace,
+    pub pace: TimeScale,
     /// Where the console is written to.
     pub log: PathBuf,
     /// Whether the guest hears what is typed at its console.
@@ -48,7 +48,7 @@ pub struct Boot {
     /// How long the guest may take for its first word, if not as long as usual.
     pub patience: Option<Duration>,
     /// Who hears what it says, as it says it.
-    pub listener: Listener,
+    pub listener: Tap,
 }
 
 /// What a guest's clock counts.
@@ -103,7 +103,7 @@ pub trait Backend: Send + Sync {
     fn kind(&self) -> Kind;
 
     /// The command that boots the guest.
-    fn command(&self, boot: &Boot) -> Command;
+    fn command(&self, boot: &BootConfig) -> Command;
 
     /// How long a guest may take from the start to PID 1's first word.
     fn boot_deadline(&self) -> Duration;

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Backend, Boot, Clock, Kind};
+use super::{Backend, BootConfig, Clock, Kind};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
@@ -39,7 +39,7 @@ impl Qemu {
 
     /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to a file `report` in the current
     /// directory, the console to a file `console`.
-    pub fn lone_command(&self, boot: &Boot) -> Command {
+    pub fn lone_command(&self, boot: &BootConfig) -> Command {
         self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"])
     }
 }
@@ -52,7 +52,7 @@ impl Backend for Qemu {
         }
     }
 
-    fn command(&self, boot: &Boot) -> Command {
+    fn command(&self, boot: &BootConfig) -> Command {
         // Descriptors 0 and 1 are sockets: see `Backend`.
         self.wired(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"])
     }
@@ -67,7 +67,7 @@ impl Backend for Qemu {
 
 impl Qemu {
     /// The command with these ends of the channel and the console.
-    fn wired(&self, boot: &Boot, ends: [&str; 2]) -> Command {
+    fn wired(&self, boot: &BootConfig, ends: [&str; 2]) -> Command {
         let mut command = Command::new(PROGRAM);
         match (self.accelerator, boot.clock) {
             (Accelerator::Kvm, _) => command.args(["-accel", "kvm", "-cpu", "host"]),

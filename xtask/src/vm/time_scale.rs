@@ -9,9 +9,9 @@ use crate::artifacts::image::Profile;
 
 /// How many times longer than on a plain kernel things may take. What must take *at least* so long stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace(u32);
+pub struct TimeScale(u32);
 
-impl Pace {
+impl TimeScale {
     /// That of a plain kernel, for which deadlines are written.
     pub const PLAIN: Self = Self(1);
 
@@ -25,7 +25,7 @@ impl Pace {
     }
 
     /// A deadline at this pace.
-    pub fn stretch(self, time: Duration) -> Duration {
+    pub fn scale(self, time: Duration) -> Duration {
         time * self.0
     }
 
@@ -70,7 +70,7 @@ mod tests {
     fn waits(expected: &Expect) -> u64 {
         let step = r#"{"process":"p","op":{"await":{"job":"j","within_ms":7}}}"#;
         let mut step: Step = serde_json::from_str(step).unwrap();
-        Pace::of(Profile::Debug).step(&mut step, expected);
+        TimeScale::of(Profile::Debug).step(&mut step, expected);
         match step.op {
             Op::Conduct(ConductOp::Await { within_ms, .. }) => within_ms,
             other => panic!("{other:?}"),

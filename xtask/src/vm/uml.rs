@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Backend, Boot, Kind, uml_memory};
-use crate::host::process::keep_to_one_processor;
+use super::{Backend, BootConfig, Kind, uml_memory};
+use crate::host::process::pin_to_cpu;
 
 /// The channel is the first serial line; there are no further lines.
 const KERNEL_COMMAND_LINE: &[&str] = &[
@@ -36,7 +36,7 @@ pub struct Uml;
 impl Uml {
     /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to descriptor 3, the console to
     /// descriptor 1.
-    pub fn lone_command(self, boot: &Boot) -> Command {
+    pub fn lone_command(self, boot: &BootConfig) -> Command {
         wired(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
     }
 
@@ -54,7 +54,7 @@ impl Uml {
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
         // Kernel and process take turns, several times a fault. To wake the other one on a processor that has gone to sleep
         // meanwhile takes longer than all the rest.
-        keep_to_one_processor(&mut command);
+        pin_to_cpu(&mut command);
         command
     }
 }
@@ -64,7 +64,7 @@ impl Backend for Uml {
         Kind::Uml
     }
 
-    fn command(&self, boot: &Boot) -> Command {
+    fn command(&self, boot: &BootConfig) -> Command {
         wired(boot, &instance(&boot.log), [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }])
     }
 
@@ -133,7 +133,7 @@ fn pid_file(instance: &Path) -> [OsString; 2] {
 }
 
 /// The command with these ends of the channel and the console.
-fn wired(boot: &Boot, instance: &Path, ends: [&str; 2]) -> Command {
+fn wired(boot: &BootConfig, instance: &Path, ends: [&str; 2]) -> Command {
     let mut command = Uml::kernel(&boot.image, boot.memory_mib, instance);
     let mut initrd = OsString::from("initrd=");
     initrd.push(&boot.initramfs);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use scenarios::program::{ATTEND, ATTENDANTS_PORT};
 
-use super::{Backend, Boot, Kind};
+use super::{Backend, BootConfig, Kind};
 use crate::host::process::command_line;
 use crate::host::program;
 
@@ -37,7 +37,7 @@ impl Vng {
     ///
     /// # Errors
     /// It can't, and says why.
-    pub fn compose(vng: &Path, agent: &Path, kind: Kind, boot: &Boot) -> Result<Self> {
+    pub fn compose(vng: &Path, agent: &Path, kind: Kind, boot: &BootConfig) -> Result<Self> {
         let mut command = Command::new(vng);
         command.arg("--run").arg(&boot.image).args(PORTABLE).args(["--dry-run", "--name", "keyagents"]);
         command.args(["--cpus", &boot.cpus.to_string(), "--memory", &format!("{}M", boot.memory_mib)]);
@@ -70,7 +70,7 @@ impl Backend for Vng {
         self.kind
     }
 
-    fn command(&self, _: &Boot) -> Command {
+    fn command(&self, _: &BootConfig) -> Command {
         self.rewired()
     }
 

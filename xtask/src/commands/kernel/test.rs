@@ -13,8 +13,8 @@ use crate::artifacts::image;
 use crate::host::cache;
 use crate::host::terminal::Terminal;
 use crate::kernel_tests::{self, Part, Selftests, User};
-use crate::runner::environment::{Extras, Ground, TestbedOptions};
-use crate::runner::result::{Column, Report, summary};
+use crate::runner::environment::{Environment, Extras, TestbedOptions};
+use crate::runner::result::{Column, ScenarioResult, summary};
 
 /// The directory of the kernel's selftests that the series adds to.
 const COLLECTION: &str = "keys";
@@ -27,7 +27,7 @@ Examples:
   cargo xtask kernel test kunit/              # only KUnit's cases
   cargo xtask kernel test user/ --kernel 6.1  # what an ordinary user runs, on the other kernel")]
 pub struct Options {
-    /// Show only cases whose name contains one of these, such as kunit/ or root/payload
+    /// LiveReporter only cases whose name contains one of these, such as kunit/ or root/payload
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
 
@@ -40,8 +40,8 @@ pub struct Options {
 /// # Errors
 /// Something is missing or does not build, or a filter fits no case.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let (ground, programs) = prepare(&options.testbed, terminal)?;
-    terminal.say(&format!("{} {}", style("keyagents").bold(), style(ground.describe()).dim()));
+    let (environment, programs) = prepare(&options.testbed, terminal)?;
+    terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));
     let started = Instant::now();
     let mut parts = Vec::new();
     let mut show = |part: Part| {
@@ -49,10 +49,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         parts.push(part);
     };
     let work = terminal.work("Running KUnit");
-    let part = kernel_tests::kunit(&ground);
+    let part = kernel_tests::kunit(&environment);
     drop(work);
     show(part);
-    let mut selftests = Selftests::on(&ground);
+    let mut selftests = Selftests::on(&environment);
     for program in &programs {
         for user in [User::Root, User::Ordinary] {
             let work = terminal.work(&format!("Running {}", kernel_tests::title(&program.path, user)));
@@ -70,7 +70,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// A kernel with KUnit, and guests that have the selftests.
-fn prepare(options: &TestbedOptions, terminal: &Terminal) -> Result<(Ground, Vec<Program>)> {
+fn prepare(options: &TestbedOptions, terminal: &Terminal) -> Result<(Environment, Vec<Program>)> {
     options.ensure_host(terminal)?;
     let files = image::selftests(&options.kernel, COLLECTION, &cache::directory()?, terminal)?;
     let programs: Vec<Program> = files.into_iter().map(Program::in_bin).collect();
@@ -82,7 +82,7 @@ fn prepare(options: &TestbedOptions, terminal: &Terminal) -> Result<(Ground, Vec
         absent: vec!["/sbin/request-key"],
         ..Extras::default()
     };
-    Ok((Ground::prepare(options, &extras, "kernel-test", terminal)?, programs))
+    Ok((Environment::prepare(options, &extras, "kernel-test", terminal)?, programs))
 }
 
 impl Options {
@@ -93,7 +93,7 @@ impl Options {
         }
     }
 
-    fn asks_for(&self, case: &Report) -> bool {
+    fn asks_for(&self, case: &ScenarioResult) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| case.scenario.contains(filter))
     }
 
@@ -101,7 +101,7 @@ impl Options {
     ///
     /// # Errors
     /// All went well, and a filter fits no case.
-    fn asked_for(&self, parts: Vec<Part>) -> Result<Vec<Report>> {
+    fn asked_for(&self, parts: Vec<Part>) -> Result<Vec<ScenarioResult>> {
         let all_well = parts.iter().all(|part| part.beyond.is_none());
         let fits = |filter: &String| {
             parts.iter().any(|part| part.cases.iter().any(|case| case.scenario.contains(filter)))

@@ -6,8 +6,8 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::host::workspace;
-use crate::runner::result::Report;
-use crate::runner::results::Entries;
+use crate::runner::result::ScenarioResult;
+use crate::runner::results::RunResults;
 
 /// GitHub shows no more of each step; what is beyond is in the summary.
 const MOST: usize = 10;
@@ -16,7 +16,7 @@ const MOST: usize = 10;
 const LINES: usize = 30;
 
 /// The lines that GitHub reads annotations from: an error for each bad verdict, a warning for each flaky scenario.
-pub(super) fn lines(entries: &Entries) -> Vec<String> {
+pub(super) fn lines(entries: &RunResults) -> Vec<String> {
     let mut lines = Vec::new();
     for part in entries.counted() {
         for report in entries.complete(part).iter().filter(|report| report.has_details()) {
@@ -30,7 +30,7 @@ pub(super) fn lines(entries: &Entries) -> Vec<String> {
     lines
 }
 
-fn annotation(column: &str, scenario: Option<&Scenario>, report: &Report) -> String {
+fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult) -> String {
     let title = format!("{} {} on {column}", report.scenario, report.word());
     let place = scenario.map(|scenario| {
         let file = scenario.path.strip_prefix(workspace::root()).unwrap_or(&scenario.path).to_string_lossy();
@@ -111,7 +111,7 @@ mod tests {
         let took = std::time::Duration::ZERO;
         let attempt = crate::runner::result::Attempt { verdict: Verdict::Hung("step 2".into()), took };
         let (scenario, verdict) = ("f/n".to_owned(), Verdict::Passed);
-        let flaky = Report { scenario, verdict, took, vm: None, earlier: vec![attempt] };
+        let flaky = ScenarioResult { scenario, verdict, took, vm: None, earlier: vec![attempt] };
         let line = annotation("6.12", None, &flaky);
         assert_eq!(line, "::warning title=f/n flaky on 6.12::attempt 1 hung:%0Astep 2");
     }

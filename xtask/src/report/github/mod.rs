@@ -13,10 +13,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::host::terminal::Terminal;
-use crate::runner::results::Entries;
+use crate::runner::results::RunResults;
 
 /// Tells GitHub of the run, if it listens. A summary that can't be written is noted: it changes no verdict.
-pub fn tell(entries: &Entries, terminal: &Terminal) {
+pub fn tell(entries: &RunResults, terminal: &Terminal) {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     if set("GITHUB_ACTIONS").is_some() {
         annotation::lines(entries).iter().for_each(|line| terminal.say(line));

@@ -1,8 +1,8 @@
 //! The job's summary: how each column went, and what went wrong, with its diff.
 
 use crate::host::terminal::seconds;
-use crate::runner::result::{Column, Report, mark};
-use crate::runner::results::Entries;
+use crate::runner::result::{Column, ScenarioResult, mark};
+use crate::runner::results::RunResults;
 
 /// GitHub refuses a summary of more than 1 MiB a step, and all of it then.
 const MOST_BYTES: usize = 900 << 10;
@@ -11,7 +11,7 @@ const MOST_BYTES: usize = 900 << 10;
 const LINES: usize = 150;
 
 /// The summary in GitHub's Markdown.
-pub(super) fn markdown(entries: &Entries) -> String {
+pub(super) fn markdown(entries: &RunResults) -> String {
     let mut text = String::from("## Scenarios\n\n");
     if let Some(why) = &entries.cut_short {
         text.push_str(&format!("> [!WARNING]\n> {}\n\n", plain(why)));
@@ -36,7 +36,7 @@ pub(super) fn markdown(entries: &Entries) -> String {
     text
 }
 
-fn tell(column: &str, report: &Report) -> String {
+fn tell(column: &str, report: &ScenarioResult) -> String {
     let word = report.word();
     let details = report.body();
     let mut lines: Vec<&str> = details.trim_end().lines().collect();

@@ -1,8 +1,8 @@
 //! A report for people: one page that needs no other file, and no script but for its filter.
 
+mod failure;
 mod row;
-mod story;
-mod told;
+mod sequence;
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use askama::Template;
 
 use crate::host::terminal::seconds;
-use crate::runner::result::{Report, WORDS, rank};
-use crate::runner::results::{Entries, Part};
+use crate::runner::result::{ScenarioResult, WORDS, rank};
+use crate::runner::results::{ColumnResults, RunResults};
 use row::Row;
 
 /// So many rows that are no good are shown unfolded; more would bury each other.
@@ -58,8 +58,8 @@ struct Family {
 }
 
 /// The page.
-pub(super) fn text(entries: &Entries) -> Result<String> {
-    let parts: Vec<(&Part, Vec<Report>)> =
+pub(super) fn text(entries: &RunResults) -> Result<String> {
+    let parts: Vec<(&ColumnResults, Vec<ScenarioResult>)> =
         entries.counted().map(|part| (part, entries.complete(part))).collect();
     let mut rows = row::rows(entries, &parts);
     let bad: Vec<Link> = rows.iter().filter(|row| rank(row.worst) > rank("skipped")).map(Row::link).collect();
@@ -90,7 +90,7 @@ pub(super) fn text(entries: &Entries) -> Result<String> {
     page.render().context("can't write HTML")
 }
 
-fn counts<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Vec<Count> {
+fn counts<'a>(reports: impl IntoIterator<Item = &'a ScenarioResult>) -> Vec<Count> {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     reports.into_iter().for_each(|report| *numbers.entry(report.word()).or_default() += 1);
     let counts = WORDS.into_iter().filter_map(|word| Some(Count { number: *numbers.get(word)?, word }));

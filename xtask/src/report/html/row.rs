@@ -5,10 +5,10 @@ use scenarios::scenario::Scenario;
 use scenarios::snapshot;
 
 use super::Link;
-use super::story;
-use super::told::Told;
-use crate::runner::result::{Report, mark, rank};
-use crate::runner::results::{Entries, Part};
+use super::failure::FailureView;
+use super::sequence;
+use crate::runner::result::{ScenarioResult, mark, rank};
+use crate::runner::results::{ColumnResults, RunResults};
 
 /// A scenario against the columns.
 pub(super) struct Row {
@@ -19,7 +19,7 @@ pub(super) struct Row {
     pub(super) rules: Vec<RuleLine>,
     pub(super) cast: Vec<String>,
     pub(super) cells: Vec<Cell>,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<FailureView>,
     pub(super) story: Option<String>,
     pub(super) story_title: &'static str,
     pub(super) worst: &'static str,
@@ -45,8 +45,8 @@ pub(super) struct RuleLine {
 }
 
 /// A row for each scenario, and one for what the kernels reported when all was over.
-pub(super) fn rows(entries: &Entries, parts: &[(&Part, Vec<Report>)]) -> Vec<Row> {
-    let of = |index: usize| -> Vec<(&Part, &Report)> {
+pub(super) fn rows(entries: &RunResults, parts: &[(&ColumnResults, Vec<ScenarioResult>)]) -> Vec<Row> {
+    let of = |index: usize| -> Vec<(&ColumnResults, &ScenarioResult)> {
         parts.iter().filter_map(|(part, reports)| Some((*part, reports.get(index)?))).collect()
     };
     let scenarios = entries.scenarios.iter().enumerate();
@@ -58,7 +58,11 @@ pub(super) fn rows(entries: &Entries, parts: &[(&Part, Vec<Report>)]) -> Vec<Row
 }
 
 impl Row {
-    fn of(full_name: &str, scenario: Option<&Scenario>, reports: &[(&Part, &Report)]) -> Self {
+    fn of(
+        full_name: &str,
+        scenario: Option<&Scenario>,
+        reports: &[(&ColumnResults, &ScenarioResult)],
+    ) -> Self {
         let (family, name) = full_name.split_once('/').unwrap_or(("", full_name));
         let words: Vec<&'static str> = reports.iter().map(|(_, report)| report.word()).collect();
         let explanation = scenario.and_then(|scenario| Explanation::of(scenario, 100).ok());
@@ -71,12 +75,12 @@ impl Row {
         let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
         let story = scenario.and_then(|scenario| {
             let story = snapshot::read(scenario).ok().flatten()?;
-            Some(story::html(&Sequence::of(scenario, &story)))
+            Some(sequence::html(&Sequence::of(scenario, &story)))
         });
         let told = reports
             .iter()
-            .flat_map(|(part, report)| Told::all_of(&part.about.short_title(), scenario, report));
-        let told = Told::merged(told);
+            .flat_map(|(part, report)| FailureView::all_of(&part.about.short_title(), scenario, report));
+        let told = FailureView::merged(told);
         // Where it went no otherwise, it is not told twice.
         let story = story.filter(|story| told.iter().all(|told| told.story.as_ref() != Some(story)));
         let as_told = words.contains(&"passed") || words.contains(&"flaky");
@@ -105,7 +109,7 @@ impl Row {
 }
 
 impl Cell {
-    fn of(part: &Part, report: &Report) -> Self {
+    fn of(part: &ColumnResults, report: &ScenarioResult) -> Self {
         let word = report.word();
         // Where the column's title says it, it is not said again.
         let vm = report.vm.map(|kind| kind.to_string()).filter(|vm| *vm != part.about.vm);

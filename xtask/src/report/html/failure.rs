@@ -5,15 +5,15 @@ use scenarios::explain::Sequence;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use super::story;
+use super::sequence;
 use crate::debug::symbolize::PLACE;
-use crate::runner::result::{Report, mark};
+use crate::runner::result::{ScenarioResult, mark};
 use crate::session::{CONSOLE_BAR, UNTIL_THEN};
-use crate::vm::TroubleKind;
+use crate::vm::KernelReportKind;
 
 /// What there is to tell.
 #[derive(PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct FailureView {
     /// Where it went so, with commas between several.
     pub(super) columns: String,
     pub(super) word: &'static str,
@@ -44,9 +44,9 @@ pub(super) struct ConsoleLine {
     pub(super) marked: bool,
 }
 
-impl Told {
+impl FailureView {
     /// What there is to tell of each attempt.
-    pub(super) fn all_of(column: &str, scenario: Option<&Scenario>, report: &Report) -> Vec<Self> {
+    pub(super) fn all_of(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult) -> Vec<Self> {
         let earlier = report.earlier.iter().map(|attempt| &attempt.verdict);
         let all = earlier.chain([&report.verdict]).enumerate();
         let told = all.filter_map(|(index, verdict)| {
@@ -87,7 +87,8 @@ impl Told {
                 story
             }
         };
-        told.story = story.zip(scenario).map(|(story, scenario)| story::html(&Sequence::of(scenario, story)));
+        told.story =
+            story.zip(scenario).map(|(story, scenario)| sequence::html(&Sequence::of(scenario, story)));
         Some(told)
     }
 
@@ -157,7 +158,7 @@ fn console_line(line: &str) -> ConsoleLine {
         None => (&*line, None),
     };
     let message = without_stamp(text);
-    let marked = TroubleKind::of(message).is_some() || message.starts_with("RIP: ");
+    let marked = KernelReportKind::of(message).is_some() || message.starts_with("RIP: ");
     ConsoleLine { text: text.to_owned(), place, marked }
 }
 
@@ -180,7 +181,7 @@ mod tests {
     fn the_kernels_report_is_marked_and_its_functions_are_placed() {
         let said = "kernel oops: Oops: 0002\n  │ [    1.0] all is well\n  │ [    1.2][   T7] Oops: 0002 [#1] SMP\n  │ \
                     [    1.2] RIP: 0010:key_put+0x1/0x2  ← security/keys/key.c:7\n  the whole console: x.log\nuntil then:\n";
-        let told = Told::of("6.12", None, &Verdict::Crashed(said.into())).unwrap();
+        let told = FailureView::of("6.12", None, &Verdict::Crashed(said.into())).unwrap();
         assert_eq!(told.plain, ["kernel oops: Oops: 0002", "the whole console: x.log"]);
         let marked: Vec<bool> = told.console.iter().map(|line| line.marked).collect();
         assert_eq!(marked, [false, true, true]);
@@ -189,16 +190,16 @@ mod tests {
 
     #[test]
     fn a_complaint_without_a_console_is_a_log_throughout() {
-        let told = Told::of("6.12", None, &Verdict::Crashed("WARNING: x\nmore".into())).unwrap();
+        let told = FailureView::of("6.12", None, &Verdict::Crashed("WARNING: x\nmore".into())).unwrap();
         assert_eq!((told.plain.len(), told.console.len()), (0, 2));
         assert!(told.console[0].marked);
     }
 
     #[test]
     fn what_went_wrong_alike_on_several_columns_is_told_once() {
-        let told = |column: &str, why: &str| Told::of(column, None, &Verdict::Broken(why.into()));
+        let told = |column: &str, why: &str| FailureView::of(column, None, &Verdict::Broken(why.into()));
         let all = [told("6.12", "no kernel"), told("6.1", "no kernel"), told("um", "no memory")];
-        let merged = Told::merged(all.into_iter().flatten());
+        let merged = FailureView::merged(all.into_iter().flatten());
         let columns: Vec<_> = merged.iter().map(|told| told.columns.as_str()).collect();
         assert_eq!(columns, ["6.12, 6.1", "um"]);
     }

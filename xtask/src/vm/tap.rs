@@ -14,11 +14,11 @@ pub enum Heard<'a> {
 
 /// Is told everything in the thread that reads it, before anybody else hears of it. Nobody, by default.
 #[derive(Clone, Default)]
-pub struct Listener(Option<Arc<Hear>>);
+pub struct Tap(Option<Arc<Hear>>);
 
 type Hear = dyn Fn(Heard<'_>) + Send + Sync;
 
-impl Listener {
+impl Tap {
     /// One that does this, which must not take long.
     pub fn new(hear: impl Fn(Heard<'_>) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(hear)))
@@ -32,7 +32,7 @@ impl Listener {
     }
 }
 
-impl fmt::Debug for Listener {
+impl fmt::Debug for Tap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "somebody" } else { "nobody" })
     }
