@@ -51,13 +51,13 @@ fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() ->
     let testbed = testbed("fail-fast", &terminal)?;
     let scenarios = [("a/bad", "EPERM"), ("b/left", "ENOKEY"), ("c/left", "ENOKEY")];
     let scenarios = scenarios.iter().map(|(name, expected)| scenario(name, expected));
-    let ledger = SharedResults::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
+    let results = SharedResults::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
     let policy = Policy { fail_fast: true, retries: 0 };
     let mut begun = 0;
-    let code = live::judge(&testbed, &ledger, policy, &terminal, |event| {
+    let code = live::judge(&testbed, &results, policy, &terminal, |event| {
         begun += usize::from(matches!(event, Event::Begun { .. }));
     })?;
-    let entries = ledger.entries();
+    let entries = results.entries();
     let reports = entries.complete(&entries.parts[0]);
     let words: Vec<_> = reports.iter().map(|report| report.word()).collect();
     assert_eq!((code, begun, words), (1, 1, vec!["failed", "skipped", "skipped"]));
@@ -70,11 +70,11 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     let terminal = Terminal::new();
     let testbed = testbed("retries", &terminal)?;
     let scenario = scenario("a/flaky", "ENOKEY")?;
-    let ledger = SharedResults::new(vec![scenario.clone()], testbed.about()?);
+    let results = SharedResults::new(vec![scenario.clone()], testbed.about()?);
     // More than it takes until the snapshot is there.
     let policy = Policy { fail_fast: true, retries: 50 };
     let mut happened = Vec::new();
-    let code = live::judge(&testbed, &ledger, policy, &terminal, |event| {
+    let code = live::judge(&testbed, &results, policy, &terminal, |event| {
         happened.push(match event {
             Event::Begun { attempt, .. } => format!("begun {attempt}"),
             Event::Judged { verdict, retried: true, .. } => {
@@ -87,7 +87,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
             _ => String::new(),
         });
     })?;
-    let entries = ledger.entries();
+    let entries = results.entries();
     let report = entries.parts[0].verdicts[0].clone().context("no verdict")?;
     assert_eq!((code, report.word()), (0, "flaky"));
     assert!(matches!(&report.earlier[0].verdict, Verdict::Failed(failure) if failure.is_pending()));

@@ -10,7 +10,7 @@ use crate::vm::Kind;
 
 /// What to work on.
 #[derive(Debug, Clone, Default, Args)]
-pub struct DeskOptions {
+pub struct GuestOptions {
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
 
@@ -23,7 +23,7 @@ pub struct DeskOptions {
     pub(crate) install: bool,
 }
 
-impl DeskOptions {
+impl GuestOptions {
     /// Sees to it that the machine has what building and booting take.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ const DEEPEST: usize = 5;
 
 /// Everything that goes into the guest. What is a link here is one there, so that every path leads to the same file.
 #[derive(Debug, Default)]
-pub struct Luggage {
+pub struct ProgramClosure {
     files: BTreeMap<String, PathBuf>,
     directories: BTreeSet<String>,
     links: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ pub struct Luggage {
     pub narrow: bool,
 }
 
-impl Luggage {
+impl ProgramClosure {
     /// Packs a program as it would be started here: a path, or a name that is looked for in `PATH`. Gives its path in the guest,
     /// which is the same as here.
     ///
@@ -415,11 +415,11 @@ mod tests {
     fn a_script_brings_its_interpreter_and_what_that_loads() {
         let folder = folder("script");
         let script = executable(&folder.join("a"), b"#!/usr/bin/env -S sh -e\nexit 3\n");
-        let mut luggage = Luggage::default();
-        assert_eq!(luggage.pack_program(&script).unwrap(), script);
+        let mut closure = ProgramClosure::default();
+        assert_eq!(closure.pack_program(&script).unwrap(), script);
         for part in [script.as_str(), "/env", "/sh", "/libc.so.6", "/ld-linux-x86-64.so.2"] {
-            let mut paths = luggage.files.keys().chain(luggage.links.keys());
-            assert!(paths.any(|path| path.ends_with(part)), "{part}: {luggage:?}");
+            let mut paths = closure.files.keys().chain(closure.links.keys());
+            assert!(paths.any(|path| path.ends_with(part)), "{part}: {closure:?}");
         }
         fs::remove_dir_all(folder).unwrap();
     }
@@ -464,11 +464,11 @@ mod tests {
             std::os::unix::fs::symlink(target, under(link)).unwrap();
         }
         let _socket = std::os::unix::net::UnixListener::bind(under("tree/socket")).unwrap();
-        let mut luggage = Luggage::default();
-        luggage.pack(&under("way")).unwrap();
-        assert_eq!(luggage.files.keys().collect::<Vec<_>>(), [&key("other"), &key("tree/file")]);
-        assert_eq!(luggage.directories(), [key("tree"), key("tree/empty")]);
-        let links: Vec<_> = luggage.links().into_iter().map(|link| (link.path, link.target)).collect();
+        let mut closure = ProgramClosure::default();
+        closure.pack(&under("way")).unwrap();
+        assert_eq!(closure.files.keys().collect::<Vec<_>>(), [&key("other"), &key("tree/file")]);
+        assert_eq!(closure.directories(), [key("tree"), key("tree/empty")]);
+        let links: Vec<_> = closure.links().into_iter().map(|link| (link.path, link.target)).collect();
         let way = key("tree");
         let expected = [
             ("away", "../apart"),
@@ -479,10 +479,10 @@ mod tests {
         ];
         let expected = expected.map(|(link, target)| (key(&format!("tree/{link}")), target.to_owned()));
         assert_eq!(links, expected.into_iter().chain([(key("way"), way)]).collect::<Vec<_>>());
-        let remarks = luggage.remarks();
+        let remarks = closure.remarks();
         assert!(remarks[0].ends_with("tree/socket is left out: it is a socket"), "{remarks:?}");
         assert!(remarks[1].ends_with(&format!("--include {}", key("apart"))), "{remarks:?}");
-        let refused = format!("{:#}", luggage.pack(&under("tree/socket")).unwrap_err());
+        let refused = format!("{:#}", closure.pack(&under("tree/socket")).unwrap_err());
         assert_eq!(refused, format!("can't include {}: it is a socket", key("tree/socket")));
         fs::remove_dir_all(folder).unwrap();
     }
@@ -490,13 +490,13 @@ mod tests {
     #[test]
     fn a_path_behind_a_link_that_comes_along_is_where_that_leads() {
         let link = |path: &str, target: &str| (path.to_owned(), target.to_owned());
-        let luggage = Luggage {
+        let closure = ProgramClosure {
             files: BTreeMap::from([("/a/way/lib/x.so".to_owned(), "/x".into())]),
             links: BTreeMap::from([link("/a/way", "b"), link("/a/way/lib", "/c"), link("/a/b/lib", "/c")]),
-            ..Luggage::default()
+            ..ProgramClosure::default()
         };
-        assert_eq!(luggage.programs()[0].path, "/c/x.so");
-        let links: Vec<_> = luggage.links().into_iter().map(|link| link.path).collect();
+        assert_eq!(closure.programs()[0].path, "/c/x.so");
+        let links: Vec<_> = closure.links().into_iter().map(|link| link.path).collect();
         assert_eq!(links, ["/a/b/lib", "/a/way", "/a/b/lib"]);
     }
 
@@ -506,9 +506,9 @@ mod tests {
         let mut foreign = fs::read("/proc/self/exe").unwrap();
         foreign[18] = 183;
         executable(&folder.join("foreign"), &foreign);
-        let mut luggage = Luggage::default();
-        luggage.pack(&folder).unwrap();
-        assert_eq!((luggage.files.len(), luggage.remarks().len()), (1, 0), "{luggage:?}");
+        let mut closure = ProgramClosure::default();
+        closure.pack(&folder).unwrap();
+        assert_eq!((closure.files.len(), closure.remarks().len()), (1, 0), "{closure:?}");
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -523,7 +523,8 @@ mod tests {
         fs::write(folder.join("file"), "").unwrap();
         let script =
             |name: &str, line: &str| executable(&folder.join(name), format!("{line}\nexit\n").as_bytes());
-        let said = |program: &str| format!("{:#}", Luggage::default().pack_program(program).unwrap_err());
+        let said =
+            |program: &str| format!("{:#}", ProgramClosure::default().pack_program(program).unwrap_err());
         assert_eq!(
             said(&foreign),
             format!("{foreign} is a program for aarch64, and guests are x86-64: build it for x86-64")

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use kernel::Fragment;
 
-use super::{Figure, Results, Setup, Unit, lanes, shuffle};
+use super::{Figure, Results, Setup, Unit, shuffle, workers};
 use crate::host::process::command_line;
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::{Kind, vng};
@@ -37,7 +37,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         fragments: virtme.iter().filter(|_| vm != Some(Kind::Uml)).cloned().collect(),
         ..Extras::default()
     };
-    let (environments, left_out) = lanes(setup, extras)?;
+    let (environments, left_out) = workers(setup, extras)?;
     results.remarks.extend(left_out);
     results.remarks.extend(lack.map(|why| format!("vng is left out: {why}")));
 

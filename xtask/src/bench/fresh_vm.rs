@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use crate::bench::{Figure, Results, Setup, Unit, lanes, shuffle};
+use crate::bench::{Figure, Results, Setup, Unit, shuffle, workers};
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::selection;
 use crate::runner::worker::Worker;
@@ -22,7 +22,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let scenarios = selection::select(&[])?;
     let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);
     let trivial = trivial.with_context(|| format!("the suite has no scenario {TRIVIAL}"))?;
-    let (environments, remarks) = lanes(setup, |_| Extras::default())?;
+    let (environments, remarks) = workers(setup, |_| Extras::default())?;
     let mut results = Results { remarks, ..Results::default() };
     let work = setup.terminal.work_on("Judging scenarios on pristine kernels", scenarios.len() as u64);
     let mut samples: Vec<(Vec<f64>, Vec<f64>)> = environments.iter().map(|_| Default::default()).collect();
@@ -59,11 +59,11 @@ fn order(count: usize) -> Vec<usize> {
 
 /// How long it takes to the verdict, whichever that is. None: this guest can't run the scenario.
 fn judge(environment: &Environment, scenario: &Scenario) -> Result<Option<f64>> {
-    let mut lane = Worker::default();
+    let mut worker = Worker::default();
     let begun = Instant::now();
-    let verdict = lane.run(environment, scenario);
+    let verdict = worker.run(environment, scenario);
     let took = begun.elapsed();
-    lane.leave();
+    worker.leave();
     match verdict {
         Verdict::Skipped(_) => Ok(None),
         Verdict::Broken(why) => bail!("{} could not be judged: {why}", scenario.name),

@@ -102,8 +102,8 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     }
 }
 
-/// A environment on each back end that works here and was not ruled out, and why others are left out.
-fn lanes(
+/// An environment on each back end that works here and was not ruled out, and why others are left out.
+fn workers(
     setup: &Setup<'_>,
     extras: impl Fn(Option<Kind>) -> Extras,
 ) -> Result<(Vec<Environment>, Vec<String>)> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Figure, Results, Setup, Unit, lanes, shuffle};
+use super::{Figure, Results, Setup, Unit, shuffle, workers};
 use crate::host::process::command_line;
 use crate::host::workspace;
 use crate::runner::environment::Extras;
@@ -19,7 +19,7 @@ const DEFAULT: &str = "auto";
 /// # Errors
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let (environments, remarks) = lanes(setup, |_| Extras::default())?;
+    let (environments, remarks) = workers(setup, |_| Extras::default())?;
     let mut vms: Vec<String> =
         environments.iter().map(|environment| environment.kind().to_string()).collect();
     if setup.testbed.vm.is_none() {

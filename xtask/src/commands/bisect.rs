@@ -83,9 +83,9 @@ impl Options {
         let label = format!("bisect-{patch:02}");
         let verdict = Environment::prepare(&self.testbed.up_to(patch), &Extras::default(), &label, terminal)
             .map(|environment| {
-                let mut lane = Worker::default();
-                let verdict = lane.run(&environment, scenario);
-                lane.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
+                let mut worker = Worker::default();
+                let verdict = worker.run(&environment, scenario);
+                worker.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
             })
             .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}")));
         let log = log(&format!("{patch:02}"));

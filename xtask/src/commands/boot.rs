@@ -10,7 +10,7 @@ use clap::Args;
 use console::style;
 use rootfs::Contents;
 
-use crate::args::vm::DeskOptions;
+use crate::args::vm::GuestOptions;
 use crate::artifacts::{initramfs, program_closure};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, output};
@@ -39,7 +39,7 @@ pub struct Options {
     append: Option<String>,
 
     #[command(flatten)]
-    desk: DeskOptions,
+    guest: GuestOptions,
 }
 
 /// Runs the command.
@@ -48,10 +48,10 @@ pub struct Options {
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let archive = read(&options.initramfs)?;
-    options.desk.ensure_host(terminal)?;
+    options.guest.ensure_host(terminal)?;
     let cache = cache::directory()?;
-    let kinds = options.desk.kinds(&cache, terminal)?;
-    let environment = options.desk.environment(&kinds, &Extras::default(), "boot", terminal)?;
+    let kinds = options.guest.kinds(&cache, terminal)?;
+    let environment = options.guest.environment(&kinds, &Extras::default(), "boot", terminal)?;
     let parameters = options.append.iter().flat_map(|all| all.split_whitespace()).map(str::to_owned);
     let boot = BootConfig {
         initramfs: initramfs::keep(&archive, &cache)?,
@@ -89,13 +89,16 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 
 /// Somebody sits at the console.
 fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
-    let seat = RawTerminal::take()?;
-    seat.listen();
-    let boot =
-        BootConfig { interactive: true, listener: plain_lines(seat.listener(), environment.kind()), ..boot };
+    let raw_terminal = RawTerminal::take()?;
+    raw_terminal.listen();
+    let boot = BootConfig {
+        interactive: true,
+        listener: plain_lines(raw_terminal.listener(), environment.kind()),
+        ..boot
+    };
     let mut machine = environment.machine(&boot)?;
-    seat.type_at(machine.keyboard()?);
-    Ok(watch(&mut machine, || seat.is_left()))
+    raw_terminal.type_at(machine.keyboard()?);
+    Ok(watch(&mut machine, || raw_terminal.is_left()))
 }
 
 /// Nobody sits there: what the console says is standard output, and nothing is typed, which would come before anybody reads it.

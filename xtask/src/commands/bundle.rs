@@ -12,7 +12,7 @@ use scenarios::scenario::Scenario;
 use scenarios::trace::Trace;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::args::vm::DeskOptions;
+use crate::args::vm::GuestOptions;
 use crate::artifacts::image::KernelOptions;
 use crate::artifacts::initramfs;
 use crate::bundle;
@@ -94,8 +94,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 impl Options {
     fn environment(&self, terminal: &Terminal) -> Result<Environment> {
         let vm = (self.vm == Machine::Uml).then_some(Kind::Uml);
-        let desk = DeskOptions { kernel: self.kernel.clone(), vm, install: self.install };
-        desk.ensure_host(terminal)?;
+        let guest = GuestOptions { kernel: self.kernel.clone(), vm, install: self.install };
+        guest.ensure_host(terminal)?;
         let kinds = match self.vm {
             Machine::Uml => vec![Kind::Uml],
             Machine::Qemu if probe::kvm_unusable(&cache::directory()?, terminal)?.is_none() => {
@@ -103,7 +103,7 @@ impl Options {
             }
             Machine::Qemu => vec![Kind::Tcg],
         };
-        desk.environment(&kinds, &Extras::default(), "bundle", terminal)
+        guest.environment(&kinds, &Extras::default(), "bundle", terminal)
     }
 }
 

@@ -65,10 +65,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let list = exclusions::read(&kernel)?;
     gcov::check()?;
 
-    let ledger = SharedResults::new(scenarios, matrix.about()?);
+    let results = SharedResults::new(scenarios, matrix.about()?);
     let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
     let mut gathering = Gathering::default();
-    let code = live::judge(&testbed, &ledger, Policy::default(), terminal, |event| {
+    let code = live::judge(&testbed, &results, Policy::default(), terminal, |event| {
         gathering.hear(event);
     })?;
 
@@ -78,7 +78,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let own = image::own_files(&setting.kernel, &testbed.cache, terminal)?;
     work.done();
     let coverage = Coverage::of(&own, &tally, &list);
-    let remarks = gathering.losses(&ledger.entries().scenarios);
+    let remarks = gathering.losses(&results.entries().scenarios);
     let found = options.tell(&coverage, &kernel, &remarks, terminal);
     options.write(&coverage, &kernel, &remarks)?;
     Ok(code.max(found).into())

@@ -12,7 +12,7 @@ use scenarios::plan::{Order, Plan};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 
-use crate::args::vm::DeskOptions;
+use crate::args::vm::GuestOptions;
 use crate::debug::timeline::Transcript;
 use crate::debug::{gdb, symbolize};
 use crate::host::completion;
@@ -62,7 +62,7 @@ pub struct Options {
     seed: Option<u64>,
 
     #[command(flatten)]
-    desk: DeskOptions,
+    guest: GuestOptions,
 }
 
 /// Runs the command.
@@ -71,11 +71,11 @@ pub struct Options {
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
-    if options.gdb.is_some() && options.desk.vm == Some(Kind::Uml) {
+    if options.gdb.is_some() && options.guest.vm == Some(Kind::Uml) {
         bail!("gdb is waited for by QEMU alone: use --vm tcg or --vm kvm");
     }
     let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
-    options.desk.ensure_host(terminal)?;
+    options.guest.ensure_host(terminal)?;
     let environment = options.environment(&scenario, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));
     terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
@@ -93,10 +93,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 impl Options {
     /// The first environment whose guests have what the scenario needs.
     fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
-        let mut kinds = self.desk.kinds(&cache::directory()?, terminal)?;
+        let mut kinds = self.guest.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| self.gdb.is_none() || *kind != Kind::Uml);
         while !kinds.is_empty() {
-            let environment = self.desk.environment(&kinds, &Extras::default(), "repro", terminal)?;
+            let environment = self.guest.environment(&kinds, &Extras::default(), "repro", terminal)?;
             let features = match &environment.features {
                 Some(features) => features.clone(),
                 // Without a trial nothing is known of what it has, but QEMU's guests have all there is.
@@ -143,7 +143,7 @@ impl Options {
             gdb::check_function(&environment.vmlinux, function)?;
         }
         let cache = cache::directory()?;
-        let command = gdb::command(&self.desk.kernel, &environment.vmlinux, &cache, port, function)?;
+        let command = gdb::command(&self.guest.kernel, &environment.vmlinux, &cache, port, function)?;
         let seed = self.first_seed();
         terminal.say(&format!("{}", style(about_seed(scenario.plan(), seed)).dim()));
         terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));

@@ -10,8 +10,8 @@ use clap::Args;
 use scenarios::program::{Attached, Streams};
 
 use super::shell;
-use crate::args::vm::DeskOptions;
-use crate::artifacts::program_closure::Luggage;
+use crate::args::vm::GuestOptions;
+use crate::artifacts::program_closure::ProgramClosure;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
 use crate::host::program::{self, is_executable};
@@ -35,7 +35,7 @@ pub struct Options {
     include: Vec<PathBuf>,
 
     #[command(flatten)]
-    desk: DeskOptions,
+    guest: GuestOptions,
 
     /// A program of this machine's, and its arguments
     #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -48,32 +48,32 @@ pub struct Options {
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let Some((program, arguments)) = options.command.split_first() else { bail!("no program was named") };
-    let mut luggage = Luggage::default();
-    options.include.iter().try_for_each(|path| luggage.pack(path))?;
-    let path = luggage.pack_program(program)?;
+    let mut closure = ProgramClosure::default();
+    options.include.iter().try_for_each(|path| closure.pack(path))?;
+    let path = closure.pack_program(program)?;
     // What `strace` and `env` are to start.
     let started =
         arguments.iter().map(Path::new).filter(|it| it.components().count() > 1 && is_executable(it));
-    started.into_iter().try_for_each(|path| luggage.pack(path))?;
-    luggage.remarks().iter().for_each(|remark| terminal.note(remark));
+    started.into_iter().try_for_each(|path| closure.pack(path))?;
+    closure.remarks().iter().for_each(|remark| terminal.note(remark));
     let directory = env::current_dir().context("can't tell the current directory")?;
-    if luggage.narrow && options.desk.vm == Some(Kind::Uml) {
+    if closure.narrow && options.guest.vm == Some(Kind::Uml) {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
     }
-    options.desk.ensure_host(terminal)?;
+    options.guest.ensure_host(terminal)?;
     // Programs start others. What was packed has the better claim to its path.
     let Userland { mut programs, .. } = Userland::gather().unwrap_or_default();
-    programs.extend(luggage.programs());
-    let directories = luggage.directories();
-    let extras = Extras { programs, directories, links: luggage.links(), ..Extras::default() };
-    let mut kinds = options.desk.kinds(&cache::directory()?, terminal)?;
-    kinds.retain(|kind| !(luggage.narrow && *kind == Kind::Uml));
-    let mut environment = options.desk.environment(&kinds, &extras, "run", terminal)?;
-    environment.boot.memory_mib += memory_for(luggage.size());
+    programs.extend(closure.programs());
+    let directories = closure.directories();
+    let extras = Extras { programs, directories, links: closure.links(), ..Extras::default() };
+    let mut kinds = options.guest.kinds(&cache::directory()?, terminal)?;
+    kinds.retain(|kind| !(closure.narrow && *kind == Kind::Uml));
+    let mut environment = options.guest.environment(&kinds, &extras, "run", terminal)?;
+    environment.boot.memory_mib += memory_for(closure.size());
     let program = Attached {
         path,
         arguments: arguments.to_vec(),
-        environment: guest_variables(&luggage),
+        environment: guest_variables(&closure),
         directory: directory.to_string_lossy().into_owned(),
         streams: Streams::Pipes,
     };
@@ -81,7 +81,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// The guest's, with the places where the user's programs and libraries are.
-fn guest_variables(luggage: &Luggage) -> BTreeMap<String, String> {
+fn guest_variables(closure: &ProgramClosure) -> BTreeMap<String, String> {
     let mut variables = shell::guest_variables();
     if let Some(path) = env::var("PATH").ok().filter(|path| !path.is_empty()) {
         variables.entry("PATH".to_owned()).and_modify(|own| *own = format!("{path}:{own}"));
@@ -89,7 +89,7 @@ fn guest_variables(luggage: &Luggage) -> BTreeMap<String, String> {
     // cargo adds places of its own, of which nothing is in the guest.
     let places = program::library_path().into_iter();
     let places: Vec<String> =
-        places.filter(|(_, place)| luggage.has_below(place)).map(|(written, _)| written).collect();
+        places.filter(|(_, place)| closure.has_below(place)).map(|(written, _)| written).collect();
     if !places.is_empty() {
         variables.insert("LD_LIBRARY_PATH".to_owned(), places.join(":"));
     }

@@ -10,7 +10,7 @@ use console::style;
 use kernel::Fragment;
 use scenarios::program::{Attached, Streams};
 
-use crate::args::vm::DeskOptions;
+use crate::args::vm::GuestOptions;
 use crate::artifacts::initramfs;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
@@ -38,7 +38,7 @@ pub struct Options {
     host: bool,
 
     #[command(flatten)]
-    desk: DeskOptions,
+    guest: GuestOptions,
 
     /// A command to run in place of the shell, and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -64,7 +64,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 impl Options {
     /// In the testbed's own small user space.
     fn by_itself(&self, terminal: &Terminal) -> Result<(Environment, Attached, &'static str)> {
-        self.desk.ensure_shell(terminal)?;
+        self.guest.ensure_shell(terminal)?;
         let Userland { programs, lacks, .. } = Userland::gather()?;
         for (name, package) in lacks {
             terminal.note(&format!(
@@ -72,8 +72,8 @@ impl Options {
             ));
         }
         let extras = Extras { programs, ..Extras::default() };
-        let kinds = self.desk.kinds(&cache::directory()?, terminal)?;
-        let environment = self.desk.environment(&kinds, &extras, "shell", terminal)?;
+        let kinds = self.guest.kinds(&cache::directory()?, terminal)?;
+        let environment = self.guest.environment(&kinds, &extras, "shell", terminal)?;
         Ok((environment, self.program("/bin/sh".into(), guest_variables(), "/root".into()), ""))
     }
 
@@ -84,15 +84,15 @@ impl Options {
             let known = vng::VERSION;
             terminal.note(&format!("virtme-ng {known} is known to work, and {} is {version}", vng.display()));
         }
-        if self.desk.vm == Some(Kind::Uml) {
+        if self.guest.vm == Some(Kind::Uml) {
             bail!("virtme-ng makes no guests for User-Mode Linux: leave --vm out, or use --vm tcg");
         }
         let directory = env::current_dir().context("can't tell the current directory")?;
-        self.desk.ensure_host(terminal)?;
-        let mut kinds = self.desk.kinds(&cache::directory()?, terminal)?;
+        self.guest.ensure_host(terminal)?;
+        let mut kinds = self.guest.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| *kind != Kind::Uml);
         let extras = Extras { fragments: vec![Fragment::named("virtme")?], ..Extras::default() };
-        let mut environment = self.desk.environment(&kinds, &extras, "shell", terminal)?;
+        let mut environment = self.guest.environment(&kinds, &extras, "shell", terminal)?;
         // What is written stays in memory.
         environment.boot.memory_mib += 512;
         let guest = Vng::compose(&vng, &initramfs::agent()?, environment.kind(), &environment.boot)?;
@@ -123,11 +123,13 @@ pub fn use_program(environment: &Environment, program: Attached) -> Result<Used,
     if !RawTerminal::is_tty() {
         return environment.start(&environment.boot).map_err(Box::new)?.pipe(&program);
     }
-    let seat = RawTerminal::take().map_err(|error| Box::new(Failure::broken(&format!("{error:#}"))))?;
-    let boot = BootConfig { interactive: true, listener: seat.listener(), ..environment.boot.clone() };
+    let raw_terminal =
+        RawTerminal::take().map_err(|error| Box::new(Failure::broken(&format!("{error:#}"))))?;
+    let boot =
+        BootConfig { interactive: true, listener: raw_terminal.listener(), ..environment.boot.clone() };
     let program = Attached { streams: Streams::Terminal(RawTerminal::size()), ..program };
     let mut session: Session = environment.start(&boot).map_err(Box::new)?;
-    session.seat(&program, &seat)
+    session.raw_terminal(&program, &raw_terminal)
 }
 
 /// What programs in the guest find in their environment.

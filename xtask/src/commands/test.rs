@@ -140,44 +140,45 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Mistakes are told before any long work starts.
     report::check(&common.report)?;
     let events = options.wants_events().then(Stream::default);
-    let files = common.report.iter().map(|wish| wish.file.as_path());
+    let files = common.report.iter().map(|report_arg| report_arg.file.as_path());
     terminal.reserve_standard_output(files.chain(events.as_ref().map(|_| Path::new("-"))))?;
     let named = common.named()?;
     selection::note_stale_snapshots(terminal)?;
     common.testbed.check()?;
     let last_run = LastRun::of(common.kernel_src(), common.testbed.series());
-    let ledger = SharedResults::new(Vec::new(), common.testbed.about()?);
-    let scenarios = options.choose(named, &last_run, &ledger.entries(), terminal)?;
+    let results = SharedResults::new(Vec::new(), common.testbed.about()?);
+    let scenarios = options.choose(named, &last_run, &results.entries(), terminal)?;
     if options.list {
         scenarios.iter().for_each(|scenario| terminal.say(&scenario.name));
         return Ok(ExitCode::SUCCESS);
     }
     let has_any = !scenarios.is_empty();
-    ledger.entries().set_scenarios(scenarios);
+    results.entries().set_scenarios(scenarios);
     let last_run = Some(last_run).filter(|_| has_any).filter(|last_run| {
-        let written = last_run.write(&ledger.entries());
+        let written = last_run.write(&results.entries());
         written
             .map_err(|error| terminal.note(&format!("--failed will not know of this run: {error:#}")))
             .is_ok()
     });
-    let reporter = ReportWriter::begin(Outlets { wishes: common.report.clone(), last_run, events }, &ledger)?;
-    let judged = if has_any { judge(common, &ledger, &reporter, terminal) } else { Ok(0) };
+    let reporter =
+        ReportWriter::begin(Outlets { report_args: common.report.clone(), last_run, events }, &results)?;
+    let judged = if has_any { judge(common, &results, &reporter, terminal) } else { Ok(0) };
     reporter.finish(judged.as_ref().err())?;
-    github::tell(&ledger.entries(), terminal);
+    github::tell(&results.entries(), terminal);
     Ok(judged?.into())
 }
 
-/// Runs the ledger's scenarios, and tells of them as they go. Gives the exit code.
+/// Runs the scenarios, and reports each as it ends. Gives the exit code.
 fn judge(
     options: &Common,
-    ledger: &SharedResults,
+    results: &SharedResults,
     reporter: &ReportWriter,
     terminal: &Terminal,
 ) -> Result<u8> {
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
-    live::judge(&testbed, ledger, options.policy(), terminal, |event| {
+    live::judge(&testbed, results, options.policy(), terminal, |event| {
         if let Some(events) = reporter.events() {
-            events.tell(event, &testbed, ledger, terminal);
+            events.tell(event, &testbed, results, terminal);
         }
     })
 }

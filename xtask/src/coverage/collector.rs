@@ -12,7 +12,7 @@ use crate::runner::executor::Event;
 pub struct Gathering {
     /// Those of each guest, and the environment that it was on.
     pub guests: Vec<(usize, Vec<Counters>)>,
-    /// What each lane's guest has run since it was started.
+    /// What each worker's guest has run since it was started.
     running: BTreeMap<usize, Vec<usize>>,
     /// The scenario with which a guest was lost, the word for it, and how many scenarios its counters were of.
     lost: Vec<(usize, &'static str, usize)>,
@@ -22,22 +22,22 @@ impl Gathering {
     /// Takes note of what happens.
     pub fn hear(&mut self, event: &Event) {
         match event {
-            Event::Judged { lane, job, verdict, lost, .. } => {
-                let run = self.running.entry(*lane).or_default();
+            Event::Judged { worker, job, verdict, lost, .. } => {
+                let run = self.running.entry(*worker).or_default();
                 run.push(job.scenario);
                 if *lost {
                     self.lost.push((job.scenario, verdict.word(), run.len()));
                     run.clear();
                 }
             }
-            Event::Left { lane, environment, farewell, .. } => {
-                let run = self.running.remove(lane).unwrap_or_default();
+            Event::Left { worker, environment, shutdown, .. } => {
+                let run = self.running.remove(worker).unwrap_or_default();
                 match run.last() {
                     None => {}
-                    Some(last) if farewell.counters.is_empty() => {
+                    Some(last) if shutdown.counters.is_empty() => {
                         self.lost.push((*last, "it did not tell them", run.len()));
                     }
-                    Some(_) => self.guests.push((*environment, farewell.counters.clone())),
+                    Some(_) => self.guests.push((*environment, shutdown.counters.clone())),
                 }
             }
             Event::Ready { .. } | Event::Lost { .. } | Event::Begun { .. } => {}
@@ -72,12 +72,12 @@ mod tests {
         let lost = verdict != Verdict::Passed;
         let job = Job { column: 0, scenario, environments: vec![0], needs: Vec::new(), seconds: 0.0 };
         let took = Duration::ZERO;
-        Event::Judged { lane: 7, environment: 0, job, attempt: 1, verdict, took, retried: false, lost }
+        Event::Judged { worker: 7, environment: 0, job, attempt: 1, verdict, took, retried: false, lost }
     }
 
     fn left(counters: Vec<Counters>) -> Event {
-        let farewell = ShutdownReport { verdict: None, counters };
-        Event::Left { lane: 7, environment: 0, farewell, took: Duration::ZERO }
+        let shutdown = ShutdownReport { verdict: None, counters };
+        Event::Left { worker: 7, environment: 0, shutdown, took: Duration::ZERO }
     }
 
     #[test]

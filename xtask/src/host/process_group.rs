@@ -87,7 +87,7 @@ mod tests {
             End::Interrupted(signal) => -signal,
         };
         assert_eq!([code("exit 3"), code("kill -TERM $$"), code("kill -INT $$")], [3, -SIGTERM, -SIGINT]);
-        // A fault of its own is no wish of anybody's.
+        // A fault is the program's own end, and no interruption.
         assert!(matches!(run(script("kill -SEGV $$")).unwrap(), End::Exited(_)));
     }
 

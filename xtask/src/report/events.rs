@@ -129,14 +129,14 @@ impl Stream {
         &self,
         event: &executor::Event,
         testbed: &Testbed,
-        ledger: &SharedResults,
+        results: &SharedResults,
         terminal: &Terminal,
     ) {
-        let entries = ledger.entries();
+        let entries = results.entries();
         let on = |column: usize, environment: usize| {
             place(&entries.parts[column], &testbed.settings[environment].kind.to_string())
         };
-        // What a environment is called it has of the first column that uses it.
+        // What an environment is called it has of the first column that uses it.
         let kernel = |environment: usize| {
             let column = testbed.columns.iter().position(|it| it.environments.contains(&environment));
             column.map(|column| on(column, environment).kernel)
@@ -167,8 +167,8 @@ impl Stream {
                     detail: plain(&verdict.details()),
                 })
             }
-            executor::Event::Left { environment, farewell, .. } => {
-                farewell.verdict.as_ref().zip(kernel(*environment)).map(|(verdict, kernel)| {
+            executor::Event::Left { environment, shutdown, .. } => {
+                shutdown.verdict.as_ref().zip(kernel(*environment)).map(|(verdict, kernel)| {
                     Line::GuestFailed {
                         kernel,
                         verdict: verdict.word().to_owned(),

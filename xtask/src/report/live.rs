@@ -19,23 +19,23 @@ use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
 
-/// Runs the ledger's scenarios in every column, writes down and shows what comes of them. Gives the exit code. `witness` hears of
+/// Runs the scenarios in every column, writes down and shows what comes of them. Gives the exit code. `witness` hears of
 /// everything that happens.
 ///
 /// # Errors
 /// There is no verdict at all, since no kernel could be had.
 pub fn judge(
     testbed: &Testbed,
-    ledger: &SharedResults,
+    results: &SharedResults,
     policy: Policy,
     terminal: &Terminal,
     mut witness: impl FnMut(&Event),
 ) -> Result<u8> {
     let started = Instant::now();
     let mut times = Timings::load(&testbed.cache);
-    ledger.entries().lay_out(testbed.about()?);
-    let scenarios = &ledger.entries().scenarios.clone();
-    let mut show = LiveReporter::new(testbed, scenarios, ledger, policy, terminal);
+    results.entries().lay_out(testbed.about()?);
+    let scenarios = &results.entries().scenarios.clone();
+    let mut show = LiveReporter::new(testbed, scenarios, results, policy, terminal);
     let mut learnt = Vec::new();
     executor::run(testbed, scenarios, &times, policy, terminal, |event| {
         if let Event::Judged { environment, job, verdict: Verdict::Passed, took, .. } = &event {
@@ -50,7 +50,7 @@ pub fn judge(
     times.save();
     let columns = show.finish()?;
     tell(&columns, started.elapsed(), terminal);
-    tell_of_stop(&ledger.entries(), terminal);
+    tell_of_stop(&results.entries(), terminal);
     Ok(columns.iter().map(Column::exit_code).max().unwrap_or(0))
 }
 
@@ -87,11 +87,11 @@ fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
     }
 }
 
-/// What is seen of the columns, as the ledger fills.
+/// What is seen of the columns, as results come in.
 struct LiveReporter<'a> {
     testbed: &'a Testbed,
     scenarios: &'a [Scenario],
-    ledger: &'a SharedResults,
+    results: &'a SharedResults,
     policy: Policy,
     terminal: &'a Terminal,
     display: Display,
@@ -105,14 +105,14 @@ impl<'a> LiveReporter<'a> {
     fn new(
         testbed: &'a Testbed,
         scenarios: &'a [Scenario],
-        ledger: &'a SharedResults,
+        results: &'a SharedResults,
         policy: Policy,
         terminal: &'a Terminal,
     ) -> Self {
         let total = testbed.columns.len() * scenarios.len();
         let display = Display::new(testbed.jobs.min(total), total, terminal);
         let earlier = BTreeMap::new();
-        Self { testbed, scenarios, ledger, policy, terminal, display, shown: 0, earlier }
+        Self { testbed, scenarios, results, policy, terminal, display, shown: 0, earlier }
     }
 
     fn hear(&mut self, event: Event) {
@@ -124,16 +124,16 @@ impl<'a> LiveReporter<'a> {
                 }
                 self.display.stranded(stranded.len());
                 for job in stranded {
-                    self.ledger.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
+                    self.results.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
                 }
             }
-            Event::Begun { lane, environment, job, attempt, waiting } => {
+            Event::Begun { worker, environment, job, attempt, waiting } => {
                 let scenario = &self.scenarios[job.scenario].name;
                 let title = &self.testbed.columns[job.column].title;
                 let kind = self.testbed.settings[environment].kind.to_string();
                 let title = if title.ends_with(&kind) { title.clone() } else { format!("{title} {kind}") };
                 let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-                self.display.begun(lane, format!("{}  {scenario}{again}", title.trim_start()));
+                self.display.begun(worker, format!("{}  {scenario}{again}", title.trim_start()));
                 self.display.left(waiting);
             }
             Event::Judged { job, attempt, verdict, took, retried: true, .. } => {
@@ -149,7 +149,7 @@ impl<'a> LiveReporter<'a> {
                 let scenario = self.scenarios[job.scenario].name.clone();
                 let report = ScenarioResult { scenario, verdict, took, vm, earlier };
                 self.display.judged(report.word());
-                let mut entries = self.ledger.entries();
+                let mut entries = self.results.entries();
                 if stops && entries.stopped.is_none() {
                     entries.stopped = Some(format!("{} {} (--fail-fast)", report.scenario, report.word()));
                 }
@@ -159,9 +159,9 @@ impl<'a> LiveReporter<'a> {
                     parts => self.show_of_many(&parts[job.column], job.scenario),
                 }
             }
-            Event::Left { lane, environment, farewell, took } => {
-                self.display.begun(lane, "has nothing to do".into());
-                if let Some(verdict) = farewell.verdict {
+            Event::Left { worker, environment, shutdown, took } => {
+                self.display.begun(worker, "has nothing to do".into());
+                if let Some(verdict) = shutdown.verdict {
                     // What is lost shows only when all is over: it is laid to no single scenario.
                     let column =
                         self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
@@ -169,7 +169,7 @@ impl<'a> LiveReporter<'a> {
                     let scenario = "all/the guest's end".into();
                     let report = ScenarioResult { scenario, verdict, took, vm, earlier: Vec::new() };
                     if let Some(column) = column {
-                        self.ledger.entries().parts[column].ends.push(report);
+                        self.results.entries().parts[column].ends.push(report);
                     }
                 }
             }
@@ -187,7 +187,7 @@ impl<'a> LiveReporter<'a> {
         ));
     }
 
-    /// Says what a environment is, once it is known.
+    /// Says what an environment is, once it is known.
     fn introduce(&self, number: usize) {
         let Ok(environment) = self.testbed.environment(number, self.terminal) else { return };
         let about = match self.testbed.settings[number].kernel.profile {
@@ -225,7 +225,7 @@ impl<'a> LiveReporter<'a> {
     }
 
     fn finish(self) -> Result<Vec<Column>> {
-        let entries = self.ledger.entries();
+        let entries = self.results.entries();
         for part in entries.parts.iter().filter(|part| part.is_spared()) {
             let why = part.lost.as_deref().unwrap_or_default();
             self.terminal.note(&format!("no column for {}: {why}", part.about.title));

@@ -28,7 +28,7 @@ use crate::runner::results::{RunResults, SharedResults};
 #[derive(Default)]
 pub struct Outlets {
     /// The reports that are written.
-    pub wishes: Vec<ReportArg>,
+    pub report_args: Vec<ReportArg>,
     /// What the next run is to know of this one.
     pub last_run: Option<LastRun>,
     /// The program that reads events.
@@ -37,7 +37,7 @@ pub struct Outlets {
 
 impl Outlets {
     fn is_empty(&self) -> bool {
-        self.wishes.is_empty() && self.last_run.is_none() && self.events.is_none()
+        self.report_args.is_empty() && self.last_run.is_none() && self.events.is_none()
     }
 
     fn begin(&self, entries: &RunResults) -> Result<()> {
@@ -45,12 +45,12 @@ impl Outlets {
             events.begin(entries);
         }
         self.remember(entries);
-        write(files(&self.wishes), entries)
+        write(files(&self.report_args), entries)
     }
 
     fn finish(&self, entries: &RunResults, end: End) -> Result<()> {
         self.remember(entries);
-        write(&self.wishes, entries)?;
+        write(&self.report_args, entries)?;
         if let Some(events) = &self.events {
             events.finish(entries, end);
         }
@@ -70,7 +70,7 @@ impl Outlets {
 /// A report that an earlier run has left is thus never taken for this one's, even if this one is killed.
 pub struct ReportWriter {
     outlets: Arc<Outlets>,
-    ledger: SharedResults,
+    results: SharedResults,
     /// Whether the run's end has been written down.
     done: Arc<Mutex<bool>>,
     _registered: Option<Registered>,
@@ -81,11 +81,15 @@ impl ReportWriter {
     ///
     /// # Errors
     /// A report can't be written there.
-    pub fn begin(outlets: Outlets, ledger: &SharedResults) -> Result<Self> {
-        let mut reporter =
-            Self { outlets: outlets.into(), ledger: ledger.clone(), done: Arc::default(), _registered: None };
+    pub fn begin(outlets: Outlets, results: &SharedResults) -> Result<Self> {
+        let mut reporter = Self {
+            outlets: outlets.into(),
+            results: results.clone(),
+            done: Arc::default(),
+            _registered: None,
+        };
         if !reporter.outlets.is_empty() {
-            reporter.outlets.begin(&ledger.entries())?;
+            reporter.outlets.begin(&results.entries())?;
             reporter._registered = Some(reporter.expect_end());
         }
         Ok(reporter)
@@ -98,7 +102,7 @@ impl ReportWriter {
     pub fn finish(&self, cut_short: Option<&anyhow::Error>) -> Result<()> {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         *done = true;
-        let mut entries = self.ledger.entries();
+        let mut entries = self.results.entries();
         entries.cut_short = cut_short.map(|error| format!("{error:#}"));
         self.outlets.finish(&entries, End::Exits)
     }
@@ -110,13 +114,13 @@ impl ReportWriter {
 
     /// What ends the run early ends it after the reports have been written.
     fn expect_end(&self) -> Registered {
-        let (outlets, ledger, done) =
-            (Arc::clone(&self.outlets), self.ledger.clone(), Arc::clone(&self.done));
+        let (outlets, results, done) =
+            (Arc::clone(&self.outlets), self.results.clone(), Arc::clone(&self.done));
         interruption::before_end(move |cause: &Cause| {
             // Held until the process ends: nobody writes a report after this.
             let done = ManuallyDrop::new(done.lock().unwrap_or_else(PoisonError::into_inner));
             if !**done {
-                let mut entries = ledger.entries();
+                let mut entries = results.entries();
                 entries.cut_short = Some(cause.describe());
                 // Its path was good when the run began, and there is nobody left to be told.
                 let _ = outlets.finish(&entries, End::Killed);
@@ -137,16 +141,16 @@ impl Drop for ReportWriter {
     }
 }
 
-/// Refuses wishes that can't come true.
+/// Refuses reports that can't be written.
 ///
 /// # Errors
 /// There is no place for a report, or two are to be written to one file.
-pub fn check(wishes: &[ReportArg]) -> Result<()> {
-    for (index, wish) in wishes.iter().enumerate() {
-        wish.check()?;
-        if let Some(other) = wishes[..index].iter().find(|other| other.file == wish.file) {
+pub fn check(report_args: &[ReportArg]) -> Result<()> {
+    for (index, report_arg) in report_args.iter().enumerate() {
+        report_arg.check()?;
+        if let Some(other) = report_args[..index].iter().find(|other| other.file == report_arg.file) {
             bail!(
-                "two reports can't be one file: --report {wish} and --report {other}; give one another name"
+                "two reports can't be one file: --report {report_arg} and --report {other}; give one another name"
             );
         }
     }
@@ -159,19 +163,20 @@ fn when(entries: &RunResults) -> DateTime<Utc> {
 }
 
 /// What is written at the beginning already. To standard output a report goes once.
-fn files(wishes: &[ReportArg]) -> impl Iterator<Item = &ReportArg> {
-    wishes.iter().filter(|wish| !output::is_standard_output(&wish.file))
+fn files(report_args: &[ReportArg]) -> impl Iterator<Item = &ReportArg> {
+    report_args.iter().filter(|report_arg| !output::is_standard_output(&report_arg.file))
 }
 
-fn write<'w>(wishes: impl IntoIterator<Item = &'w ReportArg>, entries: &RunResults) -> Result<()> {
-    for wish in wishes {
-        let text = match wish.format {
+fn write<'w>(report_args: impl IntoIterator<Item = &'w ReportArg>, entries: &RunResults) -> Result<()> {
+    for report_arg in report_args {
+        let text = match report_arg.format {
             Format::Ktap => ktap::text(entries),
             Format::Junit => junit::text(entries)?,
             Format::Json => json::text(entries)?,
             Format::Html => html::text(entries)?,
         };
-        output::put_file(&wish.file, text.as_bytes()).with_context(|| format!("--report {wish}"))?;
+        output::put_file(&report_arg.file, text.as_bytes())
+            .with_context(|| format!("--report {report_arg}"))?;
     }
     Ok(())
 }

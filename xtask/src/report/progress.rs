@@ -12,32 +12,32 @@ const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
 
 /// What is drawn while scenarios run. It ends when it is dropped.
 pub struct Display {
-    lanes: Vec<ProgressBar>,
+    workers: Vec<ProgressBar>,
     whole: ProgressBar,
     tally: Tally,
     left: Duration,
 }
 
 impl Display {
-    /// For so many lanes and so many verdicts to come.
-    pub fn new(lanes: usize, total: usize, terminal: &Terminal) -> Self {
-        let lane = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
-        let lanes = (0..lanes).map(lane).collect();
+    /// For so many workers and so many verdicts to come.
+    pub fn new(workers: usize, total: usize, terminal: &Terminal) -> Self {
+        let worker = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
+        let workers = (0..workers).map(worker).collect();
         let whole = terminal.bar(WHOLE, Some(total as u64));
-        Self { lanes, whole, tally: Tally::default(), left: Duration::ZERO }
+        Self { workers, whole, tally: Tally::default(), left: Duration::ZERO }
     }
 
-    /// A lane begins something.
-    pub fn begun(&self, lane: usize, what: String) {
-        if let Some(bar) = self.lanes.get(lane) {
+    /// A worker begins something.
+    pub fn begun(&self, worker: usize, what: String) {
+        if let Some(bar) = self.workers.get(worker) {
             bar.reset_elapsed();
             bar.set_message(what);
         }
     }
 
-    /// So much is left to do, in seconds of one lane's work; nobody knows while a kernel is waited for.
+    /// So much is left to do, in seconds of one worker's work; nobody knows while a kernel is waited for.
     pub fn left(&mut self, work: Option<f64>) {
-        let left = work.unwrap_or_default() / self.lanes.len().max(1) as f64;
+        let left = work.unwrap_or_default() / self.workers.len().max(1) as f64;
         self.left = Duration::try_from_secs_f64(left).unwrap_or_default();
         self.tell();
     }
@@ -63,7 +63,7 @@ impl Display {
 
 impl Drop for Display {
     fn drop(&mut self) {
-        for bar in self.lanes.iter().chain([&self.whole]) {
+        for bar in self.workers.iter().chain([&self.whole]) {
             bar.finish_and_clear();
         }
     }

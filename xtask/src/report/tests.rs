@@ -40,9 +40,9 @@ fn about(vm: &str) -> ColumnInfo {
 }
 
 /// A run on one column in which each scenario but the last one has such a verdict.
-fn ledger(verdicts: &[Verdict]) -> SharedResults {
+fn results(verdicts: &[Verdict]) -> SharedResults {
     let names = ["a/passed", "a/failed[n=1]", "b/crashed", "b/hung", "b/skipped", "c/never"];
-    let ledger = SharedResults::new(names.map(scenario).into(), vec![about("auto")]);
+    let results = SharedResults::new(names.map(scenario).into(), vec![about("auto")]);
     for (index, verdict) in verdicts.iter().enumerate() {
         let report = ScenarioResult {
             scenario: names[index].into(),
@@ -51,15 +51,15 @@ fn ledger(verdicts: &[Verdict]) -> SharedResults {
             vm: Some(Kind::Uml),
             earlier: Vec::new(),
         };
-        ledger.entries().parts[0].verdicts[index] = Some(report);
+        results.entries().parts[0].verdicts[index] = Some(report);
     }
-    ledger
+    results
 }
 
 /// One of each, and one that has not run.
 fn all() -> SharedResults {
     let failure = Failure { mismatches: vec!["step 1: <ENOKEY> & more".into()], ..Failure::default() };
-    ledger(&[
+    results(&[
         Verdict::Passed,
         Verdict::Failed(failure),
         Verdict::Crashed("Oops: 0002 [#1] SMP\n  │ RIP: 0010:key_put+0x1/0x2\u{1b}[0m".into()),
@@ -76,9 +76,9 @@ fn directory(test: &str) -> PathBuf {
 
 #[test]
 fn json_has_six_fields_a_row_and_a_row_for_what_has_not_run() {
-    let ledger = all();
-    ledger.entries().cut_short = Some("the run was interrupted (SIGINT)".into());
-    let rows: serde_json::Value = serde_json::from_str(&json::text(&ledger.entries()).unwrap()).unwrap();
+    let results = all();
+    results.entries().cut_short = Some("the run was interrupted (SIGINT)".into());
+    let rows: serde_json::Value = serde_json::from_str(&json::text(&results.entries()).unwrap()).unwrap();
     let rows = rows.as_array().unwrap();
     assert_eq!(
         rows[1],
@@ -156,13 +156,13 @@ fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
 
 #[test]
 fn a_flaky_scenario_is_told_apart_in_every_report_with_the_attempt_that_failed() {
-    let ledger = ledger(&[Verdict::Passed]);
-    if let Some(report) = &mut ledger.entries().parts[0].verdicts[0] {
+    let results = results(&[Verdict::Passed]);
+    if let Some(report) = &mut results.entries().parts[0].verdicts[0] {
         let verdict = Verdict::Hung("step 2 waits".into());
         report.earlier.push(Attempt { verdict, took: Duration::from_secs(2) });
     }
-    ledger.entries().scenarios.truncate(1);
-    let entries = ledger.entries();
+    results.entries().scenarios.truncate(1);
+    let entries = results.entries();
     let rows: serde_json::Value = serde_json::from_str(&json::text(&entries).unwrap()).unwrap();
     assert_eq!(rows[0]["verdict"], "flaky");
     let first = serde_json::json!({"verdict": "hung", "seconds": 2.0, "detail": "step 2 waits"});
@@ -185,9 +185,9 @@ fn a_flaky_scenario_is_told_apart_in_every_report_with_the_attempt_that_failed()
 
 #[test]
 fn what_a_run_that_was_to_stop_has_left_is_skipped_with_the_reason() {
-    let ledger = all();
-    ledger.entries().stopped = Some("b/hung hung (--fail-fast)".into());
-    let entries = ledger.entries();
+    let results = all();
+    results.entries().stopped = Some("b/hung hung (--fail-fast)".into());
+    let entries = results.entries();
     let rows: serde_json::Value = serde_json::from_str(&json::text(&entries).unwrap()).unwrap();
     assert_eq!(
         (&rows[5]["verdict"], &rows[5]["reason"]),
@@ -210,8 +210,8 @@ fn a_wish_is_a_format_and_a_file() {
 fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
     let directory = directory("refused");
     let refused = |file: &Path| {
-        let wish = ReportArg { format: Format::Json, file: file.into() };
-        check(&[wish]).unwrap_err().to_string()
+        let report_arg = ReportArg { format: Format::Json, file: file.into() };
+        check(&[report_arg]).unwrap_err().to_string()
     };
     assert!(refused(&directory).ends_with("that is a directory; name a file in it"));
     assert!(refused(Path::new("/dev/null")).ends_with("that is no regular file; name another"));
@@ -230,8 +230,9 @@ fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
     let directory = directory("begin");
     let file = directory.join("report.json");
     fs::write(&file, "[] of yesterday").unwrap();
-    let wish = ReportArg { format: Format::Json, file: file.clone() };
-    let reporter = ReportWriter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
+    let report_arg = ReportArg { format: Format::Json, file: file.clone() };
+    let reporter =
+        ReportWriter::begin(Outlets { report_args: vec![report_arg], ..Outlets::default() }, &all()).unwrap();
     assert!(fs::read_to_string(&file).unwrap().contains("\"broken\""));
     fs::remove_file(&file).unwrap();
     drop(reporter);
@@ -245,12 +246,13 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     use std::os::unix::process::ExitStatusExt;
     const NAME: &str = "KEYAGENTS_TEST_INTERRUPTED_REPORT";
     if let Some(file) = std::env::var_os(NAME) {
-        let wish = ReportArg { format: Format::Json, file: file.into() };
+        let report_arg = ReportArg { format: Format::Json, file: file.into() };
         let reporter =
-            ReportWriter::begin(Outlets { wishes: vec![wish], ..Outlets::default() }, &all()).unwrap();
+            ReportWriter::begin(Outlets { report_args: vec![report_arg], ..Outlets::default() }, &all())
+                .unwrap();
         interruption::watch().unwrap();
         // Known only after the first writing.
-        reporter.ledger.entries().parts[0].verdicts[3] = None;
+        reporter.results.entries().parts[0].verdicts[3] = None;
         signal_hook::low_level::raise(SIGINT).unwrap();
         thread::sleep(Duration::from_secs(20));
         std::process::exit(0);

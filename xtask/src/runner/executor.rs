@@ -1,4 +1,4 @@
-//! Runs scenarios in several lanes at once, while environments are still being prepared.
+//! Runs scenarios in several workers at once, while environments are still being prepared.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,12 +39,12 @@ impl Policy {
 /// What happens in a run.
 #[derive(Debug)]
 pub enum Event {
-    /// A environment is ready for its first guest.
+    /// An environment is ready for its first guest.
     Ready {
         /// Its number.
         environment: usize,
     },
-    /// A environment can't be prepared, and columns that have no other one get no verdicts.
+    /// An environment can't be prepared, and columns that have no other one get no verdicts.
     Lost {
         /// Its number.
         environment: usize,
@@ -53,10 +53,10 @@ pub enum Event {
         /// What is not going to be run.
         stranded: Vec<Job>,
     },
-    /// A lane begins a scenario.
+    /// A worker begins a scenario.
     Begun {
-        /// The lane's number.
-        lane: usize,
+        /// The worker's number.
+        worker: usize,
         /// The environment's.
         environment: usize,
         /// What it runs.
@@ -66,10 +66,10 @@ pub enum Event {
         /// How long all that has not begun will take, in seconds, if that can be told.
         waiting: Option<f64>,
     },
-    /// A lane has a verdict.
+    /// A worker has a verdict.
     Judged {
-        /// The lane's number.
-        lane: usize,
+        /// The worker's number.
+        worker: usize,
         /// The environment's.
         environment: usize,
         /// What it ran.
@@ -85,14 +85,14 @@ pub enum Event {
         /// The guest has not survived it.
         lost: bool,
     },
-    /// A lane has ended its guest: what the kernel reported on its way out.
+    /// A worker has ended its guest: what the kernel reported on its way out.
     Left {
-        /// The lane's number.
-        lane: usize,
+        /// The worker's number.
+        worker: usize,
         /// The environment's.
         environment: usize,
         /// What there was to report.
-        farewell: ShutdownReport,
+        shutdown: ShutdownReport,
         /// How long it took.
         took: Duration,
     },
@@ -108,7 +108,7 @@ pub fn run(
     mut hear: impl FnMut(Event),
 ) {
     let jobs = jobs(testbed, scenarios, times);
-    let lanes = testbed.jobs.min(jobs.len());
+    let workers = testbed.jobs.min(jobs.len());
     let board = Executor {
         schedule: Mutex::new(Schedule::new(jobs, &testbed.terms(), testbed.fresh)),
         changed: Condvar::new(),
@@ -120,9 +120,9 @@ pub fn run(
     let (events, news): (Sender<Event>, Receiver<Event>) = channel();
     thread::scope(|scope| {
         let board = &board;
-        for lane in 0..lanes {
+        for worker in 0..workers {
             let events = events.clone();
-            scope.spawn(move || board.drive(lane, &events));
+            scope.spawn(move || board.drive(worker, &events));
         }
         scope.spawn(move || board.prepare(&events));
         news.into_iter().for_each(&mut hear);
@@ -185,9 +185,9 @@ impl Executor<'_> {
         }
     }
 
-    /// One lane's whole life.
+    /// One worker's whole life.
     fn drive(&self, number: usize, events: &Sender<Event>) {
-        let mut lane = Worker::default();
+        let mut worker = Worker::default();
         let taste = if number.is_multiple_of(2) { PickOrder::Long } else { PickOrder::Short };
         let mut at = None;
         loop {
@@ -197,12 +197,12 @@ impl Executor<'_> {
                 Next::Wait | Next::Done => None,
             };
             if let Some(environment) = at.filter(|_| at != to) {
-                self.leave(&mut lane, number, environment, events);
+                self.leave(&mut worker, number, environment, events);
             }
             at = to;
             match next {
                 Next::Run(job, environment) => {
-                    self.carry_out(&mut lane, number, environment, &job, waiting, events);
+                    self.carry_out(&mut worker, number, environment, &job, waiting, events);
                 }
                 Next::Wait => self.wait(),
                 Next::Done => return,
@@ -215,7 +215,7 @@ impl Executor<'_> {
         (schedule.next(at, taste), schedule.seconds_left())
     }
 
-    /// Sleeps until some environment is ready or lost, or for a moment: it may have happened since the lane asked.
+    /// Sleeps until some environment is ready or lost, or for a moment: it may have happened since the worker asked.
     fn wait(&self) {
         let schedule = self.schedule();
         let _ = self.changed.wait_timeout(schedule, Duration::from_millis(50));
@@ -231,7 +231,7 @@ impl Executor<'_> {
     /// Runs a scenario, and again as long as the policy asks for it, each time in another guest.
     fn carry_out(
         &self,
-        lane: &mut Worker,
+        worker: &mut Worker,
         number: usize,
         environment: usize,
         job: &Job,
@@ -240,20 +240,20 @@ impl Executor<'_> {
     ) {
         for attempt in 1.. {
             let _ =
-                events.send(Event::Begun { lane: number, environment, job: job.clone(), attempt, waiting });
+                events.send(Event::Begun { worker: number, environment, job: job.clone(), attempt, waiting });
             let begun = Instant::now();
             let verdict = match self.testbed.environment(environment, self.terminal) {
-                Ok(environment) => lane.run(environment, &self.scenarios[job.scenario]),
+                Ok(environment) => worker.run(environment, &self.scenarios[job.scenario]),
                 Err(error) => Verdict::Broken(format!("{error:#}")),
             };
-            let (took, lost) = (begun.elapsed(), !lane.has_guest());
+            let (took, lost) = (begun.elapsed(), !worker.has_guest());
             let retried = self.policy.retries_after(attempt, &verdict);
             if !retried && self.policy.stops_after(&verdict) {
                 self.stop();
             }
             let job = job.clone();
             let _ = events.send(Event::Judged {
-                lane: number,
+                worker: number,
                 environment,
                 job,
                 attempt,
@@ -263,7 +263,7 @@ impl Executor<'_> {
                 lost,
             });
             if retried || self.testbed.fresh {
-                self.leave(lane, number, environment, events);
+                self.leave(worker, number, environment, events);
             }
             if !retried {
                 return;
@@ -271,10 +271,10 @@ impl Executor<'_> {
         }
     }
 
-    fn leave(&self, lane: &mut Worker, number: usize, environment: usize, events: &Sender<Event>) {
+    fn leave(&self, worker: &mut Worker, number: usize, environment: usize, events: &Sender<Event>) {
         let begun = Instant::now();
-        let farewell = lane.leave();
-        let _ = events.send(Event::Left { lane: number, environment, farewell, took: begun.elapsed() });
+        let shutdown = worker.leave();
+        let _ = events.send(Event::Left { worker: number, environment, shutdown, took: begun.elapsed() });
     }
 }
 

@@ -146,7 +146,7 @@ expect = "ENOKEY"
             vm: "auto".into(),
             optional: false,
         };
-        let ledger = SharedResults::new(verdicts.iter().map(named).collect(), vec![about]);
+        let results = SharedResults::new(verdicts.iter().map(named).collect(), vec![about]);
         for (index, (name, verdict)) in verdicts.iter().enumerate() {
             let report = verdict.clone().map(|verdict| ScenarioResult {
                 scenario: (*name).into(),
@@ -155,9 +155,9 @@ expect = "ENOKEY"
                 vm: None,
                 earlier: Vec::new(),
             });
-            ledger.entries().parts[0].verdicts[index] = report;
+            results.entries().parts[0].verdicts[index] = report;
         }
-        ledger
+        results
     }
 
     fn last_run(test: &str) -> LastRun {
@@ -192,12 +192,12 @@ expect = "ENOKEY"
     fn what_passed_in_the_end_has_passed() {
         let last = last_run("flaky");
         last.write(&run("6.12", &[("a/flaky", None)]).entries()).unwrap();
-        let ledger = run("6.12", &[("a/flaky", Some(Verdict::Passed))]);
+        let results = run("6.12", &[("a/flaky", Some(Verdict::Passed))]);
         let attempt = Attempt { verdict: Verdict::Hung(String::new()), took: Duration::ZERO };
-        if let Some(report) = &mut ledger.entries().parts[0].verdicts[0] {
+        if let Some(report) = &mut results.entries().parts[0].verdicts[0] {
             report.earlier.push(attempt);
         }
-        last.write(&ledger.entries()).unwrap();
+        last.write(&results.entries()).unwrap();
         assert_eq!(failed(&last, "6.12").unwrap(), Vec::<String>::new());
     }
 }

@@ -9,7 +9,7 @@ use scenarios::verdict::Verdict;
 use crate::artifacts::image::Profile;
 use crate::runner::result::{Column, ScenarioResult};
 
-/// A ledger that threads share.
+/// Results that threads share.
 #[derive(Debug, Clone)]
 pub struct SharedResults(Arc<Mutex<RunResults>>);
 

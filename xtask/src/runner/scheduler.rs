@@ -15,19 +15,19 @@ pub struct Job {
     pub seconds: f64,
 }
 
-/// What a lane is to do.
+/// What a worker is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Run this, on this environment.
     Run(Job, usize),
-    /// Ask again when a environment has been prepared.
+    /// Ask again when an environment has been prepared.
     Wait,
     /// There is nothing left for it.
     Done,
 }
 
-/// Which end of what waits a lane takes from. Long scenarios mostly wait, for deadlines and for the kernel's garbage to be collected;
-/// short ones mostly work. Lanes of both tastes side by side keep the processors busy from the beginning to the end.
+/// Which end of what waits a worker takes from. Long scenarios mostly wait, for deadlines and for the kernel's garbage to be collected;
+/// short ones mostly work. Workers of both orders side by side keep the processors busy from the beginning to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PickOrder {
     /// The longest first.
@@ -36,7 +36,7 @@ pub enum PickOrder {
     Short,
 }
 
-/// How far a environment is.
+/// How far an environment is.
 #[derive(Debug, Clone, PartialEq)]
 enum State {
     Untouched,
@@ -46,12 +46,12 @@ enum State {
     Lost,
 }
 
-/// What the schedule has to know of a environment beforehand.
+/// What the schedule has to know of an environment beforehand.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How long a guest takes to start, in seconds.
     pub start: f64,
-    /// How many lanes it bears at once.
+    /// How many workers it bears at once.
     pub most: usize,
 }
 
@@ -59,8 +59,8 @@ pub struct Limits {
 struct EnvironmentState {
     state: State,
     terms: Limits,
-    /// How many lanes are on it.
-    lanes: usize,
+    /// How many workers are on it.
+    workers: usize,
 }
 
 /// What is left to run, and where.
@@ -69,11 +69,11 @@ pub struct Schedule {
     /// The longest first.
     waiting: Vec<Job>,
     environments: Vec<EnvironmentState>,
-    /// Each scenario gets a guest of its own, so that starting one more lane costs nothing.
+    /// Each scenario gets a guest of its own, so that starting one more worker costs nothing.
     fresh: bool,
 }
 
-/// A further lane begins on a environment when at least so many starts' worth of work is left for it.
+/// A further worker begins on an environment when at least so many starts' worth of work is left for it.
 const WORTH_A_START: f64 = 2.0;
 
 impl Schedule {
@@ -81,7 +81,7 @@ impl Schedule {
     pub fn new(mut jobs: Vec<Job>, terms: &[Limits], fresh: bool) -> Self {
         jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let environment =
-            |terms: &Limits| EnvironmentState { state: State::Untouched, terms: *terms, lanes: 0 };
+            |terms: &Limits| EnvironmentState { state: State::Untouched, terms: *terms, workers: 0 };
         Self { waiting: jobs, environments: terms.iter().map(environment).collect(), fresh }
     }
 
@@ -119,7 +119,7 @@ impl Schedule {
         self.waiting.clear();
     }
 
-    /// What the lane that is on this environment, or on none, does next.
+    /// What the worker that is on this environment, or on none, does next.
     pub fn next(&mut self, at: Option<usize>, taste: PickOrder) -> Next {
         if let Some(environment) = at {
             if !self.is_called_away(environment)
@@ -127,10 +127,10 @@ impl Schedule {
             {
                 return Next::Run(job, environment);
             }
-            self.environments[environment].lanes -= 1;
+            self.environments[environment].workers -= 1;
         }
         if let Some(environment) = self.worth_starting() {
-            self.environments[environment].lanes += 1;
+            self.environments[environment].workers += 1;
             if let Some(job) = self.take(environment, taste) {
                 return Next::Run(job, environment);
             }
@@ -138,7 +138,7 @@ impl Schedule {
         if self.waits_for_a_ground() { Next::Wait } else { Next::Done }
     }
 
-    /// How long all that waits will take, in seconds; nobody knows how long a environment does that is not ready.
+    /// How long all that waits will take, in seconds; nobody knows how long an environment does that is not ready.
     pub fn seconds_left(&self) -> Option<f64> {
         (!self.waits_for_a_ground()).then(|| self.waiting.iter().map(|job| job.seconds).sum())
     }
@@ -155,21 +155,21 @@ impl Schedule {
         let mut there =
             (0..self.waiting.len()).filter(|job| self.place(&self.waiting[*job]) == Some(environment));
         let index = match taste {
-            PickOrder::Short if self.environments[environment].lanes > 1 => there.next_back(),
+            PickOrder::Short if self.environments[environment].workers > 1 => there.next_back(),
             PickOrder::Long | PickOrder::Short => there.next(),
         }?;
         Some(self.waiting.remove(index))
     }
 
-    /// Whether nobody is yet on a environment that takes longer to start.
+    /// Whether nobody is yet on an environment that takes longer to start.
     fn is_called_away(&self, environment: usize) -> bool {
         self.worth_starting().is_some_and(|other| {
-            self.environments[other].lanes == 0
+            self.environments[other].workers == 0
                 && self.environments[other].terms.start > self.environments[environment].terms.start
         })
     }
 
-    /// The environment that a further lane is best begun on. Those that take long to start come first: the others fill the gaps.
+    /// The environment that a further worker is best begun on. Those that take long to start come first: the others fill the gaps.
     fn worth_starting(&self) -> Option<usize> {
         let worth = |index: &usize| {
             let environment = &self.environments[*index];
@@ -179,11 +179,11 @@ impl Schedule {
                 .filter(|job| self.place(job) == Some(*index))
                 .map(|job| job.seconds)
                 .sum();
-            let share = left / (environment.lanes + 1) as f64;
-            let first = environment.lanes == 0 && left > 0.0;
+            let share = left / (environment.workers + 1) as f64;
+            let first = environment.workers == 0 && left > 0.0;
             self.is_ready(*index)
                 && left > 0.0
-                && environment.lanes < environment.terms.most
+                && environment.workers < environment.terms.most
                 && (first || self.fresh || share >= WORTH_A_START * environment.terms.start)
         };
         let start = |environment: usize| self.environments[environment].terms.start;
@@ -228,7 +228,7 @@ mod tests {
         Schedule::new(jobs, &[terms(0.2), terms(2.0)], false)
     }
 
-    /// The scenario that a lane is given, and the environment.
+    /// The scenario that a worker is given, and the environment.
     fn given(next: Next) -> (usize, usize) {
         match next {
             Next::Run(job, environment) => (job.scenario, environment),

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use scenarios::wire::Ending;
 
 use super::environment::{self, Environment, EnvironmentSpec, Extras};
-use crate::args::vm::DeskOptions;
+use crate::args::vm::GuestOptions;
 use crate::artifacts::image::Profile;
 use crate::host::cache;
 use crate::host::terminal::Terminal;
@@ -15,7 +15,7 @@ use crate::session::probe::{self, Retry};
 use crate::session::{Failure, Used};
 use crate::vm::Kind;
 
-impl DeskOptions {
+impl GuestOptions {
     /// The kinds of virtual machines that may serve, the best one first.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl DeskOptions {
         })
     }
 
-    /// A environment of the first of these kinds that works here.
+    /// An environment of the first of these kinds that works here.
     ///
     /// # Errors
     /// Something is missing or does not build, or none of them works.

@@ -148,9 +148,9 @@ impl Testbed {
                     continue;
                 }
             };
-            let mut lane = self.idle_lane(*number).unwrap_or_default();
-            let verdict = lane.run(environment, scenario);
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, lane));
+            let mut worker = self.idle_lane(*number).unwrap_or_default();
+            let verdict = worker.run(environment, scenario);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, worker));
             let skipped = matches!(verdict, Verdict::Skipped(_));
             last = Ok(verdict);
             if !skipped {

@@ -1,4 +1,4 @@
-//! A lane: one scenario after the other, in one guest as long as it lasts.
+//! A worker: one scenario after the other, in one guest as long as it lasts.
 
 use scenarios::scenario::{SHELL, Scenario};
 use scenarios::verdict::{Verdict, judge};

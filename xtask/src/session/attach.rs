@@ -35,13 +35,17 @@ impl Session {
     ///
     /// # Errors
     /// The guest is of no use any more: drop the session.
-    pub fn seat(&mut self, program: &Attached, seat: &RawTerminal) -> Result<Used, Box<Failure>> {
+    pub fn raw_terminal(
+        &mut self,
+        program: &Attached,
+        raw_terminal: &RawTerminal,
+    ) -> Result<Used, Box<Failure>> {
         // How it came up is of no interest.
-        seat.listen();
+        raw_terminal.listen();
         let used = self.begin(program).and_then(|()| {
             let keyboard = self.machine.keyboard().map_err(|error| End::Guest(error.to_string()))?;
-            seat.type_at(keyboard);
-            self.wait_for_end(None, Some(seat))
+            raw_terminal.type_at(keyboard);
+            self.wait_for_end(None, Some(raw_terminal))
         });
         used.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
     }
@@ -68,10 +72,10 @@ impl Session {
     fn wait_for_end(
         &mut self,
         written: Option<&Sender<()>>,
-        seat: Option<&RawTerminal>,
+        raw_terminal: Option<&RawTerminal>,
     ) -> Result<Used, End> {
         let mut troubles = Vec::new();
-        let mut size = seat.map(|_| RawTerminal::size());
+        let mut size = raw_terminal.map(|_| RawTerminal::size());
         loop {
             match self.machine.next(GLANCE) {
                 Some(MachineEvent::Message(line)) => match understood(&line)? {
@@ -89,10 +93,11 @@ impl Session {
                 }
                 None => {}
             }
-            if seat.is_some_and(RawTerminal::is_left) {
+            if raw_terminal.is_some_and(RawTerminal::is_left) {
                 return Ok(Used { ending: None, troubles });
             }
-            if let Some(changed) = seat.map(|_| RawTerminal::size()).filter(|now| Some(*now) != size) {
+            if let Some(changed) = raw_terminal.map(|_| RawTerminal::size()).filter(|now| Some(*now) != size)
+            {
                 size = Some(changed);
                 self.resize(changed)?;
             }

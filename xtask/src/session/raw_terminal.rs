@@ -54,9 +54,10 @@ impl RawTerminal {
         cfmakeraw(&mut raw);
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         let end = interruption::before_end(|_| restore(SetArg::TCSANOW));
-        let seat = Self { crashes: on_crash()?, _end: end, left: Arc::default(), listens: Arc::default() };
+        let raw_terminal =
+            Self { crashes: on_crash()?, _end: end, left: Arc::default(), listens: Arc::default() };
         tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw).context("can't set the terminal up")?;
-        Ok(seat)
+        Ok(raw_terminal)
     }
 
     /// How large the terminal is; as large as terminals once were, if it does not tell.
