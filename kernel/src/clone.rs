@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     Error, Result,
     command::{git, output, read},
-    disk::remove,
+    fs::remove,
     sources::BASE,
     tree::Base,
 };

@@ -18,7 +18,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Error, Result, disk::is_full};
+use crate::{Error, Result, fs::is_full};
 
 /// What a program that builds or checks a kernel gets of the user's environment. Everything else is kept from it: kbuild, the compiler
 /// and the kernel's scripts take wishes from dozens of variables (`LLVM`, `ARCH`, `KCFLAGS`, `CPATH`, `KBUILD_…`), of which the key of

@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result, error::Dropped};
+use crate::{Error, Result, error::ConfigMismatch};
 
 /// An architecture that a kernel can be built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,11 +148,11 @@ pub(crate) fn merged(fragments: &[Fragment]) -> String {
 /// Is every option in that `.config` as the fragments ask? `exists` tells whether the kernel has an option at all.
 pub(crate) fn check(fragments: &[Fragment], config: &str, exists: impl Fn(&str) -> bool) -> Result<()> {
     let config: BTreeMap<&str, &str> = config.lines().filter_map(assignment).collect();
-    let dropped: Vec<Dropped> = last_requests(fragments)
+    let dropped: Vec<ConfigMismatch> = last_requests(fragments)
         .into_iter()
         .filter_map(|(option, (file, request))| {
             let found = config.get(option).copied().unwrap_or("n");
-            (found != request.value).then(|| Dropped {
+            (found != request.value).then(|| ConfigMismatch {
                 option: option.to_owned(),
                 wanted: request.value.clone(),
                 found: found.to_owned(),
@@ -166,7 +166,7 @@ pub(crate) fn check(fragments: &[Fragment], config: &str, exists: impl Fn(&str) 
             })
         })
         .collect();
-    if dropped.is_empty() { Ok(()) } else { Err(Error::Dropped(dropped)) }
+    if dropped.is_empty() { Ok(()) } else { Err(Error::ConfigMismatch(dropped)) }
 }
 
 /// For each option the request that counts: the last one.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Error, Named, Origin, Phase, Progress, Result,
+    Error, KernelSpec, Origin, Phase, Progress, Result,
     clone::clone,
     command::{git, read},
     export::{self, BASE_OF, KERNEL_OF},
@@ -20,7 +20,7 @@ const BRANCH: &str = "refs/heads/keyagents";
 #[derive(Clone, Debug)]
 pub struct Edit<'a> {
     /// The kernel, whose series it is.
-    pub kernel: &'a Named,
+    pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
     /// Where: a directory that is empty or does not exist.

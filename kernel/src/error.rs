@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     Requirement,
-    misfit::{Instead, Misfit},
+    rejects::{RejectReason, RejectedHunk},
     series::{PatchProblem, SeriesProblem},
 };
 
@@ -157,7 +157,7 @@ pub enum Error {
 
     /// Options that were asked for and are not in the final configuration.
     #[error("the kernel's configuration is not what was asked for:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
-    Dropped(Vec<Dropped>),
+    ConfigMismatch(Vec<ConfigMismatch>),
 
     /// The build ended in an error.
     #[error("the kernel build failed ({status}){}\nthe whole log: {}", first.iter().map(|line| format!("\n  {line}")).collect::<String>(), log.display())]
@@ -210,7 +210,7 @@ pub struct DoesNotApply {
     /// The patch's file name.
     pub patch: String,
     /// Its hunks that fit nowhere.
-    pub misfits: Vec<Misfit>,
+    pub rejects: Vec<RejectedHunk>,
     /// git's own words.
     pub git: String,
     /// Whether the source has the whole series already.
@@ -220,17 +220,17 @@ pub struct DoesNotApply {
 impl std::fmt::Display for DoesNotApply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} does not apply:", self.patch)?;
-        if self.misfits.is_empty() {
+        if self.rejects.is_empty() {
             write!(f, "\n{}", self.git.trim_end())?;
         }
-        let mut lines = self.misfits.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
+        let mut lines = self.rejects.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
         lines.try_for_each(|line| write!(f, "\n  {line}"))?;
-        let is_applied = |misfit: &Misfit| matches!(misfit.instead, Instead::Applied(_));
+        let is_applied = |misfit: &RejectedHunk| matches!(misfit.instead, RejectReason::Applied(_));
         if self.is_all_applied {
             f.write_str(
                 "\nthe source has the whole series already: with `--series none` it is taken as it is",
             )?;
-        } else if !self.misfits.is_empty() && self.misfits.iter().all(is_applied) {
+        } else if !self.rejects.is_empty() && self.rejects.iter().all(is_applied) {
             f.write_str(
                 "\nthe source has this patch already, but not the whole series: leave the patch out",
             )?;
@@ -241,7 +241,7 @@ impl std::fmt::Display for DoesNotApply {
 
 /// One option that did not come out as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
+pub struct ConfigMismatch {
     /// The option, with `CONFIG_`.
     pub option: String,
     /// The value that was asked for.
@@ -256,7 +256,7 @@ pub struct Dropped {
     pub hint: &'static str,
 }
 
-impl std::fmt::Display for Dropped {
+impl std::fmt::Display for ConfigMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { option, wanted, found, file, line, hint } = self;
         write!(

@@ -13,12 +13,12 @@ use crate::{Error, Origin, Result, Series};
 #[derive(Debug)]
 pub struct Kernels {
     default: String,
-    named: BTreeMap<String, Named>,
+    named: BTreeMap<String, KernelSpec>,
 }
 
 /// One named kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct KernelSpec {
     /// The name, such as `6.12`.
     pub name: String,
     /// Where its source may come from; the first that this machine can use serves.
@@ -37,7 +37,9 @@ impl Kernels {
         let named = table
             .kernel
             .into_iter()
-            .map(|(name, entry)| (name.clone(), Named { name, origins: entry.origins, series: entry.series }))
+            .map(|(name, entry)| {
+                (name.clone(), KernelSpec { name, origins: entry.origins, series: entry.series })
+            })
             .collect();
         let kernels = Self { default: table.default, named };
         kernels.get(&kernels.default)?;
@@ -45,12 +47,12 @@ impl Kernels {
     }
 
     /// The kernel of that name, or the default one. [`Error::NoSuchKernel`] lists the names that there are.
-    pub fn get_or_default(&self, name: Option<&str>) -> Result<&Named> {
+    pub fn get_or_default(&self, name: Option<&str>) -> Result<&KernelSpec> {
         self.get(name.unwrap_or(&self.default))
     }
 
     /// The kernel of that name. [`Error::NoSuchKernel`] lists the names that there are.
-    pub fn get(&self, name: &str) -> Result<&Named> {
+    pub fn get(&self, name: &str) -> Result<&KernelSpec> {
         self.named.get(name).ok_or_else(|| Error::NoSuchKernel {
             name: name.to_owned(),
             known: self.names().collect::<Vec<_>>().join(", "),
@@ -63,7 +65,7 @@ impl Kernels {
     }
 }
 
-impl Named {
+impl KernelSpec {
     /// The series that this repository keeps for this kernel. It is empty when there is none yet.
     pub fn series(&self) -> Result<Series> {
         Series::read(&self.series_directory())

@@ -7,47 +7,47 @@
 //! [`image()`] does the whole line and runs nothing at all when the image is already in the cache. Everything in the
 //! cache can be deleted at any moment; what an interrupted run left half done is done again by the next one.
 
-#[cfg(test)]
-mod bench;
 mod build;
+mod changed_lines;
 mod check;
 mod clone;
 mod command;
 mod config;
 mod diagnostics;
 mod diff;
-mod disk;
 mod edit;
 mod error;
 mod export;
+mod fingerprint;
 mod format_patch;
+mod fs;
 mod image;
-mod inputs;
 mod kernels;
 mod lock;
-mod misfit;
-mod own;
 mod progress;
+mod rejects;
 mod requirements;
 mod selftests;
 mod series;
 mod sources;
+#[cfg(test)]
+mod testutil;
 mod tree;
 mod warnings;
 
 pub use crate::{
     build::{SOURCE, unbuildable},
-    check::{Aspect, Check, Outcome, Report, Row, check},
+    changed_lines::{ChangedFile, changed_files},
+    check::{Check, CheckKind, Outcome, Report, Row, check},
     config::{Arch, Fragment, Profile},
     edit::{Edit, Edited, edit},
     error::Error,
     export::{Exported, export},
+    fingerprint::Inputs,
     image::{Image, Request, cached, image},
-    inputs::Inputs,
-    kernels::{Kernels, Named},
-    misfit::{Instead, Line, Misfit},
-    own::{OwnFile, own_files},
-    progress::{Phase, Progress, Silent},
+    kernels::{KernelSpec, Kernels},
+    progress::{NoProgress, Phase, Progress},
+    rejects::{Line, RejectReason, RejectedHunk},
     requirements::{Requirement, missing, requirements},
     selftests::selftests,
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},

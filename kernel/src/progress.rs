@@ -66,9 +66,9 @@ pub trait Progress: Sync {
 
 /// Nobody watches.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
+pub struct NoProgress;
 
-impl Progress for Silent {
+impl Progress for NoProgress {
     fn started(&self, _: &Phase, _: Option<u64>) {}
     fn done(&self, _: u64) {}
     fn finished(&self) {}

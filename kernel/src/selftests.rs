@@ -13,7 +13,7 @@ use crate::{
     Arch, Error, Phase, Progress, Request, Result, Tree,
     build::{Build, SHOWN_ERRORS, Toolchain, is_error, make_in},
     command::Running,
-    disk::remove,
+    fs::remove,
     image::{require_tools, toolchain},
     lock::Lock,
     sources::hex,
@@ -152,7 +152,7 @@ fn run(make: &mut Command, log: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    use crate::{Kernels, Origin, Profile, Series, Silent};
+    use crate::{Kernels, NoProgress, Origin, Profile, Series};
 
     /// Stands in for a kernel: it has headers, and selftests that count how often they are built.
     fn kernel_with(collection: &str) -> tempfile::TempDir {
@@ -182,7 +182,7 @@ mod tests {
             fragments: Vec::new(),
             jobs: 1,
         };
-        selftests(&request, "keys", &directory.join("cache"), &Silent)
+        selftests(&request, "keys", &directory.join("cache"), &NoProgress)
     }
 
     #[test]

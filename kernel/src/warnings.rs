@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result, diagnostics::Diagnostic, disk::remove};
+use crate::{Error, Result, diagnostics::Diagnostic, fs::remove};
 
 /// The warnings of a build, which are kept beside its objects: an object that is not compiled again does not warn again.
 #[derive(Debug)]

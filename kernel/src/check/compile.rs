@@ -6,13 +6,13 @@ use std::{
     process::Stdio,
 };
 
-use super::{Outcome, Switch, workshop::Workshop};
+use super::{Outcome, Switch, worktree::Worktree};
 use crate::{
-    Arch, Error, Fragment, Profile, Result, Silent,
+    Arch, Error, Fragment, NoProgress, Profile, Result,
     build::{Build, Toolchain},
     command::Running,
     diagnostics::{Diagnostic, Known},
-    disk::is_full,
+    fs::is_full,
     requirements::has_program,
 };
 
@@ -24,7 +24,7 @@ const NOT_KERNEL: [&str; 5] = ["Documentation/", "samples/", "scripts/", "tools/
 
 /// A build directory in which the tree is compiled again after each patch.
 pub(super) struct Compiler<'a> {
-    workshop: &'a Workshop<'a>,
+    workshop: &'a Worktree<'a>,
     build: Build<'a>,
     switch: Switch,
     /// The files outside of [`KEYS`] that the series touches.
@@ -43,7 +43,7 @@ pub(super) struct News {
 impl<'a> Compiler<'a> {
     /// Compiles what is checked out, which must succeed, to learn what it complains about. `touched` are all files that
     /// later patches touch.
-    pub(super) fn begin(workshop: &'a Workshop<'a>, switch: Switch, touched: &[String]) -> Result<Self> {
+    pub(super) fn begin(workshop: &'a Worktree<'a>, switch: Switch, touched: &[String]) -> Result<Self> {
         let name = match switch {
             Switch::On => "on",
             Switch::Off => "off",
@@ -73,7 +73,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn compile(&mut self) -> Result<News> {
         let sparse = self.asks_sparse().then(Vec::new);
         match self.configure() {
-            Err(Error::Dropped(options)) => {
+            Err(Error::ConfigMismatch(options)) => {
                 let compiler = options.iter().map(ToString::to_string).collect();
                 return Ok(News { compiler, sparse });
             }
@@ -110,7 +110,7 @@ impl<'a> Compiler<'a> {
         };
         let added: String = added.iter().map(setting).collect();
         fragments.push(Fragment::parse(Path::new("the series"), &added)?);
-        self.build.configure(&fragments, &Silent)
+        self.build.configure(&fragments, &NoProgress)
     }
 
     fn make(&self) -> Result<Made> {
@@ -158,9 +158,9 @@ pub(super) fn has_clang() -> bool {
 }
 
 /// Builds the whole kernel with clang, as it is checked out.
-pub(super) fn with_clang(workshop: &Workshop<'_>) -> Result<Outcome> {
+pub(super) fn with_clang(workshop: &Worktree<'_>) -> Result<Outcome> {
     let build = build(workshop, "clang", Toolchain::Llvm);
-    build.configure(&Profile::Plain.fragments(Arch::X86_64, true)?, &Silent)?;
+    build.configure(&Profile::Plain.fragments(Arch::X86_64, true)?, &NoProgress)?;
     let log = build.directory.join("build.log");
     let mut command = build.make();
     let built = run(command.arg(format!("-j{}", build.jobs)).arg("bzImage"), &log)?;
@@ -177,7 +177,7 @@ pub(super) fn with_clang(workshop: &Workshop<'_>) -> Result<Outcome> {
     Ok(Outcome::of(lines))
 }
 
-fn build<'a>(workshop: &'a Workshop<'a>, name: &str, toolchain: Toolchain) -> Build<'a> {
+fn build<'a>(workshop: &'a Worktree<'a>, name: &str, toolchain: Toolchain) -> Build<'a> {
     let directory = workshop.build_directory(name);
     let is_new = !directory.exists();
     let (tree, jobs) = (workshop.tree(), workshop.jobs());

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use super::workshop::Workshop;
+use super::worktree::Worktree;
 use crate::{Error, Patch, Result, command, diagnostics::Diagnostic};
 
 /// What `checkpatch.pl --strict` of the tree that is checked out has to say about a patch.
-pub(super) fn checkpatch(workshop: &Workshop<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {
+pub(super) fn checkpatch(workshop: &Worktree<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
     let mail = scratch.path().join(&*patch.file_name(number));
     fs::write(&mail, patch.mail()).map_err(Error::io("writing", &mail))?;
@@ -35,7 +35,7 @@ fn is_complaint(line: &str) -> bool {
 }
 
 /// What `kernel-doc` has to say about those of the files that have C in them and are there.
-pub(super) fn kernel_doc(workshop: &Workshop<'_>, files: &[String]) -> Result<Vec<Diagnostic>> {
+pub(super) fn kernel_doc(workshop: &Worktree<'_>, files: &[String]) -> Result<Vec<Diagnostic>> {
     let is_source = |file: &&String| {
         (file.ends_with(".c") || file.ends_with(".h")) && workshop.tree().join(file).is_file()
     };

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::{Silent, bench::Bench};
+use crate::{NoProgress, testutil::Bench};
 
 /// Stands in for a kernel. Its compiler is grep: it complains about every line that has `WARN` in it and breaks on `BREAK`.
 const MAKEFILE: &str = "\
@@ -56,17 +56,17 @@ impl Bench {
         };
         let mut told = Vec::new();
         let tell = |row: &Row| told.push(row.clone());
-        let report = super::check(&check, &self.path("cache"), &Silent, tell)?;
+        let report = super::check(&check, &self.path("cache"), &NoProgress, tell)?;
         assert_eq!(told, report.rows);
         Ok(report)
     }
 }
 
 /// The complaints of each patch, with the aspect; sparse is not asked, since the machine may not have it.
-fn complaints(report: &Report) -> Vec<(usize, Aspect, String)> {
+fn complaints(report: &Report) -> Vec<(usize, CheckKind, String)> {
     let mut all = Vec::new();
     for row in &report.rows {
-        for (aspect, outcome) in row.outcomes.iter().filter(|(aspect, _)| *aspect != Aspect::Sparse) {
+        for (aspect, outcome) in row.outcomes.iter().filter(|(aspect, _)| *aspect != CheckKind::Sparse) {
             if let Outcome::Failed(lines) = outcome {
                 all.extend(lines.iter().map(|line| (row.number, *aspect, line.clone())));
             }
@@ -84,10 +84,10 @@ fn each_complaint_is_laid_to_the_patch_that_brings_it() {
     let report = bench.check(1..=3).unwrap();
     let found = complaints(&report);
     let expected = [
-        (1, Aspect::On, "security/keys/a.c:1:1: warning: WARN new"),
-        (1, Aspect::Off, "security/keys/a.c:1:1: warning: WARN new"),
-        (2, Aspect::Docs, "fs/exec.c:1: warning: not described"),
-        (3, Aspect::Style, "0003-x.patch:12: WARNING:UGLY: ugly"),
+        (1, CheckKind::On, "security/keys/a.c:1:1: warning: WARN new"),
+        (1, CheckKind::Off, "security/keys/a.c:1:1: warning: WARN new"),
+        (2, CheckKind::Docs, "fs/exec.c:1: warning: not described"),
+        (3, CheckKind::Style, "0003-x.patch:12: WARNING:UGLY: ugly"),
     ];
     assert_eq!(found, expected.map(|(number, aspect, line)| (number, aspect, line.to_owned())));
     assert!(report.failed());
@@ -103,7 +103,7 @@ fn a_patch_that_does_not_compile_does_not_stop_the_next_one() {
     let report = bench.check(1..=2).unwrap();
     let found = complaints(&report);
     assert!(found[0].2.starts_with("it does not compile; the whole log: "), "{found:?}");
-    assert_eq!(report.rows[1].outcomes[4], (Aspect::Style, Outcome::Clean));
+    assert_eq!(report.rows[1].outcomes[4], (CheckKind::Style, Outcome::Clean));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_patch_that_does_not_apply_is_the_last_one() {
     let report = bench.check(1..=3).unwrap();
     assert_eq!(report.rows.len(), 2);
     let found = complaints(&report);
-    assert_eq!((found[0].0, found[0].1), (2, Aspect::Applies));
+    assert_eq!((found[0].0, found[0].1), (2, CheckKind::Applies));
     assert_eq!(report.clang, Outcome::Skipped("not all patches apply".into()));
 }
 

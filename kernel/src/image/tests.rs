@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::{Phase, Silent, bench::Bench};
+use crate::{NoProgress, Phase, testutil::Bench};
 
 /// Stands in for a kernel: its Makefile knows the targets that are used, and notes each build.
 const MAKEFILE: &str = "\
@@ -26,7 +26,7 @@ fn bench() -> Bench {
 
 impl Bench {
     fn image(&self) -> Result<Image> {
-        image(&self.request("source", Series::default())?, &self.path("cache"), &Silent)
+        image(&self.request("source", Series::default())?, &self.path("cache"), &NoProgress)
     }
 
     /// How many times make ran for the image.

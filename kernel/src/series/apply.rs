@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     command::{failed, git, output, read},
     error::DoesNotApply,
-    misfit::misfits,
+    rejects::rejects,
 };
 
 /// A patch after the other becomes a commit on top of the one before.
@@ -36,11 +36,11 @@ impl<'a> Stack<'a> {
     pub(crate) fn push(&mut self, patch: &Patch) -> Result<&str> {
         if let Some(said) = self.apply(patch, &[])? {
             let source = |file: &str| read(self.git().args(["show", &format!(":{file}")]), b"").ok();
-            let misfits = misfits(&String::from_utf8_lossy(&patch.mail()), source);
+            let rejects = rejects(&String::from_utf8_lossy(&patch.mail()), source);
             let (patch, git) = (patch.name.clone(), said);
             return Err(Error::DoesNotApply(Box::new(DoesNotApply {
                 patch,
-                misfits,
+                rejects,
                 git,
                 ..Default::default()
             })));

@@ -11,7 +11,7 @@ use super::{BASE, place};
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, git, output, read},
-    disk::remove,
+    fs::remove,
 };
 
 /// What the top of every kernel source has.

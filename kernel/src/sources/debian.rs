@@ -13,7 +13,7 @@ use super::Archive;
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, read},
-    disk::remove,
+    fs::remove,
     requirements::has_program,
 };
 

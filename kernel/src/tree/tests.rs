@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt, sync::Mutex};
 use rstest::rstest;
 
 use super::*;
-use crate::{Silent, bench::Bench};
+use crate::{NoProgress, testutil::Bench};
 
 /// A tarball whose files lie in one directory, as kernel.org's do.
 fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
@@ -22,7 +22,7 @@ const FILES: &[(&str, &str)] =
 
 impl Bench {
     fn tree(&self, source: &str, series: Series) -> Result<Tree> {
-        tree(&self.request(source, series)?, &self.path("cache"), &Silent)
+        tree(&self.request(source, series)?, &self.path("cache"), &NoProgress)
     }
 
     /// A series of one patch that turns the second line of a.c into that word.
@@ -228,7 +228,7 @@ impl Bench {
         let series = Series::given(range, &self.path("source"))?;
         let origin = Some(Origin::below(&series, &self.path("source"))?);
         let request = Request { origin, ..self.request("source", series)? };
-        tree(&request, &self.path("cache"), &Silent)
+        tree(&request, &self.path("cache"), &NoProgress)
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use kernel::{Arch, Fragment, Image, Kernels, Named, Origin, OwnFile, Patch, Request, Series};
+use kernel::{Arch, ChangedFile, Fragment, Image, KernelSpec, Kernels, Origin, Patch, Request, Series};
 
 use crate::host::completion;
 use crate::host::terminal::Terminal;
@@ -55,7 +55,7 @@ impl SeriesOption {
     ///
     /// # Errors
     /// It is none, or what it is for is no kernel source: that is known at once, and what follows takes long.
-    pub fn of(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
+    pub fn of(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
         let series = self.named(kernel, kernel_src)?;
         kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
         Ok(series)
@@ -73,7 +73,7 @@ impl SeriesOption {
         self.series.as_deref()
     }
 
-    fn named(&self, kernel: &Named, kernel_src: Option<&Path>) -> Result<Series> {
+    fn named(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
         let Some(name) = &self.series else { return Ok(kernel.series()?) };
         if name == APPLIED {
             ensure!(
@@ -206,9 +206,9 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
 ///
 /// # Errors
 /// What `kernel` says.
-pub fn own_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<OwnFile>> {
+pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<ChangedFile>> {
     let kernels = Kernels::load()?;
-    Ok(kernel::own_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
+    Ok(kernel::changed_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
 }
 
 /// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.

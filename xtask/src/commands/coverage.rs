@@ -75,7 +75,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let work = terminal.work("Reading the counters");
     let tally = tally(&testbed, &gathering, terminal)?;
     let setting = testbed.settings.first().context("nothing to test on")?;
-    let own = image::own_files(&setting.kernel, &testbed.cache, terminal)?;
+    let own = image::changed_files(&setting.kernel, &testbed.cache, terminal)?;
     work.done();
     let coverage = Coverage::of(&own, &tally, &list);
     let remarks = gathering.losses(&results.entries().scenarios);

@@ -16,7 +16,7 @@ pub mod table;
 
 use std::collections::BTreeMap;
 
-use kernel::OwnFile;
+use kernel::ChangedFile;
 
 use counts::{FileTally, Function, Tally};
 use exclusions::Unreachable;
@@ -78,7 +78,7 @@ pub struct Share {
 
 impl Coverage {
     /// Lays counters beside the series' lines.
-    pub fn of(own: &[OwnFile], tally: &Tally, list: &[Unreachable]) -> Self {
+    pub fn of(own: &[ChangedFile], tally: &Tally, list: &[Unreachable]) -> Self {
         let mut coverage = Self { files: Vec::new(), absent: Vec::new(), flaws: Vec::new() };
         for file in own {
             let counted = tally.files.get(&file.path).map(|counted| File::of(file, counted));
@@ -120,7 +120,7 @@ impl Coverage {
 }
 
 impl File {
-    fn of(own: &OwnFile, counted: &FileTally) -> Self {
+    fn of(own: &ChangedFile, counted: &FileTally) -> Self {
         let own_lines = counted.lines.iter().filter(|(number, _)| own.lines.contains(number));
         let lines: BTreeMap<usize, Line> = own_lines
             .map(|(number, line)| {

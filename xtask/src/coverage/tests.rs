@@ -25,9 +25,9 @@ fn said() -> Said {
     serde_json::from_str(&format!(r#"{{"files":[{file}]}}"#)).unwrap()
 }
 
-fn own(lines: impl IntoIterator<Item = usize>) -> [OwnFile; 1] {
+fn own(lines: impl IntoIterator<Item = usize>) -> [ChangedFile; 1] {
     let lines: BTreeSet<usize> = lines.into_iter().collect();
-    [OwnFile { path: "a.c".into(), text: SOURCE.into(), is_new: lines.len() == 12, lines }]
+    [ChangedFile { path: "a.c".into(), text: SOURCE.into(), is_new: lines.len() == 12, lines }]
 }
 
 fn tally() -> Tally {

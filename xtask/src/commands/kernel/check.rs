@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Result, bail};
 use clap::Args;
 use console::{Style, style};
-use kernel::{Aspect, Check, Kernels, Named, Origin, Outcome, Report, Row};
+use kernel::{Check, CheckKind, KernelSpec, Kernels, Origin, Outcome, Report, Row};
 
 use crate::artifacts::image::SeriesOption;
 use crate::host::cache;
@@ -68,7 +68,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    fn kernels<'a>(&self, kernels: &'a Kernels) -> Result<Vec<&'a Named>> {
+    fn kernels<'a>(&self, kernels: &'a Kernels) -> Result<Vec<&'a KernelSpec>> {
         let all: Vec<String> = kernels.names().map(str::to_owned).collect();
         let names = if self.kernel.is_empty() { &all } else { &self.kernel };
         if self.kernel_src.is_some() && self.kernel.len() != 1 {
@@ -77,7 +77,7 @@ impl Options {
         names.iter().map(|name| Ok(kernels.get(name)?)).collect()
     }
 
-    fn check<'a>(&self, kernel: &'a Named, terminal: &Terminal) -> Result<Check<'a>> {
+    fn check<'a>(&self, kernel: &'a KernelSpec, terminal: &Terminal) -> Result<Check<'a>> {
         let series = self.series.of(kernel, self.kernel_src.as_deref())?;
         self.series.note_left_out(&series, terminal);
         if series.is_empty() {
@@ -112,13 +112,13 @@ impl FromStr for Range {
 }
 
 /// What there is to complain about in a patch.
-fn complaints_about(kernel: &Named, row: &Row) -> Vec<String> {
-    let title = |aspect: Aspect| format!("{}: {}", row.patch, heading(aspect));
+fn complaints_about(kernel: &KernelSpec, row: &Row) -> Vec<String> {
+    let title = |aspect: CheckKind| format!("{}: {}", row.patch, heading(aspect));
     row.outcomes.iter().flat_map(|(aspect, outcome)| complaints(kernel, &title(*aspect), outcome)).collect()
 }
 
 /// A heading and a line for each complaint; nothing if there is none.
-fn complaints(kernel: &Named, title: &str, outcome: &Outcome) -> Vec<String> {
+fn complaints(kernel: &KernelSpec, title: &str, outcome: &Outcome) -> Vec<String> {
     let Outcome::Failed(complaints) = outcome else { return Vec::new() };
     let heading = style(format!("✗ {} {title}", kernel.name)).red().bold().to_string();
     let lines = complaints.iter().map(|complaint| format!("    {complaint}"));
@@ -126,9 +126,10 @@ fn complaints(kernel: &Named, title: &str, outcome: &Outcome) -> Vec<String> {
 }
 
 /// A row for each patch, a column for each check.
-fn table(kernel: &Named, report: &Report) -> String {
+fn table(kernel: &KernelSpec, report: &Report) -> String {
     let width = report.rows.iter().map(|row| row.patch.chars().count()).max().unwrap_or(0);
-    let headings: String = Aspect::ALL.into_iter().map(|aspect| format!("  {}", heading(aspect))).collect();
+    let headings: String =
+        CheckKind::ALL.into_iter().map(|aspect| format!("  {}", heading(aspect))).collect();
     let title = format!("{:<width$}", kernel.name);
     let mut lines = vec![format!("\n{}{}", style(title).bold(), style(headings).dim())];
     lines.extend(report.rows.iter().map(|row| format!("{:<width$}{}", row.patch, marks(row))));
@@ -140,12 +141,12 @@ fn table(kernel: &Named, report: &Report) -> String {
 }
 
 fn marks(row: &Row) -> String {
-    let cell = |aspect: Aspect| {
+    let cell = |aspect: CheckKind| {
         let outcome = row.outcomes.iter().find(|(one, _)| *one == aspect).map(|(_, outcome)| outcome);
         let rest = " ".repeat(heading(aspect).len() - 1);
         format!("  {}{rest}", outcome.map_or(" ".into(), mark))
     };
-    Aspect::ALL.into_iter().map(cell).collect::<String>().trim_end().to_owned()
+    CheckKind::ALL.into_iter().map(cell).collect::<String>().trim_end().to_owned()
 }
 
 fn mark(outcome: &Outcome) -> String {
@@ -172,14 +173,14 @@ fn skipped(report: &Report) -> Vec<&str> {
     reasons
 }
 
-fn heading(aspect: Aspect) -> &'static str {
+fn heading(aspect: CheckKind) -> &'static str {
     match aspect {
-        Aspect::Applies => "applies",
-        Aspect::On => "W=1 on",
-        Aspect::Off => "W=1 off",
-        Aspect::Sparse => "sparse",
-        Aspect::Style => "checkpatch",
-        Aspect::Docs => "kernel-doc",
+        CheckKind::Applies => "applies",
+        CheckKind::On => "W=1 on",
+        CheckKind::Off => "W=1 off",
+        CheckKind::Sparse => "sparse",
+        CheckKind::Style => "checkpatch",
+        CheckKind::Docs => "kernel-doc",
     }
 }
 
@@ -199,9 +200,9 @@ mod tests {
     #[test]
     fn the_table_has_a_mark_under_each_heading() {
         let outcomes = vec![
-            (Aspect::Applies, Outcome::Clean),
-            (Aspect::On, Outcome::Failed(vec!["a.c:1: warning: x".into()])),
-            (Aspect::Sparse, Outcome::Skipped("no sparse".into())),
+            (CheckKind::Applies, Outcome::Clean),
+            (CheckKind::On, Outcome::Failed(vec!["a.c:1: warning: x".into()])),
+            (CheckKind::Sparse, Outcome::Skipped("no sparse".into())),
         ];
         let rows = vec![Row { number: 1, patch: "0001-a.patch".into(), outcomes }];
         let report = Report { rows, clang: Outcome::Skipped("no clang".into()) };

@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Arch, Kernels, Named, Origin, Profile, Request, Result, Series};
+use crate::{Arch, KernelSpec, Kernels, Origin, Profile, Request, Result, Series};
 
 pub(crate) struct Bench {
     directory: tempfile::TempDir,
-    pub(crate) kernel: Named,
+    pub(crate) kernel: KernelSpec,
 }
 
 impl Bench {

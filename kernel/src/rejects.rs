@@ -6,7 +6,7 @@ use crate::diff::hunk;
 
 /// A hunk that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct RejectedHunk {
     /// The source file that it is for.
     pub file: String,
     /// Its header.
@@ -14,12 +14,12 @@ pub struct Misfit {
     /// The header's line in the patch, counted from 1.
     pub line: usize,
     /// How things are instead.
-    pub instead: Instead,
+    pub instead: RejectReason,
 }
 
 /// What there is instead of what a hunk expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Instead {
+pub enum RejectReason {
     /// The source has no such file.
     NoFile,
     /// The file says already what the hunk would have it say, at this line, counted from 1.
@@ -50,14 +50,14 @@ pub enum Line {
     Found(String),
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for RejectedHunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: hunk `{}` (line {} of the patch) ", self.file, self.header, self.line)?;
         match &self.instead {
-            Instead::NoFile => f.write_str("is for a file that the source does not have"),
-            Instead::Applied(line) => write!(f, "is applied already, at line {line}"),
-            Instead::Nothing => f.write_str("fits nowhere: nothing in the file is like it"),
-            Instead::Nearest { line, fits, of, difference } => {
+            RejectReason::NoFile => f.write_str("is for a file that the source does not have"),
+            RejectReason::Applied(line) => write!(f, "is applied already, at line {line}"),
+            RejectReason::Nothing => f.write_str("fits nowhere: nothing in the file is like it"),
+            RejectReason::Nearest { line, fits, of, difference } => {
                 write!(
                     f,
                     "fits nowhere; nearest is line {line}, which has {fits} of its {of} lines \
@@ -80,15 +80,20 @@ impl fmt::Display for Line {
 }
 
 /// Looks for each hunk of a patch in the source, and tells of those that are not there as they should be.
-pub(crate) fn misfits(patch: &str, source: impl Fn(&str) -> Option<String>) -> Vec<Misfit> {
+pub(crate) fn rejects(patch: &str, source: impl Fn(&str) -> Option<String>) -> Vec<RejectedHunk> {
     hunks(patch)
         .into_iter()
         .filter_map(|hunk| {
             let instead = match source(hunk.file) {
-                None => Instead::NoFile,
+                None => RejectReason::NoFile,
                 Some(text) => hunk.instead(&text.lines().collect::<Vec<_>>())?,
             };
-            Some(Misfit { file: hunk.file.into(), header: hunk.header.into(), line: hunk.line, instead })
+            Some(RejectedHunk {
+                file: hunk.file.into(),
+                header: hunk.header.into(),
+                line: hunk.line,
+                instead,
+            })
         })
         .collect()
 }
@@ -156,20 +161,20 @@ const SLACK: usize = 6;
 
 impl Hunk<'_> {
     /// Nothing if it fits somewhere, as git would have it.
-    fn instead(&self, source: &[&str]) -> Option<Instead> {
+    fn instead(&self, source: &[&str]) -> Option<RejectReason> {
         let place = |text: &[&str]| source.windows(text.len().max(1)).position(|window| window == text);
         if place(&self.old).is_some() {
             return None;
         }
         if let Some(place) = place(&self.new) {
-            return Some(Instead::Applied(place + 1));
+            return Some(RejectReason::Applied(place + 1));
         }
-        Some(self.nearest(source).unwrap_or(Instead::Nothing))
+        Some(self.nearest(source).unwrap_or(RejectReason::Nothing))
     }
 
     /// The stretch of the source that has most of the old lines in order, weighed by what they say, and is next to where they
     /// should be.
-    fn nearest(&self, source: &[&str]) -> Option<Instead> {
+    fn nearest(&self, source: &[&str]) -> Option<RejectReason> {
         let stretch = |from: usize| &source[from..source.len().min(from + self.old.len() + SLACK)];
         let begins = |from: &usize| self.old.iter().any(|line| *line == source[*from] && weight(line) > 1);
         let (from, _) = (0..source.len())
@@ -179,7 +184,7 @@ impl Hunk<'_> {
         let difference = trimmed(Table::of(&self.old, stretch(from)).difference());
         let fits = difference.iter().filter(|line| matches!(line, Line::Common(_))).count();
         // A line or two of a long hunk is nowhere near it.
-        (fits * 4 >= self.old.len()).then_some(Instead::Nearest {
+        (fits * 4 >= self.old.len()).then_some(RejectReason::Nearest {
             line: from + 1,
             fits,
             of: self.old.len(),
@@ -279,7 +284,7 @@ Subject: x
 ";
 
     fn told(source: Option<&str>) -> Vec<String> {
-        misfits(PATCH, |_| source.map(str::to_owned)).iter().map(Misfit::to_string).collect()
+        rejects(PATCH, |_| source.map(str::to_owned)).iter().map(RejectedHunk::to_string).collect()
     }
 
     #[test]

@@ -13,9 +13,9 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Named, Origin, Phase, Progress, Request, Result, Series,
+    Error, KernelSpec, Origin, Phase, Progress, Request, Result, Series,
     command::{Running, git, read},
-    disk::remove,
+    fs::remove,
     lock::Lock,
     sources::{self, BASE, copy, hex, place},
 };
@@ -85,7 +85,7 @@ pub(crate) struct Base {
 impl Base {
     /// From the cache, or fetched now. `origin` takes the place of the kernel's own origins.
     pub(crate) fn prepare(
-        kernel: &Named,
+        kernel: &KernelSpec,
         origin: Option<&Origin>,
         cache: &Path,
         progress: &dyn Progress,

@@ -2,20 +2,21 @@
 
 mod compile;
 mod scripts;
-mod workshop;
+mod worktree;
 
 use std::{ops::RangeInclusive, path::Path};
 
-use self::{compile::Compiler, workshop::Workshop};
+use self::{compile::Compiler, worktree::Worktree};
 use crate::{
-    Error, Named, Origin, Patch, Phase, Progress, Result, Series, diagnostics::Known, image::require_tools,
+    Error, KernelSpec, Origin, Patch, Phase, Progress, Result, Series, diagnostics::Known,
+    image::require_tools,
 };
 
 /// What to check.
 #[derive(Clone, Debug)]
 pub struct Check<'a> {
     /// The kernel that the series is for.
-    pub kernel: &'a Named,
+    pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
     /// The whole series.
@@ -43,12 +44,12 @@ pub struct Row {
     /// Its file's name.
     pub patch: String,
     /// What each check said. A patch that does not apply has only that.
-    pub outcomes: Vec<(Aspect, Outcome)>,
+    pub outcomes: Vec<(CheckKind, Outcome)>,
 }
 
 /// What is looked at in a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aspect {
+pub enum CheckKind {
     /// It applies on top of the patches before it.
     Applies,
     /// With every option that the series adds on, it compiles without new warnings at W=1.
@@ -63,7 +64,7 @@ pub enum Aspect {
     Docs,
 }
 
-impl Aspect {
+impl CheckKind {
     /// All of them, in the order in which they are looked at.
     pub const ALL: [Self; 6] = [Self::Applies, Self::On, Self::Off, Self::Sparse, Self::Style, Self::Docs];
 }
@@ -109,7 +110,7 @@ pub fn check(
     if first == 0 || first > last || last > patches.len() {
         return Err(Error::NoSuchPatches { kernel: check.kernel.name.clone(), count: patches.len() });
     }
-    let workshop = Workshop::open(check, cache, progress)?;
+    let workshop = Worktree::open(check, cache, progress)?;
     let (commits, obstacle) = workshop.commits(&patches[..last])?;
     let applied = commits.len() - 1;
 
@@ -129,7 +130,7 @@ pub fn check(
     let clang = match obstacle {
         Some(reason) => {
             let complaints = reason.to_string().lines().map(str::to_owned).collect();
-            let outcomes = vec![(Aspect::Applies, Outcome::Failed(complaints))];
+            let outcomes = vec![(CheckKind::Applies, Outcome::Failed(complaints))];
             let row = Row { number: applied + 1, patch: patches[applied].name.clone(), outcomes };
             told(&row);
             rows.push(row);
@@ -148,7 +149,7 @@ pub fn check(
 
 /// A series under inspection. Each complaint is laid to the patch that it appears with.
 struct Inspection<'a> {
-    workshop: &'a Workshop<'a>,
+    workshop: &'a Worktree<'a>,
     on: Compiler<'a>,
     off: Compiler<'a>,
     docs: Known,
@@ -156,7 +157,7 @@ struct Inspection<'a> {
 
 impl<'a> Inspection<'a> {
     /// Learns what the first of these commits has to complain about already, in all files that the others touch.
-    fn begin(workshop: &'a Workshop<'a>, commits: &[String], progress: &dyn Progress) -> Result<Self> {
+    fn begin(workshop: &'a Worktree<'a>, commits: &[String], progress: &dyn Progress) -> Result<Self> {
         let (Some(base), Some(last)) = (commits.first(), commits.last()) else {
             return Err(Error::NoSuchPatches { kernel: workshop.kernel().to_owned(), count: 0 });
         };
@@ -180,7 +181,7 @@ impl<'a> Inspection<'a> {
         patch: &Patch,
         before: &str,
         commit: &str,
-    ) -> Result<Vec<(Aspect, Outcome)>> {
+    ) -> Result<Vec<(CheckKind, Outcome)>> {
         let touched = self.workshop.touched(before, commit)?;
         self.workshop.check_out(commit)?;
         let on = self.on.compile()?;
@@ -192,12 +193,12 @@ impl<'a> Inspection<'a> {
             None => Outcome::Skipped("no sparse".into()),
         };
         Ok(vec![
-            (Aspect::Applies, Outcome::Clean),
-            (Aspect::On, Outcome::of(on.compiler)),
-            (Aspect::Off, Outcome::of(off.compiler)),
-            (Aspect::Sparse, sparse),
-            (Aspect::Style, Outcome::of(style)),
-            (Aspect::Docs, Outcome::of(docs)),
+            (CheckKind::Applies, Outcome::Clean),
+            (CheckKind::On, Outcome::of(on.compiler)),
+            (CheckKind::Off, Outcome::of(off.compiler)),
+            (CheckKind::Sparse, sparse),
+            (CheckKind::Style, Outcome::of(style)),
+            (CheckKind::Docs, Outcome::of(docs)),
         ])
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// A C file with lines of the series'.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnFile {
+pub struct ChangedFile {
     /// Its path in the tree.
     pub path: String,
     /// The whole file, with the series applied.
@@ -24,14 +24,18 @@ pub struct OwnFile {
 
 /// The C files that the series of that request adds or changes, by their paths. Tests and what does not run in the kernel
 /// are left out.
-pub fn own_files(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Vec<OwnFile>> {
+pub fn changed_files(
+    request: &Request<'_>,
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<Vec<ChangedFile>> {
     let tree = tree(request, cache, progress)?;
     let diff = read(&mut diff(&tree.path, &["--unified=0"]), b"")?;
     let mut files = Vec::new();
     for (path, is_new, lines) in added(&diff) {
         let file = tree.path.join(&path);
         let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
-        files.push(OwnFile { path, text, lines, is_new });
+        files.push(ChangedFile { path, text, lines, is_new });
     }
     Ok(files)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::{
-    Error, Patch, Progress, Result, Silent,
+    Error, NoProgress, Patch, Progress, Result,
     clone::keep_up,
     command::{git, read},
     error::DoesNotApply,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A tree to check out one patch after the other in.
-pub(super) struct Workshop<'a> {
+pub(super) struct Worktree<'a> {
     check: &'a Check<'a>,
     directory: PathBuf,
     tree: PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct Workshop<'a> {
     _lock: Lock,
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> Worktree<'a> {
     pub(super) fn open(check: &'a Check<'a>, cache: &Path, progress: &dyn Progress) -> Result<Self> {
         let name = &check.kernel.name;
         let lock = Lock::take(&cache.join("locks").join(format!("check-{name}")), progress)?;
@@ -65,7 +65,7 @@ impl<'a> Workshop<'a> {
     }
 
     pub(super) fn check_out(&self, commit: &str) -> Result<()> {
-        tree::check_out(&self.tree, commit, &Silent)
+        tree::check_out(&self.tree, commit, &NoProgress)
     }
 
     /// The files that differ between two commits and are there in the second.

@@ -9,12 +9,12 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Fragment, Inputs, Named, Origin, Profile, Progress, Result, Series, Tree,
+    Arch, Error, Fragment, Inputs, KernelSpec, Origin, Profile, Progress, Result, Series, Tree,
     build::{Build, Toolchain},
+    changed_lines::files_of_series,
     command::{read, tool},
-    disk::remove,
+    fs::remove,
     lock::Lock,
-    own::files_of_series,
     requirements::missing,
     sources::hex,
     tree::tree,
@@ -25,10 +25,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The named kernel.
-    pub kernel: &'a Named,
+    pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
-    /// The patches to apply; see [`Named::series`].
+    /// The patches to apply; see [`KernelSpec::series`].
     pub series: Series,
     /// The architecture to build for.
     pub arch: Arch,
