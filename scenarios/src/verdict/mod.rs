@@ -83,12 +83,14 @@ impl std::fmt::Display for Failure {
 }
 
 /// Judges a scenario that the guest has finished. A story that differs from its snapshot, though every expectation holds, is
-/// put beside it for `cargo insta review`.
+/// put beside it for `cargo insta review`. An earlier one that is pending is removed.
 ///
 /// # Errors
 /// When the snapshot can't be read, or the pending one can't be written.
 pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::Result<Verdict> {
     let story = Trace::of_scenario(scenario, events).to_string();
+    // What an earlier run has proposed is not this run's trace.
+    snapshot::withdraw(scenario)?;
     if let Some(report) = crash(finished) {
         return Ok(Verdict::Crashed(report));
     }
@@ -112,7 +114,6 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
         }
     };
     if sound && difference.is_none() {
-        snapshot::withdraw(scenario)?;
         return Ok(Verdict::Passed);
     }
     Ok(Verdict::Failed(Failure { mismatches, left, difference, story }))

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 `cargo xtask test` can run; 2 it can't.";
 
 /// How wide the text is, and where what follows a label begins.
-const WIDTH: usize = 110;
+const WIDTH: usize = 100;
 const INDENT: &str = "                           ";
 
 /// Nothing to choose.
@@ -62,7 +62,10 @@ fn told(finding: &Finding) -> String {
 /// A remedy below what it is for, after an arrow.
 fn hanging(remedy: &str) -> String {
     let first = format!("{:25}{} ", "", style("→").dim());
-    let options = textwrap::Options::new(WIDTH).initial_indent(&first).subsequent_indent(INDENT);
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(&first)
+        .subsequent_indent(INDENT)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::fill(remedy, options)
 }
 

@@ -177,9 +177,7 @@ fn judge(
 ) -> Result<u8> {
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
     live::judge(&testbed, results, options.policy(), terminal, |event| {
-        if let Some(events) = reporter.events() {
-            events.tell(event, &testbed, results, terminal);
-        }
+        reporter.write_event(|events| events.tell(event, &testbed, results, terminal));
     })
 }
 

@@ -4,6 +4,7 @@
 //! are written.
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -136,7 +137,10 @@ fn end(cause: &Cause) {
     background.add(Signal::SIGTTOU);
     let _ = background.thread_block();
     let cleanups = std::mem::take(&mut *lock(&CLEANUPS));
-    cleanups.into_iter().rev().for_each(|(_, cleanup)| cleanup(cause));
+    for (_, cleanup) in cleanups.into_iter().rev() {
+        // One that panics keeps neither the others nor the end.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| cleanup(cause)));
+    }
     match cause {
         Cause::Signal(signal) => _ = emulate_default_handler(*signal),
         Cause::Closed => _ = emulate_default_handler(SIGPIPE),

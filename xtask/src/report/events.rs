@@ -1,6 +1,7 @@
 //! What happens in a run, for programs: one line of JSON for each event, on standard output. docs/running.md documents them.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use scenarios::verdict::Verdict;
@@ -114,9 +115,16 @@ pub enum End {
 
 /// Writes the lines. What can't be written ends this process, as any standard output does.
 #[derive(Debug, Default)]
-pub struct Stream(());
+pub struct Stream {
+    /// The verdicts that have been written, by column and scenario. A signal may come before the results have them.
+    written: Mutex<BTreeMap<(usize, usize), String>>,
+}
 
 impl Stream {
+    fn written(&self) -> MutexGuard<'_, BTreeMap<(usize, usize), String>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says what is going to be run.
     pub fn begin(&self, entries: &RunResults) {
         let columns = entries.parts.iter().map(|part| place(part, &part.about.vm)).collect();
@@ -157,11 +165,15 @@ impl Stream {
             }),
             executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
                 let flaky = *attempt > 1 && *verdict == Verdict::Passed;
+                let word = if flaky { "flaky" } else { verdict.word() };
+                if !retried {
+                    self.written().insert((job.column, job.scenario), word.to_owned());
+                }
                 Some(Line::ScenarioFinished {
                     scenario: entries.scenarios[job.scenario].name.clone(),
                     place: on(job.column, *environment),
                     attempt: *attempt,
-                    verdict: if flaky { "flaky".to_owned() } else { verdict.word().to_owned() },
+                    verdict: word.to_owned(),
                     seconds: seconds(*took),
                     retried: *retried,
                     detail: plain(&verdict.details()),
@@ -187,18 +199,23 @@ impl Stream {
     /// Says what has not been run, and what came of it all.
     pub fn finish(&self, entries: &RunResults, end: End) {
         let mut verdicts: BTreeMap<String, usize> = WORDS.map(|word| (word.to_owned(), 0)).into();
-        for part in entries.counted() {
+        let written = self.written();
+        for (column, part) in entries.parts.iter().enumerate().filter(|(_, part)| !part.is_spared()) {
             let absent = entries.verdict_of_absent(part);
-            for (scenario, _) in entries.scenarios.iter().zip(&part.verdicts).filter(|(_, it)| it.is_none()) {
-                write(&Line::ScenarioNotRun {
-                    scenario: scenario.name.clone(),
-                    place: place(part, &part.about.vm),
-                    verdict: absent.word().to_owned(),
-                    detail: plain(&absent.details()),
+            for (index, scenario) in entries.scenarios.iter().enumerate() {
+                let word = written.get(&(column, index)).cloned().unwrap_or_else(|| {
+                    write(&Line::ScenarioNotRun {
+                        scenario: scenario.name.clone(),
+                        place: place(part, &part.about.vm),
+                        verdict: absent.word().to_owned(),
+                        detail: plain(&absent.details()),
+                    });
+                    absent.word().to_owned()
                 });
+                *verdicts.entry(word).or_default() += 1;
             }
-            for report in entries.complete(part) {
-                *verdicts.entry(report.word().to_owned()).or_default() += 1;
+            for end in &part.ends {
+                *verdicts.entry(end.word().to_owned()).or_default() += 1;
             }
         }
         let exit_code = match (end, &entries.cut_short) {

@@ -107,9 +107,12 @@ impl ReportWriter {
         self.outlets.finish(&entries, End::Exits)
     }
 
-    /// The program that reads events.
-    pub fn events(&self) -> Option<&Stream> {
-        self.outlets.events.as_ref()
+    /// Writes an event, unless the end of the run has been written.
+    pub fn write_event(&self, write: impl FnOnce(&Stream)) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = self.outlets.events.as_ref().filter(|_| !*done) {
+            write(events);
+        }
     }
 
     /// What ends the run early ends it after the reports have been written.

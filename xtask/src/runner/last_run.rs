@@ -4,16 +4,21 @@
 //! has passed there, as with pytest's `--last-failed`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use nix::fcntl::FlockArg;
 use scenarios::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{cache, workspace};
 use crate::runner::result::ScenarioResult;
 use crate::runner::results::RunResults;
+
+/// Names another file, so that tests leave the user's alone.
+const FILE: &str = "KEYAGENTS_LAST_RUN";
 
 /// What a verdict belongs to, besides its scenario.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,7 +57,8 @@ impl LastRun {
     pub fn of(kernel_src: Option<&Path>, series: Option<&str>) -> Self {
         let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Self {
-            file: workspace::target().join("keyagents/last-run.json"),
+            file: env::var_os(FILE)
+                .map_or_else(|| workspace::target().join("keyagents/last-run.json"), PathBuf::from),
             kernel_src: kernel_src.map(absolute),
             series: series.map(str::to_owned),
         }
@@ -80,7 +86,9 @@ impl LastRun {
     /// # Errors
     /// The file can't be written.
     pub fn write(&self, entries: &RunResults) -> Result<()> {
-        // Another run may have written meanwhile.
+        // Another run may write, too.
+        let directory = self.file.parent().unwrap_or(Path::new("."));
+        let _lock = cache::lock(directory, "last-run", FlockArg::LockExclusive)?;
         let mut records = self.read();
         let mut seen = BTreeMap::new();
         for part in entries.counted() {
@@ -161,7 +169,7 @@ expect = "ENOKEY"
     }
 
     fn last_run(test: &str) -> LastRun {
-        let directory = std::env::temp_dir().join(format!("keyagents-last-run-{}", std::process::id()));
+        let directory = env::temp_dir().join(format!("keyagents-last-run-{}", std::process::id()));
         LastRun { file: directory.join(test), kernel_src: None, series: None }
     }
 

@@ -54,7 +54,8 @@ impl Shard {
 fn divide(suite: &[(&str, u64)], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..suite.len()).collect();
     order.sort_by_key(|&index| (Reverse(suite[index].1), suite[index].0));
-    let mut loads = vec![0; count];
+    // More shares than scenarios stay empty.
+    let mut loads = vec![0; count.min(suite.len()).max(1)];
     let mut places = vec![0; suite.len()];
     for index in order {
         let (place, load) = loads.iter().enumerate().min_by_key(|(_, load)| **load).unwrap_or((0, &0));
