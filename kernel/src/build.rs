@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Arch, Error, Fragment, Phase, Profile, Progress, Result, changed_lines::counted_sources, command,
-    command::Running, config, fs::is_full, requirements::has_program, warnings::Warnings,
+    command::Running, config, fs::is_full, programs::has_program, warnings::Warnings,
 };
 
 /// What a path may not have in it below which a kernel is built, besides white space: make, the shell or the compiler take it for

@@ -24,6 +24,7 @@ mod fs;
 mod image;
 mod kernels;
 mod lock;
+mod programs;
 mod progress;
 mod rejects;
 mod requirements;
@@ -46,6 +47,7 @@ pub use crate::{
     fingerprint::Inputs,
     image::{Image, Request, cached, image},
     kernels::{KernelSpec, Kernels},
+    programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},
     rejects::{Line, RejectReason, RejectedHunk},
     requirements::{Requirement, missing, requirements},

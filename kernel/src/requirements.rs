@@ -1,6 +1,8 @@
 //! What the host must have before a kernel can be built.
 
-use std::{env, path::Path};
+use std::path::Path;
+
+use crate::programs::has_program;
 
 /// One tool or header that a build needs, and the Debian (and Ubuntu) package that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +50,6 @@ pub fn requirements() -> &'static [Requirement] {
 /// The part of [`requirements`] that this machine lacks.
 pub fn missing() -> Vec<Requirement> {
     REQUIREMENTS.iter().copied().filter(|one| !one.is_there()).collect()
-}
-
-/// Is a program of that name in `PATH`?
-pub(crate) fn has_program(name: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
 impl Requirement {

@@ -13,7 +13,7 @@ use crate::{
     command::Running,
     diagnostics::{Diagnostic, Known},
     fs::is_full,
-    requirements::has_program,
+    programs::has_program,
 };
 
 /// The directory that is compiled as a whole.

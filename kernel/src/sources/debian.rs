@@ -14,7 +14,7 @@ use crate::{
     Error, Phase, Progress, Result,
     command::{Running, read},
     fs::remove,
-    requirements::has_program,
+    programs::has_program,
 };
 
 /// The version that was fetched last, so that a newer one in the archive does not change a kernel unasked.

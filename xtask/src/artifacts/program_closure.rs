@@ -7,12 +7,13 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use kernel::is_executable;
 use object::{Architecture, BinaryFormat, Object};
 
 use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::libraries::with_libraries;
 use crate::host::process::quoted;
-use crate::host::program::{in_path, is_executable, library_path, search_directories};
+use crate::host::program::{in_path, library_path, search_directories};
 
 /// Where the loader looks first, once it knows a library's path on this host.
 const LOADER_CACHE: &str = "/etc/ld.so.cache";

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use kernel::is_executable;
 use scenarios::program::{Attached, Streams};
 
 use super::shell;
@@ -14,7 +15,7 @@ use crate::args::vm::GuestOptions;
 use crate::artifacts::program_closure::ProgramClosure;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
-use crate::host::program::{self, is_executable};
+use crate::host::program;
 use crate::host::terminal::Terminal;
 use crate::runner::environment::Extras;
 use crate::runner::single_guest;

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use kernel::has_program;
+
 use super::Finding;
 use crate::host::packages;
 use crate::vm::vng;
@@ -19,7 +21,7 @@ const HELPFUL: [(&str, &str, &str); 6] = [
 pub(super) fn findings() -> Vec<Finding> {
     let mut findings = vec![rust()];
     let required = kernel::requirements().iter().map(|it| (it.name, it.package, it.is_there()));
-    let qemu = ("qemu-system-x86_64", packages::QEMU, packages::has_program("qemu-system-x86_64"));
+    let qemu = ("qemu-system-x86_64", packages::QEMU, has_program("qemu-system-x86_64"));
     let (there, lacking): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
     for (name, ..) in &there {
         // A header has no version to tell.
@@ -37,7 +39,7 @@ pub(super) fn findings() -> Vec<Finding> {
     }
     findings.push(virtme_ng());
     for (name, package, purpose) in HELPFUL {
-        findings.push(if packages::has_program(name) {
+        findings.push(if has_program(name) {
             Finding::good(name, version(name).unwrap_or_else(|| "there".into()))
         } else {
             let remedy = format!("{purpose}: {}", packages::install_command(&[package]));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use kernel::Arch;
+use kernel::{Arch, has_program};
 
 use super::Finding;
 use crate::artifacts::image::{self, KernelOptions};
@@ -14,7 +14,7 @@ use crate::session::probe;
 const SERVES: &str = "tests run without it, on User-Mode Linux and an emulated processor";
 
 pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>> {
-    if !packages::has_program("qemu-system-x86_64") {
+    if !has_program("qemu-system-x86_64") {
         let remedy = format!("install QEMU: {}", packages::install_command(&[packages::QEMU]));
         return Ok(vec![uml(cache)?, Finding::poor("kvm", "not tried without QEMU".into(), remedy)]);
     }

@@ -1,15 +1,14 @@
 //! What this machine needs, what it lacks, and getting it.
 
-use std::env;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use kernel::has_program;
 use nix::fcntl::FlockArg;
 use nix::unistd::geteuid;
 
 use crate::host::cache;
 use crate::host::process::command_line;
-use crate::host::program::is_executable;
 use crate::host::terminal::Terminal;
 
 /// Packages by the name that each package manager has for them. Debian's comes first: `kernel` speaks Debian.
@@ -249,12 +248,6 @@ pub fn install_command(packages: &[&'static str]) -> String {
     };
     let sudo = if geteuid().is_root() { "" } else { "sudo " };
     format!("{sudo}{}", manager.install(packages).join(" "))
-}
-
-/// Is a program of that name in `PATH`?
-pub fn has_program(name: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| is_executable(&directory.join(name)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use goblin::elf::Elf;
-use nix::unistd::{AccessFlags, access};
+use kernel::{is_executable, places_in_path};
 
 use super::process::quoted;
 
@@ -33,15 +33,8 @@ pub fn in_path(name: &str) -> Result<PathBuf> {
 }
 
 fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let places: Vec<PathBuf> =
-        env::split_paths(&path).chain(["/sbin", "/usr/sbin"].map(PathBuf::from)).collect();
-    places.into_iter().map(move |place| place.join(name))
-}
-
-/// Whether it is a file that this process may execute.
-pub fn is_executable(file: &Path) -> bool {
-    file.is_file() && access(file, AccessFlags::X_OK).is_ok()
+    let administrators = ["/sbin", "/usr/sbin"].map(|place| Path::new(place).join(name));
+    places_in_path(name).chain(administrators)
 }
 
 /// Where the loader is told to look for libraries (`LD_LIBRARY_PATH`), each place as it was written and as an absolute path.
