@@ -20,8 +20,8 @@ pub struct RejectedHunk {
 /// What there is instead of what a hunk expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RejectReason {
-    /// The source has no such file.
-    NoFile,
+    /// The source has no such file. This is the first of so many hunks for it.
+    NoFile(usize),
     /// The file says already what the hunk would have it say, at this line, counted from 1.
     Applied(usize),
     /// Nothing in the file is like it.
@@ -54,7 +54,10 @@ impl fmt::Display for RejectedHunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: hunk `{}` (line {} of the patch) ", self.file, self.header, self.line)?;
         match &self.instead {
-            RejectReason::NoFile => f.write_str("is for a file that the source does not have"),
+            RejectReason::NoFile(1) => f.write_str("is for a file that the source does not have"),
+            RejectReason::NoFile(hunks) => {
+                write!(f, "and {} more are for a file that the source does not have", hunks - 1)
+            }
             RejectReason::Applied(line) => write!(f, "is applied already, at line {line}"),
             RejectReason::Nothing => f.write_str("fits nowhere: nothing in the file is like it"),
             RejectReason::Nearest { line, fits, of, difference } => {
@@ -79,23 +82,34 @@ impl fmt::Display for Line {
     }
 }
 
-/// Looks for each hunk of a patch in the source, and tells of those that are not there as they should be.
+/// Looks for each hunk of a patch in the source, and tells of those that are not there as they should be. A file that is not there
+/// at all is told of once.
 pub(crate) fn rejects(patch: &str, source: impl Fn(&str) -> Option<String>) -> Vec<RejectedHunk> {
-    hunks(patch)
-        .into_iter()
-        .filter_map(|hunk| {
-            let instead = match source(hunk.file) {
-                None => RejectReason::NoFile,
-                Some(text) => hunk.instead(&text.lines().collect::<Vec<_>>())?,
-            };
-            Some(RejectedHunk {
-                file: hunk.file.into(),
-                header: hunk.header.into(),
-                line: hunk.line,
-                instead,
-            })
-        })
-        .collect()
+    let mut rejects: Vec<RejectedHunk> = Vec::new();
+    for hunk in hunks(patch) {
+        let instead = match source(hunk.file) {
+            Some(text) => hunk.instead(&text.lines().collect::<Vec<_>>()),
+            None => {
+                let mut known = rejects.iter_mut().filter(|misfit| misfit.file == hunk.file);
+                let known = known.find_map(|misfit| match &mut misfit.instead {
+                    RejectReason::NoFile(hunks) => Some(hunks),
+                    _ => None,
+                });
+                known.map_or(Some(RejectReason::NoFile(1)), |hunks| {
+                    *hunks += 1;
+                    None
+                })
+            }
+        };
+        let misfit = |instead| RejectedHunk {
+            file: hunk.file.into(),
+            header: hunk.header.into(),
+            line: hunk.line,
+            instead,
+        };
+        rejects.extend(instead.map(misfit));
+    }
+    rejects
 }
 
 /// A hunk of a patch. The one of a new file expects nothing and is left out.
@@ -322,7 +336,13 @@ Subject: x
                  file is like it",
             ]
         );
+        let missing = "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) and 1 more are for a file that the source does not have";
+        assert_eq!(told(None), [missing]);
+        let one = PATCH.replace("@@ -9,4 +9,4 @@", "words");
         let missing = "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) is for a file that the source does not have";
-        assert_eq!(told(None)[0], missing);
+        assert_eq!(
+            rejects(&one, |_| None).iter().map(RejectedHunk::to_string).collect::<Vec<_>>(),
+            [missing]
+        );
     }
 }
