@@ -13,7 +13,7 @@ pub(super) fn is_range(name: &str) -> bool {
     name.split_once("..").is_some_and(|(from, to)| {
         let to = to.strip_prefix('.').unwrap_or(to);
         let is_path = |end: &str| end.starts_with(['/', '~']) || end.starts_with("./") || end.ends_with('/');
-        !is_path(from) && !is_path(to) && from != "." && !to.contains("..")
+        !is_path(from) && !is_path(to) && !to.contains("..")
     })
 }
 
@@ -60,7 +60,17 @@ mod tests {
         for range in ["v6.12..work", "a...b", "HEAD~3..", "..topic", "me/topic..you/topic", "v1..v2.mbox"] {
             assert!(is_range(range), "{range}");
         }
-        for path in ["../nosuch.mbox", "a/../b", "/tmp/a..b", "./a..b", "../../x", "~/a..b", "v3.mbox"] {
+        for path in [
+            "../nosuch.mbox",
+            "a/../b",
+            "/tmp/a..b",
+            "./a..b",
+            "../../x",
+            "~/a..b",
+            "v3.mbox",
+            "a..b..c",
+            "a..b/",
+        ] {
             assert!(!is_range(path), "{path}");
         }
     }
