@@ -215,6 +215,8 @@ pub struct DoesNotApply {
     pub git: String,
     /// Whether the source has the whole series already.
     pub is_all_applied: bool,
+    /// Whether the patches were applied in the order of their mails, since they have no numbers.
+    pub is_as_mails_lie: bool,
 }
 
 impl std::fmt::Display for DoesNotApply {
@@ -233,6 +235,11 @@ impl std::fmt::Display for DoesNotApply {
         } else if !self.rejects.is_empty() && self.rejects.iter().all(is_applied) {
             f.write_str(
                 "\nthe source has this patch already, but not the whole series: leave the patch out",
+            )?;
+        } else if self.is_as_mails_lie {
+            f.write_str(
+                "\nthe patches have no numbers, so they were applied in the order of their mails: if that is the wrong one, save each patch in a \
+                 file and list the files in order in a file `series`",
             )?;
         }
         Ok(())

@@ -34,6 +34,8 @@ pub struct Series {
     left_out: Vec<LeftOut>,
     /// Whether the source has what these patches would bring.
     applied: bool,
+    /// Whether nothing but the place of the mails in a mailbox says in which order the patches apply.
+    is_as_mails_lie: bool,
     /// For commits of a repository: the one that they begin with.
     begins_with: Option<String>,
 }
@@ -49,13 +51,15 @@ impl Series {
     /// [`Error::NotASeries`]: numbers with gaps or that contradict each other, a list that can't be obeyed.
     pub fn read(path: &Path) -> Result<Self> {
         let files::Files { mails, is_listed, mut left_out } = files::read(path)?;
+        let is_mailbox = mails.iter().all(|mail| mail.name.is_none());
         let mails = mail::decode(&mails)?;
+        let is_as_mails_lie = is_mailbox && !is_listed && !order::is_numbered(&mails);
         let refuse = |why| Error::NotASeries { name: path.display().to_string(), why };
         let patches = match is_listed {
             true => order::as_listed(mails, &mut left_out)?,
             false => order::select(mails, &mut left_out, refuse)?,
         };
-        Ok(Self { patches, left_out, ..Self::default() })
+        Ok(Self { patches, left_out, is_as_mails_lie, ..Self::default() })
     }
 
     /// That of a source which has keyagents already: there is nothing to apply.
@@ -149,6 +153,7 @@ impl Series {
             match stack.push(patch) {
                 Err(Error::DoesNotApply(mut why)) => {
                     why.is_all_applied = self.is_in(repository, base)?;
+                    why.is_as_mails_lie = self.is_as_mails_lie && self.patches.len() > 1;
                     return Err(Error::DoesNotApply(why));
                 }
                 pushed => pushed?,

@@ -154,7 +154,7 @@ pub(super) fn select(
     refuse: impl Fn(SeriesProblem) -> Error,
 ) -> Result<Vec<Patch>, Error> {
     let (mut mails, rest) = set_aside(mails, left_out);
-    let is_numbered = mails.iter().any(|mail| mail.subject.number.is_some());
+    let is_numbered = is_numbered(&mails);
     drop_older(&mut mails, is_numbered, left_out);
     drop_duplicates(&mut mails, left_out);
     if is_numbered {
@@ -168,6 +168,12 @@ pub(super) fn select(
         mails = numbered(mails, version, &rest).map_err(refuse)?;
     }
     as_listed(mails, left_out)
+}
+
+/// Whether any of the patches has a number.
+pub(super) fn is_numbered(mails: &[Mail]) -> bool {
+    let is_patch = |mail: &&Mail| mail.patch.is_some() && !mail.subject.is_reply;
+    mails.iter().filter(is_patch).any(|mail| mail.subject.number.is_some_and(|number| number.place > 0))
 }
 
 /// Separates patches from what is none.

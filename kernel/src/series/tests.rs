@@ -363,6 +363,26 @@ fn a_directory_is_read_in_the_order_of_its_numbers() {
 }
 
 #[test]
+fn patches_without_numbers_are_replaced_and_repeated_by_their_titles() {
+    let bench = Bench::new();
+    let mail = |subject: &str, number: usize, day: usize| {
+        let mail = sample(number).subject(subject).plain();
+        mail.replace("1 Jul", &format!("{day} Jul"))
+    };
+    // A newer version of one patch is none of the other.
+    let mailbox = mail("[PATCH] keys: One", 1, 1) + &mail("[PATCH] keys: Two", 3, 1);
+    let series = bench.mailbox(mailbox + &mail("[PATCH v2] keys: Two", 2, 1)).unwrap();
+    assert!(bench.story(&series).ends_with(lines(&[8, 16]).trim_end()));
+    assert_eq!(series.left_out().as_deref(), Some("1 patch of v1, which a newer version replaces"));
+    // What is applied again after its revert is another patch, and the same mail is none.
+    let revert = mail("[PATCH] keys: Revert", 1, 2).replace("-line 8\n+LINE 8\n", "-LINE 8\n+line 8\n");
+    let mails = [mail("[PATCH] keys: One", 1, 1), revert, mail("[PATCH] keys: One", 1, 3)];
+    let series = bench.mailbox(mails.concat() + &mails[2]).unwrap();
+    assert!(bench.story(&series).ends_with(lines(&[8]).trim_end()));
+    assert_eq!((series.patches().len(), series.left_out().as_deref()), (3, Some("1 duplicate")));
+}
+
+#[test]
 fn a_list_of_quilts_is_obeyed() {
     let bench = Bench::new();
     let unified = |number: usize| {
@@ -387,6 +407,10 @@ fn a_list_of_quilts_is_obeyed() {
         let left_out = "file that `series` does not list: `unlisted.patch`";
         assert_eq!(series.left_out().as_deref(), Some(left_out));
     }
+    // As quilt has it in a source: the patches lie in a directory of their own, and the list may have any name.
+    bench.write("source/patches/a.diff", unified(1));
+    let list = bench.write("source/my-order", "a.diff\n");
+    assert_eq!(bench.given(&list).unwrap().patches()[0].title, "a");
     let flaws = [
         ("b.patch\nnone.patch\n", "line 2 of LIST: there is no file `none.patch`"),
         (
@@ -443,6 +467,35 @@ fn a_hunk_that_does_not_fit_is_named_with_the_nearest_place() {
          has 6 of its 7 lines (`-` the hunk expects, `+` the source has):\
          \n        line 5\n        line 6\n        line 7\n      - line eight\n      + line 8\n        line 9\n        line 10\n        line 11"
     );
+}
+
+#[test]
+fn patches_in_the_order_of_their_mails_are_said_to_be_if_one_does_not_apply() {
+    const HINT: &str = "the patches have no numbers, so they were applied in the order of their mails: if that is the wrong one, save each \
+                        patch in a file and list the files in order in a file `series`";
+    let bench = Bench::new();
+    // Each patch changes what the one before has written.
+    let [first, second] = ["-line 8\n+LINE 8\n", "-LINE 8\n+Line 8\n"].map(|change| {
+        let subject = change.lines().next().unwrap_or_default();
+        let body = body(1).replace("-line 8\n+LINE 8\n", change);
+        Sample { subject: format!("[PATCH] keys: {subject}"), body }
+    });
+    let last_line = |mailbox: &[&Sample]| {
+        let mails: String = mailbox.iter().map(|sample| sample.plain()).collect();
+        let committed = bench.mailbox(mails).unwrap().commit(bench.path(), &bench.base, |_| {});
+        committed.err().map(|error| error.to_string().lines().last().unwrap().to_owned())
+    };
+    assert_eq!(last_line(&[&first, &second]), None);
+    assert_eq!(last_line(&[&second, &first]).as_deref(), Some(HINT));
+    assert_ne!(last_line(&[&second]).as_deref(), Some(HINT));
+    bench.write("files/1.patch", second.plain());
+    bench.write("files/2.patch", first.plain());
+    let by_name = bench.given(&bench.path().join("files")).unwrap();
+    let error = by_name.commit(bench.path(), &bench.base, |_| {}).unwrap_err().to_string();
+    assert_ne!(error.lines().last(), Some(HINT));
+    let numbered = |sample: &Sample, tag: &str| sample.clone().subject(&sample.subject.replace("PATCH", tag));
+    let (first, second) = (numbered(&first, "PATCH 2/2"), numbered(&second, "PATCH 1/2"));
+    assert_ne!(last_line(&[&first, &second]).as_deref(), Some(HINT));
 }
 
 #[test]
