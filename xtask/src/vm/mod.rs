@@ -1,6 +1,7 @@
 //! Virtual machines: start a guest, talk to it, watch it, end it.
 
 pub mod console;
+mod host_tsc;
 pub mod machine;
 pub mod qemu;
 pub mod tap;

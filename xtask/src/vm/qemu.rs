@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Backend, BootConfig, Clock, Kind};
+use super::{Backend, BootConfig, Clock, Kind, host_tsc};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
@@ -13,6 +13,13 @@ const PROGRAM: &str = "qemu-system-x86_64";
 /// Level 5 prints warnings, WARN() and lockdep among them, and nothing of the usual boot.
 const KERNEL_COMMAND_LINE: &str =
     "console=ttyS0 loglevel=5 panic=-1 reboot=t keyagents.channel=/dev/vport0p1";
+
+/// The emulated processor. Kernels prefer `rep movsb` and `rep stosb` where the processor says that they are fast, but emulated they
+/// go byte by byte.
+const EMULATED: &str = "max,-erms,-fsrm";
+
+/// For an emulated processor whose counter has an unknown frequency: on a busy host its calibration goes wrong, and time with it.
+const OTHER_CLOCK: &str = "tsc=unstable";
 
 /// QEMU's system emulator.
 #[derive(Debug, Clone, Copy)]
@@ -37,10 +44,10 @@ impl Qemu {
         Self { accelerator: Accelerator::Tcg }
     }
 
-    /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to a file `report` in the current
+    /// The command that boots a guest which nobody talks to, on any host: what PID 1 has to say goes to a file `report` in the current
     /// directory, the console to a file `console`.
     pub fn lone_command(&self, boot: &BootConfig) -> Command {
-        self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"])
+        self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"], OTHER_CLOCK)
     }
 }
 
@@ -54,7 +61,7 @@ impl Backend for Qemu {
 
     fn command(&self, boot: &BootConfig) -> Command {
         // Descriptors 0 and 1 are sockets: see `Backend`.
-        self.wired(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"])
+        self.wired(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"], &clock(boot.clock))
     }
 
     fn boot_deadline(&self) -> Duration {
@@ -66,12 +73,12 @@ impl Backend for Qemu {
 }
 
 impl Qemu {
-    /// The command with these ends of the channel and the console.
-    fn wired(&self, boot: &BootConfig, ends: [&str; 2]) -> Command {
+    /// The command with these ends of the channel and the console, and this parameter for an emulated processor's clock.
+    fn wired(&self, boot: &BootConfig, ends: [&str; 2], clock: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         match (self.accelerator, boot.clock) {
             (Accelerator::Kvm, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
-            (Accelerator::Tcg, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
+            (Accelerator::Tcg, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", EMULATED]),
             (Accelerator::Tcg, Clock::Instructions) => {
                 command.args(["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off"])
             }
@@ -84,8 +91,7 @@ impl Qemu {
         command.arg("-kernel").arg(&boot.image).arg("-initrd").arg(&boot.initramfs);
         let clock = match self.accelerator {
             Accelerator::Kvm => "",
-            // On a busy host the calibration of an emulated processor's counter goes wrong, and time with it.
-            Accelerator::Tcg => "tsc=unstable",
+            Accelerator::Tcg => clock,
         };
         let ours = [KERNEL_COMMAND_LINE, clock].into_iter();
         let parameters: Vec<&str> = ours.chain(boot.parameters.iter().map(String::as_str)).collect();
@@ -95,4 +101,11 @@ impl Qemu {
         }
         command
     }
+}
+
+/// The parameter for the clock of a guest on this host. An emulated processor's counter is the host's, and reading it needs no lock of
+/// QEMU's, which reading any other clock does.
+fn clock(clock: Clock) -> String {
+    let frequency = (clock == Clock::Real).then(host_tsc::frequency).flatten();
+    frequency.map_or_else(|| OTHER_CLOCK.to_owned(), |khz| format!("tsc=reliable tsc_early_khz={khz}"))
 }
