@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::termios::{self, SetArg};
 use scenarios::wire::{self, GuestMessage, HostMessage, LAST_PART, Misheard, PART};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::sys::procfs;
 
@@ -78,6 +80,15 @@ impl Channel {
 
     /// Buffers a message until the next [`Self::flush`], since many small writes are slow.
     pub(crate) fn queue(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
+        self.write(message)
+    }
+
+    /// Buffers an event in its serialized form.
+    pub(crate) fn queue_event(&mut self, event: &RawValue) -> Result<(), ChannelError> {
+        self.write(&Serialized::Event(event))
+    }
+
+    fn write(&mut self, message: &impl Serialize) -> Result<(), ChannelError> {
         serde_json::to_writer(&mut self.to_host, message).map_err(|why| ChannelError::Write(why.into()))?;
         self.to_host.write_all(b"\n").map_err(ChannelError::Write)
     }
@@ -86,6 +97,13 @@ impl Channel {
     pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
         self.to_host.flush().map_err(ChannelError::Write)
     }
+}
+
+/// A [`GuestMessage`] whose content is serialized already.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Serialized<'a> {
+    Event(&'a RawValue),
 }
 
 impl AsFd for Channel {
@@ -145,4 +163,21 @@ pub(crate) enum ChannelError {
     Write(#[source] io::Error),
     #[error(transparent)]
     Decode(#[from] Misheard),
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::wire::{Event, What};
+
+    use super::*;
+
+    #[test]
+    fn a_serialized_event_is_sent_like_one_that_was_parsed() {
+        let what = What::Begun { pids: vec![7, 1] };
+        let event =
+            Event { process: "box".to_owned(), step: Some(0), worker: None, upcall: None, at_us: 9, what };
+        let serialized = serde_json::value::to_raw_value(&event).unwrap();
+        let parsed = serde_json::to_string(&GuestMessage::Event(event)).unwrap();
+        assert_eq!(serde_json::to_string(&Serialized::Event(&serialized)).unwrap(), parsed);
+    }
 }

@@ -12,6 +12,7 @@ use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use scenarios::plan::{KeyRef, Op, Process};
 use scenarios::wire::{Done, Event, What};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use vmm_sys_util::sock_ctrl_msg::ScmSocket;
 
 /// Path of PID 1's report socket. The stock upcall, which the kernel starts, connects here too.
@@ -70,6 +71,8 @@ pub(crate) struct SpawnRequest {
 pub(crate) enum Report {
     /// An event, which PID 1 forwards to the host.
     Event(Event),
+    /// An [`Event`] that PID 1 forwards without parsing it, which would take longer than all else about it.
+    ForwardOnly(Box<RawValue>),
     /// All workers of this background step have started.
     WorkersReleased(usize),
     /// Result of [`Command::Reap`].
@@ -111,6 +114,11 @@ impl ReportSender {
 
     pub(crate) fn send_event(&self, event: Event) -> io::Result<()> {
         self.send(&Report::Event(event))
+    }
+
+    /// Sends an event that PID 1 itself has no use for.
+    pub(crate) fn send_to_host(&self, event: &Event) -> io::Result<()> {
+        self.send(&Report::ForwardOnly(serde_json::value::to_raw_value(event)?))
     }
 
     /// The socket, to keep it open across execve.

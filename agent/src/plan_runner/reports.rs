@@ -18,6 +18,7 @@ impl PlanRunner<'_> {
         while let Some(report) = self.guest.reports.take().map_err(PlanError::during("a report"))? {
             match report {
                 Report::Event(event) => self.handle_event(event)?,
+                Report::ForwardOnly(event) => self.channel.queue_event(&event)?,
                 Report::WorkersReleased(step) => {
                     self.jobs.iter_mut().filter(|job| job.step == step).for_each(|job| {
                         job.released = true;

@@ -317,16 +317,28 @@ impl<'a> PlanProcess<'a> {
             What::Done(done) | What::Called { done, .. } => done.begun_us + done.elapsed_us,
             _ => self.context.run.now_us(),
         };
-        self.send_report(Report::Event(Event { process, step, worker, upcall, at_us, what }));
+        // Of the calls PID 1 needs only those of a set-up.
+        let for_host_only = matches!(what, What::Called { .. }) && (step.is_some() || upcall.is_some());
+        let event = Event { process, step, worker, upcall, at_us, what };
+        let reporter = &self.context.reporter;
+        self.exit_unless_sent(if for_host_only {
+            reporter.send_to_host(&event)
+        } else {
+            reporter.send_event(event)
+        });
     }
 
     fn report_failure(&self, why: impl ToString) {
         self.send_report(Report::Failed(format!("{}: {}", self.name, why.to_string())));
     }
 
-    /// Sends a report. Without PID 1 the process is useless, and exits.
     fn send_report(&self, report: Report) {
-        if self.context.reporter.send(&report).is_err() {
+        self.exit_unless_sent(self.context.reporter.send(&report));
+    }
+
+    /// Without PID 1 the process is useless.
+    fn exit_unless_sent(&self, sent: std::io::Result<()>) {
+        if sent.is_err() {
             exit_now(1);
         }
     }
