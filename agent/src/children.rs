@@ -10,6 +10,8 @@ use scenarios::wire::Ending;
 /// Registered children, each with what it stands for.
 pub struct Children<T> {
     known: HashMap<i32, Child<T>>,
+    /// Some were registered without `reaped`. Kept since a look at each of a thousand children is slow.
+    leaves_zombies: bool,
 }
 
 struct Child<T> {
@@ -20,26 +22,33 @@ struct Child<T> {
 
 impl<T> Default for Children<T> {
     fn default() -> Self {
-        Self { known: HashMap::new() }
+        Self { known: HashMap::new(), leaves_zombies: false }
     }
 }
 
 impl<T: Clone> Children<T> {
     /// Registers a child. Without `reaped` it stays a zombie after its exit.
     pub fn insert(&mut self, pid: i32, what: T, reaped: bool) {
+        self.leaves_zombies |= !reaped;
         self.known.insert(pid, Child { what, reaped, ended: false });
+    }
+
+    /// Whether exited children may stay zombies.
+    pub fn may_leave_zombies(&self) -> bool {
+        self.leaves_zombies
     }
 
     /// Returns the registered children that have exited since the last call. Reaps them, and unregistered
     /// children too.
     pub fn poll_exits(&mut self) -> Vec<(T, Ending)> {
-        if self.known.values().all(|child| child.reaped) { self.reap_whatever() } else { self.reap_each() }
+        if self.leaves_zombies { self.reap_each() } else { self.reap_whatever() }
     }
 
     /// Reaps all zombies with the next [`Self::poll_exits`], and leaves none from then on.
     pub fn leave_no_zombies(&mut self) {
         self.known.retain(|_, child| !child.ended);
         self.known.values_mut().for_each(|child| child.reaped = true);
+        self.leaves_zombies = false;
     }
 
     /// Whether the calling process has any child, registered or not.
@@ -81,6 +90,7 @@ impl<T: Clone> Children<T> {
         let pid = pid.ok_or(Errno::ECHILD)?;
         wait_for(pid, WaitIdOptions::empty()).ok_or(Errno::ECHILD)?;
         self.known.remove(&pid);
+        self.leaves_zombies = self.known.values().any(|child| !child.reaped);
         Ok(())
     }
 }

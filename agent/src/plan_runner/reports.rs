@@ -13,8 +13,10 @@ impl PlanRunner<'_> {
     ///
     /// A process's reports precede its exit. Exits are therefore collected first and handled last.
     pub(super) fn process_reports(&mut self) -> Result<()> {
-        while self.guest.child_signals.take().is_some() {}
-        let ended = self.children.poll_exits();
+        let signalled = self.guest.child_signals.take().is_some();
+        // A child may have become a zombie before it was registered.
+        let poll = signalled || self.children.may_leave_zombies();
+        let ended = if poll { self.children.poll_exits() } else { Vec::new() };
         while let Some(report) = self.guest.reports.take().map_err(PlanError::during("a report"))? {
             match report {
                 Report::Event(event) => self.handle_event(event)?,
