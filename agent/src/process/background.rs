@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 
-use nix::unistd::ForkResult;
+use nix::unistd::{ForkResult, getpid, getppid};
 use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
 use scenarios::wire::What;
 
@@ -20,6 +20,7 @@ impl PlanProcess<'_> {
             Ok(pipes) => pipes,
             Err(why) => return self.report_failure(format!("can't create a pipe for workers: {why}")),
         };
+        let reports_result = !matches!(task.op.core(), Op::Life(_));
         for worker in 0..count {
             let forked = fork();
             prefault::copy_shared_pages();
@@ -30,7 +31,8 @@ impl PlanProcess<'_> {
                     self.run_worker(gate.0, ready.1, cause, task)
                 }
                 Ok(ForkResult::Parent { child }) => {
-                    self.children.insert(child.as_raw(), ChildRole::Worker { step, worker }, true);
+                    let role = ChildRole::Worker { step, worker, reports_result };
+                    self.children.insert(child.as_raw(), role, true);
                 }
                 Err(errno) => return self.report_failure(format!("worker {worker}: fork: {errno}")),
             }
@@ -56,7 +58,7 @@ impl PlanProcess<'_> {
     /// Runs a worker. The gate opens when the parent closes its end.
     fn run_worker(&mut self, mut gate: PipeReader, mut ready: PipeWriter, cause: Cause, task: &Task) -> ! {
         self.children = Default::default();
-        let pids = procfs::pids(&self.context.proc, "self").unwrap_or_default();
+        let pids = self.worker_pids();
         // One write, so that the messages of two workers do not mix.
         let _ = serde_json::to_string(&(cause.worker, pids))
             .map(|message| ready.write_all(format!("{message}\n").as_bytes()));
@@ -69,6 +71,15 @@ impl PlanProcess<'_> {
         }
         self.report_event(cause, What::Done(done));
         exit_now(0)
+    }
+
+    /// The pids of a worker. In the initial pid namespace, where its parent is visible, one system call tells them;
+    /// /proc/self/status is slow.
+    fn worker_pids(&self) -> Vec<i32> {
+        if self.context.depth == 0 && getppid().as_raw() != 0 {
+            return vec![getpid().as_raw()];
+        }
+        procfs::pids(&self.context.proc, "self").unwrap_or_default()
     }
 }
 

@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 use scenarios::plan::{Op, Process, Role, Special};
-use scenarios::wire::{Done, Event, Identity, Outcome, Value, What};
+use scenarios::wire::{Done, Ending, Event, Identity, Outcome, Value, What};
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
@@ -87,7 +87,12 @@ impl Cause {
 
 #[derive(Clone)]
 enum ChildRole {
-    Worker { step: usize, worker: u32 },
+    Worker {
+        step: usize,
+        worker: u32,
+        /// Reports its result before it exits with 0.
+        reports_result: bool,
+    },
     Process(String),
 }
 
@@ -288,12 +293,13 @@ impl<'a> PlanProcess<'a> {
         }
     }
 
-    /// Reports the children that have exited. PID 1 knows which workers had finished before.
+    /// Reports the children that have exited, except workers that have reported their result.
     fn reap_children(&mut self) {
         for (child, ending) in self.children.poll_exits() {
             let (process, cause) = match child {
                 ChildRole::Process(name) => (name, Cause::default()),
-                ChildRole::Worker { step, worker } => (self.name.clone(), Cause::worker(step, worker)),
+                ChildRole::Worker { reports_result: true, .. } if ending == Ending::Exited(0) => continue,
+                ChildRole::Worker { step, worker, .. } => (self.name.clone(), Cause::worker(step, worker)),
             };
             self.report_event_of(process, cause, What::Ended(ending));
         }
