@@ -29,7 +29,7 @@ pub enum Subject {
     /// The whole suite, from the command to the last verdict
     Suite,
     /// From the start of a virtual machine to PID 1's first word
-    BootConfig,
+    Boot,
     /// A scenario on a pristine kernel, from the start of the guest to the verdict
     Fresh,
     /// A request answered by a keyagent, by /sbin/request-key, and the least that it can take
@@ -50,7 +50,7 @@ impl Subject {
     pub fn title(self) -> &'static str {
         match self {
             Self::Suite => "The whole suite, from the command to the last verdict",
-            Self::BootConfig => "From the start of a virtual machine to PID 1's first word",
+            Self::Boot => "From the start of a virtual machine to PID 1's first word",
             Self::Fresh => "A scenario on a pristine kernel, from the start of the guest to the verdict",
             Self::Request => "A request, from asking to having the key",
             Self::Pending => "A request while so many are pending with one agent (RLIMIT_SIGPENDING 64)",
@@ -94,7 +94,7 @@ impl Results {
 pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
         Subject::Suite => suite::measure(setup),
-        Subject::BootConfig => boot::measure(setup),
+        Subject::Boot => boot::measure(setup),
         Subject::Fresh => fresh_vm::measure(setup),
         Subject::Request => request::measure(setup),
         Subject::Pending => pending::measure(setup),

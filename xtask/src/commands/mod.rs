@@ -91,10 +91,10 @@ enum Command {
     /// is the exit code; where they are a terminal, the program has one. A closed standard output or error ends the guest.
     Run(run::Options),
 
-    /// BootConfig an initramfs of your own on the patched kernel
+    /// Boot an initramfs of your own on the patched kernel
     ///
     /// Its console is the terminal. Exit codes: 0 it powered off or restarted; 1 its kernel reported trouble; 2 it can't be booted.
-    BootConfig(boot::Options),
+    Boot(boot::Options),
 
     /// Build the patched kernel; edit, export, check and test the series
     #[command(subcommand)]
@@ -142,7 +142,7 @@ impl Cli {
             Command::Bundle(options) => bundle::run(options, terminal),
             Command::Shell(options) => shell::run(options, terminal),
             Command::Run(options) => run::run(options, terminal),
-            Command::BootConfig(options) => boot::run(options, terminal),
+            Command::Boot(options) => boot::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Coverage(options) => coverage::run(options, terminal),
             Command::Bench(options) => bench::run(options, terminal),
