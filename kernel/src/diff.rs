@@ -37,6 +37,8 @@ struct Scan {
     found: Option<Range<usize>>,
     place: Place,
     is_binary: bool,
+    /// Whether the data of a binary change came right before.
+    is_after_data: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -44,8 +46,10 @@ enum Place {
     /// Before, between or after the files' changes.
     #[default]
     Outside,
-    /// In the lines that begin a file's change, or in a binary one.
+    /// In the lines that begin a file's change.
     Header,
+    /// In the data of a binary change, which a blank line ends.
+    Binary,
     /// In a hunk, of whose old and new text so many lines are still to come.
     Hunk(usize, usize),
     /// Right behind a hunk.
@@ -65,10 +69,16 @@ impl Scan {
             self.place = if (old, new) == (0, 0) { Place::Behind } else { Place::Hunk(old, new) };
             return Ok(true);
         }
+        if self.place == Place::Binary {
+            if line.trim_ascii().is_empty() {
+                self.place = Place::Header;
+            }
+            return Ok(true);
+        }
         let was = self.place;
         let is_git = line.starts_with(b"diff --git ");
         if is_git || is_traditional(line, following) {
-            (self.place, self.is_binary) = (Place::Header, false);
+            (self.place, self.is_binary, self.is_after_data) = (Place::Header, false, false);
             return Ok(true);
         }
         if self.found.is_some()
@@ -80,21 +90,27 @@ impl Scan {
         match was {
             Place::Header => {
                 self.is_binary |= line.starts_with(b"GIT binary patch");
-                let is_blank = line.trim_ascii().is_empty();
-                let goes_on = self.is_binary && following.first().is_some_and(|next| is_binary_hunk(next));
-                if is_blank && !goes_on {
-                    self.place = Place::Outside;
-                }
-                Ok(!is_blank || goes_on)
+                let is_data = self.is_binary && is_binary_hunk(line);
+                let is_over = line.trim_ascii().is_empty() || self.is_after_data && !is_data;
+                self.is_after_data = is_data;
+                self.place = match (is_data, is_over) {
+                    (true, _) => Place::Binary,
+                    (false, true) => Place::Outside,
+                    (false, false) => Place::Header,
+                };
+                Ok(!is_over)
             }
             // "\ No newline at end of file"
             Place::Behind if line.starts_with(b"\\ ") => Ok(true),
             Place::Behind => {
-                self.place = Place::Outside;
+                // Lines of context may stand before the change that is too many.
+                if !line.starts_with(b" ") && !line.trim_ascii().is_empty() {
+                    self.place = Place::Outside;
+                }
                 let is_change = line.starts_with(b"+") || line.starts_with(b"-") && !line.starts_with(b"--");
                 if is_change { Err(()) } else { Ok(false) }
             }
-            Place::Outside | Place::Hunk(..) => Ok(false),
+            Place::Outside | Place::Binary | Place::Hunk(..) => Ok(false),
         }
     }
 }
@@ -145,8 +161,10 @@ mod tests {
                      \\ No newline at end of file\n";
         assert_eq!(found(&format!("Index: linux/a\n=====\n{plain}-- \nfooter\n")), Some(plain));
         let binary =
-            "diff --git a/a b/a\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKc-a\n\nliteral 2\nJc-b\n";
-        assert_eq!(found(&format!("{binary}\n-- \n2\n")), Some(binary));
+            "diff --git a/a b/a\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKc-a\n\nliteral 2\nJc-b\n\n";
+        assert_eq!(found(&format!("{binary}-- \n2\n")), Some(binary));
+        let both = format!("{plain}{binary}");
+        assert_eq!(found(&format!("{both}\n\nwords\n")), Some(both.as_str()));
     }
 
     #[test]
@@ -158,5 +176,7 @@ mod tests {
     fn a_hunk_with_more_lines_than_it_counts_is_found() {
         let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n+z\n";
         assert_eq!(extent(text.as_bytes()), Err(Overlong { line: 6 }));
+        let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n context\n\n+z\n";
+        assert_eq!(extent(text.as_bytes()), Err(Overlong { line: 8 }));
     }
 }
