@@ -171,6 +171,12 @@ pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
     Ok(Output { status, stdout, stderr })
 }
 
+/// Runs it; it must succeed, and what it printed comes back as it is.
+pub(crate) fn bytes(command: &mut Command) -> Result<Vec<u8>> {
+    let output = output(command, b"")?;
+    if output.status.success() { Ok(output.stdout) } else { Err(failed(command, &output)) }
+}
+
 /// Runs it with that input; it must succeed, and what it printed comes back without the last newline.
 pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
     let output = output(command, input)?;

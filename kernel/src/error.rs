@@ -83,7 +83,7 @@ pub enum Error {
     },
 
     /// A patch that can't be read.
-    #[error("can't read the patch `{patch}`: {why}")]
+    #[error("can't read the patch `{}`: {}", printable(.patch), printable(&.why.to_string()))]
     NotAPatch {
         /// The file's name, or the mail's subject.
         patch: String,
@@ -92,7 +92,7 @@ pub enum Error {
     },
 
     /// What was given as a series of patches is none.
-    #[error("can't take `{name}` as a series of patches: {why}")]
+    #[error("can't take `{}` as a series of patches: {}", printable(.name), printable(&.why.to_string()))]
     NotASeries {
         /// What was given.
         name: String,
@@ -204,6 +204,14 @@ pub enum Error {
     },
 }
 
+/// A text of somebody else's that does nothing to a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'),
+        "?",
+    )
+}
+
 /// A patch that did not fit.
 #[derive(Debug, Default)]
 pub struct DoesNotApply {
@@ -221,9 +229,9 @@ pub struct DoesNotApply {
 
 impl std::fmt::Display for DoesNotApply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} does not apply:", self.patch)?;
+        write!(f, "{} does not apply:", printable(&self.patch))?;
         if self.rejects.is_empty() {
-            write!(f, "\n{}", self.git.trim_end())?;
+            self.git.trim_end().lines().try_for_each(|line| write!(f, "\n{}", printable(line)))?;
         }
         let mut lines = self.rejects.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
         lines.try_for_each(|line| write!(f, "\n  {line}"))?;

@@ -1,12 +1,31 @@
 //! `git format-patch`, deaf to what a repository's configuration says of it: the same commits make the same bytes, whoever
 //! writes them and wherever, and a build tells from the bytes whether anything has changed.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use crate::{
     Result,
-    command::{git, read},
+    command::{bytes, git, read},
 };
+
+/// How a commit's diff is written.
+const DIFF: &[&str] = &[
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-relative",
+    "--submodule=short",
+    "--ignore-submodules=none",
+    "--no-renames",
+    "--abbrev=12",
+    "--unified=3",
+    "--inter-hunk-context=0",
+    "--indent-heuristic",
+    "--diff-algorithm=myers",
+    "-O/dev/null",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+];
 
 const FORMAT: &[&str] = &[
     "--quiet",
@@ -21,24 +40,36 @@ const FORMAT: &[&str] = &[
     "--no-signoff",
     "--no-notes",
     "--no-add-header",
-    "--no-ext-diff",
-    "--no-renames",
     "--subject-prefix=PATCH",
-    "--abbrev=12",
     "--suffix=.patch",
     "--filename-max-length=64",
-    "--unified=3",
-    "--inter-hunk-context=0",
-    "--indent-heuristic",
-    "--diff-algorithm=myers",
-    "-O/dev/null",
-    "--src-prefix=a/",
-    "--dst-prefix=b/",
 ];
 
 /// Writes the commits of a range into that directory, a file for each.
 pub(crate) fn format_patch(repository: &Path, range: &str, directory: &Path) -> Result<()> {
-    let mut command = git(repository);
-    command.arg("format-patch").args(FORMAT).arg("--output-directory").arg(directory);
+    let mut command = with_settings(repository);
+    command.arg("format-patch").args(DIFF).args(FORMAT).arg("--output-directory").arg(directory);
     read(command.args([range, "--"]), b"").map(drop)
+}
+
+/// A commit's diffstat and diff, as they stand in the file that `git format-patch` makes of it.
+pub(crate) fn diff_of(repository: &Path, commit: &str) -> Result<(Vec<u8>, Vec<u8>)> {
+    let mut command = with_settings(repository);
+    command.args(["diff-tree", "--root", "--no-commit-id", "--patch", "--binary", "--stat=72", "--summary"]);
+    let mut remarks = b"---\n".to_vec();
+    let text = bytes(command.args(DIFF).args(["--end-of-options", commit, "--"]))?;
+    // The lines of a diffstat begin with a blank.
+    const BEGINNING: &[u8] = b"\ndiff --git ";
+    let at =
+        text.windows(BEGINNING.len()).position(|window| window == BEGINNING).map_or(text.len(), |at| at + 1);
+    let (stat, diff) = text.split_at(at);
+    remarks.extend_from_slice(stat);
+    Ok((remarks, diff.to_vec()))
+}
+
+/// git, with those settings of the repository's undone for which there is no option.
+fn with_settings(repository: &Path) -> Command {
+    let mut command = git(repository);
+    command.args(["-c", "diff.suppressBlankEmpty=false", "-c", "core.quotePath=true"]);
+    command
 }

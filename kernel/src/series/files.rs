@@ -29,6 +29,8 @@ const PATCHES: [&str; 5] = [".patch", ".diff", ".eml", ".mbox", ".mbx"];
 const COMPRESSED: [&str; 2] = [".gz", ".xz"];
 /// The file in which quilt keeps the order of patches.
 const LIST: &str = "series";
+/// How many bytes of a file that is not named like a patch are searched for a diff.
+const LOOKED_AT: u64 = 64 << 10;
 
 /// What the files at that path are. A directory that is not there has none.
 pub(super) fn read(path: &Path) -> Result<Files> {
@@ -153,7 +155,9 @@ fn is_patch(name: &str) -> bool {
 
 fn has_diff(path: &Path) -> bool {
     // What can't be read, or is no text, is no patch that somebody would miss.
-    path.is_file() && contents(path).is_ok_and(|bytes| !matches!(diff::extent(&bytes), Ok(None)))
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut head));
+    read.is_ok() && !matches!(diff::extent(&head), Ok(None))
 }
 
 fn name(path: &Path) -> String {

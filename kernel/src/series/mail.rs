@@ -16,6 +16,7 @@ use crate::{
     Error, Result,
     command::{failed, git, output, read},
     diff::{self, Overlong},
+    error::printable,
 };
 
 /// A file with one mail or several, or a diff without any header.
@@ -35,13 +36,13 @@ pub(super) struct Mail {
     pub(super) subject: Subject,
     /// What there is to apply, if anything.
     pub(super) patch: Option<Patch>,
-    /// The flaw of its diff.
-    pub(super) overlong: Option<Overlong>,
+    /// Why its diff is not to be applied.
+    pub(super) flaw: Option<PatchProblem>,
 }
 
 /// Who has written a patch that does not say it, and when.
-const NO_AUTHOR: &str = "unknown";
-const NO_EMAIL: &str = "unknown@localhost";
+pub(super) const NO_AUTHOR: &str = "unknown";
+pub(super) const NO_EMAIL: &str = "unknown@localhost";
 const NO_DATE: &str = "Thu, 1 Jan 1970 00:00:00 +0000";
 
 /// The mails in these files, in order.
@@ -162,9 +163,9 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
     }
     let name = name.clone().or(sent).unwrap_or_else(|| untitled.to_owned());
     let title = if subject.title.is_empty() { untitled } else { &subject.title };
-    let (extent, overlong) = match diff::extent(&info.patch) {
-        Ok(extent) => (extent, None),
-        Err(overlong) => (Some(0..info.patch.len()), Some(overlong)),
+    let (extent, flaw) = match diff::extent(&info.patch) {
+        Ok(extent) => (extent, has_further_patch(&info.patch).then_some(PatchProblem::Several)),
+        Err(Overlong { line }) => (Some(0..info.patch.len()), Some(PatchProblem::Overlong { line })),
     };
     let patch = extent.map(|extent| Patch {
         name: name.clone(),
@@ -176,12 +177,19 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
         remarks: info.patch[..extent.start].to_vec(),
         diff: info.patch[extent].to_vec(),
     });
-    Ok(Mail { name, subject, patch, overlong })
+    Ok(Mail { name, subject, patch, flaw })
 }
 
-/// A subject that does nothing to a terminal.
-fn printable(subject: &str) -> String {
-    subject.replace(char::is_control, "?")
+/// Whether a file of `git format-patch` begins behind the diff of another one, as with attachments of one mail: git takes them
+/// for one patch.
+fn has_further_patch(patch: &[u8]) -> bool {
+    const DATE: &[u8] = b" Mon Sep 17 00:00:00 2001";
+    let is_beginning = |line: &[u8]| {
+        line.strip_prefix(b"From ")
+            .and_then(|rest| rest.trim_ascii_end().strip_suffix(DATE))
+            .is_some_and(|commit| commit.len() >= 40 && commit.iter().all(u8::is_ascii_hexdigit))
+    };
+    patch.split(|&byte| byte == b'\n').any(is_beginning)
 }
 
 /// What `git mailinfo` says of a mail.
@@ -193,10 +201,25 @@ struct Info {
 
 impl Info {
     fn of(mail: &[u8], path: &Path, options: &[&str]) -> Result<Self> {
+        let info = Self::with(mail, path, "--quoted-cr=nowarn", options)?;
+        // A gateway has ended all lines so. Where only lines in hunks end so, they are a file's.
+        let text = if info.patch.is_empty() { info.message.as_bytes() } else { &info.patch };
+        let first = text.split(|&byte| byte == b'\n').next();
+        match first.is_some_and(|line| line.ends_with(b"\r")) {
+            true => Self::with(mail, path, "--quoted-cr=strip", options),
+            false => Ok(info),
+        }
+    }
+
+    fn with(mail: &[u8], path: &Path, quoted_cr: &str, options: &[&str]) -> Result<Self> {
         let ask = |more: &[&str]| {
             let mut command = git(path.parent().unwrap_or(Path::new("/")));
-            command.args(["mailinfo", "--encoding=UTF-8", "--no-scissors", "--quoted-cr=strip"]);
-            command.args(options).args(more).args([beside(path, "message"), beside(path, "patch")]);
+            command.args(["mailinfo", "--encoding=UTF-8", "--no-scissors"]);
+            command
+                .arg(quoted_cr)
+                .args(options)
+                .args(more)
+                .args([beside(path, "message"), beside(path, "patch")]);
             let output = output(&mut command, mail)?;
             if output.status.success() { Ok(output) } else { Err(failed(&command, &output)) }
         };

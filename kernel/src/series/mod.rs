@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! files ──> mail (git mailsplit, git mailinfo) ──> order ──> Series ──> apply
-//! range ──> git format-patch ──┘
+//! range ──> git log, git diff-tree ───────────────────────────┘
 //! ```
 
 mod apply;
@@ -19,12 +19,15 @@ use std::path::Path;
 use sha2::Sha256;
 
 pub(crate) use self::apply::Stack;
-use self::{order::LeftOut, range::is_range};
+use self::{
+    order::LeftOut,
+    range::{Ends, is_range},
+};
 pub use self::{
     patch::Patch,
     problem::{ListedProblem, PatchProblem, SeriesProblem},
 };
-use crate::{Error, Result, format_patch::format_patch};
+use crate::{Error, Result};
 
 /// Patches in the order in which they apply. May be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +39,10 @@ pub struct Series {
     applied: bool,
     /// Whether nothing but the place of the mails in a mailbox says in which order the patches apply.
     is_as_mails_lie: bool,
-    /// For commits of a repository: the one that they begin with.
-    begins_with: Option<String>,
+    /// For commits of a range: where it begins and ends.
+    ends: Option<Ends>,
+    /// Whether these are its first patches alone.
+    is_cut: bool,
 }
 
 impl Series {
@@ -102,27 +107,21 @@ impl Series {
         }
     }
 
-    /// The commits of a range, as `git format-patch` writes them.
+    /// The commits of a range.
     fn range(range: &str, repository: &Path) -> Result<Self> {
-        let begins_with = range::beginning(range, repository)?;
-        let scratch =
-            tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
-        format_patch(repository, range, scratch.path())?;
-        let merges = range::merges(range, repository)?.into_iter().map(LeftOut::Merge);
-        // Numbers in the subjects of commits are no numbers of mails: the files are in order.
-        let mut left_out = merges.collect();
-        let patches = order::as_listed(mail::decode(&files::read(scratch.path())?.mails)?, &mut left_out)?;
-        Ok(Self { patches, left_out, begins_with: Some(begins_with), ..Self::default() })
+        let range::Commits { patches, left_out, ends } = range::commits(range, repository)?;
+        Ok(Self { patches, left_out, ends: Some(ends), ..Self::default() })
     }
 
     /// The commit that the series begins with, which it leaves as it is, if it is commits of a repository.
     pub(crate) fn begins_with(&self) -> Option<&str> {
-        self.begins_with.as_deref()
+        self.ends.as_ref().map(|ends| ends.base.as_str())
     }
 
     /// The first patches of the series, so many.
     pub fn first(&self, count: usize) -> Self {
-        Self { patches: self.patches.iter().take(count).cloned().collect(), ..self.clone() }
+        let is_cut = self.is_cut || count < self.patches.len();
+        Self { patches: self.patches.iter().take(count).cloned().collect(), is_cut, ..self.clone() }
     }
 
     /// The patches, in order.
@@ -160,7 +159,13 @@ impl Series {
             };
             applied(done + 1);
         }
-        Ok(stack.top())
+        let top = stack.top();
+        match &self.ends {
+            Some(ends) if !self.is_cut && !ends.are_met(repository, base, &top)? => {
+                Err(Error::NotASeries { name: "the range of commits".into(), why: SeriesProblem::NotASum })
+            }
+            _ => Ok(top),
+        }
     }
 
     /// Whether that commit has all patches already: they can be taken back, the last one first.

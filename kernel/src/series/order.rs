@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::{
     mail::Mail,
     patch::Patch,
-    problem::{self, PatchProblem, SeriesProblem},
+    problem::{self, SeriesProblem},
     subject::{Number, Version},
 };
-use crate::Error;
+use crate::{Error, error::printable};
 
 /// What was found beside the patches and is not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) enum LeftOut {
 
 /// All of them in one sentence; `None` if there are none.
 pub(super) fn words(left_out: &[LeftOut]) -> Option<String> {
-    let quoted = |name: &String| format!("`{name}`");
+    let quoted = |name: &String| format!("`{}`", printable(name));
     let of = |pick: &dyn Fn(&LeftOut) -> Option<String>| left_out.iter().filter_map(pick).collect::<Vec<_>>();
     let mut parts = Vec::new();
     let mut named = |noun: &str, nouns: &str, names: Vec<String>| match names.len() {
@@ -111,8 +111,11 @@ fn replies(left_out: &[LeftOut]) -> Option<String> {
         return None;
     }
     let count = counted(replies.len(), "reply", "replies");
-    let with_diff: Vec<String> =
-        replies.iter().filter(|(_, has_diff)| *has_diff).map(|(name, _)| format!("`{name}`")).collect();
+    let with_diff: Vec<String> = replies
+        .iter()
+        .filter(|(_, has_diff)| *has_diff)
+        .map(|(name, _)| format!("`{}`", printable(name)))
+        .collect();
     Some(match with_diff.is_empty() {
         true => count,
         false => format!("{count}, {} with a diff: {}", with_diff.len(), few(&with_diff)),
@@ -155,6 +158,9 @@ pub(super) fn select(
 ) -> Result<Vec<Patch>, Error> {
     let (mut mails, rest) = set_aside(mails, left_out);
     let is_numbered = is_numbered(&mails);
+    if is_numbered {
+        require_one_series(&mails).map_err(&refuse)?;
+    }
     drop_older(&mut mails, is_numbered, left_out);
     drop_duplicates(&mut mails, left_out);
     if is_numbered {
@@ -195,6 +201,24 @@ fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<M
         });
     }
     (patches, rest.into_iter().filter(|mail| !(mail.subject.is_reply && mail.patch.is_none())).collect())
+}
+
+/// A version replaces an older one if they have titles in common: half of those of the shorter one.
+fn require_one_series(mails: &[Mail]) -> Result<(), SeriesProblem> {
+    let titles = |is_meant: &dyn Fn(Version) -> bool| -> BTreeSet<&str> {
+        let meant = mails.iter().filter(|mail| is_meant(mail.subject.version));
+        meant.map(|mail| mail.subject.title.as_str()).collect()
+    };
+    let Some(newest) = mails.iter().max_by_key(|mail| mail.subject.version) else { return Ok(()) };
+    let current = titles(&|version| version == newest.subject.version);
+    for mail in mails.iter().filter(|mail| mail.subject.version < newest.subject.version) {
+        let own = titles(&|version| version == mail.subject.version);
+        let newer = titles(&|version| version > mail.subject.version);
+        if own.intersection(&newer).count() * 2 < own.len().min(current.len()) {
+            return Err(SeriesProblem::TwoSeries { first: mail.name.clone(), second: newest.name.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Of a series with numbers the newest version stays. Patches without numbers may be a series each: their titles tell.
@@ -250,6 +274,9 @@ fn numbered(mails: Vec<Mail>, version: Version, rest: &[(&str, Number)]) -> Resu
     if let Some((_, mail)) = ordered.iter().find(|(number, _)| number.total != total) {
         return Err(SeriesProblem::TwoSeries { first: name(first), second: name(mail) });
     }
+    if let Some((_, mail)) = ordered.iter().find(|(number, _)| number.place > total) {
+        return Err(SeriesProblem::Beyond { name: name(mail) });
+    }
     if let Some(pair) = ordered.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let (first, second) = (name(&pair[0].1), name(&pair[1].1));
         return Err(SeriesProblem::SameNumber { place: pair[0].0.place, total, first, second });
@@ -268,12 +295,9 @@ fn numbered(mails: Vec<Mail>, version: Version, rest: &[(&str, Number)]) -> Resu
 
 /// The mail's patch, or the mail's name if it has none.
 fn patch(mail: Mail) -> Result<Result<Patch, String>, Error> {
-    match (mail.patch, mail.overlong) {
+    match (mail.patch, mail.flaw) {
         (None, _) => Ok(Err(mail.name)),
-        (Some(_), Some(overlong)) => {
-            let why = PatchProblem::Overlong { line: overlong.line };
-            Err(Error::NotAPatch { patch: mail.name, why })
-        }
+        (Some(_), Some(why)) => Err(Error::NotAPatch { patch: mail.name, why }),
         (Some(patch), None) => Ok(Ok(patch)),
     }
 }

@@ -57,6 +57,13 @@ pub enum SeriesProblem {
         left_out: Option<String>,
     },
 
+    /// A number that is greater than the total.
+    #[error("the number of `{name}` is greater than its total; correct its subject")]
+    Beyond {
+        /// The patch.
+        name: String,
+    },
+
     /// Two patches with the same number.
     #[error(
         "two different patches have the number {place}/{total}: `{first}` and `{second}`; keep one of them"
@@ -118,6 +125,12 @@ pub enum SeriesProblem {
         is_shallow: bool,
     },
 
+    /// Commits that don't make a range's end of its beginning.
+    #[error(
+        "its commits don't add up to its end: a merge has changes of its own, or sides that conflict; give a range without merges"
+    )]
+    NotASum,
+
     /// A range whose ends have nothing in common.
     #[error("its two ends have no commit in common in {}", .0.display())]
     Unrelated(PathBuf),
@@ -154,6 +167,12 @@ pub enum PatchProblem {
     /// A date that git does not understand.
     #[error("git does not understand its date `{0}`")]
     Date(String),
+
+    /// A mail to which several patches are attached.
+    #[error(
+        "there are several patches in this one mail, and git would take them for one; save the attachments in a directory"
+    )]
+    Several,
 
     /// A hunk with more lines than its header counts.
     #[error(

@@ -2,23 +2,152 @@
 
 use std::path::Path;
 
-use super::problem::SeriesProblem;
+use super::{
+    apply::Stack,
+    mail::{NO_AUTHOR, NO_EMAIL},
+    order::LeftOut,
+    patch::Patch,
+    problem::SeriesProblem,
+};
 use crate::{
     Error, Result,
-    command::{git, output, read},
+    command::{bytes, git, output, read},
+    format_patch::diff_of,
 };
+
+/// The commits of a range, as patches.
+pub(super) struct Commits {
+    pub(super) patches: Vec<Patch>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) ends: Ends,
+}
+
+/// Where a range begins and ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    /// The commit that it begins with, which is not in it.
+    pub(super) base: String,
+    /// That commit's files.
+    base_tree: String,
+    /// The files of the commit that it ends with.
+    tree: String,
+}
+
+impl Ends {
+    /// Whether a commit that came of all patches on top of `base` has the files of the range's end, unless it was put on
+    /// another base.
+    pub(super) fn are_met(&self, repository: &Path, base: &str, top: &str) -> Result<bool> {
+        Ok(tree(repository, base)? != self.base_tree || tree(repository, top)? == self.tree)
+    }
+}
+
+/// Reads the commits of a range from git itself: a mail can't hold every message and every file.
+pub(super) fn commits(range: &str, repository: &Path) -> Result<Commits> {
+    let (base, tips) = ends(range, repository)?;
+    let ends = Ends { base_tree: tree(repository, &base)?, tree: tree(repository, &tips[0])?, base };
+    let (patches, empty) = patches(range, repository)?;
+    let merges = merges(range, repository)?;
+    let is_linear = merges.is_empty() && tips.len() == 1;
+    if !is_linear && !add_up(&patches, repository, &ends)? {
+        return Err(Error::NotASeries { name: range.to_owned(), why: SeriesProblem::NotASum });
+    }
+    let left_out =
+        merges.into_iter().map(LeftOut::Merge).chain(empty.into_iter().map(LeftOut::WithoutDiff)).collect();
+    Ok(Commits { patches, left_out, ends })
+}
+
+/// Whether the patches make the range's end of its beginning. A merge may have changes of its own.
+fn add_up(patches: &[Patch], repository: &Path, ends: &Ends) -> Result<bool> {
+    let mut stack = Stack::on(repository, &ends.base)?;
+    for patch in patches {
+        match stack.push(patch) {
+            Err(Error::DoesNotApply(_)) => return Ok(false),
+            pushed => pushed?,
+        };
+    }
+    ends.are_met(repository, &ends.base, &stack.top())
+}
+
+fn tree(repository: &Path, commit: &str) -> Result<String> {
+    read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
+}
+
+/// The patches of a range, and the titles of the commits that change no file.
+fn patches(range: &str, repository: &Path) -> Result<(Vec<Patch>, Vec<String>)> {
+    const FORMAT: &str = "--format=tformat:%H%x00%an%x00%ae%x00%aD%x00%f%x00%s%x00%b%x00";
+    let mut command = git(repository);
+    command.args([
+        "log",
+        "-z",
+        "--reverse",
+        "--no-merges",
+        "--no-patch",
+        "--no-color",
+        "--no-show-signature",
+    ]);
+    command.args([
+        "--no-notes",
+        "--no-decorate",
+        "--no-mailmap",
+        "--encoding=UTF-8",
+        FORMAT,
+        "--end-of-options",
+    ]);
+    let log = bytes(command.args([range, "--"]))?;
+    let log = String::from_utf8_lossy(&log);
+    let fields: Vec<&str> = log.split('\0').collect();
+    let (mut patches, mut empty) = (Vec::new(), Vec::new());
+    // The eighth field is the end of the commit's record.
+    for record in fields.chunks_exact(8) {
+        let [commit, author, email, date, slug, title, message, ..] = *record else { continue };
+        let (remarks, diff) = diff_of(repository, commit)?;
+        let name = file_name(patches.len() + empty.len() + 1, slug);
+        if diff.is_empty() {
+            empty.push(name);
+            continue;
+        }
+        let or = |text: &str, otherwise: &str| {
+            if text.is_empty() { otherwise.to_owned() } else { text.to_owned() }
+        };
+        let message = message.trim_end();
+        patches.push(Patch {
+            title: or(title, slug_of(&name)),
+            name,
+            author: or(author, &or(email, NO_AUTHOR)),
+            email: or(email, NO_EMAIL),
+            date: date.to_owned(),
+            message: if message.is_empty() { String::new() } else { format!("{message}\n") },
+            remarks,
+            diff,
+        });
+    }
+    Ok((patches, empty))
+}
+
+/// The name that `git format-patch` gives to a commit's file.
+fn file_name(number: usize, slug: &str) -> String {
+    const LONGEST: usize = 57;
+    let name = format!("{number:04}-{slug}");
+    format!("{}.patch", name.get(..LONGEST).unwrap_or(&name))
+}
+
+fn slug_of(name: &str) -> &str {
+    name.strip_suffix(".patch").unwrap_or(name)
+}
 
 /// Whether that can be a range A..B, and is no path: neither end is a revision if it begins or ends like a path.
 pub(super) fn is_range(name: &str) -> bool {
-    name.split_once("..").is_some_and(|(from, to)| {
-        let to = to.strip_prefix('.').unwrap_or(to);
-        let is_path = |end: &str| end.starts_with(['/', '~']) || end.starts_with("./") || end.ends_with('/');
-        !is_path(from) && !is_path(to) && !to.contains("..")
-    })
+    !name.starts_with('-')
+        && name.split_once("..").is_some_and(|(from, to)| {
+            let to = to.strip_prefix('.').unwrap_or(to);
+            let is_path =
+                |end: &str| end.starts_with(['/', '~']) || end.starts_with("./") || end.ends_with('/');
+            !is_path(from) && !is_path(to) && !to.contains("..")
+        })
 }
 
-/// The commit A of A..B or, if A has gone on since B left it, the one at which it did.
-pub(super) fn beginning(range: &str, repository: &Path) -> Result<String> {
+/// The commit A of A..B or, if A has gone on since B left it, the one at which it did; and the commit B, to which A...B adds A.
+fn ends(range: &str, repository: &Path) -> Result<(String, Vec<String>)> {
     let refuse = |why| Error::NotASeries { name: range.to_owned(), why };
     let ask = |arguments: &[&str]| read(git(repository).args(arguments).args([range, "--"]), b"");
     ask(&["rev-list", "--max-count=0"]).map_err(|error| match error {
@@ -34,15 +163,19 @@ pub(super) fn beginning(range: &str, repository: &Path) -> Result<String> {
     common.arg("merge-base").args(ends.lines().map(|end| end.trim_start_matches('^')));
     let common = output(&mut common, b"")?;
     if common.status.success() {
-        return Ok(String::from_utf8_lossy(&common.stdout).trim_end().to_owned());
+        let tips = ends.lines().filter(|end| !end.starts_with('^')).map(str::to_owned).collect();
+        return Ok((String::from_utf8_lossy(&common.stdout).trim_end().to_owned(), tips));
     }
     let problem = if is_shallow(repository) { SeriesProblem::Shallow } else { SeriesProblem::Unrelated };
     Err(refuse(problem(repository.to_owned())))
 }
 
 /// The merge commits of a range, whose own changes no patch has.
-pub(super) fn merges(range: &str, repository: &Path) -> Result<Vec<String>> {
-    let merges = read(git(repository).args(["log", "--merges", "--format=%h %s", range, "--"]), b"")?;
+fn merges(range: &str, repository: &Path) -> Result<Vec<String>> {
+    let merges = read(
+        git(repository).args(["log", "--merges", "--format=%h %s", "--end-of-options", range, "--"]),
+        b"",
+    )?;
     Ok(merges.lines().map(str::to_owned).collect())
 }
 
@@ -70,6 +203,7 @@ mod tests {
             "v3.mbox",
             "a..b..c",
             "a..b/",
+            "--output=a..b",
         ] {
             assert!(!is_range(path), "{path}");
         }

@@ -107,17 +107,23 @@ fn is_reply(decoded: &str) -> bool {
         Some(tag) => {
             let before = outside_of_brackets(&decoded[..tag]);
             let mark = before.trim_end().strip_suffix([':', '：']).map(str::trim_end);
-            // Gateways use longer words: `EXTERNAL: [PATCH 1/2]`.
-            mark.and_then(|mark| mark.split([' ', ':']).next_back())
-                .is_some_and(|mark| mark.chars().count() <= 4)
+            mark.and_then(|mark| mark.split([' ', ':']).next_back()).is_some_and(is_reply_mark)
         }
         None => {
             let untagged = outside_of_brackets(decoded);
-            let mark =
-                untagged.trim_start().split_once(':').map(|(mark, _)| mark.trim_end().to_ascii_lowercase());
-            mark.is_some_and(|mark| ["re", "aw", "antw", "fw", "fwd", "wg"].contains(&mark.as_str()))
+            untagged.trim_start().split_once(':').is_some_and(|(mark, _)| is_reply_mark(mark.trim_end()))
         }
     }
+}
+
+/// What mailers put before the subject of a reply or of what is forwarded. Any other word may be a subsystem or a gateway's mark.
+fn is_reply_mark(word: &str) -> bool {
+    const MARKS: [&str; 18] = [
+        "re", "aw", "antw", "fw", "fwd", "wg", "sv", "vs", "odp", "ynt", "res", "回复", "回覆", "答复",
+        "转发", "轉寄", "返信", "답장",
+    ];
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit() || "()^".contains(c)).to_lowercase();
+    MARKS.contains(&word.as_str())
 }
 
 fn outside_of_brackets(text: &str) -> String {
@@ -213,7 +219,12 @@ mod tests {
             );
             assert_eq!((parsed.title.as_str(), parsed.is_reply), ("a", false), "{subject}");
         }
-        for subject in ["EXTERNAL: [PATCH v2 1/3] a", "***SPAM*** [PATCH v2 1/3] a"] {
+        for subject in [
+            "EXTERNAL: [PATCH v2 1/3] a",
+            "mm: [PATCH v2 1/3] a",
+            "rv: [PATCH v2 1/3] a",
+            "***SPAM*** [PATCH v2 1/3] a",
+        ] {
             let parsed = Subject::parse(subject);
             assert_eq!(parsed.number, Some(Number { place: 1, total: 3 }), "{subject}");
             assert_eq!((parsed.version.to_string().as_str(), parsed.is_reply), ("v2", false), "{subject}");

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::{
     Kernels,
-    command::{git, read},
+    command::{git, output, read},
     sources::hex,
 };
 
@@ -62,8 +62,16 @@ impl Bench {
 }
 
 fn commit_file(repository: &Path, contents: &str, message: &str, parent: &[&str]) -> String {
-    let blob = read(git(repository).args(["hash-object", "-w", "--stdin"]), contents.as_bytes()).unwrap();
-    let tree = read(git(repository).arg("mktree"), format!("100644 blob {blob}\ta.c\n").as_bytes()).unwrap();
+    commit_files(repository, &[("a.c", contents.as_bytes())], message, parent)
+}
+
+fn commit_files(repository: &Path, files: &[(&str, &[u8])], message: &str, parent: &[&str]) -> String {
+    let entry = |(name, contents): &(&str, &[u8])| {
+        let blob = read(git(repository).args(["hash-object", "-w", "--stdin"]), contents).unwrap();
+        format!("100644 blob {blob}\t{name}\n")
+    };
+    let entries: String = files.iter().map(entry).collect();
+    let tree = read(git(repository).arg("mktree"), entries.as_bytes()).unwrap();
     let author = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
     let parents = parent.iter().flat_map(|parent| ["-p", *parent]);
     read(git(repository).args(author).args(["commit-tree", &tree, "-m", message]).args(parents), b"").unwrap()
@@ -301,7 +309,15 @@ fn numbers_that_are_no_series_are_refused() {
                  list the files in order in a file `series`"
             ),
         ),
-        (series_of(Sample::plain) + &other("[PATCH v2 2/3] b"), "patches 1 and 3 of 3 are missing from v2".to_owned()),
+        (series_of(Sample::plain) + &other("[PATCH v2 2/3] keys: Change 2 =at length="), "patches 1 and 3 of 3 are missing from v2".to_owned()),
+        (
+            plain(1) + &other("[PATCH v2 1/1] b"),
+            format!("there are two series in it, with {first} and `[PATCH v2 1/1] b`; keep one of them"),
+        ),
+        (
+            series_of(Sample::plain) + &other("[PATCH 4/3] b"),
+            "the number of `[PATCH 4/3] b` is greater than its total; correct its subject".to_owned(),
+        ),
         (
             other("[PATCH 1/4000000000] b"),
             "patches 2, 3, 4, 5, 6 and 3999999994 more of 4000000000 are missing".to_owned(),
@@ -448,6 +464,11 @@ fn a_patch_that_git_would_misread_is_refused() {
     let why = "can't read the patch `[PATCH] keys: Change 1 =at length=`: line 14 of its diff is one more than the hunk's header counts, and \
                git would leave it out; write the patch again with `git format-patch`";
     assert_eq!(bench.refusal(overlong), why);
+    let both = format!("{}{}\n{}", body(1), header("[PATCH 2/2] b"), body(2));
+    let several = Sample { subject: "[PATCH] both".into(), body: both }.base64();
+    let why = "can't read the patch `[PATCH] both`: there are several patches in this one mail, and git would take them for one; save \
+               the attachments in a directory";
+    assert_eq!(bench.refusal(several), why);
     let undated =
         sample(1).plain().replace("1/3", "1/1").replace("Fri, 1 Jul 2022 10:00:00 +0200", "one day");
     let error =
@@ -541,6 +562,119 @@ fn a_range_is_the_same_patches_whatever_its_commits_are_called_and_git_is_config
     }
     let other = commit_file(path, &lines(&[]), "another base", &[]);
     assert_eq!(patches_upon(&other), patches);
+}
+
+/// The object of a commit's files.
+fn tree_of(repository: &Path, commit: &str) -> String {
+    read(git(repository).args(["rev-parse", &format!("{commit}^{{tree}}")]), b"").unwrap()
+}
+
+/// Bytes that git takes for no text.
+const BINARY: &[u8] = b"\0\x01\xff binary \0 \x80\n\0";
+
+#[test]
+fn a_binary_change_beside_a_text_is_applied_as_well() {
+    let bench = Bench::new();
+    let changed = lines(&[8]);
+    let files: [(&str, &[u8]); 3] = [("a.c", changed.as_bytes()), ("b", BINARY), ("c", b"text\n")];
+    for files in [&files[..2], &files[..]] {
+        let head = commit_files(bench.path(), files, "keys: Add", &[&bench.base]);
+        let range = format!("{}..{head}", bench.base);
+        let mail = read(git(bench.path()).args(["format-patch", "--stdout", &range]), b"").unwrap();
+        let series = bench.mailbox(mail + "\n\n").unwrap();
+        let top = series.commit(bench.path(), &bench.base, |_| {}).unwrap();
+        assert_eq!(tree_of(bench.path(), &top), tree_of(bench.path(), &head));
+    }
+}
+
+#[test]
+fn a_range_makes_the_files_of_its_end_whatever_stands_in_messages_and_files() {
+    let bench = Bench::new();
+    let path = bench.path();
+    let diff = "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,2 @@\n-line 1\n+LINE 1\n line 2\n";
+    let from = "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001";
+    let message = format!("keys: One\n\nFrom: not a header\n\n{diff}\n{from}\nSubject: x\n\n---\n{diff}");
+    let changed = lines(&[8]);
+    let one = commit_file(path, &changed, &message, &[&bench.base]);
+    let files: [(&str, &[u8]); 4] =
+        [("a.c", changed.as_bytes()), ("b.c", b"x\r\ny\r\n"), ("c", BINARY), ("d.c", b"\r\r\n \n\n")];
+    let two = commit_files(path, &files, "[keys] Two", &[&one]);
+    let series = Series::given(&format!("{}..{two}", bench.base), path).unwrap();
+    let titles: Vec<_> = series.patches().iter().map(|patch| patch.title.as_str()).collect();
+    assert_eq!(titles, ["keys: One", "[keys] Two"]);
+    let top = series.commit(path, &bench.base, |_| {}).unwrap();
+    assert_eq!(tree_of(path, &top), tree_of(path, &two));
+    let messages = read(git(path).args(["log", "-1", "--format=%B", &format!("{top}^")]), b"").unwrap();
+    assert_eq!(messages.trim_end(), message.trim_end());
+}
+
+#[test]
+fn a_range_is_the_same_patches_as_the_files_of_git_format_patch() {
+    let bench = Bench::new();
+    let head = bench.mailbox(series_of(Sample::plain)).unwrap().commit(bench.path(), &bench.base, |_| {});
+    let long = format!("keys: {}", "Many words of a title ".repeat(6));
+    let files: [(&str, &[u8]); 2] = [("b.c", b"x\n"), ("c", BINARY)];
+    let head = commit_files(bench.path(), &files, &format!("{long}\n\nBody.\n\n\n"), &[&head.unwrap()]);
+    let range = format!("{}..{head}", bench.base);
+    let directory = bench.path().join("written");
+    crate::format_patch::format_patch(bench.path(), &range, &directory).unwrap();
+    let written = Series::read(&directory).unwrap();
+    assert_eq!(Series::given(&range, bench.path()).unwrap().patches(), written.patches());
+    assert_eq!(written.patches().len(), 4);
+}
+
+#[test]
+fn a_merge_with_changes_of_its_own_is_refused() {
+    let bench = Bench::new();
+    let side = |changed| commit_file(bench.path(), &lines(&[changed]), "side", &[&bench.base]);
+    let merge = commit_file(bench.path(), &lines(&[8, 16, 24]), "Merge", &[&side(8), &side(24)]);
+    let error = Series::given(&format!("{}..{merge}", bench.base), bench.path()).unwrap_err().to_string();
+    let why = ": its commits don't add up to its end: a merge has changes of its own, or sides that conflict; give a range without merges";
+    assert!(error.ends_with(why), "{error}");
+}
+
+#[test]
+fn what_ends_lines_in_a_base64_mail_is_the_files_unless_all_lines_end_so() {
+    let bench = Bench::new();
+    let diff = "---\n\ndiff --git a/b.c b/b.c\nnew file mode 100644\n--- /dev/null\n+++ b/b.c\n@@ -0,0 +1 @@\n+x\r\n";
+    for (body, file) in
+        [(diff.to_owned(), "x\r\n"), (diff.replace("\r\n", "\n").replace('\n', "\r\n"), "x\n")]
+    {
+        let series = bench.mailbox(Sample { subject: "[PATCH] b".into(), body }.base64()).unwrap();
+        let top = series.commit(bench.path(), &bench.base, |_| {}).unwrap();
+        let written = output(git(bench.path()).args(["show", &format!("{top}:b.c")]), b"").unwrap().stdout;
+        assert_eq!(String::from_utf8_lossy(&written), file);
+    }
+}
+
+#[test]
+fn names_and_dates_do_nothing_to_a_terminal() {
+    let bench = Bench::new();
+    let wild = "\u{1b}[31mred\u{7}\u{202e}";
+    let date = "Fri, 1 Jul 2022 10:00:00 +0200";
+    let undated = sample(1).plain().replace("1/3", "1/1").replace(date, wild);
+    let file = bench.write(&format!("{wild}/{wild}.patch"), &undated);
+    let listed = bench.write("list/series", format!("{wild}.patch\n"));
+    let errors = [
+        bench.given(&file).unwrap().commit(bench.path(), &bench.base, |_| {}).unwrap_err(),
+        bench.given(file.parent().unwrap()).unwrap().commit(bench.path(), &bench.base, |_| {}).unwrap_err(),
+        bench.given(&listed).unwrap_err(),
+        bench.given(&bench.path().join(wild).join("none")).unwrap_err(),
+    ];
+    for error in errors {
+        let said = error.to_string();
+        assert!(said.contains("?[31mred??") && !said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
+    }
+}
+
+#[test]
+fn a_huge_file_that_is_not_named_like_a_patch_is_not_read_to_its_end() {
+    let bench = Bench::new();
+    bench.write("d/1.patch", sample(1).plain().replace("1/3", "1/1"));
+    let huge = bench.write("d/core", "");
+    // Nobody has so much memory.
+    fs::File::options().write(true).open(huge).unwrap().set_len(1 << 42).unwrap();
+    assert_eq!(bench.given(&bench.path().join("d")).unwrap().left_out(), None);
 }
 
 #[test]
