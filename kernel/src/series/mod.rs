@@ -162,7 +162,7 @@ impl Series {
         let top = stack.top();
         match &self.ends {
             Some(ends) if !self.is_cut && !ends.are_met(repository, base, &top)? => {
-                Err(Error::NotASeries { name: "the range of commits".into(), why: SeriesProblem::NotASum })
+                Err(Error::NotASeries { name: ends.range.clone(), why: SeriesProblem::NotASum })
             }
             _ => Ok(top),
         }

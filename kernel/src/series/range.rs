@@ -25,6 +25,8 @@ pub(super) struct Commits {
 /// Where a range begins and ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
+    /// The range as it was given.
+    pub(super) range: String,
     /// The commit that it begins with, which is not in it.
     pub(super) base: String,
     /// That commit's files.
@@ -44,7 +46,12 @@ impl Ends {
 /// Reads the commits of a range from git itself: a mail can't hold every message and every file.
 pub(super) fn commits(range: &str, repository: &Path) -> Result<Commits> {
     let (base, tips) = ends(range, repository)?;
-    let ends = Ends { base_tree: tree(repository, &base)?, tree: tree(repository, &tips[0])?, base };
+    let ends = Ends {
+        range: range.to_owned(),
+        base_tree: tree(repository, &base)?,
+        tree: tree(repository, &tips[0])?,
+        base,
+    };
     let (patches, empty) = patches(range, repository)?;
     let merges = merges(range, repository)?;
     let is_linear = merges.is_empty() && tips.len() == 1;
