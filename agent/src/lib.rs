@@ -17,11 +17,11 @@ use scenarios::program::ATTEND;
 
 /// Runs the role that the pid and the arguments select.
 ///
-/// - [`init`]: PID 1, which runs the host's plans ([`plan_runner`]) and measurements ([`bench`]). The processes of a plan
-///   ([`process`]) are forked from it.
-/// - [`process`] once more, after execve(2).
-/// - [`request_key`]: the kernel's user-mode helper, run where no keyagent serves.
-/// - [`init::exec_server`]: a server that runs programs in a guest with another PID 1.
+/// - `init`: PID 1, which runs the host's plans (`plan_runner`) and measurements (`bench`). The processes of a plan
+///   (`process`) are forked from it.
+/// - `process` once more, after execve(2).
+/// - `request_key`: the kernel's user-mode helper, run where no keyagent serves.
+/// - `init::exec_server`: a server that runs programs in a guest with another PID 1.
 pub fn run() -> ExitCode {
     if std::process::id() == 1 {
         init::main();

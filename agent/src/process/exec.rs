@@ -17,7 +17,7 @@ use crate::ipc::{CommandReceiver, ReportSender};
 use crate::keyring::KeySerial;
 use crate::sys::process::exit_now;
 
-/// argv[0] of the program when it continues as a process of a plan.
+/// `argv[0]` of the program when it continues as a process of a plan.
 pub(crate) const EXEC_NAME: &str = "keyagents-process";
 
 /// Path of the program's set-user-id copy that this user owns. Only the root file system honours the bit.
@@ -25,7 +25,7 @@ pub(crate) fn setuid_copy(uid: u32) -> PathBuf {
     PathBuf::from(format!("/setuid-{uid}"))
 }
 
-/// State that the new program needs, in argv[1].
+/// State that the new program needs, in `argv[1]`.
 #[derive(Serialize, Deserialize)]
 struct State {
     name: String,
