@@ -59,7 +59,7 @@ pub struct Common {
     #[arg(value_name = "FILTER", add = completion::scenario())]
     filters: Vec<String>,
 
-    /// Take filters for whole names: FAMILY/NAME, for all cases of a family, or FAMILY/NAME[CASE]
+    /// Take filters for whole names: `FAMILY/NAME`, for all cases of a family, or `FAMILY/NAME[CASE]`
     #[arg(long, requires = "filters")]
     exact: bool,
 

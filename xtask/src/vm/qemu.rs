@@ -34,7 +34,7 @@ enum Accelerator {
 }
 
 impl Qemu {
-    /// On the host's processor. Whether that works is for [`trial`](super::trial) to find out.
+    /// On the host's processor. A probe tells whether that works: see `session::probe`.
     pub fn kvm() -> Self {
         Self { accelerator: Accelerator::Kvm }
     }
