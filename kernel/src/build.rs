@@ -286,6 +286,7 @@ mod tests {
     use std::env;
 
     use super::*;
+    use crate::testutil::lacks_make;
 
     #[test]
     fn only_a_directory_that_was_begun_without_ccache_stays_without() {
@@ -311,6 +312,9 @@ mod tests {
 
     #[test]
     fn make_sees_nothing_of_the_environment_but_where_things_are() {
+        if lacks_make() {
+            return;
+        }
         const MARK: &str = "KEYAGENTS_TEST_OF_MAKES_ENVIRONMENT";
         if env::var_os(MARK).is_none() {
             // The environment of a process can't be changed safely while other tests run in it.
@@ -355,6 +359,9 @@ mod tests {
 
     #[test]
     fn assembly_is_compiled_without_the_cache_in_makes_below_too() {
+        if lacks_make() {
+            return;
+        }
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("Makefile"), "all:\n\t@$(MAKE) --no-print-directory -f below\n").unwrap();
         fs::write(

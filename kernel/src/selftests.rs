@@ -152,7 +152,7 @@ fn run(make: &mut Command, log: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    use crate::{Kernels, NoProgress, Origin, Profile, Series};
+    use crate::{Kernels, NoProgress, Origin, Profile, Series, testutil::lacks_make};
 
     /// Stands in for a kernel: it has headers, and selftests that count how often they are built.
     fn kernel_with(collection: &str) -> tempfile::TempDir {
@@ -187,6 +187,9 @@ mod tests {
 
     #[test]
     fn programs_are_built_with_the_trees_own_headers_and_kept() {
+        if lacks_make() {
+            return;
+        }
         let directory = kernel_with("keys");
         let programs = build(directory.path()).unwrap();
         assert_eq!(programs.len(), 1);
@@ -199,6 +202,9 @@ mod tests {
 
     #[test]
     fn a_kernel_without_such_selftests_is_named() {
+        if lacks_make() {
+            return;
+        }
         let directory = kernel_with("locks");
         let error = build(directory.path()).unwrap_err().to_string();
         assert_eq!(error, "kernel 6.12 has no tools/testing/selftests/keys: does the series add it?");
@@ -206,6 +212,9 @@ mod tests {
 
     #[test]
     fn what_the_compiler_says_is_shown() {
+        if lacks_make() {
+            return;
+        }
         let directory = kernel_with("keys");
         let makefile = directory.path().join("source/tools/testing/selftests/keys/Makefile");
         fs::write(makefile, "all:\n\t@echo 'x.c:1: error: no' >&2; false\n").unwrap();

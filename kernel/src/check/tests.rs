@@ -4,7 +4,10 @@ use std::{
 };
 
 use super::*;
-use crate::{NoProgress, testutil::Bench};
+use crate::{
+    NoProgress,
+    testutil::{Bench, lacks_make},
+};
 
 /// Stands in for a kernel. Its compiler is grep: it complains about every line that has `WARN` in it and breaks on `BREAK`.
 const MAKEFILE: &str = "\
@@ -77,6 +80,9 @@ fn complaints(report: &Report) -> Vec<(usize, CheckKind, String)> {
 
 #[test]
 fn each_complaint_is_laid_to_the_patch_that_brings_it() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.patch(1, "security/keys/a.c", "one", "WARN new");
     bench.patch(2, "fs/exec.c", "one", "UNDOCUMENTED");
@@ -97,6 +103,9 @@ fn each_complaint_is_laid_to_the_patch_that_brings_it() {
 
 #[test]
 fn a_patch_that_does_not_compile_does_not_stop_the_next_one() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.patch(1, "fs/exec.c", "one", "BREAK");
     bench.patch(2, "security/keys/a.c", "one", "fine");
@@ -108,6 +117,9 @@ fn a_patch_that_does_not_compile_does_not_stop_the_next_one() {
 
 #[test]
 fn a_patch_that_does_not_apply_is_the_last_one() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.patch(1, "fs/exec.c", "one", "fine");
     bench.patch(2, "fs/exec.c", "elsewhere", "x");
@@ -121,6 +133,9 @@ fn a_patch_that_does_not_apply_is_the_last_one() {
 
 #[test]
 fn patches_that_there_are_not_are_refused() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.patch(1, "fs/exec.c", "one", "fine");
     let error = bench.check(1..=2).unwrap_err();

@@ -1,7 +1,10 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::{NoProgress, Phase, testutil::Bench};
+use crate::{
+    NoProgress, Phase,
+    testutil::{Bench, lacks_make},
+};
 
 /// Stands in for a kernel: its Makefile knows the targets that are used, and notes each build.
 const MAKEFILE: &str = "\
@@ -39,6 +42,9 @@ impl Bench {
 
 #[test]
 fn an_image_is_built_once_for_the_same_input() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     let first = bench.image().unwrap();
     assert_eq!(fs::read_to_string(&first.path).unwrap(), "image\n");
@@ -55,6 +61,9 @@ fn an_image_is_built_once_for_the_same_input() {
 
 #[test]
 fn an_image_that_somebody_deleted_is_built_again() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     let first = bench.image().unwrap();
     fs::remove_file(first.path.with_file_name("release")).unwrap();
@@ -64,6 +73,9 @@ fn an_image_that_somebody_deleted_is_built_again() {
 
 #[test]
 fn a_dropped_option_stops_before_the_build() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.write("source/extra.config", "# CONFIG_UNIX is not set\n");
     let error = bench.image().unwrap_err().to_string();
@@ -74,6 +86,9 @@ fn a_dropped_option_stops_before_the_build() {
 
 #[test]
 fn a_failed_build_shows_the_compilers_error_and_the_log() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.write("source/broken.c", "");
     let error = bench.image().unwrap_err();
@@ -108,6 +123,9 @@ impl Progress for Notes {
 
 #[test]
 fn warnings_in_files_of_the_series_are_noted_of_a_built_a_cached_and_a_half_built_image() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     bench.write("source/a.c", "one\ntwo\n");
     bench.write_patch(1, "a.c", "@@ -1,2 +1,2 @@\n one\n-two\n+TWO");
@@ -140,6 +158,9 @@ fn warnings_in_files_of_the_series_are_noted_of_a_built_a_cached_and_a_half_buil
 
 #[test]
 fn a_build_that_nobody_waits_for_is_given_up() {
+    if lacks_make() {
+        return;
+    }
     let bench = bench();
     let request = bench.request("source", Series::default()).unwrap();
     let cancelled = Notes { cancels: true, ..Notes::default() };
