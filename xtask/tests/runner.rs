@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use scenarios::{read, snapshot};
@@ -154,6 +155,33 @@ fn events_are_alone_on_standard_output_and_each_scenario_has_its_last() -> Resul
     let finished: BTreeSet<&str> = finished.filter_map(|event| event["scenario"].as_str()).collect();
     let asked = first["scenarios"].as_array().into_iter().flatten().filter_map(|it| it.as_str());
     assert_eq!(finished, asked.collect());
+    Ok(())
+}
+
+#[test]
+fn events_of_a_terminated_run_account_for_each_scenario_once() -> Result<()> {
+    let mut run = xtask(&EVENTS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (mut events, mut terminated) = (Vec::new(), false);
+    for line in BufReader::new(run.stdout.take().context("no pipe")?).lines() {
+        let event: serde_json::Value = serde_json::from_str(&line?)?;
+        if event["event"] == "scenario-finished" && !terminated {
+            terminated = true;
+            kill(Pid::from_raw(run.id() as i32), Signal::SIGTERM)?;
+        }
+        events.push(event);
+    }
+    assert_eq!(run.wait()?.signal(), Some(Signal::SIGTERM as i32));
+    let last = events.last().context("no events")?;
+    assert_eq!((&last["event"], &last["exit_code"]), (&"run-finished".into(), &serde_json::Value::Null));
+    let ends = events
+        .iter()
+        .filter(|event| event["event"] == "scenario-finished" || event["event"] == "scenario-not-run");
+    let mut ended: Vec<&str> = ends.filter_map(|event| event["scenario"].as_str()).collect();
+    let mut asked: Vec<&str> =
+        events[0]["scenarios"].as_array().into_iter().flatten().filter_map(|it| it.as_str()).collect();
+    ended.sort_unstable();
+    asked.sort_unstable();
+    assert_eq!(ended, asked);
     Ok(())
 }
 
