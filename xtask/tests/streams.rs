@@ -1,6 +1,6 @@
 //! Standard streams that close, that are full, and terminals: what becomes of a command, and of the terminal.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, pipe};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -181,5 +181,26 @@ fn two_reports_can_t_both_have_standard_output() -> Result<()> {
     let complained = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{complained}");
     assert!(complained.starts_with("error: two reports can't be one file"), "{complained}");
+    Ok(())
+}
+
+#[test]
+fn output_that_is_read_slowly_does_not_pile_up_in_memory() -> Result<()> {
+    let mut run = xtask(&["run", "--vm", "uml", "--", "yes"]).stderr(Stdio::null()).spawn()?;
+    run.stdout.as_mut().context("no pipe")?.read_exact(&mut [0])?;
+    let status = format!("/proc/{}/status", run.id());
+    let resident = || -> Result<String> {
+        let status = fs::read_to_string(&status)?;
+        Ok(status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?.to_owned())
+    };
+    // It settles once everything on the way is full.
+    let settles = (0..60).any(|_| {
+        let before = resident().ok();
+        thread::sleep(Duration::from_millis(500));
+        before.is_some() && before == resident().ok()
+    });
+    run.kill()?;
+    run.wait()?;
+    assert!(settles);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ use crate::host::process::{command_line, spawn_pdeathsig};
 
 /// How long a write to a guest that does not read may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many events wait to be taken. While there are more, nothing is read, and the guest waits as it would for a slow terminal.
+const QUEUE: usize = 1024;
 
 /// What can happen to a guest. On one queue, causes come before their effects: what the kernel printed
 /// before PID 1 sent a message is delivered before that message.
@@ -87,7 +90,7 @@ impl Machine {
         let child = spawn_pdeathsig(command)?;
 
         let console = Arc::new(Mutex::new(Console::new(log)));
-        let (queue, happenings) = mpsc::channel();
+        let (queue, happenings) = mpsc::sync_channel(QUEUE);
         let pump = IoThread {
             channel: channel.try_clone()?,
             console_end,
@@ -252,7 +255,7 @@ struct IoThread {
     console_end: UnixStream,
     console: Arc<Mutex<Console>>,
     listener: Tap,
-    queue: Sender<MachineEvent>,
+    queue: SyncSender<MachineEvent>,
 }
 
 impl IoThread {
