@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::termios::{self, SetArg};
-use scenarios::wire::{self, GuestMessage, HostMessage, LAST_PART, Misheard, PART};
+use scenarios::wire::{self, DecodeError, GuestMessage, HostMessage, LAST_PART, PART};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -59,11 +59,11 @@ impl Channel {
             }
             if let Some(part) = line.strip_prefix(PART) {
                 message.push_str(part.trim_end_matches('\n'));
-                self.send(&GuestMessage::More)?;
+                self.send(&GuestMessage::Ack)?;
                 continue;
             }
             message.push_str(line.strip_prefix(LAST_PART).unwrap_or(&line));
-            return Ok(Some(wire::hear(&message)?));
+            return Ok(Some(wire::decode(&message)?));
         }
     }
 
@@ -162,20 +162,20 @@ pub(crate) enum ChannelError {
     #[error("can't write to the host: {0}")]
     Write(#[source] io::Error),
     #[error(transparent)]
-    Decode(#[from] Misheard),
+    Decode(#[from] DecodeError),
 }
 
 #[cfg(test)]
 mod tests {
-    use scenarios::wire::{Event, What};
+    use scenarios::wire::{Event, EventKind};
 
     use super::*;
 
     #[test]
     fn a_serialized_event_is_sent_like_one_that_was_parsed() {
-        let what = What::Begun { pids: vec![7, 1] };
+        let kind = EventKind::Begun { pids: vec![7, 1] };
         let event =
-            Event { process: "box".to_owned(), step: Some(0), worker: None, upcall: None, at_us: 9, what };
+            Event { process: "box".to_owned(), step: Some(0), worker: None, upcall: None, at_us: 9, kind };
         let serialized = serde_json::value::to_raw_value(&event).unwrap();
         let parsed = serde_json::to_string(&GuestMessage::Event(event)).unwrap();
         assert_eq!(serde_json::to_string(&Serialized::Event(&serialized)).unwrap(), parsed);

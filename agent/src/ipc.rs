@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use scenarios::plan::{KeyRef, Op, Process};
-use scenarios::wire::{Done, Event, What};
+use scenarios::wire::{Done, Event, EventKind};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use vmm_sys_util::sock_ctrl_msg::ScmSocket;
@@ -210,6 +210,6 @@ impl CommandReceiver {
 }
 
 /// Whether an event is a keyagent's upcall.
-pub(crate) fn is_upcall(what: &What) -> bool {
-    matches!(what, What::Doorbell(bell) if bell.signal == 0 || bell.code == crate::sys::signals::SI_KEYAGENT)
+pub(crate) fn is_upcall(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::UpcallSignal(siginfo) if siginfo.signal == 0 || siginfo.code == crate::sys::signals::SI_KEYAGENT)
 }

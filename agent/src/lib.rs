@@ -13,7 +13,7 @@ mod sys;
 
 use std::process::ExitCode;
 
-use scenarios::program::ATTEND;
+use scenarios::wire::program::EXEC_SERVER;
 
 /// Runs the role that the pid and the arguments select.
 ///
@@ -29,7 +29,7 @@ pub fn run() -> ExitCode {
     let mut arguments = std::env::args();
     let program = arguments.next().unwrap_or_default();
     match arguments.next() {
-        Some(role) if role == ATTEND => init::exec_server::main(),
+        Some(role) if role == EXEC_SERVER => init::exec_server::main(),
         Some(state) if program == process::EXEC_NAME => process::resume(&state),
         Some(operation) if program.ends_with("request-key") => request_key::answer(&operation, arguments),
         _ => ExitCode::from(2),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
-use scenarios::wire::{Done, Event, Outcome, Value, What};
+use scenarios::wire::{Done, Event, EventKind, Outcome, Value};
 
 use crate::ipc::{REPORT_SOCKET, ReportSender};
 use crate::keyring::{self, KeySerial};
@@ -61,7 +61,7 @@ fn report(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
         upcall: Some(key.0),
         // PID 1 sets the time, since only PID 1 knows the plan's start.
         at_us: 0,
-        what: What::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
+        kind: EventKind::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
     };
     let told = ReportSender::connect(REPORT_SOCKET.as_ref()).and_then(|reporter| reporter.send_event(event));
     if let Err(why) = told {

@@ -4,26 +4,18 @@
 mod contract;
 #[cfg(feature = "host")]
 pub mod diagnostics;
-pub mod errno;
 #[cfg(feature = "host")]
-mod expectations;
+pub mod docs;
+pub mod errno;
 #[cfg(feature = "host")]
 pub mod explain;
 #[cfg(feature = "host")]
-pub mod generated;
-#[cfg(feature = "host")]
 pub mod kernel_report;
 pub mod key_ref;
-pub mod measure;
 pub mod op;
 #[cfg(feature = "host")]
-pub mod overview;
+pub mod parse;
 pub mod plan;
-pub mod program;
-#[cfg(feature = "host")]
-pub mod read;
-#[cfg(feature = "host")]
-pub mod reference;
 #[cfg(feature = "host")]
 pub mod rule;
 #[cfg(feature = "host")]

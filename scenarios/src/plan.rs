@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
-    AuthorityOp, Caller, Command, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp,
-    KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
-    UpcallOp,
+    AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
+    InspectOp, KeyOp, KeyringOp, NamespaceOp, Op, Payload, ProcessOp, Registration, SignalOp, SuspendOp,
+    SystemOp, ThreadOp, UpcallOp,
 };
 
 /// A scenario, ready to be carried out.
@@ -168,7 +168,7 @@ pub struct Process {
     /// PR_SET_NO_NEW_PRIVS.
     #[serde(default)]
     pub no_new_privs: bool,
-    /// Whether PID 1 reaps it as soon as it has ended. If not, it stays a zombie until an [`ConductOp::Reap`] or the plan's end.
+    /// Whether PID 1 reaps it as soon as it has ended. If not, it stays a zombie until an [`ControlOp::Reap`] or the plan's end.
     #[serde(default = "yes")]
     pub reaped: bool,
     /// What it does first of all, in order: keyrings to create, keys to add, a type to register for.
@@ -190,7 +190,7 @@ pub enum Role {
 
 /// How a keyagent serves.
 ///
-/// An upcall is heard of by signal or notification, reported as [`crate::wire::What::Doorbell`], and met with a reaction, whose calls
+/// An upcall is heard of by signal or notification, reported as [`crate::wire::EventKind::UpcallSignal`], and met with a reaction, whose calls
 /// are reported one by one. One that its reaction has not completed is held: a later step `answer`s or `deny`s it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyagent {
@@ -303,7 +303,7 @@ pub struct IdRange {
 
 impl IdRange {
     /// What a user namespace gets for which nothing is said.
-    pub const USUAL: Self = Self { inside: 0, outside: 100_000, count: 65_536 };
+    pub const DEFAULT: Self = Self { inside: 0, outside: 100_000, count: 65_536 };
 }
 
 /// An operation before the first step.

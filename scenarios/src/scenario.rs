@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Deserialize;
 
 use crate::{
-    plan::{LifeOp, Op, Plan},
+    plan::{Op, Plan, ProcessOp},
     rule::Rule,
 };
 
@@ -65,7 +65,7 @@ impl Scenario {
         });
         let kinds = lived_in.chain(moved_to.flatten());
         let mut all: Vec<String> = kinds.map(|kind| kind.feature().to_owned()).collect();
-        let runs = |op: &Op| matches!(op.core(), Op::Life(LifeOp::Run { .. }));
+        let runs = |op: &Op| matches!(op.core(), Op::Process(ProcessOp::Run { .. }));
         all.extend(self.plan.ops().any(runs).then(|| SHELL.to_owned()));
         all.extend(self.needs.iter().cloned());
         all.sort();

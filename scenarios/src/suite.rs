@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     diagnostics::{Diagnostics, FileProblems, Problem},
-    read,
+    parse,
     scenario::Scenario,
     snapshot,
 };
@@ -23,7 +23,7 @@ pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let mut scenarios = Vec::new();
     let mut files = misplaced(dir, 0).map_err(|error| unreadable(dir, &error))?;
     let paths = files_of(dir, "toml").map_err(|error| unreadable(dir, &error))?;
-    for read in on_all_processors(&paths, |path| read_file(dir, path)) {
+    for read in parallel_map(&paths, |path| read_file(dir, path)) {
         match read {
             Ok(cases) => scenarios.extend(cases),
             Err(problems) => files.extend(problems.files),
@@ -37,12 +37,12 @@ pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
 
 fn read_file(dir: &Path, path: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    read::scenarios(&name_of(dir, path), path, &text)
+    parse::scenarios(&name_of(dir, path), path, &text)
         .map_err(|problems| Diagnostics { files: vec![problems] })
 }
 
 /// What comes of each, in their order: a suite is read whenever a name is completed.
-fn on_all_processors<T: Sync, R: Send>(things: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+fn parallel_map<T: Sync, R: Send>(things: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let share = things.len().div_ceil(processors).max(1);
     let act = |share: &[T]| share.iter().map(&act).collect::<Vec<R>>();

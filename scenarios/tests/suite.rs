@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use scenarios::{generated, overview, rule::Rule, suite};
+use scenarios::{
+    docs::{self, overview},
+    rule::Rule,
+    suite,
+};
 
 fn dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))
@@ -47,7 +51,7 @@ fn no_scenario_proves_a_rule_that_is_only_planned() {
 fn what_is_generated_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let scenarios = suite::load(dir()).unwrap_or_else(|problems| panic!("{problems}"));
-    for file in generated::files(&root, &scenarios).unwrap() {
+    for file in docs::files(&root, &scenarios).unwrap() {
         let found = fs::read_to_string(root.join(file.path)).unwrap_or_default();
         assert!(found == file.text, "{} is out of date: run `cargo xtask scenarios generate`", file.path);
     }
@@ -57,7 +61,7 @@ fn what_is_generated_is_current() {
 fn the_example_in_the_readme_is_a_scenario() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let example = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    if let Err(file) = scenarios::read::scenarios("readme/example", Path::new("README.md"), example) {
+    if let Err(file) = scenarios::parse::scenarios("readme/example", Path::new("README.md"), example) {
         panic!("{:?}", file.problems);
     }
 }

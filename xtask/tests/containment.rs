@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use scenarios::read;
+use scenarios::parse;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use xtask::host::terminal::Terminal;
@@ -56,7 +56,7 @@ box.add = { type = "keyring", description = "_uid_left", payload = "", into = "@
 fn scenario(name: &str, text: &str) -> Result<Scenario> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containment");
     fs::create_dir_all(&folder)?;
-    let mut cases = read::scenarios(name, &folder.join(name.replace('/', "-")), text)
+    let mut cases = parse::scenarios(name, &folder.join(name.replace('/', "-")), text)
         .map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))?;
     cases.pop().context("a scenario without cases")
 }

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
-use scenarios::{read, snapshot};
+use scenarios::{parse, snapshot};
 use xtask::host::terminal::Terminal;
 use xtask::report::live;
 use xtask::runner::executor::{Event, Policy};
@@ -41,8 +41,8 @@ fn scenario(name: &str, expected: &str) -> Result<Scenario> {
     );
     let file = folder.join(name.replace('/', "-")).with_extension("toml");
     let _ = fs::remove_file(file.with_extension("snap"));
-    let mut cases =
-        read::scenarios(name, &file, &text).map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))?;
+    let mut cases = parse::scenarios(name, &file, &text)
+        .map_err(|problems| anyhow::anyhow!("{:?}", problems.problems))?;
     cases.pop().context("a scenario without cases")
 }
 
@@ -80,7 +80,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
             Event::Begun { attempt, .. } => format!("begun {attempt}"),
             Event::Judged { verdict, retried: true, .. } => {
                 if let Verdict::Failed(failure) = verdict {
-                    snapshot::save(&scenario, &failure.story).expect("a snapshot can be written");
+                    snapshot::save(&scenario, &failure.trace).expect("a snapshot can be written");
                 }
                 "judged".into()
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
-use scenarios::measure::{Bystander, Series};
+use scenarios::wire::bench::{Series, UnrelatedAgent};
 
 use super::keyagent::BenchAgent;
 use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, shuffle};
@@ -26,8 +26,8 @@ const COLLECTION: Duration = Duration::from_millis(20);
 
 const CASES: [(Option<&CStr>, &str); 2] = [(None, "without callout"), (Some(CALLOUT), "with callout")];
 
-pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<Series>> {
-    let _agent = bystander(other)?;
+pub(super) fn measure(rounds: u32, calls: u32, other: UnrelatedAgent) -> Result<Vec<Series>> {
+    let _agent = unrelated_agent(other)?;
     let destination = keyring::add_key(c"keyring", Some(c"misses"), None, KeySerial::PROCESS);
     let destination = destination.map_err(during("a destination keyring"))?;
     pin_to_last_cpu()?;
@@ -46,12 +46,12 @@ pub(super) fn measure(rounds: u32, calls: u32, other: Bystander) -> Result<Vec<S
     Ok(series.into())
 }
 
-fn bystander(other: Bystander) -> Result<Option<BenchAgent>> {
-    if other == Bystander::None {
+fn unrelated_agent(other: UnrelatedAgent) -> Result<Option<BenchAgent>> {
+    if other == UnrelatedAgent::None {
         return Ok(None);
     }
     let agent = BenchAgent::start(OTHER_KIND, None)?;
-    if other == Bystander::OtherType {
+    if other == UnrelatedAgent::OtherType {
         agent.subscribe()?;
     }
     Ok(Some(agent))

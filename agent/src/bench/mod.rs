@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use scenarios::measure::{Measurement, Series};
+use scenarios::wire::bench::{Measurement, Series};
 
 use crate::keyring;
 

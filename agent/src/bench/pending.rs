@@ -7,8 +7,8 @@ use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use scenarios::measure::Series;
 use scenarios::wire::KeyUser;
+use scenarios::wire::bench::Series;
 
 use super::child::Child;
 use super::keyagent::BenchAgent;

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Instant;
 
 use nix::errno::Errno;
-use scenarios::measure::{Series, Upcall};
+use scenarios::wire::bench::{Series, Upcall};
 
 use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG};
 use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, shuffle};

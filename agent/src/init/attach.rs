@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::tcdrain;
-use scenarios::program::{Attached, Bytes, Output, Returned, Stream, Streams, WindowSize};
+use scenarios::wire::program::{AttachedProgram, Bytes, Output, Returned, Stream, Streams, WindowSize};
 use scenarios::wire::{Broken, Ending, GuestMessage, HostMessage};
 
 use super::run_program::kill_all;
@@ -27,7 +27,7 @@ use crate::sys::signals::{SignalFd, Signals};
 pub(super) fn run(
     channel: &mut Channel,
     child_signals: &mut SignalFd,
-    program: &Attached,
+    program: &AttachedProgram,
 ) -> Result<(), ChannelError> {
     let name = program.path.clone();
     let message = match start(program) {
@@ -67,7 +67,7 @@ fn watch(
             }
         }
         if streams.write_input() {
-            channel.send(&GuestMessage::More)?;
+            channel.send(&GuestMessage::Ack)?;
         }
     }
 }
@@ -83,7 +83,7 @@ fn wait_ready(channel: &Channel, child_signals: &SignalFd, streams: &StdStreams)
     poll(&mut fds, PollTimeout::NONE).is_ok() && fds.first().and_then(PollFd::any).unwrap_or(false)
 }
 
-fn start(program: &Attached) -> io::Result<(Children<()>, StdStreams)> {
+fn start(program: &AttachedProgram) -> io::Result<(Children<()>, StdStreams)> {
     fs::create_dir_all(&program.directory)?;
     let mut command = Command::new(&program.path);
     command.args(&program.arguments).env_clear().envs(&program.environment).current_dir(&program.directory);

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use scenarios::program::ATTENDANTS_PORT;
+use scenarios::wire::program::EXEC_SERVER_PORT;
 use scenarios::wire::{Broken, GuestMessage, HostMessage};
 
 use super::{InitError, attach, features};
@@ -24,7 +24,7 @@ pub(crate) fn main() -> ExitCode {
 fn serve() -> Result<(), InitError> {
     Signals::CHILD.block().map_err(InitError::during("blocking signals"))?;
     let mut child_signals = SignalFd::new(Signals::CHILD).map_err(InitError::during("signalfd"))?;
-    let mut channel = Channel::open_port(ATTENDANTS_PORT)?;
+    let mut channel = Channel::open_port(EXEC_SERVER_PORT)?;
     channel.send(&GuestMessage::Hello(features::bare_hello()))?;
     loop {
         match channel.receive()? {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scenarios::program::Bytes;
+use scenarios::wire::program::Bytes;
 use scenarios::wire::{Counters, GuestMessage};
 
 use crate::channel::{Channel, ChannelError};

@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use scenarios::program::{Program, Returned};
+use scenarios::wire::program::{Program, Returned};
 use scenarios::wire::{Broken, Ending, GuestMessage};
 
 use crate::channel::{Channel, ChannelError};

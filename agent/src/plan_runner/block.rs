@@ -1,7 +1,7 @@
 //! Repeated and raced steps.
 
 use scenarios::plan::{Block, Order};
-use scenarios::wire::{Done, Outcome, What};
+use scenarios::wire::{Done, EventKind, Outcome};
 
 use super::state::Lifecycle;
 use super::{PlanRunner, Result};
@@ -88,7 +88,7 @@ impl PlanRunner<'_> {
                 self.racing.remove(&index);
                 let begun_us = self.context.run.now_us();
                 let done = Done { outcome: Outcome::Skipped(missing), begun_us, elapsed_us: 0 };
-                self.report_event(&step.process, Some(index), round, What::Done(done))
+                self.report_event(&step.process, Some(index), round, EventKind::Done(done))
             }
         }
     }

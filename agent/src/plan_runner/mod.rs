@@ -18,8 +18,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ConductOp, KeyRef, LookOp, Op, Plan, Process, Start};
-use scenarios::wire::{Broken, Done, Event, Finished, GuestMessage, How, What};
+use scenarios::plan::{Condition, ControlOp, InspectOp, KeyRef, Op, Plan, Process, Start};
+use scenarios::wire::{Broken, Completion, Done, Event, EventKind, Finished, GuestMessage};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use crate::channel::{Channel, ChannelError};
@@ -100,17 +100,17 @@ fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Res
     let ended = runner.run_steps();
     let survivors = runner.kill_all()?;
     drop(runner);
-    let how = ended?;
+    let completion = ended?;
 
     drop((restore, copies, recording));
-    let (how, left) = if survivors.is_empty() {
+    let (completion, left) = if survivors.is_empty() {
         keyring::clear(lending).map_err(PlanError::during("the lending keyring"))?;
         let left = leak_check::find_leaks(&keys, &quota);
-        (how, left.map_err(PlanError::during("/proc/keys"))?)
+        (completion, left.map_err(PlanError::during("/proc/keys"))?)
     } else {
-        (How::Unkillable { who: survivors }, Vec::new())
+        (Completion::Unkillable { who: survivors }, Vec::new())
     };
-    Ok(Finished { plan: plan.name.clone(), how, left, taint: taint(), log: log.warnings() })
+    Ok(Finished { plan: plan.name.clone(), completion, left, taint: taint(), log: log.warnings() })
 }
 
 /// Starts recording tracepoints if the plan reads the trace; other plans avoid the overhead.
@@ -118,7 +118,8 @@ fn recording_for(plan: &Plan) -> Result<Option<Recording>> {
     let reads = |op: &Op| {
         matches!(
             op,
-            Op::Look(LookOp::Trace { .. }) | Op::Conduct(ConductOp::Wait { until: Condition::Traced(_), .. })
+            Op::Inspect(InspectOp::Trace { .. })
+                | Op::Control(ControlOp::Wait { until: Condition::Traced(_), .. })
         )
     };
     let wanted = plan.steps.iter().any(|step| reads(&step.op));
@@ -228,7 +229,7 @@ impl<'a> PlanRunner<'a> {
     }
 
     /// Starts the processes and runs all steps, to the last one or to the deadline.
-    fn run_steps(&mut self) -> Result<How> {
+    fn run_steps(&mut self) -> Result<Completion> {
         for process in self.plan.processes.iter().filter(|process| process.start == Start::First) {
             self.start_process(process)?;
         }
@@ -247,7 +248,7 @@ impl<'a> PlanRunner<'a> {
         }
         match self.finish() {
             Err(PlanError::Deadline) => Ok(self.at_deadline(None)),
-            finished => finished.map(|()| How::Complete),
+            finished => finished.map(|()| Completion::Complete),
         }
     }
 
@@ -257,12 +258,12 @@ impl<'a> PlanRunner<'a> {
         self.quiesce()
     }
 
-    fn at_deadline(&self, current: Option<usize>) -> How {
+    fn at_deadline(&self, current: Option<usize>) -> Completion {
         let jobs = self.jobs.iter().filter(|job| !job.is_finished()).map(|job| job.step);
         let mut waiting: Vec<usize> = jobs.chain(current).collect();
         waiting.sort_unstable();
         waiting.dedup();
-        How::Deadline { waiting }
+        Completion::Deadline { waiting }
     }
 
     /// Starts a process and runs its set-up.
@@ -372,10 +373,10 @@ impl<'a> PlanRunner<'a> {
         process: &str,
         step: Option<usize>,
         worker: Option<u32>,
-        what: What,
+        kind: EventKind,
     ) -> Result<()> {
         let at_us = self.context.run.now_us();
-        let event = Event { process: process.to_owned(), step, worker, upcall: None, at_us, what };
+        let event = Event { process: process.to_owned(), step, worker, upcall: None, at_us, kind };
         Ok(self.channel.send(&GuestMessage::Event(event))?)
     }
 }

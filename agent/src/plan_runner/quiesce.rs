@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{HoldOp, KeyOp, Op, Role, SignalOp};
+use scenarios::plan::{KeyOp, Op, Role, SignalOp, SuspendOp};
 
 use super::state::{Lifecycle, ProcessState};
 use super::{PlanRunner, Result};
@@ -26,12 +26,11 @@ impl PlanRunner<'_> {
     pub(super) fn quiesce_before(&mut self, op: &Op) -> Result<()> {
         const LIMIT: Duration = Duration::from_secs(1);
         match op {
-            Op::Signal(SignalOp::Signal { .. }) | Op::Hold(HoldOp::Freeze { .. } | HoldOp::Seize { .. }) => {
-                self.quiesce_agents(
-                    |process| can_serve(process) && never_waits(process),
-                    Some(Instant::now() + LIMIT),
-                )
-            }
+            Op::Signal(SignalOp::Signal { .. })
+            | Op::Suspend(SuspendOp::Freeze { .. } | SuspendOp::Seize { .. }) => self.quiesce_agents(
+                |process| can_serve(process) && never_waits(process),
+                Some(Instant::now() + LIMIT),
+            ),
             _ => Ok(()),
         }
     }
@@ -62,7 +61,8 @@ fn can_serve(process: &ProcessState) -> bool {
 /// Whether its reactions never wait for another process.
 fn never_waits(process: &ProcessState) -> bool {
     let Role::Keyagent(agent) = &process.plan.role else { return false };
-    let waits =
-        |op: &Op| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Life(_) | Op::System(_) | Op::Fault(_));
+    let waits = |op: &Op| {
+        matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Process(_) | Op::System(_) | Op::FaultInjection(_))
+    };
     !agent.reactions.iter().flatten().any(waits)
 }

@@ -1,7 +1,7 @@
 //! Handles reports from processes, and exits of PID 1's children.
 
 use scenarios::plan::{KeyRef, KeyringOp, Op, Role};
-use scenarios::wire::{Done, Ending, Event, GuestMessage, Identity, Outcome, Value, What};
+use scenarios::wire::{Done, Ending, Event, EventKind, GuestMessage, Identity, Outcome, Value};
 
 use super::state::{Lifecycle, PidPath};
 use super::{Child, PlanError, PlanRunner, Result};
@@ -46,21 +46,25 @@ impl PlanRunner<'_> {
         if !self.processes.contains_key(&event.process) {
             event.at_us = self.context.run.now_us();
         }
-        match (&event.what, event.step, event.worker) {
-            (What::Ended(ending), Some(step), Some(worker)) => {
+        match (&event.kind, event.step, event.worker) {
+            (EventKind::Ended(ending), Some(step), Some(worker)) => {
                 return self.record_worker_exit(step, worker, *ending);
             }
-            (What::Ended(ending), ..) => return self.record_exit(event.process, *ending),
-            (What::Started(identity), ..) => self.record_start(&event.process, identity)?,
-            (What::Begun { pids }, Some(step), Some(worker)) => self.record_worker_start(step, worker, pids),
-            (What::Done(done), Some(step), Some(worker)) if self.jobs.iter().any(|job| job.step == step) => {
+            (EventKind::Ended(ending), ..) => return self.record_exit(event.process, *ending),
+            (EventKind::Started(identity), ..) => self.record_start(&event.process, identity)?,
+            (EventKind::Begun { pids }, Some(step), Some(worker)) => {
+                self.record_worker_start(step, worker, pids)
+            }
+            (EventKind::Done(done), Some(step), Some(worker))
+                if self.jobs.iter().any(|job| job.step == step) =>
+            {
                 self.record_worker_done(step, worker, done)?;
             }
-            (What::Done(done), step, _) => self.record_result(&event.process, step, None, done)?,
-            (What::Called { op, done }, None, _) if event.upcall.is_none() => {
+            (EventKind::Done(done), step, _) => self.record_result(&event.process, step, None, done)?,
+            (EventKind::Called { op, done }, None, _) if event.upcall.is_none() => {
                 self.record_result(&event.process, None, Some(op), done)?;
             }
-            (what, ..) if is_upcall(what) => self.count_upcall(&event.process, event.upcall)?,
+            (kind, ..) if is_upcall(kind) => self.count_upcall(&event.process, event.upcall)?,
             _ => {}
         }
         Ok(self.channel.queue(&GuestMessage::Event(event))?)
@@ -134,7 +138,7 @@ impl PlanRunner<'_> {
             return Ok(());
         }
         let process = job.process.clone();
-        self.report_event(&process, Some(step), Some(worker), What::Ended(ending))
+        self.report_event(&process, Some(step), Some(worker), EventKind::Ended(ending))
     }
 
     fn record_result(
@@ -196,7 +200,7 @@ impl PlanRunner<'_> {
             return Ok(());
         };
         process.lifecycle = Lifecycle::Exited;
-        self.report_event(&name, None, None, What::Ended(ending))?;
+        self.report_event(&name, None, None, EventKind::Ended(ending))?;
         self.record_pidns_exits(&name)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use scenarios::wire::{Ending, What};
+use scenarios::wire::{Ending, EventKind};
 
 use super::state::{Lifecycle, PidPath};
 use super::{Child, PlanRunner, Result};
@@ -49,7 +49,7 @@ impl PlanRunner<'_> {
         for process in &self.plan.processes {
             if self.lifecycle(&process.name) == Lifecycle::Running {
                 let ending = ended.get(&process.name).copied().unwrap_or(Ending::Killed(libc::SIGKILL));
-                self.report_event(&process.name, None, None, What::Ended(ending))?;
+                self.report_event(&process.name, None, None, EventKind::Ended(ending))?;
             }
         }
         let workers = self.jobs.iter().flat_map(|job| job.workers.keys().map(|worker| (job.step, *worker)));

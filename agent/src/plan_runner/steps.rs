@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ConductOp, KeyRef, Op, Setup, Step};
-use scenarios::wire::{Done, Outcome, What};
+use scenarios::plan::{Condition, ControlOp, KeyRef, Op, Setup, Step};
+use scenarios::wire::{Done, EventKind, Outcome};
 
 use super::state::{Job, Lifecycle, PidPath};
 use super::{Child, PendingTask, PlanError, PlanRunner, Result, Waited};
@@ -22,7 +22,7 @@ impl PlanRunner<'_> {
             Err(missing) => {
                 let begun_us = self.context.run.now_us();
                 let done = Done { outcome: Outcome::Skipped(missing), begun_us, elapsed_us: 0 };
-                return self.report_event(name, None, None, What::Called { op: setup.op.clone(), done });
+                return self.report_event(name, None, None, EventKind::Called { op: setup.op.clone(), done });
             }
         };
         let done = self.run_task(name, task)?;
@@ -42,13 +42,13 @@ impl PlanRunner<'_> {
         let begun_us = self.context.run.now_us();
         let name = step.process.as_str();
         let outcome = match &step.op {
-            Op::Conduct(ConductOp::Start {}) => {
+            Op::Control(ControlOp::Start {}) => {
                 self.start_named(name)?;
                 Outcome::Ok(scenarios::wire::Value::None)
             }
-            Op::Conduct(ConductOp::Reap {}) => self.reap(name)?,
-            Op::Conduct(ConductOp::Wait { until, within_ms }) => self.wait(name, until, *within_ms)?,
-            Op::Conduct(ConductOp::Await { job, within_ms }) => self.wait_for_job(job, *within_ms)?,
+            Op::Control(ControlOp::Reap {}) => self.reap(name)?,
+            Op::Control(ControlOp::Wait { until, within_ms }) => self.wait(name, until, *within_ms)?,
+            Op::Control(ControlOp::Await { job, within_ms }) => self.wait_for_job(job, *within_ms)?,
             op => match self.resolve_task(name, Some(index), op, step.save.as_ref()) {
                 Err(missing) => Outcome::Skipped(missing),
                 Ok(_) if self.lifecycle(name) != Lifecycle::Running => {
@@ -58,7 +58,7 @@ impl PlanRunner<'_> {
             },
         };
         let done = Done { outcome, begun_us, elapsed_us: self.context.run.now_us() - begun_us };
-        self.report_event(name, Some(index), round, What::Done(done))
+        self.report_event(name, Some(index), round, EventKind::Done(done))
     }
 
     fn run_process_step(&mut self, name: &str, index: usize, step: &Step, mut task: Task) -> Result<()> {
@@ -158,10 +158,10 @@ impl PlanRunner<'_> {
     }
 
     fn wait(&mut self, name: &str, until: &Condition, within_ms: u64) -> Result<Outcome> {
-        let mut op = Op::Conduct(ConductOp::Wait { until: until.clone(), within_ms });
+        let mut op = Op::Control(ControlOp::Wait { until: until.clone(), within_ms });
         // A reference without a serial stays: the key was never created.
         let _ = resolve_refs(&mut op, &self.serials);
-        let Op::Conduct(ConductOp::Wait { until, .. }) = op else { return Ok(Outcome::TimedOut) };
+        let Op::Control(ControlOp::Wait { until, .. }) = op else { return Ok(Outcome::TimedOut) };
         let tick = Self::needs_polling(&until).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
         self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick).map(waited)

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 
 use nix::unistd::{ForkResult, getpid, getppid};
 use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
-use scenarios::wire::What;
+use scenarios::wire::EventKind;
 
 use super::{Cause, ChildRole, PlanProcess};
 use crate::ipc::{Report, Task};
@@ -20,7 +20,7 @@ impl PlanProcess<'_> {
             Ok(pipes) => pipes,
             Err(why) => return self.report_failure(format!("can't create a pipe for workers: {why}")),
         };
-        let reports_result = !matches!(task.op.core(), Op::Life(_));
+        let reports_result = !matches!(task.op.core(), Op::Process(_));
         for worker in 0..count {
             let forked = fork();
             prefault::copy_shared_pages();
@@ -51,7 +51,7 @@ impl PlanProcess<'_> {
             .map_while(|line| serde_json::from_str(&line).ok());
         let pids: BTreeMap<u32, Vec<i32>> = ready.collect();
         for (worker, pids) in pids {
-            self.report_event(Cause::worker(step, worker), What::Begun { pids });
+            self.report_event(Cause::worker(step, worker), EventKind::Begun { pids });
         }
     }
 
@@ -69,7 +69,7 @@ impl PlanProcess<'_> {
         if cause.worker == Some(0) {
             self.lend_key(task, &done);
         }
-        self.report_event(cause, What::Done(done));
+        self.report_event(cause, EventKind::Done(done));
         exit_now(0)
     }
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::execve;
-use scenarios::wire::{Done, Outcome, Value, What};
+use scenarios::wire::{Done, EventKind, Outcome, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, PlanProcess, ProcessContext, RunContext};
@@ -96,7 +96,7 @@ pub(crate) fn resume(state: &str) -> ExitCode {
     let begun_us = state.begun_us;
     let elapsed_us = process.context.run.now_us().saturating_sub(begun_us);
     let done = Done { outcome: Outcome::Ok(Value::None), begun_us, elapsed_us };
-    process.report_event(Cause { step: state.step, ..Cause::default() }, What::Done(done));
+    process.report_event(Cause { step: state.step, ..Cause::default() }, EventKind::Done(done));
     process.event_loop()
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
-use scenarios::wire::{Doorbell, Outcome, Value, What};
+use scenarios::wire::{EventKind, Outcome, UpcallSignal, Value};
 
 use super::{Cause, PlanProcess};
 use crate::ipc;
@@ -106,30 +106,30 @@ impl PlanProcess<'_> {
     }
 
     /// Scans the whole process keyring, since notifications may be lost.
-    fn new_authkeys(&mut self) -> Vec<Doorbell> {
+    fn new_authkeys(&mut self) -> Vec<UpcallSignal> {
         let Some(queue) = &mut self.watch else { return Vec::new() };
         let lost = queue.take().iter().any(|notification| notification.subtype == "lost");
         let present: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
         let Some(agent) = &mut self.agent else { return Vec::new() };
         agent.seen.retain(|target| present.contains(target));
         let new = present.into_iter().filter(|target| agent.seen.insert(*target));
-        new.map(|value| Doorbell {
+        new.map(|value| UpcallSignal {
             signal: 0,
             code: i32::from(lost),
             pid: 0,
             uid: 0,
             value,
-            stray: Vec::new(),
+            nonzero_padding: Vec::new(),
         })
         .collect()
     }
 
-    fn react(&mut self, signal: Doorbell) {
+    fn react(&mut self, signal: UpcallSignal) {
         let target = signal.value;
-        let what = What::Doorbell(signal);
-        let is_upcall = ipc::is_upcall(&what);
+        let kind = EventKind::UpcallSignal(signal);
+        let is_upcall = ipc::is_upcall(&kind);
         let cause = Cause { upcall: Some(target), ..Cause::default() };
-        self.report_event(cause, what);
+        self.report_event(cause, kind);
         let Some(agent) = self.agent.as_mut().filter(|_| is_upcall) else { return };
         let reaction = agent.next_reaction();
         agent.pending.push_back(target);
@@ -225,7 +225,7 @@ impl PlanProcess<'_> {
         let op = op.into();
         let done = self.timed(|process| process.run_op(&op, &[], cause));
         let outcome = done.outcome.clone();
-        self.report_event(cause, What::Called { op, done });
+        self.report_event(cause, EventKind::Called { op, done });
         outcome
     }
 }

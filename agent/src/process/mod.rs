@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 use scenarios::plan::{Op, Process, Role, Special};
-use scenarios::wire::{Done, Ending, Event, Identity, Outcome, Value, What};
+use scenarios::wire::{Done, Ending, Event, EventKind, Identity, Outcome, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
@@ -158,7 +158,7 @@ impl<'a> PlanProcess<'a> {
             gid: nix::unistd::getgid().as_raw(),
             keyrings: self.keyrings(),
         };
-        self.report_event(Cause::default(), What::Started(identity));
+        self.report_event(Cause::default(), EventKind::Started(identity));
         if let Some(agent) = &mut self.agent {
             agent.open_watch(&mut self.watch);
         }
@@ -301,7 +301,7 @@ impl<'a> PlanProcess<'a> {
                 ChildRole::Worker { reports_result: true, .. } if ending == Ending::Exited(0) => continue,
                 ChildRole::Worker { step, worker, .. } => (self.name.clone(), Cause::worker(step, worker)),
             };
-            self.report_event_of(process, cause, What::Ended(ending));
+            self.report_event_of(process, cause, EventKind::Ended(ending));
         }
     }
 
@@ -309,23 +309,23 @@ impl<'a> PlanProcess<'a> {
     fn report_result(&self, cause: Cause, op: Op, done: Done) {
         self.report_event(
             cause,
-            if cause.step.is_some() { What::Done(done) } else { What::Called { op, done } },
+            if cause.step.is_some() { EventKind::Done(done) } else { EventKind::Called { op, done } },
         );
     }
 
-    fn report_event(&self, cause: Cause, what: What) {
-        self.report_event_of(self.name.clone(), cause, what);
+    fn report_event(&self, cause: Cause, kind: EventKind) {
+        self.report_event_of(self.name.clone(), cause, kind);
     }
 
-    fn report_event_of(&self, process: String, cause: Cause, what: What) {
+    fn report_event_of(&self, process: String, cause: Cause, kind: EventKind) {
         let Cause { step, worker, upcall } = cause;
-        let at_us = match &what {
-            What::Done(done) | What::Called { done, .. } => done.begun_us + done.elapsed_us,
+        let at_us = match &kind {
+            EventKind::Done(done) | EventKind::Called { done, .. } => done.begun_us + done.elapsed_us,
             _ => self.context.run.now_us(),
         };
         // Of the calls PID 1 needs only those of a set-up.
-        let for_host_only = matches!(what, What::Called { .. }) && (step.is_some() || upcall.is_some());
-        let event = Event { process, step, worker, upcall, at_us, what };
+        let for_host_only = matches!(kind, EventKind::Called { .. }) && (step.is_some() || upcall.is_some());
+        let event = Event { process, step, worker, upcall, at_us, kind };
         let reporter = &self.context.reporter;
         self.exit_unless_sent(if for_host_only {
             reporter.send_to_host(&event)

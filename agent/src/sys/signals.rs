@@ -15,7 +15,7 @@ use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use nix::{Result, errno::Errno};
 use scenarios::plan::Forgery;
-use scenarios::wire::Doorbell;
+use scenarios::wire::UpcallSignal;
 
 use super::process::pidfd_open;
 
@@ -90,18 +90,18 @@ impl SignalFd {
     }
 
     /// Takes one pending signal.
-    pub(crate) fn take(&mut self) -> Option<Doorbell> {
+    pub(crate) fn take(&mut self) -> Option<UpcallSignal> {
         let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
         self.0.read_exact(&mut bytes).ok()?;
         // SAFETY: every bit pattern is a valid signalfd_siginfo, and the buffer has its size.
         let info: libc::signalfd_siginfo = unsafe { std::mem::transmute(bytes) };
-        Some(Doorbell {
+        Some(UpcallSignal {
             signal: info.ssi_signo as i32,
             code: info.ssi_code,
             pid: info.ssi_pid as i32,
             uid: info.ssi_uid,
             value: info.ssi_int,
-            stray: Vec::new(),
+            nonzero_padding: Vec::new(),
         })
     }
 }
@@ -124,7 +124,7 @@ pub(crate) fn number(name: &str) -> Option<i32> {
 }
 
 /// Takes one pending signal of the set with rt_sigtimedwait(2), which returns the whole siginfo.
-pub(crate) fn take(signals: Signals) -> Option<Doorbell> {
+pub(crate) fn take(signals: Signals) -> Option<UpcallSignal> {
     let mut info = [0xa5_u8; SIGINFO_SIZE];
     let untimed = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: mask, siginfo and time are borrowed over the call. Mask and siginfo have the size that the
@@ -142,8 +142,8 @@ pub(crate) fn take(signals: Signals) -> Option<Doorbell> {
     let number = |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
     let [signal, code, pid, uid, value] = FIELD_OFFSETS.map(number);
     let known = |at: &usize| FIELD_OFFSETS.iter().any(|begin| (*begin..begin + 4).contains(at));
-    let stray = (0..SIGINFO_SIZE).filter(|at| !known(at) && info[*at] != 0).collect();
-    Some(Doorbell { signal, code, pid, uid: uid as u32, value, stray })
+    let nonzero_padding = (0..SIGINFO_SIZE).filter(|at| !known(at) && info[*at] != 0).collect();
+    Some(UpcallSignal { signal, code, pid, uid: uid as u32, value, nonzero_padding })
 }
 
 /// `siginfo_t`.
@@ -260,7 +260,7 @@ mod tests {
             let thread = nix::unistd::gettid().as_raw();
             // SAFETY: takes numbers; the signal is blocked in this thread.
             unsafe { libc::syscall(libc::SYS_tkill, thread, 33) };
-            assert_eq!(fd.take().map(|bell| bell.signal), Some(33));
+            assert_eq!(fd.take().map(|siginfo| siginfo.signal), Some(33));
         })
         .join()
         .unwrap();
@@ -280,10 +280,10 @@ mod tests {
             Signals::REAL_TIME.block().unwrap();
             assert_eq!(take(Signals::REAL_TIME), None);
             let clean = send_and_take([0; 96]);
-            assert_eq!((clean.signal, clean.uid, clean.value, clean.stray), (40, 7, 9, vec![]));
+            assert_eq!((clean.signal, clean.uid, clean.value, clean.nonzero_padding), (40, 7, 9, vec![]));
             let mut rest = [0; 96];
             rest[3] = 1;
-            assert_eq!(send_and_take(rest).stray, [35]);
+            assert_eq!(send_and_take(rest).nonzero_padding, [35]);
         })
         .join()
         .unwrap();

@@ -1,6 +1,6 @@
 //! Judges a scenario where it was carried out: in a guest that has nobody to talk to.
 //!
-//! `judge SCENARIO.toml SAID HEARD`: SAID is what the host says to PID 1, HEARD what PID 1 answers, both as they are on the wire. The
+//! `judge SCENARIO.toml HOST.jsonl GUEST.jsonl`: HOST.jsonl is what the host says to PID 1, GUEST.jsonl what PID 1 answers, both as they are on the wire. The
 //! verdict goes to standard output, its word in the last line.
 
 use std::io::{self, Write};
@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 
+use scenarios::parse;
 use scenarios::plan::Plan;
-use scenarios::read;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Verdict, judge};
 use scenarios::wire::{Event, Finished, GuestMessage, HostMessage};
@@ -17,8 +17,8 @@ use scenarios::wire::{Event, Finished, GuestMessage, HostMessage};
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let verdict = match arguments.as_slice() {
-        [scenario, said, heard] => judged(Path::new(scenario), Path::new(said), Path::new(heard)),
-        _ => Err("say `judge SCENARIO.toml SAID HEARD`".to_owned()),
+        [scenario, host, guest] => judged(Path::new(scenario), Path::new(host), Path::new(guest)),
+        _ => Err("say `judge SCENARIO.toml HOST.jsonl GUEST.jsonl`".to_owned()),
     };
     let verdict = verdict.unwrap_or_else(Verdict::Broken);
     let told = writeln!(io::stdout(), "{}\nverdict: {}", verdict.details().trim_end(), verdict.word());
@@ -29,12 +29,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn judged(scenario: &Path, said: &Path, heard: &Path) -> Result<Verdict, String> {
-    let plan = plan(&text(said)?)?;
-    let scenario = at_pace_of(&plan, read_scenario(scenario, &plan.name)?);
-    let Heard { features, events, finished } = Heard::of(&text(heard)?)?;
-    if let Some(lack) = scenario.missing(&features) {
-        return Ok(Verdict::Skipped(format!("this guest has no {lack}")));
+fn judged(scenario: &Path, host: &Path, guest: &Path) -> Result<Verdict, String> {
+    let plan = plan(&text(host)?)?;
+    let scenario = at_time_scale_of(&plan, read_scenario(scenario, &plan.name)?);
+    let GuestMessages { features, events, finished } = GuestMessages::of(&text(guest)?)?;
+    if let Some(feature) = scenario.missing(&features) {
+        return Ok(Verdict::Skipped(format!("this guest has no {feature}")));
     }
     let finished = finished.ok_or("the guest ended before the scenario did")?;
     judge(&scenario, &events, &finished).map_err(|why| why.to_string())
@@ -45,8 +45,8 @@ fn text(path: &Path) -> Result<String, String> {
 }
 
 /// The plan that the host wants to be carried out.
-fn plan(said: &str) -> Result<Plan, String> {
-    let messages = said.lines().filter_map(|line| serde_json::from_str(line).ok());
+fn plan(host: &str) -> Result<Plan, String> {
+    let messages = host.lines().filter_map(|line| serde_json::from_str(line).ok());
     let mut plans = messages.filter_map(|message| match message {
         HostMessage::Run(plan) => Some(*plan),
         _ => None,
@@ -56,14 +56,14 @@ fn plan(said: &str) -> Result<Plan, String> {
 
 fn read_scenario(path: &Path, name: &str) -> Result<Scenario, String> {
     let file = name.split_once('[').map_or(name, |(file, _)| file);
-    let cases = read::scenarios(file, path, &text(path)?)
+    let cases = parse::scenarios(file, path, &text(path)?)
         .map_err(|problems| format!("{} can't be read: {:?}", path.display(), problems.problems))?;
     let case = cases.into_iter().find(|case| case.name == name);
     case.ok_or_else(|| format!("{} has no scenario {name}", path.display()))
 }
 
 /// A kernel that checks itself is given more time for the whole, and so for each step.
-fn at_pace_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
+fn at_time_scale_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
     let times = (plan.deadline_ms / scenario.plan().deadline_ms.max(1)).max(1);
     let limits = scenario.expectations.iter_mut().filter_map(|one| one.within_ms.as_mut());
     limits.for_each(|limit| *limit = limit.saturating_mul(times));
@@ -71,24 +71,24 @@ fn at_pace_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
 }
 
 /// What PID 1 has answered.
-struct Heard {
+struct GuestMessages {
     features: Vec<String>,
     events: Vec<Event>,
     finished: Option<Finished>,
 }
 
-impl Heard {
+impl GuestMessages {
     fn of(text: &str) -> Result<Self, String> {
-        let mut heard = Self { features: Vec::new(), events: Vec::new(), finished: None };
+        let mut guest = Self { features: Vec::new(), events: Vec::new(), finished: None };
         for line in text.lines() {
             match serde_json::from_str(line).map_err(|why| format!("{why} in: {line}"))? {
-                GuestMessage::Hello(hello) => heard.features = hello.features,
-                GuestMessage::Event(event) => heard.events.push(event),
-                GuestMessage::Finished(finished) => heard.finished = Some(finished),
+                GuestMessage::Hello(hello) => guest.features = hello.features,
+                GuestMessage::Event(event) => guest.events.push(event),
+                GuestMessage::Finished(finished) => guest.finished = Some(finished),
                 GuestMessage::Broken(broken) => return Err(broken.why),
                 _ => {}
             }
         }
-        Ok(heard)
+        Ok(guest)
     }
 }

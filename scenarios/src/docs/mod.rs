@@ -1,8 +1,11 @@
 //! Files of the repository that are written from the scenarios and their types, and have to be what would be written now.
 
+pub mod overview;
+mod reference;
+
 use std::{fs, io, path::Path};
 
-use crate::{overview, reference, scenario::Scenario, schema};
+use crate::{scenario::Scenario, schema};
 
 /// A file as it has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

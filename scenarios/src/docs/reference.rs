@@ -15,7 +15,7 @@ const PARTS: [(&str, &str); 4] = [
 ];
 
 /// The whole of it as Markdown.
-pub fn markdown() -> String {
+pub(super) fn markdown() -> String {
     let schema = without_variables();
     let mut text = format!(
         "# What a scenario may say\n\n\

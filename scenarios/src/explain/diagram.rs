@@ -1,6 +1,6 @@
 //! A sequence diagram in characters: a lane for each process and one for the kernel, what they say to each other beside it.
 
-use super::sequence::{Kind, Mark, Moment, Sequence};
+use super::sequence::{Kind, Message, Placement, Sequence};
 
 /// A line of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub enum RowKind {
     /// The names of the lanes.
     Heading,
     /// Something that somebody does.
-    Deed,
+    Action,
     /// What the kernel answers.
-    Answer,
+    Result,
     /// Something beside it.
     Remark,
 }
@@ -38,14 +38,14 @@ const MARGIN: usize = 5;
 /// Between the lanes and the text.
 const GAP: usize = 2;
 
-/// Draws a story, at most so many columns wide.
+/// Draws a trace, at most so many columns wide.
 pub(super) fn draw(sequence: &Sequence, width: usize) -> Vec<Row> {
     let names: Vec<&str> = sequence.lanes.iter().map(String::as_str).collect();
     let lanes = Lanes::of(&names);
     let columns = width.saturating_sub(MARGIN + lanes.width + GAP).max(20);
     let mut diagram = Diagram { lanes, columns, rows: Vec::new() };
     diagram.headings();
-    sequence.moments.iter().for_each(|moment| diagram.moment(moment, sequence.kernel()));
+    sequence.messages.iter().for_each(|message| diagram.message(message, sequence.kernel()));
     diagram.rows
 }
 
@@ -62,14 +62,14 @@ impl Diagram {
         }
     }
 
-    fn moment(&mut self, moment: &Moment, kernel: usize) {
-        let kind = match moment.kind {
-            Kind::Deed => RowKind::Deed,
-            Kind::Answer => RowKind::Answer,
+    fn message(&mut self, message: &Message, kernel: usize) {
+        let kind = match message.kind {
+            Kind::Action => RowKind::Action,
+            Kind::Result => RowKind::Result,
             Kind::Remark => RowKind::Remark,
         };
-        self.push(moment.number, self.lanes.mark(moment.mark), &moment.text, kind);
-        let Some(answer) = &moment.answer else { return };
+        self.push(message.number, self.lanes.mark(message.placement), &message.text, kind);
+        let Some(answer) = &message.answer else { return };
         // Beside the question where there is room.
         if let Some(last) = self.rows.last_mut()
             && last.text.chars().count() + answer.chars().count() + 3 <= self.columns
@@ -77,8 +77,8 @@ impl Diagram {
             last.text.push_str(&format!(" → {answer}"));
             return;
         }
-        let actor = moment.mark.actor().unwrap_or(kernel);
-        self.push(None, self.lanes.arrow(kernel, actor), &format!("→ {answer}"), RowKind::Answer);
+        let actor = message.placement.actor().unwrap_or(kernel);
+        self.push(None, self.lanes.arrow(kernel, actor), &format!("→ {answer}"), RowKind::Result);
     }
 
     fn push(&mut self, number: Option<usize>, lanes: String, text: &str, kind: RowKind) {
@@ -117,11 +117,11 @@ impl Lanes {
         Self { names: names.iter().map(|name| (*name).to_owned()).collect(), at, width, stacked }
     }
 
-    fn mark(&self, mark: Mark) -> String {
-        match mark {
-            Mark::Nothing => self.idle(),
-            Mark::At(lane) => self.point(lane),
-            Mark::Arrow { from, to } => self.arrow(from, to),
+    fn mark(&self, placement: Placement) -> String {
+        match placement {
+            Placement::Nothing => self.idle(),
+            Placement::At(lane) => self.point(lane),
+            Placement::Arrow { from, to } => self.arrow(from, to),
         }
     }
 

@@ -1,14 +1,13 @@
 //! A scenario in plain English, for who is to trust it without reading its TOML.
 
 mod diagram;
-mod prose;
 mod sequence;
-mod story;
+mod text;
 
 use std::io;
 
 pub use diagram::{Row, RowKind};
-pub use sequence::{Kind, Mark, Moment, Sequence};
+pub use sequence::{Kind, Message, Placement, Sequence};
 
 use crate::{rule::Rule, scenario::Scenario, snapshot};
 
@@ -20,9 +19,9 @@ pub struct Explanation {
     /// What it proves.
     pub rules: Vec<Rule>,
     /// Who takes part, a paragraph each.
-    pub cast: Vec<String>,
-    /// Under which circumstances, a sentence each.
-    pub circumstances: Vec<String>,
+    pub processes: Vec<String>,
+    /// Under which conditions, a sentence each.
+    pub conditions: Vec<String>,
     /// What happens, and what is expected of it: a sentence for each step.
     pub steps: Vec<String>,
     /// What happened, as the snapshot tells it. None: it has no snapshot yet.
@@ -35,14 +34,14 @@ impl Explanation {
     /// # Errors
     /// When the snapshot can't be read.
     pub fn of(scenario: &Scenario, width: usize) -> io::Result<Self> {
-        let story = snapshot::read(scenario)?;
+        let trace = snapshot::read(scenario)?;
         Ok(Self {
             title: scenario.title.clone(),
             rules: scenario.rules.clone(),
-            cast: scenario.plan().processes.iter().map(prose::process).collect(),
-            circumstances: prose::circumstances(scenario),
-            steps: prose::steps(scenario),
-            diagram: story.map(|story| diagram::draw(&Sequence::of(scenario, &story), width)),
+            processes: scenario.plan().processes.iter().map(text::process).collect(),
+            conditions: text::conditions(scenario),
+            steps: text::steps(scenario),
+            diagram: trace.map(|trace| diagram::draw(&Sequence::of(scenario, &trace), width)),
         })
     }
 }

@@ -1,27 +1,27 @@
-//! A story as what passes between lanes: one for each process, and the last one for the kernel.
+//! A trace as what passes between lanes: one for each process, and the last one for the kernel.
 
-use super::story::{self, Line};
 use crate::{
     plan::{Op, SignalOp, Step},
     scenario::Scenario,
+    trace::parse::{self, Line},
 };
 
-/// Who takes part in a story, and what passes between them.
+/// Who takes part in a trace, and what passes between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// The names of the lanes. The last one is the kernel's.
     pub lanes: Vec<String>,
     /// What happens, in order.
-    pub moments: Vec<Moment>,
+    pub messages: Vec<Message>,
 }
 
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct Message {
     /// The step that begins here.
     pub number: Option<usize>,
     /// Between whom.
-    pub mark: Mark,
+    pub placement: Placement,
     /// What is said.
     pub text: String,
     /// What the kernel answers at once.
@@ -32,7 +32,7 @@ pub struct Moment {
 
 /// Between whom something passes. Lanes are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum Placement {
     /// Nobody.
     Nothing,
     /// One lane is by itself.
@@ -50,9 +50,9 @@ pub enum Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Something that somebody does.
-    Deed,
+    Action,
     /// What the kernel answers, after what it took to get it.
-    Answer,
+    Result,
     /// Something beside it.
     Remark,
 }
@@ -62,25 +62,25 @@ const KERNEL: &str = "kernel";
 const STOCK_UPCALL: &str = "/sbin/request-key";
 
 impl Sequence {
-    /// Reads the story of a scenario.
-    pub fn of(scenario: &Scenario, story: &str) -> Self {
+    /// Reads the trace of a scenario.
+    pub fn of(scenario: &Scenario, trace: &str) -> Self {
         let plan = scenario.plan();
         let mut names: Vec<&str> = plan.processes.iter().map(|process| process.name.as_str()).collect();
-        if story.contains(STOCK_UPCALL) {
+        if trace.contains(STOCK_UPCALL) {
             names.push(STOCK_UPCALL);
         }
-        let lines = story::lines(story, &names);
+        let lines = parse::lines(trace, &names);
         names.push(KERNEL);
         let lanes = names.into_iter().map(str::to_owned).collect();
-        let mut sequence = Self { lanes, moments: Vec::new() };
-        let mut owed: Option<Owed> = None;
+        let mut sequence = Self { lanes, messages: Vec::new() };
+        let mut pending: Option<PendingResult> = None;
         for line in &lines {
             if matches!(line, Line::Step { .. } | Line::Heading | Line::End { .. }) {
-                sequence.pay(owed.take());
+                sequence.flush(pending.take());
             }
-            owed = sequence.line(line, &plan.steps, owed);
+            pending = sequence.line(line, &plan.steps, pending);
         }
-        sequence.pay(owed);
+        sequence.flush(pending);
         sequence
     }
 
@@ -89,36 +89,36 @@ impl Sequence {
         self.lanes.len() - 1
     }
 
-    fn line(&mut self, line: &Line, steps: &[Step], owed: Option<Owed>) -> Option<Owed> {
+    fn line(&mut self, line: &Line, steps: &[Step], pending: Option<PendingResult>) -> Option<PendingResult> {
         match line {
             Line::Heading => None,
             Line::Step { number, actor, text, result } => {
                 let from = self.find(actor);
                 let to = steps.get(number - 1).and_then(|step| self.addressee(step));
-                self.push(Some(*number), Mark::between(from, to.unwrap_or(from)), text, Kind::Deed);
-                let moments = self.moments.len();
-                result.clone().map(|result| Owed { actor: from, result, moments })
+                self.push(Some(*number), Placement::between(from, to.unwrap_or(from)), text, Kind::Action);
+                let messages = self.messages.len();
+                result.clone().map(|result| PendingResult { actor: from, result, messages })
             }
-            Line::Act { actor, text } => {
+            Line::Action { actor, text } => {
                 let (lane, kernel) = (self.find(actor), self.kernel());
-                let (mark, text) = match text.strip_prefix("hears ") {
-                    Some(heard) => (Mark::between(kernel, lane), heard),
-                    None => (Mark::between(lane, kernel), text.as_str()),
+                let (placement, text) = match text.strip_prefix("hears ") {
+                    Some(heard) => (Placement::between(kernel, lane), heard),
+                    None => (Placement::between(lane, kernel), text.as_str()),
                 };
-                self.push(None, mark, text, Kind::Deed);
-                owed
+                self.push(None, placement, text, Kind::Action);
+                pending
             }
             Line::End { actor, text } => {
-                self.push(None, Mark::At(self.find(actor)), text, Kind::Deed);
+                self.push(None, Placement::At(self.find(actor)), text, Kind::Action);
                 None
             }
-            Line::Fared(text) => {
-                self.push(None, Mark::Nothing, text, Kind::Answer);
-                owed
+            Line::WorkerResults(text) => {
+                self.push(None, Placement::Nothing, text, Kind::Result);
+                pending
             }
-            Line::Times(text) | Line::Remark(text) => {
-                self.push(None, Mark::Nothing, text, Kind::Remark);
-                owed
+            Line::Repeated(text) | Line::Remark(text) => {
+                self.push(None, Placement::Nothing, text, Kind::Remark);
+                pending
             }
         }
     }
@@ -127,33 +127,36 @@ impl Sequence {
     fn addressee(&self, step: &Step) -> Option<usize> {
         match step.op.core() {
             Op::Signal(SignalOp::Signal { to, .. } | SignalOp::Forge { to, .. }) => self.known(to),
-            Op::Life(_) | Op::Namespace(_) | Op::Conduct(_) | Op::Hold(_) | Op::Fault(_) | Op::Thread(_) => {
-                None
-            }
+            Op::Process(_)
+            | Op::Namespace(_)
+            | Op::Control(_)
+            | Op::Suspend(_)
+            | Op::FaultInjection(_)
+            | Op::Thread(_) => None,
             Op::System(_)
             | Op::Keyring(_)
             | Op::Key(_)
             | Op::Authority(_)
             | Op::Upcall(_)
             | Op::Signal(_)
-            | Op::Look(_) => Some(self.kernel()),
+            | Op::Inspect(_) => Some(self.kernel()),
         }
     }
 
     /// Tells an answer: with the question where nothing lies between.
-    fn pay(&mut self, owed: Option<Owed>) {
-        let Some(Owed { actor, result, moments }) = owed else { return };
-        if moments == self.moments.len()
-            && let Some(question) = self.moments.last_mut()
+    fn flush(&mut self, pending: Option<PendingResult>) {
+        let Some(PendingResult { actor, result, messages }) = pending else { return };
+        if messages == self.messages.len()
+            && let Some(question) = self.messages.last_mut()
         {
             question.answer = Some(result);
             return;
         }
-        self.push(None, Mark::between(self.kernel(), actor), &format!("→ {result}"), Kind::Answer);
+        self.push(None, Placement::between(self.kernel(), actor), &format!("→ {result}"), Kind::Result);
     }
 
-    fn push(&mut self, number: Option<usize>, mark: Mark, text: &str, kind: Kind) {
-        self.moments.push(Moment { number, mark, text: text.to_owned(), answer: None, kind });
+    fn push(&mut self, number: Option<usize>, placement: Placement, text: &str, kind: Kind) {
+        self.messages.push(Message { number, placement, text: text.to_owned(), answer: None, kind });
     }
 
     fn known(&self, name: &str) -> Option<usize> {
@@ -165,7 +168,7 @@ impl Sequence {
     }
 }
 
-impl Mark {
+impl Placement {
     fn between(from: usize, to: usize) -> Self {
         if from == to { Self::At(from) } else { Self::Arrow { from, to } }
     }
@@ -180,9 +183,9 @@ impl Mark {
 }
 
 /// An answer that comes after what it took to get it.
-struct Owed {
+struct PendingResult {
     actor: usize,
     result: String,
-    /// How many moments there were when the question had been put.
-    moments: usize,
+    /// How many messages there were when the question had been put.
+    messages: usize,
 }

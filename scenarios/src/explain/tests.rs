@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::{read, suite};
+use crate::{parse, suite};
 
 const TEXT: &str = r#"
 title = "t"
@@ -44,16 +44,16 @@ box is a requester, holding agent
 agent exits with 0"#;
 
 fn scenario() -> Scenario {
-    read::scenarios("f/n", Path::new("f/n.toml"), TEXT).unwrap().remove(0)
+    parse::scenarios("f/n", Path::new("f/n.toml"), TEXT).unwrap().remove(0)
 }
 
 #[test]
 fn who_takes_part_and_what_happens_is_said_in_sentences() {
     let it = Explanation::of(&scenario(), 100).unwrap();
     assert_eq!(it.diagram, None, "it has no snapshot");
-    assert_eq!(it.circumstances, ["/proc/sys/kernel/keys/gc_delay is 9."]);
+    assert_eq!(it.conditions, ["/proc/sys/kernel/keys/gc_delay is 9."]);
     assert_eq!(
-        it.cast,
+        it.processes,
         [
             "agent is a keyagent. At its start it registers for \"user\" with SIGRTMIN+1, into @s (the key is \
              called agent). Its reactions: to upcall 1 it keeps it until a step says more; to all that follow it \
@@ -126,9 +126,9 @@ expect = "ENOKEY"
 "#;
     let head = TEXT.split("[[step]]").next().unwrap();
     let scenario =
-        read::scenarios("f/n", Path::new("f/n.toml"), &format!("{head}{steps}")).unwrap().remove(0);
+        parse::scenarios("f/n", Path::new("f/n.toml"), &format!("{head}{steps}")).unwrap().remove(0);
     assert_eq!(
-        prose::steps(&scenario),
+        text::steps(&scenario),
         [
             "(Steps 1 to 2 are begun at the same moment, 3 times.) box revokes agent.",
             "agent describes agent.",

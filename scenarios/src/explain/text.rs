@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 
 use crate::{
-    expectations::wanted,
     plan::{
         Block, Hears, IdRange, Join, Keyagent, Namespace, Op, Order, Process, Role, Session, Setup, Start,
         Step,
     },
     scenario::{Expect, Expectation, Scenario},
-    trace::deed,
+    trace::describe_op,
+    verdict::expectations::wanted,
 };
 
 /// Who a process is, in a paragraph.
@@ -114,7 +114,7 @@ fn identity(uid: Option<u32>, gid: Option<u32>) -> Option<String> {
 
 fn prepared(setup: &Setup) -> String {
     let Setup { op, save } = setup;
-    format!("{}{}", deed(op), called(save.as_ref()))
+    format!("{}{}", describe_op(op), called(save.as_ref()))
 }
 
 /// What an agent does with upcalls.
@@ -127,7 +127,7 @@ fn served(agent: &Keyagent) -> String {
     };
     let reaction = |ops: &Vec<Op>| match ops.as_slice() {
         [] => "keeps it until a step says more".to_owned(),
-        ops => list(&ops.iter().map(deed).collect::<Vec<_>>()),
+        ops => list(&ops.iter().map(describe_op).collect::<Vec<_>>()),
     };
     let each = match reactions.as_slice() {
         [] => "To an upcall it does nothing".to_owned(),
@@ -145,7 +145,7 @@ fn served(agent: &Keyagent) -> String {
 }
 
 /// What holds for the whole scenario.
-pub(super) fn circumstances(scenario: &Scenario) -> Vec<String> {
+pub(super) fn conditions(scenario: &Scenario) -> Vec<String> {
     let settings = scenario.plan().sysctl.iter();
     let mut all: Vec<String> =
         settings.map(|(file, value)| format!("/proc/sys/{file} is {value}.")).collect();
@@ -164,7 +164,7 @@ pub(super) fn steps(scenario: &Scenario) -> Vec<String> {
     let all = plan.steps.iter().zip(&scenario.expectations).enumerate();
     all.map(|(index, (step, expectation))| {
         let block = plan.blocks.iter().find(|block| block.first == index).map(together).unwrap_or_default();
-        format!("{block}{}{}", told(step), expected(expectation))
+        format!("{block}{}{}", describe_step(step), expected(expectation))
     })
     .collect()
 }
@@ -184,11 +184,11 @@ fn together(block: &Block) -> String {
     }
 }
 
-fn told(step: &Step) -> String {
+fn describe_step(step: &Step) -> String {
     let Step { process, op, save, background, count } = step;
     let often = if *count > 1 { format!(", {count} times at once") } else { String::new() };
     let aside = background.as_ref().map(|name| format!(", in the background as {name}")).unwrap_or_default();
-    format!("{process} {}{often}{aside}{}.", deed(op), called(save.as_ref()))
+    format!("{process} {}{often}{aside}{}.", describe_op(op), called(save.as_ref()))
 }
 
 fn called(save: Option<&String>) -> String {

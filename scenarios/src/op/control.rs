@@ -8,7 +8,7 @@ use crate::key_ref::KeyRef;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum ConductOp {
+pub enum ControlOp {
     /// Start a process that has `start = "step"`.
     Start {},
     /// Reap a process that is left as a zombie. ECHILD if it has not ended.
@@ -32,7 +32,7 @@ pub enum ConductOp {
     },
 }
 
-impl ConductOp {
+impl ControlOp {
     pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
         match self {
             Self::Wait { until: Condition::Gone(key) | Condition::Shows { key, .. }, .. } => vec![key],

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum LookOp {
+pub enum InspectOp {
     /// Lines of /proc/keys that the process sees, without those that existed before the plan began.
     ProcKeys {
         /// Only of this type.

@@ -6,17 +6,17 @@
 //! request, whatever group it is in.
 
 mod authority;
-mod conduct;
-mod fault;
-mod hold;
+mod control;
+mod fault_injection;
+mod inspect;
 mod key;
 mod keyring;
-mod life;
-mod look;
 mod namespace;
 mod payload;
+mod process;
 mod registration;
 mod signal;
+mod suspend;
 mod system;
 mod tag;
 mod thread;
@@ -25,17 +25,17 @@ mod upcall;
 use serde::Serialize;
 
 pub use authority::AuthorityOp;
-pub use conduct::{Condition, ConductOp};
-pub use fault::FaultOp;
-pub use hold::HoldOp;
+pub use control::{Condition, ControlOp};
+pub use fault_injection::FaultInjectionOp;
+pub use inspect::InspectOp;
 pub use key::KeyOp;
 pub use keyring::{DefaultKeyring, KeyringOp};
-pub use life::{Command, Ids, LifeOp};
-pub use look::LookOp;
 pub use namespace::NamespaceOp;
 pub use payload::Payload;
+pub use process::{Command, Ids, ProcessOp};
 pub use registration::{Caller, Params, Registration};
 pub use signal::{Forgery, SignalOp};
+pub use suspend::SuspendOp;
 pub use system::SystemOp;
 pub use thread::ThreadOp;
 pub use upcall::UpcallOp;
@@ -57,21 +57,21 @@ pub enum Op {
     /// With signals.
     Signal(SignalOp),
     /// On the process itself.
-    Life(LifeOp),
+    Process(ProcessOp),
     /// On the namespaces that the process is in.
     Namespace(NamespaceOp),
     /// On the system as a whole.
     System(SystemOp),
     /// Looking on.
-    Look(LookOp),
+    Inspect(InspectOp),
     /// Holding other processes still.
-    Hold(HoldOp),
+    Suspend(SuspendOp),
     /// With memory allocations failing.
-    Fault(FaultOp),
+    FaultInjection(FaultInjectionOp),
     /// In another thread.
     Thread(ThreadOp),
     /// For PID 1 to do.
-    Conduct(ConductOp),
+    Control(ControlOp),
 }
 
 impl Op {
@@ -83,10 +83,10 @@ impl Op {
             Self::Authority(op) => op.keys_mut(),
             Self::Upcall(op) => op.keys_mut(),
             Self::Signal(op) => op.keys_mut(),
-            Self::Fault(op) => op.keys_mut(),
+            Self::FaultInjection(op) => op.keys_mut(),
             Self::Thread(op) => op.keys_mut(),
-            Self::Conduct(op) => op.keys_mut(),
-            Self::Life(_) | Self::Namespace(_) | Self::System(_) | Self::Look(_) | Self::Hold(_) => {
+            Self::Control(op) => op.keys_mut(),
+            Self::Process(_) | Self::Namespace(_) | Self::System(_) | Self::Inspect(_) | Self::Suspend(_) => {
                 Vec::new()
             }
         }
@@ -96,26 +96,24 @@ impl Op {
     pub fn receiver(&self) -> Option<&String> {
         match self {
             Self::Signal(op) => op.receiver(),
-            Self::Hold(op) => Some(op.receiver()),
+            Self::Suspend(op) => Some(op.receiver()),
             Self::Namespace(op) => op.receiver(),
-            Self::Fault(FaultOp::EachAllocation { of, .. }) | Self::Thread(ThreadOp::InThread { of }) => {
-                of.receiver()
-            }
+            Self::FaultInjection(FaultInjectionOp::EachAllocation { of, .. })
+            | Self::Thread(ThreadOp::InThread { of }) => of.receiver(),
             _ => None,
         }
     }
 
     /// Whether it is the last thing that its process does.
     pub fn ends_its_process(&self) -> bool {
-        matches!(self, Self::Life(LifeOp::Exit { .. } | LifeOp::Crash {}))
+        matches!(self, Self::Process(ProcessOp::Exit { .. } | ProcessOp::Crash {}))
     }
 
     /// The operation itself, without the circumstances under which it is carried out.
     pub fn core(&self) -> &Self {
         match self {
-            Self::Fault(FaultOp::EachAllocation { of, .. }) | Self::Thread(ThreadOp::InThread { of }) => {
-                of.core()
-            }
+            Self::FaultInjection(FaultInjectionOp::EachAllocation { of, .. })
+            | Self::Thread(ThreadOp::InThread { of }) => of.core(),
             _ => self,
         }
     }

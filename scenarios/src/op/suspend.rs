@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum HoldOp {
+pub enum SuspendOp {
     /// Move a process into a control group of its own, freeze that, and wait until it is frozen.
     Freeze {
         /// The process.
@@ -29,7 +29,7 @@ pub enum HoldOp {
     },
 }
 
-impl HoldOp {
+impl SuspendOp {
     pub(super) fn receiver(&self) -> &String {
         match self {
             Self::Freeze { to } | Self::Thaw { to } | Self::Seize { to } | Self::Detach { to } => to,

@@ -9,8 +9,8 @@ use serde::{
 };
 
 use super::{
-    AuthorityOp, ConductOp, FaultOp, HoldOp, KeyOp, KeyringOp, LifeOp, LookOp, NamespaceOp, Op, SignalOp,
-    SystemOp, ThreadOp, UpcallOp,
+    AuthorityOp, ControlOp, FaultInjectionOp, InspectOp, KeyOp, KeyringOp, NamespaceOp, Op, ProcessOp,
+    SignalOp, SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
 /// Defines what there is to know of the groups.
@@ -62,14 +62,14 @@ groups! {
     Authority(AuthorityOp),
     Upcall(UpcallOp),
     Signal(SignalOp),
-    Life(LifeOp),
+    Process(ProcessOp),
     Namespace(NamespaceOp),
     System(SystemOp),
-    Look(LookOp),
-    Hold(HoldOp),
-    Fault(FaultOp),
+    Inspect(InspectOp),
+    Suspend(SuspendOp),
+    FaultInjection(FaultInjectionOp),
     Thread(ThreadOp),
-    Conduct(ConductOp),
+    Control(ControlOp),
 }
 
 impl<'de> Deserialize<'de> for Op {

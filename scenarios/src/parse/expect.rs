@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
 
-use super::typed::{self, Value};
+use super::deserialize::{self, Value};
 use crate::{diagnostics::Problem, errno, scenario::Expect, schema};
 
 /// How `expect` is described.
@@ -35,10 +35,10 @@ pub(super) fn read(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
     let span = value.span();
     match value.get_ref() {
         DeValue::String(text) => word(text).map_err(|problem| vec![Problem { span, ..problem }]),
-        DeValue::Integer(_) => typed::value(value).map(Expect::Number).map_err(|problem| vec![problem]),
+        DeValue::Integer(_) => deserialize::value(value).map(Expect::Number).map_err(|problem| vec![problem]),
         DeValue::Array(_) => list(value),
         _ => {
-            let expect = typed::value(value).map_err(|problem| vec![problem])?;
+            let expect = deserialize::value(value).map_err(|problem| vec![problem])?;
             if let Expect::Error(name) = &expect {
                 known(name).map_err(|problem| vec![Problem { span, ..problem }])?;
             }

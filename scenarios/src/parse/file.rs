@@ -13,11 +13,11 @@ use toml::{
 };
 
 use super::{
-    block::{self, ReadBlock},
-    check, deadline,
-    process::{self, ReadProcess},
-    step,
-    typed::{self, Table, Value},
+    block::{self, ParsedBlock},
+    deadline,
+    deserialize::{self, Table, Value},
+    process::{self, ParsedProcess},
+    step, validate,
 };
 use crate::{
     diagnostics::Problem,
@@ -78,15 +78,15 @@ pub(super) fn read(
     let mut problems = Vec::new();
     let declared = Declared::in_document(document.get_ref());
     let start = document.span().start;
-    let processes = typed::take(document.get_mut(), "process").map(|(_, value)| value);
-    let steps = typed::take(document.get_mut(), "step").map(|(_, value)| value);
-    let head: Option<Head> = typed::table(document, &mut problems);
+    let processes = deserialize::take(document.get_mut(), "process").map(|(_, value)| value);
+    let steps = deserialize::take(document.get_mut(), "step").map(|(_, value)| value);
+    let head: Option<Head> = deserialize::table(document, &mut problems);
     let rules = rules(head.as_ref(), &mut problems);
     let processes = read_processes(processes, start, &mut problems);
     let blocks = read_blocks(steps, start, &declared.processes, &mut problems);
 
     let limit = head.as_ref().map_or(u64::MAX, |head| head.deadline_ms);
-    let order = check::check(&processes, &blocks, &declared, limit, &mut problems);
+    let order = validate::check(&processes, &blocks, &declared, limit, &mut problems);
     if let Some(head) = &head {
         deadline::check(&processes, &blocks, &head.sysctl, &mut problems);
     }
@@ -164,7 +164,7 @@ fn rules(head: Option<&Head>, problems: &mut Vec<Problem>) -> Vec<Rule> {
 }
 
 /// The processes in the order in which they start, each `join` of everything spelt out.
-fn in_order(order: &[usize], read: &[ReadProcess]) -> Vec<Process> {
+fn in_order(order: &[usize], read: &[ParsedProcess]) -> Vec<Process> {
     let mut processes: Vec<Process> = Vec::new();
     for &index in order {
         let mut process = read[index].process.clone();
@@ -185,7 +185,7 @@ pub(super) fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Proble
     result.map_err(|found| problems.extend(found)).ok()
 }
 
-fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Problem>) -> Vec<ReadProcess> {
+fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Problem>) -> Vec<ParsedProcess> {
     let Some(value) = value else {
         problems.push(Problem::new(start..start, "there are no processes").with_help("add [process.NAME]"));
         return Vec::new();
@@ -200,7 +200,7 @@ fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Pro
 }
 
 /// The blocks that a guest has to know of, with the places of their steps.
-fn special(blocks: &[ReadBlock]) -> Vec<Block> {
+fn special(blocks: &[ParsedBlock]) -> Vec<Block> {
     let mut first = 0;
     let mut special = Vec::new();
     for block in blocks {
@@ -218,7 +218,7 @@ fn read_blocks(
     start: usize,
     processes: &[String],
     problems: &mut Vec<Problem>,
-) -> Vec<ReadBlock> {
+) -> Vec<ParsedBlock> {
     let span = value.as_ref().map_or(start..start, Spanned::span);
     let steps: DeArray<'_> = match value.map(Spanned::into_inner) {
         Some(DeValue::Array(steps)) => steps,

@@ -12,8 +12,8 @@ use toml::{
 };
 
 use super::{
+    deserialize::{self, Key, Value},
     placeholder,
-    typed::{self, Key, Value},
 };
 use crate::diagnostics::Problem;
 
@@ -62,7 +62,7 @@ impl JsonSchema for MatrixSpec {
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_]*$";
 
 /// A variable's values, and what they mean together.
-pub(super) struct Family<'t> {
+pub(super) struct Cases<'t> {
     /// At least one, even where something is wrong.
     pub(super) cases: Vec<Case<'t>>,
     /// Every variable, where it is declared.
@@ -98,10 +98,10 @@ struct Alternative<'t> {
 }
 
 /// Takes `[variables]` and `[matrix]` out of a file.
-pub(super) fn take<'t>(document: &mut DeTable<'t>, problems: &mut Vec<Problem>) -> Family<'t> {
+pub(super) fn take<'t>(document: &mut DeTable<'t>, problems: &mut Vec<Problem>) -> Cases<'t> {
     let mut reading = Reading { variables: Vec::new(), problems };
-    let constants = reading.constants(typed::take(document, "variables"));
-    let matrix = typed::take(document, "matrix");
+    let constants = reading.constants(deserialize::take(document, "variables"));
+    let matrix = deserialize::take(document, "matrix");
     let has_matrix = matrix.is_some();
     let axes = reading.axes(matrix);
     let mut cases = vec![Case { label: has_matrix.then(String::new), values: BTreeMap::new() }];
@@ -111,7 +111,7 @@ pub(super) fn take<'t>(document: &mut DeTable<'t>, problems: &mut Vec<Problem>) 
     for axis in axes {
         cases = cases.iter().flat_map(|case| axis.alternatives.iter().map(|it| case.with(it))).collect();
     }
-    Family { cases, variables: reading.variables }
+    Cases { cases, variables: reading.variables }
 }
 
 impl<'t> Case<'t> {

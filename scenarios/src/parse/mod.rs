@@ -1,18 +1,18 @@
 //! Reading scenario files: TOML in, a [`Scenario`] for each case or every problem with its place out.
 
 mod block;
-mod check;
+mod cases;
 mod deadline;
+mod deserialize;
 mod expect;
-mod family;
 mod file;
+mod liveness;
 mod matrix;
-mod never;
 mod placeholder;
 mod process;
 mod start_order;
 mod step;
-mod typed;
+mod validate;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,7 @@ pub fn scenarios(name: &str, path: &Path, text: &str) -> Result<Vec<Scenario>, F
     let (document, errors) = DeTable::parse_recoverable(text);
     let syntax: Vec<Problem> =
         errors.iter().map(|error| Problem::new(error.span().unwrap_or(0..0), error.message())).collect();
-    let result = if syntax.is_empty() { family::read(name, path, document) } else { Err(syntax) };
+    let result = if syntax.is_empty() { cases::read(name, path, document) } else { Err(syntax) };
     result.map_err(|mut problems| {
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         FileProblems { file: path.display().to_string(), text: text.to_owned(), problems }

@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{matrix::Case, typed::Value};
+use super::{deserialize::Value, matrix::Case};
 use crate::diagnostics::Problem;
 
 /// What stands for something that is known only when the scenario runs.

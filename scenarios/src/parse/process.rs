@@ -10,9 +10,9 @@ use toml::{
 };
 
 use super::{
+    deserialize::{self, Key, Value},
     file::keep,
     step,
-    typed::{self, Key, Value},
 };
 use crate::{
     diagnostics::Problem,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A process with the places of what it refers to.
-pub(super) struct ReadProcess {
+pub(super) struct ParsedProcess {
     pub(super) process: Process,
     pub(super) name: Range<usize>,
     /// Names of processes, each with its place.
@@ -31,8 +31,8 @@ pub(super) struct ReadProcess {
     /// Names of variables that it holds from the start.
     pub(super) holds: Vec<Spanned<String>>,
     /// Operations of set-up and reactions.
-    pub(super) setup: Vec<step::ReadOp>,
-    pub(super) reactions: Vec<step::ReadOp>,
+    pub(super) setup: Vec<step::ParsedOp>,
+    pub(super) reactions: Vec<step::ParsedOp>,
 }
 
 /// A process: what it is, what it does besides its steps, and where it lives.
@@ -181,7 +181,7 @@ fn yes() -> bool {
     true
 }
 
-pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ReadProcess, Vec<Problem>> {
+pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ParsedProcess, Vec<Problem>> {
     let span = value.span();
     let DeValue::Table(mut table) = value.into_inner() else {
         return Err(vec![Problem::new(span, "a process is a table").with_help("say [process.NAME]")]);
@@ -195,7 +195,7 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ReadProcess, Vec<
     let setup = take_ops(&mut table, "setup", &mut problems);
     let reactions = take_reactions(&mut table, &mut problems);
     list_alone(&mut table, "join");
-    let spec: Option<Spec> = typed::table(Spanned::new(span, table), &mut problems);
+    let spec: Option<Spec> = deserialize::table(Spanned::new(span, table), &mut problems);
     let (Some(spec), true) = (spec, problems.is_empty()) else { return Err(problems) };
     build(name, spec, setup, reactions)
 }
@@ -218,13 +218,13 @@ fn take_ops(
     table: &mut DeTable<'_>,
     name: &str,
     problems: &mut Vec<Problem>,
-) -> Vec<(step::ReadOp, Option<String>)> {
-    let Some((_, value)) = typed::take(table, name) else { return Vec::new() };
+) -> Vec<(step::ParsedOp, Option<String>)> {
+    let Some((_, value)) = deserialize::take(table, name) else { return Vec::new() };
     array(value, problems).into_iter().filter_map(|item| keep(step::read_setup(item), problems)).collect()
 }
 
-fn take_reactions(table: &mut DeTable<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Vec<step::ReadOp>>> {
-    let (_, value) = typed::take(table, "reactions")?;
+fn take_reactions(table: &mut DeTable<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Vec<step::ParsedOp>>> {
+    let (_, value) = deserialize::take(table, "reactions")?;
     let mut reactions = Vec::new();
     for reaction in array(value, problems) {
         let ops = array(reaction, problems);
@@ -248,13 +248,13 @@ fn array<'t>(value: Value<'t>, problems: &mut Vec<Problem>) -> DeArray<'t> {
 fn build(
     name: &Key<'_>,
     spec: Spec,
-    setup: Vec<(step::ReadOp, Option<String>)>,
-    reactions: Option<Vec<Vec<step::ReadOp>>>,
-) -> Result<ReadProcess, Vec<Problem>> {
+    setup: Vec<(step::ParsedOp, Option<String>)>,
+    reactions: Option<Vec<Vec<step::ParsedOp>>>,
+) -> Result<ParsedProcess, Vec<Problem>> {
     let place = name.span();
     let name = name.get_ref().to_string();
     let read_reactions = reactions.iter().flatten().flatten().cloned().collect();
-    let read_setup: Vec<step::ReadOp> = setup.iter().map(|(op, _)| op.clone()).collect();
+    let read_setup: Vec<step::ParsedOp> = setup.iter().map(|(op, _)| op.clone()).collect();
     let role = role(&spec, reactions)
         .map_err(|problem| vec![Problem { span: spec_place(&spec, &place), ..problem }])?;
     let mut setup: Vec<Setup> = setup.into_iter().map(|(op, save)| Setup { op: op.op, save }).collect();
@@ -271,7 +271,7 @@ fn build(
         Join { process, namespaces }
     });
     let join = join.collect();
-    let map = if spec.unshare.contains(&Namespace::User) { vec![IdRange::USUAL] } else { Vec::new() };
+    let map = if spec.unshare.contains(&Namespace::User) { vec![IdRange::DEFAULT] } else { Vec::new() };
     let process = Process {
         name,
         role,
@@ -294,7 +294,7 @@ fn build(
         reaped: spec.reaped,
         setup,
     };
-    Ok(ReadProcess {
+    Ok(ParsedProcess {
         process,
         name: place,
         processes,
@@ -309,7 +309,7 @@ fn spec_place(spec: &Spec, name: &Range<usize>) -> Range<usize> {
 }
 
 /// What the behaviour in words means in operations. The problem's place is left to the caller.
-fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ReadOp>>>) -> Result<Role, Problem> {
+fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ParsedOp>>>) -> Result<Role, Problem> {
     let behaviours = [
         reactions.map(|reactions| {
             reactions.into_iter().map(|ops| ops.into_iter().map(|op| op.op).collect()).collect()

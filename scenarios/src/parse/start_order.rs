@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use super::process::ReadProcess;
+use super::process::ParsedProcess;
 use crate::{
     diagnostics::Problem,
     plan::{KeyRef, Namespace},
@@ -12,7 +12,7 @@ use crate::{
 
 /// Every process after those that it refers to, else as in the file.
 pub(super) fn order(
-    processes: &[ReadProcess],
+    processes: &[ParsedProcess],
     forgiven: &BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> Vec<usize> {
@@ -24,7 +24,7 @@ pub(super) fn order(
 }
 
 struct Sorting<'s> {
-    processes: &'s [ReadProcess],
+    processes: &'s [ParsedProcess],
     forgiven: &'s BTreeSet<String>,
     order: Vec<usize>,
     open: Vec<usize>,
@@ -81,7 +81,7 @@ impl Sorting<'_> {
 
     /// The process whose set-up stores this variable.
     fn maker(&self, variable: &str, place: &std::ops::Range<usize>, not: usize) -> Option<Spanned<String>> {
-        let stores = |process: &ReadProcess| {
+        let stores = |process: &ParsedProcess| {
             process.process.setup.iter().any(|setup| setup.save.as_deref() == Some(variable))
         };
         self.processes

@@ -10,13 +10,13 @@ use toml::{
 };
 
 use super::{
+    deserialize::{self, Key, Value},
     expect,
     file::keep,
-    typed::{self, Key, Value},
 };
 use crate::{
     diagnostics::Problem,
-    plan::{AuthorityOp, Condition, ConductOp, KeyRef, Op, Step, UpcallOp},
+    plan::{AuthorityOp, Condition, ControlOp, KeyRef, Op, Step, UpcallOp},
     scenario::{Expect, Expectation},
     schema,
 };
@@ -27,7 +27,7 @@ pub(super) const WORDS: [&str; 9] =
 
 /// An operation with the places of what it refers to.
 #[derive(Clone)]
-pub(super) struct ReadOp {
+pub(super) struct ParsedOp {
     pub(super) op: Op,
     pub(super) place: Range<usize>,
     pub(super) keys: Vec<(KeyRef, Range<usize>)>,
@@ -38,10 +38,10 @@ pub(super) struct ReadOp {
 }
 
 /// A step with the places of what it refers to.
-pub(super) struct ReadStep {
+pub(super) struct ParsedStep {
     pub(super) step: Step,
     pub(super) expectation: Expectation,
-    pub(super) op: ReadOp,
+    pub(super) op: ParsedOp,
     pub(super) background: Option<Spanned<String>>,
     /// The variable that the expectation names.
     pub(super) expected_keys: Vec<Spanned<String>>,
@@ -104,18 +104,18 @@ impl JsonSchema for SetupSpec {
     }
 }
 
-pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadStep, Vec<Problem>> {
+pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep, Vec<Problem>> {
     let span = value.span();
     let DeValue::Table(mut table) = value.into_inner() else {
         return Err(vec![Problem::new(span, "a step is a table").with_help("say [[step]]")]);
     };
     let mut problems = Vec::new();
-    let expect = typed::take(&mut table, "expect");
+    let expect = deserialize::take(&mut table, "expect");
     let expect_place = expect.as_ref().map_or(span.clone(), |(_, value)| value.span());
     let expect = expect.and_then(|(_, value)| keep(expect::read(value), &mut problems)).unwrap_or_default();
-    let told = told(&mut table, &span, processes, &mut problems);
-    let spec: Option<Spec> = typed::table(Spanned::new(span.clone(), table), &mut problems);
-    let (Some((process, op)), Some(spec), true) = (told, spec, problems.is_empty()) else {
+    let action = take_action(&mut table, &span, processes, &mut problems);
+    let spec: Option<Spec> = deserialize::table(Spanned::new(span.clone(), table), &mut problems);
+    let (Some((process, op)), Some(spec), true) = (action, spec, problems.is_empty()) else {
         return Err(problems);
     };
 
@@ -124,7 +124,7 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadStep, V
         let problem = Problem::new(place.span(), "`count` is for background steps, and at least 1");
         return Err(vec![problem.with_help("add background = \"NAME\"")]);
     }
-    Ok(ReadStep {
+    Ok(ParsedStep {
         step: Step {
             process: process.get_ref().to_string(),
             op: op.op.clone(),
@@ -147,27 +147,27 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadStep, V
 }
 
 /// An entry of `setup` or of a reaction: an operation, perhaps with `as`.
-pub(super) fn read_setup(value: Value<'_>) -> Result<(ReadOp, Option<String>), Vec<Problem>> {
+pub(super) fn read_setup(value: Value<'_>) -> Result<(ParsedOp, Option<String>), Vec<Problem>> {
     let span = value.span();
     let DeValue::Table(mut table) = value.into_inner() else {
         return Err(vec![
             Problem::new(span, "an operation is a table").with_help("say { OPERATION = { … } }"),
         ]);
     };
-    let save = match typed::take(&mut table, "as") {
-        Some((_, value)) => Some(typed::value(value).map_err(|problem| vec![problem])?),
+    let save = match deserialize::take(&mut table, "as") {
+        Some((_, value)) => Some(deserialize::value(value).map_err(|problem| vec![problem])?),
         None => None,
     };
     Ok((operation(table, &span)?, save))
 }
 
 /// Takes `PROCESS.OPERATION = { … }` out of a step.
-fn told<'t>(
+fn take_action<'t>(
     table: &mut DeTable<'t>,
     span: &Range<usize>,
     processes: &[String],
     problems: &mut Vec<Problem>,
-) -> Option<(Key<'t>, ReadOp)> {
+) -> Option<(Key<'t>, ParsedOp)> {
     let mut names: Vec<_> =
         table.iter().filter(|(_, value)| value.get_ref().is_table()).map(|(key, _)| key.clone()).collect();
     if names.len() != 1 {
@@ -182,7 +182,7 @@ fn told<'t>(
         return None;
     }
     let name = names.pop()?;
-    let (_, value) = typed::take(table, name.get_ref())?;
+    let (_, value) = deserialize::take(table, name.get_ref())?;
     if !processes.iter().any(|process| *process == *name.get_ref()) {
         let problem = Problem::new(name.span(), format!("no process `{}`", name.get_ref()));
         problems.push(problem.with_names(name.get_ref(), processes.iter().map(String::as_str)));
@@ -192,7 +192,7 @@ fn told<'t>(
     Some((name, keep(operation(ops, &place), problems)?))
 }
 
-fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ReadOp, Vec<Problem>> {
+fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Problem>> {
     let mut ops = ops.into_iter();
     let (Some((tag, args)), None) = (ops.next(), ops.next()) else {
         return Err(vec![Problem::new(span.clone(), "exactly one operation has to stand here")]);
@@ -205,7 +205,7 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ReadOp, Vec<Proble
         ]);
     };
     let mut problems = Vec::new();
-    let op = typed::tagged(Some(&tag), Spanned::new(args_span.clone(), args.clone()), &mut problems);
+    let op = deserialize::tagged(Some(&tag), Spanned::new(args_span.clone(), args.clone()), &mut problems);
     let (Some(mut op), true) = (op, problems.is_empty()) else { return Err(problems) };
     let place = |text: &str| find(&args, text).unwrap_or_else(|| args_span.clone());
 
@@ -215,12 +215,12 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ReadOp, Vec<Proble
     let spanned = |name: &String| Spanned::new(place(name), name.clone());
     let receiver = op.receiver().map(spanned);
     let job = match &op {
-        Op::Conduct(ConductOp::Await { job, .. })
-        | Op::Conduct(ConductOp::Wait { until: Condition::Blocked(job), .. }) => Some(spanned(job)),
+        Op::Control(ControlOp::Await { job, .. })
+        | Op::Control(ControlOp::Wait { until: Condition::Blocked(job), .. }) => Some(spanned(job)),
         _ => None,
     };
     let keys = op.keys_mut().into_iter().map(|key| (key.clone(), place(&key.to_string()))).collect();
-    Ok(ReadOp { place: tag.span(), op, keys, receiver, job })
+    Ok(ParsedOp { place: tag.span(), op, keys, receiver, job })
 }
 
 /// Where this text stands in a table, however deep.

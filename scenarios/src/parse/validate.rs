@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::{
-    block::ReadBlock,
+    block::ParsedBlock,
     file::Declared,
-    never::{self, Doings},
-    process::ReadProcess,
+    liveness::{self, Effects},
+    process::ParsedProcess,
     start_order,
-    step::{ReadOp, ReadStep},
+    step::{ParsedOp, ParsedStep},
 };
 use crate::{
     diagnostics::Problem,
-    plan::{ConductOp, KeyRef, Op, Order, Role, SignalOp, Start, UpcallOp},
+    plan::{ControlOp, KeyRef, Op, Order, Role, SignalOp, Start, UpcallOp},
 };
 
 /// Checks everything that needs more than one place to be seen. Gives the order in which processes are set up.
 pub(super) fn check(
-    processes: &[ReadProcess],
-    blocks: &[ReadBlock],
+    processes: &[ParsedProcess],
+    blocks: &[ParsedBlock],
     declared: &Declared,
     deadline_ms: u64,
     problems: &mut Vec<Problem>,
@@ -28,8 +28,8 @@ pub(super) fn check(
     let forgiven = if problems.is_empty() { &none } else { &declared.others };
     let earlier = problems.len();
     let order = start_order::order(processes, forgiven, problems);
-    let steps: Vec<&ReadStep> = blocks.iter().flat_map(|block| &block.steps).collect();
-    let mut story = Story {
+    let steps: Vec<&ParsedStep> = blocks.iter().flat_map(|block| &block.steps).collect();
+    let mut state = ScenarioState {
         processes,
         forgiven,
         started: BTreeSet::new(),
@@ -38,18 +38,18 @@ pub(super) fn check(
         variables: BTreeSet::new(),
         jobs: BTreeSet::new(),
         later: steps.iter().filter_map(|step| step.step.save.as_deref()).collect(),
-        doings: Doings::of(processes, &steps),
+        effects: Effects::of(processes, &steps),
     };
     for &index in &order {
         if processes[index].process.start == Start::First {
-            story.start(&processes[index], problems);
+            state.start(&processes[index], problems);
         }
     }
     for block in blocks {
-        race(block, problems);
+        check_race(block, problems);
         // What a round leaves behind may be in the way of the next.
         for _ in 0..block.repeat.min(2) {
-            story.round(block, deadline_ms, problems);
+            state.round(block, deadline_ms, problems);
         }
     }
     let mut found = problems.split_off(earlier);
@@ -62,8 +62,8 @@ pub(super) fn check(
 }
 
 /// What is there at some point of the scenario.
-struct Story<'s> {
-    processes: &'s [ReadProcess],
+struct ScenarioState<'s> {
+    processes: &'s [ParsedProcess],
     /// Names that are not missed.
     forgiven: &'s BTreeSet<String>,
     started: BTreeSet<&'s str>,
@@ -74,11 +74,11 @@ struct Story<'s> {
     /// Variables that some step stores, now or later.
     later: BTreeSet<&'s str>,
     /// What anybody does at any time.
-    doings: Doings<'s>,
+    effects: Effects<'s>,
 }
 
 /// Whether the steps of a block can race.
-fn race(block: &ReadBlock, problems: &mut Vec<Problem>) {
+fn check_race(block: &ParsedBlock, problems: &mut Vec<Problem>) {
     if block.order != Order::Raced {
         return;
     }
@@ -90,7 +90,7 @@ fn race(block: &ReadBlock, problems: &mut Vec<Problem>) {
         if block.steps[..index].iter().any(|other| other.step.process == *name) {
             refuse(format!("`{name}` can't do two things at the same moment"), "let another process do it");
         }
-        if matches!(step.step.op, Op::Conduct(_)) {
+        if matches!(step.step.op, Op::Control(_)) {
             refuse("only what processes do can be raced".to_owned(), "put it before or after");
         }
         if step.background.is_some() {
@@ -102,14 +102,14 @@ fn race(block: &ReadBlock, problems: &mut Vec<Problem>) {
     }
 }
 
-impl<'s> Story<'s> {
-    fn start(&mut self, process: &'s ReadProcess, problems: &mut Vec<Problem>) {
+impl<'s> ScenarioState<'s> {
+    fn start(&mut self, process: &'s ParsedProcess, problems: &mut Vec<Problem>) {
         self.started.insert(&process.process.name);
         for name in &process.holds {
             self.variable(name.get_ref(), &name.span(), problems);
         }
         for (op, setup) in process.setup.iter().zip(&process.process.setup) {
-            self.refers(op, problems);
+            self.check_references(op, problems);
             self.variables.extend(setup.save.as_deref());
         }
         // What `serves` registers comes last.
@@ -126,26 +126,26 @@ impl<'s> Story<'s> {
         }
     }
 
-    fn round(&mut self, block: &'s ReadBlock, deadline_ms: u64, problems: &mut Vec<Problem>) {
+    fn round(&mut self, block: &'s ParsedBlock, deadline_ms: u64, problems: &mut Vec<Problem>) {
         for step in &block.steps {
-            self.tell(step, deadline_ms, problems);
+            self.visit(step, deadline_ms, problems);
             if block.order == Order::Given {
-                self.aftermath(step);
+                self.apply(step);
             }
         }
         // What is raced happens to none before the others have begun.
         if block.order == Order::Raced {
-            block.steps.iter().for_each(|step| self.aftermath(step));
+            block.steps.iter().for_each(|step| self.apply(step));
         }
     }
 
-    fn tell(&mut self, step: &'s ReadStep, deadline_ms: u64, problems: &mut Vec<Problem>) {
-        let told = self.processes.iter().find(|process| process.process.name == step.step.process);
-        if let Some(process) = told {
-            self.able(process, step, problems);
+    fn visit(&mut self, step: &'s ParsedStep, deadline_ms: u64, problems: &mut Vec<Problem>) {
+        let process = self.processes.iter().find(|process| process.process.name == step.step.process);
+        if let Some(process) = process {
+            self.check_able(process, step, problems);
         }
-        self.refers(&step.op, problems);
-        self.resumes(step, problems);
+        self.check_references(&step.op, problems);
+        self.check_resume(step, problems);
         for name in &step.expected_keys {
             self.variable(name.get_ref(), &name.span(), problems);
         }
@@ -155,12 +155,12 @@ impl<'s> Story<'s> {
                     .with_help(format!("the whole scenario has deadline_ms = {deadline_ms}")),
             );
         }
-        if let Some(process) = told
-            && let Some(problem) = never::answered(process, step, self.processes, &self.doings)
+        if let Some(process) = process
+            && let Some(problem) = liveness::never_returns(process, step, self.processes, &self.effects)
         {
             problems.push(problem);
         }
-        if let (Some(process), Op::Conduct(ConductOp::Start {})) = (told, &step.step.op) {
+        if let (Some(process), Op::Control(ControlOp::Start {})) = (process, &step.step.op) {
             self.start(process, problems);
         }
         self.variables.extend(step.step.save.as_deref());
@@ -175,23 +175,24 @@ impl<'s> Story<'s> {
     }
 
     /// Whether the process can do this, at this point.
-    fn able(&self, process: &ReadProcess, step: &ReadStep, problems: &mut Vec<Problem>) {
+    fn check_able(&self, process: &ParsedProcess, step: &ParsedStep, problems: &mut Vec<Problem>) {
         let name = process.process.name.as_str();
         let mut refuse = |message: String, help: &str| {
             problems.push(Problem::new(step.op.place.clone(), message).with_help(help));
         };
         match &step.step.op {
-            Op::Conduct(ConductOp::Start {}) if self.started.contains(name) => {
+            Op::Control(ControlOp::Start {}) if self.started.contains(name) => {
                 refuse(format!("`{name}` has already started"), "say start = \"step\" in [process.…]");
             }
-            Op::Conduct(ConductOp::Start {})
-            | Op::Conduct(ConductOp::Reap {})
-            | Op::Conduct(ConductOp::Await { .. }) => {}
+            Op::Control(ControlOp::Start {})
+            | Op::Control(ControlOp::Reap {})
+            | Op::Control(ControlOp::Await { .. }) => {}
             _ if !self.started.contains(name) => {
                 refuse(format!("`{name}` has not started"), "add a step with `start = {}` before");
             }
-            Op::Conduct(ConductOp::Wait { until, .. }) => {
-                if let Some((message, help)) = never::comes_true(until, process, self.processes, &self.doings)
+            Op::Control(ControlOp::Wait { until, .. }) => {
+                if let Some((message, help)) =
+                    liveness::never_true(until, process, self.processes, &self.effects)
                 {
                     refuse(message, help);
                 }
@@ -211,7 +212,7 @@ impl<'s> Story<'s> {
         }
     }
 
-    fn resumes(&self, step: &ReadStep, problems: &mut Vec<Problem>) {
+    fn check_resume(&self, step: &ParsedStep, problems: &mut Vec<Problem>) {
         if let Op::Signal(SignalOp::Signal { to, signal }) = &step.step.op
             && signal == "SIGCONT"
             && self.started.contains(to.as_str())
@@ -222,7 +223,7 @@ impl<'s> Story<'s> {
         }
     }
 
-    fn refers(&self, op: &ReadOp, problems: &mut Vec<Problem>) {
+    fn check_references(&self, op: &ParsedOp, problems: &mut Vec<Problem>) {
         for (key, place) in &op.keys {
             match key {
                 KeyRef::Variable(name) => self.variable(name, place, problems),
@@ -278,7 +279,7 @@ impl<'s> Story<'s> {
         }
     }
 
-    fn aftermath(&mut self, step: &'s ReadStep) {
+    fn apply(&mut self, step: &'s ParsedStep) {
         match &step.step.op {
             op if op.ends_its_process() => {
                 self.ended.insert(&step.step.process);

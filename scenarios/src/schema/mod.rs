@@ -5,7 +5,7 @@
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema, transform::transform_subschemas};
 use serde_json::{Map, Value};
 
-use crate::read;
+use crate::parse;
 
 /// The schema. Draft 7, which every editor understands.
 pub fn schema() -> Value {
@@ -17,7 +17,7 @@ pub fn schema() -> Value {
 
 /// The schema of what is left when variables have been replaced: the one to read aloud.
 pub(crate) fn without_variables() -> Value {
-    let mut schema = read::schema(SchemaSettings::draft07().into_generator());
+    let mut schema = parse::schema(SchemaSettings::draft07().into_generator());
     plain(&mut schema);
     let mut schema = schema.to_value();
     schema["title"] = "A scenario".into();

@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use crate::{read, schema::schema};
+use crate::{parse, schema::schema};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn some() -> impl Iterator<Item = (String, Value)> {
 
 fn is_read(document: &Value) -> bool {
     let text = toml::to_string(document).unwrap();
-    read::scenarios("f/n", Path::new("f/n.toml"), &text).is_ok()
+    parse::scenarios("f/n", Path::new("f/n.toml"), &text).is_ok()
 }
 
 #[test]

@@ -20,61 +20,61 @@ use sections::Sections;
 /// Cases that are judged at the same time share a file.
 static PENDING: Mutex<()> = Mutex::new(());
 
-/// How a story compares with its snapshot.
+/// How a trace compares with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// They are the same.
     Same,
-    /// They are not: a unified diff, or the whole story where there is no snapshot.
+    /// They are not: a unified diff, or the whole trace where there is no snapshot.
     Differs(String),
 }
 
-/// The story in the scenario's snapshot, if it has one.
+/// The trace in the scenario's snapshot, if it has one.
 ///
 /// # Errors
 /// When there is one but it can't be read.
 pub fn read(scenario: &Scenario) -> io::Result<Option<String>> {
     let text = text_of(&scenario.snapshot())?;
     Ok(match (&scenario.case, text) {
-        (Some(case), Some(text)) => Sections::read(&text).story(&case.label).map(str::to_owned),
+        (Some(case), Some(text)) => Sections::read(&text).trace(&case.label).map(str::to_owned),
         (_, text) => text,
     })
 }
 
-/// Compares a story with the scenario's snapshot.
+/// Compares a trace with the scenario's snapshot.
 ///
 /// # Errors
 /// When there is one but it can't be read.
-pub fn compare(scenario: &Scenario, story: &str) -> io::Result<Comparison> {
+pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Comparison> {
     let Some(before) = read(scenario)? else {
-        return Ok(Comparison::Differs(format!("there is no snapshot yet\n{story}")));
+        return Ok(Comparison::Differs(format!("there is no snapshot yet\n{trace}")));
     };
-    if before.trim_end() == story.trim_end() {
+    if before.trim_end() == trace.trim_end() {
         return Ok(Comparison::Same);
     }
-    let diff = TextDiff::from_lines(before.trim_end(), story.trim_end());
+    let diff = TextDiff::from_lines(before.trim_end(), trace.trim_end());
     Ok(Comparison::Differs(
         diff.unified_diff().header("snapshot", "this run").missing_newline_hint(false).to_string(),
     ))
 }
 
-/// Leaves a story where `cargo insta review` finds it as a pending snapshot.
+/// Leaves a trace where `cargo insta review` finds it as a pending snapshot.
 ///
 /// # Errors
 /// When it can't be written.
-pub fn propose(scenario: &Scenario, story: &str) -> io::Result<()> {
+pub fn propose(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
-    write(&pending(scenario), scenario, &told(scenario, pending_text(scenario)?, story))
+    write(&pending(scenario), scenario, &with_section(scenario, pending_text(scenario)?, trace))
 }
 
-/// Makes a story the scenario's snapshot.
+/// Makes a trace the scenario's snapshot.
 ///
 /// # Errors
 /// When it can't be written.
-pub fn save(scenario: &Scenario, story: &str) -> io::Result<()> {
+pub fn save(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = scenario.snapshot();
-    write(&path, scenario, &told(scenario, text_of(&path)?.unwrap_or_default(), story))
+    write(&path, scenario, &with_section(scenario, text_of(&path)?.unwrap_or_default(), trace))
 }
 
 /// Makes what runs have left pending, of all the file's cases, the snapshot. Tells whether there was anything.
@@ -88,13 +88,13 @@ pub fn accept(scenario: &Scenario) -> io::Result<bool> {
     }
 }
 
-/// The text of a snapshot in which this story takes its place.
-fn told(scenario: &Scenario, before: String, story: &str) -> String {
+/// The text of a snapshot in which this trace takes its place.
+fn with_section(scenario: &Scenario, before: String, trace: &str) -> String {
     match &scenario.case {
-        None => format!("{story}\n"),
+        None => format!("{trace}\n"),
         Some(case) => {
             let mut sections = Sections::read(&before);
-            sections.set(&case.label, Some(story));
+            sections.set(&case.label, Some(trace));
             sections.text(&case.all)
         }
     }
@@ -109,7 +109,7 @@ pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
     if let (Some(case), true) = (&scenario.case, pending(scenario).exists()) {
         let accepted = Sections::read(&text_of(&scenario.snapshot())?.unwrap_or_default());
         let mut sections = Sections::read(&pending_text(scenario)?);
-        sections.set(&case.label, accepted.story(&case.label));
+        sections.set(&case.label, accepted.trace(&case.label));
         if sections.text(&case.all) != accepted.text(&case.all) {
             return write(&pending(scenario), scenario, &sections.text(&case.all));
         }

@@ -1,4 +1,4 @@
-//! A snapshot of several cases: a story for each, told once where several have the same.
+//! A snapshot of several cases: a trace for each, told once where several have the same.
 //!
 //! ```text
 //! [end=exit]
@@ -11,11 +11,11 @@
 //! …
 //! ```
 
-/// The stories of a file's cases.
+/// The traces of a file's cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sections {
-    /// Each case with its story, as they stand in the file.
-    stories: Vec<(String, String)>,
+    /// Each case with its trace, as they stand in the file.
+    traces: Vec<(String, String)>,
 }
 
 impl Sections {
@@ -23,63 +23,63 @@ impl Sections {
     pub(super) fn read(text: &str) -> Self {
         let mut sections = Self::default();
         let mut labels: Vec<String> = Vec::new();
-        let mut story: Vec<&str> = Vec::new();
+        let mut trace: Vec<&str> = Vec::new();
         for line in text.lines() {
             match heading(line) {
                 Some(label) => {
-                    if !story.is_empty() {
-                        sections.close(&mut labels, &mut story);
+                    if !trace.is_empty() {
+                        sections.close(&mut labels, &mut trace);
                     }
                     labels.push(label.to_owned());
                 }
                 None if labels.is_empty() => {}
-                None => story.push(line),
+                None => trace.push(line),
             }
         }
-        sections.close(&mut labels, &mut story);
+        sections.close(&mut labels, &mut trace);
         sections
     }
 
-    fn close(&mut self, labels: &mut Vec<String>, story: &mut Vec<&str>) {
-        let text = story.join("\n").trim_end().to_owned();
-        self.stories.extend(labels.drain(..).map(|label| (label, text.clone())));
-        story.clear();
+    fn close(&mut self, labels: &mut Vec<String>, trace: &mut Vec<&str>) {
+        let text = trace.join("\n").trim_end().to_owned();
+        self.traces.extend(labels.drain(..).map(|label| (label, text.clone())));
+        trace.clear();
     }
 
-    /// The story of a case.
-    pub(super) fn story(&self, case: &str) -> Option<&str> {
-        self.stories.iter().find(|(label, _)| label == case).map(|(_, story)| story.as_str())
+    /// The trace of a case.
+    pub(super) fn trace(&self, case: &str) -> Option<&str> {
+        self.traces.iter().find(|(label, _)| label == case).map(|(_, trace)| trace.as_str())
     }
 
-    /// The cases that have a story.
+    /// The cases that have a trace.
     pub(super) fn cases(&self) -> impl Iterator<Item = &str> {
-        self.stories.iter().map(|(label, _)| label.as_str())
+        self.traces.iter().map(|(label, _)| label.as_str())
     }
 
-    /// Gives a case another story, or none.
-    pub(super) fn set(&mut self, case: &str, story: Option<&str>) {
-        self.stories.retain(|(label, _)| label != case);
-        self.stories.extend(story.map(|story| (case.to_owned(), story.trim_end().to_owned())));
+    /// Gives a case another trace, or none.
+    pub(super) fn set(&mut self, case: &str, trace: Option<&str>) {
+        self.traces.retain(|(label, _)| label != case);
+        self.traces.extend(trace.map(|trace| (case.to_owned(), trace.trim_end().to_owned())));
     }
 
     /// The text, with the cases in this order and no others.
     pub(super) fn text(&self, order: &[String]) -> String {
-        let mut told: Vec<(Vec<&str>, &str)> = Vec::new();
-        for (label, story) in order.iter().filter_map(|label| Some((label, self.story(label)?))) {
-            match told.iter_mut().find(|(_, other)| *other == story) {
+        let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
+        for (label, trace) in order.iter().filter_map(|label| Some((label, self.trace(label)?))) {
+            match groups.iter_mut().find(|(_, other)| *other == trace) {
                 Some((labels, _)) => labels.push(label),
-                None => told.push((vec![label], story)),
+                None => groups.push((vec![label], trace)),
             }
         }
-        let sections = told.into_iter().map(|(labels, story)| {
+        let sections = groups.into_iter().map(|(labels, trace)| {
             let headings: String = labels.into_iter().map(|label| format!("[{label}]\n")).collect();
-            format!("{headings}{story}\n")
+            format!("{headings}{trace}\n")
         });
         sections.collect::<Vec<_>>().join("\n")
     }
 }
 
-/// The case that a line is the heading of. No line of a story begins with a bracket.
+/// The case that a line is the heading of. No line of a trace begins with a bracket.
 fn heading(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.strip_suffix(']')
 }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_case_that_is_no_more_is_dropped_and_one_that_changes_leaves_the_others() {
         let mut sections = Sections::read("[a=1]\n[a=2]\nx\n\n[a=3]\ny\n");
-        assert_eq!(sections.story("a=2"), Some("x"));
+        assert_eq!(sections.trace("a=2"), Some("x"));
         sections.set("a=2", Some("w"));
         assert_eq!(sections.text(&order(&["a=1", "a=2"])), "[a=1]\nx\n\n[a=2]\nw\n");
         sections.set("a=2", None);

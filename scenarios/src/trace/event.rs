@@ -1,51 +1,54 @@
 //! An event by itself, in words: as it came, with serials and pids as the guest saw them.
 
-use super::{ended, sentence};
+use super::{ended, op};
 use crate::{
     plan::{KeyRef, Op, Plan},
     trace::names::Names,
-    wire::{Done, Event, Outcome, Value, What},
+    wire::{Done, Event, EventKind, Outcome, Value},
 };
 
 /// What happened, as in `box takes step 2: requests user "k" with callout "c" → ENOKEY (51 µs)`.
-pub fn told(plan: &Plan, event: &Event) -> String {
+pub fn describe_event(plan: &Plan, event: &Event) -> String {
     let worker = event.worker.map(|worker| format!("[{worker}]")).unwrap_or_default();
     let step = event.step.map(|step| format!(" takes step {}:", step + 1)).unwrap_or_default();
-    format!("{}{worker}{step} {}", event.process, what(plan, event))
+    format!("{}{worker}{step} {}", event.process, describe_kind(plan, event))
 }
 
-fn what(plan: &Plan, event: &Event) -> String {
-    match &event.what {
-        What::Started(identity) => {
+fn describe_kind(plan: &Plan, event: &Event) -> String {
+    match &event.kind {
+        EventKind::Started(identity) => {
             let pids: Vec<String> = identity.pids.iter().map(i32::to_string).collect();
             format!("starts: pid {}, uid {}", pids.join(" inside "), identity.uid)
         }
-        What::Begun { pids } => {
+        EventKind::Begun { pids } => {
             let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
             format!("{}, begun in the background as pid {}", of_step(plan, event), pids.join(" inside "))
         }
-        What::Done(done) => format!("{}{}", of_step(plan, event), result(done)),
-        What::Called { op, done } => format!("{}{}", deed(op), result(done)),
-        What::Doorbell(bell) => {
-            format!("hears signal {} for {} from pid {}, uid {}", bell.signal, bell.value, bell.pid, bell.uid)
+        EventKind::Done(done) => format!("{}{}", of_step(plan, event), result(done)),
+        EventKind::Called { op, done } => format!("{}{}", describe_op(op), result(done)),
+        EventKind::UpcallSignal(siginfo) => {
+            format!(
+                "hears signal {} for {} from pid {}, uid {}",
+                siginfo.signal, siginfo.value, siginfo.pid, siginfo.uid
+            )
         }
-        What::Ended(ending) => ended(*ending),
+        EventKind::Ended(ending) => ended(*ending),
     }
 }
 
 fn of_step(plan: &Plan, event: &Event) -> String {
-    event.step.and_then(|step| plan.steps.get(step)).map(|step| deed(&step.op)).unwrap_or_default()
+    event.step.and_then(|step| plan.steps.get(step)).map(|step| describe_op(&step.op)).unwrap_or_default()
 }
 
 /// A serial that stands for itself.
-fn deed(op: &Op) -> String {
+fn describe_op(op: &Op) -> String {
     let mut op = op.clone();
     for key in op.keys_mut() {
         if let KeyRef::Serial(serial @ 1..) = key {
             *key = KeyRef::Variable(serial.to_string());
         }
     }
-    sentence::of(&op, &Names::default())
+    op::of(&op, &Names::default())
 }
 
 fn result(done: &Done) -> String {
@@ -71,16 +74,16 @@ mod tests {
         let plan = r#"{"protocol":0,"name":"f/n","deadline_ms":1,"processes":[],"steps":[
             {"process":"box","op":{"revoke":{"key":"k"}}}]}"#;
         let plan: Plan = serde_json::from_str(plan).unwrap();
-        let told = |event: &str| told(&plan, &serde_json::from_str(event).unwrap());
+        let described = |event: &str| describe_event(&plan, &serde_json::from_str(event).unwrap());
         let done = r#""begun_us":1,"elapsed_us":12"#;
         assert_eq!(
-            told(&format!(
+            described(&format!(
                 r#"{{"process":"box","step":0,"at_us":3,"what":{{"done":{{"outcome":{{"error":"EACCES"}},{done}}}}}}}"#
             )),
             "box takes step 1: revokes k → EACCES (12 µs)"
         );
         assert_eq!(
-            told(&format!(
+            described(&format!(
                 r##"{{"process":"agent","upcall":7,"at_us":3,"what":{{"called":{{"op":{{"revoke":{{"key":"#715"}}}},
                 "outcome":{{"ok":"none"}},{done}}}}}}}"##
             )),

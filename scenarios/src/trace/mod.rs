@@ -1,14 +1,15 @@
-//! From a run's events to a story that reads the same whenever the same happened.
+//! From a run's events to a trace that reads the same whenever the same happened.
 //!
 //! Events arrive in the order of a race. Here each is put where its cause is: what a process does under the step that tells it
 //! to, an upcall under the step whose request raised it. Within one cause the order is the process's own, which no race can
 //! change; between causes it is the scenario's. Serials and pids become names, and workers that all fared alike become one line.
 
-mod answer;
+mod event;
 mod names;
-mod portrait;
-mod raw;
-mod sentence;
+mod op;
+mod outcome;
+pub(crate) mod parse;
+mod process;
 mod upcalls;
 
 #[cfg(test)]
@@ -22,11 +23,11 @@ use std::{
 use crate::{
     plan::{Block, KeyOp, Op, Order, Plan, Process, Step},
     scenario::{Expect, Expectation, Scenario},
-    wire::{Done, Ending, Event, Outcome, Value, What},
+    wire::{Done, Ending, Event, EventKind, Outcome, Value},
 };
 
+pub use event::describe_event;
 use names::Names;
-pub use raw::told;
 use upcalls::{Upcall, Upcalls};
 
 /// What happened, in words and in an order that no race can change.
@@ -42,7 +43,7 @@ impl fmt::Display for Trace {
 }
 
 impl Trace {
-    /// Normalises the events of a scenario. Where it expects one of several errors, the story says so, not which one came.
+    /// Normalises the events of a scenario. Where it expects one of several errors, the trace says so, not which one came.
     pub fn of_scenario(scenario: &Scenario, events: &[Event]) -> Self {
         Self::normalised(scenario.plan(), &scenario.expectations, events)
     }
@@ -61,28 +62,28 @@ impl Trace {
                 by_upcall.entry((&event.process, target)).or_default().push(event);
             }
         }
-        let teller = Teller { plan, expectations, events, upcalls: &upcalls, by_upcall, names: &names };
+        let renderer = Renderer { plan, expectations, events, upcalls: &upcalls, by_upcall, names: &names };
         let mut lines: Vec<String> =
             plan.sysctl.iter().map(|(file, value)| format!("{file} is {value}")).collect();
         for process in &plan.processes {
-            teller.process(process, &mut lines);
+            renderer.process(process, &mut lines);
         }
         for (index, step) in plan.steps.iter().enumerate() {
             lines.extend(plan.blocks.iter().filter(|block| block.first == index).filter_map(heading));
-            teller.step(index, step, &mut lines);
+            renderer.step(index, step, &mut lines);
         }
-        teller.strays(&mut lines);
-        teller.endings(&mut lines);
+        renderer.unexplained_upcalls(&mut lines);
+        renderer.endings(&mut lines);
         Self { lines }
     }
 }
 
 /// What somebody is told to do, in words, as in `links k into @s`.
-pub(crate) fn deed(op: &Op) -> String {
-    sentence::of(op, &Names::default())
+pub(crate) fn describe_op(op: &Op) -> String {
+    op::of(op, &Names::default())
 }
 
-struct Teller<'t> {
+struct Renderer<'t> {
     plan: &'t Plan,
     expectations: &'t [Expectation],
     events: &'t [Event],
@@ -94,12 +95,12 @@ struct Teller<'t> {
 
 const INDENT: &str = "      ";
 
-impl Teller<'_> {
+impl Renderer<'_> {
     /// Who a process is, and its set-up.
     fn process(&self, process: &Process, lines: &mut Vec<String>) {
-        lines.push(format!("{} is {}", process.name, portrait::of(process)));
+        lines.push(format!("{} is {}", process.name, process::of(process)));
         for event in self.of_setup(&process.name) {
-            if let What::Called { op, done } = &event.what {
+            if let EventKind::Called { op, done } = &event.kind {
                 lines.push(format!("{INDENT}{}", self.call(&process.name, op, done, None)));
             }
         }
@@ -113,7 +114,7 @@ impl Teller<'_> {
 
     fn step(&self, index: usize, step: &Step, lines: &mut Vec<String>) {
         let results = self.results(index, step);
-        let mut head = format!("{:>3}.  {} {}", index + 1, step.process, sentence::of(&step.op, self.names));
+        let mut head = format!("{:>3}.  {} {}", index + 1, step.process, op::of(&step.op, self.names));
         if step.count > 1 {
             head.push_str(&format!(", {} times at once", step.count));
         }
@@ -133,20 +134,20 @@ impl Teller<'_> {
         }
         lines.push(head);
         for event in self.events.iter().filter(|event| event.step == Some(index)) {
-            if let What::Called { op, done } = &event.what {
+            if let EventKind::Called { op, done } = &event.kind {
                 let upcall = event.upcall.and_then(|target| self.upcalls.get(&event.process, target));
-                let told = format!("{} {}", event.process, sentence::of(op, self.names));
-                let told = format!("{told}{}", self.result(index, op, &done.outcome));
+                let line = format!("{} {}", event.process, op::of(op, self.names));
+                let line = format!("{line}{}", self.result(index, op, &done.outcome));
                 lines.push(format!(
                     "{INDENT}{}",
-                    upcall.map_or_else(|| told.clone(), |upcall| upcall.generalise(&told))
+                    upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
                 ));
             }
         }
         if self.is_open(index) {
             lines.push(format!("{INDENT}(whether an agent hears of it is a race)"));
         } else {
-            self.stories(Some(index), lines);
+            self.push_upcalls(Some(index), lines);
         }
         lines.extend(self.traced(index));
         if results.len() > 1 {
@@ -157,11 +158,11 @@ impl Teller<'_> {
     /// What the kernel traced, if the step reads that.
     fn traced(&self, index: usize) -> Vec<String> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
-        let records = of_step.filter_map(|event| match &event.what {
-            What::Done(Done { outcome: Outcome::Ok(Value::Trace(records)), .. }) => Some(records),
+        let records = of_step.filter_map(|event| match &event.kind {
+            EventKind::Done(Done { outcome: Outcome::Ok(Value::Trace(records)), .. }) => Some(records),
             _ => None,
         });
-        records.flatten().map(|it| format!("{INDENT}{}", answer::traced(it, self.names))).collect()
+        records.flatten().map(|it| format!("{INDENT}{}", outcome::traced(it, self.names))).collect()
     }
 
     /// Whether a step is raced, and may end in several ways: then who hears of it is open, too.
@@ -176,9 +177,9 @@ impl Teller<'_> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
         let mut results: BTreeMap<String, (usize, BTreeSet<i32>)> = BTreeMap::new();
         for event in of_step {
-            let (result, key) = match &event.what {
-                What::Done(done) => (self.result(index, &step.op, &done.outcome), serial(&done.outcome)),
-                What::Ended(ending) => (format!(" → {}", ended(*ending)), None),
+            let (result, key) = match &event.kind {
+                EventKind::Done(done) => (self.result(index, &step.op, &done.outcome), serial(&done.outcome)),
+                EventKind::Ended(ending) => (format!(" → {}", ended(*ending)), None),
                 _ => continue,
             };
             let entry = results.entry(result).or_default();
@@ -198,7 +199,7 @@ impl Teller<'_> {
     /// A step's outcome. Where the scenario says that one of several may come, which one does is a race.
     fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
         let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
-            Some(Expect::Tries(allowed)) => return answer::of_tries(outcome, allowed, op, self.names),
+            Some(Expect::Tries(allowed)) => return outcome::of_tries(outcome, allowed, op, self.names),
             Some(Expect::AnyOf(several)) => several.as_slice(),
             _ => &[],
         };
@@ -208,49 +209,49 @@ impl Teller<'_> {
             _ => false,
         });
         if is_one {
-            let names: Vec<String> = any_of.iter().map(crate::expectations::wanted).collect();
+            let names: Vec<String> = any_of.iter().map(crate::verdict::expectations::wanted).collect();
             return format!(" → {}", names.join(" or "));
         }
-        answer::of(op, outcome, self.names)
+        outcome::of(op, outcome, self.names)
     }
 
     /// The upcalls that a step has caused, those that went alike told once.
-    fn stories(&self, step: Option<usize>, lines: &mut Vec<String>) {
-        let mut stories: BTreeMap<(usize, Vec<String>), usize> = BTreeMap::new();
+    fn push_upcalls(&self, step: Option<usize>, lines: &mut Vec<String>) {
+        let mut groups: BTreeMap<(usize, Vec<String>), usize> = BTreeMap::new();
         for upcall in self.upcalls.of_step(step) {
-            *stories.entry((upcall.depth, self.story(upcall))).or_insert(0) += 1;
+            *groups.entry((upcall.depth, self.upcall_lines(upcall))).or_insert(0) += 1;
         }
         let steps = &self.plan.steps;
-        let is_tried =
-            step.is_some_and(|index| matches!(steps.get(index).map(|it| &it.op), Some(Op::Fault(_))));
-        for ((_, story), count) in stories {
+        let is_tried = step
+            .is_some_and(|index| matches!(steps.get(index).map(|it| &it.op), Some(Op::FaultInjection(_))));
+        for ((_, trace), count) in groups {
             let indent = if count > 1 { "  " } else { "" };
             if count > 1 && is_tried {
                 lines.push(format!("{INDENT}again and again:"));
             } else if count > 1 {
                 lines.push(format!("{INDENT}{count} times:"));
             }
-            lines.extend(story.into_iter().map(|line| format!("{INDENT}{indent}{line}")));
+            lines.extend(trace.into_iter().map(|line| format!("{INDENT}{indent}{line}")));
         }
     }
 
-    fn story(&self, upcall: &Upcall) -> Vec<String> {
+    fn upcall_lines(&self, upcall: &Upcall) -> Vec<String> {
         let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target)).into_iter().flatten();
-        let tell = |event: &&Event| match &event.what {
-            What::Doorbell(doorbell) => {
-                let known = || self.names.process(doorbell.pid, &upcall.agent);
+        let tell = |event: &&Event| match &event.kind {
+            EventKind::UpcallSignal(siginfo) => {
+                let known = || self.names.process(siginfo.pid, &upcall.agent);
                 let from = upcall.command.as_deref().unwrap_or_else(known);
-                let heard = answer::doorbell(doorbell, from, self.names);
-                Some(format!("{} {}", upcall.agent, self.whoever_came_first(upcall.step, &heard)))
+                let heard = outcome::upcall_signal(siginfo, from, self.names);
+                Some(format!("{} {}", upcall.agent, self.raced_senders(upcall.step, &heard)))
             }
-            What::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),
+            EventKind::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),
             _ => None,
         };
         of_upcall.filter_map(tell).collect()
     }
 
     /// Of those who ask at the same moment, it is a race who is the first and gets the agent called.
-    fn whoever_came_first(&self, step: Option<usize>, heard: &str) -> String {
+    fn raced_senders(&self, step: Option<usize>, heard: &str) -> String {
         let block = step.and_then(|step| self.plan.block_of(step));
         let Some(block) = block.filter(|block| block.order == Order::Raced) else { return heard.to_owned() };
         let asks = |step: &&Step| matches!(step.op.core(), Op::Key(KeyOp::Request { .. }));
@@ -264,22 +265,19 @@ impl Teller<'_> {
     }
 
     fn call(&self, process: &str, op: &Op, done: &Done, upcall: Option<&Upcall>) -> String {
-        let line = format!(
-            "{process} {}{}",
-            sentence::of(op, self.names),
-            answer::of(op, &done.outcome, self.names)
-        );
+        let line =
+            format!("{process} {}{}", op::of(op, self.names), outcome::of(op, &done.outcome, self.names));
         // What one worker asked for is told as what each of them asked for.
         upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
     }
 
     /// Upcalls that no request of the scenario explains.
-    fn strays(&self, lines: &mut Vec<String>) {
-        let mut strays = Vec::new();
-        self.stories(None, &mut strays);
-        if !strays.is_empty() {
+    fn unexplained_upcalls(&self, lines: &mut Vec<String>) {
+        let mut unexplained = Vec::new();
+        self.push_upcalls(None, &mut unexplained);
+        if !unexplained.is_empty() {
             lines.push("Upcalls that nobody in the scenario asked for:".to_owned());
-            lines.append(&mut strays);
+            lines.append(&mut unexplained);
         }
     }
 
@@ -287,7 +285,7 @@ impl Teller<'_> {
     fn endings(&self, lines: &mut Vec<String>) {
         for process in &self.plan.processes {
             for event in self.of_setup(&process.name) {
-                if let What::Ended(ending) = &event.what
+                if let EventKind::Ended(ending) = &event.kind
                     && *ending != Ending::Killed(KILL)
                 {
                     lines.push(format!("{} {}", process.name, ended(*ending)));
@@ -314,7 +312,7 @@ const KILL: i32 = 9;
 fn ended(ending: Ending) -> String {
     match ending {
         Ending::Exited(code) => format!("exits with {code}"),
-        Ending::Killed(signal) => format!("is killed by {}", answer::signal(signal)),
+        Ending::Killed(signal) => format!("is killed by {}", outcome::signal(signal)),
     }
 }
 

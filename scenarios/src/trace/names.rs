@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::{serial, upcalls::Upcalls};
 use crate::{
     plan::{AuthorityOp, KeyRef, Op, Order, Plan},
-    wire::{Done, Event, Identity, Outcome, Value, What},
+    wire::{Done, Event, EventKind, Identity, Outcome, Value},
 };
 
-/// What serials and pids are called in a story.
+/// What serials and pids are called in a trace.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     keys: BTreeMap<i32, String>,
@@ -56,12 +56,12 @@ impl Names {
 
     fn name_processes(&mut self, events: &[Event]) {
         for event in events {
-            let pids = match &event.what {
-                What::Started(Identity { pids, .. }) => {
+            let pids = match &event.kind {
+                EventKind::Started(Identity { pids, .. }) => {
                     self.levels.insert(event.process.clone(), pids.len().saturating_sub(1));
                     pids
                 }
-                What::Begun { pids } => pids,
+                EventKind::Begun { pids } => pids,
                 _ => continue,
             };
             self.pids
@@ -75,8 +75,8 @@ impl Names {
             let calls = events.iter().filter(|event| {
                 event.process == process.name && event.step.is_none() && event.upcall.is_none()
             });
-            let outcomes = calls.filter_map(|event| match &event.what {
-                What::Called { done, .. } => Some(&done.outcome),
+            let outcomes = calls.filter_map(|event| match &event.kind {
+                EventKind::Called { done, .. } => Some(&done.outcome),
                 _ => None,
             });
             for (setup, outcome) in process.setup.iter().zip(outcomes) {
@@ -107,7 +107,7 @@ impl Names {
     fn name_keyrings(&mut self, plan: &Plan, events: &[Event]) {
         for process in &plan.processes {
             for event in events.iter().filter(|event| event.process == process.name) {
-                if let What::Started(identity) = &event.what {
+                if let EventKind::Started(identity) = &event.kind {
                     for (short, serial) in &identity.keyrings {
                         let name = || format!("{}:{short}", process.name);
                         self.keys.entry(*serial).or_insert_with(name);
@@ -121,9 +121,9 @@ impl Names {
     fn name_authkeys(&mut self, plan: &Plan, events: &[Event]) {
         let (reactions, steps): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.upcall.is_some());
         for event in reactions.into_iter().chain(steps) {
-            let (op, outcome) = match &event.what {
-                What::Called { op, done } => (Some(op), &done.outcome),
-                What::Done(done) => {
+            let (op, outcome) = match &event.kind {
+                EventKind::Called { op, done } => (Some(op), &done.outcome),
+                EventKind::Done(done) => {
                     (event.step.and_then(|step| plan.steps.get(step)).map(|step| &step.op), &done.outcome)
                 }
                 _ => continue,
@@ -183,15 +183,15 @@ fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) 
     let gives_authkey =
         matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Authority(AuthorityOp::Assume { .. })));
     let results =
-        events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.what {
-            What::Done(done) if !gives_authkey => serial(&done.outcome),
+        events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.kind {
+            EventKind::Done(done) if !gives_authkey => serial(&done.outcome),
             _ => None,
         });
-    let rung = events.iter().filter(|event| event.step == Some(index)).flat_map(|event| match &event.what {
-        What::Done(Done { outcome: Outcome::Ok(Value::Signals(taken)), .. }) => taken.as_slice(),
+    let rung = events.iter().filter(|event| event.step == Some(index)).flat_map(|event| match &event.kind {
+        EventKind::Done(Done { outcome: Outcome::Ok(Value::Signals(taken)), .. }) => taken.as_slice(),
         _ => &[],
     });
-    let rung = rung.map(|bell| bell.value).filter(|serial| *serial > 0);
+    let rung = rung.map(|siginfo| siginfo.value).filter(|serial| *serial > 0);
     let targets = upcalls.of_step(Some(index)).filter(|upcall| upcall.depth == 0).map(|upcall| upcall.target);
     results.chain(rung).chain(targets).collect()
 }

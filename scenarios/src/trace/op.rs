@@ -2,9 +2,9 @@
 
 use super::names::Names;
 use crate::plan::{
-    AuthorityOp, Caller, Command, Condition, ConductOp, DefaultKeyring, FaultOp, Forgery, HoldOp, Ids, KeyOp,
-    KeyRef, KeyringOp, LifeOp, LookOp, NamespaceOp, Op, Payload, Registration, SignalOp, SystemOp, ThreadOp,
-    UpcallOp,
+    AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
+    InspectOp, KeyOp, KeyRef, KeyringOp, NamespaceOp, Op, Payload, ProcessOp, Registration, SignalOp,
+    SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
 /// What somebody does, as in `links k into @s`.
@@ -15,17 +15,17 @@ pub(super) fn of(op: &Op, names: &Names) -> String {
         Op::Authority(op) => with_authority(op, names),
         Op::Upcall(op) => of_upcall(op, names),
         Op::Signal(op) => on_signals(op, names),
-        Op::Life(op) => on_itself(op),
+        Op::Process(op) => on_process(op),
         Op::Namespace(op) => on_namespaces(op),
         Op::System(op) => on_the_system(op),
-        Op::Look(op) => looking_on(op),
-        Op::Hold(op) => holding(op),
-        Op::Fault(FaultOp::EachAllocation { of: op, before }) => {
+        Op::Inspect(op) => inspecting(op),
+        Op::Suspend(op) => suspending(op),
+        Op::FaultInjection(FaultInjectionOp::EachAllocation { of: op, before }) => {
             let before = before.as_ref().map(|op| format!("{}; then, ", of(op, names))).unwrap_or_default();
             format!("{before}with each of its allocations failing in turn, {}", of(op, names))
         }
         Op::Thread(ThreadOp::InThread { of: op }) => format!("{}, in another thread", of(op, names)),
-        Op::Conduct(op) => of_conduct(op, names),
+        Op::Control(op) => of_control(op, names),
     }
 }
 
@@ -132,14 +132,14 @@ fn on_signals(op: &SignalOp, names: &Names) -> String {
     }
 }
 
-fn on_itself(op: &LifeOp) -> String {
+fn on_process(op: &ProcessOp) -> String {
     match op {
-        LifeOp::Exit { code } => format!("exits with {code}"),
-        LifeOp::Exec { setuid: None } => "execs".to_owned(),
-        LifeOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
-        LifeOp::Crash {} => "crashes".to_owned(),
-        LifeOp::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
-        LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
+        ProcessOp::Exit { code } => format!("exits with {code}"),
+        ProcessOp::Exec { setuid: None } => "execs".to_owned(),
+        ProcessOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
+        ProcessOp::Crash {} => "crashes".to_owned(),
+        ProcessOp::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
+        ProcessOp::Become { uid, gid, groups, capabilities, inheritable } => {
             let capabilities = match capabilities.as_deref() {
                 None => String::new(),
                 Some([]) => " without capabilities".to_owned(),
@@ -153,14 +153,14 @@ fn on_itself(op: &LifeOp) -> String {
             };
             format!("becomes {}{}{capabilities}{passed}", person(*uid, *gid), groups.unwrap_or_default())
         }
-        LifeOp::Limit { rlimits } => {
+        ProcessOp::Limit { rlimits } => {
             let limits = rlimits.iter().map(|(name, value)| format!("{name} to {value}"));
             format!("limits {}", limits.collect::<Vec<_>>().join(", "))
         }
-        LifeOp::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
-        LifeOp::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
-        LifeOp::Run { command: Command::Shell(line) } => format!("runs {line:?}"),
-        LifeOp::Run { command: Command::Program(words) } => format!("runs {}", words.join(" ")),
+        ProcessOp::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
+        ProcessOp::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
+        ProcessOp::Run { command: Command::Shell(line) } => format!("runs {line:?}"),
+        ProcessOp::Run { command: Command::Program(words) } => format!("runs {}", words.join(" ")),
     }
 }
 
@@ -198,7 +198,7 @@ fn list_of<T: std::fmt::Display>(word: &str, items: &[T]) -> String {
 }
 
 fn on_namespaces(op: &NamespaceOp) -> String {
-    let namespaces = super::portrait::namespaces(op.kinds());
+    let namespaces = super::process::namespaces(op.kinds());
     match op {
         NamespaceOp::Unshare { .. } => format!("moves to {namespaces} of its own"),
         NamespaceOp::Enter { process, .. } => format!("enters {process}'s {namespaces}"),
@@ -230,36 +230,36 @@ fn on_the_system(op: &SystemOp) -> String {
     }
 }
 
-fn holding(op: &HoldOp) -> String {
+fn suspending(op: &SuspendOp) -> String {
     match op {
-        HoldOp::Freeze { to } => format!("freezes {to}"),
-        HoldOp::Thaw { to } => format!("thaws {to}"),
-        HoldOp::Seize { to } => format!("traces and stops {to}"),
-        HoldOp::Detach { to } => format!("traces {to} no more"),
+        SuspendOp::Freeze { to } => format!("freezes {to}"),
+        SuspendOp::Thaw { to } => format!("thaws {to}"),
+        SuspendOp::Seize { to } => format!("traces and stops {to}"),
+        SuspendOp::Detach { to } => format!("traces {to} no more"),
     }
 }
 
-fn looking_on(op: &LookOp) -> String {
+fn inspecting(op: &InspectOp) -> String {
     match op {
-        LookOp::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
-        LookOp::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
-        LookOp::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
-        LookOp::Trace { event, at_least_ms, at_most_ms } => {
+        InspectOp::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
+        InspectOp::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
+        InspectOp::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
+        InspectOp::Trace { event, at_least_ms, at_most_ms } => {
             let event = event.as_ref().map(|event| format!(" for {event}")).unwrap_or_default();
             let at_least = at_least_ms.map(|ms| format!(", of at least {ms} ms")).unwrap_or_default();
             let at_most = at_most_ms.map(|ms| format!(", of at most {ms} ms")).unwrap_or_default();
             format!("reads the trace{event}{at_least}{at_most}")
         }
-        LookOp::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
+        InspectOp::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
     }
 }
 
-fn of_conduct(op: &ConductOp, names: &Names) -> String {
+fn of_control(op: &ControlOp, names: &Names) -> String {
     match op {
-        ConductOp::Start {} => "starts".to_owned(),
-        ConductOp::Reap {} => "is reaped".to_owned(),
-        ConductOp::Wait { until, .. } => condition(until, names),
-        ConductOp::Await { job, .. } => format!("waits for the end of {job}"),
+        ControlOp::Start {} => "starts".to_owned(),
+        ControlOp::Reap {} => "is reaped".to_owned(),
+        ControlOp::Wait { until, .. } => condition(until, names),
+        ControlOp::Await { job, .. } => format!("waits for the end of {job}"),
     }
 }
 
@@ -313,7 +313,7 @@ fn payload(payload: &Payload) -> String {
 
 fn registration(with: &Registration) -> String {
     match with {
-        Registration::Signal { signal } => super::answer::signal(i32::try_from(*signal).unwrap_or(-1)),
+        Registration::Signal { signal } => super::outcome::signal(i32::try_from(*signal).unwrap_or(-1)),
         Registration::Params { params } => format!(
             "signal {}, flags {:#x}, timeout_ms {}, reserved {}",
             params.signal, params.flags, params.timeout_ms, params.reserved

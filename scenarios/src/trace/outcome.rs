@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::names::Names;
 use crate::{
-    plan::{ConductOp, Op},
-    wire::{Described, Doorbell, KeyUser, Notification, Outcome, ProcKey, Traced, Value},
+    plan::{ControlOp, Op},
+    wire::{Described, KeyUser, Notification, Outcome, ProcKey, Traced, UpcallSignal, Value},
 };
 
 /// What came of an operation, as in ` → ENOKEY`; nothing for plain success.
@@ -16,7 +16,7 @@ pub(super) fn of(op: &Op, outcome: &Outcome, names: &Names) -> String {
         Outcome::Error(name) => format!(" → {name}"),
         Outcome::Skipped(why) => format!(" → not tried: {why}"),
         Outcome::TimedOut
-            if matches!(op, Op::Conduct(ConductOp::Wait { .. }) | Op::Conduct(ConductOp::Await { .. })) =>
+            if matches!(op, Op::Control(ControlOp::Wait { .. }) | Op::Control(ControlOp::Await { .. })) =>
         {
             " → not in time".to_owned()
         }
@@ -49,29 +49,34 @@ fn of_value(value: &Value, names: &Names) -> String {
 }
 
 /// What an agent hears, from whom.
-pub(super) fn doorbell(bell: &Doorbell, from: &str, names: &Names) -> String {
-    if bell.signal == 0 {
-        let heard = if bell.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
-        return format!("{heard} {}", names.key(bell.value));
+pub(super) fn upcall_signal(siginfo: &UpcallSignal, from: &str, names: &Names) -> String {
+    if siginfo.signal == 0 {
+        let heard = if siginfo.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
+        return format!("{heard} {}", names.key(siginfo.value));
     }
-    format!("hears {} for {} from {from}, uid {}", signal_with_code(bell), names.key(bell.value), bell.uid)
+    format!(
+        "hears {} for {} from {from}, uid {}",
+        signal_with_code(siginfo),
+        names.key(siginfo.value),
+        siginfo.uid
+    )
 }
 
 /// A signal that was pending.
-fn taken(bell: &Doorbell, names: &Names) -> String {
-    let stray = match bell.stray.as_slice() {
+fn taken(siginfo: &UpcallSignal, names: &Names) -> String {
+    let nonzero_padding = match siginfo.nonzero_padding.as_slice() {
         [] => String::new(),
-        stray => format!(", with bytes that are not zero at {stray:?}"),
+        nonzero_padding => format!(", with bytes that are not zero at {nonzero_padding:?}"),
     };
-    format!("{} for {}{stray}", signal_with_code(bell), names.key(bell.value))
+    format!("{} for {}{nonzero_padding}", signal_with_code(siginfo), names.key(siginfo.value))
 }
 
-fn signal_with_code(bell: &Doorbell) -> String {
-    let code = match bell.code {
+fn signal_with_code(siginfo: &UpcallSignal) -> String {
+    let code = match siginfo.code {
         SI_KEYAGENT => String::new(),
         code => format!(" with si_code {code}"),
     };
-    format!("{}{code}", signal(bell.signal))
+    format!("{}{code}", signal(siginfo.signal))
 }
 
 /// The si_code of R14.

@@ -1,27 +1,27 @@
-//! Reading a story back: the lines of a snapshot, and who does what in them.
+//! Reading a trace back: the lines of a snapshot, and who does what in them.
 
-/// A line of a story.
+/// A line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// A process at the start, or an upcall that belongs to no step: for the reader, not for a lane.
     Heading,
     /// What a process is told to do.
     Step { number: usize, actor: String, text: String, result: Option<String> },
     /// What a process does on its own: its set-up, its reaction to an upcall.
-    Act { actor: String, text: String },
+    Action { actor: String, text: String },
     /// How a process ended.
     End { actor: String, text: String },
     /// How so many of a step's workers fared.
-    Fared(String),
+    WorkerResults(String),
     /// What follows happened so often.
-    Times(String),
+    Repeated(String),
     /// What the kernel recorded, and whatever else is there.
     Remark(String),
 }
 
-/// The lines of a story in which these processes take part.
-pub(super) fn lines(story: &str, actors: &[&str]) -> Vec<Line> {
-    story.trim_end().lines().map(|line| read(line, actors)).collect()
+/// The lines of a trace in which these processes take part.
+pub(crate) fn lines(trace: &str, actors: &[&str]) -> Vec<Line> {
+    trace.trim_end().lines().map(|line| read(line, actors)).collect()
 }
 
 fn read(line: &str, actors: &[&str]) -> Line {
@@ -43,10 +43,10 @@ fn read(line: &str, actors: &[&str]) -> Line {
             Line::Heading
         }
         Some((actor, rest)) if !inner => Line::End { actor: actor.to_owned(), text: rest.to_owned() },
-        Some((actor, rest)) => Line::Act { actor: actor.to_owned(), text: rest.to_owned() },
+        Some((actor, rest)) => Line::Action { actor: actor.to_owned(), text: rest.to_owned() },
         None if !inner => Line::Heading,
-        None if text.ends_with(" times:") => Line::Times(text.to_owned()),
-        None if text.contains(" × → ") => Line::Fared(text.replace(" × → ", " × ")),
+        None if text.ends_with(" times:") => Line::Repeated(text.to_owned()),
+        None if text.contains(" × → ") => Line::WorkerResults(text.replace(" × → ", " × ")),
         None => Line::Remark(text.to_owned()),
     }
 }
@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn lines_are_told_apart() {
-        let story = "agent is a keyagent\n      agent registers for \"user\", into @s → agent\n\
+        let trace = "agent is a keyagent\n      agent registers for \"user\", into @s → agent\n\
                      \x20 1.  box requests user \"k\", 2 times at once → key-1\n      agent hears SIGRTMIN+1 for key-1\n\
                      \x20     2 × → key-1\n      dispatch key=k\n  2.  agent has ended\nagent is killed by SIGKILL";
-        let act = |actor: &str, text: &str| Line::Act { actor: actor.to_owned(), text: text.to_owned() };
+        let act = |actor: &str, text: &str| Line::Action { actor: actor.to_owned(), text: text.to_owned() };
         let step = |number, actor: &str, text: &str, result: Option<&str>| Line::Step {
             number,
             actor: actor.to_owned(),
@@ -73,13 +73,13 @@ mod tests {
             result: result.map(str::to_owned),
         };
         assert_eq!(
-            lines(story, &["agent", "box"]),
+            lines(trace, &["agent", "box"]),
             [
                 Line::Heading,
                 act("agent", "registers for \"user\", into @s → agent"),
                 step(1, "box", "requests user \"k\", 2 times at once", Some("key-1")),
                 act("agent", "hears SIGRTMIN+1 for key-1"),
-                Line::Fared("2 × key-1".to_owned()),
+                Line::WorkerResults("2 × key-1".to_owned()),
                 Line::Remark("dispatch key=k".to_owned()),
                 step(2, "agent", "has ended", None),
                 Line::End { actor: "agent".to_owned(), text: "is killed by SIGKILL".to_owned() },

@@ -64,7 +64,7 @@ pub(super) fn namespaces(kinds: &[Namespace]) -> String {
 fn maps(process: &Process) -> Vec<String> {
     let (users, groups) = (&process.uid_map, &process.gid_map);
     let kinds = if users == groups { vec![("id", users)] } else { vec![("user", users), ("group", groups)] };
-    let unusual = kinds.into_iter().filter(|(_, map)| map.as_slice() != [IdRange::USUAL]);
+    let unusual = kinds.into_iter().filter(|(_, map)| map.as_slice() != [IdRange::DEFAULT]);
     unusual.flat_map(|(kind, map)| map.iter().map(move |range| mapped(kind, range))).collect()
 }
 

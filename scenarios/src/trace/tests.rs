@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::Trace;
 use crate::{
-    expectations::mismatches,
     plan::{AuthorityOp, KeyOp, KeyRef, KeyringOp, Op},
     scenario::Scenario,
-    wire::{Done, Doorbell, Event, Identity, Outcome, Value, What},
+    verdict::expectations::mismatches,
+    wire::{Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
 };
 
 /// Two containers ask one agent: the first with three workers that race for one key, the second in the foreground.
@@ -34,7 +34,7 @@ left.await = { job = "race" }
 "#;
 
 fn scenario() -> Scenario {
-    crate::read::scenarios("f/n", Path::new("n.toml"), SCENARIO).unwrap().remove(0)
+    crate::parse::scenarios("f/n", Path::new("n.toml"), SCENARIO).unwrap().remove(0)
 }
 
 /// An event and the events, by their place in the list, that come before it in every run.
@@ -50,18 +50,19 @@ impl Run {
     }
 
     fn upcall(&mut self, target: i32, pid: i32, description: &str, asked: usize) -> usize {
-        let event = |what| {
+        let event = |kind| {
             Some(Event {
                 process: "agent".into(),
                 step: None,
                 worker: None,
                 upcall: Some(target),
                 at_us: 0,
-                what,
+                kind,
             })
         };
-        let bell = Doorbell { signal: 35, code: -8, pid, uid: 7, value: target, stray: Vec::new() };
-        let mut last = self.add(event(What::Doorbell(bell)), &[asked]);
+        let siginfo =
+            UpcallSignal { signal: 35, code: -8, pid, uid: 7, value: target, nonzero_padding: Vec::new() };
+        let mut last = self.add(event(EventKind::UpcallSignal(siginfo)), &[asked]);
         let key = KeyRef::Serial(target);
         let read = Op::Key(KeyOp::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) });
         let calls = [
@@ -78,30 +79,30 @@ impl Run {
         ];
         for (op, value) in calls {
             let done = Done { outcome: Outcome::Ok(value), begun_us: 0, elapsed_us: 1 };
-            last = self.add(event(What::Called { op, done }), &[last]);
+            last = self.add(event(EventKind::Called { op, done }), &[last]);
         }
         last
     }
 }
 
-fn event(process: &str, step: Option<usize>, worker: Option<u32>, what: What) -> Option<Event> {
-    Some(Event { process: process.into(), step, worker, upcall: None, at_us: 0, what })
+fn event(process: &str, step: Option<usize>, worker: Option<u32>, kind: EventKind) -> Option<Event> {
+    Some(Event { process: process.into(), step, worker, upcall: None, at_us: 0, kind })
 }
 
 fn done(process: &str, step: usize, worker: Option<u32>, outcome: Outcome) -> Option<Event> {
-    event(process, Some(step), worker, What::Done(Done { outcome, begun_us: 0, elapsed_us: 0 }))
+    event(process, Some(step), worker, EventKind::Done(Done { outcome, begun_us: 0, elapsed_us: 0 }))
 }
 
 fn started(process: &str, pids: &[i32]) -> Option<Event> {
     let keyrings = [("@s".to_owned(), 500 + pids[0])].into();
-    event(process, None, None, What::Started(Identity { pids: pids.to_vec(), uid: 0, gid: 0, keyrings }))
+    event(process, None, None, EventKind::Started(Identity { pids: pids.to_vec(), uid: 0, gid: 0, keyrings }))
 }
 
 /// A run with all its freedom. A request's own beginning is an entry without an event.
 fn run() -> Run {
     let mut run = Run::default();
     let agent = run.add(started("agent", &[70]), &[]);
-    let register = What::Called {
+    let register = EventKind::Called {
         op: scenario().plan().processes[0].setup[0].op.clone(),
         done: Done { outcome: Outcome::Ok(Value::Serial(900)), begun_us: 0, elapsed_us: 1 },
     };
@@ -112,7 +113,7 @@ fn run() -> Run {
     let mut begun = vec![right];
     for worker in 0..3 {
         let pids = vec![80 + worker, 5 + worker];
-        begun.push(run.add(event("left", Some(0), Some(worker as u32), What::Begun { pids }), &[right]));
+        begun.push(run.add(event("left", Some(0), Some(worker as u32), EventKind::Begun { pids }), &[right]));
         let asked = *begun.last().unwrap();
         let answered = run.upcall(100 + worker, 80 + worker, &format!("k{worker}"), asked);
         // The last worker finds its key negated.
@@ -148,9 +149,9 @@ fn interleaved(run: &Run, choices: &[usize]) -> Vec<Event> {
         let Some(mut event) = run.0[*place].0.clone() else { continue };
         event.at_us = time(*place);
         // A request began when what it was told by came.
-        if let (What::Done(done), Some(step)) = (&mut event.what, event.step) {
+        if let (EventKind::Done(done), Some(step)) = (&mut event.kind, event.step) {
             let began = run.0.iter().position(|(other, _)| match other {
-                Some(other) => matches!(other.what, What::Begun { .. }) && other.worker == event.worker,
+                Some(other) => matches!(other.kind, EventKind::Begun { .. }) && other.worker == event.worker,
                 None => step == 1,
             });
             done.begun_us = time(began.unwrap_or(*place));
@@ -204,16 +205,17 @@ background = "asked"
 [[step]]
 helper.assume = { key = "agent.target" }
 "#;
-    let scenario = crate::read::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
     let session = KeyRef::Special(crate::plan::Special::Session);
     let link = Op::Keyring(KeyringOp::Link { key: KeyRef::Serial(300), into: session });
     let linked = Done { outcome: Outcome::Ok(Value::None), begun_us: 0, elapsed_us: 0 };
-    let mut reaction = event("agent", None, None, What::Called { op: link, done: linked });
+    let mut reaction = event("agent", None, None, EventKind::Called { op: link, done: linked });
     reaction.iter_mut().for_each(|event| event.upcall = Some(100));
-    let bell = Doorbell { signal: 35, code: -8, pid: 80, uid: 7, value: 100, stray: Vec::new() };
-    let mut rung = event("agent", None, None, What::Doorbell(bell));
+    let siginfo =
+        UpcallSignal { signal: 35, code: -8, pid: 80, uid: 7, value: 100, nonzero_padding: Vec::new() };
+    let mut rung = event("agent", None, None, EventKind::UpcallSignal(siginfo));
     rung.iter_mut().for_each(|event| event.upcall = Some(100));
-    let begun = event("box", Some(0), Some(0), What::Begun { pids: vec![80] });
+    let begun = event("box", Some(0), Some(0), EventKind::Begun { pids: vec![80] });
     let assumed = done("helper", 1, None, Outcome::Ok(Value::Serial(300)));
     let answered = done("box", 0, Some(0), Outcome::Ok(Value::Serial(100)));
     let told = |events: [Option<Event>; 5]| {
@@ -240,11 +242,11 @@ expect = "ENOKEY"
 [[step]]
 box.run = { command = "keyctl request2 user k c" }
 "#;
-    let scenario = crate::read::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
     assert_eq!(scenario.requirements(), ["shell"]);
     let rung = |pid, value| {
-        let bell = Doorbell { signal: 35, code: -8, pid, uid: 0, value, stray: Vec::new() };
-        let mut rung = event("agent", None, None, What::Doorbell(bell));
+        let siginfo = UpcallSignal { signal: 35, code: -8, pid, uid: 0, value, nonzero_padding: Vec::new() };
+        let mut rung = event("agent", None, None, EventKind::UpcallSignal(siginfo));
         rung.iter_mut().for_each(|event| event.upcall = Some(value));
         rung
     };
@@ -292,14 +294,19 @@ fn ten_thousand_upcalls_are_told_in_no_time() {
     push(started("agent", &[70]));
     push(started("left", &[71, 1]));
     for worker in 0..10_000 {
-        push(event("left", Some(0), Some(worker as u32), What::Begun { pids: vec![100 + worker, worker] }));
+        push(event(
+            "left",
+            Some(0),
+            Some(worker as u32),
+            EventKind::Begun { pids: vec![100 + worker, worker] },
+        ));
         let mut upcall = Run::default();
         upcall.upcall(50_000 + worker * 2, 100 + worker, &format!("k{worker}"), 0);
         upcall.0.into_iter().for_each(|(event, _)| push(event));
         push(done("left", 0, Some(worker as u32), Outcome::Ok(Value::Serial(50_000 + worker * 2))));
     }
     let begun = std::time::Instant::now();
-    let story = Trace::of_scenario(&scenario(), &run).to_string();
-    assert!(story.contains("10000 times:"), "{story}");
+    let trace = Trace::of_scenario(&scenario(), &run).to_string();
+    assert!(trace.contains("10000 times:"), "{trace}");
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::serial;
 use crate::{
-    plan::{KeyOp, LifeOp, Op, Plan, SystemOp},
-    wire::{Event, What},
+    plan::{KeyOp, Op, Plan, ProcessOp, SystemOp},
+    wire::{Event, EventKind},
 };
 
 /// An upcall that an agent heard of, or /sbin/request-key, which reports under its own name.
@@ -70,8 +70,8 @@ impl Upcalls {
             if index.contains_key(&key) {
                 continue;
             }
-            let sender = match &event.what {
-                What::Doorbell(doorbell) => doorbell.pid,
+            let sender = match &event.kind {
+                EventKind::UpcallSignal(siginfo) => siginfo.pid,
                 _ => 0,
             };
             let level = levels.get(event.process.as_str()).copied().unwrap_or(0);
@@ -130,7 +130,7 @@ impl Request<'_> {
     }
 
     fn is_command(&self) -> bool {
-        matches!(self.op, Op::Life(LifeOp::Run { .. }))
+        matches!(self.op, Op::Process(ProcessOp::Run { .. }))
     }
 
     fn command(&self) -> Option<String> {
@@ -164,11 +164,11 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
     let pids = pids(events);
     let begun = begun(events);
     let of_event = |event: &'r Event| {
-        let (op, begun_us, serial): (&Op, u64, Option<i32>) = match &event.what {
-            What::Done(done) => (&plan.steps.get(event.step?)?.op, done.begun_us, serial(&done.outcome)),
-            What::Called { op, done } => (op, done.begun_us, serial(&done.outcome)),
+        let (op, begun_us, serial): (&Op, u64, Option<i32>) = match &event.kind {
+            EventKind::Done(done) => (&plan.steps.get(event.step?)?.op, done.begun_us, serial(&done.outcome)),
+            EventKind::Called { op, done } => (op, done.begun_us, serial(&done.outcome)),
             // A worker that did not live to report.
-            What::Ended(_) => {
+            EventKind::Ended(_) => {
                 (&plan.steps.get(event.step?)?.op, *begun.get(&(event.step, event.worker))?, None)
             }
             _ => return None,
@@ -178,7 +178,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             op,
             Op::Key(KeyOp::Request { callout: Some(_), .. })
                 | Op::System(SystemOp::Mount { .. })
-                | Op::Life(LifeOp::Run { .. })
+                | Op::Process(ProcessOp::Run { .. })
         );
         let pids = pids_of(&pids, event);
         may_raise.then_some(Request { op, event, worker: event.worker, pids, begun_us, serial })
@@ -191,7 +191,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
 
 /// When workers were seen to begin, by step and number.
 fn begun(events: &[Event]) -> BTreeMap<(Option<usize>, Option<u32>), u64> {
-    let begun = events.iter().filter(|event| matches!(event.what, What::Begun { .. }));
+    let begun = events.iter().filter(|event| matches!(event.kind, EventKind::Begun { .. }));
     begun.map(|event| ((event.step, event.worker), event.at_us)).collect()
 }
 
@@ -215,9 +215,9 @@ type Pids<'p> = BTreeMap<(&'p str, Option<usize>, Option<u32>), &'p [i32]>;
 fn pids(events: &[Event]) -> Pids<'_> {
     let mut pids = Pids::new();
     for event in events {
-        match &event.what {
-            What::Started(identity) => pids.insert((&event.process, None, None), &identity.pids),
-            What::Begun { pids: own } => pids.insert((&event.process, event.step, event.worker), own),
+        match &event.kind {
+            EventKind::Started(identity) => pids.insert((&event.process, None, None), &identity.pids),
+            EventKind::Begun { pids: own } => pids.insert((&event.process, event.step, event.worker), own),
             _ => None,
         };
     }
@@ -234,7 +234,7 @@ fn pids_of(pids: &Pids<'_>, event: &Event) -> Vec<i32> {
 fn pid_levels(events: &[Event]) -> BTreeMap<&str, usize> {
     let mut levels = BTreeMap::new();
     for event in events {
-        if let What::Started(identity) = &event.what {
+        if let EventKind::Started(identity) = &event.kind {
             levels.insert(event.process.as_str(), identity.pids.len().saturating_sub(1));
         }
     }

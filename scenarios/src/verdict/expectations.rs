@@ -3,7 +3,7 @@
 use crate::{
     plan::{KeyOp, Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
-    wire::{Described, Done, Event, Outcome, Value, What},
+    wire::{Described, Done, Event, EventKind, Outcome, Value},
 };
 
 /// The steps that did not go as they say, each once however many workers it has.
@@ -13,9 +13,9 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
         let results: Vec<(Option<u32>, &Done)> = events
             .iter()
             .filter(|event| event.step == Some(index))
-            .filter_map(
-                |event| if let What::Done(done) = &event.what { Some((event.worker, done)) } else { None },
-            )
+            .filter_map(|event| {
+                if let EventKind::Done(done) = &event.kind { Some((event.worker, done)) } else { None }
+            })
             .collect();
         let says = |complaint: String| format!("step {}, {}: {complaint}", index + 1, step.process);
         lines.extend(missing(scenario.plan(), index, step, results.len(), events).map(&says));
@@ -48,7 +48,7 @@ fn missing(plan: &Plan, index: usize, step: &Step, answers: usize, events: &[Eve
         return None;
     }
     let of_step = events.iter().filter(|event| event.step == Some(index));
-    let ended = of_step.filter(|event| matches!(event.what, What::Ended(_))).count();
+    let ended = of_step.filter(|event| matches!(event.kind, EventKind::Ended(_))).count();
     let rounds = plan.block_of(index).map_or(1, |block| block.repeat);
     match (answers + ended, (step.count * rounds) as usize) {
         (0, _) => Some("no answer".to_owned()),
@@ -75,9 +75,9 @@ fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32
             |(index, _)| {
                 let serials =
                     events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event
-                        .what
+                        .kind
                     {
-                        What::Done(Done { outcome: Outcome::Ok(Value::Serial(serial)), .. }) => {
+                        EventKind::Done(Done { outcome: Outcome::Ok(Value::Serial(serial)), .. }) => {
                             Some((event.worker, *serial))
                         }
                         _ => None,
@@ -96,7 +96,9 @@ fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32
         let calls = events
             .iter()
             .filter(|event| event.process == process.name && event.step.is_none() && event.upcall.is_none())
-            .filter_map(|event| if let What::Called { done, .. } = &event.what { Some(done) } else { None });
+            .filter_map(
+                |event| if let EventKind::Called { done, .. } = &event.kind { Some(done) } else { None },
+            );
         match calls.map(|done| &done.outcome).nth(place)? {
             Outcome::Ok(Value::Serial(serial)) => Some(*serial),
             _ => None,

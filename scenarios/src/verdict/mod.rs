@@ -1,16 +1,18 @@
 //! What is to be said of a scenario that has run.
 
+pub(crate) mod expectations;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
+use expectations::mismatches;
+
 use crate::{
-    expectations::mismatches,
     scenario::Scenario,
     snapshot::{self, Comparison},
     trace::Trace,
-    wire::{Event, Finished, How},
+    wire::{Completion, Event, Finished},
 };
 
 /// What is said of a scenario. None of these is ever counted as another.
@@ -39,12 +41,12 @@ pub struct Failure {
     pub left: Vec<String>,
     /// What is different from the snapshot, as a unified diff, or that there is none.
     pub difference: Option<String>,
-    /// The whole story.
-    pub story: String,
+    /// The whole trace.
+    pub trace: String,
 }
 
 impl Failure {
-    /// Whether nothing is wrong but that the story is new: it then lies beside the snapshot, to be accepted.
+    /// Whether nothing is wrong but that the trace is new: it then lies beside the snapshot, to be accepted.
     pub fn is_pending(&self) -> bool {
         self.mismatches.is_empty() && self.left.is_empty() && self.difference.is_some()
     }
@@ -82,33 +84,33 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Judges a scenario that the guest has finished. A story that differs from its snapshot, though every expectation holds, is
+/// Judges a scenario that the guest has finished. A trace that differs from its snapshot, though every expectation holds, is
 /// put beside it for `cargo insta review`. An earlier one that is pending is removed.
 ///
 /// # Errors
 /// When the snapshot can't be read, or the pending one can't be written.
 pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::Result<Verdict> {
-    let story = Trace::of_scenario(scenario, events).to_string();
+    let trace = Trace::of_scenario(scenario, events).to_string();
     // What an earlier run has proposed is not this run's trace.
     snapshot::withdraw(scenario)?;
     if let Some(report) = crash(finished) {
         return Ok(Verdict::Crashed(report));
     }
-    match &finished.how {
-        How::Complete => {}
-        How::Deadline { waiting } => return Ok(Verdict::Hung(hung(scenario, waiting, &story))),
-        How::Unkillable { who } => {
-            return Ok(Verdict::Hung(format!("SIGKILL does not end {}\n{story}", who.join(", "))));
+    match &finished.completion {
+        Completion::Complete => {}
+        Completion::Deadline { waiting } => return Ok(Verdict::Hung(hung(scenario, waiting, &trace))),
+        Completion::Unkillable { who } => {
+            return Ok(Verdict::Hung(format!("SIGKILL does not end {}\n{trace}", who.join(", "))));
         }
     }
     let mismatches = mismatches(scenario, events);
     let left = finished.left.iter().map(|key| format!("{} {}", key.kind, key.summary)).collect();
     let sound = mismatches.is_empty() && finished.left.is_empty();
-    let difference = match snapshot::compare(scenario, &story)? {
+    let difference = match snapshot::compare(scenario, &trace)? {
         Comparison::Same => None,
         Comparison::Differs(difference) => {
             if sound {
-                snapshot::propose(scenario, &story)?;
+                snapshot::propose(scenario, &trace)?;
             }
             Some(difference)
         }
@@ -116,21 +118,21 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     if sound && difference.is_none() {
         return Ok(Verdict::Passed);
     }
-    Ok(Verdict::Failed(Failure { mismatches, left, difference, story }))
+    Ok(Verdict::Failed(Failure { mismatches, left, difference, trace }))
 }
 
 /// Taint bits that a kernel gets from complaining: D (it oopsed), W (it warned), L (a lockup).
-const COMPLAINTS: u64 = 1 << 7 | 1 << 9 | 1 << 14;
+const FAULT_TAINTS: u64 = 1 << 7 | 1 << 9 | 1 << 14;
 
 fn crash(finished: &Finished) -> Option<String> {
-    (finished.taint & COMPLAINTS != 0).then(|| {
+    (finished.taint & FAULT_TAINTS != 0).then(|| {
         let log = finished.log.join("\n");
         if log.is_empty() { format!("the kernel is tainted: {:#x}", finished.taint) } else { log }
     })
 }
 
-fn hung(scenario: &Scenario, waiting: &[usize], story: &str) -> String {
+fn hung(scenario: &Scenario, waiting: &[usize], trace: &str) -> String {
     let steps: Vec<String> = waiting.iter().map(|index| format!("step {}", index + 1)).collect();
     let limit = scenario.plan().deadline_ms;
-    format!("after {limit} ms these had not ended: {}\n{story}", steps.join(", "))
+    format!("after {limit} ms these had not ended: {}\n{trace}", steps.join(", "))
 }

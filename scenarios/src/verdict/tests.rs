@@ -1,12 +1,12 @@
 use std::{fs, path::Path};
 
 use crate::{
-    expectations::mismatches,
-    read,
+    parse,
     scenario::Scenario,
     suite,
+    verdict::expectations::mismatches,
     verdict::{Verdict, judge},
-    wire::{Done, Event, Finished, How, Outcome, Value, What},
+    wire::{Completion, Done, Event, EventKind, Finished, Outcome, Value},
 };
 
 const TEXT: &str = r#"
@@ -24,7 +24,7 @@ fn scenario(dir: &Path) -> Scenario {
     for old in ["name.snap", "name.snap.new"] {
         let _ = fs::remove_file(dir.join(old));
     }
-    read::scenarios("family/name", &dir.join("name.toml"), TEXT).unwrap().remove(0)
+    parse::scenarios("family/name", &dir.join("name.toml"), TEXT).unwrap().remove(0)
 }
 
 fn dir(test: &str) -> std::path::PathBuf {
@@ -32,14 +32,14 @@ fn dir(test: &str) -> std::path::PathBuf {
 }
 
 fn answer(outcome: Outcome, elapsed_us: u64) -> Vec<Event> {
-    let what = What::Done(Done { outcome, begun_us: 0, elapsed_us });
-    vec![Event { process: "box".into(), step: Some(0), worker: None, upcall: None, at_us: 0, what }]
+    let kind = EventKind::Done(Done { outcome, begun_us: 0, elapsed_us });
+    vec![Event { process: "box".into(), step: Some(0), worker: None, upcall: None, at_us: 0, kind }]
 }
 
-fn finished(how: How, taint: u64) -> Finished {
+fn finished(completion: Completion, taint: u64) -> Finished {
     Finished {
         plan: "family/name".into(),
-        how,
+        completion,
         left: Vec::new(),
         taint,
         log: vec!["WARNING: at key.c:1".into()],
@@ -54,7 +54,7 @@ fn enokey() -> Outcome {
 fn a_story_passes_once_its_snapshot_is_accepted() {
     let dir = dir("accepted");
     let scenario = scenario(&dir);
-    let complete = finished(How::Complete, 0);
+    let complete = finished(Completion::Complete, 0);
     let first = judge(&scenario, &answer(enokey(), 5), &complete).unwrap();
     assert!(matches!(&first, Verdict::Failed(failure) if failure.mismatches.is_empty()), "{first:?}");
 
@@ -71,7 +71,8 @@ fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
     let dir = dir("against");
     let scenario = scenario(&dir);
     let events = answer(Outcome::Ok(Value::Serial(5)), 200_000);
-    let Verdict::Failed(failure) = judge(&scenario, &events, &finished(How::Complete, 0)).unwrap() else {
+    let Verdict::Failed(failure) = judge(&scenario, &events, &finished(Completion::Complete, 0)).unwrap()
+    else {
         panic!("an unexpected outcome passed");
     };
     assert_eq!(
@@ -103,11 +104,12 @@ at_least_ms = 990
 within_ms = 5000
 "#
     );
-    let scenario = read::scenarios("family/name", Path::new("name.toml"), &text).unwrap().remove(0);
+    let scenario = parse::scenarios("family/name", Path::new("name.toml"), &text).unwrap().remove(0);
     let done = |(worker, begun, ended): &(u32, u64, u64)| {
         let outcome = Outcome::Error("ETIMEDOUT".into());
-        let what = What::Done(Done { outcome, begun_us: begun * 1000, elapsed_us: (ended - begun) * 1000 });
-        Event { process: "box".into(), step: Some(0), worker: Some(*worker), upcall: None, at_us: 0, what }
+        let kind =
+            EventKind::Done(Done { outcome, begun_us: begun * 1000, elapsed_us: (ended - begun) * 1000 });
+        Event { process: "box".into(), step: Some(0), worker: Some(*worker), upcall: None, at_us: 0, kind }
     };
     mismatches(&scenario, &workers.iter().map(done).collect::<Vec<_>>())
 }
@@ -135,14 +137,14 @@ fn each_worker_has_to_answer() {
 fn crashed_comes_before_hung_and_hung_before_failed() {
     let dir = dir("order");
     let scenario = scenario(&dir);
-    let hung = || How::Deadline { waiting: vec![0] };
-    let verdict = |how, taint| judge(&scenario, &[], &finished(how, taint)).unwrap();
+    let hung = || Completion::Deadline { waiting: vec![0] };
+    let verdict = |completion, taint| judge(&scenario, &[], &finished(completion, taint)).unwrap();
     assert_eq!(verdict(hung(), 1 << 9), Verdict::Crashed("WARNING: at key.c:1".into()));
     assert_eq!(verdict(hung(), 0).word(), "hung");
-    let unkillable = verdict(How::Unkillable { who: vec!["box".into()] }, 0);
+    let unkillable = verdict(Completion::Unkillable { who: vec!["box".into()] }, 0);
     assert_eq!(unkillable.word(), "hung");
     assert!(unkillable.details().starts_with("SIGKILL does not end box\n"), "{}", unkillable.details());
-    assert_eq!(verdict(How::Complete, 0).word(), "failed");
+    assert_eq!(verdict(Completion::Complete, 0).word(), "failed");
     fs::remove_dir_all(dir).unwrap();
 }
 
@@ -160,7 +162,7 @@ fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
 
     let stale = suite::stale_snapshots(&suite, &cases).unwrap();
     assert_eq!(stale, [suite::Stale { snapshot: snapshot.clone(), case: Some("waiters=3".into()) }]);
-    let complete = finished(How::Complete, 0);
+    let complete = finished(Completion::Complete, 0);
     for case in &cases {
         assert!(matches!(judge(case, &answer(enokey(), 5), &complete).unwrap(), Verdict::Failed(_)));
     }

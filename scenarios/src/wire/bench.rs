@@ -30,7 +30,7 @@ pub enum Measurement {
         /// Requests that a sample is the mean of.
         calls: u32,
         /// The keyagent that there is.
-        agent: Bystander,
+        agent: UnrelatedAgent,
     },
 }
 
@@ -46,7 +46,7 @@ pub struct Upcall {
 /// A keyagent that has nothing to do with the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bystander {
+pub enum UnrelatedAgent {
     /// There is none, and never was.
     None,
     /// One has registered, and the requester has not its key.

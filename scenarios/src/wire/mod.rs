@@ -4,20 +4,23 @@
 //! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams
 //! [`GuestMessage::Printed`] and closes with one of [`GuestMessage::Returned`] and [`GuestMessage::Broken`].
 //! So it is for [`HostMessage::Attach`], with [`GuestMessage::Output`]; meanwhile the host may send [`HostMessage::Input`], whose
-//! bytes the guest acknowledges with [`GuestMessage::More`] once they are written, [`HostMessage::EndOfInput`] and
+//! bytes the guest acknowledges with [`GuestMessage::Ack`] once they are written, [`HostMessage::EndOfInput`] and
 //! [`HostMessage::Resize`].
 //! [`HostMessage::Measure`] is answered with [`GuestMessage::Measured`] or [`GuestMessage::Broken`].
 //! [`HostMessage::PowerOff`] ends the session; before it ends, a kernel that counts how often its lines run tells its
 //! [`GuestMessage::Counters`].
 //! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
 
+pub mod bench;
+pub mod program;
+
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Measurement, Series};
 use crate::plan::{Op, Plan};
-use crate::program::{Attached, Bytes, Output, Program, Returned, WindowSize};
+use bench::{Measurement, Series};
+use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 
-/// The version of everything in this module, in [`crate::plan`] and in [`crate::measure`]. Host and guest must agree on it
+/// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host and guest must agree on it
 /// exactly.
 pub const PROTOCOL: u32 = 11;
 
@@ -30,7 +33,7 @@ pub enum HostMessage {
     /// Run this program, which is in the initramfs. Between plans only.
     Execute(Program),
     /// Run this program, with its standard streams at the host. Between plans only.
-    Attach(Attached),
+    Attach(AttachedProgram),
     /// Bytes for that program's standard input, if it is a pipe.
     Input(Bytes),
     /// Nothing more comes for its standard input.
@@ -45,7 +48,7 @@ pub enum HostMessage {
 
 /// Why a line of the host is no message for this guest.
 #[derive(Debug, thiserror::Error)]
-pub enum Misheard {
+pub enum DecodeError {
     /// A plan of another version.
     #[error(
         "the plan {plan} is written in version {protocol} of the protocol, and the guest speaks version {PROTOCOL}: rebuild both"
@@ -58,14 +61,14 @@ pub enum Misheard {
     },
     /// No message at all.
     #[error("can't understand the host: {0}")]
-    Gibberish(#[from] serde_json::Error),
+    Malformed(#[from] serde_json::Error),
 }
 
 /// Reads what the host says. A plan's version is looked at before the plan itself, which another version may write otherwise.
 ///
 /// # Errors
 /// A plan of another version, by its name; or a line that is no message.
-pub fn hear(line: &str) -> Result<HostMessage, Misheard> {
+pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
     #[derive(Deserialize)]
     struct Run {
         run: Head,
@@ -79,7 +82,7 @@ pub fn hear(line: &str) -> Result<HostMessage, Misheard> {
     }
     match serde_json::from_str(line) {
         Ok(Run { run: Head { name, protocol } }) if protocol != PROTOCOL => {
-            Err(Misheard::Version { plan: name, protocol })
+            Err(DecodeError::Version { plan: name, protocol })
         }
         _ => Ok(serde_json::from_str(line)?),
     }
@@ -106,7 +109,8 @@ pub enum GuestMessage {
     /// How often the lines of one object have run since the guest was started. Comes after [`HostMessage::PowerOff`].
     Counters(Counters),
     /// A part of the host's message has been read ([`parts`]), or a piece of input has been written: the next one may come.
-    More,
+    #[serde(rename = "more")]
+    Ack,
     /// The guest could not do its own part: says nothing about the kernel under test.
     Broken(Broken),
 }
@@ -121,7 +125,7 @@ pub const LAST_PART: char = '=';
 /// serial lines stop reading, and have been seen not to go on.
 pub const LONGEST_LINE: usize = 2048;
 
-/// A message as lines: one, or several if it is long. After each but the last the host waits for [`GuestMessage::More`].
+/// A message as lines: one, or several if it is long. After each but the last the host waits for [`GuestMessage::Ack`].
 pub fn parts(message: &str) -> Vec<String> {
     if message.len() <= LONGEST_LINE {
         return vec![message.to_owned()];
@@ -181,13 +185,14 @@ pub struct Event {
     /// Monotonic time since the plan was begun, in microseconds.
     pub at_us: u64,
     /// What happened.
-    pub what: What,
+    #[serde(rename = "what")]
+    pub kind: EventKind,
 }
 
 /// The kinds of things that happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum EventKind {
     /// The process is in its namespaces, has its ids and its keyrings, and has not done anything yet.
     Started(Identity),
     /// A step was begun in the background, by a worker with these pids (see [`Identity::pids`]).
@@ -205,9 +210,10 @@ pub enum What {
         #[serde(flatten)]
         done: Done,
     },
-    /// The agent's signal arrived, or a notification was met (then all but [`Doorbell::value`] is 0). Comes before the
-    /// [`What::Called`] of the reaction; [`Event::upcall`] is set in all of them.
-    Doorbell(Doorbell),
+    /// The agent's signal arrived, or a notification was met (then all but [`UpcallSignal::value`] is 0). Comes before the
+    /// [`EventKind::Called`] of the reaction; [`Event::upcall`] is set in all of them.
+    #[serde(rename = "doorbell")]
+    UpcallSignal(UpcallSignal),
     /// The process, or a worker that did not live to report, ended. Reported for every process, also for those that are
     /// killed when the plan is over.
     Ended(Ending),
@@ -271,7 +277,7 @@ pub enum Value {
     /// What tracepoints have recorded, oldest first.
     Trace(Vec<Traced>),
     /// Signals that were pending and have been taken.
-    Signals(Vec<Doorbell>),
+    Signals(Vec<UpcallSignal>),
     /// Notifications that were read from a watch queue, each as `subtype serial`, as in `linked 305419896`.
     Notifications(Vec<Notification>),
     /// A command's exit status and what it printed on both its outputs.
@@ -374,7 +380,7 @@ pub struct Identity {
 
 /// The siginfo of an agent's signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doorbell {
+pub struct UpcallSignal {
     /// Signal number.
     pub signal: i32,
     /// si_code: SI_KEYAGENT is -8 (R14). Of a notification: 1 if others have been lost, else 0.
@@ -386,8 +392,8 @@ pub struct Doorbell {
     /// si_int: the target's serial.
     pub value: i32,
     /// Offsets of all other bytes of the siginfo that are not zero, where the whole of it was looked at (R14).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stray: Vec<usize>,
+    #[serde(rename = "stray", default, skip_serializing_if = "Vec::is_empty")]
+    pub nonzero_padding: Vec<usize>,
 }
 
 /// How a process ended.
@@ -406,7 +412,8 @@ pub struct Finished {
     /// [`Plan::name`].
     pub plan: String,
     /// Whether it came to its end.
-    pub how: How,
+    #[serde(rename = "how")]
+    pub completion: Completion,
     /// Keys of the plan that are still in /proc/keys after all its processes have ended and been reaped, and collection has
     /// been given its time (R26). Empty unless something leaks.
     pub left: Vec<ProcKey>,
@@ -419,7 +426,7 @@ pub struct Finished {
 /// Whether a plan came to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum Completion {
     /// Every step was carried out and every background step has ended.
     Complete,
     /// [`Plan::deadline_ms`] passed.
@@ -462,11 +469,11 @@ mod tests {
     #[test]
     fn a_plan_of_another_version_is_refused_by_name_whatever_is_in_it() {
         let line = r#"{"run":{"name":"family/name","protocol":999,"steps":"another thing"}}"#;
-        let refusal = hear(line).unwrap_err().to_string();
+        let refusal = decode(line).unwrap_err().to_string();
         assert!(refusal.starts_with("the plan family/name is written in version 999"), "{refusal}");
-        let ancient = hear(r#"{"run":{"name":"family/name","deadline_ms":1}}"#).unwrap_err();
-        assert!(matches!(ancient, Misheard::Version { protocol: 0, .. }), "{ancient}");
-        assert!(matches!(hear(r#""power_off""#), Ok(HostMessage::PowerOff)));
-        assert!(matches!(hear("?").unwrap_err(), Misheard::Gibberish(_)));
+        let ancient = decode(r#"{"run":{"name":"family/name","deadline_ms":1}}"#).unwrap_err();
+        assert!(matches!(ancient, DecodeError::Version { protocol: 0, .. }), "{ancient}");
+        assert!(matches!(decode(r#""power_off""#), Ok(HostMessage::PowerOff)));
+        assert!(matches!(decode("?").unwrap_err(), DecodeError::Malformed(_)));
     }
 }

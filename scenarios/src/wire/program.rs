@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::wire::Ending;
 
 /// What the agent is told, as its argument, to be a guest's attendant: not PID 1, and there to run programs for the host.
-pub const ATTEND: &str = "attend";
+pub const EXEC_SERVER: &str = "attend";
 
 /// The virtio port through which an attendant and the host talk.
-pub const ATTENDANTS_PORT: &str = "keyagents";
+pub const EXEC_SERVER_PORT: &str = "keyagents";
 
 /// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Returned {
 
 /// A program that somebody on the host uses: its standard streams are theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attached {
+pub struct AttachedProgram {
     /// Its path in the guest.
     pub path: String,
     /// Its arguments, without its name.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use scenarios::measure::{Measurement, Series};
+use scenarios::wire::bench::{Measurement, Series};
 
 use crate::runner::environment::Environment;
 use crate::session::Failure;

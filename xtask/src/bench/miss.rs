@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 use kernel::Fragment;
-use scenarios::measure::{Bystander, Measurement};
+use scenarios::wire::bench::{Measurement, UnrelatedAgent};
 
 use super::stats::median;
 use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
@@ -25,12 +25,12 @@ enum Kernel {
 }
 
 /// Each state that a kernel can be in when the request misses.
-const STATES: [(&str, Kernel, Bystander); 5] = [
-    ("stock kernel", Kernel::Stock, Bystander::None),
-    ("CONFIG_KEYAGENT off", Kernel::Off, Bystander::None),
-    ("on, no agent ever", Kernel::On, Bystander::None),
-    ("on, an agent elsewhere", Kernel::On, Bystander::Elsewhere),
-    ("on, an agent for another type", Kernel::On, Bystander::OtherType),
+const STATES: [(&str, Kernel, UnrelatedAgent); 5] = [
+    ("stock kernel", Kernel::Stock, UnrelatedAgent::None),
+    ("CONFIG_KEYAGENT off", Kernel::Off, UnrelatedAgent::None),
+    ("on, no agent ever", Kernel::On, UnrelatedAgent::None),
+    ("on, an agent elsewhere", Kernel::On, UnrelatedAgent::Elsewhere),
+    ("on, an agent for another type", Kernel::On, UnrelatedAgent::OtherType),
 ];
 
 /// The samples of one state by one clock.
@@ -94,7 +94,7 @@ impl Kernel {
 }
 
 impl Case {
-    fn boot(&mut self, environment: &Environment, agent: Bystander) -> Result<()> {
+    fn boot(&mut self, environment: &Environment, agent: UnrelatedAgent) -> Result<()> {
         let series =
             in_guest::measure(environment, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
         for one in series {

@@ -1,7 +1,7 @@
 //! One keyagent, and up to ten thousand requests that wait for it at once.
 
 use anyhow::Result;
-use scenarios::measure::Measurement;
+use scenarios::wire::bench::Measurement;
 
 use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
 use crate::runner::environment::{Environment, Extras};

@@ -1,7 +1,7 @@
 //! A request that is answered: by a keyagent, by what the kernel starts as `/sbin/request-key`, and the floor.
 
 use anyhow::Result;
-use scenarios::measure::{Measurement, Upcall};
+use scenarios::wire::bench::{Measurement, Upcall};
 
 use super::{Figure, Results, Setup, Unit, in_guest, minimal_request_key};
 use crate::artifacts::guest_file::Program;

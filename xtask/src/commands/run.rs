@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kernel::is_executable;
-use scenarios::program::{Attached, Streams};
+use scenarios::wire::program::{AttachedProgram, Streams};
 
 use super::shell;
 use crate::args::vm::GuestOptions;
@@ -71,7 +71,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     kinds.retain(|kind| !(closure.narrow && *kind == Kind::Uml));
     let mut environment = options.guest.environment(&kinds, &extras, "run", terminal)?;
     environment.boot.memory_mib += memory_for(closure.size());
-    let program = Attached {
+    let program = AttachedProgram {
         path,
         arguments: arguments.to_vec(),
         environment: guest_variables(&closure),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use console::style;
 use kernel::Fragment;
-use scenarios::program::{Attached, Streams};
+use scenarios::wire::program::{AttachedProgram, Streams};
 
 use crate::args::vm::GuestOptions;
 use crate::artifacts::initramfs;
@@ -63,7 +63,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
 impl Options {
     /// In the testbed's own small user space.
-    fn by_itself(&self, terminal: &Terminal) -> Result<(Environment, Attached, &'static str)> {
+    fn by_itself(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
         self.guest.ensure_shell(terminal)?;
         let Userland { programs, lacks, .. } = Userland::gather()?;
         for (name, package) in lacks {
@@ -78,7 +78,10 @@ impl Options {
     }
 
     /// In virtme-ng's guest.
-    fn among_the_hosts_files(&self, terminal: &Terminal) -> Result<(Environment, Attached, &'static str)> {
+    fn among_the_hosts_files(
+        &self,
+        terminal: &Terminal,
+    ) -> Result<(Environment, AttachedProgram, &'static str)> {
         let (vng, version) = vng::find()?;
         if version != vng::VERSION {
             let known = vng::VERSION;
@@ -102,7 +105,12 @@ impl Options {
     }
 
     /// The shell, or what is to be run in place of it.
-    fn program(&self, shell: String, environment: BTreeMap<String, String>, directory: String) -> Attached {
+    fn program(
+        &self,
+        shell: String,
+        environment: BTreeMap<String, String>,
+        directory: String,
+    ) -> AttachedProgram {
         let (path, arguments) = match self.command.as_slice() {
             [] => (shell, Vec::new()),
             // A shell looks for programs, and says what it does not find.
@@ -111,7 +119,7 @@ impl Options {
                 ("/bin/sh".to_owned(), exec.into_iter().chain(command.iter().cloned()).collect())
             }
         };
-        Attached { path, arguments, environment, directory, streams: Streams::Pipes }
+        AttachedProgram { path, arguments, environment, directory, streams: Streams::Pipes }
     }
 }
 
@@ -119,7 +127,7 @@ impl Options {
 ///
 /// # Errors
 /// The guest did not come up, or did not last.
-pub fn use_program(environment: &Environment, program: Attached) -> Result<Used, Box<Failure>> {
+pub fn use_program(environment: &Environment, program: AttachedProgram) -> Result<Used, Box<Failure>> {
     if !RawTerminal::is_tty() {
         return environment.start(&environment.boot).map_err(Box::new)?.pipe(&program);
     }
@@ -127,7 +135,7 @@ pub fn use_program(environment: &Environment, program: Attached) -> Result<Used,
         RawTerminal::take().map_err(|error| Box::new(Failure::broken(&format!("{error:#}"))))?;
     let boot =
         BootConfig { interactive: true, listener: raw_terminal.listener(), ..environment.boot.clone() };
-    let program = Attached { streams: Streams::Terminal(RawTerminal::size()), ..program };
+    let program = AttachedProgram { streams: Streams::Terminal(RawTerminal::size()), ..program };
     let mut session: Session = environment.start(&boot).map_err(Box::new)?;
     session.raw_terminal(&program, &raw_terminal)
 }

@@ -60,9 +60,9 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use scenarios::program::Bytes;
-    use scenarios::read;
+    use scenarios::parse;
     use scenarios::verdict::Verdict;
+    use scenarios::wire::program::Bytes;
 
     use super::*;
     use crate::runner::scheduler::Job;
@@ -84,7 +84,7 @@ mod tests {
     fn what_a_lost_guest_had_counted_is_told_and_the_next_one_counts() {
         let text = "title = 't'\nrules = ['R9']\n[process.box]\nrole = 'requester'\n[[step]]\nbox.request = { description = 'k' }\n\
                     expect = 'ENOKEY'\n";
-        let scenario = |name: &str| read::scenarios(name, Path::new("x.toml"), text).unwrap().remove(0);
+        let scenario = |name: &str| parse::scenarios(name, Path::new("x.toml"), text).unwrap().remove(0);
         let scenarios = ["f/a", "f/b", "f/c"].map(scenario);
         let mut gathering = Gathering::default();
         let counted = Counters { file: "a.gcda".into(), content: Bytes(vec![1]), left: 0 };

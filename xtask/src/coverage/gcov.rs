@@ -83,7 +83,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use std::ffi::OsStr;
 
-    use scenarios::program::Bytes;
+    use scenarios::wire::program::Bytes;
 
     use super::*;
     use crate::coverage::counts::LineTally;

@@ -131,7 +131,7 @@ impl<F: FnMut(&str)> Teller<F> {
             Said::Event(event) => Some(Line {
                 at: event.at_us as f64 / 1e6,
                 side: Side::Event,
-                text: trace::told(&self.plan, &event),
+                text: trace::describe_event(&self.plan, &event),
             }),
         }
     }

@@ -6,9 +6,9 @@ use std::fs;
 use std::time::Duration;
 
 use scenarios::kernel_report::{KernelReportKind, message};
-use scenarios::program::Program;
 use scenarios::verdict::{Failure as Mismatch, Verdict};
 use scenarios::wire::Ending;
+use scenarios::wire::program::Program;
 
 use crate::runner::environment::Environment;
 use crate::runner::result::ScenarioResult;

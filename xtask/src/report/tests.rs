@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use scenarios::read;
+use scenarios::parse;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::{Failure, Verdict};
 use signal_hook::consts::SIGINT;
@@ -26,7 +26,7 @@ expect = "ENOKEY"
 "#;
 
 fn scenario(name: &str) -> Scenario {
-    read::scenarios(name, Path::new("x.toml"), TEXT).unwrap().remove(0)
+    parse::scenarios(name, Path::new("x.toml"), TEXT).unwrap().remove(0)
 }
 
 fn about(vm: &str) -> ColumnInfo {

@@ -128,7 +128,7 @@ impl LastRun {
 mod tests {
     use std::time::Duration;
 
-    use scenarios::read;
+    use scenarios::parse;
 
     use super::*;
     use crate::artifacts::image::Profile;
@@ -146,7 +146,7 @@ expect = "ENOKEY"
 
     /// A run of these scenarios on that kernel, in which they have such verdicts.
     fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> SharedResults {
-        let named = |(name, _): &(&str, _)| read::scenarios(name, Path::new("x"), TEXT).unwrap().remove(0);
+        let named = |(name, _): &(&str, _)| parse::scenarios(name, Path::new("x"), TEXT).unwrap().remove(0);
         let about = ColumnInfo {
             title: String::new(),
             kernel: kernel.into(),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
-use scenarios::plan::{ConductOp, Op};
+use scenarios::plan::{ControlOp, Op};
 use scenarios::scenario::{Expect, Scenario};
 
 /// The share `I/N`: the I-th of N.
@@ -80,7 +80,7 @@ fn cost_ms(scenario: &Scenario) -> u64 {
     let costs = steps.map(|(index, (step, expectation))| {
         let rounds = plan.block_of(index).map_or(1, |block| block.repeat);
         let sits_out = match &step.op {
-            Op::Conduct(ConductOp::Wait { within_ms, .. } | ConductOp::Await { within_ms, .. })
+            Op::Control(ControlOp::Wait { within_ms, .. } | ControlOp::Await { within_ms, .. })
                 if expectation.outcome == Expect::TimedOut =>
             {
                 *within_ms

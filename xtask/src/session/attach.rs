@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use scenarios::program::{Attached, Bytes, Output, Stream, WindowSize};
+use scenarios::wire::program::{AttachedProgram, Bytes, Output, Stream, WindowSize};
 use scenarios::wire::{Ending, GuestMessage, HostMessage};
 
 use crate::host::output;
@@ -37,7 +37,7 @@ impl Session {
     /// The guest is of no use any more: drop the session.
     pub fn raw_terminal(
         &mut self,
-        program: &Attached,
+        program: &AttachedProgram,
         raw_terminal: &RawTerminal,
     ) -> Result<Used, Box<Failure>> {
         // How it came up is of no interest.
@@ -54,7 +54,7 @@ impl Session {
     ///
     /// # Errors
     /// The guest is of no use any more: drop the session.
-    pub fn pipe(&mut self, program: &Attached) -> Result<Used, Box<Failure>> {
+    pub fn pipe(&mut self, program: &AttachedProgram) -> Result<Used, Box<Failure>> {
         let used = self.begin(program).and_then(|()| {
             let voice = self.machine.voice().map_err(|error| End::Guest(error.to_string()))?;
             let (written, taken) = channel();
@@ -64,7 +64,7 @@ impl Session {
         used.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
     }
 
-    fn begin(&mut self, program: &Attached) -> Result<(), End> {
+    fn begin(&mut self, program: &AttachedProgram) -> Result<(), End> {
         self.say(&HostMessage::Attach(program.clone()))
     }
 
@@ -80,7 +80,7 @@ impl Session {
             match self.machine.next(GLANCE) {
                 Some(MachineEvent::Message(line)) => match understood(&line)? {
                     GuestMessage::Output(output) => show(&output),
-                    GuestMessage::More => _ = written.map(|written| written.send(())),
+                    GuestMessage::Ack => _ = written.map(|written| written.send(())),
                     GuestMessage::Returned(returned) => {
                         return Ok(Used { ending: returned.ending, troubles });
                     }

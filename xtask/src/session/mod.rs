@@ -10,9 +10,9 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use scenarios::measure::{Measurement, Series};
 use scenarios::plan::Plan;
-use scenarios::program::Program;
+use scenarios::wire::bench::{Measurement, Series};
+use scenarios::wire::program::Program;
 use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
 
 use crate::vm::{Backend, BootConfig, Kind, Machine, MachineEvent};
@@ -211,7 +211,7 @@ impl Session {
             next = parts.next();
             if next.is_some() {
                 match next_message(&self.machine, Instant::now() + GRACE)? {
-                    GuestMessage::More => {}
+                    GuestMessage::Ack => {}
                     other => return Err(End::Guest(format!("it said {other:?} while it was being told"))),
                 }
             }

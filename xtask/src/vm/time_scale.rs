@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scenarios::plan::{ConductOp, Op, Plan, Step};
+use scenarios::plan::{ControlOp, Op, Plan, Step};
 use scenarios::scenario::{Expect, Scenario};
 
 use crate::artifacts::image::Profile;
@@ -49,8 +49,8 @@ impl TimeScale {
 
     /// What is to be seen *not* to happen in a time has to stay out for as long as on a plain kernel.
     fn step(self, step: &mut Step, expected: &Expect) {
-        if let Op::Conduct(ConductOp::Wait { within_ms, .. })
-        | Op::Conduct(ConductOp::Await { within_ms, .. }) = &mut step.op
+        if let Op::Control(ControlOp::Wait { within_ms, .. })
+        | Op::Control(ControlOp::Await { within_ms, .. }) = &mut step.op
             && *expected != Expect::TimedOut
         {
             self.stretch_ms(within_ms);
@@ -72,7 +72,7 @@ mod tests {
         let mut step: Step = serde_json::from_str(step).unwrap();
         TimeScale::of(Profile::Debug).step(&mut step, expected);
         match step.op {
-            Op::Conduct(ConductOp::Await { within_ms, .. }) => within_ms,
+            Op::Control(ControlOp::Await { within_ms, .. }) => within_ms,
             other => panic!("{other:?}"),
         }
     }

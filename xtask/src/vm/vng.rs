@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use scenarios::program::{ATTEND, ATTENDANTS_PORT};
+use scenarios::wire::program::{EXEC_SERVER, EXEC_SERVER_PORT};
 
 use super::{Backend, BootConfig, Kind};
 use crate::host::process::command_line;
@@ -51,7 +51,7 @@ impl Vng {
         let parameters = ["console=hvc0", "loglevel=5"].into_iter();
         let parameters: Vec<&str> = parameters.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("--append").arg(parameters.join(" "));
-        command.arg("--exec").arg(shlex::try_join(["exec", &agent.to_string_lossy(), ATTEND])?);
+        command.arg("--exec").arg(shlex::try_join(["exec", &agent.to_string_lossy(), EXEC_SERVER])?);
         command.stdin(Stdio::null());
         let line = command_line(&command);
         let output = command.output().with_context(|| format!("can't start: {line}"))?;
@@ -94,7 +94,7 @@ impl Vng {
             };
             leads_out = word == "-chardev";
         }
-        let port = format!("virtserialport,bus=keyagents.0,chardev=channel,name={ATTENDANTS_PORT}");
+        let port = format!("virtserialport,bus=keyagents.0,chardev=channel,name={EXEC_SERVER_PORT}");
         command.args(["-chardev", "socket,id=channel,fd=0", "-chardev", "socket,id=typed,fd=1"]);
         command.args(["-device", "virtio-serial-pci,id=keyagents"]);
         command.args(["-device", "virtconsole,bus=keyagents.0,chardev=typed", "-device", &port]);

@@ -1,6 +1,6 @@
 //! Operations under fault injection.
 
-use scenarios::plan::{FaultOp, Op};
+use scenarios::plan::{FaultInjectionOp, Op};
 use scenarios::wire::{Outcome, Value};
 
 use super::{OpResult, Skip};
@@ -12,8 +12,8 @@ use crate::sys::fault_injection::FailNth;
 const MAX_ALLOCATIONS: u32 = 5000;
 
 impl PlanProcess<'_> {
-    pub(super) fn fault_op(&mut self, op: &FaultOp, pids: &[i32], cause: Cause) -> OpResult {
-        let FaultOp::EachAllocation { of, before } = op;
+    pub(super) fn fault_op(&mut self, op: &FaultInjectionOp, pids: &[i32], cause: Cause) -> OpResult {
+        let FaultInjectionOp::EachAllocation { of, before } = op;
         let impossible = |why: std::io::Error| Skip(format!("fault injection: {why}"));
         let failing = FailNth::open().map_err(impossible)?;
         let mut failed = Vec::new();

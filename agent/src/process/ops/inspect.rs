@@ -1,7 +1,7 @@
 //! Operations that read the kernel's state: /proc, the kernel log, traces.
 
 use nix::errno::Errno;
-use scenarios::plan::LookOp;
+use scenarios::plan::InspectOp;
 use scenarios::wire::{Outcome, Traced, Value};
 
 use super::outcome;
@@ -9,19 +9,19 @@ use crate::process::PlanProcess;
 use crate::sys::{errno, kmsg, procfs, tracefs};
 
 impl PlanProcess<'_> {
-    pub(super) fn inspect_op(&self, op: &LookOp) -> Outcome {
+    pub(super) fn inspect_op(&self, op: &InspectOp) -> Outcome {
         let answer = match op {
-            LookOp::ProcKeys { kind } => procfs::keys().map(|keys| {
+            InspectOp::ProcKeys { kind } => procfs::keys().map(|keys| {
                 let preexisting = &self.context.run.preexisting;
                 let wanted =
                     keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
                 Value::ProcKeys(wanted.filter(|key| !preexisting.contains(&key.serial)).collect())
             }),
-            LookOp::KernelLog { has } => kmsg::since_plan_start().map(|lines| {
+            InspectOp::KernelLog { has } => kmsg::since_plan_start().map(|lines| {
                 let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
                 Value::Text(lines.join("\n"))
             }),
-            LookOp::Trace { event, at_least_ms, at_most_ms } => {
+            InspectOp::Trace { event, at_least_ms, at_most_ms } => {
                 let took =
                     at_least_ms.map_or(0, |ms| ms * 1000)..=at_most_ms.map_or(u64::MAX, |ms| ms * 1000);
                 let is_timed = at_least_ms.is_some() || at_most_ms.is_some();
@@ -31,7 +31,7 @@ impl PlanProcess<'_> {
                 };
                 tracefs::records().map(|all| Value::Trace(all.into_iter().filter(wanted).collect()))
             }
-            LookOp::KeyUsers { uid } => procfs::key_users().and_then(|users| {
+            InspectOp::KeyUsers { uid } => procfs::key_users().and_then(|users| {
                 let line = users.into_iter().find(|user| user.uid == *uid);
                 line.map(Value::KeyUser).ok_or_else(|| std::io::Error::from(Errno::ENOENT))
             }),

@@ -58,14 +58,14 @@ impl PlanProcess<'_> {
             Op::Authority(op) => self.authority_op(op, cause),
             Op::Upcall(op) => Ok(self.complete_upcall(op, cause)),
             Op::Signal(op) => self.signal_op(op, pids, cause),
-            Op::Life(op) => Ok(self.process_op(op, cause)),
+            Op::Process(op) => Ok(self.process_op(op, cause)),
             Op::Namespace(op) => Ok(self.namespace_op(op, pids)),
             Op::System(op) => system::system_op(op),
-            Op::Look(op) => Ok(self.inspect_op(op)),
-            Op::Hold(op) => Ok(self.suspend_op(op, pids)),
-            Op::Fault(op) => self.fault_op(op, pids, cause),
+            Op::Inspect(op) => Ok(self.inspect_op(op)),
+            Op::Suspend(op) => Ok(self.suspend_op(op, pids)),
+            Op::FaultInjection(op) => self.fault_op(op, pids, cause),
             Op::Thread(ThreadOp::InThread { of }) => thread::run_in_thread(|| self.try_op(of, pids, cause)),
-            Op::Conduct(_) => Err(Skip("only PID 1 can do this".to_owned())),
+            Op::Control(_) => Err(Skip("only PID 1 can do this".to_owned())),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::process::{self, Stdio};
 
 use nix::sys::prctl;
-use scenarios::plan::{Command, LifeOp};
+use scenarios::plan::{Command, ProcessOp};
 use scenarios::wire::{Outcome, Value};
 
 use super::done;
@@ -12,19 +12,19 @@ use crate::process::{Cause, PlanProcess};
 use crate::sys::{errno, process::exit_now};
 
 impl PlanProcess<'_> {
-    pub(super) fn process_op(&mut self, op: &LifeOp, cause: Cause) -> Outcome {
+    pub(super) fn process_op(&mut self, op: &ProcessOp, cause: Cause) -> Outcome {
         match op {
-            LifeOp::Exit { code } => {
+            ProcessOp::Exit { code } => {
                 self.report_before_exit(op, cause);
                 exit_now(*code)
             }
-            LifeOp::Crash {} => {
+            ProcessOp::Crash {} => {
                 self.report_before_exit(op, cause);
                 process::abort()
             }
-            LifeOp::Exec { setuid } => done(Err(self.exec(*setuid, cause))),
-            LifeOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
-            LifeOp::Become { uid, gid, groups, capabilities, inheritable } => {
+            ProcessOp::Exec { setuid } => done(Err(self.exec(*setuid, cause))),
+            ProcessOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
+            ProcessOp::Become { uid, gid, groups, capabilities, inheritable } => {
                 let credentials = Credentials {
                     uid: *uid,
                     gid: *gid,
@@ -34,14 +34,14 @@ impl PlanProcess<'_> {
                 };
                 done(credentials.apply())
             }
-            LifeOp::Limit { rlimits } => done(set_rlimits(rlimits)),
-            LifeOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
-            LifeOp::Run { command } => run(command),
+            ProcessOp::Limit { rlimits } => done(set_rlimits(rlimits)),
+            ProcessOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
+            ProcessOp::Run { command } => run(command),
         }
     }
 
     /// Reports an operation that ends the process before it does.
-    fn report_before_exit(&self, op: &LifeOp, cause: Cause) {
+    fn report_before_exit(&self, op: &ProcessOp, cause: Cause) {
         let done = self.untimed(Outcome::Ok(Value::None));
         self.report_result(cause, op.clone().into(), done);
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::{Result, errno::Errno};
-use scenarios::plan::HoldOp;
+use scenarios::plan::SuspendOp;
 use scenarios::wire::Outcome;
 
 use super::done;
@@ -20,12 +20,12 @@ const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PlanProcess<'_> {
     /// `pids` are those of the suspended processes.
-    pub(super) fn suspend_op(&mut self, op: &HoldOp, pids: &[i32]) -> Outcome {
+    pub(super) fn suspend_op(&mut self, op: &SuspendOp, pids: &[i32]) -> Outcome {
         let hold = match op {
-            HoldOp::Freeze { .. } => freeze,
-            HoldOp::Thaw { .. } => thaw,
-            HoldOp::Seize { .. } => seize,
-            HoldOp::Detach { .. } => |pid| ptrace(libc::PTRACE_DETACH, pid),
+            SuspendOp::Freeze { .. } => freeze,
+            SuspendOp::Thaw { .. } => thaw,
+            SuspendOp::Seize { .. } => seize,
+            SuspendOp::Detach { .. } => |pid| ptrace(libc::PTRACE_DETACH, pid),
         };
         done(pids.iter().try_for_each(|pid| hold(*pid)))
     }

@@ -9,9 +9,9 @@ use toml::{
 };
 
 use super::{
+    deserialize::{self, Value},
     file::keep,
-    step::{self, ReadStep},
-    typed::{self, Value},
+    step::{self, ParsedStep},
 };
 use crate::{diagnostics::Problem, plan::Order};
 
@@ -25,28 +25,28 @@ pub(super) enum OrderSpec {
 }
 
 /// Steps that belong together; a step of its own is a block of one.
-pub(super) struct ReadBlock {
-    pub(super) steps: Vec<ReadStep>,
+pub(super) struct ParsedBlock {
+    pub(super) steps: Vec<ParsedStep>,
     pub(super) order: Order,
     pub(super) repeat: u32,
 }
 
-impl ReadBlock {
+impl ParsedBlock {
     /// Whether its steps are carried out otherwise than once, one after the other.
     pub(super) fn is_special(&self) -> bool {
         self.repeat > 1 || self.order == Order::Raced
     }
 }
 
-pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadBlock, Vec<Problem>> {
+pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedBlock, Vec<Problem>> {
     let span = value.span();
     let DeValue::Table(mut table) = value.into_inner() else {
         return Err(vec![Problem::new(span, "a step is a table").with_help("say [[step]]")]);
     };
     let mut problems = Vec::new();
     let repeat = keep(repeat(&mut table), &mut problems).unwrap_or(1);
-    let order = typed::take(&mut table, "order").map(|(_, value)| value);
-    let (steps, order) = match (typed::take(&mut table, "steps"), order) {
+    let order = deserialize::take(&mut table, "order").map(|(_, value)| value);
+    let (steps, order) = match (deserialize::take(&mut table, "steps"), order) {
         (Some((_, steps)), order) => {
             refuse_the_rest(&table, &mut problems);
             several(steps, order, processes, &mut problems)
@@ -61,13 +61,13 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ReadBlock, 
             (step.into_iter().collect(), Order::Given)
         }
     };
-    if problems.is_empty() { Ok(ReadBlock { steps, order, repeat }) } else { Err(problems) }
+    if problems.is_empty() { Ok(ParsedBlock { steps, order, repeat }) } else { Err(problems) }
 }
 
 fn repeat(table: &mut DeTable<'_>) -> Result<u32, Vec<Problem>> {
-    let Some((_, value)) = typed::take(table, "repeat") else { return Ok(1) };
+    let Some((_, value)) = deserialize::take(table, "repeat") else { return Ok(1) };
     let place = value.span();
-    match typed::value(value).map_err(|problem| vec![problem])? {
+    match deserialize::value(value).map_err(|problem| vec![problem])? {
         0 => Err(vec![
             Problem::new(place, "nothing happens 0 times").with_help("leave it out, or say at least 1"),
         ]),
@@ -87,7 +87,7 @@ fn several(
     order: Option<Value<'_>>,
     processes: &[String],
     problems: &mut Vec<Problem>,
-) -> (Vec<ReadStep>, Order) {
+) -> (Vec<ParsedStep>, Order) {
     let place = steps.span();
     let steps: DeArray<'_> = match steps.into_inner() {
         DeValue::Array(steps) if !steps.is_empty() => steps,
@@ -98,7 +98,7 @@ fn several(
         }
     };
     let all = steps.len();
-    let mut read: Vec<Option<ReadStep>> =
+    let mut read: Vec<Option<ParsedStep>> =
         steps.into_iter().map(|value| keep(step::read(value, processes), problems)).collect();
     match order.map(|value| ordered(value, all)) {
         None => (read.into_iter().flatten().collect(), Order::Given),
@@ -123,9 +123,9 @@ enum Chosen {
 fn ordered(value: Value<'_>, all: usize) -> Result<Chosen, Problem> {
     let place: Range<usize> = value.span();
     if !value.get_ref().is_array() {
-        return typed::value(value).map(Chosen::As);
+        return deserialize::value(value).map(Chosen::As);
     }
-    let numbers: Vec<usize> = typed::value(value)?;
+    let numbers: Vec<usize> = deserialize::value(value)?;
     let mut sorted = numbers.clone();
     sorted.sort_unstable();
     if sorted.into_iter().eq(1..=all) {

@@ -1,8 +1,8 @@
 use insta::assert_snapshot;
 
 use crate::{
+    parse::tests::{complaint, read},
     plan::{Block, Order},
-    read::tests::{complaint, read},
 };
 
 /// Two processes, without a step.

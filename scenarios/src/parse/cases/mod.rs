@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc};
 use toml::{Spanned, de::DeTable};
 
 use super::{
+    deserialize::Table,
     file,
-    matrix::{self, Case, Family},
+    matrix::{self, Case, Cases},
     placeholder::{Substitution, Use},
-    typed::Table,
 };
 use crate::{diagnostics::Problem, scenario, scenario::Scenario};
 
@@ -21,19 +21,19 @@ pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<V
         return Err(problems);
     }
     let labels: Arc<[String]> = family.cases.iter().filter_map(|case| case.label.clone()).collect();
-    let mut told = Told { problems, cases: Vec::new(), of: family.cases.len() };
+    let mut collected = CollectedProblems { problems, cases: Vec::new(), of: family.cases.len() };
     let mut scenarios = Vec::new();
     let mut used = Vec::new();
     for case in &family.cases {
         let (read, uses) = read_case(name, path, &document, case, &labels);
         match read {
             Ok(scenario) => scenarios.push(scenario),
-            Err(problems) => problems.into_iter().for_each(|problem| told.note(problem, case, &uses)),
+            Err(problems) => problems.into_iter().for_each(|problem| collected.note(problem, case, &uses)),
         }
         used.extend(uses);
     }
-    told.unused(&family, &used);
-    let problems = told.problems();
+    collected.unused(&family, &used);
+    let problems = collected.problems();
     if problems.is_empty() { Ok(scenarios) } else { Err(problems) }
 }
 
@@ -63,14 +63,14 @@ fn read_case<'t>(
 }
 
 /// The mistakes so far, each with the cases that have it.
-struct Told {
+struct CollectedProblems {
     problems: Vec<Problem>,
     cases: Vec<Vec<String>>,
     /// How many cases there are.
     of: usize,
 }
 
-impl Told {
+impl CollectedProblems {
     fn note(&mut self, mut problem: Problem, case: &Case<'_>, uses: &[Use]) {
         let place = problem.span.clone();
         // What is wrong with a value shows where it is used; where it stands is shown beside.
@@ -87,7 +87,7 @@ impl Told {
         }
     }
 
-    fn unused(&mut self, family: &Family<'_>, used: &[Use]) {
+    fn unused(&mut self, family: &Cases<'_>, used: &[Use]) {
         for variable in &family.variables {
             if !variable.is_label && !used.iter().any(|used| used.name == variable.name) {
                 let problem =

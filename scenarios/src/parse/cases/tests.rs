@@ -8,7 +8,7 @@ use crate::{
 };
 
 fn cases(text: &str) -> Result<Vec<Scenario>, Diagnostics> {
-    crate::read::scenarios("family/name", Path::new("name.toml"), text)
+    crate::parse::scenarios("family/name", Path::new("name.toml"), text)
         .map_err(|file| Diagnostics { files: vec![file] })
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{block::ReadBlock, process::ReadProcess, step::ReadStep};
+use super::{block::ParsedBlock, process::ParsedProcess, step::ParsedStep};
 use crate::{
     diagnostics::Problem,
     plan::{AuthorityOp, KeyOp, Op, Registration, Role, UpcallOp},
@@ -23,12 +23,12 @@ const TICK_MS: u64 = 10;
 
 /// Checks the bounds of every step that expects ETIMEDOUT of a request.
 pub(super) fn check(
-    processes: &[ReadProcess],
-    blocks: &[ReadBlock],
+    processes: &[ParsedProcess],
+    blocks: &[ParsedBlock],
     sysctl: &BTreeMap<String, String>,
     problems: &mut Vec<Problem>,
 ) {
-    let steps: Vec<&ReadStep> = blocks.iter().flat_map(|block| &block.steps).collect();
+    let steps: Vec<&ParsedStep> = blocks.iter().flat_map(|block| &block.steps).collect();
     if ops(processes, &steps).any(|(_, op)| rejects_so(op)) {
         return;
     }
@@ -55,8 +55,8 @@ pub(super) fn check(
 }
 
 fn ops<'s>(
-    processes: &'s [ReadProcess],
-    steps: &'s [&'s ReadStep],
+    processes: &'s [ParsedProcess],
+    steps: &'s [&'s ParsedStep],
 ) -> impl Iterator<Item = (&'s str, &'s Op)> {
     let own = processes.iter().flat_map(|process| {
         let setup = process.process.setup.iter().map(|setup| &setup.op);
@@ -82,9 +82,9 @@ fn rejects_so(op: &Op) -> bool {
 /// None whose payload is spelt out in bytes.
 fn agents<'s>(
     kind: &str,
-    asker: Option<&ReadProcess>,
-    processes: &'s [ReadProcess],
-    steps: &'s [&'s ReadStep],
+    asker: Option<&ParsedProcess>,
+    processes: &'s [ParsedProcess],
+    steps: &'s [&'s ParsedStep],
     default_ms: u64,
 ) -> Vec<(&'s str, u64)> {
     let deadline = |op: &Op| match op {
@@ -112,7 +112,7 @@ fn agents<'s>(
     ops(processes, steps).filter_map(|(name, op)| Some((name, deadline(op)?))).collect()
 }
 
-fn wrong_bounds(step: &ReadStep, agent: &str, deadline_ms: u64, default_ms: u64) -> Vec<Problem> {
+fn wrong_bounds(step: &ParsedStep, agent: &str, deadline_ms: u64, default_ms: u64) -> Vec<Problem> {
     let problem = |message: &str, help: String| {
         let message = format!("{message}: the deadline of `{agent}` is {deadline_ms} ms");
         Problem::new(step.op.place.clone(), message).with_help(help)

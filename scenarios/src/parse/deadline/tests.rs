@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 
-use crate::read::tests::complaint;
+use crate::parse::tests::complaint;
 
 const STAGE: &str = r#"title = "t"
 rules = []

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    process::ReadProcess,
-    step::{ReadOp, ReadStep},
+    process::ParsedProcess,
+    step::{ParsedOp, ParsedStep},
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Condition, Hears, KeyOp, LifeOp, Op, Role, SignalOp, UpcallOp},
+    plan::{Condition, Hears, KeyOp, Op, ProcessOp, Role, SignalOp, UpcallOp},
     scenario::Expect,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub(super) type Reason = (String, &'static str);
 
 /// What is done at any time of a scenario, by steps, set-up and reactions.
-pub(super) struct Doings<'s> {
+pub(super) struct Effects<'s> {
     ops: Vec<(&'s str, &'s Op)>,
     /// Descriptions of keys, each time that one is asked for or added.
     descriptions: Vec<&'s str>,
@@ -24,11 +24,11 @@ pub(super) struct Doings<'s> {
     pub(super) asks: bool,
 }
 
-impl<'s> Doings<'s> {
-    pub(super) fn of(processes: &'s [ReadProcess], steps: &[&'s ReadStep]) -> Self {
-        let own = |process: &'s ReadProcess| {
+impl<'s> Effects<'s> {
+    pub(super) fn of(processes: &'s [ParsedProcess], steps: &[&'s ParsedStep]) -> Self {
+        let own = |process: &'s ParsedProcess| {
             let ops = process.setup.iter().chain(&process.reactions);
-            ops.map(|op: &ReadOp| (process.process.name.as_str(), op.op.core()))
+            ops.map(|op: &ParsedOp| (process.process.name.as_str(), op.op.core()))
         };
         let of_steps = steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core()));
         let ops: Vec<(&str, &Op)> = processes.iter().flat_map(own).chain(of_steps).collect();
@@ -42,7 +42,7 @@ impl<'s> Doings<'s> {
         // A command may do anything.
         let asks = ops
             .iter()
-            .any(|(_, op)| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Life(LifeOp::Run { .. })));
+            .any(|(_, op)| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Process(ProcessOp::Run { .. })));
         Self { ops, descriptions, asks }
     }
 
@@ -58,7 +58,7 @@ impl<'s> Doings<'s> {
     }
 
     /// Nobody does anything that could take an agent's key away.
-    fn agents_stay(&self) -> bool {
+    fn keeps_agents(&self) -> bool {
         self.ops.iter().all(|(_, op)| match op {
             Op::Key(op) => matches!(
                 op,
@@ -69,23 +69,23 @@ impl<'s> Doings<'s> {
                     | KeyOp::Describe { .. }
                     | KeyOp::Read { .. }
             ),
-            Op::Upcall(_) | Op::Look(_) | Op::Conduct(_) => true,
+            Op::Upcall(_) | Op::Inspect(_) | Op::Control(_) => true,
             _ => false,
         })
     }
 
     /// A command may do to anybody what it likes.
-    fn anything_goes(&self) -> bool {
-        self.ops.iter().any(|(_, op)| matches!(op, Op::Life(LifeOp::Run { .. })))
+    fn runs_commands(&self) -> bool {
+        self.ops.iter().any(|(_, op)| matches!(op, Op::Process(ProcessOp::Run { .. })))
     }
 
     fn may_stop(&self, name: &str) -> bool {
         const STOPPING: [&str; 4] = ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"];
-        self.anything_goes() || self.signalled(&STOPPING).contains(name)
+        self.runs_commands() || self.signalled(&STOPPING).contains(name)
     }
 
     /// A process ends by itself, by a signal, or with those whose namespaces it is in.
-    fn may_end(&self, name: &str, processes: &[ReadProcess]) -> bool {
+    fn may_end(&self, name: &str, processes: &[ParsedProcess]) -> bool {
         let mut with: Vec<&str> = vec![name];
         let mut next = 0;
         while let Some(current) = with.get(next).copied() {
@@ -101,16 +101,16 @@ impl<'s> Doings<'s> {
         }
         let signalled = self.signalled(&[]);
         let exits = |name: &&str| self.ops.iter().any(|(who, op)| who == name && op.ends_its_process());
-        self.anything_goes() || with.iter().any(|name| signalled.contains(name) || exits(name))
+        self.runs_commands() || with.iter().any(|name| signalled.contains(name) || exits(name))
     }
 }
 
 /// Why what a `wait` is for can't come true.
-pub(super) fn comes_true(
+pub(super) fn never_true(
     until: &Condition,
-    process: &ReadProcess,
-    processes: &[ReadProcess],
-    doings: &Doings<'_>,
+    process: &ParsedProcess,
+    processes: &[ParsedProcess],
+    effects: &Effects<'_>,
 ) -> Option<Reason> {
     let name = &process.process.name;
     let hears = match &process.process.role {
@@ -124,17 +124,17 @@ pub(super) fn comes_true(
         (Condition::Upcalls(_), Some(Hears::Nothing)) => {
             Some((format!("`{name}` does not listen for upcalls"), "wait for { signals = 1 } instead"))
         }
-        (Condition::Upcalls(_), _) if !doings.asks => {
+        (Condition::Upcalls(_), _) if !effects.asks => {
             Some(("nobody asks for a key".to_owned(), "add a step with `request`, in the background, before"))
         }
         (Condition::Signals(_), Some(Hears::Signal)) => Some((
             format!("`{name}` takes its signals at once"),
             "wait for { upcalls = 1 }, or say hears = \"nothing\"",
         )),
-        (Condition::Stopped, _) if !doings.may_stop(name) => {
+        (Condition::Stopped, _) if !effects.may_stop(name) => {
             Some((format!("nobody stops `{name}`"), "send it SIGSTOP before"))
         }
-        (Condition::Ended, _) if !doings.may_end(name, processes) => {
+        (Condition::Ended, _) if !effects.may_end(name, processes) => {
             Some((format!("nobody ends `{name}`"), "let it exit, or send it a signal"))
         }
         _ => None,
@@ -142,27 +142,27 @@ pub(super) fn comes_true(
 }
 
 /// Why a step's own call can't be answered while the step lasts: its agent waits for a later step.
-pub(super) fn answered(
-    process: &ReadProcess,
-    step: &ReadStep,
-    processes: &[ReadProcess],
-    doings: &Doings<'_>,
+pub(super) fn never_returns(
+    process: &ParsedProcess,
+    step: &ParsedStep,
+    processes: &[ParsedProcess],
+    effects: &Effects<'_>,
 ) -> Option<Problem> {
     match &step.step.op {
         Op::Key(KeyOp::Request { kind, description, callout: Some(_), alarm_ms: None, .. })
             if step.background.is_none()
                 && step.expectation.outcome == Expect::Ok
-                && doings.agents_stay() =>
+                && effects.keeps_agents() =>
         {
             let agent = only_agent(process, kind, processes)?;
-            let holds = |agent: &&ReadProcess| match &agent.process.role {
+            let holds = |agent: &&ParsedProcess| match &agent.process.role {
                 Role::Keyagent(agent) => {
                     agent.reactions.iter().all(Vec::is_empty) && agent.hears != Hears::Nothing
                 }
                 _ => false,
             };
             let agent = Some(agent).filter(holds)?;
-            let once = doings.descriptions.iter().filter(|other| *other == description).count() == 1;
+            let once = effects.descriptions.iter().filter(|other| *other == description).count() == 1;
             once.then(|| {
                 let name = &agent.process.name;
                 let message =
@@ -170,7 +170,7 @@ pub(super) fn answered(
                 Problem::new(step.op.place.clone(), message).with_help("add background = \"NAME\"")
             })
         }
-        Op::Upcall(UpcallOp::Answer { .. } | UpcallOp::Deny { .. }) if !doings.asks => {
+        Op::Upcall(UpcallOp::Answer { .. } | UpcallOp::Deny { .. }) if !effects.asks => {
             let message = "there is no upcall to be met: nobody asks for a key";
             let problem = Problem::new(step.op.place.clone(), message);
             Some(problem.with_help("add a step with `request`, in the background, before"))
@@ -180,9 +180,13 @@ pub(super) fn answered(
 }
 
 /// The agent that is asked for a type on behalf of a process, if nobody else can be.
-fn only_agent<'s>(asker: &ReadProcess, kind: &str, processes: &'s [ReadProcess]) -> Option<&'s ReadProcess> {
+fn only_agent<'s>(
+    asker: &ParsedProcess,
+    kind: &str,
+    processes: &'s [ParsedProcess],
+) -> Option<&'s ParsedProcess> {
     let serves =
-        |agent: &&ReadProcess| {
+        |agent: &&ParsedProcess| {
             agent.process.setup.iter().any(
                 |setup| matches!(&setup.op, Op::Key(KeyOp::Register { kind: served, .. }) if served == kind),
             )

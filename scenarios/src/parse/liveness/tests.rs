@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 
-use crate::read::tests::complaint;
+use crate::parse::tests::complaint;
 
 #[test]
 fn a_scenario_that_can_never_finish_is_refused() {

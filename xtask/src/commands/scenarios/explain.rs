@@ -38,9 +38,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let explanation = Explanation::of(&scenario, WIDTH).context("can't explain what happened")?;
     terminal.say(&format!("{}\n{}", style(&scenario.name).dim(), style(&explanation.title).bold()));
     terminal.say(&section("Proves", &proved(&explanation)));
-    terminal.say(&section("Who takes part", &paragraphs(&explanation.cast)));
-    if !explanation.circumstances.is_empty() {
-        terminal.say(&section("Under these circumstances", &paragraphs(&explanation.circumstances)));
+    terminal.say(&section("Who takes part", &paragraphs(&explanation.processes)));
+    if !explanation.conditions.is_empty() {
+        terminal.say(&section("Under these circumstances", &paragraphs(&explanation.conditions)));
     }
     terminal.say(&section("What happens", &numbered(&explanation.steps)));
     match &explanation.diagram {
@@ -84,8 +84,8 @@ fn diagram(rows: &[Row]) -> Vec<String> {
         let number = row.number.map(|number| format!("{number}.")).unwrap_or_default();
         let text = match row.kind {
             RowKind::Heading => String::new(),
-            RowKind::Deed => row.text.clone(),
-            RowKind::Answer => style(&row.text).green().to_string(),
+            RowKind::Action => row.text.clone(),
+            RowKind::Result => style(&row.text).green().to_string(),
             RowKind::Remark => style(&row.text).dim().to_string(),
         };
         let lanes = match row.kind {

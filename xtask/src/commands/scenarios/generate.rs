@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use clap::Args;
 use console::style;
-use scenarios::generated;
+use scenarios::docs;
 
 use crate::host::terminal::Terminal;
 use crate::host::workspace;
@@ -27,7 +27,7 @@ pub struct Options {}
 /// A scenario that is wrong, or a file that can't be read or written.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<()> {
     let root = workspace::root();
-    for file in generated::files(root, &selection::select(&[])?)? {
+    for file in docs::files(root, &selection::select(&[])?)? {
         let path = root.join(file.path);
         if fs::read_to_string(&path).is_ok_and(|found| found == file.text) {
             terminal.say(&format!("{} {}", style("current").dim(), file.path));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use console::style;
-use scenarios::overview::{self, Entry};
+use scenarios::docs::overview::{self, Entry};
 use scenarios::rule::Rule;
 use scenarios::scenario::Scenario;
 

@@ -75,7 +75,7 @@ impl FailureView {
                 told.plain.clone_from(&failure.mismatches);
                 told.plain.extend(failure.left.iter().map(|key| format!("left behind: {key}")));
                 told.diff = failure.difference.iter().flat_map(|text| text.lines()).map(diff_line).collect();
-                Some(failure.story.as_str())
+                Some(failure.trace.as_str())
             }
             Verdict::Skipped(why) | Verdict::Broken(why) => {
                 told.say(why);

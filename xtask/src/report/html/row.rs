@@ -89,7 +89,7 @@ impl Row {
             family: family.to_owned(),
             name: name.to_owned(),
             title: title.to_owned(),
-            cast: explanation.map(|it| [it.cast, it.circumstances].concat()).unwrap_or_default(),
+            cast: explanation.map(|it| [it.processes, it.conditions].concat()).unwrap_or_default(),
             cells: reports.iter().map(|(part, report)| Cell::of(part, report)).collect(),
             told,
             story,

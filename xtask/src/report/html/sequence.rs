@@ -1,7 +1,7 @@
 //! A sequence diagram that fits any width: a row for each moment, its arrow drawn, its words left to flow.
 
 use askama::Template;
-use scenarios::explain::{Kind, Mark, Sequence};
+use scenarios::explain::{Kind, Placement, Sequence};
 
 /// Pixels between two lanes, where there are few; all together are never wider than this times `MOST`.
 const LANE: usize = 28;
@@ -45,22 +45,22 @@ pub(super) fn html(sequence: &Sequence) -> String {
     let lane_width = (LANE * MOST / count).clamp(10, LANE);
     let middle = |lane: usize| lane * lane_width + lane_width / 2;
     let heads = sequence.lanes.iter().enumerate();
-    let moments = sequence.moments.iter().map(|moment| Moment {
+    let moments = sequence.messages.iter().map(|moment| Moment {
         number: moment.number,
-        drawn: match moment.mark {
-            Mark::Nothing => Drawn::Nothing,
-            Mark::At(lane) => Drawn::Dot { at: middle(lane) },
-            Mark::Arrow { from, to } => {
+        drawn: match moment.placement {
+            Placement::Nothing => Drawn::Nothing,
+            Placement::At(lane) => Drawn::Dot { at: middle(lane) },
+            Placement::Arrow { from, to } => {
                 let (from, to) = (middle(from), middle(to));
                 Drawn::Arrow { from, to, barb: if from < to { to - 6 } else { to + 6 } }
             }
         },
-        label: label(sequence, moment.mark),
+        label: label(sequence, moment.placement),
         text: &moment.text,
         answer: moment.answer.as_deref(),
         class: match moment.kind {
-            Kind::Deed => "deed",
-            Kind::Answer => "answer",
+            Kind::Action => "deed",
+            Kind::Result => "answer",
             Kind::Remark => "remark",
         },
     });
@@ -77,11 +77,11 @@ pub(super) fn html(sequence: &Sequence) -> String {
 }
 
 /// What the drawing says to who can't see it.
-fn label(sequence: &Sequence, mark: Mark) -> String {
+fn label(sequence: &Sequence, mark: Placement) -> String {
     let name = |lane: usize| sequence.lanes.get(lane).map_or("", String::as_str);
     match mark {
-        Mark::Nothing => String::new(),
-        Mark::At(lane) => name(lane).to_owned(),
-        Mark::Arrow { from, to } => format!("{} to {}", name(from), name(to)),
+        Placement::Nothing => String::new(),
+        Placement::At(lane) => name(lane).to_owned(),
+        Placement::Arrow { from, to } => format!("{} to {}", name(from), name(to)),
     }
 }
