@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::termios::{self, SetArg};
-use scenarios::wire::{self, DecodeError, GuestMessage, HostMessage, LAST_PART, PART};
+use scenarios::wire::framing::{LAST_PART, PART};
+use scenarios::wire::{self, DecodeError, GuestMessage, HostMessage};
 use serde::Serialize;
 use serde_json::value::RawValue;
 

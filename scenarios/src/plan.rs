@@ -32,7 +32,7 @@ pub use crate::op::{
 /// A scenario, ready to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The [`crate::wire::PROTOCOL`] that it is written in.
+    /// The version of the wire format that it is written in.
     pub protocol: u32,
     /// [`crate::Scenario::name`].
     pub name: String,
@@ -190,7 +190,7 @@ pub enum Role {
 
 /// How a keyagent serves.
 ///
-/// An upcall is heard of by signal or notification, reported as [`crate::wire::EventKind::UpcallSignal`], and met with a reaction, whose calls
+/// An upcall is heard of by signal or notification, reported as an event, and met with a reaction, whose calls
 /// are reported one by one. One that its reaction has not completed is held: a later step `answer`s or `deny`s it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyagent {
@@ -273,7 +273,7 @@ pub enum Namespace {
 }
 
 impl Namespace {
-    /// The feature that a guest announces if its kernel has this kind ([`crate::wire::Hello::features`]).
+    /// The feature that a guest announces if its kernel has this kind.
     pub fn feature(self) -> &'static str {
         match self {
             Self::User => "user_ns",

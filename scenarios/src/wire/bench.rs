@@ -1,7 +1,4 @@
-//! What is measured in a guest, and what comes of it: asked for with [`HostMessage::Measure`](crate::wire::HostMessage),
-//! answered with [`GuestMessage::Measured`](crate::wire::GuestMessage).
-//!
-//! The guest gives every sample as it was taken; what they say together is for the host to find out.
+//! Benchmarks that a guest runs. Each sample is reported as taken; statistics are the host's job.
 
 use serde::{Deserialize, Serialize};
 

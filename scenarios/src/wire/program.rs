@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::wire::Ending;
+use super::event::Ending;
 
 /// What the agent is told, as its argument, to be a guest's attendant: not PID 1, and there to run programs for the host.
 pub const EXEC_SERVER: &str = "attend";

@@ -203,7 +203,7 @@ impl Session {
 
     fn say(&mut self, message: &HostMessage) -> Result<(), End> {
         let line = serde_json::to_string(message).map_err(|error| End::Guest(error.to_string()))?;
-        let mut parts = wire::parts(&line).into_iter();
+        let mut parts = wire::framing::split(&line).into_iter();
         let mut next = parts.next();
         while let Some(part) = next {
             // A guest that died can't be written to; why it died is on the queue.

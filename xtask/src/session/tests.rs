@@ -137,7 +137,7 @@ fn counters_are_heard_as_a_whole_or_not_at_all() {
 
 #[test]
 fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
-    let name = "n".repeat(wire::LONGEST_LINE);
+    let name = "n".repeat(wire::framing::LONGEST_LINE);
     let plan = format!(r#"{{"protocol":7,"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);
     let finished = FINISHED.replace("f/n", &name);
     let more = r#"echo '"more"' >&0;"#;
