@@ -19,6 +19,11 @@ pub(super) type Key<'t> = Spanned<Cow<'t, str>>;
 /// A value with its place in the file.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
+/// The value; `None`, and its problems added to the others, if it has any.
+pub(super) fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|found| problems.extend(found)).ok()
+}
+
 /// Takes an entry out of a table.
 pub(super) fn take<'t>(table: &mut DeTable<'t>, name: &str) -> Option<(Key<'t>, Value<'t>)> {
     let key = table.keys().find(|key| *key.get_ref() == name).cloned()?;

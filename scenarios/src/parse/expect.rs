@@ -50,7 +50,7 @@ pub(super) fn read(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
 fn list(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
     let DeValue::Array(items) = value.into_inner() else { return Ok(Expect::AnyOf(Vec::new())) };
     let mut problems = Vec::new();
-    let expects = items.into_iter().filter_map(|item| super::file::keep(read(item), &mut problems)).collect();
+    let expects = items.into_iter().filter_map(|item| deserialize::keep(read(item), &mut problems)).collect();
     if problems.is_empty() { Ok(Expect::AnyOf(expects)) } else { Err(problems) }
 }
 

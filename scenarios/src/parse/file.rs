@@ -1,9 +1,6 @@
 //! The file as a whole.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,7 +12,8 @@ use toml::{
 use super::{
     block::{self, ParsedBlock},
     deadline,
-    deserialize::{self, Table, Value},
+    declared::Declared,
+    deserialize::{self, Table, Value, keep},
     process::{self, ParsedProcess},
     step, validate,
 };
@@ -120,41 +118,6 @@ pub(super) fn read(
     })
 }
 
-/// Names that the file declares somewhere, even where the declaration itself has problems: to miss them would be no news.
-pub(super) struct Declared {
-    pub(super) processes: Vec<String>,
-    pub(super) others: BTreeSet<String>,
-}
-
-impl Declared {
-    fn in_document(document: &DeTable<'_>) -> Self {
-        let processes: Vec<String> = match document.get("process").map(Spanned::get_ref) {
-            Some(DeValue::Table(table)) => table.keys().map(|key| key.get_ref().to_string()).collect(),
-            _ => Vec::new(),
-        };
-        let mut others = processes.iter().cloned().collect();
-        document.values().for_each(|value| gather(value.get_ref(), &mut others));
-        Self { processes, others }
-    }
-}
-
-fn gather(value: &DeValue<'_>, names: &mut BTreeSet<String>) {
-    match value {
-        DeValue::Array(items) => items.iter().for_each(|item| gather(item.get_ref(), names)),
-        DeValue::Table(table) => {
-            for (key, value) in table {
-                match value.get_ref() {
-                    DeValue::String(name) if matches!(key.get_ref().as_ref(), "as" | "background") => {
-                        names.insert(name.to_string());
-                    }
-                    inner => gather(inner, names),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
 fn rules(head: Option<&Head>, problems: &mut Vec<Problem>) -> Vec<Rule> {
     let names = head.map(|head| head.rules.as_slice()).unwrap_or_default();
     let parse = |name: &Spanned<String>| {
@@ -178,11 +141,6 @@ fn in_order(order: &[usize], read: &[ParsedProcess]) -> Vec<Process> {
         processes.push(process);
     }
     processes
-}
-
-/// The value, or nothing with its problems put to the others.
-pub(super) fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
-    result.map_err(|found| problems.extend(found)).ok()
 }
 
 fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Problem>) -> Vec<ParsedProcess> {

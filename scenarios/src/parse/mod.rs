@@ -3,6 +3,7 @@
 mod block;
 mod cases;
 mod deadline;
+mod declared;
 mod deserialize;
 mod expect;
 mod file;

@@ -1,13 +1,13 @@
 //! `{NAME}` in a text, and putting a variable's value there.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{deserialize::Value, matrix::Case};
+use super::deserialize::Value;
 use crate::diagnostics::Problem;
 
 /// What stands for something that is known only when the scenario runs.
@@ -95,14 +95,14 @@ pub(super) struct Use {
 
 /// Puts the values of a case into a file.
 pub(super) struct Substitution<'c, 't> {
-    case: &'c Case<'t>,
+    values: &'c BTreeMap<String, Value<'t>>,
     pub(super) uses: Vec<Use>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'c, 't> Substitution<'c, 't> {
-    pub(super) fn of(case: &'c Case<'t>) -> Self {
-        Self { case, uses: Vec::new(), problems: Vec::new() }
+    pub(super) fn of(values: &'c BTreeMap<String, Value<'t>>) -> Self {
+        Self { values, uses: Vec::new(), problems: Vec::new() }
     }
 
     pub(super) fn table(&mut self, table: &mut DeTable<'t>) {
@@ -155,12 +155,12 @@ impl<'c, 't> Substitution<'c, 't> {
 
     /// None: the variable is one of run time, or there is none.
     fn look_up(&mut self, name: &str, place: &Range<usize>) -> Option<Value<'t>> {
-        if let Some(value) = self.case.values.get(name) {
+        if let Some(value) = self.values.get(name) {
             self.uses.push(Use { name: name.to_owned(), place: place.clone(), value: value.span() });
             return Some(value.clone());
         }
         if !RUN_TIME.contains(&name) {
-            let known = self.case.values.keys().map(String::as_str).chain(RUN_TIME);
+            let known = self.values.keys().map(String::as_str).chain(RUN_TIME);
             let problem = Problem::new(place.clone(), format!("no variable `{name}`"));
             let mut problem = problem.with_names(name, known);
             if let Some(help) = &mut problem.help {

@@ -10,8 +10,7 @@ use toml::{
 };
 
 use super::{
-    deserialize::{self, Key, Value},
-    file::keep,
+    deserialize::{self, Key, Value, keep},
     step,
 };
 use crate::{

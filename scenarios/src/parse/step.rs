@@ -10,9 +10,8 @@ use toml::{
 };
 
 use super::{
-    deserialize::{self, Key, Value},
+    deserialize::{self, Key, Value, keep},
     expect,
-    file::keep,
 };
 use crate::{
     diagnostics::Problem,

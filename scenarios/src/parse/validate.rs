@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     block::ParsedBlock,
-    file::Declared,
+    declared::Declared,
     liveness::{self, Effects},
     process::ParsedProcess,
     start_order,

@@ -9,8 +9,7 @@ use toml::{
 };
 
 use super::{
-    deserialize::{self, Value},
-    file::keep,
+    deserialize::{self, Value, keep},
     step::{self, ParsedStep},
 };
 use crate::{diagnostics::Problem, plan::Order};

@@ -46,7 +46,7 @@ fn read_case<'t>(
 ) -> (Result<Scenario, Vec<Problem>>, Vec<Use>) {
     let span = document.span();
     let mut document: DeTable<'t> = document.get_ref().clone();
-    let mut substitution = Substitution::of(case);
+    let mut substitution = Substitution::of(&case.values);
     substitution.table(&mut document);
     let Substitution { uses, problems: mut unknown, .. } = substitution;
     let case = case.label.clone().map(|label| scenario::Case { label, all: Arc::clone(labels) });
