@@ -1,10 +1,10 @@
-//! The rules as docs/contract.md states them.
+//! Parser of docs/contract.md: the text of each rule.
 
 use std::sync::LazyLock;
 
 const CONTRACT: &str = include_str!("../../docs/contract.md");
 
-/// How a paragraph begins that the kernel series does not implement yet.
+/// Prefix of paragraphs that the kernel series does not implement yet.
 const PLANNED: &str = "> **Planned:**";
 
 /// A rule's part of the contract.
@@ -19,7 +19,7 @@ pub(crate) struct Section {
 pub(crate) static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| sections(CONTRACT));
 
 impl Section {
-    /// Whether the series implements nothing of it.
+    /// True if the series implements nothing of it.
     pub(crate) fn is_planned(&self) -> bool {
         self.text.split("\n\n").all(|paragraph| paragraph.starts_with(PLANNED))
     }

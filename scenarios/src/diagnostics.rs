@@ -1,4 +1,4 @@
-//! What is wrong with scenario files, and where.
+//! Diagnostics of scenario files, with source locations.
 
 use std::{fmt, ops::Range};
 

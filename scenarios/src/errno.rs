@@ -1,4 +1,4 @@
-//! Errors by name.
+//! Table of errno names and numbers.
 
 /// Every errno of Linux on x86 and most other architectures: name and number.
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! The kernel's reports of its own faults, as its console has them: the one place that knows what they look like.
+//! Patterns of kernel reports (oops, WARN, sanitizers, lockups, …) in console output.
 //!
 //! The testbed reads consoles with [`KernelReportKind::of`]. A bundle, whose host may be no machine that this code is compiled for, does it
 //! with the same patterns as a program for awk: [`awk`].
@@ -7,10 +7,10 @@ use std::fmt::{self, Write};
 
 use crate::verdict::Verdict;
 
-/// What the kernel reported about itself.
+/// A report in the kernel's console output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelReport {
-    /// Which kind of report it is.
+    /// Its kind.
     pub kind: KernelReportKind,
     /// The line that began it, without the time stamp.
     pub line: String,

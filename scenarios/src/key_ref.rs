@@ -1,4 +1,4 @@
-//! How a scenario names keys.
+//! References to keys, as written in scenarios and on the wire.
 
 use std::{fmt, str::FromStr};
 

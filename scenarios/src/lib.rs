@@ -1,4 +1,4 @@
-//! What a scenario is, how it is read, what travels between host and guest, and how a run's events become a snapshot.
+//! Scenarios: their parser, the wire format between host and guest, traces of runs, snapshots and verdicts.
 
 #[cfg(feature = "host")]
 mod contract;

@@ -1,4 +1,4 @@
-//! The scenarios of a folder.
+//! Loader of a suite: all scenarios below a folder.
 
 use std::{
     fmt, fs, io,
@@ -41,7 +41,7 @@ fn read_file(dir: &Path, path: &Path) -> Result<Vec<Scenario>, Diagnostics> {
         .map_err(|problems| Diagnostics { files: vec![problems] })
 }
 
-/// What comes of each, in their order: a suite is read whenever a name is completed.
+/// Maps in parallel, preserving order. Shell completion loads a suite each time.
 fn parallel_map<T: Sync, R: Send>(things: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let share = things.len().div_ceil(processors).max(1);

@@ -1,7 +1,7 @@
-//! Judges a scenario where it was carried out: in a guest that has nobody to talk to.
+//! Judge for bundles: turns the recorded messages of a guest into a verdict.
 //!
-//! `judge SCENARIO.toml HOST.jsonl GUEST.jsonl`: HOST.jsonl is what the host says to PID 1, GUEST.jsonl what PID 1 answers, both as they are on the wire. The
-//! verdict goes to standard output, its word in the last line.
+//! `judge SCENARIO.toml HOST.jsonl GUEST.jsonl`: HOST.jsonl holds the host's messages, GUEST.jsonl those of PID 1, both in
+//! the wire format. The verdict goes to standard output, its word in the last line.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -70,7 +70,7 @@ fn at_time_scale_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
     scenario
 }
 
-/// What PID 1 has answered.
+/// The messages of PID 1.
 struct GuestMessages {
     features: Vec<String>,
     events: Vec<Event>,

@@ -1,4 +1,4 @@
-//! Files of the repository that are written from the scenarios and their types, and have to be what would be written now.
+//! Generated documentation in the repository. A test fails if a file is out of date.
 
 pub mod overview;
 mod reference;
@@ -7,16 +7,16 @@ use std::{fs, io, path::Path};
 
 use crate::{scenario::Scenario, schema};
 
-/// A file as it has to be.
+/// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it is, from the root of the repository.
+    /// Path below the root of the repository.
     pub path: &'static str,
-    /// What has to be in it.
+    /// Its content.
     pub text: String,
 }
 
-/// What goes before this line is written by hand.
+/// Separates the hand-written part of a file from the generated one.
 const MARK: &str = "<!-- generated from here -->\n";
 
 const README: &str = "scenarios/README.md";
@@ -35,7 +35,7 @@ pub fn files(root: &Path, scenarios: &[Scenario]) -> io::Result<Vec<File>> {
     ])
 }
 
-/// What is written by hand in a file, with this behind it.
+/// Returns the hand-written part of a file, followed by the generated text.
 fn after_mark(root: &Path, path: &str, generated: &str) -> io::Result<String> {
     let text = fs::read_to_string(root.join(path))
         .map_err(|error| io::Error::new(error.kind(), format!("can't read {path}: {error}")))?;

@@ -1,4 +1,4 @@
-//! Which scenarios prove which rules, for people.
+//! Overview of scenarios and the rules that they prove, as Markdown and as entries for JSON.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::{rule::Rule, scenario::Scenario};
 
-/// A scenario in a list that programs read.
+/// A scenario in the JSON list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry<'s> {
     /// `FAMILY/NAME`.
     pub name: &'s str,
     /// The family.
     pub family: &'s str,
-    /// What it shows.
+    /// Its title.
     pub title: &'s str,
     /// The rules that it proves.
     pub rules: &'s [Rule],

@@ -1,4 +1,4 @@
-//! The reference of what a scenario may say, written from its schema so that nothing can be missing.
+//! Reference of the scenario language, generated from the JSON Schema.
 
 use std::fmt::Write;
 
@@ -131,7 +131,7 @@ fn code(value: &Value) -> String {
     format!("`{value}`")
 }
 
-/// What kind of value it is.
+/// Describes the type of a value.
 fn kind(schema: &Value) -> String {
     if let Some(only) = schema.get("const") {
         return code(only);

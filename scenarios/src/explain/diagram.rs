@@ -1,4 +1,4 @@
-//! A sequence diagram in characters: a lane for each process and one for the kernel, what they say to each other beside it.
+//! Sequence diagram in characters: a lane for each process and one for the kernel, with text beside it.
 
 use super::sequence::{Kind, Message, Placement, Sequence};
 
@@ -9,22 +9,22 @@ pub struct Row {
     pub number: Option<usize>,
     /// The lanes, each row's as wide as every other's.
     pub lanes: String,
-    /// What is said.
+    /// Text beside the lanes.
     pub text: String,
-    /// What kind of line it is.
+    /// The kind of row.
     pub kind: RowKind,
 }
 
-/// What a line of the diagram shows.
+/// Kinds of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
     /// The names of the lanes.
     Heading,
-    /// Something that somebody does.
+    /// An operation of a process.
     Action,
-    /// What the kernel answers.
+    /// A result from the kernel.
     Result,
-    /// Something beside it.
+    /// A remark, such as a tracepoint's record.
     Remark,
 }
 
@@ -91,7 +91,7 @@ impl Diagram {
     }
 }
 
-/// Where the lanes are.
+/// Column positions of the lanes.
 struct Lanes {
     names: Vec<String>,
     at: Vec<usize>,

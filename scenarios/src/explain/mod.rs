@@ -1,4 +1,4 @@
-//! A scenario in plain English, for who is to trust it without reading its TOML.
+//! Explanation of a scenario in English, with a sequence diagram of its snapshot.
 
 mod diagram;
 mod sequence;
@@ -11,20 +11,20 @@ pub use sequence::{Kind, Message, Placement, Sequence};
 
 use crate::{rule::Rule, scenario::Scenario, snapshot};
 
-/// What there is to say of a scenario.
+/// Explanation of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What it shows.
+    /// The scenario's title.
     pub title: String,
-    /// What it proves.
+    /// The rules that it proves.
     pub rules: Vec<Rule>,
-    /// Who takes part, a paragraph each.
+    /// A paragraph for each process.
     pub processes: Vec<String>,
-    /// Under which conditions, a sentence each.
+    /// Sysctl values and required features, a sentence each.
     pub conditions: Vec<String>,
-    /// What happens, and what is expected of it: a sentence for each step.
+    /// A sentence for each step, with its expectation.
     pub steps: Vec<String>,
-    /// What happened, as the snapshot tells it. None: it has no snapshot yet.
+    /// Diagram of the snapshot. `None` if there is no snapshot yet.
     pub diagram: Option<Vec<Row>>,
 }
 

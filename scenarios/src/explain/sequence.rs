@@ -1,4 +1,4 @@
-//! A trace as what passes between lanes: one for each process, and the last one for the kernel.
+//! Messages of a sequence diagram, extracted from a trace. The kernel has the last lane.
 
 use crate::{
     plan::{Op, SignalOp, Step},
@@ -6,59 +6,59 @@ use crate::{
     trace::parse::{self, Line},
 };
 
-/// Who takes part in a trace, and what passes between them.
+/// A sequence diagram's lanes and messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// The names of the lanes. The last one is the kernel's.
     pub lanes: Vec<String>,
-    /// What happens, in order.
+    /// The messages, in order.
     pub messages: Vec<Message>,
 }
 
-/// One thing that happens.
+/// An entry of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The step that begins here.
     pub number: Option<usize>,
-    /// Between whom.
+    /// The lanes that it concerns.
     pub placement: Placement,
-    /// What is said.
+    /// Its text.
     pub text: String,
-    /// What the kernel answers at once.
+    /// The result, if nothing comes between the call and its return.
     pub answer: Option<String>,
-    /// What kind of thing it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// Between whom something passes. Lanes are counted from 0.
+/// Lanes that an entry concerns, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// Nobody.
+    /// No lane.
     Nothing,
-    /// One lane is by itself.
+    /// One lane alone.
     At(usize),
-    /// One lane turns to another.
+    /// An arrow between two lanes.
     Arrow {
-        /// Who turns.
+        /// The lane where it starts.
         from: usize,
-        /// To whom.
+        /// The lane that it points to.
         to: usize,
     },
 }
 
-/// What kind of thing happens.
+/// Kinds of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Something that somebody does.
+    /// An operation of a process.
     Action,
-    /// What the kernel answers, after what it took to get it.
+    /// A result that comes after other entries.
     Result,
-    /// Something beside it.
+    /// A remark, such as a tracepoint's record.
     Remark,
 }
 
 const KERNEL: &str = "kernel";
-/// What the kernel runs for a requester without an agent.
+/// Program that the kernel runs for a requester without an agent.
 const STOCK_UPCALL: &str = "/sbin/request-key";
 
 impl Sequence {
@@ -123,7 +123,7 @@ impl Sequence {
         }
     }
 
-    /// Whom a step turns to: None if the process is by itself.
+    /// Returns the lane that a step addresses, or `None` if it concerns its own process only.
     fn addressee(&self, step: &Step) -> Option<usize> {
         match step.op.core() {
             Op::Signal(SignalOp::Signal { to, .. } | SignalOp::Forge { to, .. }) => self.known(to),
@@ -143,7 +143,7 @@ impl Sequence {
         }
     }
 
-    /// Tells an answer: with the question where nothing lies between.
+    /// Writes a pending result: in the call's own entry if nothing comes between.
     fn flush(&mut self, pending: Option<PendingResult>) {
         let Some(PendingResult { actor, result, messages }) = pending else { return };
         if messages == self.messages.len()
@@ -173,7 +173,7 @@ impl Placement {
         if from == to { Self::At(from) } else { Self::Arrow { from, to } }
     }
 
-    /// Who does it.
+    /// The lane of the acting process.
     pub fn actor(self) -> Option<usize> {
         match self {
             Self::Nothing => None,
@@ -182,10 +182,10 @@ impl Placement {
     }
 }
 
-/// An answer that comes after what it took to get it.
+/// A result that has not been written yet.
 struct PendingResult {
     actor: usize,
     result: String,
-    /// How many messages there were when the question had been put.
+    /// Number of messages right after the call.
     messages: usize,
 }

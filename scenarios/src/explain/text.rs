@@ -1,4 +1,4 @@
-//! Processes and steps in sentences.
+//! English sentences for processes and steps.
 
 use std::fmt::Debug;
 
@@ -12,7 +12,7 @@ use crate::{
     verdict::expectations::wanted,
 };
 
-/// Who a process is, in a paragraph.
+/// Describes a process in a paragraph.
 pub(super) fn process(process: &Process) -> String {
     // A new field has to find its words here.
     let Process {
@@ -92,7 +92,7 @@ fn namespaces(kinds: &[Namespace]) -> String {
     if kinds.len() == 1 { format!("{names} namespace") } else { format!("{names} namespaces") }
 }
 
-/// Who root of a user namespace is outside of it.
+/// Describes the ids that root of a user namespace has outside.
 fn mapped(uids: &[IdRange], gids: &[IdRange]) -> String {
     let root = |map: &[IdRange]| map.iter().find(|range| range.inside == 0).map(|range| range.outside);
     match (root(uids), root(gids)) {
@@ -117,7 +117,7 @@ fn prepared(setup: &Setup) -> String {
     format!("{}{}", describe_op(op), called(save.as_ref()))
 }
 
-/// What an agent does with upcalls.
+/// Describes an agent's reactions to upcalls.
 fn served(agent: &Keyagent) -> String {
     let Keyagent { hears, reactions } = agent;
     let heard = match hears {
@@ -144,7 +144,7 @@ fn served(agent: &Keyagent) -> String {
     format!("{heard}{each}")
 }
 
-/// What holds for the whole scenario.
+/// Describes sysctl values and required features.
 pub(super) fn conditions(scenario: &Scenario) -> Vec<String> {
     let settings = scenario.plan().sysctl.iter();
     let mut all: Vec<String> =
@@ -158,7 +158,7 @@ pub(super) fn conditions(scenario: &Scenario) -> Vec<String> {
     all
 }
 
-/// What happens, a sentence for each step.
+/// Describes each step in a sentence.
 pub(super) fn steps(scenario: &Scenario) -> Vec<String> {
     let plan = scenario.plan();
     let all = plan.steps.iter().zip(&scenario.expectations).enumerate();
@@ -169,7 +169,7 @@ pub(super) fn steps(scenario: &Scenario) -> Vec<String> {
     .collect()
 }
 
-/// How the steps of a block follow each other, told before the first of them.
+/// Describes the order and the rounds of a block. Precedes its first step.
 fn together(block: &Block) -> String {
     let Block { first, count, order, repeat } = *block;
     let (steps, are) = match count {
@@ -195,7 +195,7 @@ fn called(save: Option<&String>) -> String {
     save.map(|name| format!(" (the key is called {name})")).unwrap_or_default()
 }
 
-/// What is expected, unless it is plain success at any time.
+/// Describes an expectation. Empty for success without time limits.
 fn expected(expectation: &Expectation) -> String {
     let Expectation { outcome, within_ms, at_least_ms } = expectation;
     let mut parts = Vec::new();

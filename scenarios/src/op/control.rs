@@ -1,4 +1,4 @@
-//! What the guest's PID 1 does to a process, or about it. No process is told of these.
+//! Operations of the guest's PID 1 on a process: start, reap, wait.
 
 use serde::{Deserialize, Serialize};
 

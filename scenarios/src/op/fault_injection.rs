@@ -1,4 +1,4 @@
-//! Memory that is not to be had.
+//! Fault injection: failing memory allocations.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Looking on.
+//! Operations that inspect the kernel: /proc/keys, quotas, tracepoints, the log.
 
 use serde::{Deserialize, Serialize};
 

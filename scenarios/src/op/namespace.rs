@@ -1,4 +1,4 @@
-//! Namespaces that a process moves to while it lives.
+//! Operations that change the namespaces of a running process.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What add_key(2) and its like are given.
+//! Payloads of keys.
 
 use serde::{Deserialize, Serialize};
 

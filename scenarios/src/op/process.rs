@@ -1,4 +1,4 @@
-//! A process's own life.
+//! Operations of a process on itself: exit, exec, credentials, limits, commands.
 
 use std::collections::BTreeMap;
 

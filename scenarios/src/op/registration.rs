@@ -1,4 +1,4 @@
-//! How a process becomes a keyagent.
+//! Registration of a keyagent.
 
 use serde::{Deserialize, Serialize};
 

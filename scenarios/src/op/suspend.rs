@@ -1,4 +1,4 @@
-//! Holding other processes still.
+//! Operations that suspend another process: cgroup freezer, ptrace.
 
 use serde::{Deserialize, Serialize};
 

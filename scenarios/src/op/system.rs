@@ -1,4 +1,4 @@
-//! On the system as a whole: file systems and modules.
+//! Operations on the whole system: file systems and modules.
 
 use serde::{Deserialize, Serialize};
 

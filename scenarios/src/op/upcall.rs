@@ -1,4 +1,4 @@
-//! What a keyagent does with an upcall: the one that it is serving; in a step, the oldest that it holds.
+//! Completion of an upcall by a keyagent: of the one being served, or in a step of the oldest one held.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Turning TOML into types with every mistake reported, not just the first.
+//! Deserialization of TOML that reports every mistake, not just the first.
 
 use std::{borrow::Cow, ops::Range};
 

@@ -1,4 +1,4 @@
-//! What a step says in `expect`.
+//! Parser of `expect`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The file as a whole.
+//! Parser of a whole scenario file.
 
 use std::{collections::BTreeMap, path::Path};
 

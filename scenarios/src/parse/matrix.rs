@@ -1,4 +1,4 @@
-//! `[variables]` and `[matrix]`: one file states a family of cases.
+//! Parser of `[variables]` and `[matrix]`: the cases of a file.
 //!
 //! A list makes a case of each of its values; a table makes a case of each of its entries, called by the entry's key. An
 //! entry that is itself a table gives several variables a value at once. Several lists and tables make a case of every combination.
@@ -58,7 +58,7 @@ impl JsonSchema for MatrixSpec {
     }
 }
 
-/// What variables are called.
+/// Pattern of variable names.
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_]*$";
 
 /// A variable's values, and what they mean together.
@@ -306,7 +306,7 @@ impl Reading<'_> {
     }
 }
 
-/// How a value shows in the name of a case, if it can.
+/// Returns a value's text in a case's label, or `None` if it has none.
 fn label(value: &DeValue<'_>) -> Option<String> {
     placeholder::text(value).filter(|text| is_label(text))
 }

@@ -1,4 +1,4 @@
-//! Reading scenario files: TOML in, a [`Scenario`] for each case or every problem with its place out.
+//! Parser of scenario files: TOML in, a [`Scenario`] for each case or all problems out.
 
 mod block;
 mod cases;
@@ -28,7 +28,7 @@ use crate::{
     scenario::Scenario,
 };
 
-/// What a scenario file may say, as a JSON Schema. It is made from the very types that are read.
+/// JSON Schema of scenario files, derived from the types that the parser deserializes.
 pub(crate) fn schema(generator: SchemaGenerator) -> Schema {
     generator.into_root_schema_for::<file::Head>()
 }

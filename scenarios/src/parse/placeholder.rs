@@ -1,4 +1,4 @@
-//! `{NAME}` in a text, and putting a variable's value there.
+//! Substitution of `{NAME}` placeholders by the values of variables.
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
@@ -10,11 +10,11 @@ use toml::{
 use super::deserialize::Value;
 use crate::diagnostics::Problem;
 
-/// What stands for something that is known only when the scenario runs.
+/// Placeholders that the guest substitutes at run time.
 pub(super) const RUN_TIME: [&str; 7] =
     ["callout", "description", "type", "hostname", "uid", "worker", "round"];
 
-/// Whether a variable can be called so.
+/// True if the text is a valid name of a variable.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -131,7 +131,7 @@ impl<'c, 't> Substitution<'c, 't> {
         }
     }
 
-    /// What a text with placeholders stands for. None: itself.
+    /// Resolves the placeholders of a text. `None` if it has none.
     fn resolved(&mut self, text: &str, place: &Range<usize>) -> Option<DeValue<'t>> {
         let pieces = pieces(text);
         if pieces.is_empty() || pieces == [Piece::Text(text)] {

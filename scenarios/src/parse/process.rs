@@ -1,4 +1,4 @@
-//! `[process.NAME]`.
+//! Parser of `[process.NAME]`.
 
 use std::{collections::BTreeMap, ops::Range};
 

@@ -1,4 +1,4 @@
-//! The order in which processes start: each after those that it refers to.
+//! Topological order of process starts: each process follows those that it refers to.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! `[[step]]`, and operations wherever they stand.
+//! Parser of `[[step]]`, and of operations in other places.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -222,7 +222,7 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Prob
     Ok(ParsedOp { place: tag.span(), op, keys, receiver, job })
 }
 
-/// Where this text stands in a table, however deep.
+/// Finds the location of a text in a nested table.
 fn find(table: &DeTable<'_>, text: &str) -> Option<Range<usize>> {
     table.iter().find_map(|(_, value)| match value.get_ref() {
         DeValue::String(string) if string == text => Some(value.span()),

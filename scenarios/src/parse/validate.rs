@@ -1,4 +1,4 @@
-//! What a scenario refers to has to exist when it is referred to, and the scenario has to be able to end.
+//! Validation of a scenario: names must exist when used, and every step must be able to end.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ pub(super) fn check(
     order
 }
 
-/// What is there at some point of the scenario.
+/// State of the scenario between two steps.
 struct ScenarioState<'s> {
     processes: &'s [ParsedProcess],
     /// Names that are not missed.
@@ -73,11 +73,11 @@ struct ScenarioState<'s> {
     jobs: BTreeSet<&'s str>,
     /// Variables that some step stores, now or later.
     later: BTreeSet<&'s str>,
-    /// What anybody does at any time.
+    /// All operations of the scenario.
     effects: Effects<'s>,
 }
 
-/// Whether the steps of a block can race.
+/// Reports steps that can't be raced.
 fn check_race(block: &ParsedBlock, problems: &mut Vec<Problem>) {
     if block.order != Order::Raced {
         return;
@@ -174,7 +174,7 @@ impl<'s> ScenarioState<'s> {
         }
     }
 
-    /// Whether the process can do this, at this point.
+    /// Reports an operation that the process can't carry out in this state.
     fn check_able(&self, process: &ParsedProcess, step: &ParsedStep, problems: &mut Vec<Problem>) {
         let name = process.process.name.as_str();
         let mut refuse = |message: String, help: &str| {

@@ -1,4 +1,4 @@
-//! What a scenario file may say, as a JSON Schema: for editors, and for the reference.
+//! JSON Schema of scenario files, for editors and for the reference.
 //!
 //! It is derived from the types that the reader reads, so that neither knows what the other does not.
 

@@ -20,7 +20,7 @@ use sections::Sections;
 /// Cases that are judged at the same time share a file.
 static PENDING: Mutex<()> = Mutex::new(());
 
-/// How a trace compares with its snapshot.
+/// Result of comparing a trace with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// They are the same.
@@ -133,7 +133,7 @@ fn pending(scenario: &Scenario) -> PathBuf {
     scenario.path.with_extension("snap.new")
 }
 
-/// What is proposed so far, or, if nothing is, what is accepted.
+/// The pending snapshot's text, or the accepted one's if none is pending.
 fn pending_text(scenario: &Scenario) -> io::Result<String> {
     let text = match text_of(&pending(scenario))? {
         None => text_of(&scenario.snapshot())?,
@@ -150,7 +150,7 @@ fn write(path: &Path, scenario: &Scenario, text: &str) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("can't write {}: {error}", path.display())))
 }
 
-/// What is in a snapshot. None: there is no such file.
+/// A snapshot's text. `None` if there is no such file.
 fn text_of(path: &Path) -> io::Result<Option<String>> {
     if !path.exists() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What a new scenario begins with.
+//! Template of a new scenario.
 
 use std::{
     fmt, fs, io,
@@ -10,10 +10,10 @@ use crate::{parse, snapshot};
 /// The scenario, with comments.
 pub const SCENARIO: &str = include_str!("scenario.toml");
 
-/// What happens in it.
+/// Its trace.
 pub const TRACE: &str = include_str!("trace.txt");
 
-/// Why a name is none for a new scenario.
+/// Failure to write a new scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum NewScenarioError {
     /// It has not the form of a name.

@@ -1,4 +1,4 @@
-//! An event by itself, in words: as it came, with serials and pids as the guest saw them.
+//! English text of a single event, with serials and pids as the guest reported them.
 
 use super::{ended, op};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     wire::{Done, Event, EventKind, Outcome, Value},
 };
 
-/// What happened, as in `box takes step 2: requests user "k" with callout "c" → ENOKEY (51 µs)`.
+/// Describes an event, as in `box takes step 2: requests user "k" with callout "c" → ENOKEY (51 µs)`.
 pub fn describe_event(plan: &Plan, event: &Event) -> String {
     let worker = event.worker.map(|worker| format!("[{worker}]")).unwrap_or_default();
     let step = event.step.map(|step| format!(" takes step {}:", step + 1)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From a run's events to a trace that reads the same whenever the same happened.
+//! Normalised trace of a run: equal runs give equal text, whatever the order of events.
 //!
 //! Events arrive in the order of a race. Here each is put where its cause is: what a process does under the step that tells it
 //! to, an upcall under the step whose request raised it. Within one cause the order is the process's own, which no race can
@@ -30,7 +30,7 @@ pub use event::describe_event;
 use names::Names;
 use upcalls::{Upcall, Upcalls};
 
-/// What happened, in words and in an order that no race can change.
+/// A normalised trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     lines: Vec<String>,
@@ -78,7 +78,7 @@ impl Trace {
     }
 }
 
-/// What somebody is told to do, in words, as in `links k into @s`.
+/// Describes an operation, as in `links k into @s`.
 pub(crate) fn describe_op(op: &Op) -> String {
     op::of(op, &Names::default())
 }
@@ -88,7 +88,7 @@ struct Renderer<'t> {
     expectations: &'t [Expectation],
     events: &'t [Event],
     upcalls: &'t Upcalls,
-    /// What agents did in reaction to each upcall.
+    /// Events of agents, by upcall.
     by_upcall: BTreeMap<(&'t str, i32), Vec<&'t Event>>,
     names: &'t Names,
 }
@@ -96,7 +96,7 @@ struct Renderer<'t> {
 const INDENT: &str = "      ";
 
 impl Renderer<'_> {
-    /// Who a process is, and its set-up.
+    /// Writes a process and its set-up.
     fn process(&self, process: &Process, lines: &mut Vec<String>) {
         lines.push(format!("{} is {}", process.name, process::of(process)));
         for event in self.of_setup(&process.name) {
@@ -155,7 +155,7 @@ impl Renderer<'_> {
         }
     }
 
-    /// What the kernel traced, if the step reads that.
+    /// Records of tracepoints, if the step reads them.
     fn traced(&self, index: usize) -> Vec<String> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
         let records = of_step.filter_map(|event| match &event.kind {
@@ -165,7 +165,7 @@ impl Renderer<'_> {
         records.flatten().map(|it| format!("{INDENT}{}", outcome::traced(it, self.names))).collect()
     }
 
-    /// Whether a step is raced, and may end in several ways: then who hears of it is open, too.
+    /// True if a step is raced and may end in several ways. Then it may or may not cause an upcall.
     fn is_open(&self, index: usize) -> bool {
         let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
         matches!(outcome, Some(Expect::AnyOf(_)))
@@ -281,7 +281,7 @@ impl Renderer<'_> {
         }
     }
 
-    /// How processes ended. Those that are killed are left out: everything is killed in the end.
+    /// Writes the exits of processes, except by SIGKILL, which ends every plan.
     fn endings(&self, lines: &mut Vec<String>) {
         for process in &self.plan.processes {
             for event in self.of_setup(&process.name) {
@@ -295,7 +295,7 @@ impl Renderer<'_> {
     }
 }
 
-/// What stands above the steps of a block that has more than one.
+/// Heading of a block with several steps.
 fn heading(block: &Block) -> Option<String> {
     let order = match block.order {
         Order::Raced => " at the same moment,",

@@ -1,4 +1,4 @@
-//! Names for serials and pids.
+//! Stable names for serials and pids.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use crate::{
     wire::{Done, Event, EventKind, Identity, Outcome, Value},
 };
 
-/// What serials and pids are called in a trace.
+/// Names of serials and pids in a trace.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     keys: BTreeMap<i32, String>,
-    /// How deep in the tree of pid namespaces each process is.
+    /// Depth of each process in the tree of pid namespaces.
     levels: BTreeMap<String, usize>,
     /// Processes by level and pid, their workers included.
     pids: BTreeMap<(usize, i32), String>,
@@ -45,7 +45,7 @@ impl Names {
         self.keys.get(&serial).map_or("some key", String::as_str)
     }
 
-    /// Whom a process takes a pid for.
+    /// Name of the process with this pid in the pid namespace of `seen_by`.
     pub(super) fn process(&self, pid: i32, seen_by: &str) -> &str {
         let level = self.levels.get(seen_by).copied().unwrap_or(0);
         match pid {

@@ -1,4 +1,4 @@
-//! Operations in words.
+//! English text of operations.
 
 use super::names::Names;
 use crate::plan::{
@@ -7,7 +7,7 @@ use crate::plan::{
     SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
-/// What somebody does, as in `links k into @s`.
+/// Describes an operation, as in `links k into @s`.
 pub(super) fn of(op: &Op, names: &Names) -> String {
     match op {
         Op::Keyring(op) => on_keyring(op, names),

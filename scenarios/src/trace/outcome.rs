@@ -1,4 +1,4 @@
-//! Outcomes in words.
+//! English text of outcomes.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::{
     wire::{Described, KeyUser, Notification, Outcome, ProcKey, Traced, UpcallSignal, Value},
 };
 
-/// What came of an operation, as in ` → ENOKEY`; nothing for plain success.
+/// Describes an outcome, as in ` → ENOKEY`. Empty for success without a value.
 pub(super) fn of(op: &Op, outcome: &Outcome, names: &Names) -> String {
     match outcome {
         Outcome::Ok(Value::None) => String::new(),
@@ -48,7 +48,7 @@ fn of_value(value: &Value, names: &Names) -> String {
     }
 }
 
-/// What an agent hears, from whom.
+/// Describes the signal or notification of an upcall.
 pub(super) fn upcall_signal(siginfo: &UpcallSignal, from: &str, names: &Names) -> String {
     if siginfo.signal == 0 {
         let heard = if siginfo.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
@@ -103,7 +103,7 @@ pub(super) fn signal(number: i32) -> String {
     }
 }
 
-/// What came of tries each of which may end in one of these.
+/// Describes the outcomes of tries, given those that are allowed.
 pub(super) fn of_tries(outcome: &Outcome, allowed: &[String], op: &Op, names: &Names) -> String {
     match outcome {
         Outcome::Ok(Value::Tries { failed, last }) => format!(" → {}", tries(failed, last, allowed)),

@@ -1,21 +1,21 @@
-//! Reading a trace back: the lines of a snapshot, and who does what in them.
+//! Parser of traces: the lines of a snapshot.
 
 /// A line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// A process at the start, or an upcall that belongs to no step: for the reader, not for a lane.
     Heading,
-    /// What a process is told to do.
+    /// A step.
     Step { number: usize, actor: String, text: String, result: Option<String> },
-    /// What a process does on its own: its set-up, its reaction to an upcall.
+    /// An operation outside of steps: in set-up or in a reaction to an upcall.
     Action { actor: String, text: String },
-    /// How a process ended.
+    /// Exit of a process.
     End { actor: String, text: String },
-    /// How so many of a step's workers fared.
+    /// Result of several workers of a step.
     WorkerResults(String),
-    /// What follows happened so often.
+    /// Number of repetitions of the lines that follow.
     Repeated(String),
-    /// What the kernel recorded, and whatever else is there.
+    /// A tracepoint's record or any other line.
     Remark(String),
 }
 

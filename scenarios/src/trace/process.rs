@@ -1,4 +1,4 @@
-//! Who a process is when it starts, in words.
+//! English text of a process's initial state.
 
 use crate::plan::{Hears, IdRange, Namespace, Process, Role, Session};
 

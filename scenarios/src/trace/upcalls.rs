@@ -1,4 +1,4 @@
-//! Which request raised which upcall.
+//! Attribution of upcalls to the requests that caused them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(super) struct Upcall {
     pub(super) step: Option<usize>,
     /// 0 for a step's own request, 1 for one made while that was served, and so on.
     pub(super) depth: usize,
-    /// What the command is called that asked, if it was one.
+    /// Name of the requesting command, if a command requested the key.
     pub(super) command: Option<String>,
     /// What the worker's own words have to be replaced by.
     general: Vec<(String, String)>,
@@ -189,7 +189,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
     requests
 }
 
-/// When workers were seen to begin, by step and number.
+/// Start times of workers, by step and number.
 fn begun(events: &[Event]) -> BTreeMap<(Option<usize>, Option<u32>), u64> {
     let begun = events.iter().filter(|event| matches!(event.kind, EventKind::Begun { .. }));
     begun.map(|event| ((event.step, event.worker), event.at_us)).collect()
@@ -230,7 +230,7 @@ fn pids_of(pids: &Pids<'_>, event: &Event) -> Vec<i32> {
     own.or_else(|| pids.get(&(process, None, None))).map(|pids| pids.to_vec()).unwrap_or_default()
 }
 
-/// How deep in the tree of pid namespaces each process is.
+/// Depth of each process in the tree of pid namespaces.
 fn pid_levels(events: &[Event]) -> BTreeMap<&str, usize> {
     let mut levels = BTreeMap::new();
     for event in events {

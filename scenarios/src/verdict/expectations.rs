@@ -1,4 +1,4 @@
-//! Whether steps went as they say.
+//! Comparison of step outcomes with expectations.
 
 use crate::{
     plan::{KeyOp, Op, Plan, Step},

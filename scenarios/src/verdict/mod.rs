@@ -1,4 +1,4 @@
-//! What is to be said of a scenario that has run.
+//! Verdict on a scenario that has run.
 
 pub(crate) mod expectations;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use crate::{
     wire::{Completion, Event, Finished},
 };
 
-/// What is said of a scenario. None of these is ever counted as another.
+/// Verdict on a scenario. None is ever counted as another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It went as its expectations and its snapshot say.
@@ -32,21 +32,21 @@ pub enum Verdict {
     Skipped(String),
 }
 
-/// How a scenario went otherwise than it should.
+/// Differences between a run and the scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     /// Steps that did not go as they say, one line each.
     pub mismatches: Vec<String>,
     /// Keys that the scenario left behind, as /proc/keys shows them.
     pub left: Vec<String>,
-    /// What is different from the snapshot, as a unified diff, or that there is none.
+    /// Unified diff against the snapshot, or a note that there is no snapshot.
     pub difference: Option<String>,
     /// The whole trace.
     pub trace: String,
 }
 
 impl Failure {
-    /// Whether nothing is wrong but that the trace is new: it then lies beside the snapshot, to be accepted.
+    /// True if only the trace differs. It is then pending beside the snapshot.
     pub fn is_pending(&self) -> bool {
         self.mismatches.is_empty() && self.left.is_empty() && self.difference.is_some()
     }
@@ -65,7 +65,7 @@ impl Verdict {
         }
     }
 
-    /// What there is to say beyond the word; empty if nothing.
+    /// Details beyond the word. May be empty.
     pub fn details(&self) -> String {
         match self {
             Self::Passed => String::new(),

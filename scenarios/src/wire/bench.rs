@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What to measure.
+/// A benchmark to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measurement {
@@ -11,7 +11,7 @@ pub enum Measurement {
     Request {
         /// Samples of each case.
         rounds: u32,
-        /// What is to serve as `/sbin/request-key`, one after the other.
+        /// Programs to install as `/sbin/request-key`, in turn.
         upcalls: Vec<Upcall>,
     },
     /// The time that a keyagent whose `RLIMIT_SIGPENDING` is 64 takes for each of so many requests that all wait for it. One
@@ -34,9 +34,9 @@ pub enum Measurement {
 /// A program in the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Upcall {
-    /// What the case is called.
+    /// Name of the case.
     pub case: String,
-    /// Where the program is.
+    /// Path of the program.
     pub program: String,
 }
 
@@ -55,7 +55,7 @@ pub enum UnrelatedAgent {
 /// The samples of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
-    /// What the case is called.
+    /// Name of the case.
     pub case: String,
     /// Nanoseconds a request, in the order in which they were measured.
     pub samples_ns: Vec<u64>,

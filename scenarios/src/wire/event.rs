@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::Op;
 
-/// One thing that happened in the guest.
+/// An event in the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Name of the process that it happened to.
@@ -21,12 +21,12 @@ pub struct Event {
     pub upcall: Option<i32>,
     /// Monotonic time since the plan was begun, in microseconds.
     pub at_us: u64,
-    /// What happened.
+    /// Its kind.
     #[serde(rename = "what")]
     pub kind: EventKind,
 }
 
-/// The kinds of things that happen.
+/// Kinds of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
@@ -43,7 +43,7 @@ pub enum EventKind {
     Called {
         /// The call, with every key that it names replaced by its serial.
         op: Op,
-        /// How it went.
+        /// Its outcome and times.
         #[serde(flatten)]
         done: Done,
     },
@@ -56,19 +56,19 @@ pub enum EventKind {
     Ended(Ending),
 }
 
-/// How an operation went.
+/// Outcome and times of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// What the kernel answered.
+    /// The kernel's result.
     pub outcome: Outcome,
     /// When it was begun: monotonic time since the plan was begun, in microseconds. [`Event::at_us`] tells only when it was
     /// reported, which may be any time after its end.
     pub begun_us: u64,
-    /// How long the operation took, in microseconds.
+    /// Duration in microseconds.
     pub elapsed_us: u64,
 }
 
-/// What came of an operation.
+/// Outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -82,7 +82,7 @@ pub enum Outcome {
     TimedOut,
 }
 
-/// What a successful operation gives.
+/// Value of a successful operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -111,7 +111,7 @@ pub enum Value {
         /// Of the last, in which none did.
         last: Box<Outcome>,
     },
-    /// What tracepoints have recorded, oldest first.
+    /// Records of tracepoints, oldest first.
     Trace(Vec<Traced>),
     /// Signals that were pending and have been taken.
     Signals(Vec<UpcallSignal>),
@@ -169,7 +169,7 @@ pub struct ProcKey {
 /// A line of /proc/key-users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyUser {
-    /// Whose line it is.
+    /// The user.
     pub uid: u32,
     /// Keys that exist.
     pub keys: u32,
@@ -201,7 +201,7 @@ pub struct Notification {
     pub aux: i64,
 }
 
-/// Who a process turned out to be.
+/// Pids, ids and keyrings of a started process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Its pid in each pid namespace that it is in, the guest's initial one first (`NSpid` of /proc/PID/status).
@@ -233,7 +233,7 @@ pub struct UpcallSignal {
     pub nonzero_padding: Vec<usize>,
 }
 
-/// How a process ended.
+/// Termination of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {

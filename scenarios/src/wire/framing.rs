@@ -1,12 +1,12 @@
 //! Framing of the host's messages: a long one travels as several lines.
 
-/// What a line begins with that is a part of a message, and is followed by another.
+/// Prefix of a part that another part follows.
 pub const PART: char = '+';
 
-/// What the last part begins with.
+/// Prefix of the last part.
 pub const LAST_PART: char = '=';
 
-/// How long a line of the host's may be, in bytes. A terminal's input buffer has 4096: once it is full, User-Mode Linux's
+/// Longest line of the host in bytes. A terminal's input buffer has 4096: once it is full, User-Mode Linux's
 /// serial lines stop reading, and have been seen not to go on.
 pub const LONGEST_LINE: usize = 2048;
 

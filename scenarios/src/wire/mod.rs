@@ -1,4 +1,4 @@
-//! What host and guest say to each other: one JSON object a line, in both directions.
+//! Wire format between host and guest: one JSON object a line, in both directions.
 //!
 //! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams [`GuestMessage::Event`]s and closes
 //! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams
@@ -30,7 +30,7 @@ use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 /// exactly.
 pub const PROTOCOL: u32 = 11;
 
-/// What the host tells the guest.
+/// A message from the host to the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostMessage {
@@ -52,7 +52,7 @@ pub enum HostMessage {
     PowerOff,
 }
 
-/// Why a line of the host is no message for this guest.
+/// Failure to decode a line of the host.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// A plan of another version.
@@ -65,12 +65,12 @@ pub enum DecodeError {
         /// Its version.
         protocol: u32,
     },
-    /// No message at all.
+    /// Not a message.
     #[error("can't understand the host: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 
-/// Reads what the host says. A plan's version is looked at before the plan itself, which another version may write otherwise.
+/// Decodes a message of the host. A plan's version is checked before the plan itself, whose format depends on it.
 ///
 /// # Errors
 /// A plan of another version, by its name; or a line that is no message.
@@ -94,7 +94,7 @@ pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
     }
 }
 
-/// What the guest tells the host.
+/// A message from the guest to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuestMessage {
@@ -110,7 +110,7 @@ pub enum GuestMessage {
     Output(Output),
     /// That program has ended.
     Returned(Returned),
-    /// What was measured.
+    /// Results of a benchmark.
     Measured(Vec<Series>),
     /// How often the lines of one object have run since the guest was started. Comes after [`HostMessage::PowerOff`].
     Counters(Counters),
@@ -121,18 +121,18 @@ pub enum GuestMessage {
     Broken(Broken),
 }
 
-/// What the kernel has counted of one object: CONFIG_GCOV_KERNEL.
+/// Coverage counters of one object file (CONFIG_GCOV_KERNEL).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// The file's path in /sys/kernel/debug/gcov: that of the object where it was built, with `.gcda` at its end.
     pub file: String,
     /// Its content, for `gcov`.
     pub content: Bytes,
-    /// How many objects' counters come after these.
+    /// Number of objects whose counters follow.
     pub left: usize,
 }
 
-/// How the guest introduces itself.
+/// Version and features of a guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The guest's [`PROTOCOL`].
@@ -145,12 +145,12 @@ pub struct Hello {
     pub features: Vec<String>,
 }
 
-/// How a plan ended.
+/// End of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// [`Plan::name`].
     pub plan: String,
-    /// Whether it came to its end.
+    /// Its completion.
     #[serde(rename = "how")]
     pub completion: Completion,
     /// Keys of the plan that are still in /proc/keys after all its processes have ended and been reaped, and collection has
@@ -162,7 +162,7 @@ pub struct Finished {
     pub log: Vec<String>,
 }
 
-/// Whether a plan came to its end.
+/// Completion of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Completion {
@@ -186,7 +186,7 @@ pub struct Broken {
     /// The plan at hand, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// What could not be done, and why.
+    /// The failed operation and its cause.
     pub why: String,
 }
 

@@ -1,4 +1,4 @@
-//! A program that the guest runs as it is, apart from any plan: no scenario of its own, only its output and its end.
+//! Programs that the guest runs outside of any plan.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::event::Ending;
 
-/// What the agent is told, as its argument, to be a guest's attendant: not PID 1, and there to run programs for the host.
+/// Argument that makes the agent an exec server: not PID 1, it runs programs for the host.
 pub const EXEC_SERVER: &str = "attend";
 
-/// The virtio port through which an attendant and the host talk.
+/// Virtio port between the exec server and the host.
 pub const EXEC_SERVER_PORT: &str = "keyagents";
 
 /// A program to run.
@@ -21,9 +21,9 @@ pub struct Program {
     /// Its arguments, without its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    /// Who it runs as, with the group of the same number and no others. 0 has all capabilities.
+    /// User id, and group id without supplementary groups. 0 has all capabilities.
     pub uid: u32,
-    /// How long it may take, in milliseconds. Then it is killed, with all that it has started.
+    /// Time limit in milliseconds, after which it is killed with all its descendants.
     pub deadline_ms: u64,
 }
 
@@ -32,11 +32,11 @@ pub struct Program {
 pub struct Returned {
     /// [`Program::path`].
     pub program: String,
-    /// How it ended by itself. None: its deadline passed.
+    /// Its termination. `None` if its deadline passed.
     pub ending: Option<Ending>,
 }
 
-/// A program that somebody on the host uses: its standard streams are theirs.
+/// A program whose standard streams are attached to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedProgram {
     /// Its path in the guest.
@@ -47,13 +47,13 @@ pub struct AttachedProgram {
     /// Its whole environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// Where it starts. Made if it is not there.
+    /// Its working directory, created if absent.
     pub directory: String,
-    /// What its standard streams are.
+    /// Its standard streams.
     pub streams: Streams,
 }
 
-/// What a program's standard streams are.
+/// Kinds of standard streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Streams {
@@ -63,7 +63,7 @@ pub enum Streams {
     Pipes,
 }
 
-/// How large a terminal is, in characters.
+/// Size of a terminal in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowSize {
     /// Lines.
@@ -75,13 +75,13 @@ pub struct WindowSize {
 /// Bytes that a program has written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// Where to.
+    /// The stream.
     pub stream: Stream,
-    /// What.
+    /// The bytes.
     pub bytes: Bytes,
 }
 
-/// Where programs write to.
+/// Output streams of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {

@@ -1,4 +1,4 @@
-//! Entries of `[[step]]`: a step, or several that belong together.
+//! Parser of `[[step]]` entries: a single step or a block of several.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ pub(super) struct ParsedBlock {
 }
 
 impl ParsedBlock {
-    /// Whether its steps are carried out otherwise than once, one after the other.
+    /// True if its steps are repeated or raced.
     pub(super) fn is_special(&self) -> bool {
         self.repeat > 1 || self.order == Order::Raced
     }

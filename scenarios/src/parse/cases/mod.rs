@@ -1,4 +1,4 @@
-//! Reading a file once for each of its cases, and telling each mistake once.
+//! Parsing of a file once for each case of its matrix. Each problem is reported once.
 
 use std::{path::Path, sync::Arc};
 
@@ -62,11 +62,11 @@ fn read_case<'t>(
     (read, uses)
 }
 
-/// The mistakes so far, each with the cases that have it.
+/// Problems found so far, each with its cases.
 struct CollectedProblems {
     problems: Vec<Problem>,
     cases: Vec<Vec<String>>,
-    /// How many cases there are.
+    /// Number of cases.
     of: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How long a request may take that is expected to end at its agent's deadline (R19).
+//! Check of the time limits of steps that expect ETIMEDOUT at an agent's deadline (R19).
 //!
 //! Without a lower bound at the deadline such a step passes when the kernel gives up at once; without an upper one it passes when
 //! the kernel takes another deadline than the agent's.

@@ -1,4 +1,4 @@
-//! What can never come true, and would be waited for in vain.
+//! Liveness check: waits and calls that could never end.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::{
     scenario::Expect,
 };
 
-/// Why something is waited for in vain, and what to do about it.
+/// Message and help of a liveness problem.
 pub(super) type Reason = (String, &'static str);
 
-/// What is done at any time of a scenario, by steps, set-up and reactions.
+/// All operations of a scenario: in steps, set-up and reactions.
 pub(super) struct Effects<'s> {
     ops: Vec<(&'s str, &'s Op)>,
     /// Descriptions of keys, each time that one is asked for or added.
@@ -46,7 +46,7 @@ impl<'s> Effects<'s> {
         Self { ops, descriptions, asks }
     }
 
-    /// Who gets a signal with one of these names, or any if there are none.
+    /// Processes that are sent one of these signals, or any signal if `names` is empty.
     fn signalled(&self, names: &[&str]) -> BTreeSet<&'s str> {
         let signals = self.ops.iter().filter_map(|(_, op)| match op {
             Op::Signal(SignalOp::Signal { to, signal } | SignalOp::Forge { to, signal, .. }) => {
@@ -105,7 +105,7 @@ impl<'s> Effects<'s> {
     }
 }
 
-/// Why what a `wait` is for can't come true.
+/// Returns a reason if the condition of a `wait` can never become true.
 pub(super) fn never_true(
     until: &Condition,
     process: &ParsedProcess,
@@ -141,7 +141,7 @@ pub(super) fn never_true(
     }
 }
 
-/// Why a step's own call can't be answered while the step lasts: its agent waits for a later step.
+/// Returns a problem if a step's call can't return, since its agent waits for a later step.
 pub(super) fn never_returns(
     process: &ParsedProcess,
     step: &ParsedStep,
