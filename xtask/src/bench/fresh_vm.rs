@@ -12,7 +12,7 @@ use crate::runner::selection;
 use crate::runner::worker::Worker;
 
 /// One process, one call.
-const TRIVIAL: &str = "kernel/no-upcall-for-keyrings";
+const TRIVIAL: &str = "kernel-requests/no-upcall-for-keyrings";
 
 /// Measures.
 ///
