@@ -25,12 +25,16 @@ use crate::{
     wire::PROTOCOL,
 };
 
+/// Characters in a title: with its scenario's name and verdict it fits on a line of a wide terminal.
+const MAX_TITLE: usize = 80;
+
 /// What stands outside of `[process.…]` and `[[step]]`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Head {
-    /// One sentence that says what the scenario shows.
-    title: String,
+    /// The rule that the scenario proves: one sentence of at most 80 characters.
+    #[schemars(with = "String", length(max = MAX_TITLE))]
+    title: Spanned<String>,
     /// The rules that it proves.
     #[schemars(with = "Vec<Rule>")]
     rules: Vec<Spanned<String>>,
@@ -79,6 +83,7 @@ pub(super) fn read(
     let processes = deserialize::take(document.get_mut(), "process").map(|(_, value)| value);
     let steps = deserialize::take(document.get_mut(), "step").map(|(_, value)| value);
     let head: Option<Head> = deserialize::table(document, &mut problems);
+    problems.extend(head.as_ref().and_then(|head| overlong(&head.title)));
     let rules = rules(head.as_ref(), &mut problems);
     let processes = read_processes(processes, start, &mut problems);
     let blocks = read_blocks(steps, start, &declared.processes, &mut problems);
@@ -109,12 +114,21 @@ pub(super) fn read(
         file: file.to_owned(),
         family: file.split('/').next().unwrap_or_default().to_owned(),
         case,
-        title: head.title,
+        title: head.title.into_inner(),
         rules,
         needs: head.needs,
         path: path.to_owned(),
         expectations,
         plan,
+    })
+}
+
+fn overlong(title: &Spanned<String>) -> Option<Problem> {
+    let length = title.get_ref().chars().count();
+    (length > MAX_TITLE).then(|| {
+        let message = format!("the title has {length} characters, and at most {MAX_TITLE} are allowed");
+        let help = "state one rule in a short sentence; details belong in comments";
+        Problem::new(title.span(), message).with_help(help)
     })
 }
 

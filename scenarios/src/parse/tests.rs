@@ -171,6 +171,26 @@ expects = "ENOKEY"
 }
 
 #[test]
+fn a_title_of_more_than_80_characters_is_refused_at_its_place() {
+    let titled = |title: &str| {
+        format!(
+            "title = {title:?}\nrules = [\"R8\"]\nprocess.agent.serves = \"user\"\n[[step]]\nagent.read = {{ key = \"@s\" }}\n"
+        )
+    };
+    assert_eq!(read(&titled(&"é".repeat(80))).unwrap().title.chars().count(), 80);
+    assert_snapshot!(complaint(&titled(&"é".repeat(81))), @r##"
+      × the title has 81 characters, and at most 80 are allowed
+       ╭─[name.toml:1:9]
+     1 │ title = "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"
+       ·         ───────────────────────────────────────────────────────────────────────────────────
+     2 │ rules = ["R8"]
+       ╰────
+      help: state one rule in a short sentence; details belong in comments
+    1 problem
+    "##);
+}
+
+#[test]
 fn what_a_step_refers_to_has_to_exist_by_then() {
     let text = r##"title = "t"
 rules = []
