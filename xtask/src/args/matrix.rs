@@ -1,4 +1,4 @@
-//! What is tested on, as the command line says it.
+//! Options that select kernels, series, profiles and virtual machines for a run.
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -13,47 +13,47 @@ use crate::host::completion;
 use crate::host::packages::Purpose;
 use crate::vm::Kind;
 
-/// What to test on.
+/// Kernels, series, profiles and virtual machines; each combination is a column.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MatrixOptions {
-    /// Kernels of kernel/kernels.toml, with commas between them: 6.12,6.1 [default: the one named there]
+    /// Kernels of kernel/kernels.toml, separated by commas: 6.12,6.1 [default: the one named there]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', add = completion::kernel())]
     pub(crate) kernel: Vec<String>,
 
-    /// A kernel source of your own, a directory or a tarball; it is never written to
+    /// Another kernel source, a directory or a tarball; it is only read
     #[arg(long, value_name = "DIR|TARBALL")]
     pub(crate) kernel_src: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) series: SeriesOption,
 
-    /// What the kernels are built for, with commas between them [default: plain]
+    /// Profiles of the kernels' configuration, separated by commas [default: plain]
     #[arg(long, value_enum, value_name = "PROFILES", value_delimiter = ',')]
     pub(crate) profile: Vec<Profile>,
 
-    /// The virtual machines, with commas between them [default: auto]
+    /// Virtual machines, separated by commas [default: auto]
     #[arg(long, value_enum, value_name = "VMS", value_delimiter = ',')]
     pub(crate) vm: Vec<Choice>,
 
-    /// How many virtual machines run at once [default: three for each processor, QEMU's one more than there are processors]
+    /// Number of virtual machines that run at once [default: three for each processor; with QEMU the number of processors plus one]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZero<usize>>,
 
-    /// Give every scenario a kernel that has just been started; quick with --vm uml
+    /// Start a new guest for each scenario; fast with --vm uml
     #[arg(long)]
     pub(crate) fresh: bool,
 
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     pub(crate) install: bool,
 }
 
-/// The choice of virtual machines for a column.
+/// Virtual machines of one `--vm` value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// KVM where it works; else UML for what it can run, and TCG for the rest.
+    /// KVM where it works; else UML for the scenarios that it can run, and TCG for the rest.
     Auto,
-    /// Each one that works on this machine, in a column of its own.
+    /// Each virtual machine that works on this machine, in a column of its own.
     All,
     /// This kind.
     One(Kind),
@@ -70,7 +70,7 @@ impl MatrixOptions {
         self.series.given()
     }
 
-    /// The same on a kernel that counts which lines run. It is one: lines of two can't be added up.
+    /// The same options with the coverage profile and one kernel, since lines of two kernels can't be added up.
     ///
     /// # Errors
     /// Several kernels, another profile, or User-Mode Linux.
@@ -90,7 +90,7 @@ impl MatrixOptions {
         Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })
     }
 
-    /// What can be said of the options before any work.
+    /// Checks the options before any work.
     ///
     /// # Errors
     /// There is no such kernel, or no such series.
@@ -121,11 +121,12 @@ impl ValueEnum for Choice {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Auto => {
-                let what = "KVM where it works; else UML for what it can run, and TCG for the rest";
+                let what =
+                    "KVM where it works; else UML for the scenarios that it can run, and TCG for the rest";
                 Some(PossibleValue::new("auto").help(what))
             }
             Self::All => {
-                let what = "Each one that works on this machine, in a column of its own";
+                let what = "Each virtual machine that works on this machine, in a column of its own";
                 Some(PossibleValue::new("all").help(what))
             }
             Self::One(kind) => kind.to_possible_value(),

@@ -1,4 +1,4 @@
-//! What `--report` asks for.
+//! Argument of `--report`: a format and a file.
 
 use std::fmt;
 use std::fs;
@@ -12,25 +12,25 @@ use clap::ValueEnum;
 use crate::host::output;
 use crate::host::process::quoted;
 
-/// How a report is written.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The kernel's own test protocol.
+    /// The kernel's test protocol.
     Ktap,
-    /// What build servers read.
+    /// JUnit's XML, for build servers.
     Junit,
     /// An array of `{scenario, verdict, kernel, profile, vm, seconds}`.
     Json,
-    /// A page that needs no other file.
+    /// A page without other files.
     Html,
 }
 
-/// A report that somebody wants: `FORMAT=FILE`.
+/// One `--report` argument: `FORMAT=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportArg {
-    /// How.
+    /// The format.
     pub format: Format,
-    /// Where to; `-` is standard output.
+    /// The file; `-` is standard output.
     pub file: PathBuf,
 }
 
@@ -64,16 +64,16 @@ impl fmt::Display for Format {
 }
 
 impl ReportArg {
-    /// Whether it can come true, as far as that can be told without leaving anything behind.
+    /// Checks that the report can be written, without leaving a file behind.
     pub(crate) fn check(&self) -> Result<()> {
         place(&self.file)
     }
 }
 
-/// Refuses a place where no report can be written, as far as that can be told without leaving anything behind.
+/// Refuses a file that can't be written, without leaving a file behind.
 ///
 /// # Errors
-/// Says why, and what to do.
+/// The file can't be written; the error states the cause and the remedy.
 pub fn place(file: &Path) -> Result<()> {
     if output::is_standard_output(file) {
         return Ok(());
@@ -109,8 +109,8 @@ pub fn place(file: &Path) -> Result<()> {
     })
 }
 
-/// A report is written beside its place and renamed, so that it is the directory that counts. Root is told yes by access(2) even
-/// where nobody can write.
+/// Creates and removes a file in the directory, as a report is written there and renamed. access(2) would permit root
+/// every directory, even a read-only one.
 fn probe(directory: &Path) -> io::Result<()> {
     let file = directory.join(format!(".keyagents-report-{}", std::process::id()));
     fs::File::create_new(&file)?;

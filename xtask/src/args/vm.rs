@@ -8,23 +8,23 @@ use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 use crate::vm::Kind;
 
-/// What to work on.
+/// Kernel and virtual machine of one guest.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GuestOptions {
     #[command(flatten)]
     pub(crate) kernel: KernelOptions,
 
-    /// The virtual machine [default: KVM where it works; else UML, and TCG where that does not work either]
+    /// The virtual machine [default: KVM where it works, else UML, else TCG]
     #[arg(long, value_enum)]
     pub(crate) vm: Option<Kind>,
 
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     pub(crate) install: bool,
 }
 
 impl GuestOptions {
-    /// Sees to it that the machine has what building and booting take.
+    /// Ensures the host packages for building and booting.
     ///
     /// # Errors
     /// Something is missing.
@@ -33,7 +33,7 @@ impl GuestOptions {
         packages::ensure(purpose, Consent::from_flag(self.install), terminal)
     }
 
-    /// Sees to it that the machine has what a guest's shell takes, too.
+    /// Ensures the host packages for a guest's shell as well.
     ///
     /// # Errors
     /// Something is missing.

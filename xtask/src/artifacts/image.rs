@@ -12,49 +12,48 @@ use kernel::{Arch, ChangedFile, Fragment, Image, KernelSpec, Kernels, Origin, Pa
 use crate::host::completion;
 use crate::host::terminal::Terminal;
 
-/// Which kernel.
+/// Kernel, source, series and profile of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct KernelOptions {
     /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
     #[arg(long, value_name = "NAME", add = completion::kernel())]
     pub kernel: Option<String>,
 
-    /// A kernel source of your own, a directory or a tarball; it is never written to
+    /// Another kernel source, a directory or a tarball; it is only read
     #[arg(long, value_name = "DIR|TARBALL")]
     pub kernel_src: Option<PathBuf>,
 
-    /// Which patches.
+    /// Patches of the kernel.
     #[command(flatten)]
     pub series: SeriesOption,
 
-    /// Only the first patches, so many.
+    /// Number of patches to apply, from the first [default: all].
     #[arg(skip)]
     pub first: Option<usize>,
 
-    /// What the kernel is built for
+    /// Profile of the kernel's configuration
     #[arg(long, value_enum, default_value_t)]
     pub profile: Profile,
 }
 
-/// Which patches.
+/// Argument of `--series`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SeriesOption {
-    /// Patches in place of those that belong to the kernel: a mailbox, also .gz, .xz or a Maildir, in which covers, replies and
-    /// older versions are left out; a directory of .patch, .diff, .eml or .mbox files; quilt's file `series`; or commits of the git
-    /// repository that --kernel-src is, whose source is A then, whatever is checked out (without --kernel-src: commits of the
-    /// repository of the current directory); `none` if --kernel-src has keyagents already
+    /// Patches in place of the kernel's own: a mailbox or Maildir, without its covers, replies and older versions; a directory of
+    /// .patch, .diff, .eml or .mbox files; quilt's file `series`; commits A..B of the repository of --kernel-src, applied to its A,
+    /// or of the current directory's repository; `none` if --kernel-src has keyagents already. Files may be .gz or .xz
     #[arg(long, value_name = "MBOX|DIR|SERIES|A..B|none")]
     series: Option<String>,
 }
 
-/// What names no patches at all.
+/// Value of `--series` for a source that has the patches.
 const APPLIED: &str = "none";
 
 impl SeriesOption {
-    /// The series that was named, or the kernel's own.
+    /// The given series, or the kernel's own.
     ///
     /// # Errors
-    /// It is none, or what it is for is no kernel source: that is known at once, and what follows takes long.
+    /// It is no series, or `kernel_src` is no kernel source. This is checked before any long work.
     pub fn of(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
         let series = self.named(kernel, kernel_src)?;
         kernel_src.map(|source| Origin::below(&series, source)).transpose()?;

@@ -143,7 +143,7 @@ fn readme(is_uml: bool) -> String {
     } else {
         (
             " and QEMU (qemu-system-x86_64)",
-            "    ./run.sh --kvm    likewise, on the machine's own processor, which is quicker where it works\n",
+            "    ./run.sh --kvm    the same on the host's processor, where KVM works\n",
             "bzImage           the kernel\n    vmlinux           the same with its symbols, for gdb and addr2line",
         )
     };

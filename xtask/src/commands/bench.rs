@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: figures as tables, as JSON and as a picture.
+//! `cargo xtask bench`: measurements as tables, as JSON and as a diagram.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,41 +15,41 @@ use crate::host::terminal::Terminal;
 use crate::runner::environment::TestbedOptions;
 use crate::vm::Kind;
 
-/// What to measure, and where to write it.
+/// Benchmarks and output files.
 ///
-/// Figures are for comparing within one run: on another day, another machine or under another load they are others. Let
-/// nothing else run meanwhile.
+/// Figures compare within one run only. On another day, another machine or under other load, they differ. Run nothing else
+/// meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask bench request                        one subject
+  cargo xtask bench request                        one benchmark
   cargo xtask bench --json bench.json --svg bench.svg
   cargo xtask bench pending --vm tcg --rounds 3")]
 pub struct Options {
-    /// What to measure [default: everything]
+    /// Benchmarks [default: all]
     #[arg(value_name = "SUBJECT", value_enum)]
     subjects: Vec<Subject>,
 
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
 
-    /// Write the figures here (-: standard output): an array of {bench, case, unit, median, p99, runs}
+    /// Write the figures to a file (-: standard output): an array of {bench, case, unit, median, p99, runs}
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Draw the figures here
+    /// Write a diagram of the figures to a file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
     #[command(flatten)]
     kernel: KernelOptions,
 
-    /// The virtual machine [default: each that works here]
+    /// The virtual machine [default: each that works on this machine]
     #[arg(long, value_enum)]
     vm: Option<Kind>,
 
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     install: bool,
 }

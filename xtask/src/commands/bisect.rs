@@ -22,15 +22,15 @@ use crate::runner::result::{colour, mark};
 use crate::runner::selection;
 use crate::runner::worker::Worker;
 
-/// Which scenario, and on what.
+/// Scenario, series and guest of a bisection.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask bisect chosen-error                           # of our own series
-  cargo xtask bisect exec-apart --series v3.mbox --vm uml   # of somebody else's, on the quickest
+  cargo xtask bisect chosen-error                           # in this repository's series
+  cargo xtask bisect exec-apart --series v3.mbox --vm uml   # in another series, on UML
   cargo xtask bisect exec-apart --series base..topic --kernel-src ~/linux")]
 pub struct Options {
-    /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
     #[arg(add = completion::scenario())]
     scenario: String,
 
@@ -71,7 +71,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// Runs the scenario on the kernel with the first patches, so many, and shows what comes of it.
+    /// Runs the scenario on the kernel with the first `patch` patches, and shows the verdict.
     fn try_up_to(
         &self,
         patch: usize,
@@ -104,7 +104,7 @@ impl Options {
     }
 }
 
-/// What the series ends with when it has so many patches.
+/// Name of the patch with this number, counted from 1.
 fn name(patch: usize, patches: &[Patch]) -> &str {
     patch.checked_sub(1).map_or("no patch at all", |index| &patches[index].name)
 }
@@ -114,7 +114,7 @@ fn log(step: &str) -> PathBuf {
     workspace::logs().join(format!("bisect-{step}.log"))
 }
 
-/// Says what was found. A scenario that fails with the whole series is a failure, whoever is to blame.
+/// Reports the first bad patch. A scenario that fails with the whole series is a failure, whichever patch causes it.
 fn conclude(
     end: Next,
     scenario: &Scenario,

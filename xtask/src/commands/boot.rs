@@ -1,4 +1,4 @@
-//! `cargo xtask boot`: somebody's own initramfs on the patched kernel.
+//! `cargo xtask boot`: another initramfs on the patched kernel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,21 +20,21 @@ use crate::session::raw_terminal::{self, RawTerminal};
 use crate::vm::{BootConfig, Ending, Heard, KernelReport, Kind, Machine, MachineEvent, Tap};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask boot --initramfs rootfs.cpio.gz                      its console here, to its end
+  cargo xtask boot --initramfs rootfs.cpio.gz                      with its console on this terminal
   cargo xtask boot --initramfs /boot/initrd.img --append 'debug'   with further kernel parameters";
 
-/// How long a guest whose console is closed may take to be gone.
+/// Time limit for the end of a guest whose console is closed.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// What to boot.
+/// Initramfs, kernel parameters and guest.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// A cpio archive (newc), as it is or packed with gzip, xz, lzma, lz4 or zstd; its /init is started
+    /// A cpio archive (newc), uncompressed or compressed with gzip, xz, lzma, lz4 or zstd; the kernel starts its /init
     #[arg(long, value_name = "FILE")]
     initramfs: PathBuf,
 
-    /// Further parameters for the kernel's command line
+    /// Additional parameters for the kernel's command line
     #[arg(long, value_name = "PARAMETERS", allow_hyphen_values = true)]
     append: Option<String>,
 
@@ -87,7 +87,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     Ok(archive)
 }
 
-/// Somebody sits at the console.
+/// Interactive console on a raw-mode terminal.
 fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
     let raw_terminal = RawTerminal::take()?;
     raw_terminal.listen();
@@ -101,7 +101,7 @@ fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>
     Ok(watch(&mut machine, || raw_terminal.is_left()))
 }
 
-/// Nobody sits there: what the console says is standard output, and nothing is typed, which would come before anybody reads it.
+/// Console without a terminal: its output is standard output, and it gets no input, which would arrive before it is read.
 fn look_on(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
     let listener = Tap::new(|heard| {
         if let Heard::Console(bytes) = heard {
@@ -112,7 +112,7 @@ fn look_on(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending
     Ok(watch(&mut machine, || false))
 }
 
-/// User-Mode Linux ends its kernel's lines as files have them: a raw terminal wants to be told to return, too.
+/// Adds carriage returns to User-Mode Linux's kernel lines, which end as in files; a raw-mode terminal needs them.
 fn plain_lines(listener: Tap, kind: Kind) -> Tap {
     if kind != Kind::Uml {
         return listener;
@@ -134,7 +134,7 @@ fn plain_lines(listener: Tap, kind: Kind) -> Tap {
     })
 }
 
-/// Waits for the guest's end; no ending: the person has left. Tells the first trouble that its kernel reported.
+/// Waits for the guest's end, or for the user's escape sequence (`None`). Reports the first fault that the kernel reported.
 fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Option<KernelReport>) {
     const GLANCE: Duration = Duration::from_millis(200);
     let mut trouble = None;

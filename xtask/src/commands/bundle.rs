@@ -1,4 +1,4 @@
-//! `cargo xtask bundle`: a scenario with all that it takes to carry it out elsewhere, in one file.
+//! `cargo xtask bundle`: a scenario, its kernel and a script that runs it, in one file.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -27,16 +27,16 @@ use crate::session::probe;
 use crate::vm::Kind;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask bundle chosen-error -o bug.tar.zst                    runs wherever QEMU is
+  cargo xtask bundle chosen-error -o bug.tar.zst                    runs with QEMU
   cargo xtask bundle chosen-error -o bug.tar.zst --vm uml           runs without QEMU
-  cargo xtask bundle chosen-error -o bug.tar.zst --series v3.mbox   with somebody else's patches
+  cargo xtask bundle chosen-error -o bug.tar.zst --series v3.mbox   with another series
   tar --zstd -xf bug.tar.zst && ./keyagents-rejection-chosen-error/run.sh";
 
-/// What to bundle.
+/// Scenario, kernel and output file of a bundle.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
     #[arg(add = completion::scenario())]
     scenario: String,
 
@@ -47,22 +47,22 @@ pub struct Options {
     #[command(flatten)]
     kernel: KernelOptions,
 
-    /// What the bundle runs on
+    /// The back end that the bundle runs on
     #[arg(long, value_enum, default_value_t)]
     vm: Machine,
 
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     install: bool,
 }
 
-/// What a bundle runs on.
+/// Back end of a bundle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Machine {
-    /// QEMU: wherever that is installed
+    /// QEMU, which the other machine must have
     #[default]
     Qemu,
-    /// User-Mode Linux: on any x86-64 Linux that it works on, without QEMU
+    /// User-Mode Linux, which needs x86-64 Linux and no QEMU
     Uml,
 }
 
@@ -107,7 +107,7 @@ impl Options {
     }
 }
 
-/// Said before the long work, and not after it.
+/// Checks the output file before the long work.
 fn check_writable(path: &Path) -> Result<()> {
     if output::is_standard_output(path) {
         bail!("can't write a bundle to standard output: name a file");
@@ -124,7 +124,7 @@ fn check_writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What comes of the scenario here: what the receiver is to see, too.
+/// Runs the scenario on this machine, and returns its verdict and transcript.
 fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
     let mut guest = environment.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
     if let Some(feature) = scenario.missing(&guest.hello().features) {
@@ -147,7 +147,7 @@ fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict,
 
 /// The command that unpacks a bundle here and runs it.
 fn how_to_run(bundle: &Path, name: &str) -> String {
-    // What stands before a colon is another machine to tar, unless it has a slash in it.
+    // To tar, a name before a colon is another machine, unless it has a slash in it.
     let bundle = if bundle.is_absolute() { bundle.to_owned() } else { Path::new(".").join(bundle) };
     format!("tar --zstd -xf {} && ./{name}/run.sh", quoted(&bundle))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what a change must pass before it lands, here as on the build server.
+//! `cargo xtask ci`: the build server's checks.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,8 +17,8 @@ use crate::host::terminal::{Terminal, seconds};
 use crate::host::workspace;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask ci                     all that must hold before a change lands
-  cargo xtask ci --matrix            the same, on every kernel, in every profile: takes long
+  cargo xtask ci                     every check that a change must pass
+  cargo xtask ci --matrix            the same, on every kernel and in every profile; takes long
   cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
   cargo xtask ci lints               the same without the tests
   cargo xtask ci scenarios --kernel 6.1 --profile debug
@@ -26,11 +26,11 @@ const EXAMPLES: &str = "Examples:
 Advisories are looked at where their list can be fetched, and left out with a note elsewhere. All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
 add to the job's summary, and annotate their lines.";
 
-/// Which part.
+/// Part of the checks.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Options {
-    /// Run the scenarios on every kernel, in every profile
+    /// Run the scenarios on every kernel and in every profile
     #[arg(long)]
     matrix: bool,
 
@@ -47,12 +47,12 @@ enum Part {
     /// Formatting, lints, documentation, licences, the workflow itself
     #[command(after_help = "Example:\n  cargo xtask ci lints")]
     Lints,
-    /// The scenarios; takes what `cargo xtask test` takes
+    /// The scenarios, with the options of `cargo xtask test`
     #[command(
         after_help = "Example:\n  cargo xtask ci scenarios --kernel 6.1 --profile debug --report html=report.html"
     )]
     Scenarios {
-        /// As with `cargo xtask test`
+        /// Options of `cargo xtask test`
         #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -62,7 +62,7 @@ enum Part {
 struct Step {
     name: &'static str,
     command: Command,
-    /// What it can't do without, such as the network. Where this fails the step is left out.
+    /// Precondition of the step, such as the network. If it fails, the step is left out.
     given: Option<Command>,
 }
 
@@ -162,7 +162,7 @@ fn lints() -> Vec<Step> {
     steps
 }
 
-/// The crates are unpublished: their readers are those who work on them, and see private items as well.
+/// The crates are unpublished, so that their documentation includes private items.
 fn documentation(cargo: Command) -> Step {
     let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
     let mut step = step("documentation", cargo, &arguments);
@@ -176,13 +176,13 @@ fn scenarios(arguments: &[OsString]) -> Result<Step> {
     Ok(Step { name: "scenarios", command, given: None })
 }
 
-/// Whether what these arguments of `cargo xtask test` put on standard output is for a program.
+/// True if these arguments of `cargo xtask test` make standard output a program's input.
 fn has_readers(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().filter_map(|word| word.to_str());
     words.any(|word| word == "--list" || word.starts_with("--message-format"))
 }
 
-/// What makes `cargo xtask test` run the workflow's whole matrix.
+/// Arguments of `cargo xtask test` for the workflow's whole matrix.
 fn matrix() -> Result<Vec<OsString>> {
     let kernels = Kernels::load()?;
     let names: Vec<&str> = kernels.names().collect();
@@ -199,16 +199,16 @@ fn tools() -> PathBuf {
     workspace::target().join("ci-tools")
 }
 
-/// What came of a step.
+/// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
     /// It has an exit code.
     Through(u8),
-    /// Somebody ended it, or this command.
+    /// A signal ended it, or this command.
     Interrupted(i32),
 }
 
-/// What keeps this command from succeeding: the last that it says, or nothing.
+/// Error message of a failed command; `None` if it succeeds.
 fn lacks(mut command: Command) -> Option<String> {
     let line = command_line(&command);
     let output = match command.current_dir(workspace::root()).stdin(Stdio::null()).output() {
@@ -221,7 +221,7 @@ fn lacks(mut command: Command) -> Option<String> {
     Some(format!("`{line}` failed ({last})"))
 }
 
-/// What came of it, and how long it took. GitHub folds what a step prints.
+/// Runs a step, and returns its result and duration. GitHub folds the output of a step.
 fn carry_out(name: &str, mut command: Command, terminal: &Terminal) -> Result<(Came, Duration)> {
     let line = command_line(&command);
     let folds = env::var_os("GITHUB_ACTIONS").is_some() && name != "scenarios";

@@ -1,4 +1,4 @@
-//! `cargo xtask clean`: frees disk space, by kind, and says how much.
+//! `cargo xtask clean`: frees disk space of the cache, by kind.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -19,37 +19,37 @@ use crate::host::terminal::Terminal;
 use crate::host::{cache, workspace};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask clean --dry-run          what there is, and how much each kind would free
-  cargo xtask clean checks builds      free what `kernel check` left, and the kernels' object files
-  cargo xtask clean                    free everything: the next test builds it all again";
+  cargo xtask clean --dry-run          the size of each kind
+  cargo xtask clean checks builds      frees these kinds only
+  cargo xtask clean                    frees everything; the next test builds it again";
 
-/// What to free.
+/// Kinds of files to free.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// Only these kinds [default: all]
+    /// Kinds [default: all]
     #[arg(value_enum, value_name = "KIND")]
     kinds: Vec<Kind>,
 
-    /// Only say what would be freed
+    /// Show the sizes and free nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What there is to free, from what is quickly made again to what takes long.
+/// Kinds of files, from those that are made again quickly to those that take long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
-    /// What the guests' consoles said
+    /// Logs of the guests' consoles
     Logs,
-    /// How long scenarios took, and which virtual machines work here
+    /// Times of scenarios, and the virtual machines that work on this machine
     Memory,
     /// The guest's programs
     Guest,
     /// Built kernels
     Images,
-    /// What `kernel check` and the kernel's own tests were built in
+    /// Build directories of `kernel check` and of the kernel's own tests
     Checks,
-    /// The kernels' object files, with which a change is built in seconds
+    /// The kernels' object files, which make a rebuild take seconds
     Builds,
     /// Unpacked kernel sources
     Trees,
@@ -58,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What it takes to get it back.
+    /// Effort of making the files again.
     fn price(self) -> &'static str {
         match self {
             Self::Logs => "the next test writes new ones",
@@ -86,7 +86,7 @@ impl Kind {
         }
     }
 
-    /// What a command holds that is at work on such things: locks of this program's, of the kernel library's, and cargo's own.
+    /// Locks that a command holds while it uses such files: this program's, the kernel library's and cargo's own.
     fn locks(self, cache: &Path) -> Vec<PathBuf> {
         let named_so = |meant: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
             let locks = fs::read_dir(cache.join("locks")).into_iter().flatten().flatten();

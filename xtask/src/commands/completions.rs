@@ -1,4 +1,4 @@
-//! `cargo xtask completions`: scripts with which shells ask this program what a line could go on with.
+//! `cargo xtask completions`: shell completion scripts.
 
 use std::env;
 
@@ -9,17 +9,17 @@ use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use crate::host::output;
 
 const EXAMPLES: &str = "\
-What is completed is `cargo xtask …`, and all else below cargo as before. A shell that has just been started has it.
+The script completes `cargo xtask …`. Other cargo commands complete as before. It takes effect in a new shell.
 
 Examples:
   cargo xtask completions bash >> ~/.bash_completion
   cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish
   cargo xtask completions zsh > ~/.xtask.zsh   and, below compinit in ~/.zshrc: source ~/.xtask.zsh";
 
-/// The environment variable by which this program knows that a shell wants to complete a line.
+/// Environment variable that a shell sets to have a line completed.
 pub const VARIABLE: &str = "XTASK_COMPLETE";
 
-/// Has bash complete `cargo xtask …` like `xtask …`, and leaves all else to cargo's own completion.
+/// Completion of `cargo xtask …` as `xtask …` in bash; other lines are left to cargo's own completion.
 const BASH_OF_CARGO: &str = r#"
 _xtask_of_cargo() {
     if [ "${COMP_WORDS[1]}" = xtask ] && [ "$COMP_CWORD" -gt 1 ]; then
@@ -49,7 +49,7 @@ _xtask_of_cargo() {
 compdef _xtask_of_cargo cargo
 "#;
 
-/// The same for fish, which asks everybody who has something to say about cargo.
+/// The same for fish, which merges all completions of cargo.
 const FISH_OF_CARGO: &str = r#"
 function _xtask_words
     commandline --current-process --tokenize --cut-at-cursor
@@ -60,7 +60,7 @@ end
 complete --keep-order --exclusive --command cargo --condition 'test "$(_xtask_words)[2]" = xtask' --arguments '(_xtask_of_cargo)'
 "#;
 
-/// For which shell.
+/// Shell of a completion script.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Has the shell ask this `program`.
+/// Completion script that calls `program`.
 fn script(shell: Shell, program: &str) -> Result<Vec<u8>> {
     let (asker, of_cargo): (&dyn EnvCompleter, _) = match shell {
         Shell::Bash => (&Bash, BASH_OF_CARGO.to_owned()),

@@ -1,4 +1,4 @@
-//! `cargo xtask coverage`: which lines of the series the suite reaches.
+//! `cargo xtask coverage`: lines of the series that the suite reaches.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,27 +20,27 @@ use crate::runner::selection;
 use crate::runner::testbed::{MatrixOptions, Testbed};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask coverage                            is every line of the series reached?
-  cargo xtask coverage --html coverage.html       the sources, each line with how often it ran
-  cargo xtask coverage timeout --lcov timeout.info   what one family reaches; no line is asked for
+  cargo xtask coverage                            requires every line of the series
+  cargo xtask coverage --html coverage.html       the sources, with the count of each line
+  cargo xtask coverage timeout --lcov timeout.info   lines that one family reaches
   cargo xtask coverage --kernel 6.1 --series v3.mbox";
 
 /// The kernel is one here.
 pub const KERNEL: &str = "A kernel of kernel/kernels.toml [default: the one named there]";
 
-/// Which scenarios, on what, and where to write it.
+/// Scenarios, kernel and output files.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// Only scenarios whose name (FAMILY/NAME) contains one of these
+    /// Run only scenarios whose names (FAMILY/NAME) contain one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
 
-    /// Write a tracefile for lcov, genhtml and what else reads them
+    /// Write a tracefile for lcov, genhtml and editors
     #[arg(long, value_name = "FILE")]
     lcov: Option<PathBuf>,
 
-    /// Write the annotated sources as one page that needs no other file
+    /// Write the annotated sources as one page without other files
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -84,7 +84,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(code.max(found).into())
 }
 
-/// What all guests have counted.
+/// Counters of all guests.
 fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Result<Tally> {
     if gathering.guests.is_empty() {
         bail!("no guest has told what its kernel counted: there is nothing to report");

@@ -1,4 +1,4 @@
-//! `cargo xtask doctor`: what this machine has and lacks.
+//! `cargo xtask doctor`: report on this machine's packages and virtual machines.
 
 use std::process::ExitCode;
 
@@ -11,17 +11,17 @@ use crate::host::cache;
 use crate::host::terminal::Terminal;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask doctor                 what there is, and the remedy for each lack
+  cargo xtask doctor                 what this machine has, with a remedy for each lack
   cargo xtask doctor && cargo xtask test
-  cargo xtask host --install         install all missing packages at once
+  cargo xtask host --install         installs all missing packages
 
 Exit codes: 0 `cargo xtask test` can run; 2 it can't.";
 
-/// How wide the text is, and where what follows a label begins.
+/// Width of the text, and indentation after a label.
 const WIDTH: usize = 100;
 const INDENT: &str = "                           ";
 
-/// Nothing to choose.
+/// `doctor` has no options.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {}
@@ -29,7 +29,7 @@ pub struct Options {}
 /// Runs the command.
 ///
 /// # Errors
-/// Not even this can be found out.
+/// The machine can't be examined.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let chapters = doctor::examine(cache::directory(), terminal)?;
     for chapter in &chapters {
@@ -59,7 +59,7 @@ fn told(finding: &Finding) -> String {
     format!("  {mark} {:<20} {}{remedy}", finding.about, finding.said)
 }
 
-/// A remedy below what it is for, after an arrow.
+/// A finding, with its remedy below it after an arrow.
 fn hanging(remedy: &str) -> String {
     let first = format!("{:25}{} ", "", style("→").dim());
     let options = textwrap::Options::new(WIDTH)

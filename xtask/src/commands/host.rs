@@ -1,4 +1,4 @@
-//! `cargo xtask host`: what this machine lacks.
+//! `cargo xtask host`: installation of missing host packages.
 
 use std::process::ExitCode;
 
@@ -8,15 +8,15 @@ use clap::Args;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 
-/// What to do about it.
+/// Whether missing packages are installed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask host              # what is missing, and what installs it; root installs at once
-  cargo xtask host --install    # with sudo if need be
-  cargo xtask doctor            # all that there is to know of this machine")]
+  cargo xtask host              # prints the command that installs missing packages
+  cargo xtask host --install    # installs them, with sudo if necessary
+  cargo xtask doctor            # a report on the whole machine")]
 pub struct Options {
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     install: bool,
 }

@@ -26,17 +26,17 @@ use clap::{Parser, Subcommand};
 use crate::host::terminal::Terminal;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask doctor                          can this machine run the suite, and how fast
-  cargo xtask test                            build the kernel, boot it, judge every scenario
+  cargo xtask doctor                          what this machine has and lacks
+  cargo xtask test                            builds the kernel, boots it, judges every scenario
   cargo xtask scenarios explain two-containers
-  cargo xtask test --report html=report.html  a page to show to others
+  cargo xtask test --report html=report.html  with one page for other readers
 
-Each command has more: cargo xtask COMMAND --help";
+Each command has examples: cargo xtask COMMAND --help";
 
-/// So many columns of a terminal are used at most.
+/// Columns of the help at most.
 const WIDTH: usize = 100;
 
-/// Keyagents for Linux, and the virtual machines that prove them.
+/// Testbed for keyagents: builds the patched kernel, boots it in virtual machines and judges scenarios.
 ///
 /// Exit codes: 0 all passed; 1 a scenario failed, crashed or hung; 2 the testbed could not do its part.
 #[derive(Debug, Parser)]
@@ -51,79 +51,79 @@ enum Command {
     /// Run scenarios against the patched kernel in a virtual machine
     Test(test::Options),
 
-    /// List and explain scenarios, write new ones
+    /// List, explain, write and accept scenarios
     #[command(subcommand)]
     Scenarios(scenarios::Command),
 
     /// Find the first patch of a series after which a scenario fails
     ///
-    /// A kernel is built for each step, the last patches first. Exit codes: 0 the scenario passes with the whole series; 1 it does not, and
-    /// the last line says since when; 2 the testbed could not do its part.
+    /// A kernel is built for each step, from the last patch backwards. Exit codes: 0 the scenario passes with the whole series; 1 it
+    /// does not, and the last line names the first bad patch; 2 the testbed could not do its part.
     Bisect(bisect::Options),
 
-    /// Run scenarios again whenever an edit affects them
+    /// Run scenarios again after each edit that affects them
     Watch(watch::Options),
 
-    /// Run one scenario, told from all sides: console, events and tracepoints on one clock
+    /// Run one scenario with its console, events and tracepoints on one clock
     ///
-    /// Timings are seconds since the scenario was begun. Exit codes: 0 it passed; 1 it failed, crashed or hung, if only once; 2 the testbed
+    /// Times are seconds since the start of the scenario. Exit codes: 0 every run passed; 1 a run failed, crashed or hung; 2 the testbed
     /// could not do its part.
     Repro(repro::Options),
 
-    /// Pack a scenario with all that it takes to run it elsewhere
+    /// Pack a scenario and its kernel into a file that runs on other machines
     ///
     /// The bundle holds the kernel with its symbols, its configuration, the series, the guest, the scenario with its snapshot, the
-    /// story as it went here, and run.sh, which carries the scenario out once more and ends with its verdict: 0 passed; 1 failed, crashed or hung;
-    /// 2 not carried out. It tells nothing of who made it, and the same inputs make the same bytes.
+    /// trace of its run, and run.sh. That script runs the scenario again and exits with its verdict: 0 passed; 1 failed, crashed or
+    /// hung; 2 not carried out. The bundle holds no name or path of this machine, and the same inputs make the same bytes.
     Bundle(bundle::Options),
 
-    /// Sit at a shell on the patched kernel
+    /// Start a shell on the patched kernel
     ///
-    /// The guest's user space is busybox, keyctl, strace if this machine has it, and the testbed's agent (/init); nothing of the
-    /// host is to be seen in it. With --host it is all that this machine has, and you are root there. In either, nothing that is
-    /// written lasts, and the shell's exit code is the command's.
+    /// The guest has busybox, keyctl, strace if the host has it, and the testbed's agent (/init). It does not see the host's files.
+    /// With --host, it has the host's files and programs, and the shell runs as root. Written files are lost when the guest ends.
+    /// The command exits with the shell's exit code.
     Shell(shell::Options),
 
-    /// Run a program of this machine's on the patched kernel
+    /// Run a program of the host on the patched kernel
     ///
-    /// The program has the same path in the guest as here, and so have its interpreter, the libraries that it loads and programs
-    /// that its arguments name by a path. PATH and LD_LIBRARY_PATH are as here. Standard input, output and error are the command's, and so
-    /// is the exit code; where they are a terminal, the program has one. A closed standard output or error ends the guest.
+    /// The program has the same path in the guest as on the host. So have its interpreter, the libraries that it loads and the programs
+    /// that its arguments name by a path. PATH and LD_LIBRARY_PATH are the host's. Standard input, output and error and the exit code are
+    /// passed through, and a terminal stays one. A closed standard output or error ends the guest.
     Run(run::Options),
 
-    /// Boot an initramfs of your own on the patched kernel
+    /// Boot another initramfs on the patched kernel
     ///
-    /// Its console is the terminal. Exit codes: 0 it powered off or restarted; 1 its kernel reported trouble; 2 it can't be booted.
+    /// The console is the terminal. Exit codes: 0 the guest powered off or restarted; 1 its kernel reported a fault; 2 it can't be booted.
     Boot(boot::Options),
 
     /// Build the patched kernel; edit, export, check and test the series
     #[command(subcommand)]
     Kernel(kernel::Command),
 
-    /// Say which lines of the series the suite reaches, and which it does not
+    /// Show the lines of the series that the suite reaches and those that it misses
     ///
-    /// Runs scenarios on a kernel that counts how often its lines run, and lays the counters beside the lines that the series adds. Exit
-    /// codes: 0 each line that can be reached was, or only some scenarios were asked for; 1 a line was not reached, the list of what can't be
-    /// (kernel/coverage/unreachable.toml) is not true, or a scenario failed; 2 the testbed could not do its part.
+    /// Runs scenarios on a kernel with gcov, and compares the counters with the lines that the series adds. Exit codes: 0 all reachable
+    /// lines were reached, or only some scenarios were selected; 1 a line was not reached, the list of unreachable lines
+    /// (kernel/coverage/unreachable.toml) is wrong, or a scenario failed; 2 the testbed could not do its part.
     #[command(mut_arg("profile", |it| it.hide(true)), mut_arg("kernel", |it| it.value_name("NAME").help(coverage::KERNEL)))]
     Coverage(coverage::Options),
 
-    /// Measure what keyagents and the testbed take, side by side with what there was before
+    /// Measure keyagents and the testbed in comparison with a stock kernel and other tools
     Bench(bench::Options),
 
-    /// Say what this machine has and lacks, and the remedy for each lack
+    /// Show what this machine has and lacks, with a remedy for each lack
     Doctor(doctor::Options),
 
-    /// Install what this machine lacks, or say how
+    /// Install missing host packages, or print the command that does
     Host(host::Options),
 
     /// Free disk space, by kind
     Clean(clean::Options),
 
-    /// Do what the build server does: everything that must hold before a change lands
+    /// Run the build server's checks, which a change must pass before it lands
     Ci(ci::Options),
 
-    /// Write a script with which a shell completes these commands
+    /// Write a shell's completion script for these commands
     Completions(completions::Options),
 }
 
@@ -166,7 +166,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// What each command's help ends with, and whether there are commands below it.
+    /// End of each command's help, and whether the command has subcommands.
     fn ends_of_help() -> Vec<(String, String, bool)> {
         let mut left = vec![("cargo xtask".to_owned(), Cli::command())];
         let mut ends = Vec::new();

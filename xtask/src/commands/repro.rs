@@ -1,4 +1,4 @@
-//! `cargo xtask repro`: one scenario, told from all sides, again and again if need be, or under a debugger.
+//! `cargo xtask repro`: one scenario in detail, repeatedly or under a debugger.
 
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -26,38 +26,38 @@ use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error                           events and tracepoints on one clock
-  cargo xtask repro serving/raced --until-fail             until it goes wrong; says with which seed
-  cargo xtask repro serving/raced --seed 17                with that seed once more
+  cargo xtask repro serving/raced --until-fail             until a run fails; prints the seed
+  cargo xtask repro serving/raced --seed 17                with a given seed
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
 
 /// How long a guest under a debugger may take for anything.
 const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
-/// Which scenario, and how.
+/// Scenario, repetition and debugger.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// The scenario's name: FAMILY/NAME, or NAME where no other family has one
+    /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
     #[arg(add = completion::scenario())]
     scenario: String,
 
-    /// Wait for gdb before the kernel starts; with a function, print the command that stops there
+    /// Wait for gdb before the kernel starts; with a function, print a gdb command that stops there
     #[arg(long, value_name = "FUNCTION", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["repeat", "until_fail"])]
     gdb: Option<String>,
 
-    /// The port at which gdb is waited for [default: any that is free]
+    /// The port for gdb [default: a free one]
     #[arg(long, value_name = "PORT", requires = "gdb")]
     gdb_port: Option<u16>,
 
-    /// Run it so many times, each with the next seed, and tell of the runs that go wrong
+    /// Run the scenario N times, each with the next seed, and show the runs that fail
     #[arg(long, value_name = "N")]
     repeat: Option<NonZero<u32>>,
 
-    /// Run it until it goes wrong, or as many times as --repeat says
+    /// Run the scenario until a run fails, at most --repeat times
     #[arg(long)]
     until_fail: bool,
 
-    /// What decides how far apart raced steps begin [default: another one each time]
+    /// The seed of the delays between raced steps [default: a new one each time]
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
 
@@ -99,7 +99,7 @@ impl Options {
             let environment = self.guest.environment(&kinds, &Extras::default(), "repro", terminal)?;
             let features = match &environment.features {
                 Some(features) => features.clone(),
-                // Without a trial nothing is known of what it has, but QEMU's guests have all there is.
+                // Without a trial boot the features are unknown, but QEMU's guests have all of them.
                 None => return Ok(environment),
             };
             let Some(feature) = scenario.missing(&features) else { return Ok(environment) };
@@ -156,7 +156,7 @@ impl Options {
         Ok(carry_out(environment, &boot, scenario, &plan, show))
     }
 
-    /// One line for each run, and the whole transcript of each that goes wrong.
+    /// Runs with one line each, and the whole transcript of each run that fails.
     fn again_and_again(
         &self,
         environment: &Environment,
@@ -217,7 +217,7 @@ fn told_boot(environment: &Environment) -> BootConfig {
     BootConfig { parameters, ..environment.boot.clone() }
 }
 
-/// In a guest of its own, which ends before all has been told.
+/// Runs the scenario in a new guest, which ends before the transcript is complete.
 fn carry_out(
     environment: &Environment,
     boot: &BootConfig,
@@ -240,13 +240,13 @@ fn carry_out(
             },
         },
     };
-    // It is what keeps the transcript open.
+    // This sender keeps the transcript open.
     drop(boot);
     transcript.end();
     symbolize::located(verdict, &environment.vmlinux)
 }
 
-/// What the seed has to say in this plan.
+/// Line about the seed and its effect on this plan.
 fn about_seed(plan: &Plan, seed: u64) -> String {
     if plan.blocks.iter().any(|block| block.order == Order::Raced) {
         format!("seed {seed}: it decides how far apart the raced steps begin")

@@ -1,4 +1,4 @@
-//! `cargo xtask run`: a program of the host's on the patched kernel.
+//! `cargo xtask run`: a program of the host on the patched kernel.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,12 +22,12 @@ use crate::runner::single_guest;
 use crate::vm::Kind;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask run -- ./reproducer --fast                 a program that you have just built
-  cargo xtask run --include cases/ -- sh cases/all.sh    a script, and files that it needs
+  cargo xtask run -- ./reproducer --fast                 a program of the host
+  cargo xtask run --include cases/ -- sh cases/all.sh    a script with files that it needs
   cargo xtask run --vm tcg -- sh -c 'cat > out; wc -c out' < dump
-  cargo xtask run -- strace -f ./reproducer              strace, keyctl, busybox are there anyway";
+  cargo xtask run -- strace -f ./reproducer              the guest has strace, keyctl and busybox";
 
-/// What to run.
+/// Program, additional files and guest.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
@@ -38,7 +38,7 @@ pub struct Options {
     #[command(flatten)]
     guest: GuestOptions,
 
-    /// A program of this machine's, and its arguments
+    /// A program of the host, and its arguments
     #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
@@ -52,7 +52,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut closure = ProgramClosure::default();
     options.include.iter().try_for_each(|path| closure.pack(path))?;
     let path = closure.pack_program(program)?;
-    // What `strace` and `env` are to start.
+    // Programs that `strace` and `env` start.
     let started =
         arguments.iter().map(Path::new).filter(|it| it.components().count() > 1 && is_executable(it));
     started.into_iter().try_for_each(|path| closure.pack(path))?;
@@ -62,7 +62,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
     }
     options.guest.ensure_host(terminal)?;
-    // Programs start others. What was packed has the better claim to its path.
+    // Programs start others. Packed files take precedence at their paths.
     let Userland { mut programs, .. } = Userland::gather().unwrap_or_default();
     programs.extend(closure.programs());
     let directories = closure.directories();
@@ -97,7 +97,7 @@ fn guest_variables(closure: &ProgramClosure) -> BTreeMap<String, String> {
     variables
 }
 
-/// The archive and what is unpacked from it are in memory at once. In MiB.
+/// Memory in MiB: the archive and its unpacked files are in memory at once.
 fn memory_for(bytes: u64) -> u32 {
     u32::try_from(bytes.saturating_mul(2) >> 20).unwrap_or(u32::MAX / 2)
 }

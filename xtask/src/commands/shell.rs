@@ -23,24 +23,24 @@ use crate::vm::vng::{self, Vng};
 use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask shell                                   a shell; exit or Ctrl-D leaves it
+  cargo xtask shell                                   a shell; exit or Ctrl-D ends it
   cargo xtask shell --vm tcg --kernel 6.1             on another kernel, with two processors
-  cargo xtask shell --host                            among your own files and programs
-  cargo xtask shell --host -- make -C ~/src check     one command, and its exit code
+  cargo xtask shell --host                            with the host's files and programs
+  cargo xtask shell --host -- make -C ~/src check     one command, with its exit code
   echo 'keyctl show @s; exit 3' | cargo xtask shell   a script: its output, and its exit code 3";
 
-/// What to sit at.
+/// User space, guest and command of a shell.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// Sit among this machine's files, which are copied when they are written to: virtme-ng makes the guest
+    /// Use the host's files, which are copied on write, in a guest made by virtme-ng
     #[arg(long)]
     host: bool,
 
     #[command(flatten)]
     guest: GuestOptions,
 
-    /// A command to run in place of the shell, and its arguments
+    /// A command in place of the shell, and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
@@ -96,7 +96,7 @@ impl Options {
         kinds.retain(|kind| *kind != Kind::Uml);
         let extras = Extras { fragments: vec![Fragment::named("virtme")?], ..Extras::default() };
         let mut environment = self.guest.environment(&kinds, &extras, "shell", terminal)?;
-        // What is written stays in memory.
+        // Written files stay in memory.
         environment.boot.memory_mib += 512;
         let guest = Vng::compose(&vng, &initramfs::agent()?, environment.kind(), &environment.boot)?;
         let shell = env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
@@ -104,7 +104,7 @@ impl Options {
         Ok((environment.through(Box::new(guest)), program, " · your files, copied when written to"))
     }
 
-    /// The shell, or what is to be run in place of it.
+    /// The shell, or the command in its place.
     fn program(
         &self,
         shell: String,
@@ -113,7 +113,7 @@ impl Options {
     ) -> AttachedProgram {
         let (path, arguments) = match self.command.as_slice() {
             [] => (shell, Vec::new()),
-            // A shell looks for programs, and says what it does not find.
+            // A shell searches for programs, and reports those that it does not find.
             command => {
                 let exec = ["-c", "exec \"$@\"", "sh"].map(str::to_owned);
                 ("/bin/sh".to_owned(), exec.into_iter().chain(command.iter().cloned()).collect())
@@ -123,7 +123,7 @@ impl Options {
     }
 }
 
-/// Starts a guest, and has somebody use a program in it, wherever they sit.
+/// Starts a guest and attaches a program in it to standard input and output, or to the terminal.
 ///
 /// # Errors
 /// The guest did not come up, or did not last.
@@ -140,7 +140,7 @@ pub fn use_program(environment: &Environment, program: AttachedProgram) -> Resul
     session.raw_terminal(&program, &raw_terminal)
 }
 
-/// What programs in the guest find in their environment.
+/// Environment of programs in the guest.
 pub fn guest_variables() -> BTreeMap<String, String> {
     let own = [
         ("HOME", "/root"),
@@ -149,11 +149,11 @@ pub fn guest_variables() -> BTreeMap<String, String> {
         ("USER", "root"),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    // What the terminal is, the guest can't find out.
+    // The guest can't detect the type of the terminal.
     own.into_iter().chain(passed_on(&["TERM", "COLORTERM", "LANG", "LC_ALL"])).collect()
 }
 
-/// What programs find in it among the host's files: much the same as at home, but for who they are.
+/// Environment of programs with the host's files: the host's, with another user.
 fn hosts_guest_variables() -> BTreeMap<String, String> {
     let who = ["USER", "LOGNAME"].map(|name| (name.to_owned(), "root".to_owned()));
     let same = ["HOME", "PATH", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "EDITOR", "PAGER"];

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: scenarios against the patched kernel.
+//! `cargo xtask test`: runs scenarios on the patched kernel.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,87 +19,87 @@ use crate::runner::shard::Shard;
 use crate::runner::testbed::{MatrixOptions, Testbed};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask test                                  everything, on what is quickest here
-  cargo xtask test timeout linking/confined         these alone
-  cargo xtask test --failed --fail-fast             what failed the last time, until one fails again
+  cargo xtask test                                  every scenario, on the fastest back ends
+  cargo xtask test timeout linking/confined         scenarios with these names
+  cargo xtask test --failed --fail-fast             the last run's failures, until one fails again
   cargo xtask test --vm uml --fresh                 a new kernel for each scenario
   cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs
-  cargo xtask test --shard 2/3 --retries 2          the second of three machines' share
-  cargo xtask test timeout --list                   the names of what would be run
+  cargo xtask test --shard 2/3 --retries 2          the second of three shares
+  cargo xtask test timeout --list                   the names of the selected scenarios
   cargo xtask test --message-format jsonl | jq -r 'select(.verdict == \"failed\").scenario'
   cargo xtask test --report html=report.html --report junit=junit.xml";
 
-/// Which scenarios, on what, and who is told.
+/// Scenarios, columns and output.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     #[command(flatten)]
     common: Common,
 
-    /// Only the I-th of N shares of the suite, for one of N machines: 1/3, 2/3 or 3/3
+    /// Run only the I-th of N shares of the suite, for one of N machines: 1/3, 2/3 or 3/3
     ///
-    /// The shares take about as long as each other, by what is written in the scenarios. All machines divide the same suite alike.
-    /// A share is one of the whole suite: filters choose from it.
+    /// All shares take about the same time, by an estimate from the scenarios' text. All machines divide the same suite alike.
+    /// Filters choose from the share.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
 
-    /// Write the names of the scenarios that would be run, one a line, and run nothing
+    /// Write the names of the selected scenarios, one a line, and run nothing
     #[arg(long, conflicts_with_all = ["report", "message_format"])]
     list: bool,
 
-    /// What standard output is for [default: human]
+    /// Format of standard output [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     message_format: Option<MessageFormat>,
 }
 
-/// What `cargo xtask watch` takes, too.
+/// Options of `cargo xtask test` and `cargo xtask watch`.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Only scenarios whose name (FAMILY/NAME) contains one of these
+    /// Run only scenarios whose names (FAMILY/NAME) contain one of these
     #[arg(value_name = "FILTER", add = completion::scenario())]
     filters: Vec<String>,
 
-    /// Take filters for whole names: `FAMILY/NAME`, for all cases of a family, or `FAMILY/NAME[CASE]`
+    /// Take filters as whole names: `FAMILY/NAME`, with all its cases, or `FAMILY/NAME[CASE]`
     #[arg(long, requires = "filters")]
     exact: bool,
 
-    /// Of these, only the one of exactly this name
+    /// Run only the selected scenario of exactly this name
     #[arg(long, value_name = "NAME", hide = true)]
     only: Vec<String>,
 
-    /// Of these, only what failed or was left the last time on this kernel
+    /// Run only scenarios that failed or were left out in the last run on this kernel
     ///
-    /// A scenario is remembered, for each kernel, profile, source and series by itself, until it has passed there. If no run is
-    /// remembered, all are run; if nothing failed, none.
+    /// Failures are recorded for each kernel, profile, source and series until the scenario passes there. Without a recorded run, all
+    /// scenarios run. Without failures, none runs.
     #[arg(long)]
     failed: bool,
 
-    /// Begin nothing more after the first scenario that fails, crashes or hangs
+    /// Start no further scenario after the first one that fails, crashes or hangs
     #[arg(long)]
     fail_fast: bool,
 
-    /// Run a bad scenario again, so many times at most, each time in a guest of its own; if it passes then, it is `flaky`
+    /// Run a bad scenario again, at most N times, each time in a new guest; if it passes then, it is `flaky`
     #[arg(long, value_name = "N", default_value_t)]
     retries: u32,
 
     #[command(flatten)]
     testbed: MatrixOptions,
 
-    /// Write a report as well: ktap, junit, json or html; may be given several times
+    /// Write a report: ktap, junit, json or html; can be given several times
     ///
-    /// It is there from the beginning on, and says at the end what is known, even if the run is interrupted or the kernel does not
-    /// build. What has no verdict then is `broken`. Where FILE is -, the report goes to standard output at the end, and all else to standard
+    /// The file is written at the start and again at the end, even if the run is interrupted or the kernel does not build. Scenarios
+    /// without a verdict are `broken` then. With FILE -, the report goes to standard output at the end, and everything else to standard
     /// error. JSON is an array of {scenario, verdict, kernel, profile, vm, seconds}.
     #[arg(long, value_name = "FORMAT=FILE")]
     report: Vec<ReportArg>,
 }
 
-/// What standard output is for.
+/// Format of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MessageFormat {
-    /// People
+    /// Text for readers
     Human,
-    /// Programs: a line of JSON for each event, as it happens (docs/running.md)
+    /// A line of JSON for each event when it happens, for programs (docs/running.md)
     Jsonl,
 }
 
@@ -137,7 +137,7 @@ impl Common {
 /// The testbed could not do its part for any scenario.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let common = &options.common;
-    // Mistakes are told before any long work starts.
+    // Mistakes are reported before any long work starts.
     report::check(&common.report)?;
     let events = options.wants_events().then(Stream::default);
     let files = common.report.iter().map(|report_arg| report_arg.file.as_path());

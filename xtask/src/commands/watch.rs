@@ -1,4 +1,4 @@
-//! `cargo xtask watch`: runs again what an edit affects.
+//! `cargo xtask watch`: runs affected scenarios after each edit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -23,11 +23,11 @@ use crate::host::terminal::Terminal;
 use crate::host::{output, workspace};
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask watch                              everything, then what each edit affects
-  cargo xtask watch timeout --vm uml             only that family
+  cargo xtask watch                              every scenario, then those that an edit affects
+  cargo xtask watch timeout --vm uml             one family
   cargo xtask watch --kernel-src ~/linux         also when a file of that tree changes";
 
-/// What to watch, and what to run: as with `test`.
+/// Scenarios and columns, as for `test`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 #[group(id = "watch")]
@@ -36,21 +36,21 @@ pub struct Options {
     test: test::Common,
 }
 
-/// An editor writes a file in several steps; a checkout many files. All that comes within this time is one change.
+/// Edits within this time are one change: an editor writes a file in several steps, a checkout many files.
 const TOGETHER: Duration = Duration::from_millis(200);
 
-/// How often a run is asked whether its output is still read.
+/// Interval of checks for a closed standard output.
 const GLANCE: Duration = Duration::from_millis(500);
 
-/// What the testbed is made of, below its top.
+/// Source directories of the testbed.
 const SOURCES: [&str; 5] = ["agent", "kernel", "rootfs", "scenarios", "xtask"];
 
-/// What an edit affects.
+/// Scenarios that an edit affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Affected {
-    /// These scenarios alone.
+    /// These scenarios only.
     Only(BTreeSet<String>),
-    /// Whatever is asked for.
+    /// All selected scenarios.
     All,
 }
 
@@ -59,19 +59,19 @@ enum Affected {
 /// # Errors
 /// A directory can't be watched, or cargo can't be started.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    // A mistake on the command line is told once, and not after each edit.
+    // A mistake on the command line is reported once, and not after each edit.
     options.test.named()?;
     let (send, changes) = channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let Ok(event) = event else { return };
         if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_)) {
-            // Nobody listens any more when the command ends.
+            // The receiver is gone when the command ends.
             let _ = send.send(event);
         }
     })
     .context("can't watch files")?;
     let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
-    // What is told of an edit names the file as it is, not the way by which it was found.
+    // Events of an edit have the canonical path of the file.
     places.extend(
         options.test.kernel_src().map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.to_owned())),
     );
@@ -128,7 +128,7 @@ fn files(events: &[Event]) -> BTreeSet<PathBuf> {
     changed.map(|(path, _)| path.to_owned()).collect()
 }
 
-/// What has changed, in words, and what that affects; nothing if only files have that nobody reads.
+/// Description and effect of a change; `None` if it affects no file that the testbed reads.
 fn affected(paths: &BTreeSet<PathBuf>) -> Option<(String, Affected)> {
     let read: Vec<&PathBuf> = paths.iter().filter(|path| is_read(path)).collect();
     let first = read.first()?;
@@ -175,7 +175,7 @@ fn start(affected: &Affected) -> Result<Child> {
     spawn_pdeathsig(command)
 }
 
-/// Whether the run has ended since nobody reads what it prints, which is what this command prints.
+/// True if SIGPIPE ended the run, whose standard output is this command's.
 fn found_output_closed(child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(Some(status)) if status.signal() == Some(SIGPIPE))
 }

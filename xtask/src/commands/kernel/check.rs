@@ -1,4 +1,4 @@
-//! `cargo xtask kernel check`: is every patch fit to be sent?
+//! `cargo xtask kernel check`: build, sparse, checkpatch and kernel-doc for each patch.
 
 use std::num::NonZero;
 use std::ops::RangeInclusive;
@@ -17,30 +17,30 @@ use crate::host::cache;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 
-/// What to check.
+/// Kernels, patches and sources to check.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask kernel check                                  # every patch, every kernel: takes long
-  cargo xtask kernel check --kernel 6.12 --patches 3..5     # what you have just changed
-  cargo xtask kernel check --series v3.mbox --kernel 6.12   # somebody else's patches")]
+  cargo xtask kernel check                                  # every patch for every kernel
+  cargo xtask kernel check --kernel 6.12 --patches 3..5     # three patches
+  cargo xtask kernel check --series v3.mbox --kernel 6.12   # another series")]
 pub struct Options {
-    /// Kernels of kernel/kernels.toml, with commas between them [default: all]
+    /// Kernels of kernel/kernels.toml, separated by commas [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     kernel: Vec<String>,
 
-    /// Only these patches, such as 3 or 3..5, counted from 1
+    /// Patches, such as 3 or 3..5, counted from 1 [default: all]
     #[arg(long, value_name = "N..M")]
     patches: Option<Range>,
 
-    /// A kernel source of your own, a directory or a tarball, for the one kernel that is named
+    /// Another kernel source, a directory or a tarball, for a single kernel
     #[arg(long, value_name = "DIR|TARBALL")]
     kernel_src: Option<PathBuf>,
 
     #[command(flatten)]
     series: SeriesOption,
 
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     install: bool,
 }
@@ -111,7 +111,7 @@ impl FromStr for Range {
     }
 }
 
-/// What there is to complain about in a patch.
+/// Complaints about a patch.
 fn complaints_about(kernel: &KernelSpec, row: &Row) -> Vec<String> {
     let title = |aspect: CheckKind| format!("{}: {}", row.patch, heading(aspect));
     row.outcomes.iter().flat_map(|(aspect, outcome)| complaints(kernel, &title(*aspect), outcome)).collect()

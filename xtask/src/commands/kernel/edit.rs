@@ -1,4 +1,4 @@
-//! `cargo xtask kernel edit` and `export`: the series as commits, and back.
+//! `cargo xtask kernel edit` and `export`: the series as commits of a git tree, and back.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use crate::host::cache;
 use crate::host::process::quoted;
 use crate::host::terminal::Terminal;
 
-/// What to work on, and where.
+/// Kernel and directory of a git tree.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,22 +23,22 @@ pub struct EditOptions {
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
-    /// A kernel source of your own, a directory or a tarball; it is never written to
+    /// Another kernel source, a directory or a tarball; it is only read
     #[arg(long, value_name = "DIR|TARBALL")]
     kernel_src: Option<PathBuf>,
 
-    /// Where to make the git tree: a directory that does not exist yet
+    /// The directory of the git tree; it must not exist yet
     directory: PathBuf,
 }
 
-/// What to write back.
+/// Git tree and kernel of an export.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask kernel export ~/keyagents-6.12                # into kernel/patches
-  cargo xtask test                                          # what you are at")]
+  cargo xtask test                                          # tests the exported series")]
 pub struct ExportOptions {
-    /// The kernel whose series it is [default: the one that the tree was made for]
+    /// The kernel of the series [default: the one that the tree was made for]
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 

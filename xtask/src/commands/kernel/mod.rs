@@ -1,4 +1,4 @@
-//! `cargo xtask kernel`: the patched kernel by itself.
+//! `cargo xtask kernel`: commands for the patched kernel and its series.
 
 pub mod check;
 pub mod edit;
@@ -14,41 +14,41 @@ use crate::host::cache;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 
-/// What to do with a kernel.
+/// Subcommands of `cargo xtask kernel`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build the image and print its path, alone on standard output
+    /// Build the image and print its path on standard output
     Image(ImageOptions),
-    /// Run the tests that the series itself brings along, in virtual machines
+    /// Run the series' own tests in virtual machines
     ///
-    /// KUnit runs while a guest boots. The programs of tools/testing/selftests/keys are built static and run in another guest, as root
-    /// and as an ordinary user. Each case is reported by name: kunit/SUITE/TEST, PROGRAM/root/TEST, PROGRAM/user/TEST. Results that
-    /// are cut short, or of which there are none, are no success; a case during which the kernel complains has crashed.
+    /// KUnit runs while a guest boots. The programs of tools/testing/selftests/keys are linked statically and run in another guest, as
+    /// root and as an ordinary user. Each case has a name: kunit/SUITE/TEST, PROGRAM/root/TEST, PROGRAM/user/TEST. Missing or
+    /// incomplete results are failures. A case during which the kernel reports a fault has crashed.
     Test(test::Options),
-    /// Check every patch as its maintainers would: compilers, sparse, checkpatch, kernel-doc
+    /// Check each patch with compilers, sparse, checkpatch and kernel-doc
     Check(check::Options),
-    /// Make a git tree with the series as commits, to work on
+    /// Make a git tree with the series as commits
     Edit(edit::EditOptions),
-    /// Write the commits of such a tree back as patches
+    /// Write the commits of such a tree into kernel/patches
     Export(edit::ExportOptions),
 }
 
-/// Which image.
+/// Kernel and virtual machine of an image.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask kernel image                                  # the default kernel, built if need be
+  cargo xtask kernel image                                  # the default kernel, built if necessary
   $(cargo xtask kernel image --arch um) mem=64M             # User-Mode Linux is a program
   cp $(cargo xtask kernel image --profile debug) /boot/")]
 pub struct ImageOptions {
     #[command(flatten)]
     kernel: KernelOptions,
 
-    /// What the kernel runs on
+    /// The virtual machine that the kernel is built for
     #[arg(long, value_enum, default_value_t)]
     arch: Target,
 
-    /// Install missing packages, with sudo if need be
+    /// Install missing packages, with sudo if necessary
     #[arg(long)]
     install: bool,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask kernel test`: the tests that the series itself brings along.
+//! `cargo xtask kernel test`: the series' own KUnit tests and selftests.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,15 +19,15 @@ use crate::runner::result::{Column, ScenarioResult, summary};
 /// The directory of the kernel's selftests that the series adds to.
 const COLLECTION: &str = "keys";
 
-/// Which tests, and on what.
+/// Test cases, kernel and reports.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask kernel test                     # all of them
   cargo xtask kernel test kunit/              # only KUnit's cases
-  cargo xtask kernel test user/ --kernel 6.1  # what an ordinary user runs, on the other kernel")]
+  cargo xtask kernel test user/ --kernel 6.1  # cases of an ordinary user, on another kernel")]
 pub struct Options {
-    /// LiveReporter only cases whose name contains one of these, such as kunit/ or root/payload
+    /// Report only cases whose names contain one of these, such as kunit/ or root/payload
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
 
@@ -97,7 +97,7 @@ impl Options {
         self.filters.is_empty() || self.filters.iter().any(|filter| case.scenario.contains(filter))
     }
 
-    /// The reports that were asked for. What went wrong beyond any case always is.
+    /// Requested reports. Failures outside of any case are always among them.
     ///
     /// # Errors
     /// All went well, and a filter fits no case.

@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios accept`: what happened becomes what has to happen.
+//! `cargo xtask scenarios accept`: makes pending traces the snapshots.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -9,7 +9,7 @@ use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;
 
-/// Which scenarios.
+/// Scenarios to accept.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A run whose expectations all hold, but whose story is not the snapshot's, leaves the story beside it as \
@@ -17,10 +17,10 @@ NAME.snap.new. Look at it before you accept it: `cargo xtask test` shows the dif
 `cargo insta review`, which accepts one by one.
 
 Examples:
-  cargo xtask scenarios accept lifetime/exec      # those whose name contains this
-  cargo xtask scenarios accept                    # all that are pending")]
+  cargo xtask scenarios accept lifetime/exec      # scenarios whose names contain this
+  cargo xtask scenarios accept                    # all pending traces")]
 pub struct Options {
-    /// Only scenarios whose name (FAMILY/NAME) contains one of these
+    /// Accept only scenarios whose names (FAMILY/NAME) contain one of these
     #[arg(value_name = "FILTER", add = completion::scenario())]
     filters: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios explain`: a scenario for people.
+//! `cargo xtask scenarios explain`: a scenario in plain English.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -10,15 +10,15 @@ use crate::host::process::quoted;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;
 
-/// How wide the text is.
+/// Width of the text.
 const WIDTH: usize = 100;
 
-/// Which scenario.
+/// Scenario to explain.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask scenarios explain linking/two-containers
-  cargo xtask scenarios explain two-containers            # if no other family has one
+  cargo xtask scenarios explain two-containers            # if only one family has it
   NO_COLOR=1 cargo xtask scenarios explain lifetime/exec > exec.txt
 
 The diagram shows what happened when the scenario's snapshot was accepted. What a step causes stands below \

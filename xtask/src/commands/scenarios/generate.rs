@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios generate`: the files that are written from the scenarios and their types.
+//! `cargo xtask scenarios generate`: files generated from the scenarios and their types.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::host::terminal::Terminal;
 use crate::host::workspace;
 use crate::runner::selection;
 
-/// Nothing to choose.
+/// `generate` has no options.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios list`: what there is, and which rules it proves.
+//! `cargo xtask scenarios list`: scenarios and the rules that they prove.
 
 use anyhow::Result;
 use clap::Args;
@@ -11,16 +11,16 @@ use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;
 
-/// Which scenarios, and in which form.
+/// Scenarios and format of the list.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask scenarios list                  # all of them, and the rules without one
   cargo xtask scenarios list R20              # the rule's text, and the scenarios that prove it
-  cargo xtask scenarios list lifetime R20     # a family as well
+  cargo xtask scenarios list lifetime R20     # and those of a family
   cargo xtask scenarios list --json | jq -r '.[] | select(.rules | index(\"R14\")).name'")]
 pub struct Options {
-    /// Only scenarios whose name (FAMILY/NAME) contains one of these, or that prove one of these rules, whose text is quoted
+    /// List only scenarios whose names (FAMILY/NAME) contain one of these, or that prove one of these rules, which are quoted
     #[arg(value_name = "FILTER|RULE", add = completion::scenario())]
     filters: Vec<String>,
 

@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios`: the suite by itself, without a kernel.
+//! `cargo xtask scenarios`: commands for the suite that need no kernel.
 
 pub mod accept;
 pub mod explain;
@@ -13,18 +13,18 @@ use clap::Subcommand;
 
 use crate::host::terminal::Terminal;
 
-/// What to do with the scenarios.
+/// Subcommands of `cargo xtask scenarios`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List scenarios, their families, the rules that they prove, and the rules that none proves
+    /// List scenarios by family with the rules that they prove, and the rules without a scenario
     List(list::Options),
-    /// Tell a scenario in plain English, with a sequence diagram of what happened
+    /// Explain a scenario in plain English, with a sequence diagram of its trace
     Explain(explain::Options),
-    /// Write a scenario to begin with, which passes as it is
+    /// Write a new scenario, which passes unchanged
     New(new::Options),
-    /// Accept what happened: make pending stories the snapshots
+    /// Make pending traces the snapshots
     Accept(accept::Options),
-    /// Write the files that are made from the scenarios and their types
+    /// Write the files that are generated from the scenarios and their types
     Generate(generate::Options),
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios new`: a scenario to begin with.
+//! `cargo xtask scenarios new`: writes a new scenario.
 
 use anyhow::Result;
 use clap::Args;
@@ -8,7 +8,7 @@ use scenarios::template;
 use crate::host::terminal::Terminal;
 use crate::host::workspace;
 
-/// What it is called.
+/// Name of the new scenario.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,11 +31,11 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
         terminal.say(&format!("{} {shown}", style("wrote").green()));
     }
     terminal.say(&format!(
-        "\nIt passes as it is. Next:\n\
-         \x20 1. say in it what you want to know; docs/scenarios-tutorial.md shows how, docs/scenarios-reference.md has every word\n\
+        "\nIt passes unchanged. Next:\n\
+         \x20 1. edit it; docs/scenarios-tutorial.md shows how, docs/scenarios-reference.md describes every key\n\
          \x20 2. cargo xtask test {name}\n\
-         \x20 3. cargo xtask scenarios accept {name}    when the story that it shows is the right one\n\
-         \x20 4. cargo xtask scenarios generate         puts it on the map in scenarios/README.md"
+         \x20 3. cargo xtask scenarios accept {name}    if its trace is right\n\
+         \x20 4. cargo xtask scenarios generate         adds it to scenarios/README.md"
     ));
     Ok(())
 }
