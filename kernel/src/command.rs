@@ -1,9 +1,11 @@
 //! Programs that this crate runs. None outlives the command, and each failure shows the whole command line.
 
 use std::{
+    borrow::Cow,
     env,
     ffi::OsStr,
     io::{self, Read, Write},
+    iter,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -86,7 +88,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let (line, place) = (line(command), place(command));
+        let (line, place) = (command_line(command), place(command));
         // SAFETY: between fork and exec the closure makes one prctl(2) call and touches no memory of the parent's.
         unsafe {
             command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from));
@@ -189,14 +191,21 @@ pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
 /// The error that a program's end is.
 pub(crate) fn failed(command: &Command, output: &Output) -> Error {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    failure(line(command), &place(command), output.status.to_string(), stderr)
+    failure(command_line(command), &place(command), output.status.to_string(), stderr)
 }
 
-/// The command line as a person would type it.
-fn line(command: &Command) -> String {
-    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
-    words.join(" ")
+/// The command as a person would type it.
+pub fn command_line(command: &Command) -> String {
+    let words = iter::once(command.get_program()).chain(command.get_args());
+    words.map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// One word of a command line, as a person would type it.
+pub fn quoted(word: impl AsRef<OsStr>) -> String {
+    // No argument of a command holds the one character that no quoting helps.
+    let quoter = shlex::Quoter::new().allow_nul(true);
+    let word = word.as_ref().to_string_lossy();
+    quoter.quote(&word).map(Cow::into_owned).unwrap_or_else(|_| word.clone().into_owned())
 }
 
 /// The directory that the program works in.
@@ -210,4 +219,16 @@ fn failure(command: String, place: &Path, status: String, stderr: String) -> Err
         return Error::DiskFull { path: place.to_owned() };
     }
     Error::Command { command, status, stderr }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_pasted_into_a_shell() {
+        let mut command = Command::new("qemu");
+        command.args(["-append", "quiet panic=-1", "it's", ""]);
+        assert_eq!(command_line(&command), r#"qemu -append 'quiet panic=-1' "it's" ''"#);
+    }
 }

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     Requirement,
+    packages::install_command,
     rejects::{RejectReason, RejectedHunk},
     series::{PatchProblem, SeriesProblem},
 };
@@ -301,5 +302,5 @@ fn install(missing: &[Requirement]) -> String {
     let mut packages: Vec<_> = missing.iter().map(|one| one.package).collect();
     packages.sort_unstable();
     packages.dedup();
-    format!("apt-get install {}", packages.join(" "))
+    install_command(&packages)
 }

@@ -24,6 +24,7 @@ mod fs;
 mod image;
 mod kernels;
 mod lock;
+mod packages;
 mod programs;
 mod progress;
 mod rejects;
@@ -35,11 +36,13 @@ mod sources;
 mod testutil;
 mod tree;
 mod warnings;
+mod words;
 
 pub use crate::{
     build::{SOURCE, unbuildable},
     changed_lines::{ChangedFile, changed_files},
     check::{Check, CheckKind, Outcome, Report, Row, check},
+    command::{command_line, quoted},
     config::{Arch, Fragment, Profile},
     edit::{Edit, Edited, edit},
     error::Error,
@@ -47,14 +50,16 @@ pub use crate::{
     fingerprint::Inputs,
     image::{Image, Request, cached, image},
     kernels::{KernelSpec, Kernels},
+    packages::{Manager, install_command},
     programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},
     rejects::{Line, RejectReason, RejectedHunk},
     requirements::{Requirement, missing, requirements},
     selftests::selftests,
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},
-    sources::Origin,
+    sources::{Origin, hex},
     tree::{Tree, fetch_tree, tree, whereabouts},
+    words::counted,
 };
 
 /// What every fallible function of this crate returns.

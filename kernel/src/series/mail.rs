@@ -1,9 +1,10 @@
 //! Mails, as `git mailsplit` and `git mailinfo` read them: the same as `git am` would.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     fs,
     num::NonZero,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
@@ -34,11 +35,31 @@ pub(super) struct Mail {
     /// The file's name, or the subject as it was sent.
     pub(super) name: String,
     pub(super) subject: Subject,
-    /// What there is to apply, if anything.
-    pub(super) patch: Option<Patch>,
-    /// Why its diff is not to be applied.
-    pub(super) flaw: Option<PatchProblem>,
+    pub(super) body: Body,
 }
+
+/// What a mail has to apply.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// Nothing.
+    Text,
+    Patch(Patch),
+    /// A diff that can't be applied, and why.
+    Unfit(Patch, PatchProblem),
+}
+
+impl Mail {
+    /// Its diff, whether it can be applied or not.
+    pub(super) fn patch(&self) -> Option<&Patch> {
+        match &self.body {
+            Body::Text => None,
+            Body::Patch(patch) | Body::Unfit(patch, _) => Some(patch),
+        }
+    }
+}
+
+/// How many series are kept decoded: `watch` reads a new one after each edit.
+const REMEMBERED: usize = 4;
 
 /// Who has written a patch that does not say it, and when.
 pub(super) const NO_AUTHOR: &str = "unknown";
@@ -48,14 +69,16 @@ const NO_DATE: &str = "Thu, 1 Jan 1970 00:00:00 +0000";
 /// The mails in these files, in order.
 pub(super) fn decode(files: &[MailFile]) -> Result<Vec<Mail>> {
     // A command asks for its series several times, and git takes milliseconds for each mail.
-    static DECODED: Mutex<Option<HashMap<[u8; 32], Vec<Mail>>>> = Mutex::new(None);
+    static DECODED: Mutex<VecDeque<([u8; 32], Vec<Mail>)>> = Mutex::new(VecDeque::new());
     let key = key(files);
     let memory = || DECODED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(mails) = memory().as_ref().and_then(|known| known.get(&key)) {
+    if let Some((_, mails)) = memory().iter().find(|(known, _)| *known == key) {
         return Ok(mails.clone());
     }
     let mails = decode_now(files)?;
-    memory().get_or_insert_default().insert(key, mails.clone());
+    let mut memory = memory();
+    memory.push_front((key, mails.clone()));
+    memory.truncate(REMEMBERED);
     Ok(mails)
 }
 
@@ -167,7 +190,7 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
         Ok(extent) => (extent, has_further_patch(&info.patch).then_some(PatchProblem::Several)),
         Err(Overlong { line }) => (Some(0..info.patch.len()), Some(PatchProblem::Overlong { line })),
     };
-    let patch = extent.map(|extent| Patch {
+    let patch = |extent: Range<usize>| Patch {
         name: name.clone(),
         title: title.to_owned(),
         author: info.field("Author").or(info.field("Email")).unwrap_or(NO_AUTHOR).to_owned(),
@@ -176,8 +199,13 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
         message: info.message.clone(),
         remarks: info.patch[..extent.start].to_vec(),
         diff: info.patch[extent].to_vec(),
-    });
-    Ok(Mail { name, subject, patch, flaw })
+    };
+    let body = match (extent.map(patch), flaw) {
+        (None, _) => Body::Text,
+        (Some(patch), None) => Body::Patch(patch),
+        (Some(patch), Some(why)) => Body::Unfit(patch, why),
+    };
+    Ok(Mail { name, subject, body })
 }
 
 /// Whether a file of `git format-patch` begins behind the diff of another one, as with attachments of one mail: git takes them

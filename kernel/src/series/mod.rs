@@ -35,14 +35,23 @@ pub struct Series {
     patches: Vec<Patch>,
     /// What was found beside them.
     left_out: Vec<LeftOut>,
-    /// Whether the source has what these patches would bring.
-    applied: bool,
-    /// Whether nothing but the place of the mails in a mailbox says in which order the patches apply.
-    is_as_mails_lie: bool,
-    /// For commits of a range: where it begins and ends.
-    ends: Option<Ends>,
+    origin: Origin,
     /// Whether these are its first patches alone.
     is_cut: bool,
+}
+
+/// Where the patches come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Origin {
+    /// Files or mails whose order is given: by numbers, names or a list.
+    #[default]
+    Ordered,
+    /// A mailbox in which nothing but the place of the mails says in which order the patches apply.
+    AsMailsLie,
+    /// The commits of a range.
+    Range(Ends),
+    /// No patches: the source has what they would bring.
+    Source,
 }
 
 impl Series {
@@ -58,28 +67,31 @@ impl Series {
         let files::Files { mails, is_listed, mut left_out } = files::read(path)?;
         let is_mailbox = mails.iter().all(|mail| mail.name.is_none());
         let mails = mail::decode(&mails)?;
-        let is_as_mails_lie = is_mailbox && !is_listed && !order::is_numbered(&mails);
+        let origin = match is_mailbox && !is_listed && !order::is_numbered(&mails) {
+            true => Origin::AsMailsLie,
+            false => Origin::Ordered,
+        };
         let refuse = |why| Error::NotASeries { name: path.display().to_string(), why };
         let patches = match is_listed {
             true => order::as_listed(mails, &mut left_out)?,
             false => order::select(mails, &mut left_out, refuse)?,
         };
-        Ok(Self { patches, left_out, is_as_mails_lie, ..Self::default() })
+        Ok(Self { patches, left_out, origin, is_cut: false })
     }
 
     /// That of a source which has keyagents already: there is nothing to apply.
     pub fn applied() -> Self {
-        Self { applied: true, ..Self::default() }
+        Self { origin: Origin::Source, ..Self::default() }
     }
 
     /// Whether the source has what these patches would bring.
     pub(crate) fn is_applied(&self) -> bool {
-        self.applied
+        self.origin == Origin::Source
     }
 
     /// Whether the tree has keyagents when the series is applied.
     pub fn brings_keyagents(&self) -> bool {
-        self.applied || !self.patches.is_empty()
+        self.is_applied() || !self.patches.is_empty()
     }
 
     /// The series that a person names: what [`read`](Self::read) reads, or a range of commits such as `v6.12..work` in the git
@@ -110,12 +122,15 @@ impl Series {
     /// The commits of a range.
     fn range(range: &str, repository: &Path) -> Result<Self> {
         let range::Commits { patches, left_out, ends } = range::commits(range, repository)?;
-        Ok(Self { patches, left_out, ends: Some(ends), ..Self::default() })
+        Ok(Self { patches, left_out, origin: Origin::Range(ends), is_cut: false })
     }
 
     /// The commit that the series begins with, which it leaves as it is, if it is commits of a repository.
     pub(crate) fn begins_with(&self) -> Option<&str> {
-        self.ends.as_ref().map(|ends| ends.base.as_str())
+        match &self.origin {
+            Origin::Range(ends) => Some(&ends.base),
+            Origin::Ordered | Origin::AsMailsLie | Origin::Source => None,
+        }
     }
 
     /// The first patches of the series, so many.
@@ -152,7 +167,7 @@ impl Series {
             match stack.push(patch) {
                 Err(Error::DoesNotApply(mut why)) => {
                     why.is_all_applied = self.is_in(repository, base)?;
-                    why.is_as_mails_lie = self.is_as_mails_lie && self.patches.len() > 1;
+                    why.is_as_mails_lie = self.origin == Origin::AsMailsLie && self.patches.len() > 1;
                     return Err(Error::DoesNotApply(why));
                 }
                 pushed => pushed?,
@@ -160,8 +175,8 @@ impl Series {
             applied(done + 1);
         }
         let top = stack.top();
-        match &self.ends {
-            Some(ends) if !self.is_cut && !ends.are_met(repository, base, &top)? => {
+        match &self.origin {
+            Origin::Range(ends) if !self.is_cut && !ends.are_met(repository, base, &top)? => {
                 Err(Error::NotASeries { name: ends.range.clone(), why: SeriesProblem::NotASum })
             }
             _ => Ok(top),

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    mail::Mail,
+    mail::{Body, Mail},
     patch::Patch,
     problem::{self, SeriesProblem},
     subject::{Number, Version},
 };
-use crate::{Error, error::printable};
+use crate::{Error, error::printable, words::counted};
 
 /// What was found beside the patches and is not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,56 +31,44 @@ pub(super) enum LeftOut {
     Merge(String),
 }
 
-/// All of them in one sentence; `None` if there are none.
-pub(super) fn words(left_out: &[LeftOut]) -> Option<String> {
-    let quoted = |name: &String| format!("`{}`", printable(name));
-    let of = |pick: &dyn Fn(&LeftOut) -> Option<String>| left_out.iter().filter_map(pick).collect::<Vec<_>>();
-    let mut parts = Vec::new();
-    let mut named = |noun: &str, nouns: &str, names: Vec<String>| match names.len() {
-        0 => {}
-        1 => parts.push(format!("{noun} {}", names[0])),
-        count => parts.push(format!("{count} {nouns} {}", few(&names))),
-    };
-    named(
-        "cover letter",
-        "cover letters",
-        of(&|one| match one {
-            LeftOut::Cover(name) => Some(quoted(name)),
-            _ => None,
-        }),
-    );
-    named(
-        "mail without a diff",
-        "mails without a diff",
-        of(&|one| match one {
-            LeftOut::WithoutDiff(name) => Some(quoted(name)),
-            _ => None,
-        }),
-    );
-    named(
-        "merge commit",
-        "merge commits",
-        of(&|one| match one {
-            LeftOut::Merge(name) => Some(quoted(name)),
-            _ => None,
-        }),
-    );
-    named(
-        "file that `series` does not list:",
-        "files that `series` does not list:",
-        of(&|one| match one {
-            LeftOut::Unlisted(name) => Some(quoted(name)),
-            _ => None,
-        }),
-    );
-    named(
+/// What those are that are told by their names, one and several, in the order in which they are told.
+const NOUNS: [(&str, &str); 5] = [
+    ("cover letter", "cover letters"),
+    ("mail without a diff", "mails without a diff"),
+    ("merge commit", "merge commits"),
+    ("file that `series` does not list:", "files that `series` does not list:"),
+    (
         "file with a diff that is not named like a patch:",
         "files with a diff that are not named like patches:",
-        of(&|one| match one {
-            LeftOut::OtherName(name) => Some(quoted(name)),
-            _ => None,
-        }),
-    );
+    ),
+];
+
+impl LeftOut {
+    /// The place of its noun in [`NOUNS`], and its name.
+    fn named(&self) -> Option<(usize, &str)> {
+        match self {
+            Self::Cover(name) => Some((0, name)),
+            Self::WithoutDiff(name) => Some((1, name)),
+            Self::Merge(name) => Some((2, name)),
+            Self::Unlisted(name) => Some((3, name)),
+            Self::OtherName(name) => Some((4, name)),
+            Self::Reply { .. } | Self::Older(_) | Self::Duplicate => None,
+        }
+    }
+}
+
+/// All of them in one sentence; `None` if there are none.
+pub(super) fn words(left_out: &[LeftOut]) -> Option<String> {
+    let mut parts = Vec::new();
+    for (place, (noun, nouns)) in NOUNS.iter().enumerate() {
+        let named = left_out.iter().filter_map(LeftOut::named).filter(|(kind, _)| *kind == place);
+        let names: Vec<String> = named.map(|(_, name)| format!("`{}`", printable(name))).collect();
+        match names.len() {
+            0 => {}
+            1 => parts.push(format!("{noun} {}", names[0])),
+            count => parts.push(format!("{count} {nouns} {}", few(&names))),
+        }
+    }
     parts.extend(replies(left_out));
     let versions: BTreeSet<Version> = left_out
         .iter()
@@ -120,10 +108,6 @@ fn replies(left_out: &[LeftOut]) -> Option<String> {
         true => count,
         false => format!("{count}, {} with a diff: {}", with_diff.len(), few(&with_diff)),
     })
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The first names; the others are counted.
@@ -178,7 +162,7 @@ pub(super) fn select(
 
 /// Whether any of the patches has a number.
 pub(super) fn is_numbered(mails: &[Mail]) -> bool {
-    let is_patch = |mail: &&Mail| mail.patch.is_some() && !mail.subject.is_reply;
+    let is_patch = |mail: &&Mail| mail.patch().is_some() && !mail.subject.is_reply;
     mails.iter().filter(is_patch).any(|mail| mail.subject.number.is_some_and(|number| number.place > 0))
 }
 
@@ -186,12 +170,12 @@ pub(super) fn is_numbered(mails: &[Mail]) -> bool {
 fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<Mail>) {
     let is_cover = |mail: &Mail| {
         mail.subject.number.is_some_and(|number| number.place == 0)
-            || mail.patch.is_none() && mail.name.starts_with("0000-")
+            || mail.patch().is_none() && mail.name.starts_with("0000-")
     };
-    let is_rest = |mail: &Mail| mail.subject.is_reply || is_cover(mail) || mail.patch.is_none();
+    let is_rest = |mail: &Mail| mail.subject.is_reply || is_cover(mail) || mail.patch().is_none();
     let (rest, patches): (Vec<Mail>, Vec<Mail>) = mails.into_iter().partition(is_rest);
     for mail in &rest {
-        let (name, has_diff) = (mail.name.clone(), mail.patch.is_some());
+        let (name, has_diff) = (mail.name.clone(), mail.patch().is_some());
         left_out.push(if mail.subject.is_reply {
             LeftOut::Reply { name, has_diff }
         } else if is_cover(mail) {
@@ -200,7 +184,7 @@ fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<M
             LeftOut::WithoutDiff(name)
         });
     }
-    (patches, rest.into_iter().filter(|mail| !(mail.subject.is_reply && mail.patch.is_none())).collect())
+    (patches, rest.into_iter().filter(|mail| !(mail.subject.is_reply && mail.patch().is_none())).collect())
 }
 
 /// A version replaces an older one if they have titles in common: half of those of the shorter one.
@@ -252,7 +236,7 @@ fn drop_duplicates(mails: &mut Vec<Mail>, left_out: &mut Vec<LeftOut>) {
 }
 
 fn is_same(one: &Mail, other: &Mail) -> bool {
-    let (Some(patch), Some(twin)) = (&one.patch, &other.patch) else { return false };
+    let (Some(patch), Some(twin)) = (one.patch(), other.patch()) else { return false };
     let is_one_mail = || patch.title == twin.title && patch.date == twin.date;
     one.subject.number == other.subject.number
         && patch.diff == twin.diff
@@ -295,9 +279,9 @@ fn numbered(mails: Vec<Mail>, version: Version, rest: &[(&str, Number)]) -> Resu
 
 /// The mail's patch, or the mail's name if it has none.
 fn patch(mail: Mail) -> Result<Result<Patch, String>, Error> {
-    match (mail.patch, mail.flaw) {
-        (None, _) => Ok(Err(mail.name)),
-        (Some(_), Some(why)) => Err(Error::NotAPatch { patch: mail.name, why }),
-        (Some(patch), None) => Ok(Ok(patch)),
+    match mail.body {
+        Body::Text => Ok(Err(mail.name)),
+        Body::Unfit(_, why) => Err(Error::NotAPatch { patch: mail.name, why }),
+        Body::Patch(patch) => Ok(Ok(patch)),
     }
 }

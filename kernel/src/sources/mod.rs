@@ -153,6 +153,6 @@ pub(crate) fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
 }
 
 /// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

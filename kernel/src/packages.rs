@@ -1,0 +1,124 @@
+//! Packages of Linux distributions, and the commands that install them.
+
+use nix::unistd::geteuid;
+
+use crate::programs::has_program;
+
+/// Packages by the name that each package manager has for them. Debian's comes first: requirements are named so.
+const PACKAGES: &[Package] = &[
+    Package::everywhere("bc"),
+    Package::everywhere("binutils"),
+    Package::everywhere("bison"),
+    Package::everywhere("flex"),
+    Package::everywhere("gcc"),
+    Package::everywhere("git"),
+    Package::everywhere("gzip"),
+    Package::everywhere("make"),
+    Package::everywhere("perl"),
+    Package::everywhere("zstd"),
+    Package { debian: "libc6-dev", fedora: "glibc-devel", arch: "glibc" },
+    Package { debian: "libelf-dev", fedora: "elfutils-libelf-devel", arch: "libelf" },
+    Package::everywhere("keyutils"),
+    Package { debian: "busybox-static", fedora: "busybox", arch: "busybox" },
+    Package { debian: "qemu-system-x86", fedora: "qemu-system-x86-core", arch: "qemu-system-x86" },
+];
+
+#[derive(Debug, Clone, Copy)]
+struct Package {
+    debian: &'static str,
+    fedora: &'static str,
+    arch: &'static str,
+}
+
+impl Package {
+    const fn everywhere(name: &'static str) -> Self {
+        Self { debian: name, fedora: name, arch: name }
+    }
+}
+
+/// A program that installs packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    /// Debian's and Ubuntu's.
+    Apt,
+    /// Fedora's.
+    Dnf,
+    /// Arch's.
+    Pacman,
+}
+
+impl Manager {
+    /// The first one that this machine has.
+    pub fn here() -> Option<Self> {
+        [Self::Apt, Self::Dnf, Self::Pacman].into_iter().find(|manager| has_program(manager.program()))
+    }
+
+    /// Its name.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Pacman => "pacman",
+        }
+    }
+
+    fn name_of(self, debian: &'static str) -> &'static str {
+        match (self, PACKAGES.iter().find(|package| package.debian == debian)) {
+            (Self::Dnf, Some(package)) => package.fedora,
+            (Self::Pacman, Some(package)) => package.arch,
+            (Self::Apt, _) | (_, None) => debian,
+        }
+    }
+
+    /// Its own names for packages.
+    pub fn names_of(self, debian: &[&'static str]) -> Vec<&'static str> {
+        debian.iter().map(|name| self.name_of(name)).collect()
+    }
+
+    /// The command that installs packages.
+    pub fn install(self, debian: &[&'static str]) -> Vec<&'static str> {
+        let words: &[&str] = match self {
+            Self::Apt => &["install", "--yes", "--no-install-recommends"],
+            Self::Dnf => &["install", "--assumeyes"],
+            Self::Pacman => &["--sync", "--needed", "--noconfirm"],
+        };
+        [&[self.program()], words, &self.names_of(debian)].concat()
+    }
+}
+
+/// The one command that installs these packages, by their Debian names.
+pub fn install_command(packages: &[&'static str]) -> String {
+    let Some(manager) = Manager::here() else {
+        return format!("install (Debian's names): {}", packages.join(" "));
+    };
+    let sudo = if geteuid().is_root() { "" } else { "sudo " };
+    format!("{sudo}{}", manager.install(packages).join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_that_a_kernel_needs_has_a_name_everywhere() {
+        for requirement in crate::requirements() {
+            assert!(
+                PACKAGES.iter().any(|package| package.debian == requirement.package),
+                "{}",
+                requirement.package
+            );
+        }
+    }
+
+    #[test]
+    fn one_command_installs_them_all_under_the_managers_own_names() {
+        assert_eq!(
+            Manager::Dnf.install(&["bc", "libelf-dev"]).join(" "),
+            "dnf install --assumeyes bc elfutils-libelf-devel"
+        );
+        assert_eq!(
+            Manager::Apt.install(&["qemu-system-x86"]).join(" "),
+            "apt-get install --yes --no-install-recommends qemu-system-x86"
+        );
+    }
+}
