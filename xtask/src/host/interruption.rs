@@ -22,7 +22,7 @@ use signal_hook::low_level::{emulate_default_handler, signal_name};
 pub const BROKEN: u8 = 2;
 
 /// Signals that end a process which does not handle them.
-const ENDS: [i32; 9] = [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
+pub const ENDS: [i32; 9] = [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
 
 /// Why the process ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// While this lives, signals do not end the process: something else handles them.
+/// While this lives, the signals of [`ENDS`] do not end the process: its owner handles all of them.
 #[derive(Debug)]
 pub struct Hold(());
 

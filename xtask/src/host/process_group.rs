@@ -7,14 +7,10 @@ use std::thread;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::host::interruption;
+use crate::host::interruption::{self, ENDS};
 use crate::host::process::spawn_pdeathsig;
-
-/// What ends a process that does not care for it.
-const ENDS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +66,7 @@ mod tests {
 
     use nix::sys::signal::kill;
     use nix::unistd::getpid;
-    use signal_hook::consts::SIGUSR2;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
     use super::*;
 
@@ -80,20 +76,44 @@ mod tests {
         command
     }
 
+    /// Heeds no signal that another test sends to this process.
+    fn heeding(text: &str) -> Result<End> {
+        run_heeding(&[SIGHUP, SIGINT, SIGTERM], script(text))
+    }
+
     #[test]
     fn a_program_ends_by_itself_or_is_interrupted() {
-        let code = |text: &str| match run(script(text)).unwrap() {
+        let code = |text: &str| match heeding(text).unwrap() {
             End::Exited(status) => status.code().unwrap(),
             End::Interrupted(signal) => -signal,
         };
         assert_eq!([code("exit 3"), code("kill -TERM $$"), code("kill -INT $$")], [3, -SIGTERM, -SIGINT]);
         // A fault is the program's own end, and no interruption.
-        assert!(matches!(run(script("kill -SEGV $$")).unwrap(), End::Exited(_)));
+        assert!(matches!(heeding("kill -SEGV $$").unwrap(), End::Exited(_)));
+    }
+
+    #[test]
+    fn every_signal_that_ends_a_process_reaches_the_program() {
+        const NAME: &str = "KEYAGENTS_TEST_FORWARDED_SIGNAL";
+        if let Some(signal) = std::env::var_os(NAME) {
+            interruption::watch().unwrap();
+            let ended = run(script(&format!("kill -{} $PPID; sleep 9", signal.display()))).unwrap();
+            assert!(matches!(ended, End::Interrupted(SIGQUIT | SIGUSR1)), "{ended:?}");
+            return;
+        }
+        let test = concat!(module_path!(), "::every_signal_that_ends_a_process_reaches_the_program")
+            .trim_start_matches("xtask::");
+        for signal in ["QUIT", "USR1"] {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            let done = command.args(["--exact", test]).env(NAME, signal).output().unwrap();
+            assert!(done.status.success(), "SIG{signal}: {done:?}");
+        }
     }
 
     #[test]
     fn a_signal_for_this_process_ends_all_that_the_program_has_started() {
-        let file = std::env::temp_dir().join(format!("keyagents-group-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
         let text = format!("sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", file.display());
         // No signal that another test might heed.
         let runner = thread::spawn(move || run_heeding(&[SIGUSR2], script(&text)));
@@ -110,6 +130,5 @@ mod tests {
             thread::sleep(Duration::from_millis(5));
         }
         assert!(!is_there(), "the program's child outlives it");
-        fs::remove_file(file).unwrap();
     }
 }
