@@ -50,6 +50,7 @@ pub use crate::{
     fingerprint::Inputs,
     image::{Image, Request, cached, image},
     kernels::{KernelSpec, Kernels},
+    lock::{lock_holders, waiting},
     packages::{Manager, install_command},
     programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},

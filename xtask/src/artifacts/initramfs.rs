@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, DirEntry};
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
-use kernel::Inputs;
+use kernel::{Inputs, hex};
 use rootfs::{Artefacts, Compression, Manifest, Node};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::guest_file::{Link, Program};
 use super::userland::Userland;
 use crate::host::process::{command_line, spawn_pdeathsig};
-use crate::host::terminal::Terminal;
+use crate::host::terminal::{Terminal, Work};
 use crate::host::{cache, workspace};
 
 /// What the guest's programs are made from.
@@ -39,9 +40,9 @@ pub fn initramfs(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<PathBuf> {
-    cache::use_for_guests(cache)?;
+    cache::use_for_guests(cache, |who| terminal.note(who))?;
     let work = terminal.work("Building the guest");
-    let agent = read(&agent()?)?;
+    let agent = read(&build("agent", "agent", "guest", &work)?)?;
     let mut manifest = Manifest::testbed()?;
     absent.iter().for_each(|path| manifest.remove(path));
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
@@ -85,8 +86,11 @@ pub fn initramfs(
 ///
 /// # Errors
 /// It does not build; the error has the compiler's messages.
-pub fn agent() -> Result<PathBuf> {
-    build("agent", "agent", "guest")
+pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
+    let work = terminal.work("Building the agent");
+    let agent = build("agent", "agent", "guest", &work)?;
+    work.done();
+    Ok(agent)
 }
 
 /// An initramfs, and a kernel's modules behind it: the kernel unpacks one archive after the other.
@@ -112,7 +116,7 @@ pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<Pa
 
 /// Where an archive is in the cache.
 fn place(archive: &[u8], cache: &Path) -> PathBuf {
-    let key: String = Sha256::digest(archive).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let key = hex(&Sha256::digest(archive)[..16]);
     cache.join("initramfs").join(format!("{key}.cpio"))
 }
 
@@ -177,7 +181,7 @@ struct Message {
 /// It does not build; the error has the compiler's messages.
 pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the judge");
-    let judge = build("scenarios", "judge", "judge")?;
+    let judge = build("scenarios", "judge", "judge", &work)?;
     work.done();
     Ok(judge)
 }
@@ -193,8 +197,8 @@ pub fn directory() -> PathBuf {
     workspace::target().join("guest")
 }
 
-/// A static program of this checkout's.
-fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
+/// A static program of this checkout's. The work shows what cargo is at.
+fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["build", "--package", package, "--bin", program, "--profile", profile, "--locked"])
@@ -211,10 +215,15 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let line = command_line(&command);
-    let output =
-        spawn_pdeathsig(command)?.wait_with_output().with_context(|| format!("can't run: {line}"))?;
+    let mut cargo = spawn_pdeathsig(command)?;
+    let errors = cargo.stderr.take();
+    let (output, said) = thread::scope(|scope| {
+        let said = scope.spawn(|| errors.map(|errors| follow(errors, work)).unwrap_or_default());
+        (cargo.wait_with_output(), said.join().unwrap_or_default())
+    });
+    let output = output.with_context(|| format!("can't run: {line}"))?;
     if !output.status.success() {
-        bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!("`{line}` failed ({}):\n{}", output.status, said.trim_end());
     }
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -222,6 +231,28 @@ fn build(package: &str, program: &str, profile: &str) -> Result<PathBuf> {
         .filter(|message| message.reason == "compiler-artifact")
         .find_map(|message| message.executable)
         .ok_or_else(|| anyhow!("`{line}` named no executable"))
+}
+
+/// All that cargo says. What it compiles, and what it waits for, is shown meanwhile.
+fn follow(errors: impl Read, work: &Work) -> String {
+    let mut said = String::new();
+    for line in BufReader::new(errors).split(b'\n').map_while(io::Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        if let Some(doing) = doing(&line) {
+            work.show(&doing);
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    said
+}
+
+/// What cargo is at, as in `compiling serde v1.0.229`, if that is what a line says.
+fn doing(line: &str) -> Option<String> {
+    let (verb, what) = line.trim_start().split_once(' ')?;
+    let what = what.split(" (").next()?.trim();
+    matches!(verb, "Blocking" | "Compiling" | "Downloading" | "Downloaded" | "Updating")
+        .then(|| format!("{} {what}", verb.to_lowercase()))
 }
 
 /// A static program, with the same bytes wherever it is built, and at a fixed place: one that has to move its own pointers first
@@ -234,4 +265,19 @@ fn rustflags() -> String {
     flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
     flags.push(format!("--remap-path-prefix={}=/keyagents", workspace::root().display()));
     flags.join("\x1f")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_is_at_is_told_from_what_else_it_says() {
+        let compiling = "   Compiling scenarios v0.1.0 (/home/me/keyagents/scenarios)";
+        assert_eq!(doing(compiling).as_deref(), Some("compiling scenarios v0.1.0"));
+        let waits = "    Blocking waiting for file lock on build directory";
+        assert_eq!(doing(waits).as_deref(), Some("blocking waiting for file lock on build directory"));
+        assert_eq!(doing("error[E0432]: unresolved import"), None);
+        assert_eq!(doing("  --> agent/src/main.rs:1:1"), None);
+    }
 }

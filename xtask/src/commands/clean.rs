@@ -122,16 +122,19 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         let places = kind.places(&cache);
         let size = places.iter().map(|place| size(place)).sum::<Result<u64>>()?;
         let name = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let mut remark = kind.price();
-        if let Some(_locks) = lock(&kind.locks(&cache))? {
-            if !options.dry_run {
-                places.iter().try_for_each(|place| remove(place))?;
+        let remark = match lock(&kind.locks(&cache))? {
+            Taken::All(_locks) => {
+                if !options.dry_run {
+                    places.iter().try_for_each(|place| remove(place))?;
+                }
+                total += size;
+                kind.price().to_owned()
             }
-            total += size;
-        } else {
-            remark = "left: another command is at work on it";
-            busy.push(name.clone());
-        }
+            Taken::Busy(path) => {
+                busy.push(name.clone());
+                left_to(&kernel::lock_holders(&path))
+            }
+        };
         let size = HumanBytes(size).to_string();
         terminal.say(&format!("  {name:<8} {size:>11}   {}", style(remark).dim()));
     }
@@ -143,8 +146,25 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// All of these locks, or nothing if another command has one of them.
-fn lock(paths: &[PathBuf]) -> Result<Option<Vec<Flock<File>>>> {
+/// What came of taking locks.
+enum Taken {
+    /// They are held.
+    All(Vec<Flock<File>>),
+    /// Another command has this one.
+    Busy(PathBuf),
+}
+
+/// Why a kind is left.
+fn left_to(holders: &[String]) -> String {
+    match holders {
+        [] => "left: another command is at work on it".to_owned(),
+        [one] => format!("left: {one} is at work on it"),
+        several => format!("left: {} are at work on it", several.join(" and ")),
+    }
+}
+
+/// All of these locks, or none if another command has one of them.
+fn lock(paths: &[PathBuf]) -> Result<Taken> {
     let mut locks = Vec::new();
     for path in paths {
         let file = match File::open(path) {
@@ -153,11 +173,11 @@ fn lock(paths: &[PathBuf]) -> Result<Option<Vec<Flock<File>>>> {
         };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => locks.push(lock),
-            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(Taken::Busy(path.clone())),
             Err((_, errno)) => return Err(errno).with_context(|| format!("can't lock {}", path.display())),
         }
     }
-    Ok(Some(locks))
+    Ok(Taken::All(locks))
 }
 
 /// How much disk space removing it frees, in bytes. A file with several names counts once.
@@ -203,8 +223,6 @@ fn remove(place: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::env;
-
     use super::*;
 
     #[test]
@@ -218,15 +236,19 @@ mod tests {
         assert_eq!(builds, [place.path().join("locks/6.1")]);
         assert_eq!(Kind::Images.locks(place.path()), [place.path().join("locks/guests")]);
         assert!(Kind::Checks.locks(place.path()).is_empty());
-        let held = lock(&builds).unwrap().unwrap();
-        assert!(lock(&builds).unwrap().is_none());
+        let held = lock(&builds).unwrap();
+        assert!(matches!(&held, Taken::All(locks) if locks.len() == 1));
+        let Taken::Busy(path) = lock(&builds).unwrap() else { panic!("a lock was taken twice") };
+        let remark = left_to(&kernel::lock_holders(&path));
+        assert!(remark.starts_with(&format!("left: pid {} (", std::process::id())), "{remark}");
         drop(held);
-        assert!(lock(&builds).unwrap().is_some());
+        assert!(matches!(lock(&builds).unwrap(), Taken::All(_)));
     }
 
     #[test]
     fn a_file_with_two_names_counts_once_and_what_is_not_there_not_at_all() {
-        let place = env::temp_dir().join(format!("keyagents-clean-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("place");
         fs::create_dir_all(place.join("inner")).unwrap();
         fs::write(place.join("file"), vec![1; 1 << 20]).unwrap();
         let once = size(&place).unwrap();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag};
 use nix::unistd::{AccessFlags, access, linkat};
 
@@ -71,25 +72,44 @@ fn check_path(directory: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The cache can't be written to.
-pub fn use_for_guests(cache: &Path) -> Result<()> {
+pub fn use_for_guests(cache: &Path, note: impl Fn(&str)) -> Result<()> {
     static HELD: OnceLock<Flock<File>> = OnceLock::new();
     if HELD.get().is_some() {
         return Ok(());
     }
-    let _ = HELD.set(lock(cache, GUESTS, FlockArg::LockShared)?);
+    let _ = HELD.set(lock(cache, GUESTS, Share::WithOthers, note)?);
     Ok(())
 }
 
-/// The lock of that name among the processes that share the cache. Waits for it; dropping it releases it.
+/// Whom a lock keeps out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Everybody else.
+    Alone,
+    /// Those who want it alone.
+    WithOthers,
+}
+
+/// The lock of that name among the processes that share the cache. Waits for it, and notes for whom; dropping it releases it.
 ///
 /// # Errors
 /// The cache can't be written to.
-pub fn lock(cache: &Path, name: &str, how: FlockArg) -> Result<Flock<File>> {
+pub fn lock(cache: &Path, name: &str, share: Share, note: impl Fn(&str)) -> Result<Flock<File>> {
+    let (at_once, waiting) = match share {
+        Share::Alone => (FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive),
+        Share::WithOthers => (FlockArg::LockSharedNonblock, FlockArg::LockShared),
+    };
     let path = cache.join("locks").join(name);
     let file = fs::create_dir_all(cache.join("locks")).and_then(|()| File::create(&path));
     let file = file.with_context(|| format!("can't create {}", path.display()))?;
-    let lock = Flock::lock(file, how).map_err(|(_, errno)| errno);
-    lock.with_context(|| format!("can't lock {}", path.display()))
+    let lock = Flock::lock(file, at_once).or_else(|(file, errno)| match errno {
+        Errno::EWOULDBLOCK => {
+            note(&kernel::waiting(&path));
+            Flock::lock(file, waiting)
+        }
+        _ => Err((file, errno)),
+    });
+    lock.map_err(|(_, errno)| errno).with_context(|| format!("can't lock {}", path.display()))
 }
 
 /// The name of the lock that is held while guests are started from the cache.
@@ -174,23 +194,21 @@ mod tests {
 
     #[test]
     fn a_written_file_replaces_the_old_one_and_leaves_nothing_else() {
-        let directory = env::temp_dir().join(format!("keyagents-cache-{}", std::process::id()));
-        let path = directory.join("a/file");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/file");
         write_whole(&path, b"old").unwrap();
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
     fn what_could_not_be_written_whole_is_not_left_in_parts() {
-        let directory = env::temp_dir().join(format!("keyagents-cache-failure-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
         // Nothing can be renamed to a directory that is not empty.
-        let path = directory.join("file");
+        let path = directory.path().join("file");
         fs::create_dir_all(path.join("full")).unwrap();
         write_whole(&path, b"new").unwrap_err();
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
-        fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -3,93 +3,18 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use kernel::has_program;
-use nix::fcntl::FlockArg;
+pub use kernel::install_command;
+use kernel::{Manager, has_program};
 use nix::unistd::geteuid;
 
 use crate::host::cache;
 use crate::host::process::command_line;
 use crate::host::terminal::Terminal;
 
-/// Packages by the name that each package manager has for them. Debian's comes first: `kernel` speaks Debian.
-const PACKAGES: &[Package] = &[
-    Package::everywhere("bc"),
-    Package::everywhere("binutils"),
-    Package::everywhere("bison"),
-    Package::everywhere("flex"),
-    Package::everywhere("gcc"),
-    Package::everywhere("git"),
-    Package::everywhere("gzip"),
-    Package::everywhere("make"),
-    Package::everywhere("perl"),
-    Package::everywhere("zstd"),
-    Package { debian: "libc6-dev", fedora: "glibc-devel", arch: "glibc" },
-    Package { debian: "libelf-dev", fedora: "elfutils-libelf-devel", arch: "libelf" },
-    Package::everywhere("keyutils"),
-    Package { debian: BUSYBOX, fedora: "busybox", arch: "busybox" },
-    Package { debian: QEMU, fedora: "qemu-system-x86-core", arch: "qemu-system-x86" },
-];
-
 /// The package that has QEMU, by its Debian name.
 pub const QEMU: &str = "qemu-system-x86";
 
 const BUSYBOX: &str = "busybox-static";
-
-#[derive(Debug, Clone, Copy)]
-struct Package {
-    debian: &'static str,
-    fedora: &'static str,
-    arch: &'static str,
-}
-
-impl Package {
-    const fn everywhere(name: &'static str) -> Self {
-        Self { debian: name, fedora: name, arch: name }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manager {
-    Apt,
-    Dnf,
-    Pacman,
-}
-
-impl Manager {
-    /// The first one that this machine has.
-    fn here() -> Option<Self> {
-        [Self::Apt, Self::Dnf, Self::Pacman].into_iter().find(|manager| has_program(manager.program()))
-    }
-
-    fn program(self) -> &'static str {
-        match self {
-            Self::Apt => "apt-get",
-            Self::Dnf => "dnf",
-            Self::Pacman => "pacman",
-        }
-    }
-
-    fn name_of(self, debian: &'static str) -> &'static str {
-        match (self, PACKAGES.iter().find(|package| package.debian == debian)) {
-            (Self::Dnf, Some(package)) => package.fedora,
-            (Self::Pacman, Some(package)) => package.arch,
-            (Self::Apt, _) | (_, None) => debian,
-        }
-    }
-
-    fn names_of(self, debian: &[&'static str]) -> Vec<&'static str> {
-        debian.iter().map(|name| self.name_of(name)).collect()
-    }
-
-    fn install(self, debian: &[&'static str]) -> Vec<&'static str> {
-        let words: &[&str] = match self {
-            Self::Apt => &["install", "--yes", "--no-install-recommends"],
-            Self::Dnf => &["install", "--assumeyes"],
-            Self::Pacman => &["--sync", "--needed", "--noconfirm"],
-        };
-        [&[self.program()], words, &self.names_of(debian)].concat()
-    }
-}
 
 /// Whether packages may be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +124,8 @@ pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result
     }
     let work = terminal.work(&format!("Installing {}", manager.names_of(&packages).join(" ")));
     // Package managers refuse to work side by side. Another process of the testbed may have installed everything meanwhile.
-    let _one_at_a_time = cache::lock(&cache::directory()?, "packages", FlockArg::LockExclusive)?;
+    let _one_at_a_time =
+        cache::lock(&cache::directory()?, "packages", cache::Share::Alone, |who| terminal.note(who))?;
     install(&purpose.missing(), manager, sudo, terminal)?;
     work.done();
     match purpose.missing().required.as_slice() {
@@ -239,41 +165,4 @@ fn run(words: &[&str]) -> Result<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     bail!("`{line}` failed ({}):\n{}", output.status, said.trim_end())
-}
-
-/// The one command that installs these packages, by their Debian names.
-pub fn install_command(packages: &[&'static str]) -> String {
-    let Some(manager) = Manager::here() else {
-        return format!("install (Debian's names): {}", packages.join(" "));
-    };
-    let sudo = if geteuid().is_root() { "" } else { "sudo " };
-    format!("{sudo}{}", manager.install(packages).join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_package_that_a_kernel_needs_has_a_name_everywhere() {
-        for requirement in kernel::requirements() {
-            assert!(
-                PACKAGES.iter().any(|package| package.debian == requirement.package),
-                "{}",
-                requirement.package
-            );
-        }
-    }
-
-    #[test]
-    fn one_command_installs_them_all_under_the_managers_own_names() {
-        assert_eq!(
-            Manager::Dnf.install(&["bc", "libelf-dev"]).join(" "),
-            "dnf install --assumeyes bc elfutils-libelf-devel"
-        );
-        assert_eq!(
-            Manager::Apt.install(&["qemu-system-x86"]).join(" "),
-            "apt-get install --yes --no-install-recommends qemu-system-x86"
-        );
-    }
 }

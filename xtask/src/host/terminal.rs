@@ -128,15 +128,15 @@ impl Terminal {
         });
     }
 
-    /// A result of one line, which on a terminal ends where the line does.
-    pub fn say_in_one_line(&self, line: &str) {
+    /// A result of one line. On a terminal that is too narrow for both, `rest` is cut, and `line` is whole.
+    pub fn say_in_one_line(&self, line: &str, rest: &str) {
         let screen = match self.results_aside.load(Ordering::Relaxed) {
             true => console::Term::stderr(),
             false => console::Term::stdout(),
         };
         match screen.size_checked().filter(|_| screen.is_term()) {
-            Some((_, width)) => self.say(&console::truncate_str(line, width.into(), "…")),
-            None => self.say(line),
+            Some((_, width)) => self.say(&fitted(line, rest, width.into())),
+            None => self.say(&format!("{line}{rest}")),
         }
     }
 
@@ -162,6 +162,14 @@ impl Terminal {
     /// Prints above the progress that is being drawn.
     fn above(&self, print: impl FnOnce()) {
         self.bars.suspend(print);
+    }
+}
+
+/// Both in one line of that many columns, `rest` cut to what `line` leaves.
+fn fitted(line: &str, rest: &str, width: usize) -> String {
+    match width.checked_sub(console::measure_text_width(line)) {
+        None | Some(0) => line.trim_end().to_owned(),
+        Some(left) => format!("{line}{}", console::truncate_str(rest, left, "…")),
     }
 }
 
@@ -215,6 +223,11 @@ impl Work {
     /// So much is done by now, in all.
     pub fn reach(&self, amount: u64) {
         self.bar.set_position(amount);
+    }
+
+    /// Shows which part of it is being done, where somebody watches.
+    pub fn show(&self, part: &str) {
+        self.bar.set_message(format!("{} · {part}", self.what));
     }
 
     /// It has come to its end: what took long is worth a line that stays.
@@ -319,6 +332,14 @@ impl kernel::Progress for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_narrow_terminal_cuts_a_title_and_no_reason() {
+        let line = "    – name  skipped: no smp  ";
+        assert_eq!(fitted(line, "A title", 80), format!("{line}A title"));
+        assert_eq!(fitted(line, "A title", 32), format!("{line}A …"));
+        assert_eq!(fitted(line, "A title", 20), line.trim_end());
+    }
 
     #[test]
     fn times_are_told_as_people_say_them() {

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use nix::fcntl::FlockArg;
 use scenarios::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{cache, workspace};
+use crate::host::cache::{self, Share};
+use crate::host::workspace;
 use crate::runner::result::ScenarioResult;
 use crate::runner::results::RunResults;
 
@@ -86,9 +86,9 @@ impl LastRun {
     /// # Errors
     /// The file can't be written.
     pub fn write(&self, entries: &RunResults) -> Result<()> {
-        // Another run may write, too.
+        // Another run may write, too: for a moment.
         let directory = self.file.parent().unwrap_or(Path::new("."));
-        let _lock = cache::lock(directory, "last-run", FlockArg::LockExclusive)?;
+        let _lock = cache::lock(directory, "last-run", Share::Alone, |_| ())?;
         let mut records = self.read();
         let mut seen = BTreeMap::new();
         for part in entries.counted() {
@@ -168,9 +168,8 @@ expect = "ENOKEY"
         results
     }
 
-    fn last_run(test: &str) -> LastRun {
-        let directory = env::temp_dir().join(format!("keyagents-last-run-{}", std::process::id()));
-        LastRun { file: directory.join(test), kernel_src: None, series: None }
+    fn last_run(directory: &tempfile::TempDir) -> LastRun {
+        LastRun { file: directory.path().join("last-run.json"), kernel_src: None, series: None }
     }
 
     fn failed(last: &LastRun, kernel: &str) -> Option<Vec<String>> {
@@ -179,8 +178,9 @@ expect = "ENOKEY"
 
     #[test]
     fn what_failed_or_was_left_stays_until_it_has_passed_on_that_kernel() {
-        let last = last_run("stays");
-        let bad = || Some(Verdict::Hung(String::new()));
+        let directory = tempfile::tempdir().unwrap();
+        let last = last_run(&directory);
+        let bad = || Some(Verdict::Hung(Default::default()));
         let skipped = || Some(Verdict::Skipped(String::new()));
         assert_eq!(failed(&last, "6.12"), None);
         let first =
@@ -198,10 +198,11 @@ expect = "ENOKEY"
 
     #[test]
     fn what_passed_in_the_end_has_passed() {
-        let last = last_run("flaky");
+        let directory = tempfile::tempdir().unwrap();
+        let last = last_run(&directory);
         last.write(&run("6.12", &[("a/flaky", None)]).entries()).unwrap();
         let results = run("6.12", &[("a/flaky", Some(Verdict::Passed))]);
-        let attempt = Attempt { verdict: Verdict::Hung(String::new()), took: Duration::ZERO };
+        let attempt = Attempt { verdict: Verdict::Hung(Default::default()), took: Duration::ZERO };
         if let Some(report) = &mut results.entries().parts[0].verdicts[0] {
             report.earlier.push(attempt);
         }
