@@ -1,6 +1,7 @@
 //! What a bundle was made with, and nothing that tells whose machine that was.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -9,6 +10,9 @@ use nix::sys::utsname::uname;
 use crate::artifacts::image::KernelOptions;
 use crate::host::workspace;
 use crate::runner::environment::Environment;
+
+/// What stands for a program that says nothing.
+const NONE: &str = "none";
 
 /// The facts, one a line.
 ///
@@ -27,7 +31,7 @@ pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<
             ),
         ),
         ("release", environment.release().to_owned()),
-        ("testbed", revision()),
+        ("testbed", revision(workspace::root())),
         ("host kernel", system),
         ("host processor", processor()),
         ("compiler", first_line("gcc", &["--version"])),
@@ -38,10 +42,14 @@ pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<
     Ok(facts.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect())
 }
 
-/// The commit of this checkout.
-fn revision() -> String {
-    let root = workspace::root().to_string_lossy();
-    first_line("git", &["-C", &root, "describe", "--always", "--dirty", "--abbrev=12"])
+/// The commit of a checkout, marked where files of it are changed or new.
+fn revision(checkout: &Path) -> String {
+    let checkout = checkout.to_string_lossy();
+    let commit = first_line("git", &["-C", &checkout, "describe", "--always", "--abbrev=12"]);
+    match first_line("git", &["-C", &checkout, "status", "--porcelain"]).as_str() {
+        NONE => commit,
+        _ => format!("{commit}, with changes that are not committed"),
+    }
 }
 
 fn processor() -> String {
@@ -54,5 +62,26 @@ fn processor() -> String {
 fn first_line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    said.lines().next().unwrap_or("none").to_owned()
+    said.lines().next().unwrap_or(NONE).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkout_with_a_new_file_is_told_from_its_commit() {
+        let checkout = tempfile::tempdir().unwrap();
+        let git = |words: &[&str]| {
+            let mut command = Command::new("git");
+            command.arg("-C").arg(checkout.path()).args(["-c", "user.name=x", "-c", "user.email=x@y"]);
+            assert!(command.args(words).stdout(Stdio::null()).status().unwrap().success());
+        };
+        git(&["init", "-q"]);
+        git(&["commit", "-q", "--allow-empty", "-m", "one"]);
+        let clean = revision(checkout.path());
+        assert_eq!(clean.len(), 12);
+        fs::write(checkout.path().join("new.toml"), "").unwrap();
+        assert_eq!(revision(checkout.path()), format!("{clean}, with changes that are not committed"));
+    }
 }
