@@ -5,4 +5,5 @@ pub mod image;
 pub mod initramfs;
 pub mod libraries;
 pub mod program_closure;
+mod shebang;
 pub mod userland;

@@ -7,11 +7,13 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use goblin::elf::Elf;
+use goblin::elf::header::{EM_386, EM_X86_64, machine_to_str};
 use kernel::is_executable;
-use object::{Architecture, BinaryFormat, Object};
 
 use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::libraries::with_libraries;
+use crate::artifacts::shebang::{Shebang, carriage_return};
 use crate::host::process::quoted;
 use crate::host::program::{in_path, library_path, search_directories};
 
@@ -210,7 +212,7 @@ impl ProgramClosure {
                 .pack_interpreter(&bytes, depth)
                 .with_context(|| format!("can't run {}", path.display()));
         }
-        self.narrow |= check(&bytes, path)? == Architecture::I386;
+        self.narrow |= check(&bytes, path)? == Width::Narrow;
         let packed = with_libraries(&file, &key(&file)?)?;
         if packed.len() > 1 && Path::new(LOADER_CACHE).exists() {
             self.files.insert(LOADER_CACHE.to_owned(), LOADER_CACHE.into());
@@ -266,68 +268,6 @@ impl ProgramClosure {
     }
 }
 
-/// The first line of a script, as the kernel reads it (`fs/binfmt_script.c`).
-struct Shebang {
-    interpreter: String,
-    /// All that follows, as one word.
-    argument: Option<String>,
-}
-
-impl Shebang {
-    fn of(script: &[u8]) -> Result<Self> {
-        /// So much of a program is looked at.
-        const LONGEST: usize = 256;
-        let line =
-            script[..script.len().min(LONGEST)].split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let line = std::str::from_utf8(&line[2..]).context("its first line is no UTF-8")?;
-        let line = line.trim_matches([' ', '\t']);
-        let (interpreter, argument) = match line.split_once([' ', '\t']) {
-            Some((interpreter, argument)) => (interpreter, Some(argument.trim_start_matches([' ', '\t']))),
-            None => (line, None),
-        };
-        match interpreter {
-            "" | "\r" => bail!("its first line names no interpreter"),
-            name if name.ends_with('\r') => bail!(carriage_return(name)),
-            name => Ok(Self { interpreter: name.to_owned(), argument: argument.map(str::to_owned) }),
-        }
-    }
-
-    /// The program that `env` is told to look for in `PATH`.
-    fn looked_for(&self) -> Result<Option<String>> {
-        let Some(argument) = self.argument.as_ref().filter(|_| self.interpreter.ends_with("/env")) else {
-            return Ok(None);
-        };
-        // All white space parts words, a carriage return included.
-        let split = |rest: &str| {
-            shlex::split(&rest.replace('\r', " "))
-                .with_context(|| format!("env can't split `{rest}` into words"))
-        };
-        let words = match argument.strip_prefix('-').and_then(|option| option.split_once('S')) {
-            Some((others, rest)) if others.chars().all(|c| c.is_ascii_alphanumeric()) => split(rest)?,
-            _ => match argument.strip_prefix("--split-string") {
-                Some(rest) => split(rest.trim_start_matches('='))?,
-                None => vec![argument.clone()],
-            },
-        };
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
-            match word.trim_end_matches('\r') {
-                "-u" | "--unset" | "-C" | "--chdir" => _ = words.next(),
-                option if option.starts_with('-') || option.contains('=') => {}
-                _ => return Ok(Some(word)),
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn carriage_return(name: &str) -> String {
-    format!(
-        "its lines end in CRLF, so that a program `{}` is looked for (sed -i 's/\\r$//' mends that)",
-        name.escape_debug()
-    )
-}
-
 /// What can't be packed.
 fn unfit(kind: FileType) -> Option<&'static str> {
     match kind {
@@ -350,21 +290,30 @@ fn begins_with(path: &Path) -> Result<Vec<u8>> {
     Ok(magic)
 }
 
-/// Whether the guest's processor runs it, and in which of its modes.
+/// The modes of the guest's processor that programs run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// 32-bit code.
+    Narrow,
+    /// 64-bit code.
+    Wide,
+}
+
+/// The mode in which the guest's processor runs it.
 ///
 /// # Errors
 /// It does not.
-pub fn check(bytes: &[u8], path: &Path) -> Result<Architecture> {
-    let Ok(file) = object::File::parse(bytes) else {
+pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
+    let Ok(elf) = Elf::parse(bytes) else {
         bail!("{} is no program: neither ELF nor a script that begins with #!", path.display());
     };
-    match (file.format(), file.architecture()) {
-        (BinaryFormat::Elf, fitting @ (Architecture::X86_64 | Architecture::I386)) => Ok(fitting),
-        (BinaryFormat::Elf, other) => {
-            let name = format!("{other:?}").to_lowercase();
+    match elf.header.e_machine {
+        EM_X86_64 => Ok(Width::Wide),
+        EM_386 => Ok(Width::Narrow),
+        other => {
+            let name = machine_to_str(other).trim_start_matches("EM_").to_lowercase();
             bail!("{} is a program for {name}, and guests are x86-64: build it for x86-64", path.display())
         }
-        (format, _) => bail!("{} is a program of the kind {format:?}, and guests run Linux", path.display()),
     }
 }
 
@@ -400,12 +349,6 @@ fn lexical(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn folder(test: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("luggage-{}-{test}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        folder
-    }
-
     fn executable(path: &Path, bytes: &[u8]) -> String {
         fs::write(path, bytes).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -414,7 +357,8 @@ mod tests {
 
     #[test]
     fn a_script_brings_its_interpreter_and_what_that_loads() {
-        let folder = folder("script");
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path();
         let script = executable(&folder.join("a"), b"#!/usr/bin/env -S sh -e\nexit 3\n");
         let mut closure = ProgramClosure::default();
         assert_eq!(closure.pack_program(&script).unwrap(), script);
@@ -422,32 +366,12 @@ mod tests {
             let mut paths = closure.files.keys().chain(closure.links.keys());
             assert!(paths.any(|path| path.ends_with(part)), "{part}: {closure:?}");
         }
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn env_is_told_what_to_look_for_in_many_ways() {
-        let looked_for = |line: &str| {
-            let shebang = Shebang::of(format!("#!/usr/bin/env {line}\nexit\n").as_bytes()).unwrap();
-            shebang.looked_for().unwrap()
-        };
-        for (line, name) in [
-            ("sh", "sh"),
-            ("sh -e", "sh -e"),
-            ("-S sh -e", "sh"),
-            ("-Ssh", "sh"),
-            ("-vS -i -u HOME A=1 sh", "sh"),
-            ("--split-string='a b' c", "a b"),
-            ("-S sh\r", "sh"),
-        ] {
-            assert_eq!(looked_for(line).as_deref(), Some(name), "{line}");
-        }
-        assert_eq!(looked_for("-i"), None);
     }
 
     #[test]
     fn a_directory_comes_with_its_links_and_what_is_empty_and_what_does_not_is_said() {
-        let folder = folder("directory");
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path();
         let under = |name: &str| folder.join(name);
         let key = |name: &str| under(name).to_string_lossy().into_owned();
         fs::create_dir_all(under("tree/empty")).unwrap();
@@ -485,7 +409,6 @@ mod tests {
         assert!(remarks[1].ends_with(&format!("--include {}", key("apart"))), "{remarks:?}");
         let refused = format!("{:#}", closure.pack(&under("tree/socket")).unwrap_err());
         assert_eq!(refused, format!("can't include {}: it is a socket", key("tree/socket")));
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
@@ -503,19 +426,20 @@ mod tests {
 
     #[test]
     fn a_foreign_program_among_included_files_is_one_of_them() {
-        let folder = folder("foreign");
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path();
         let mut foreign = fs::read("/proc/self/exe").unwrap();
         foreign[18] = 183;
         executable(&folder.join("foreign"), &foreign);
         let mut closure = ProgramClosure::default();
-        closure.pack(&folder).unwrap();
+        closure.pack(folder).unwrap();
         assert_eq!((closure.files.len(), closure.remarks().len()), (1, 0), "{closure:?}");
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn what_no_guest_can_run_is_refused_in_one_sentence() {
-        let folder = folder("refused");
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path();
         let mut foreign = fs::read("/proc/self/exe").unwrap();
         // e_machine: AArch64.
         foreign[18] = 183;
@@ -551,6 +475,5 @@ mod tests {
             let said = said(&script);
             assert!(said.starts_with(&format!("can't run {script}: ")) && said.contains(why), "{said}");
         }
-        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,0 +1,91 @@
+//! The first line of a script: its interpreter, and the program that env(1) is told to look for.
+
+use anyhow::{Context, Result, bail};
+
+/// The first line of a script, as the kernel reads it (`fs/binfmt_script.c`).
+pub(super) struct Shebang {
+    pub(super) interpreter: String,
+    /// All that follows, as one word.
+    argument: Option<String>,
+}
+
+impl Shebang {
+    pub(super) fn of(script: &[u8]) -> Result<Self> {
+        /// So much of a program is looked at.
+        const LONGEST: usize = 256;
+        let line =
+            script[..script.len().min(LONGEST)].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = std::str::from_utf8(&line[2..]).context("its first line is no UTF-8")?;
+        let line = line.trim_matches([' ', '\t']);
+        let (interpreter, argument) = match line.split_once([' ', '\t']) {
+            Some((interpreter, argument)) => (interpreter, Some(argument.trim_start_matches([' ', '\t']))),
+            None => (line, None),
+        };
+        match interpreter {
+            "" | "\r" => bail!("its first line names no interpreter"),
+            name if name.ends_with('\r') => bail!(carriage_return(name)),
+            name => Ok(Self { interpreter: name.to_owned(), argument: argument.map(str::to_owned) }),
+        }
+    }
+
+    /// The program that `env` is told to look for in `PATH`.
+    pub(super) fn looked_for(&self) -> Result<Option<String>> {
+        let Some(argument) = self.argument.as_ref().filter(|_| self.interpreter.ends_with("/env")) else {
+            return Ok(None);
+        };
+        // All white space parts words, a carriage return included.
+        let split = |rest: &str| {
+            shlex::split(&rest.replace('\r', " "))
+                .with_context(|| format!("env can't split `{rest}` into words"))
+        };
+        let words = match argument.strip_prefix('-').and_then(|option| option.split_once('S')) {
+            Some((others, rest)) if others.chars().all(|c| c.is_ascii_alphanumeric()) => split(rest)?,
+            _ => match argument.strip_prefix("--split-string") {
+                Some(rest) => split(rest.trim_start_matches('='))?,
+                None => vec![argument.clone()],
+            },
+        };
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            match word.trim_end_matches('\r') {
+                "-u" | "--unset" | "-C" | "--chdir" => _ = words.next(),
+                option if option.starts_with('-') || option.contains('=') => {}
+                _ => return Ok(Some(word)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Why a name that ends in a carriage return is looked for.
+pub(super) fn carriage_return(name: &str) -> String {
+    format!(
+        "its lines end in CRLF, so that a program `{}` is looked for (sed -i 's/\\r$//' mends that)",
+        name.escape_debug()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn env_is_told_what_to_look_for_in_many_ways() {
+        let looked_for = |line: &str| {
+            let shebang = Shebang::of(format!("#!/usr/bin/env {line}\nexit\n").as_bytes()).unwrap();
+            shebang.looked_for().unwrap()
+        };
+        for (line, name) in [
+            ("sh", "sh"),
+            ("sh -e", "sh -e"),
+            ("-S sh -e", "sh"),
+            ("-Ssh", "sh"),
+            ("-vS -i -u HOME A=1 sh", "sh"),
+            ("--split-string='a b' c", "a b"),
+            ("-S sh\r", "sh"),
+        ] {
+            assert_eq!(looked_for(line).as_deref(), Some(name), "{line}");
+        }
+        assert_eq!(looked_for("-i"), None);
+    }
+}
