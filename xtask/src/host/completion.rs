@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use kernel::Kernels;
+use scenarios::rule::Rule;
+use scenarios::suite;
 
 use super::workspace;
 
@@ -14,6 +16,31 @@ pub fn scenario() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| match begun.to_str() {
         Some(begun) => scenarios_like(begun, &names()).map(CompletionCandidate::new).collect(),
         None => Vec::new(),
+    })
+}
+
+/// Completes the name of one scenario: where a file has several cases, those, which are looked for in the files themselves.
+pub fn one_scenario() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| match (begun.to_str(), suite::load(&workspace::suite())) {
+        (Some(begun), Ok(scenarios)) => {
+            let names: Vec<String> = scenarios.into_iter().map(|scenario| scenario.name).collect();
+            scenarios_like(begun, &names).map(CompletionCandidate::new).collect()
+        }
+        // What is wrong with a scenario is said when the line is run.
+        (_, _) => Vec::new(),
+    })
+}
+
+/// Completes the name of a scenario or of a rule of the contract.
+pub fn scenario_or_rule() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| {
+        let Some(begun) = begun.to_str() else { return Vec::new() };
+        let rules = Rule::all().filter(|rule| rule.to_string().starts_with(&begun.to_uppercase()));
+        let rules =
+            rules.map(|rule| CompletionCandidate::new(rule.to_string()).help(Some(rule.title().into())));
+        let names = names();
+        let scenarios: Vec<_> = scenarios_like(begun, &names).map(CompletionCandidate::new).collect();
+        rules.filter(|_| !begun.is_empty()).chain(scenarios).collect()
     })
 }
 

@@ -25,7 +25,7 @@ The diagram shows what happened when the scenario's snapshot was accepted. What 
 it, also where it happens later.")]
 pub struct Options {
     /// FAMILY/NAME
-    #[arg(value_name = "NAME", add = completion::scenario())]
+    #[arg(value_name = "NAME", add = completion::one_scenario())]
     name: String,
 }
 

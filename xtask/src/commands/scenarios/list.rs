@@ -1,10 +1,13 @@
 //! `cargo xtask scenarios list`: scenarios and the rules that they prove.
 
+use std::str::FromStr;
+
 use anyhow::Result;
 use clap::Args;
 use console::style;
+use kernel::counted;
 use scenarios::docs::overview::{self, Entry};
-use scenarios::rule::Rule;
+use scenarios::rule::{NoSuchRule, Rule};
 use scenarios::scenario::Scenario;
 
 use crate::host::completion;
@@ -21,8 +24,8 @@ Examples:
   cargo xtask scenarios list --json | jq -r '.[] | select(.rules | index(\"R14\")).name'")]
 pub struct Options {
     /// List only scenarios whose names (FAMILY/NAME) contain one of these, or that prove one of these rules, which are quoted
-    #[arg(value_name = "FILTER|RULE", add = completion::scenario())]
-    filters: Vec<String>,
+    #[arg(value_name = "FILTER|RULE", add = completion::scenario_or_rule())]
+    filters: Vec<Filter>,
 
     /// Write a JSON array of {name, family, title, rules}, ordered by name
     #[arg(long)]
@@ -39,29 +42,55 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
         let entries: Vec<Entry<'_>> = scenarios.iter().map(Entry::of).collect();
         terminal.say(&serde_json::to_string_pretty(&entries)?);
     } else {
-        let rules = options.filters.iter().filter_map(|filter| filter.parse().ok());
-        rules.for_each(|rule| terminal.say(&format!("{}\n", quote(rule))));
+        for filter in &options.filters {
+            if let Filter::Rule(rule) = filter {
+                terminal.say(&format!("{}\n", quote(*rule)));
+            }
+        }
         if !scenarios.is_empty() {
             terminal.say(&format!("{}\n", table(&scenarios)));
         }
         if options.filters.is_empty() {
             terminal.say(&coverage(&scenarios));
         } else {
-            terminal.say(&plural(scenarios.len(), "scenario"));
+            terminal.say(&counted(scenarios.len(), "scenario", "scenarios"));
         }
     }
     Ok(())
 }
 
+/// A filter of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Filter {
+    Rule(Rule),
+    /// A part of a scenario's name.
+    Name(String),
+}
+
+impl FromStr for Filter {
+    type Err = NoSuchRule;
+
+    /// Reads what looks like a rule as one, in either case.
+    fn from_str(text: &str) -> Result<Self, NoSuchRule> {
+        let digits = text.strip_prefix(['R', 'r']).unwrap_or_default();
+        match !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.to_uppercase().parse().map(Self::Rule),
+            false => Ok(Self::Name(text.to_owned())),
+        }
+    }
+}
+
 /// The scenarios that fit one of the filters: all, if there is none.
-fn chosen(filters: &[String]) -> Result<Vec<Scenario>> {
-    let rule = |filter: &String| filter.parse::<Rule>().ok();
+fn chosen(filters: &[Filter]) -> Result<Vec<Scenario>> {
     // A rule may be without a scenario; whatever is asked for by name has to be there.
-    let names: Vec<String> = filters.iter().filter(|it| rule(it).is_none()).cloned().collect();
-    selection::select(&names)?;
-    let fits = |scenario: &Scenario, filter: &String| match rule(filter) {
-        Some(rule) => scenario.rules.contains(&rule),
-        None => scenario.name.contains(filter.as_str()),
+    let name = |filter: &Filter| match filter {
+        Filter::Name(name) => Some(name.clone()),
+        Filter::Rule(_) => None,
+    };
+    selection::select(&filters.iter().filter_map(name).collect::<Vec<_>>())?;
+    let fits = |scenario: &Scenario, filter: &Filter| match filter {
+        Filter::Rule(rule) => scenario.rules.contains(rule),
+        Filter::Name(name) => scenario.name.contains(name.as_str()),
     };
     let mut scenarios = selection::select(&[])?;
     scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|filter| fits(scenario, filter)));
@@ -105,7 +134,11 @@ fn coverage(scenarios: &[Scenario]) -> String {
     let rows: Vec<String> = cells.chunks(7).map(|row| format!("  {}", row.join("   "))).collect();
     let mut families: Vec<&str> = scenarios.iter().map(|it| it.family.as_str()).collect();
     families.dedup();
-    let sum = format!("{} in {}", plural(scenarios.len(), "scenario"), plural(families.len(), "family"));
+    let sum = format!(
+        "{} in {}",
+        counted(scenarios.len(), "scenario", "scenarios"),
+        counted(families.len(), "family", "families")
+    );
     let unproved = overview::unproved(scenarios);
     let missing: Vec<String> = unproved.iter().map(Rule::to_string).collect();
     let verdict = match missing.as_slice() {
@@ -120,20 +153,12 @@ fn coverage(scenarios: &[Scenario]) -> String {
     format!("{}\n{}\n\n{sum}. {verdict}{planned}", style("scenarios for each rule").bold(), rows.join("\n"))
 }
 
-fn plural(count: usize, thing: &str) -> String {
-    match (count, thing.strip_suffix('y')) {
-        (1, _) => format!("1 {thing}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {thing}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn names(filters: &[&str]) -> Vec<String> {
-        let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();
+        let filters: Vec<Filter> = filters.iter().map(|filter| filter.parse().unwrap()).collect();
         chosen(&filters).unwrap().into_iter().map(|scenario| scenario.name).collect()
     }
 
@@ -146,7 +171,7 @@ mod tests {
         // The cases of one file keep the file's order.
         assert!(all.iter().is_sorted_by_key(|name| name.split('[').next()));
         assert!(all.len() > both.len());
-        assert!(chosen(&["no-such".to_owned()]).is_err());
+        assert!(chosen(&[Filter::Name("no-such".to_owned())]).is_err());
     }
 
     #[test]
@@ -161,13 +186,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_is_known_in_either_case_and_one_that_is_none_is_refused_as_a_rule() {
+        let rule = Filter::Rule("R20".parse().unwrap());
+        assert_eq!(["r20", "R20"].map(|text| text.parse::<Filter>().unwrap()), [rule.clone(), rule]);
+        let error = "r99".parse::<Filter>().unwrap_err().to_string();
+        assert!(error.starts_with("no rule `R99`: they are R1 to R"), "{error}");
+        assert_eq!("rejection".parse(), Ok(Filter::Name("rejection".to_owned())));
+    }
+
+    #[test]
     fn a_rule_without_scenarios_is_listed_without_an_error() {
         assert_eq!(names(&["R29"]), Vec::<String>::new());
     }
 
     #[test]
     fn programs_get_name_family_title_and_rules() {
-        let scenarios = chosen(&["linking/two-containers".to_owned()]).unwrap();
+        let scenarios = chosen(&[Filter::Name("linking/two-containers".to_owned())]).unwrap();
         assert_eq!(
             serde_json::to_string(&Entry::of(&scenarios[0])).unwrap(),
             r#"{"name":"linking/two-containers","family":"linking","title":"One agent serves two containers, and each gets its own key","rules":["R8","R14","R18"]}"#
