@@ -3,8 +3,6 @@
 //! It needs neither root nor a `cpio` program, since device nodes exist only inside the archive. The same
 //! manifest and artefacts give the same bytes on every machine.
 
-#![allow(missing_docs, reason = "the names of some variants and fields say it all")]
-
 mod archive;
 mod contents;
 mod manifest;
