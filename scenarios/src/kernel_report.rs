@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::verdict::Verdict;
+use crate::verdict::{Cause, Verdict};
 
 /// A report in the kernel's console output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// The verdict of that kind, with what is to be said.
-    pub fn verdict(self, said: String) -> Verdict {
+    pub fn verdict(self, said: Cause) -> Verdict {
         match self {
             Self::Crashed => Verdict::Crashed(said),
             Self::Hung => Verdict::Hung(said),
@@ -221,7 +221,7 @@ pub fn begun_by(line: &str) -> Option<KernelReport> {
 pub fn awk(lines: usize) -> String {
     let mut kinds = String::new();
     for pattern in PATTERNS {
-        let word = pattern.kind.failure().verdict(String::new()).word();
+        let word = pattern.kind.failure().verdict(Cause::default()).word();
         // Writing to a string can't fail.
         let _ = writeln!(kinds, "\tif ({}) return \"{word}\"", pattern.awk());
     }
@@ -338,7 +338,7 @@ mod tests {
         for (line, kind, word) in REPORTS {
             let trouble = begun_by(line).unwrap();
             assert_eq!(
-                (trouble.kind, kind.failure().verdict(String::new()).word()),
+                (trouble.kind, kind.failure().verdict(Cause::default()).word()),
                 (*kind, *word),
                 "{line}"
             );

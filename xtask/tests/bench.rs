@@ -12,13 +12,13 @@ fn bench(arguments: &[&str]) -> std::io::Result<(Option<i32>, String, String)> {
 
 #[test]
 fn requests_are_measured_in_a_guest() {
-    let json = std::env::temp_dir().join(format!("keyagents-bench-{}.json", std::process::id()));
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("bench.json");
     let (code, table, said) =
         bench(&["request", "--rounds", "1", "--vm", "tcg", "--json", json.to_str().unwrap()]).unwrap();
     assert_eq!(code, Some(0), "{said}");
     assert!(table.contains("tcg: keyagent "), "{table}");
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
-    std::fs::remove_file(json).unwrap();
     let cases: Vec<&str> =
         figures.as_array().unwrap().iter().map(|it| it["case"].as_str().unwrap()).collect();
     let expected = ["tcg: keyagent", "tcg: floor", "tcg: minimal static /sbin/request-key"];

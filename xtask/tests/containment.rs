@@ -88,8 +88,8 @@ fn a_panic_a_hang_and_a_leak_are_laid_to_who_caused_them_and_all_others_are_judg
             }
             other => other.word(),
         });
-        if let Verdict::Crashed(said) = &verdict {
-            report = said.clone();
+        if let Verdict::Crashed(_) = &verdict {
+            report = verdict.details();
         }
     }
     assert_eq!(words, ["went well", "crashed", "went well", "hung", "went well", "failed", "went well"]);

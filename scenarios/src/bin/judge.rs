@@ -20,13 +20,9 @@ fn main() -> ExitCode {
         [scenario, host, guest] => judged(Path::new(scenario), Path::new(host), Path::new(guest)),
         _ => Err("say `judge SCENARIO.toml HOST.jsonl GUEST.jsonl`".to_owned()),
     };
-    let verdict = verdict.unwrap_or_else(Verdict::Broken);
+    let verdict = verdict.unwrap_or_else(|why| Verdict::Broken(why.into()));
     let told = writeln!(io::stdout(), "{}\nverdict: {}", verdict.details().trim_end(), verdict.word());
-    match (told, verdict) {
-        (Ok(()), Verdict::Passed) => ExitCode::SUCCESS,
-        (Ok(()), Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_)) => ExitCode::from(1),
-        _ => ExitCode::from(2),
-    }
+    ExitCode::from(told.map_or(2, |()| verdict.exit_code_alone()))
 }
 
 fn judged(scenario: &Path, host: &Path, guest: &Path) -> Result<Verdict, String> {

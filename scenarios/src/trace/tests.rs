@@ -267,7 +267,10 @@ box is a requester, holding agent
   2.  box runs "keyctl request2 user k c" → "no", exit code 3
       agent hears SIGRTMIN+1 for key-2 from a command of box, uid 0
 "#);
-    assert_eq!(mismatches(&scenario, &events), ["step 2, box: expected success, got exit code 3 and \"no\""]);
+    assert_eq!(
+        mismatches(&scenario, &events).iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["step 2, box: expected success, got exit code 3 and \"no\""]
+    );
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use crate::{
     plan::{KeyOp, Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
+    verdict::{FailedStep, Mismatch},
     wire::{Described, Done, Event, EventKind, Outcome, Value},
 };
 
 /// The steps that did not go as they say, each once however many workers it has.
-pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
+pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<Mismatch> {
+    let mut mismatches: Vec<Mismatch> = Vec::new();
     for (index, (step, expectation)) in scenario.plan().steps.iter().zip(&scenario.expectations).enumerate() {
         let results: Vec<(Option<u32>, &Done)> = events
             .iter()
@@ -17,8 +18,9 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
                 if let EventKind::Done(done) = &event.kind { Some((event.worker, done)) } else { None }
             })
             .collect();
-        let says = |complaint: String| format!("step {}, {}: {complaint}", index + 1, step.process);
-        lines.extend(missing(scenario.plan(), index, step, results.len(), events).map(&says));
+        let failed_step = FailedStep { number: index + 1, process: step.process.clone() };
+        let says = |complaint: String| Mismatch { step: Some(failed_step.clone()), complaint };
+        mismatches.extend(missing(scenario.plan(), index, step, results.len(), events).map(&says));
         let waiting_since_us = waiting_since_us(step, &results);
         for (worker, done) in results {
             let variables = |name: &str| variable(scenario, events, name, worker);
@@ -34,11 +36,11 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<String> {
                 late.map(|limit| format!("took {ms} ms, at most {limit} expected")),
                 early.map(|limit| format!("took {waited_ms} ms, at least {limit} expected")),
             ];
-            lines.extend(complaints.into_iter().flatten().map(says));
+            mismatches.extend(complaints.into_iter().flatten().map(says));
         }
     }
-    lines.dedup();
-    lines
+    mismatches.dedup();
+    mismatches
 }
 
 /// The complaint about those who have neither said how the step went nor were seen to end: one for each worker and round is due.

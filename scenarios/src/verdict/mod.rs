@@ -1,14 +1,17 @@
 //! Verdict on a scenario that has run.
 
+mod cause;
 pub(crate) mod expectations;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
+pub use cause::{Cause, ConsoleLine};
 use expectations::mismatches;
 
 use crate::{
+    kernel_report::begun_by,
     scenario::Scenario,
     snapshot::{self, Comparison},
     trace::Trace,
@@ -22,12 +25,12 @@ pub enum Verdict {
     Passed,
     /// It went otherwise.
     Failed(Failure),
-    /// The kernel oopsed, panicked or complained: the report.
-    Crashed(String),
-    /// It did not come to its end: what it waited for.
-    Hung(String),
+    /// The kernel oopsed, panicked or complained.
+    Crashed(Cause),
+    /// It did not come to its end.
+    Hung(Cause),
     /// The testbed's own fault.
-    Broken(String),
+    Broken(Cause),
     /// It was not run: why.
     Skipped(String),
 }
@@ -35,8 +38,8 @@ pub enum Verdict {
 /// Differences between a run and the scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// Steps that did not go as they say, one line each.
-    pub mismatches: Vec<String>,
+    /// What did not go as it should.
+    pub mismatches: Vec<Mismatch>,
     /// Keys that the scenario left behind, as /proc/keys shows them.
     pub left: Vec<String>,
     /// Unified diff against the snapshot, or a note that there is no snapshot.
@@ -70,14 +73,68 @@ impl Verdict {
         match self {
             Self::Passed => String::new(),
             Self::Failed(failure) => failure.to_string(),
-            Self::Crashed(why) | Self::Hung(why) | Self::Broken(why) | Self::Skipped(why) => why.clone(),
+            Self::Crashed(cause) | Self::Hung(cause) | Self::Broken(cause) => cause.to_string(),
+            Self::Skipped(why) => why.clone(),
         }
+    }
+
+    /// The details in one line; empty if there are none.
+    pub fn summary(&self) -> String {
+        let said = match self {
+            Self::Crashed(cause) | Self::Hung(cause) | Self::Broken(cause) => cause.summary.clone(),
+            Self::Passed | Self::Failed(_) | Self::Skipped(_) => self.details(),
+        };
+        said.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// The exit code of a run of many scenarios in which this is the worst verdict.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Passed | Self::Skipped(_) => 0,
+            Self::Failed(_) | Self::Crashed(_) | Self::Hung(_) => 1,
+            Self::Broken(_) => 2,
+        }
+    }
+
+    /// The exit code of a command that was to run this scenario alone: skipped, it has not done its part.
+    pub fn exit_code_alone(&self) -> u8 {
+        match self {
+            Self::Skipped(_) => 2,
+            other => other.exit_code(),
+        }
+    }
+}
+
+/// Something that did not go as it should: a step, or another part of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The step, if it is one.
+    pub step: Option<FailedStep>,
+    /// What was expected, and what came.
+    pub complaint: String,
+}
+
+/// A step that did not go as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedStep {
+    /// Its number, from 1.
+    pub number: usize,
+    /// The process that takes it.
+    pub process: String,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(step) = &self.step {
+            write!(out, "step {}, {}: ", step.number, step.process)?;
+        }
+        out.write_str(&self.complaint)
     }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.mismatches.iter().cloned();
+        let lines = self.mismatches.iter().map(ToString::to_string);
         let left = self.left.iter().map(|key| format!("left behind: {key}"));
         let lines: Vec<String> = lines.chain(left).chain(self.difference.clone()).collect();
         out.write_str(&lines.join("\n"))
@@ -93,14 +150,15 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     let trace = Trace::of_scenario(scenario, events).to_string();
     // What an earlier run has proposed is not this run's trace.
     snapshot::withdraw(scenario)?;
-    if let Some(report) = crash(finished) {
-        return Ok(Verdict::Crashed(report));
+    if let Some(cause) = crash(finished) {
+        return Ok(Verdict::Crashed(cause));
     }
+    let hung = |why: String| Verdict::Hung(Cause { trace: Some(trace.clone()), ..why.into() });
     match &finished.completion {
         Completion::Complete => {}
-        Completion::Deadline { waiting } => return Ok(Verdict::Hung(hung(scenario, waiting, &trace))),
+        Completion::Deadline { waiting } => return Ok(hung(deadline(scenario, waiting))),
         Completion::Unkillable { who } => {
-            return Ok(Verdict::Hung(format!("SIGKILL does not end {}\n{trace}", who.join(", "))));
+            return Ok(hung(format!("SIGKILL does not end {}", who.join(", "))));
         }
     }
     let mismatches = mismatches(scenario, events);
@@ -124,15 +182,17 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
 /// Taint bits that a kernel gets from complaining: D (it oopsed), W (it warned), L (a lockup).
 const FAULT_TAINTS: u64 = 1 << 7 | 1 << 9 | 1 << 14;
 
-fn crash(finished: &Finished) -> Option<String> {
+fn crash(finished: &Finished) -> Option<Cause> {
     (finished.taint & FAULT_TAINTS != 0).then(|| {
-        let log = finished.log.join("\n");
-        if log.is_empty() { format!("the kernel is tainted: {:#x}", finished.taint) } else { log }
+        let report = finished.log.iter().find_map(|line| begun_by(line));
+        let tainted = || format!("the kernel is tainted: {:#x}", finished.taint);
+        let summary = report.map_or_else(tainted, |report| report.to_string());
+        Cause { console: finished.log.iter().map(|line| line.as_str().into()).collect(), ..summary.into() }
     })
 }
 
-fn hung(scenario: &Scenario, waiting: &[usize], trace: &str) -> String {
+fn deadline(scenario: &Scenario, waiting: &[usize]) -> String {
     let steps: Vec<String> = waiting.iter().map(|index| format!("step {}", index + 1)).collect();
     let limit = scenario.plan().deadline_ms;
-    format!("after {limit} ms these had not ended: {}\n{trace}", steps.join(", "))
+    format!("after {limit} ms these had not ended: {}", steps.join(", "))
 }

@@ -4,8 +4,7 @@ use crate::{
     parse,
     scenario::Scenario,
     suite,
-    verdict::expectations::mismatches,
-    verdict::{Verdict, judge},
+    verdict::{Cause, Verdict, expectations::mismatches, judge},
     wire::{Completion, Done, Event, EventKind, Finished, Outcome, Value},
 };
 
@@ -76,7 +75,7 @@ fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
         panic!("an unexpected outcome passed");
     };
     assert_eq!(
-        failure.mismatches,
+        failure.mismatches.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["step 1, box: expected ENOKEY, got a key", "step 1, box: took 200 ms, at most 100 expected"]
     );
     assert!(!dir.join("name.snap.new").exists());
@@ -111,7 +110,8 @@ within_ms = 5000
             EventKind::Done(Done { outcome, begun_us: begun * 1000, elapsed_us: (ended - begun) * 1000 });
         Event { process: "box".into(), step: Some(0), worker: Some(*worker), upcall: None, at_us: 0, kind }
     };
-    mismatches(&scenario, &workers.iter().map(done).collect::<Vec<_>>())
+    let events: Vec<Event> = workers.iter().map(done).collect();
+    mismatches(&scenario, &events).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -139,7 +139,9 @@ fn crashed_comes_before_hung_and_hung_before_failed() {
     let scenario = scenario(&dir);
     let hung = || Completion::Deadline { waiting: vec![0] };
     let verdict = |completion, taint| judge(&scenario, &[], &finished(completion, taint)).unwrap();
-    assert_eq!(verdict(hung(), 1 << 9), Verdict::Crashed("WARNING: at key.c:1".into()));
+    let console = vec!["WARNING: at key.c:1".into()];
+    let cause = Cause { console, .."kernel WARNING: WARNING: at key.c:1".into() };
+    assert_eq!(verdict(hung(), 1 << 9), Verdict::Crashed(cause));
     assert_eq!(verdict(hung(), 0).word(), "hung");
     let unkillable = verdict(Completion::Unkillable { who: vec!["box".into()] }, 0);
     assert_eq!(unkillable.word(), "hung");

@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use kernel::Kernels;
 
+use super::at_least_one;
 use crate::artifacts::image::{Profile, SeriesOption};
 use crate::host::completion;
 use crate::host::packages::Purpose;
@@ -36,7 +37,7 @@ pub struct MatrixOptions {
     pub(crate) vm: Vec<Choice>,
 
     /// Number of virtual machines that run at once [default: three for each processor; with QEMU the number of processors plus one]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZero<usize>>)]
     pub(crate) jobs: Option<NonZero<usize>>,
 
     /// Start a new guest for each scenario; fast with --vm uml

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use kernel::Patch;
 
 use crate::artifacts::image::KernelOptions;
 use crate::host::packages::{self, Consent, Purpose};
@@ -24,6 +25,20 @@ pub struct GuestOptions {
 }
 
 impl GuestOptions {
+    /// The patches of the kernel, in order.
+    ///
+    /// # Errors
+    /// There is no such kernel or series.
+    pub fn patches(&self) -> Result<Vec<Patch>> {
+        self.kernel.patches()
+    }
+
+    /// Returns these options with only the first `count` patches.
+    pub fn up_to(&self, count: usize) -> Self {
+        let kernel = KernelOptions { first: Some(count), ..self.kernel.clone() };
+        Self { kernel, ..self.clone() }
+    }
+
     /// Ensures the host packages for building and booting.
     ///
     /// # Errors

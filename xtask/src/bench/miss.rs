@@ -89,7 +89,7 @@ impl Kernel {
         if self == Self::Stock {
             options.kernel.first = Some(0);
         }
-        Environment::prepare(&options, &extras, "bench", setup.terminal)
+        options.qemu_environment(&extras, "bench", setup.terminal)
     }
 }
 

@@ -19,8 +19,9 @@ use clap::ValueEnum;
 
 pub use stats::{Figure, Unit};
 
+use crate::args::vm::GuestOptions;
 use crate::host::terminal::Terminal;
-use crate::runner::environment::{Environment, Extras, TestbedOptions};
+use crate::runner::environment::{Environment, Extras};
 use crate::vm::Kind;
 
 /// What can be measured.
@@ -63,7 +64,7 @@ impl Subject {
 #[derive(Debug)]
 pub struct Setup<'a> {
     /// Kernel and virtual machine.
-    pub testbed: &'a TestbedOptions,
+    pub testbed: &'a GuestOptions,
     /// How often everything is done.
     pub rounds: u32,
     /// Who is told of progress.
@@ -110,8 +111,8 @@ fn workers(
     let mut environments: Vec<Environment> = Vec::new();
     let mut left_out = Vec::new();
     for vm in wanted(setup.testbed.vm) {
-        let options = TestbedOptions { vm, ..setup.testbed.clone() };
-        match Environment::prepare(&options, &extras(vm), "bench", setup.terminal) {
+        let options = GuestOptions { vm, ..setup.testbed.clone() };
+        match options.qemu_environment(&extras(vm), "bench", setup.terminal) {
             Ok(environment) if environments.iter().all(|it| it.kind() != environment.kind()) => {
                 environments.push(environment)
             }

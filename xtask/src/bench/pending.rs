@@ -4,7 +4,7 @@ use anyhow::Result;
 use scenarios::wire::bench::Measurement;
 
 use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
-use crate::runner::environment::{Environment, Extras};
+use crate::runner::environment::Extras;
 
 const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
 
@@ -16,7 +16,7 @@ const MEMORY_MIB: u32 = 3072;
 /// # Errors
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let mut environment = Environment::prepare(setup.testbed, &Extras::default(), "bench", setup.terminal)?;
+    let mut environment = setup.testbed.qemu_environment(&Extras::default(), "bench", setup.terminal)?;
     environment.boot.memory_mib = MEMORY_MIB;
     let mut counts: Vec<(u32, u32)> =
         (0..setup.rounds).flat_map(|round| COUNTS.map(|count| (round, count))).collect();

@@ -6,8 +6,9 @@ use scenarios::wire::bench::{Measurement, Upcall};
 use super::{Figure, Results, Setup, Unit, in_guest, minimal_request_key};
 use crate::artifacts::guest_file::Program;
 use crate::artifacts::libraries;
+use crate::host::packages::install_command;
 use crate::host::{cache, program, workspace};
-use crate::runner::environment::{Environment, Extras};
+use crate::runner::environment::Extras;
 
 /// Samples of each case in one round.
 const SAMPLES: u32 = 60;
@@ -34,11 +35,12 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
             extras.programs.extend(files);
             upcalls.push(upcall("keyutils' /sbin/request-key with a rule", KEYUTILS));
         }
-        None => results
-            .remarks
-            .push("keyutils' request-key is left out: this host has none (Debian: keyutils)".into()),
+        None => results.remarks.push(format!(
+            "keyutils' request-key is left out: this host has none ({})",
+            install_command(&["keyutils"])
+        )),
     }
-    let environment = Environment::prepare(setup.testbed, &extras, "bench", setup.terminal)?;
+    let environment = setup.testbed.qemu_environment(&extras, "bench", setup.terminal)?;
     let vm = environment.kind().to_string();
     let work = setup.terminal.work(&format!("Measuring requests on {vm}"));
     let series =

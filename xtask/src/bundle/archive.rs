@@ -52,9 +52,8 @@ mod tests {
             ("run.sh".to_owned(), File { bytes: b"#!/bin/sh\n".to_vec(), executable: true }),
             ("series/1.patch".to_owned(), File { bytes: b"diff".to_vec(), executable: false }),
         ]);
-        let folder = std::env::temp_dir().join(format!("bundle-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let (one, other) = (folder.join("one"), folder.join("other"));
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
         write(&files, "b", &one).unwrap();
         write(&files, "b", &other).unwrap();
         let packed = fs::read(&one).unwrap();
@@ -68,7 +67,6 @@ mod tests {
         });
         let expected = [("b/run.sh".to_owned(), 0o755, 0), ("b/series/1.patch".to_owned(), 0o644, 0)];
         assert_eq!(entries.collect::<Vec<_>>(), expected);
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

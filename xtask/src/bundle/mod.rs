@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use kernel::hex;
 use rootfs::{Artefacts, Compression, Manifest};
 use scenarios::kernel_report;
 use scenarios::scenario::Scenario;
@@ -104,9 +105,7 @@ pub fn files(
 }
 
 fn sums(files: &Files) -> String {
-    let hex =
-        |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    files.iter().map(|(name, file)| format!("{}  {name}\n", hex(&file.bytes))).collect()
+    files.iter().map(|(name, file)| format!("{}  {name}\n", hex(&Sha256::digest(&file.bytes)))).collect()
 }
 
 /// The guest as it is, and behind it what it is to do when nobody talks to it.
@@ -196,6 +195,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
+    use scenarios::verdict::Cause;
+
     use super::*;
 
     /// Runs a bundle whose guest says this on its console, and passes as far as it can tell.
@@ -234,7 +235,7 @@ mod tests {
             ("<3>[    0.000000] Bus error - the host /dev/shm or /tmp mount likely just ran out of space", 2),
         ] {
             let trouble = kernel_report::begun_by(line);
-            let testbeds = trouble.map_or("passed", |it| it.kind.failure().verdict(String::new()).word());
+            let testbeds = trouble.map_or("passed", |it| it.kind.failure().verdict(Cause::default()).word());
             let console = format!("[  0.1] quiet\n{line}\nmore\n");
             assert_eq!(verdict(&console), (testbeds.to_owned(), Some(code)), "{line}");
         }

@@ -1,18 +1,17 @@
 //! `cargo xtask bench`: measurements as tables, as JSON and as a diagram.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::Result;
 use clap::Args;
 
+use crate::args::vm::GuestOptions;
 use crate::artifacts::image::KernelOptions;
 use crate::bench::svg::{Group, svg};
 use crate::bench::{self, Figure, Results, Setup, Subject, table};
 use crate::host::output;
 use crate::host::terminal::Terminal;
-use crate::runner::environment::TestbedOptions;
 use crate::vm::Kind;
 
 /// Benchmarks and output files.
@@ -60,9 +59,9 @@ pub struct Options {
 /// A file can't be written, or there is nothing to measure on.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [&options.json, &options.svg].into_iter().flatten();
-    files.clone().try_for_each(|path| can_be_written(path))?;
+    files.clone().try_for_each(|path| output::check_writable(path))?;
     terminal.reserve_standard_output(files.map(PathBuf::as_path))?;
-    let testbed = TestbedOptions { kernel: options.kernel.clone(), vm: options.vm, install: options.install };
+    let testbed = GuestOptions { kernel: options.kernel.clone(), vm: options.vm, install: options.install };
     let setup = Setup { testbed: &testbed, rounds: options.rounds, terminal };
     let mut measured = Vec::new();
     let mut failed = Vec::new();
@@ -104,43 +103,5 @@ impl Options {
             terminal.note(&format!("the picture is in {}", path.display()));
         }
         Ok(())
-    }
-}
-
-/// Finds out before any work is done. The file itself is only touched when everything that goes into it is there.
-fn can_be_written(path: &Path) -> Result<()> {
-    if output::is_standard_output(path) {
-        return Ok(());
-    }
-    if path.exists() && !path.is_file() {
-        bail!("can't write {}: it is no ordinary file", path.display());
-    }
-    let name = path.file_name().ok_or_else(|| anyhow!("{} is no file's path", path.display()))?;
-    let mut trial = name.to_owned();
-    trial.push(format!(".trial-{}", std::process::id()));
-    let trial = path.with_file_name(trial);
-    File::create(&trial).with_context(|| format!("can't write {}", path.display()))?;
-    fs::remove_file(&trial).with_context(|| format!("can't remove {}", trial.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_that_cant_be_written_is_found_out_and_leaves_nothing() {
-        let error = |path: &str| format!("{:#}", can_be_written(Path::new(path)).unwrap_err());
-        assert_eq!(
-            error("/does/not/exist.json"),
-            "can't write /does/not/exist.json: No such file or directory (os error 2)"
-        );
-        assert_eq!(error("/dev/null"), "can't write /dev/null: it is no ordinary file");
-        assert_eq!(error("/tmp"), "can't write /tmp: it is no ordinary file");
-
-        let directory = std::env::temp_dir().join(format!("keyagents-bench-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        can_be_written(&directory.join("x.json")).unwrap();
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
-        fs::remove_dir(directory).unwrap();
     }
 }

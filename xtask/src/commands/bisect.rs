@@ -13,11 +13,12 @@ use kernel::Patch;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
+use crate::args::vm::GuestOptions;
 use crate::host::completion;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::workspace;
 use crate::runner::bisect::{Bisection, Next, Try};
-use crate::runner::environment::{self, Environment, Extras, TestbedOptions};
+use crate::runner::environment::{self, Extras};
 use crate::runner::result::{colour, mark};
 use crate::runner::selection;
 use crate::runner::worker::Worker;
@@ -31,11 +32,11 @@ Examples:
   cargo xtask bisect exec-apart --series base..topic --kernel-src ~/linux")]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
-    #[arg(add = completion::scenario())]
+    #[arg(add = completion::one_scenario())]
     scenario: String,
 
     #[command(flatten)]
-    testbed: TestbedOptions,
+    testbed: GuestOptions,
 }
 
 /// Runs the command.
@@ -81,13 +82,16 @@ impl Options {
     ) -> Result<Verdict> {
         let began = Instant::now();
         let label = format!("bisect-{patch:02}");
-        let verdict = Environment::prepare(&self.testbed.up_to(patch), &Extras::default(), &label, terminal)
+        let verdict = self
+            .testbed
+            .up_to(patch)
+            .qemu_environment(&Extras::default(), &label, terminal)
             .map(|environment| {
                 let mut worker = Worker::default();
                 let verdict = worker.run(&environment, scenario);
                 worker.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
             })
-            .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}")));
+            .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}").into()));
         let log = log(&format!("{patch:02}"));
         fs::write(&log, format!("{} {}\n{}\n", scenario.name, verdict.word(), verdict.details()))
             .with_context(|| format!("can't write {}", log.display()))?;

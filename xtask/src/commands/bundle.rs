@@ -1,16 +1,15 @@
 //! `cargo xtask bundle`: a scenario, its kernel and a script that runs it, in one file.
 
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use console::style;
 use scenarios::scenario::Scenario;
 use scenarios::trace::Trace;
-use scenarios::verdict::{Verdict, judge};
+use scenarios::verdict::Verdict;
 
 use crate::args::vm::GuestOptions;
 use crate::artifacts::image::KernelOptions;
@@ -22,7 +21,8 @@ use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::result::{colour, mark};
-use crate::runner::{selection, worker};
+use crate::runner::selection;
+use crate::runner::worker::Judged;
 use crate::session::probe;
 use crate::vm::Kind;
 
@@ -37,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
-    #[arg(add = completion::scenario())]
+    #[arg(add = completion::one_scenario())]
     scenario: String,
 
     /// The file to write
@@ -72,7 +72,10 @@ enum Machine {
 /// The testbed could not do its part.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
-    check_writable(&options.output)?;
+    if output::is_standard_output(&options.output) {
+        bail!("can't write a bundle to standard output: name a file");
+    }
+    output::check_writable(&options.output)?;
     let environment = options.environment(terminal)?;
     let (verdict, trace) = carry_out(&environment, &scenario)?;
     let judge = initramfs::judge(terminal)?;
@@ -107,42 +110,16 @@ impl Options {
     }
 }
 
-/// Checks the output file before the long work.
-fn check_writable(path: &Path) -> Result<()> {
-    if output::is_standard_output(path) {
-        bail!("can't write a bundle to standard output: name a file");
-    }
-    let is_new = !path.exists();
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.with_context(|| {
-        format!("can't write {}: name a file in a directory that you may write to", path.display())
-    })?;
-    if is_new {
-        // Only to try.
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
-}
-
 /// Runs the scenario on this machine, and returns its verdict and transcript.
 fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
-    let mut guest = environment.open().map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
-    if let Some(feature) = scenario.missing(&guest.hello().features) {
-        bail!(
-            "{} can't run on {}: {}",
-            scenario.name,
-            environment.kind().full_name(),
-            worker::missing_feature(&feature)
-        );
+    let guest = environment.open().map_err(|failure| anyhow!("{failure}"))?;
+    let Judged { verdict, events, .. } =
+        Judged::of(guest, environment, scenario, &environment.boot.pace.plan(scenario));
+    if let Verdict::Skipped(why) = verdict {
+        bail!("{} can't run on {}: {why}", scenario.name, environment.kind().full_name());
     }
-    let (verdict, events) = match guest.run(&environment.boot.pace.plan(scenario)) {
-        Ok(run) => {
-            (judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)?, run.events)
-        }
-        Err(failure) => (failure.verdict(scenario.plan()), failure.events.clone()),
-    };
-    let story = Trace::of_scenario(scenario, &events);
-    Ok((verdict.clone(), format!("{story}\n\nverdict: {}\n", verdict.word())))
+    let trace = Trace::of_scenario(scenario, &events);
+    Ok((verdict.clone(), format!("{trace}\n\nverdict: {}\n", verdict.word())))
 }
 
 /// The command that unpacks a bundle here and runs it.

@@ -13,7 +13,7 @@ use crate::coverage::counts::Tally;
 use crate::coverage::{Coverage, exclusions, gcov, html, lcov, table};
 use crate::host::output;
 use crate::host::terminal::Terminal;
-use crate::report::{self, live};
+use crate::report::live;
 use crate::runner::executor::Policy;
 use crate::runner::results::SharedResults;
 use crate::runner::selection;
@@ -55,7 +55,7 @@ pub struct Options {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [("--lcov", &options.lcov), ("--html", &options.html)];
     for (option, file) in files.iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {
-        report::place(file).with_context(|| (*option).to_owned())?;
+        output::check_writable(file).with_context(|| (*option).to_owned())?;
     }
     terminal.reserve_standard_output(files.iter().filter_map(|(_, file)| file.as_deref()))?;
     let scenarios = selection::select(&options.filters)?;

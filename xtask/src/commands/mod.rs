@@ -40,7 +40,7 @@ const WIDTH: usize = 100;
 ///
 /// Exit codes: 0 all passed; 1 a scenario failed, crashed or hung; 2 the testbed could not do its part.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = WIDTH, after_help = EXAMPLES)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = WIDTH, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -10,8 +10,9 @@ use clap::Args;
 use console::style;
 use scenarios::plan::{Order, Plan};
 use scenarios::scenario::Scenario;
-use scenarios::verdict::{Verdict, judge};
+use scenarios::verdict::Verdict;
 
+use crate::args::at_least_one;
 use crate::args::vm::GuestOptions;
 use crate::debug::timeline::Transcript;
 use crate::debug::{gdb, symbolize};
@@ -20,8 +21,9 @@ use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
-use crate::runner::result::{colour, mark};
-use crate::runner::{selection, worker};
+use crate::runner::result::{colour, how_to_accept, mark};
+use crate::runner::selection;
+use crate::runner::worker::{self, Judged};
 use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
@@ -38,7 +40,7 @@ const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
-    #[arg(add = completion::scenario())]
+    #[arg(add = completion::one_scenario())]
     scenario: String,
 
     /// Wait for gdb before the kernel starts; with a function, print a gdb command that stops there
@@ -50,7 +52,7 @@ pub struct Options {
     gdb_port: Option<u16>,
 
     /// Run the scenario N times, each with the next seed, and show the runs that fail
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZero<u32>>)]
     repeat: Option<NonZero<u32>>,
 
     /// Run the scenario until a run fails, at most --repeat times
@@ -86,8 +88,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         }
         None => return Ok(options.again_and_again(&environment, &scenario, terminal)),
     };
-    conclude(&verdict, terminal);
-    Ok(exit_code(&verdict))
+    conclude(&scenario, &verdict, terminal);
+    Ok(ExitCode::from(verdict.exit_code_alone()))
 }
 
 impl Options {
@@ -185,7 +187,7 @@ impl Options {
             if verdict != Verdict::Passed {
                 let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 terminal.say(&format!("\n{}\n{}", lines.join("\n"), verdict.details().trim_end()));
-                bad.push((seed, exit_code(&verdict)));
+                bad.push((seed, ExitCode::from(verdict.exit_code_alone())));
                 if self.until_fail {
                     break;
                 }
@@ -228,22 +230,13 @@ fn carry_out(
     let transcript = Transcript::of(plan.clone(), tell);
     let boot = BootConfig { listener: transcript.listener(), ..boot.clone() };
     let verdict = match environment.start(&boot) {
-        Err(failure) => failure.verdict(plan),
-        Ok(mut guest) => match scenario.missing(&guest.hello().features) {
-            Some(feature) => Verdict::Skipped(worker::missing_feature(&feature)),
-            None => match guest.run(plan) {
-                Err(failure) => failure.verdict(plan),
-                Ok(run) => judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)
-                    .unwrap_or_else(|error| {
-                        Verdict::Broken(format!("the scenario can't be judged: {error}"))
-                    }),
-            },
-        },
+        Err(failure) => symbolize::located(failure.verdict(plan), &environment.vmlinux),
+        Ok(guest) => Judged::of(guest, environment, scenario, plan).verdict,
     };
     // This sender keeps the transcript open.
     drop(boot);
     transcript.end();
-    symbolize::located(verdict, &environment.vmlinux)
+    verdict
 }
 
 /// Line about the seed and its effect on this plan.
@@ -255,17 +248,10 @@ fn about_seed(plan: &Plan, seed: u64) -> String {
     }
 }
 
-fn conclude(verdict: &Verdict, terminal: &Terminal) {
+fn conclude(scenario: &Scenario, verdict: &Verdict, terminal: &Terminal) {
     let word = verdict.word();
     let details = verdict.details();
     let details = if details.is_empty() { details } else { format!("\n{}", details.trim_end()) };
     terminal.say(&format!("\n{} {word}{details}", colour(word).apply_to(mark(word))));
-}
-
-fn exit_code(verdict: &Verdict) -> ExitCode {
-    ExitCode::from(match verdict {
-        Verdict::Passed => 0,
-        Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
-        Verdict::Broken(_) | Verdict::Skipped(_) => 2,
-    })
+    how_to_accept(&scenario.name, verdict).iter().for_each(|line| terminal.say(line));
 }

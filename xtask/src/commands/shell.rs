@@ -98,7 +98,7 @@ impl Options {
         let mut environment = self.guest.environment(&kinds, &extras, "shell", terminal)?;
         // Written files stay in memory.
         environment.boot.memory_mib += 512;
-        let guest = Vng::compose(&vng, &initramfs::agent()?, environment.kind(), &environment.boot)?;
+        let guest = Vng::compose(&vng, &initramfs::agent(terminal)?, environment.kind(), &environment.boot)?;
         let shell = env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
         let program = self.program(shell, hosts_guest_variables(), directory.to_string_lossy().into_owned());
         Ok((environment.through(Box::new(guest)), program, " · your files, copied when written to"))
@@ -129,14 +129,13 @@ impl Options {
 /// The guest did not come up, or did not last.
 pub fn use_program(environment: &Environment, program: AttachedProgram) -> Result<Used, Box<Failure>> {
     if !RawTerminal::is_tty() {
-        return environment.start(&environment.boot).map_err(Box::new)?.pipe(&program);
+        return environment.start(&environment.boot)?.pipe(&program);
     }
-    let raw_terminal =
-        RawTerminal::take().map_err(|error| Box::new(Failure::broken(&format!("{error:#}"))))?;
+    let raw_terminal = RawTerminal::take().map_err(|error| Failure::broken(&format!("{error:#}")))?;
     let boot =
         BootConfig { interactive: true, listener: raw_terminal.listener(), ..environment.boot.clone() };
     let program = AttachedProgram { streams: Streams::Terminal(RawTerminal::size()), ..program };
-    let mut session: Session = environment.start(&boot).map_err(Box::new)?;
+    let mut session: Session = environment.start(&boot)?;
     session.raw_terminal(&program, &raw_terminal)
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use scenarios::wire::Counters;
 
 use super::counts::{Said, Tally};
+use crate::host::packages::install_command;
 
 /// Whether there is a gcov.
 ///
@@ -16,9 +17,10 @@ use super::counts::{Said, Tally};
 /// There is none; says where it comes from.
 pub fn check() -> Result<()> {
     let version = Command::new("gcov").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    version.map(|_| ()).context(
-        "can't start gcov, which reads what the kernel counts; it comes with gcc: `apt-get install gcc`",
-    )
+    version.map(|_| ()).with_context(|| {
+        let install = install_command(&["gcc"]);
+        format!("can't start gcov, which reads what the kernel counts; it comes with gcc: `{install}`")
+    })
 }
 
 /// Adds what a guest's kernel has counted to the tally. `notes` is what the compiler has written down of the kernel's objects.

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use goblin::elf::{Elf, Sym};
 use kernel::Arch;
-use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::artifacts::image::{self, KernelOptions};
 use crate::host::process::command_line;
@@ -32,9 +32,9 @@ pub fn port(asked: Option<u16>) -> Result<u16> {
 pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
     let what = || format!("can't read the symbols of {}", vmlinux.display());
     let data = std::fs::read(vmlinux).with_context(what)?;
-    let file = object::File::parse(&*data).with_context(what)?;
-    let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
-    let names: Vec<&str> = functions.filter_map(|symbol| symbol.name().ok()).collect();
+    let elf = Elf::parse(&data).with_context(what)?;
+    let functions = elf.syms.iter().filter(Sym::is_function);
+    let names: Vec<&str> = functions.filter_map(|symbol| elf.strtab.get_at(symbol.st_name)).collect();
     if names.contains(&function) {
         return Ok(());
     }

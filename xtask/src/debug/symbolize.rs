@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 use addr2line::Loader;
 use anyhow::{Context, Result, anyhow};
-use object::{Object, ObjectSymbol, SymbolKind};
+use goblin::elf::{Elf, Sym};
 use regex::Regex;
-use scenarios::verdict::Verdict;
+use scenarios::verdict::{Cause, Verdict};
 
 /// A kernel's functions, by name, and their lines.
 pub struct Symbols {
@@ -16,9 +16,6 @@ pub struct Symbols {
     functions: HashMap<String, Vec<(u64, u64)>>,
     loader: Loader,
 }
-
-/// What stands between a line and where its function is.
-pub const PLACE: &str = "  ← ";
 
 impl Symbols {
     /// Reads those of a vmlinux. This takes a second.
@@ -28,27 +25,18 @@ impl Symbols {
     pub fn read(vmlinux: &Path) -> Result<Self> {
         let what = || format!("can't read the symbols of {}", vmlinux.display());
         let data = std::fs::read(vmlinux).with_context(what)?;
-        let file = object::File::parse(&*data).with_context(what)?;
+        let elf = Elf::parse(&data).with_context(what)?;
         let mut functions: HashMap<String, Vec<(u64, u64)>> = HashMap::new();
-        for symbol in file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
-            let name = symbol.name().with_context(what)?;
-            functions.entry(name.to_owned()).or_default().push((symbol.address(), symbol.size()));
+        for symbol in elf.syms.iter().filter(Sym::is_function) {
+            let name = elf.strtab.get_at(symbol.st_name).with_context(what)?;
+            functions.entry(name.to_owned()).or_default().push((symbol.st_value, symbol.st_size));
         }
         let loader = Loader::new(vmlinux).map_err(|error| anyhow!("{error}")).with_context(what)?;
         Ok(Self { functions, loader })
     }
 
-    /// The same lines, each with where its function is at that point, as in `key_put+0x12/0x90  ← security/keys/key.c:712`.
-    pub fn annotate(&self, text: &str) -> String {
-        let lines = text.lines().map(|line| match self.place(line) {
-            Some(place) if !line.contains(&place) => format!("{line}{PLACE}{place}"),
-            _ => line.to_owned(),
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    /// Where the function that a line names is at that point.
-    fn place(&self, line: &str) -> Option<String> {
+    /// File and line of the function that a line names, at that point of it: `security/keys/key.c:712` for `key_put+0x12/0x90`.
+    pub fn place(&self, line: &str) -> Option<String> {
         let (name, offset, size) = mentioned(line)?;
         let place = self.functions.get(name)?;
         let (address, known) = match place.as_slice() {
@@ -82,26 +70,27 @@ impl Symbols {
 /// The verdict with the functions of its oops located in the source, if that is one.
 pub fn located(verdict: Verdict, vmlinux: &Path) -> Verdict {
     match verdict {
-        Verdict::Crashed(said) => Verdict::Crashed(located_in(said, vmlinux)),
-        Verdict::Hung(said) => Verdict::Hung(located_in(said, vmlinux)),
+        Verdict::Crashed(cause) => Verdict::Crashed(located_in(cause, vmlinux)),
+        Verdict::Hung(cause) => Verdict::Hung(located_in(cause, vmlinux)),
         other => other,
     }
 }
 
-fn located_in(said: String, vmlinux: &Path) -> String {
-    if !has_functions(&said) {
-        return said;
+fn located_in(mut cause: Cause, vmlinux: &Path) -> Cause {
+    if cause.console.iter().all(|line| mentioned(&line.text).is_none()) {
+        return cause;
     }
-    // Without symbols the report is still a report.
-    Symbols::read(vmlinux).map_or_else(
-        |why| format!("{}\n  (functions without file and line: {why:#})", said.trim_end()),
-        |symbols| symbols.annotate(&said),
-    )
-}
-
-/// Whether a text names functions of the kernel at all.
-fn has_functions(text: &str) -> bool {
-    text.lines().any(|line| mentioned(line).is_some())
+    match Symbols::read(vmlinux) {
+        Ok(symbols) => {
+            for line in &mut cause.console {
+                // The first line of a WARNING says it itself.
+                line.place = symbols.place(&line.text).filter(|place| !line.text.contains(place));
+            }
+        }
+        // Without symbols the report is still a report.
+        Err(why) => cause.unlocated = Some(format!("{why:#}")),
+    }
+    cause
 }
 
 /// The function of `key_put+0x12/0x90`, the offset in it, and its size. One of a module (`… [ceph]`) is none of the kernel's.
@@ -120,27 +109,28 @@ fn mentioned(line: &str) -> Option<(&str, u64, u64)> {
 mod tests {
     use std::process::Command;
 
+    use scenarios::verdict::ConsoleLine;
+
     use super::*;
 
     const SOURCE: &str =
         "int inner(int x)\n{\n\treturn x * 3;\n}\n\nint outer(int x)\n{\n\tx += inner(x);\n\treturn x;\n}\n";
 
     /// A library in place of a kernel.
-    fn library(test: &str) -> std::path::PathBuf {
-        let directory = std::env::temp_dir().join(format!("symbols-{}-{test}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
+    fn library(directory: &Path) -> std::path::PathBuf {
         std::fs::write(directory.join("part.c"), SOURCE).unwrap();
         let map = format!("-ffile-prefix-map={}={}/security", directory.display(), kernel::SOURCE);
         let options =
             ["-g", "-O0", "-shared", "-nostdlib", "-fcf-protection=none", "-o", "vmlinux", "part.c", &map];
-        let done = Command::new("cc").args(options).current_dir(&directory).status().unwrap();
+        let done = Command::new("cc").args(options).current_dir(directory).status().unwrap();
         assert!(done.success());
         directory.join("vmlinux")
     }
 
     #[test]
     fn functions_get_the_file_and_line_of_the_call() {
-        let vmlinux = library("place");
+        let directory = tempfile::tempdir().unwrap();
+        let vmlinux = library(directory.path());
         let symbols = Symbols::read(&vmlinux).unwrap();
         let size = |name: &str| symbols.functions[name][0].1;
         let (outer, inner) = (size("outer"), size("inner"));
@@ -149,18 +139,24 @@ mod tests {
              [    1.0]  outer+0x1/0x9999 [module]\n[    1.0]  stranger+0x1/0x2\n[    1.0]  inner+0x999/0x9999",
             outer - 2
         );
-        let annotated = symbols.annotate(&text);
-        let lines: Vec<&str> = annotated.lines().collect();
-        assert_eq!(lines[0], "[    1.0] Oops: 0002 [#1] SMP");
-        assert!(lines[1].ends_with("  ← security/part.c:2"), "{annotated}");
-        assert!(lines[2].ends_with("  ← security/part.c:9"), "{annotated}");
-        assert!(lines[3..].iter().all(|line| !line.contains('←')), "{annotated}");
-        std::fs::remove_dir_all(vmlinux.parent().unwrap()).unwrap();
+        let console = text.lines().map(ConsoleLine::from).collect();
+        let verdict = Verdict::Crashed(Cause { console, .."Oops".into() });
+        let Verdict::Crashed(cause) = located(verdict, &vmlinux) else { panic!("the verdict has changed") };
+        let places: Vec<_> = cause.console.iter().map(|line| line.place.as_deref()).collect();
+        let [inner, outer] = [Some("security/part.c:2"), Some("security/part.c:9")];
+        assert_eq!(places, [None, inner, outer, None, None, None]);
     }
 
     #[test]
     fn a_file_that_is_no_kernel_is_an_error_with_its_name() {
         let error = Symbols::read(Path::new("/dev/null")).err().unwrap();
         assert_eq!(error.to_string(), "can't read the symbols of /dev/null");
+        let console = vec!["key_put+0x1/0x2".into()];
+        let verdict = Verdict::Hung(Cause { console, .."hung task".into() });
+        let said = located(verdict, Path::new("/dev/null")).details();
+        assert!(
+            said.contains("  (functions without file and line: can't read the symbols of /dev/null"),
+            "{said}"
+        );
     }
 }

@@ -20,20 +20,10 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
     }
     let kvm = match probe::kvm_unusable(cache, terminal)? {
         None => Finding::good("kvm", "runs guests, as far as can be told without a kernel of one".into()),
-        Some(why) => Finding::poor("kvm", why.clone(), format!("{}; {SERVES}", kvm_remedy(&why))),
+        Some(why) => Finding::poor("kvm", why.clone(), format!("{}; {SERVES}", probe::kvm_remedy(&why))),
     };
     let tcg = Finding::good("tcg", "an emulated processor works everywhere".into());
     Ok(vec![kvm, uml(cache)?, tcg])
-}
-
-fn kvm_remedy(why: &str) -> &'static str {
-    if why.contains("Permission denied") {
-        "let yourself in with `sudo usermod --append --groups kvm $USER`, then log in again"
-    } else if why.contains("No such file") {
-        "enable virtualisation in the firmware, or nested virtualisation where this is a guest itself"
-    } else {
-        "where this is a guest itself, its host has to support nested virtualisation"
-    }
 }
 
 /// A kernel that is built already is started, without a root; else what the last trial has shown counts.
@@ -54,16 +44,4 @@ fn uml(cache: &Path) -> Result<Finding> {
             Finding::poor("uml", "its kernel does not come up on this processor".into(), SERVES.into())
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_reason_why_kvm_is_out_has_its_remedy() {
-        assert!(kvm_remedy("/dev/kvm: Permission denied (os error 13)").contains("usermod"));
-        assert!(kvm_remedy("/dev/kvm: No such file or directory (os error 2)").contains("firmware"));
-        assert!(kvm_remedy("not even QEMU's firmware ran on it").contains("nested"));
-    }
 }

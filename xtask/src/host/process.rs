@@ -1,7 +1,5 @@
 //! Starting programs that never outlive this one.
 
-use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -11,6 +9,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
+pub use kernel::{command_line, quoted};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::{prctl, signal::Signal};
 use nix::unistd::{Pid, getpid, getppid};
@@ -76,30 +75,9 @@ fn die_with(parent: Pid) -> io::Result<()> {
     if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 
-/// The command as a person would type it.
-pub fn command_line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// One word of a command line, as a person would type it.
-pub fn quoted(word: impl AsRef<OsStr>) -> String {
-    // No argument of a command holds the one character that no quoting helps.
-    let quoter = shlex::Quoter::new().allow_nul(true);
-    let word = word.as_ref().to_string_lossy();
-    quoter.quote(&word).map(Cow::into_owned).unwrap_or_else(|_| word.clone().into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_line_can_be_pasted_into_a_shell() {
-        let mut command = Command::new("qemu");
-        command.args(["-append", "quiet panic=-1", "it's", ""]);
-        assert_eq!(command_line(&command), r#"qemu -append 'quiet panic=-1' "it's" ''"#);
-    }
 
     #[test]
     fn a_program_that_does_not_exist_is_named_with_its_arguments() {

@@ -5,8 +5,8 @@ pub mod ktap;
 use std::fs;
 use std::time::Duration;
 
-use scenarios::kernel_report::{KernelReportKind, message};
-use scenarios::verdict::{Failure as Mismatch, Verdict};
+use scenarios::kernel_report::{begun_by, message};
+use scenarios::verdict::{self, Cause, ConsoleLine, Mismatch, Verdict};
 use scenarios::wire::Ending;
 use scenarios::wire::program::Program;
 
@@ -61,11 +61,11 @@ pub fn kunit(environment: &Environment) -> Part {
     let results = ktap::read(log.lines().map(message));
     let end = match opened {
         Err(failure) => Some(("the guest's start", failure)),
-        Ok(session) => session.close().err().map(|failure| ("the guest's end", *failure)),
+        Ok(session) => session.close().err().map(|failure| ("the guest's end", failure)),
     };
     let beyond = match (end, &results.flaw) {
         (Some((when, failure)), flaw) => Some((when, failed_guest(&failure, flaw.as_ref()))),
-        (None, Some(flaw)) => Some(("all", Verdict::Broken(flaw.to_string()))),
+        (None, Some(flaw)) => Some(("all", Verdict::Broken(flaw.to_string().into()))),
         (None, None) => None,
     };
     Part::new("kunit".into(), results, beyond)
@@ -158,8 +158,11 @@ fn boot(environment: &Environment, what: &str, parameters: &[&'static str]) -> B
 
 /// What is to be said of a guest that is of no use any more.
 fn failed_guest(failure: &Failure, flaw: Option<&Flaw>) -> Verdict {
-    let flaw = flaw.map(|flaw| format!("{flaw}\n")).unwrap_or_default();
-    failure.kind.verdict(format!("{failure}{flaw}"))
+    let mut cause = failure.cause.clone();
+    if let Some(flaw) = flaw {
+        cause.summary.push_str(&format!("\n{flaw}"));
+    }
+    failure.kind.verdict(cause)
 }
 
 /// What is to be said of a program beyond its cases; nothing if they say it all.
@@ -168,19 +171,20 @@ fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration)
         Some(flaw) => format!("{what}: {flaw}"),
         None => what,
     };
-    let failed =
-        |what: String| Some(Verdict::Failed(Mismatch { mismatches: vec![what], ..Mismatch::default() }));
+    let failed = |what: String| Some(failed_with([what]));
     let any_failed = results.cases.iter().any(|case| case.outcome == Outcome::Failed);
     match (ending, &results.flaw) {
-        (None, _) => Some(Verdict::Hung(and_flaw(format!("it did not end within {} s", deadline.as_secs())))),
+        (None, _) => {
+            Some(Verdict::Hung(and_flaw(format!("it did not end within {} s", deadline.as_secs())).into()))
+        }
         (Some(Ending::Killed(signal)), _) => {
-            Some(Verdict::Crashed(and_flaw(format!("signal {signal} killed it"))))
+            Some(Verdict::Crashed(and_flaw(format!("signal {signal} killed it")).into()))
         }
         (Some(Ending::Exited(code)), Some(Flaw::Cut { .. })) => {
             failed(and_flaw(format!("it exited with {code}")))
         }
         (Some(Ending::Exited(code)), Some(_)) => {
-            Some(Verdict::Broken(and_flaw(format!("it exited with {code}"))))
+            Some(Verdict::Broken(and_flaw(format!("it exited with {code}")).into()))
         }
         (Some(Ending::Exited(0)), None) => None,
         (Some(Ending::Exited(_)), None) if any_failed => None,
@@ -188,13 +192,21 @@ fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration)
     }
 }
 
+fn failed_with(complaints: impl IntoIterator<Item = String>) -> Verdict {
+    let mismatch = |complaint| Mismatch { step: None, complaint };
+    let mismatches = complaints.into_iter().map(mismatch).collect();
+    Verdict::Failed(verdict::Failure { mismatches, ..verdict::Failure::default() })
+}
+
 /// A case during which the kernel complained has crashed, whatever it says of itself.
 fn verdict(case: Case) -> Verdict {
-    let complained = case.notes.iter().any(|note| KernelReportKind::of(note).is_some());
+    if let Some(report) = case.notes.iter().find_map(|note| begun_by(note)) {
+        let console = case.notes.into_iter().map(ConsoleLine::from).collect();
+        return Verdict::Crashed(Cause { console, ..report.to_string().into() });
+    }
     match case.outcome {
-        _ if complained => Verdict::Crashed(case.notes.join("\n")),
         Outcome::Passed => Verdict::Passed,
-        Outcome::Failed => Verdict::Failed(Mismatch { mismatches: case.notes, ..Mismatch::default() }),
+        Outcome::Failed => failed_with(case.notes),
         Outcome::Skipped(why) => Verdict::Skipped(why),
     }
 }

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn differences_come_first_and_what_passed_everywhere_is_counted() {
-        let [hung, skipped] = [Verdict::Hung(String::new()), Verdict::Skipped(String::new())];
+        let [hung, skipped] = [Verdict::Hung(Default::default()), Verdict::Skipped(String::new())];
         let passed = || Verdict::Passed;
         let columns = [
             column("6.12 tcg", &[passed(), hung.clone(), passed(), passed(), skipped]),
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_flaky_somewhere_is_no_difference_but_is_shown() {
         let mut columns = [column("6.12", &[Verdict::Passed]), column("6.1", &[Verdict::Passed])];
-        let verdict = Verdict::Hung(String::new());
+        let verdict = Verdict::Hung(Default::default());
         columns[1].reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
         assert_eq!(rows(&columns)[0].rank(), 2);
         let table = console::strip_ansi_codes(&table(&columns)).into_owned();

@@ -47,22 +47,20 @@ fn rerun(attempt: &Attempt) -> TestRerun {
         Verdict::Broken(_) => NonSuccessKind::Error,
         _ => NonSuccessKind::Failure,
     };
-    let details = attempt.verdict.details();
     let mut rerun = TestRerun::new(kind);
     rerun.set_time(attempt.took);
     rerun.set_type(attempt.verdict.word());
-    rerun.set_message(details.lines().next().unwrap_or_default());
-    rerun.set_description(&*details);
+    rerun.set_message(attempt.verdict.summary());
+    rerun.set_description(attempt.verdict.details());
     rerun
 }
 
 fn status(verdict: &Verdict) -> TestCaseStatus {
     let bad = |kind| {
-        let details = verdict.details();
         let mut status = TestCaseStatus::non_success(kind);
         status.set_type(verdict.word());
-        status.set_message(details.lines().next().unwrap_or_default());
-        status.set_description(&*details);
+        status.set_message(verdict.summary());
+        status.set_description(verdict.details());
         status
     };
     match verdict {

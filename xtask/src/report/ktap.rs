@@ -62,14 +62,14 @@ fn scenario(report: &ScenarioResult) -> Test {
 
 impl Outcome {
     fn of(report: &ScenarioResult) -> Self {
-        let first = || report.verdict.details().lines().next().unwrap_or_default().to_owned();
+        let summary = || report.verdict.summary();
         let (ok, directive) = match &report.verdict {
             Verdict::Passed if report.has_details() => (true, Some(format!("flaky: {}", report.attempts()))),
             Verdict::Passed => (true, None),
             Verdict::Failed(_) => (false, None),
-            Verdict::Crashed(_) => (false, Some(format!("crashed: {}", first()))),
-            Verdict::Hung(_) => (false, Some(format!("TIMEOUT {}", first()))),
-            Verdict::Broken(_) => (false, Some(format!("ERROR {}", first()))),
+            Verdict::Crashed(_) => (false, Some(format!("crashed: {}", summary()))),
+            Verdict::Hung(_) => (false, Some(format!("TIMEOUT {}", summary()))),
+            Verdict::Broken(_) => (false, Some(format!("ERROR {}", summary()))),
             Verdict::Skipped(why) => (true, Some(format!("SKIP {why}"))),
         };
         Self { ok, directive }

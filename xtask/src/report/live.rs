@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use console::style;
+use kernel::counted;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
@@ -60,7 +61,7 @@ fn tell_of_stop(entries: &RunResults, terminal: &Terminal) {
     let left = |part: &ColumnResults| part.verdicts.iter().filter(|it| it.is_none()).count();
     let left: usize = entries.counted().filter(|part| part.lost.is_none()).map(left).sum();
     if left > 0 {
-        let what = if left == 1 { "1 scenario was" } else { &format!("{left} scenarios were") };
+        let what = counted(left, "scenario was", "scenarios were");
         terminal.say(&format!("{what} not run: {why}; --failed runs what failed and what was left"));
     }
 }
@@ -182,9 +183,8 @@ impl<'a> LiveReporter<'a> {
         let sign = colour(word).apply_to(mark(word));
         let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
         let attempts = self.policy.retries.saturating_add(1);
-        self.terminal.say_in_one_line(&format!(
-            "  {sign} {scenario} {word}{column}, attempt {attempt} of {attempts}: is run again in a new guest"
-        ));
+        let line = format!("  {sign} {scenario} {word}{column}, attempt {attempt} of {attempts}");
+        self.terminal.say_in_one_line(&line, ": is run again in a new guest");
     }
 
     /// Says what an environment is, once it is known.
@@ -207,7 +207,8 @@ impl<'a> LiveReporter<'a> {
             if before != Some(scenario.family.as_str()) {
                 self.terminal.say(&format!("\n  {}", style(&scenario.family).bold()));
             }
-            self.terminal.say_in_one_line(&report.line(scenario, spread));
+            let (line, title) = report.line(scenario, spread);
+            self.terminal.say_in_one_line(&line, &title);
             shown += 1;
         }
         shown
@@ -217,7 +218,7 @@ impl<'a> LiveReporter<'a> {
     fn show_of_many(&self, part: &ColumnResults, scenario: usize) {
         let title = &part.about.title;
         if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.has_details()) {
-            self.terminal.say_in_one_line(&report.line_of_many(title));
+            self.terminal.say_in_one_line(&report.line_of_many(title), "");
         }
         if part.verdicts.iter().all(Option::is_some) {
             self.terminal.say(&format!("  {}: {}", style(title).bold(), part.column().tally()));

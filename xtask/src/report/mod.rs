@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 
-pub use crate::args::report::{Format, ReportArg, place};
+pub use crate::args::report::{Format, ReportArg};
 
 use crate::host::interruption::{self, Cause, Registered};
 use crate::host::output;

@@ -1,12 +1,12 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use scenarios::parse;
 use scenarios::scenario::Scenario;
-use scenarios::verdict::{Failure, Verdict};
+use scenarios::verdict::{Cause, FailedStep, Failure, Mismatch, Verdict};
 use signal_hook::consts::SIGINT;
 
 use super::*;
@@ -58,20 +58,17 @@ fn results(verdicts: &[Verdict]) -> SharedResults {
 
 /// One of each, and one that has not run.
 fn all() -> SharedResults {
-    let failure = Failure { mismatches: vec!["step 1: <ENOKEY> & more".into()], ..Failure::default() };
+    let step = Some(FailedStep { number: 1, process: "box".into() });
+    let mismatches = vec![Mismatch { step, complaint: "<ENOKEY> & more".into() }];
+    let failure = Failure { mismatches, ..Failure::default() };
+    let console = vec!["RIP: 0010:key_put+0x1/0x2\u{1b}[0m".into()];
     results(&[
         Verdict::Passed,
         Verdict::Failed(failure),
-        Verdict::Crashed("Oops: 0002 [#1] SMP\n  │ RIP: 0010:key_put+0x1/0x2\u{1b}[0m".into()),
+        Verdict::Crashed(Cause { console, .."Oops: 0002 [#1] SMP".into() }),
         Verdict::Hung("after 100 ms".into()),
         Verdict::Skipped("this guest has no smp".into()),
     ])
-}
-
-fn directory(test: &str) -> PathBuf {
-    let directory = std::env::temp_dir().join(format!("keyagents-reports-{}-{test}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    directory
 }
 
 #[test]
@@ -99,7 +96,7 @@ fn junit_tells_failures_by_type_and_survives_what_a_console_prints() {
         r#"<failure message="Oops: 0002 [#1] SMP" type="crashed">"#,
         r#"<error message="not run: the run has not come to its end" type="broken">"#,
         r#"<skipped message="this guest has no smp"/>"#,
-        "step 1: &lt;ENOKEY&gt; &amp; more",
+        "step 1, box: &lt;ENOKEY&gt; &amp; more",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
@@ -135,7 +132,7 @@ fn ktap_says_of_a_group_what_its_parts_say() {
             "not ok 1 6.12 plain auto",
         ]
     );
-    assert!(text.contains("    # step 1: <ENOKEY> & more\n    not ok 2 failed[n=1]"), "{text}");
+    assert!(text.contains("    # step 1, box: <ENOKEY> & more\n    not ok 2 failed[n=1]"), "{text}");
 }
 
 #[test]
@@ -144,7 +141,7 @@ fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
     for part in [
         "<title>keyagents: 1 passed, 1 failed, 1 crashed, 1 hung, 1 broken, 1 skipped</title>",
         "<mark>RIP: 0010:key_put+0x1/0x2</mark>",
-        "step 1: &#60;ENOKEY&#62; &#38; more",
+        "step 1, box: &#60;ENOKEY&#62; &#38; more",
         "id=\"a/failed[n=1]\"",
         "<h3 class=\"skipped\">– skipped</h3>",
     ] {
@@ -208,12 +205,13 @@ fn a_wish_is_a_format_and_a_file() {
 
 #[test]
 fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
-    let directory = directory("refused");
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
     let refused = |file: &Path| {
         let report_arg = ReportArg { format: Format::Json, file: file.into() };
         check(&[report_arg]).unwrap_err().to_string()
     };
-    assert!(refused(&directory).ends_with("that is a directory; name a file in it"));
+    assert!(refused(directory).ends_with("that is a directory; name a file in it"));
     assert!(refused(Path::new("/dev/null")).ends_with("that is no regular file; name another"));
     let missing = directory.join("no/such");
     let parent = missing.parent().unwrap().display().to_string();
@@ -222,12 +220,12 @@ fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
     let same = ReportArg { format: Format::Json, file: directory.join("x") };
     let other = ReportArg { format: Format::Ktap, ..same.clone() };
     assert!(check(&[same, other]).unwrap_err().to_string().starts_with("two reports can't be one file"));
-    fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
-    let directory = directory("begin");
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
     let file = directory.join("report.json");
     fs::write(&file, "[] of yesterday").unwrap();
     let report_arg = ReportArg { format: Format::Json, file: file.clone() };
@@ -237,8 +235,7 @@ fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
     fs::remove_file(&file).unwrap();
     drop(reporter);
     assert!(fs::read_to_string(&file).unwrap().contains("\"crashed\""));
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
-    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 1);
 }
 
 #[test]
@@ -257,7 +254,8 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
         thread::sleep(Duration::from_secs(20));
         std::process::exit(0);
     }
-    let directory = directory("signal");
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
     let file = directory.join("report.json");
     let test = concat!(module_path!(), "::ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does")
         .trim_start_matches("xtask::");
@@ -265,5 +263,4 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     let ended = command.args(["--exact", test, "--nocapture"]).env(NAME, &file).output().unwrap();
     assert_eq!(ended.status.signal(), Some(SIGINT), "{ended:?}");
     assert_eq!(fs::read_to_string(&file).unwrap().matches("\"broken\"").count(), 2);
-    fs::remove_dir_all(directory).unwrap();
 }

@@ -8,15 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
-use kernel::{Arch, Fragment, Patch};
+use kernel::{Arch, Fragment};
 
 use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::image::{self, KernelOptions, Profile};
 use crate::artifacts::initramfs;
-use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
-use crate::host::{cache, workspace};
+use crate::host::workspace;
 use crate::session::probe::{self, Probe, Retry};
 use crate::session::{Failure, Session};
 use crate::vm::qemu::Qemu;
@@ -26,54 +24,6 @@ use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, Tap};
 
 /// After so many guests in a row that did not come up, no further one is tried.
 const MAX_FAILED_BOOTS: u32 = 2;
-
-/// What to test on.
-#[derive(Debug, Clone, Default, Args)]
-pub struct TestbedOptions {
-    #[command(flatten)]
-    pub(crate) kernel: KernelOptions,
-
-    /// The virtual machine [default: KVM where it works, else TCG]
-    #[arg(long, value_enum)]
-    pub(crate) vm: Option<Kind>,
-
-    /// Install missing packages, with sudo if need be
-    #[arg(long)]
-    pub(crate) install: bool,
-}
-
-impl TestbedOptions {
-    /// The patches of the kernel, in order.
-    ///
-    /// # Errors
-    /// There is no such kernel or series.
-    pub fn patches(&self) -> Result<Vec<Patch>> {
-        self.kernel.patches()
-    }
-
-    /// The same with only the first patches, so many.
-    pub fn up_to(&self, count: usize) -> Self {
-        let kernel = KernelOptions { first: Some(count), ..self.kernel.clone() };
-        Self { kernel, ..self.clone() }
-    }
-
-    /// Sees to it that the machine has what building and booting take.
-    ///
-    /// # Errors
-    /// Something is missing.
-    pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
-        let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
-        packages::ensure(purpose, Consent::from_flag(self.install), terminal)
-    }
-
-    fn kind(&self, cache: &Path, terminal: &Terminal) -> Result<Kind> {
-        Ok(match self.vm {
-            Some(kind) => kind,
-            None if probe::kvm_unusable(cache, terminal)?.is_none() => Kind::Kvm,
-            None => Kind::Tcg,
-        })
-    }
-}
 
 /// What guests have besides the usual.
 #[derive(Debug, Default)]
@@ -158,40 +108,6 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Prepares everything: packages, kernel, guest, virtual machine. The first time this takes minutes.
-    ///
-    /// `label` tells the logs of its guests from those of others.
-    ///
-    /// # Errors
-    /// Something is missing or does not build.
-    pub fn prepare(
-        options: &TestbedOptions,
-        extras: &Extras,
-        label: &str,
-        terminal: &Terminal,
-    ) -> Result<Self> {
-        options.ensure_host(terminal)?;
-        let cache = cache::directory()?;
-        let initramfs = extras.initramfs(&cache, terminal)?;
-        clear_logs(label)?;
-        let kind = options.kind(&cache, terminal)?;
-        let on = |kind| {
-            let setting = EnvironmentSpec { kernel: options.kernel.clone(), kind };
-            let retry = if options.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
-            Self::on(&setting, &initramfs, extras, label, retry, &cache, terminal)
-        };
-        let environment = match on(kind) {
-            // What only the trial of a whole guest shows.
-            Err(error) if options.vm.is_none() && probe::kvm_unusable(&cache, terminal)?.is_some() => {
-                terminal.note(&format!("{error:#}"));
-                on(Kind::Tcg)?
-            }
-            prepared => prepared?,
-        };
-        // The caller may yet change what guests are started from.
-        Ok(Self { spare: Mutex::default(), ..environment })
-    }
-
     /// Has the kernel built and, where only a trial tells, a guest started.
     ///
     /// # Errors
@@ -230,7 +146,7 @@ impl Environment {
         let (why, spare) = match trial {
             Probe::Works { why, guest } => (why, guest.map(|guest| *guest)),
             Probe::Fails { why } => {
-                bail!("{} runs no guest on this machine: {why}", setting.kind.full_name())
+                bail!("{}", runs_no_guest(setting.kind, &why))
             }
         };
         Ok(Self {
@@ -249,6 +165,11 @@ impl Environment {
             failed_starts: AtomicU32::new(0),
             spare: Mutex::new(spare),
         })
+    }
+
+    /// The same without the guest that a trial has left: the caller is to change what guests are started from.
+    pub fn without_spare(self) -> Self {
+        Self { spare: Mutex::default(), ..self }
     }
 
     /// The same kernel, started in another way.
@@ -275,7 +196,7 @@ impl Environment {
     ///
     /// # Errors
     /// It did not come up.
-    pub fn open(&self) -> Result<Session, Failure> {
+    pub fn open(&self) -> Result<Session, Box<Failure>> {
         if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(spare);
         }
@@ -304,10 +225,20 @@ impl Environment {
     ///
     /// # Errors
     /// It did not come up.
-    pub fn start(&self, boot: &BootConfig) -> Result<Session, Failure> {
+    pub fn start(&self, boot: &BootConfig) -> Result<Session, Box<Failure>> {
         Session::open(&*self.backend, boot)
             .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
     }
+}
+
+/// What is wrong with this kind of virtual machine here, and what to do.
+fn runs_no_guest(kind: Kind, why: &str) -> String {
+    let remedy = match kind {
+        Kind::Kvm => format!("{}, or use --vm tcg or --vm uml", probe::kvm_remedy(why)),
+        Kind::Uml => "use --vm tcg, or --vm kvm where that works".to_owned(),
+        Kind::Tcg => "use --vm uml".to_owned(),
+    };
+    format!("{} runs no guest on this machine: {why}; {remedy}", kind.full_name())
 }
 
 /// Makes the place for logs, and takes away those of the last time whose names begin so, and what guests have left there that were killed.
@@ -343,4 +274,15 @@ fn memory_mib(profile: Profile) -> u32 {
 /// Two processors, where the host has two: races want them, and more only cost time to start.
 fn cpus() -> u32 {
     thread::available_parallelism().map_or(1, NonZero::get).min(2) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kvm_that_was_asked_for_and_runs_no_guest_has_a_remedy() {
+        let said = runs_no_guest(Kind::Kvm, "/dev/kvm: Permission denied (os error 13)");
+        assert!(said.contains("usermod") && said.ends_with("or use --vm tcg or --vm uml"), "{said}");
+    }
 }

@@ -244,7 +244,7 @@ impl Executor<'_> {
             let begun = Instant::now();
             let verdict = match self.testbed.environment(environment, self.terminal) {
                 Ok(environment) => worker.run(environment, &self.scenarios[job.scenario]),
-                Err(error) => Verdict::Broken(format!("{error:#}")),
+                Err(error) => Verdict::Broken(format!("{error:#}").into()),
             };
             let (took, lost) = (begun.elapsed(), !worker.has_guest());
             let retried = self.policy.retries_after(attempt, &verdict);
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn what_is_bad_is_run_again_so_many_times_and_only_then_counts() {
         let policy = Policy { fail_fast: true, retries: 2 };
-        let bad = Verdict::Hung(String::new());
+        let bad = Verdict::Hung(Default::default());
         let again: Vec<bool> = (1..=3).map(|attempt| policy.retries_after(attempt, &bad)).collect();
         assert_eq!(again, [true, true, false]);
         for good in [Verdict::Passed, Verdict::Skipped(String::new())] {

@@ -5,9 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use console::{Style, style};
+use kernel::counted;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
+use crate::host::process::quoted;
 use crate::host::terminal::seconds;
 use crate::vm::Kind;
 
@@ -58,8 +60,8 @@ impl ScenarioResult {
         }
     }
 
-    /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling.
-    pub fn line(&self, scenario: &Scenario, with_vm: bool) -> String {
+    /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling. The title comes by itself.
+    pub fn line(&self, scenario: &Scenario, with_vm: bool) -> (String, String) {
         let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
         let word = self.word();
         let colour = colour(word);
@@ -71,13 +73,13 @@ impl ScenarioResult {
         };
         let vm = self.vm.filter(|_| with_vm).map(|kind| format!(" {kind}")).unwrap_or_default();
         let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
-        format!(
-            "    {} {name:<32} {}  {}{}",
+        let line = format!(
+            "    {} {name:<32} {}  {}",
             colour.apply_to(mark(word)),
             style(time).dim(),
             colour.apply_to(verdict),
-            style(&scenario.title).dim(),
-        )
+        );
+        (line, style(&scenario.title).dim().to_string())
     }
 
     /// One line for a case of the kernel's own tests in the part of that title, which its name begins with.
@@ -131,6 +133,11 @@ impl ScenarioResult {
         told.collect::<Vec<_>>().join("\n")
     }
 
+    /// The command that makes a new trace the expected one, where nothing else is wrong.
+    pub fn how_to_accept(&self) -> Option<String> {
+        how_to_accept(&self.scenario, &self.verdict)
+    }
+
     /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
     pub fn details(&self, column: &str) -> Option<String> {
         if !self.has_details() {
@@ -142,8 +149,8 @@ impl ScenarioResult {
         let attempts = if attempts.is_empty() { attempts } else { format!(" (attempts: {attempts})") };
         let heading = format!("{} {} {word}{column}{attempts}", mark(word), self.scenario);
         let body = self.body();
-        let body: Vec<String> =
-            body.trim_end().lines().map(|line| format!("    {}", painted(line))).collect();
+        let body = body.trim_end().lines().map(painted);
+        let body: Vec<String> = body.chain(self.how_to_accept()).map(|line| format!("    {line}")).collect();
         Some(format!("\n{}\n{}", colour(word).bold().apply_to(heading), body.join("\n")))
     }
 }
@@ -158,13 +165,9 @@ impl Column {
 
     /// The exit code: the testbed's own fault (2) outweighs the kernel's (1).
     pub fn exit_code(&self) -> u8 {
-        let code = |report: &ScenarioResult| match report.verdict {
-            Verdict::Passed | Verdict::Skipped(_) => 0,
-            Verdict::Failed(_) | Verdict::Crashed(_) | Verdict::Hung(_) => 1,
-            Verdict::Broken(_) => 2,
-        };
+        let codes = self.reports.iter().map(|report| report.verdict.exit_code());
         let lost = self.lost.as_ref().map(|_| 2);
-        self.reports.iter().map(code).chain(lost).max().unwrap_or(0)
+        codes.chain(lost).max().unwrap_or(0)
     }
 }
 
@@ -199,12 +202,21 @@ pub fn is_bad(verdict: &Verdict) -> bool {
     !matches!(verdict, Verdict::Passed | Verdict::Skipped(_))
 }
 
+/// The command that makes a new trace the expected one, where nothing else is wrong with the scenario.
+pub fn how_to_accept(scenario: &str, verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Failed(failure) if failure.is_pending() => {
+            Some(format!("if this is right: cargo xtask scenarios accept {}", quoted(scenario)))
+        }
+        _ => None,
+    }
+}
+
 /// How many of each, and how long it took. `noun` is what they are.
 pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
     let tally = column.tally();
-    let plural = if tally.total() == 1 { "" } else { "s" };
     let time = style(format!("· {}", seconds(took))).dim();
-    format!("{} {noun}{plural}: {tally} {time}", tally.total())
+    format!("{}: {tally} {time}", counted(tally.total(), noun, &format!("{noun}s")))
 }
 
 /// How bad a verdict of this word is: the higher, the worse.
@@ -248,6 +260,8 @@ fn painted(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use scenarios::verdict::{Failure, Mismatch};
+
     use super::*;
 
     fn column(verdicts: &[Verdict]) -> Column {
@@ -263,12 +277,30 @@ mod tests {
 
     #[test]
     fn the_exit_code_tells_failed_from_broken() {
-        let [skipped, hung, broken] =
-            [Verdict::Skipped(String::new()), Verdict::Hung(String::new()), Verdict::Broken(String::new())];
+        let [skipped, hung, broken] = [
+            Verdict::Skipped(String::new()),
+            Verdict::Hung(Default::default()),
+            Verdict::Broken(Default::default()),
+        ];
         assert_eq!(column(&[Verdict::Passed, skipped]).exit_code(), 0);
         assert_eq!(column(&[hung.clone(), Verdict::Passed]).exit_code(), 1);
         assert_eq!(column(&[broken, hung]).exit_code(), 2);
         assert_eq!(Column { lost: Some("no kernel".into()), ..column(&[Verdict::Passed]) }.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_trace_that_is_new_comes_with_the_command_that_accepts_it() {
+        let difference = Some("-old\n+new".to_owned());
+        let pending = Failure { difference, ..Failure::default() };
+        let mismatches = vec![Mismatch { step: None, complaint: "no answer".into() }];
+        let wrong = Failure { mismatches, ..pending.clone() };
+        let told = |failure| {
+            let details = column(&[Verdict::Failed(failure)]).reports[0].details("").unwrap();
+            console::strip_ansi_codes(&details).into_owned()
+        };
+        let hint = "\n    if this is right: cargo xtask scenarios accept family/name";
+        assert!(told(pending.clone()).ends_with(hint), "{}", told(pending));
+        assert!(!told(wrong.clone()).contains("accept"), "{}", told(wrong));
     }
 
     #[test]
@@ -293,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_each_kind_by_itself() {
-        let column = column(&[Verdict::Hung(String::new()), Verdict::Passed, Verdict::Passed]);
+        let column = column(&[Verdict::Hung(Default::default()), Verdict::Passed, Verdict::Passed]);
         let summary =
             console::strip_ansi_codes(&summary(&column, "scenario", Duration::from_secs(2))).into_owned();
         assert_eq!(summary, "3 scenarios: 2 passed, 1 hung · 2.0 s");

@@ -121,7 +121,7 @@ impl RunResults {
     pub fn verdict_of_absent(&self, part: &ColumnResults) -> Verdict {
         let fault = part.lost.as_ref().or(self.cut_short.as_ref());
         match (fault, &self.stopped) {
-            (Some(why), _) => Verdict::Broken(format!("not run: {why}")),
+            (Some(why), _) => Verdict::Broken(format!("not run: {why}").into()),
             (None, Some(why)) => Verdict::Skipped(format!("not run: {why}")),
             (None, None) => Verdict::Broken("not run: the run has not come to its end".into()),
         }

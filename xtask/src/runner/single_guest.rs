@@ -54,11 +54,26 @@ impl GuestOptions {
             let setting = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };
             match Environment::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
                 Ok(environment) => return Ok(environment),
-                Err(error) if index + 1 < kinds.len() => terminal.note(&format!("{error:#}")),
-                Err(error) => last = error,
+                Err(error) if index + 1 == kinds.len() => last = error,
+                // TCG runs the same kernel: one that does not build is not built again.
+                Err(error) if *kind == Kind::Kvm && probe::kvm_unusable(&cache, terminal)?.is_none() => {
+                    return Err(error);
+                }
+                Err(error) => terminal.note(&format!("{error:#}")),
             }
         }
         Err(last)
+    }
+
+    /// An environment of the kind that was named, else on KVM where it works, else on TCG. Packages come first.
+    ///
+    /// # Errors
+    /// Something is missing or does not build, or there is no such virtual machine here.
+    pub fn qemu_environment(&self, extras: &Extras, label: &str, terminal: &Terminal) -> Result<Environment> {
+        self.ensure_host(terminal)?;
+        let mut kinds = self.kinds(&cache::directory()?, terminal)?;
+        kinds.retain(|kind| self.vm.is_some() || *kind != Kind::Uml);
+        Ok(self.environment(&kinds, extras, label, terminal)?.without_spare())
     }
 }
 

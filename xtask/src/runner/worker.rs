@@ -1,10 +1,12 @@
 //! A worker: one scenario after the other, in one guest as long as it lasts.
 
+use scenarios::plan::Plan;
 use scenarios::scenario::{SHELL, Scenario};
 use scenarios::verdict::{Verdict, judge};
-use scenarios::wire::Counters;
+use scenarios::wire::{Counters, Event};
 
 use crate::debug::symbolize;
+use crate::host::packages::install_command;
 use crate::runner::environment::Environment;
 use crate::session::Session;
 
@@ -19,29 +21,15 @@ impl Worker {
     ///
     /// The guest at hand must be of that environment: [`Self::leave`] the one before you change.
     pub fn run(&mut self, environment: &Environment, scenario: &Scenario) -> Verdict {
-        symbolize::located(self.judged(environment, scenario), &environment.vmlinux)
-    }
-
-    fn judged(&mut self, environment: &Environment, scenario: &Scenario) -> Verdict {
-        let mut guest = match self.guest.take().map_or_else(|| environment.open(), Ok) {
+        let guest = match self.guest.take().map_or_else(|| environment.open(), Ok) {
             Ok(guest) => guest,
-            Err(failure) => return failure.verdict(scenario.plan()),
+            Err(failure) => {
+                return symbolize::located(failure.verdict(scenario.plan()), &environment.vmlinux);
+            }
         };
-        if let Some(feature) = scenario.missing(&guest.hello().features) {
-            let verdict = Verdict::Skipped(missing_feature(&feature));
-            self.guest = Some(guest);
-            return verdict;
-        }
-        let run = match guest.run(&environment.boot.pace.plan(scenario)) {
-            Ok(run) => run,
-            Err(failure) => return failure.verdict(scenario.plan()),
-        };
-        let verdict = judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)
-            .unwrap_or_else(|error| Verdict::Broken(format!("the scenario can't be judged: {error}")));
-        if is_as_before(&verdict) {
-            self.guest = Some(guest);
-        }
-        verdict
+        let judged = Judged::of(guest, environment, scenario, &environment.boot.pace.plan(scenario));
+        self.guest = judged.guest;
+        judged.verdict
     }
 
     /// Whether the guest is fit for the next scenario.
@@ -55,10 +43,42 @@ impl Worker {
             None => ShutdownReport::default(),
             Some(Ok(counters)) => ShutdownReport { verdict: None, counters },
             Some(Err(failure)) => {
-                let verdict = failure.kind.verdict(failure.to_string());
+                let verdict = failure.kind.verdict(failure.cause.clone());
                 ShutdownReport { verdict: Some(verdict), counters: Vec::new() }
             }
         }
+    }
+}
+
+/// What came of a scenario in a guest.
+pub struct Judged {
+    /// The verdict, with the functions of an oops located in the source.
+    pub verdict: Verdict,
+    /// What happened, in the guest's order.
+    pub events: Vec<Event>,
+    /// The guest, if it is fit for another scenario.
+    pub guest: Option<Session>,
+}
+
+impl Judged {
+    /// Has a guest of that environment carry out a plan of the scenario, and judges it.
+    pub fn of(mut guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
+        if let Some(feature) = scenario.missing(&guest.hello().features) {
+            let verdict = Verdict::Skipped(missing_feature(&feature));
+            return Self { verdict, events: Vec::new(), guest: Some(guest) };
+        }
+        let (verdict, events, guest) = match guest.run(plan) {
+            Ok(run) => {
+                let verdict = judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)
+                    .unwrap_or_else(|error| {
+                        Verdict::Broken(format!("the scenario can't be judged: {error}").into())
+                    });
+                let guest = is_as_before(&verdict).then_some(guest);
+                (verdict, run.events, guest)
+            }
+            Err(failure) => (failure.verdict(plan), failure.events, None),
+        };
+        Self { verdict: symbolize::located(verdict, &environment.vmlinux), events, guest }
     }
 }
 
@@ -83,7 +103,9 @@ fn is_as_before(verdict: &Verdict) -> bool {
 
 /// Why a guest without a feature can't carry a scenario out.
 pub fn missing_feature(feature: &str) -> String {
-    let why =
-        if feature == SHELL { ", since this machine has no busybox (Debian: busybox-static)" } else { "" };
+    let why = match feature {
+        SHELL => format!(", since this machine has no busybox ({})", install_command(&["busybox-static"])),
+        _ => String::new(),
+    };
     format!("this guest has no {feature}{why}")
 }

@@ -47,7 +47,7 @@ impl Session {
             raw_terminal.type_at(keyboard);
             self.wait_for_end(None, Some(raw_terminal))
         });
-        used.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+        used.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
     /// Has the guest run a program with standard input, output and error of this process.
@@ -61,7 +61,7 @@ impl Session {
             thread::spawn(move || pass_input_on(voice, &taken));
             self.wait_for_end(Some(&written), None)
         });
-        used.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+        used.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
     fn begin(&mut self, program: &AttachedProgram) -> Result<(), End> {

@@ -1,13 +1,13 @@
 //! Why a guest is no longer of use: what was seen, whose fault it was, and the console's lines that tell it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use scenarios::kernel_report::{FailureKind, KernelReportKind};
 use scenarios::plan::Plan;
 use scenarios::trace::Trace;
-use scenarios::verdict::Verdict;
+use scenarios::verdict::{Cause, ConsoleLine, Verdict};
 use scenarios::wire::Event;
 
 use super::POWER_OFF;
@@ -23,64 +23,41 @@ const CONSOLE_LINES: usize = 40;
 /// How many lines of it, where they are the kernel's report of a fault.
 const REPORT_LINES: usize = 90;
 
-/// What stands before each line of the console in what is said of a failure.
-pub const CONSOLE_BAR: &str = "  │ ";
-
-/// What stands before the story of a plan that did not come to its end.
-pub const UNTIL_THEN: &str = "until then:\n";
-
 /// Why a guest is no longer of use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Whose fault it was.
     pub kind: FailureKind,
-    /// What was seen, in one line.
-    pub why: String,
-    /// The console's lines that belong to it.
-    pub console: Vec<String>,
-    /// Where the whole console is, if a guest was started.
-    pub log: Option<PathBuf>,
+    /// What was seen.
+    pub cause: Cause,
+    /// The report that the kernel began, if it did.
+    report: Option<KernelReport>,
     /// The events up to then.
     pub events: Vec<Event>,
 }
 
 impl Failure {
     /// The testbed's own fault, before there was a guest.
-    pub fn broken(why: &str) -> Self {
-        Self {
-            kind: FailureKind::Broken,
-            why: why.into(),
-            console: Vec::new(),
-            log: None,
-            events: Vec::new(),
-        }
+    pub fn broken(why: &str) -> Box<Self> {
+        Box::new(Self { kind: FailureKind::Broken, cause: why.into(), report: None, events: Vec::new() })
     }
 
     /// Whether the guest's kernel gave up at boot because the emulated timer did not tick while it looked (`check_timer()`): that
     /// happens where the host has other things to do, and says nothing of the kernel.
     pub(super) fn is_for_want_of_time(&self) -> bool {
-        self.kind == FailureKind::Crashed && self.why.contains("IO-APIC + timer doesn't work")
+        self.report.as_ref().is_some_and(|report| report.line.contains("IO-APIC + timer doesn't work"))
     }
 
     /// What is to be said of the plan at hand.
     pub fn verdict(&self, plan: &Plan) -> Verdict {
-        let story = Trace::of(plan, &self.events).to_string();
-        let said =
-            if self.events.is_empty() { self.to_string() } else { format!("{self}\n{UNTIL_THEN}{story}") };
-        self.kind.verdict(said)
+        let trace = (!self.events.is_empty()).then(|| Trace::of(plan, &self.events).to_string());
+        self.kind.verdict(Cause { trace, ..self.cause.clone() })
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.why)?;
-        for line in &self.console {
-            writeln!(f, "{CONSOLE_BAR}{line}")?;
-        }
-        match &self.log {
-            Some(log) => writeln!(f, "  the whole console: {}", log.display()),
-            None => Ok(()),
-        }
+        self.cause.fmt(f)
     }
 }
 
@@ -94,7 +71,7 @@ pub(super) enum End {
 
 impl End {
     /// Listens to the guest's last words, stops it, and says what happened.
-    pub(super) fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Failure {
+    pub(super) fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Box<Failure> {
         let trouble = match &self {
             Self::KernelReport(trouble) => Some(trouble.clone()),
             // The reason may still be on its way.
@@ -105,8 +82,7 @@ impl End {
             settle(machine);
         }
         let age = machine.age().as_secs_f32();
-        let report = trouble.as_ref().map(|trouble| trouble.line.clone());
-        let (kind, why) = match (trouble, self) {
+        let (kind, why) = match (&trouble, self) {
             (Some(trouble), _) if trouble.kind == KernelReportKind::HostFull => {
                 (trouble.kind.failure(), host_full(machine))
             }
@@ -118,16 +94,13 @@ impl End {
             (None, Self::Gone | Self::KernelReport(_)) => gone(machine),
         };
         machine.stop();
-        Failure {
-            kind,
-            why,
-            console: match report {
-                Some(line) => machine.console().around(&line, REPORT_LINES),
-                None => machine.console().tail(CONSOLE_LINES),
-            },
-            log: Some(machine.log().to_path_buf()),
-            events,
-        }
+        let console = match &trouble {
+            Some(report) => machine.console().around(&report.line, REPORT_LINES),
+            None => machine.console().tail(CONSOLE_LINES),
+        };
+        let console = console.into_iter().map(ConsoleLine::from).collect();
+        let cause = Cause { console, log: Some(machine.log().to_path_buf()), ..why.into() };
+        Box::new(Failure { kind, cause, report: trouble, events })
     }
 }
 

@@ -19,7 +19,7 @@ use crate::vm::{Backend, BootConfig, Kind, Machine, MachineEvent};
 
 pub use attach::Used;
 use failure::End;
-pub use failure::{CONSOLE_BAR, Failure, UNTIL_THEN};
+pub use failure::Failure;
 pub use scenarios::kernel_report::FailureKind;
 
 /// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
@@ -52,7 +52,7 @@ impl Session {
     ///
     /// # Errors
     /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
-    pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Failure>> {
+    pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Box<Failure>>> {
         const TRIES: usize = 3;
         let deadline = boot.patience.unwrap_or(backend.boot_deadline());
         let open = || Self::open_within(deadline, backend, boot);
@@ -74,7 +74,7 @@ impl Session {
         deadline: Duration,
         backend: &dyn Backend,
         boot: &BootConfig,
-    ) -> Result<Result<Self, Failure>> {
+    ) -> Result<Result<Self, Box<Failure>>> {
         let mut machine = Machine::start(backend, boot)?;
         let within = boot.pace.scale(deadline);
         Ok(match hello(&mut machine, within) {
@@ -108,7 +108,7 @@ impl Session {
         let mut events = Vec::new();
         match self.carry_out(plan, &mut events) {
             Ok(finished) => Ok(Run { events, finished }),
-            Err(end) => Err(Box::new(end.explain(&mut self.machine, events))),
+            Err(end) => Err(end.explain(&mut self.machine, events)),
         }
     }
 
@@ -122,7 +122,7 @@ impl Session {
         mut printed: impl FnMut(String),
     ) -> Result<Option<Ending>, Box<Failure>> {
         let ending = self.watch(program, &mut printed);
-        ending.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+        ending.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
     /// Has the guest measure.
@@ -143,7 +143,7 @@ impl Session {
                     other => Err(End::Guest(format!("it said {other:?} while it measured"))),
                 }
             });
-        measured.map_err(|end| Box::new(end.explain(&mut self.machine, Vec::new())))
+        measured.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
     /// Ends the guest in good order. Gives what its kernel has counted, if that is what it was built for: all of it or nothing.
@@ -165,7 +165,7 @@ impl Session {
                 }
                 Ok(_) => {}
                 Err(end @ End::KernelReport(_)) => {
-                    return Err(Box::new(end.explain(&mut self.machine, Vec::new())));
+                    return Err(end.explain(&mut self.machine, Vec::new()));
                 }
                 Err(_) if counted.last().is_some_and(|last| last.left > 0) => return Ok(Vec::new()),
                 Err(_) => return Ok(counted),

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use indicatif::HumanDuration;
+use kernel::hex;
+use scenarios::verdict::ConsoleLine;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -211,16 +213,27 @@ pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     Ok(up.then_some(took))
 }
 
+/// What to do about a KVM that runs no guest, for this reason.
+pub fn kvm_remedy(why: &str) -> &'static str {
+    if why.contains("Permission denied") {
+        "let yourself in with `sudo usermod --append --groups kvm $USER`, then log in again"
+    } else if why.contains("No such file") {
+        "enable virtualisation in the firmware, or nested virtualisation where this is a guest itself"
+    } else {
+        "where this is a guest itself, its host has to support nested virtualisation"
+    }
+}
+
 /// Why a guest did not come up.
 fn cause(failure: &Failure) -> String {
-    let last_words = failure.console.last().map(|line| format!("; its last words: {line}"));
-    let seen = || format!("{}{}", failure.why, last_words.unwrap_or_default());
-    denied(&failure.console).map_or_else(seen, str::to_owned)
+    let last_words = failure.cause.console.last().map(|line| format!("; its last words: {line}"));
+    let seen = || format!("{}{}", failure.cause.summary, last_words.unwrap_or_default());
+    denied(&failure.cause.console).map_or_else(seen, str::to_owned)
 }
 
 /// What User-Mode Linux was denied, and how to allow it.
-fn denied(console: &[String]) -> Option<&'static str> {
-    console.iter().any(|line| line.contains("ptrace: Operation not permitted")).then_some(
+fn denied(console: &[ConsoleLine]) -> Option<&'static str> {
+    console.iter().any(|line| line.text.contains("ptrace: Operation not permitted")).then_some(
         "ptrace(2) is denied here, and User-Mode Linux needs it; allow it in the container's seccomp profile, or in Yama's \
          kernel.yama.ptrace_scope",
     )
@@ -271,7 +284,7 @@ fn environment() -> String {
     parts.extend(spaces.into_iter().flatten().map(|space| space.display().to_string()));
     let variables = ["PATH", "LD_LIBRARY_PATH", "TMPDIR", "TMP", "TEMP"].map(env::var_os);
     parts.push(format!("{variables:?}"));
-    Sha256::digest(parts.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(parts.join("\n"))[..8])
 }
 
 fn now() -> u64 {
@@ -343,13 +356,20 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_why_kvm_is_out_has_its_remedy() {
+        assert!(kvm_remedy("/dev/kvm: Permission denied (os error 13)").contains("usermod"));
+        assert!(kvm_remedy("/dev/kvm: No such file or directory (os error 2)").contains("firmware"));
+        assert!(kvm_remedy("not even QEMU's firmware ran on it").contains("nested"));
+    }
+
+    #[test]
     fn denied_ptrace_is_named() {
         let said = [
             "Checking that ptrace can change system call numbers...ptrace: Operation not permitted",
             "status = 9",
         ];
-        assert!(denied(&said.map(str::to_owned)).unwrap().starts_with("ptrace(2) is denied here"));
-        assert_eq!(denied(&["status = 9".to_owned()]), None);
+        assert!(denied(&said.map(Into::into)).unwrap().starts_with("ptrace(2) is denied here"));
+        assert_eq!(denied(&["status = 9".into()]), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Backend for Script {
 
 const HELLO: &str = r#"echo '{"hello":{"protocol":PROTOCOL,"release":"r","cpus":1,"features":[]}}' >&0;"#;
 
-fn open(script: &str) -> Result<Session, Failure> {
+fn open(script: &str) -> Result<Session, Box<Failure>> {
     let script = script.replace("HELLO", HELLO).replace("PROTOCOL", &PROTOCOL.to_string());
     let nowhere = PathBuf::from("/dev/null");
     let boot = BootConfig {
@@ -64,7 +64,10 @@ fn a_plan_is_sent_and_its_end_is_heard() {
 fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
     let failure =
         run(&format!("HELLO read plan; echo 'WARNING: CPU: 0 at x'; {FINISHED} sleep 9")).unwrap_err();
-    assert_eq!((failure.kind, &*failure.why), (FailureKind::Crashed, "kernel WARNING: WARNING: CPU: 0 at x"));
+    assert_eq!(
+        (failure.kind, &*failure.cause.summary),
+        (FailureKind::Crashed, "kernel WARNING: WARNING: CPU: 0 at x")
+    );
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn a_host_without_space_for_the_guests_memory_is_no_crash() {
     let failure =
         run(&format!("HELLO read plan; echo '[ 1.0] {full}'; echo '[ 1.0] {panic}'; exit 134")).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
-    assert!(failure.why.starts_with("the host ran out of space in "), "{}", failure.why);
+    assert!(failure.cause.summary.starts_with("the host ran out of space in "), "{}", failure.cause.summary);
 }
 
 #[test]
@@ -82,7 +85,10 @@ fn what_is_printed_after_a_panic_is_kept() {
     let panic = "echo '[ 1.0] Kernel panic - not syncing: x'; sleep 0.2; echo 'Call Trace:'; sleep 9";
     let failure = open(panic).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Crashed);
-    assert_eq!(failure.console, ["[ 1.0] Kernel panic - not syncing: x", "Call Trace:"]);
+    assert_eq!(
+        failure.cause.console,
+        ["[ 1.0] Kernel panic - not syncing: x", "Call Trace:"].map(Into::into)
+    );
 }
 
 #[test]
@@ -90,7 +96,7 @@ fn a_silent_guest_is_hung_and_one_that_fails_is_broken() {
     assert_eq!(open("sleep 9").unwrap_err().kind, FailureKind::Hung);
     let failure = open("echo no such machine; exit 3").unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
-    assert_eq!(failure.console, ["no such machine"]);
+    assert_eq!(failure.cause.console, ["no such machine".into()]);
 }
 
 #[test]
@@ -154,12 +160,13 @@ fn another_version_of_the_protocol_is_refused_by_name() {
         open(r#"echo '{"hello":{"protocol":999,"release":"r","cpus":1,"features":[]}}' >&0; sleep 9"#);
     let failure = failure.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
-    assert!(failure.why.contains("version 999"), "{}", failure.why);
+    assert!(failure.cause.summary.contains("version 999"), "{}", failure.cause.summary);
 }
 
 #[test]
 fn a_guest_that_the_host_had_no_time_for_is_started_again_and_no_other() {
-    let marker = std::env::temp_dir().join(format!("session-{}-late-timer", std::process::id()));
+    let directory = tempfile::tempdir().unwrap();
+    let marker = directory.path().join("late-timer");
     let once = |panic: &str| {
         let _ = std::fs::remove_file(&marker);
         let file = marker.display();
@@ -169,5 +176,4 @@ fn a_guest_that_the_host_had_no_time_for_is_started_again_and_no_other() {
     };
     once("IO-APIC + timer doesn'\\''t work!").unwrap().close().unwrap();
     assert_eq!(once("Fatal exception").unwrap_err().kind, FailureKind::Crashed);
-    std::fs::remove_file(marker).unwrap();
 }

@@ -84,7 +84,7 @@ impl Machine {
             set.find_map(|(name, value)| (name == "TMPDIR").then(|| value.map(PathBuf::from))?);
         let left_behind = backend.left_behind(&command);
         command.stdin(Stdio::from(OwnedFd::from(guest_channel)));
-        // What the back end itself has to say belongs to the console's story.
+        // What the back end itself has to say belongs to the console's trace.
         command.stderr(Stdio::from(OwnedFd::from(guest_console.try_clone()?)));
         command.stdout(Stdio::from(OwnedFd::from(guest_console)));
         let child = spawn_pdeathsig(command)?;

@@ -8,12 +8,13 @@ use clap::Args;
 use console::style;
 use kernel::Fragment;
 
+use crate::args::vm::GuestOptions;
 use crate::artifacts::guest_file::Program;
 use crate::artifacts::image;
 use crate::host::cache;
 use crate::host::terminal::Terminal;
 use crate::kernel_tests::{self, Part, Selftests, User};
-use crate::runner::environment::{Environment, Extras, TestbedOptions};
+use crate::runner::environment::{Environment, Extras};
 use crate::runner::result::{Column, ScenarioResult, summary};
 
 /// The directory of the kernel's selftests that the series adds to.
@@ -32,7 +33,7 @@ pub struct Options {
     filters: Vec<String>,
 
     #[command(flatten)]
-    testbed: TestbedOptions,
+    testbed: GuestOptions,
 }
 
 /// Runs the command.
@@ -70,7 +71,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// A kernel with KUnit, and guests that have the selftests.
-fn prepare(options: &TestbedOptions, terminal: &Terminal) -> Result<(Environment, Vec<Program>)> {
+fn prepare(options: &GuestOptions, terminal: &Terminal) -> Result<(Environment, Vec<Program>)> {
     options.ensure_host(terminal)?;
     let files = image::selftests(&options.kernel, COLLECTION, &cache::directory()?, terminal)?;
     let programs: Vec<Program> = files.into_iter().map(Program::in_bin).collect();
@@ -82,7 +83,7 @@ fn prepare(options: &TestbedOptions, terminal: &Terminal) -> Result<(Environment
         absent: vec!["/sbin/request-key"],
         ..Extras::default()
     };
-    Ok((Environment::prepare(options, &extras, "kernel-test", terminal)?, programs))
+    Ok((options.qemu_environment(&extras, "kernel-test", terminal)?, programs))
 }
 
 impl Options {

@@ -12,7 +12,7 @@ use crate::runner::selection;
 /// Scenarios to accept.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A run whose expectations all hold, but whose story is not the snapshot's, leaves the story beside it as \
+A run whose expectations all hold, but whose trace is not the snapshot's, leaves the trace beside it as \
 NAME.snap.new. Look at it before you accept it: `cargo xtask test` shows the difference, and so does \
 `cargo insta review`, which accepts one by one.
 
@@ -39,7 +39,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     }
     if accepted == 0 {
         bail!(
-            "no story is waiting to be accepted: `cargo xtask test` leaves one where it differs from the snapshot"
+            "no trace is waiting to be accepted: `cargo xtask test` leaves one where it differs from the snapshot"
         );
     }
     Ok(())

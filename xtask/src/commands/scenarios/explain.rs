@@ -46,7 +46,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     match &explanation.diagram {
         Some(rows) => terminal.say(&section("What the kernel answered", &diagram(rows))),
         None => terminal.say(&format!(
-            "\nIt has no snapshot yet: run `cargo xtask test {0}`, look at the story and accept it with `cargo xtask scenarios accept {0}`.",
+            "\nIt has no snapshot yet: run `cargo xtask test {0}`, look at the trace and accept it with `cargo xtask scenarios accept {0}`.",
             quoted(&scenario.name)
         )),
     }

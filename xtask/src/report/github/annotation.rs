@@ -56,8 +56,7 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
 /// The number of the first step that did not go as it says.
 fn step(verdict: &Verdict) -> Option<usize> {
     let Verdict::Failed(failure) = verdict else { return None };
-    let told = failure.mismatches.iter().find_map(|line| line.strip_prefix("step "))?;
-    told.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    failure.mismatches.iter().find_map(|mismatch| Some(mismatch.step.as_ref()?.number))
 }
 
 /// Where a step is written, counted from 1: at its `[[step]]`, or on its own line among the `steps` of a block.

@@ -2,14 +2,12 @@
 
 use console::strip_ansi_codes;
 use scenarios::explain::Sequence;
+use scenarios::kernel_report::{KernelReportKind, message};
 use scenarios::scenario::Scenario;
-use scenarios::verdict::Verdict;
+use scenarios::verdict::{self, Cause, Verdict};
 
 use super::sequence;
-use crate::debug::symbolize::PLACE;
 use crate::runner::result::{ScenarioResult, mark};
-use crate::session::{CONSOLE_BAR, UNTIL_THEN};
-use crate::vm::KernelReportKind;
 
 /// What there is to tell.
 #[derive(PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub(super) struct FailureView {
     pub(super) diff: Vec<DiffLine>,
     pub(super) console: Vec<ConsoleLine>,
     /// What happened, drawn.
-    pub(super) story: Option<String>,
+    pub(super) trace: Option<String>,
 }
 
 /// A line of a diff.
@@ -49,11 +47,16 @@ impl FailureView {
     pub(super) fn all_of(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult) -> Vec<Self> {
         let earlier = report.earlier.iter().map(|attempt| &attempt.verdict);
         let all = earlier.chain([&report.verdict]).enumerate();
-        let told = all.filter_map(|(index, verdict)| {
-            let attempt = (!report.earlier.is_empty()).then_some(index + 1);
-            Some(Self { attempt, ..Self::of(column, scenario, verdict)? })
-        });
-        told.collect()
+        let mut told: Vec<Self> = all
+            .filter_map(|(index, verdict)| {
+                let attempt = (!report.earlier.is_empty()).then_some(index + 1);
+                Some(Self { attempt, ..Self::of(column, scenario, verdict)? })
+            })
+            .collect();
+        if let Some(last) = told.last_mut() {
+            last.plain.extend(report.how_to_accept());
+        }
+        told
     }
 
     /// None for a scenario that passed.
@@ -67,28 +70,27 @@ impl FailureView {
             plain: Vec::new(),
             diff: Vec::new(),
             console: Vec::new(),
-            story: None,
+            trace: None,
         };
-        let story = match verdict {
+        let trace = match verdict {
             Verdict::Passed => return None,
             Verdict::Failed(failure) => {
-                told.plain.clone_from(&failure.mismatches);
+                told.plain.extend(failure.mismatches.iter().map(ToString::to_string));
                 told.plain.extend(failure.left.iter().map(|key| format!("left behind: {key}")));
                 told.diff = failure.difference.iter().flat_map(|text| text.lines()).map(diff_line).collect();
                 Some(failure.trace.as_str())
             }
-            Verdict::Skipped(why) | Verdict::Broken(why) => {
-                told.say(why);
+            Verdict::Skipped(why) => {
+                told.plain.push(why.clone());
                 None
             }
-            Verdict::Crashed(said) | Verdict::Hung(said) => {
-                let (said, story) = until_then(said, verdict);
-                told.say(said);
-                story
+            Verdict::Crashed(cause) | Verdict::Hung(cause) | Verdict::Broken(cause) => {
+                told.show(cause);
+                cause.trace.as_deref()
             }
         };
-        told.story =
-            story.zip(scenario).map(|(story, scenario)| sequence::html(&Sequence::of(scenario, story)));
+        told.trace =
+            trace.zip(scenario).map(|(trace, scenario)| sequence::html(&Sequence::of(scenario, trace)));
         Some(told)
     }
 
@@ -107,35 +109,15 @@ impl FailureView {
     fn is_like(&self, other: &Self) -> bool {
         (self.word, self.attempt, &self.plain, &self.diff)
             == (other.word, other.attempt, &other.plain, &other.diff)
-            && (&self.console, &self.story) == (&other.console, &other.story)
+            && (&self.console, &self.trace) == (&other.console, &other.trace)
     }
 
-    /// Lines of a console stand apart from what the testbed says. Without any, all but the first line is the kernel's own log.
-    fn say(&mut self, said: &str) {
-        let lines: Vec<&str> = said.trim().lines().collect();
-        if lines.iter().any(|line| line.starts_with(CONSOLE_BAR)) {
-            for line in lines {
-                match line.strip_prefix(CONSOLE_BAR) {
-                    Some(line) => self.console.push(console_line(line)),
-                    None => self.plain.push(line.trim().to_owned()),
-                }
-            }
-        } else if let Some((first, rest)) = lines.split_first() {
-            if self.word == "crashed" {
-                self.console = lines.iter().map(|line| console_line(line)).collect();
-            } else {
-                self.plain.push((*first).to_owned());
-                self.console = rest.iter().map(|line| console_line(line)).collect();
-            }
-        }
+    fn show(&mut self, cause: &Cause) {
+        let log = cause.log.iter().map(|log| format!("the whole console: {}", log.display()));
+        let unlocated = cause.unlocated.iter().map(|why| format!("functions without file and line: {why}"));
+        self.plain.extend(cause.summary.lines().map(str::to_owned).chain(log).chain(unlocated));
+        self.console.extend(cause.console.iter().map(ConsoleLine::of));
     }
-}
-
-/// What is said, and the story that belongs to it. A scenario that hung by itself, in a kernel that goes on, has no console to tell of.
-fn until_then<'s>(said: &'s str, verdict: &Verdict) -> (&'s str, Option<&'s str>) {
-    let by_itself = matches!(verdict, Verdict::Hung(_)) && !said.contains(CONSOLE_BAR);
-    let split = said.split_once(UNTIL_THEN).or_else(|| said.split_once('\n').filter(|_| by_itself));
-    split.map_or((said, None), |(said, story)| (said, Some(story)))
 }
 
 fn diff_line(line: &str) -> DiffLine {
@@ -150,26 +132,13 @@ fn diff_line(line: &str) -> DiffLine {
     DiffLine { kind, text: line.to_owned() }
 }
 
-fn console_line(line: &str) -> ConsoleLine {
-    // Colours are for terminals.
-    let line = strip_ansi_codes(line);
-    let (text, place) = match line.split_once(PLACE) {
-        Some((text, place)) => (text, Some(place.to_owned())),
-        None => (&*line, None),
-    };
-    let message = without_stamp(text);
-    let marked = KernelReportKind::of(message).is_some() || message.starts_with("RIP: ");
-    ConsoleLine { text: text.to_owned(), place, marked }
-}
-
-/// What follows `[    1.234567] ` and its like.
-fn without_stamp(line: &str) -> &str {
-    let stripped = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    match stripped {
-        Some((stamp, rest)) if stamp.trim().starts_with(|c: char| c.is_ascii_digit() || "TC".contains(c)) => {
-            without_stamp(rest.trim_start())
-        }
-        _ => line,
+impl ConsoleLine {
+    fn of(line: &verdict::ConsoleLine) -> Self {
+        // Colours are for terminals.
+        let text = strip_ansi_codes(&line.text).into_owned();
+        let message = message(&text).trim_start();
+        let marked = KernelReportKind::of(message).is_some() || message.starts_with("RIP: ");
+        Self { text, place: line.place.clone(), marked }
     }
 }
 
@@ -179,20 +148,21 @@ mod tests {
 
     #[test]
     fn the_kernels_report_is_marked_and_its_functions_are_placed() {
-        let said = "kernel oops: Oops: 0002\n  │ [    1.0] all is well\n  │ [    1.2][   T7] Oops: 0002 [#1] SMP\n  │ \
-                    [    1.2] RIP: 0010:key_put+0x1/0x2  ← security/keys/key.c:7\n  the whole console: x.log\nuntil then:\n";
-        let told = FailureView::of("6.12", None, &Verdict::Crashed(said.into())).unwrap();
+        let mut console: Vec<verdict::ConsoleLine> = [
+            "[    1.0] all is well",
+            "[    1.2][   T7] Oops: 0002 [#1] SMP",
+            "[    1.2] RIP: 0010:key_put+0x1/0x2",
+        ]
+        .map(Into::into)
+        .into();
+        console[2].place = Some("security/keys/key.c:7".into());
+        let log = Some("x.log".into());
+        let cause = Cause { console, log, .."kernel oops: Oops: 0002".into() };
+        let told = FailureView::of("6.12", None, &Verdict::Crashed(cause)).unwrap();
         assert_eq!(told.plain, ["kernel oops: Oops: 0002", "the whole console: x.log"]);
         let marked: Vec<bool> = told.console.iter().map(|line| line.marked).collect();
         assert_eq!(marked, [false, true, true]);
         assert_eq!(told.console[2].place.as_deref(), Some("security/keys/key.c:7"));
-    }
-
-    #[test]
-    fn a_complaint_without_a_console_is_a_log_throughout() {
-        let told = FailureView::of("6.12", None, &Verdict::Crashed("WARNING: x\nmore".into())).unwrap();
-        assert_eq!((told.plain.len(), told.console.len()), (0, 2));
-        assert!(told.console[0].marked);
     }
 
     #[test]

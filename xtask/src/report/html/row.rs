@@ -20,8 +20,8 @@ pub(super) struct Row {
     pub(super) cast: Vec<String>,
     pub(super) cells: Vec<Cell>,
     pub(super) told: Vec<FailureView>,
-    pub(super) story: Option<String>,
-    pub(super) story_title: &'static str,
+    pub(super) trace: Option<String>,
+    pub(super) trace_title: &'static str,
     pub(super) worst: &'static str,
     pub(super) open: bool,
     /// What the filter looks for words in.
@@ -73,16 +73,16 @@ impl Row {
             .collect();
         let title = scenario.map_or("What the kernel reported as the guest ended", |it| &it.title);
         let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
-        let story = scenario.and_then(|scenario| {
-            let story = snapshot::read(scenario).ok().flatten()?;
-            Some(sequence::html(&Sequence::of(scenario, &story)))
+        let trace = scenario.and_then(|scenario| {
+            let trace = snapshot::read(scenario).ok().flatten()?;
+            Some(sequence::html(&Sequence::of(scenario, &trace)))
         });
         let told = reports
             .iter()
             .flat_map(|(part, report)| FailureView::all_of(&part.about.short_title(), scenario, report));
         let told = FailureView::merged(told);
         // Where it went no otherwise, it is not told twice.
-        let story = story.filter(|story| told.iter().all(|told| told.story.as_ref() != Some(story)));
+        let trace = trace.filter(|trace| told.iter().all(|told| told.trace.as_ref() != Some(trace)));
         let as_told = words.contains(&"passed") || words.contains(&"flaky");
         Self {
             id: full_name.replace(char::is_whitespace, "-"),
@@ -92,8 +92,8 @@ impl Row {
             cast: explanation.map(|it| [it.processes, it.conditions].concat()).unwrap_or_default(),
             cells: reports.iter().map(|(part, report)| Cell::of(part, report)).collect(),
             told,
-            story,
-            story_title: if as_told { "What happened" } else { "What the snapshot says" },
+            trace,
+            trace_title: if as_told { "What happened" } else { "What the snapshot says" },
             worst: words.iter().copied().max_by_key(|word| rank(word)).unwrap_or("skipped"),
             open: false,
             words: format!("{full_name} {title} {}", rule_names.join(" ")).to_lowercase(),

@@ -8,8 +8,8 @@ const LANE: usize = 28;
 const MOST: usize = 6;
 
 #[derive(Template)]
-#[template(path = "story.html")]
-struct Story<'a> {
+#[template(path = "trace.html")]
+struct TraceView<'a> {
     lane_width: usize,
     width: usize,
     heads: Vec<Head<'a>>,
@@ -64,7 +64,7 @@ pub(super) fn html(sequence: &Sequence) -> String {
             Kind::Remark => "remark",
         },
     });
-    let story = Story {
+    let trace = TraceView {
         lane_width,
         width: count * lane_width,
         heads: heads
@@ -73,7 +73,7 @@ pub(super) fn html(sequence: &Sequence) -> String {
         moments: moments.collect(),
     };
     // Writing to a string fails for no reason of its own.
-    story.render().unwrap_or_default()
+    trace.render().unwrap_or_default()
 }
 
 /// What the drawing says to who can't see it.
