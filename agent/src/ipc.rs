@@ -61,7 +61,7 @@ pub(crate) struct Task {
 pub(crate) struct SpawnRequest {
     pub(crate) process: Process,
     /// Serials of the keys to link into the session keyring.
-    pub(crate) holds: Vec<i32>,
+    pub(crate) session_keys: Vec<i32>,
     /// The pid to assign, as the parent sees it; `None` for any.
     pub(crate) pid: Option<i32>,
 }

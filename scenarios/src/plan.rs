@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
     AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
-    InspectOp, KeyOp, KeyringOp, NamespaceOp, Op, Payload, ProcessOp, Registration, SignalOp, SuspendOp,
-    SystemOp, ThreadOp, UpcallOp,
+    InspectOp, KeyOp, KeyringOp, NamespaceOp, Op, Params, Payload, Permissions, ProcessOp, Registration,
+    SignalOp, SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
 /// A scenario, ready to be carried out.
@@ -133,7 +133,7 @@ pub struct Process {
     /// keyring into its session keyring, which makes it a possessor of what is in it, links the keys, and unlinks the keyring.
     /// Each key needs a keyring of its own there: two agents for one type would displace each other.)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<String>,
+    pub session_keys: Vec<String>,
     /// Whose namespaces it enters, one after the other. They are entered by `setns(pidfd)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub join: Vec<Join>,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use serde::Deserialize;
 
 use crate::{
-    plan::{Op, Plan, ProcessOp},
+    plan::{Op, Permissions, Plan, ProcessOp},
     rule::Rule,
 };
 
@@ -141,8 +141,8 @@ pub struct Description {
     pub uid: Option<u32>,
     /// Group.
     pub gid: Option<u32>,
-    /// Permission mask.
-    pub perm: Option<u32>,
+    /// Permissions.
+    pub perm: Option<Permissions>,
     /// Description.
     pub description: Option<String>,
 }

@@ -36,9 +36,9 @@ rules = []
 deadline_ms = 500
 [process.agent]
 serves = "user"
-hold = true
+on_upcall = { hold = {} }
 [process.box]
-holds = ["agent"]
+session_keys = ["agent"]
 [[step]]
 box.request = { description = "k", callout = "c" }
 background = "for ever"

@@ -21,7 +21,7 @@ pub(crate) fn create() -> Result<KeySerial, Errno> {
 /// Creates a lending keyring for each key that a process holds. In one shared keyring, keys of the same type
 /// and description would displace each other.
 pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String, KeySerial>> {
-    let names = plan.processes.iter().flat_map(|process| &process.holds);
+    let names = plan.processes.iter().flat_map(|process| &process.session_keys);
     let lender = |name: &String| {
         let description = CString::new(name.as_str()).map_err(PlanError::during(name))?;
         let lender = keyring_for_everybody(&description, lending);

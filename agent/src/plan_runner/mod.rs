@@ -271,13 +271,14 @@ impl<'a> PlanRunner<'a> {
         let targets = process.join.iter().map(|join| self.pidfd(&join.process));
         let targets = targets.collect::<Result<Vec<_>>>()?;
         // A key that could not be created is not held: the trace shows the failure.
-        let holds = process.holds.iter();
-        let holds = holds.filter_map(|name| self.serials.get(&KeyRef::Variable(name.clone())));
+        let session_keys = process.session_keys.iter();
+        let session_keys = session_keys.filter_map(|name| self.serials.get(&KeyRef::Variable(name.clone())));
         let reused = process.pid_of.as_ref().and_then(|name| self.processes.get(name));
         let parent = process.parent.as_ref().and_then(|name| self.processes.get(name));
         let viewer = parent.map(|parent| parent.pid_path.clone()).unwrap_or_default();
         let pid = reused.map(|reused| viewer.pid_of(&reused.pid_path));
-        let request = SpawnRequest { process: process.clone(), holds: holds.copied().collect(), pid };
+        let request =
+            SpawnRequest { process: process.clone(), session_keys: session_keys.copied().collect(), pid };
         match &process.parent {
             None => self.spawn(&request, &targets)?,
             Some(parent) => {
@@ -311,9 +312,11 @@ impl<'a> PlanRunner<'a> {
     fn release_lent_keys(&self, process: &Process) {
         let is_needed = |name: &String| {
             let mut others = self.processes.values();
-            others.any(|other| other.lifecycle == Lifecycle::NotStarted && other.plan.holds.contains(name))
+            others.any(|other| {
+                other.lifecycle == Lifecycle::NotStarted && other.plan.session_keys.contains(name)
+            })
         };
-        for name in process.holds.iter().filter(|name| !is_needed(name)) {
+        for name in process.session_keys.iter().filter(|name| !is_needed(name)) {
             if let Some(lender) = self.lenders.get(name) {
                 let _ = keyring::clear(*lender);
             }

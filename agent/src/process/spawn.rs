@@ -157,7 +157,7 @@ impl ChildSetup<'_> {
         context: &ProcessContext,
     ) -> Result<Option<KeySerial>, String> {
         let session = self.session(context)?;
-        self.link_held_keys(&request.holds, context)?;
+        self.link_session_keys(&request.session_keys, context)?;
         let enters_user = self.join_namespaces(targets)? | self.unshare_user(context)?;
         self.unshare_rest()?;
         self.send(&SetupMessage::Pids(own_pids(context)?))?;
@@ -176,14 +176,14 @@ impl ChildSetup<'_> {
 
     /// Links keys into the session keyring. The lending keyring is linked meanwhile, so that the process
     /// possesses the keys.
-    fn link_held_keys(&self, holds: &[i32], context: &ProcessContext) -> Result<(), String> {
-        if holds.is_empty() {
+    fn link_session_keys(&self, keys: &[i32], context: &ProcessContext) -> Result<(), String> {
+        if keys.is_empty() {
             return Ok(());
         }
         let session = KeySerial::SESSION;
         during("the lending keyring", keyring::link(context.run.lending, session))?;
-        for key in holds {
-            during("a key that it holds", keyring::link(KeySerial(*key), session))?;
+        for key in keys {
+            during("a key for its session keyring", keyring::link(KeySerial(*key), session))?;
         }
         during("the lending keyring", keyring::unlink(context.run.lending, session))
     }

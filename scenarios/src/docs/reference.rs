@@ -160,7 +160,10 @@ fn object(schema: &Value) -> String {
             let entries = entries.iter().map(|(name, value)| format!("{name} = {}", kind(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
-        None => format!("table of {}", schema.get("additionalProperties").map_or_else(String::new, kind)),
+        None => match schema.get("additionalProperties") {
+            Some(Value::Bool(false)) | None => "`{}`".to_owned(),
+            Some(values) => format!("table of {}", kind(values)),
+        },
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn process(process: &Process) -> String {
         parent,
         pid_of,
         session,
-        holds,
+        session_keys,
         join,
         unshare,
         uid_map,
@@ -62,8 +62,9 @@ pub(super) fn process(process: &Process) -> String {
         Some(parent) => format!("keeps the session keyring of {parent}"),
         None => "has no session keyring".to_owned(),
     }));
-    if !holds.is_empty() {
-        about.push(format!("holds the key{} of {}", if holds.len() == 1 { "" } else { "s" }, list(holds)));
+    if !session_keys.is_empty() {
+        let keys = if session_keys.len() == 1 { "key" } else { "keys" };
+        about.push(format!("has the {keys} of {} in its session keyring", list(session_keys)));
     }
     about.extend((*start == Start::Step).then(|| "starts only when a step says so".to_owned()));
     about.extend((!reaped).then(|| "stays a zombie when it has ended".to_owned()));

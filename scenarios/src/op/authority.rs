@@ -84,7 +84,6 @@ fn target() -> KeyRef {
     KeyRef::Target
 }
 
-/// Seconds that a rejection lasts unless the scenario says otherwise: longer than any scenario.
 fn minute() -> u32 {
-    60
+    super::UpcallOp::REJECTED_SECONDS
 }

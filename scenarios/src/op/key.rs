@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Payload, Registration};
+use super::{Caller, Payload, Permissions, Registration};
 use crate::key_ref::{KeyRef, Special};
 
 /// An operation.
@@ -95,8 +95,8 @@ pub enum KeyOp {
     Setperm {
         /// The key.
         key: KeyRef,
-        /// The mask, as in keyctl_setperm(3).
-        perm: u32,
+        /// The new permissions.
+        perm: Permissions,
     },
     /// KEYCTL_CHOWN.
     Chown {

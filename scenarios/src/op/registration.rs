@@ -30,10 +30,14 @@ pub enum Registration {
     },
 }
 
+impl Registration {
+    /// SIGRTMIN+1 of the C library: the signal of a registration that names no other.
+    pub const USUAL_SIGNAL: u32 = 35;
+}
+
 impl Default for Registration {
-    /// SIGRTMIN+1 of the C library.
     fn default() -> Self {
-        Self::Signal { signal: 35 }
+        Self::Signal { signal: Self::USUAL_SIGNAL }
     }
 }
 
@@ -71,5 +75,5 @@ pub enum Caller {
 }
 
 fn signal() -> u32 {
-    35
+    Registration::USUAL_SIGNAL
 }

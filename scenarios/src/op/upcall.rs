@@ -36,6 +36,9 @@ pub enum UpcallOp {
 }
 
 impl UpcallOp {
+    /// Seconds that a rejection lasts unless the scenario says otherwise: longer than any scenario.
+    pub const REJECTED_SECONDS: u32 = 60;
+
     pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
         match self {
             Self::Answer { into, .. } | Self::Deny { into, .. } => into.iter_mut().collect(),
@@ -51,7 +54,6 @@ fn enokey() -> String {
     "ENOKEY".to_owned()
 }
 
-/// Seconds that a rejection lasts unless the scenario says otherwise: longer than any scenario.
 fn minute() -> u32 {
-    60
+    UpcallOp::REJECTED_SECONDS
 }

@@ -9,6 +9,8 @@ mod expect;
 mod file;
 mod liveness;
 mod matrix;
+mod old_words;
+mod on_upcall;
 mod placeholder;
 mod process;
 mod start_order;

@@ -11,7 +11,7 @@ use toml::{
 
 use super::{
     deserialize::{self, Key, Value, keep},
-    step,
+    old_words, on_upcall, step,
 };
 use crate::{
     diagnostics::Problem,
@@ -27,8 +27,8 @@ pub(super) struct ParsedProcess {
     pub(super) name: Range<usize>,
     /// Names of processes, each with its place.
     pub(super) processes: Vec<Spanned<String>>,
-    /// Names of variables that it holds from the start.
-    pub(super) holds: Vec<Spanned<String>>,
+    /// Names of the variables whose keys are in its session keyring from the start.
+    pub(super) session_keys: Vec<Spanned<String>>,
     /// Operations of set-up and reactions.
     pub(super) setup: Vec<step::ParsedOp>,
     pub(super) reactions: Vec<step::ParsedOp>,
@@ -39,26 +39,21 @@ pub(super) struct ParsedProcess {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Process")]
 pub(super) struct Spec {
-    /// What it does besides its steps. By default it is a keyagent if it serves or reacts, and a requester if not.
-    role: Option<RoleName>,
+    /// Its role, if nothing else implies it. A process with `serves` or `on_upcall` is a keyagent, and any other is a requester.
+    #[schemars(with = "Option<RoleName>")]
+    role: Option<Spanned<RoleName>>,
     /// The types for which it registers as keyagent, in its session keyring. Its key is called like the process, or, with several
     /// types, `PROCESS.TYPE`.
     serves: Option<OneOrMany>,
     /// What it registers with: its signal, or more.
     #[serde(default)]
     with: Registration,
-    /// Answers every upcall with this. `{callout}`, `{description}`, `{type}`, `{hostname}` and `{uid}` (both the agent's own) stand
-    /// for what they say. A keyagent that says nothing else answers `{callout}`.
-    answer: Option<String>,
-    /// Rejects every upcall with this error.
-    #[schemars(with = "Option<crate::errno::ErrnoName>")]
-    reject: Option<Spanned<String>>,
-    /// Negates every upcall: the requester sees ENOKEY.
-    #[serde(default)]
-    negate: bool,
-    /// Keeps every upcall until a step says what becomes of it.
-    #[serde(default)]
-    hold: bool,
+    /// A keyagent's action on every upcall. A list has actions for the first upcall, the second, …; the last is for all that
+    /// follow. Without it: answer `{callout}`.
+    // Read apart, as is `setup`; they stand here to be among the known names.
+    #[serde(default, rename = "on_upcall")]
+    #[schemars(with = "OneOrMore<on_upcall::Action>")]
+    _on_upcall: (),
     /// How a keyagent hears of upcalls.
     #[serde(default)]
     hears: Hears,
@@ -77,7 +72,7 @@ pub(super) struct Spec {
     /// Agents' keys that are linked into its session keyring from the start, whatever their permissions are.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
-    holds: Vec<Spanned<String>>,
+    session_keys: Vec<Spanned<String>>,
     /// Other processes whose namespaces it enters.
     #[serde(default)]
     #[schemars(with = "OneOrMore<JoinSpec>")]
@@ -109,15 +104,9 @@ pub(super) struct Spec {
     #[serde(default = "yes")]
     reaped: bool,
     /// What it does before the first step, in order.
-    // Read apart, as is the next; they stand here to be among the known names.
     #[serde(default, rename = "setup")]
     #[schemars(with = "Vec<step::SetupSpec>")]
     _setup: (),
-    /// What a keyagent does for its first upcall, its second, …; the last is for all that follow. One without operations keeps the
-    /// upcall.
-    #[serde(default, rename = "reactions")]
-    #[schemars(with = "Vec<Vec<Op>>")]
-    _reactions: (),
 }
 
 /// What a process does besides its steps.
@@ -125,9 +114,10 @@ pub(super) struct Spec {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Role")]
 enum RoleName {
-    /// Serves upcalls.
+    /// Serves upcalls for the types that its set-up or a step registers.
     Keyagent,
-    /// Asks for keys.
+    /// Requests keys. The default.
+    #[schemars(skip)]
     Requester,
     /// Looks on, or meddles.
     Observer,
@@ -192,8 +182,11 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ParsedProcess, Ve
         ));
     }
     let setup = take_ops(&mut table, "setup", &mut problems);
-    let reactions = take_reactions(&mut table, &mut problems);
+    old_words::refuse(&mut table, &mut problems);
     list_alone(&mut table, "join");
+    list_alone(&mut table, "on_upcall");
+    let reactions = deserialize::take(&mut table, "on_upcall")
+        .and_then(|(_, value)| keep(on_upcall::read(value), &mut problems));
     let spec: Option<Spec> = deserialize::table(Spanned::new(span, table), &mut problems);
     let (Some(spec), true) = (spec, problems.is_empty()) else { return Err(problems) };
     build(name, spec, setup, reactions)
@@ -222,17 +215,6 @@ fn take_ops(
     array(value, problems).into_iter().filter_map(|item| keep(step::read_setup(item), problems)).collect()
 }
 
-fn take_reactions(table: &mut DeTable<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Vec<step::ParsedOp>>> {
-    let (_, value) = deserialize::take(table, "reactions")?;
-    let mut reactions = Vec::new();
-    for reaction in array(value, problems) {
-        let ops = array(reaction, problems);
-        let ops = ops.into_iter().filter_map(|item| keep(step::read_setup(item), problems));
-        reactions.push(ops.map(|(op, _)| op).collect());
-    }
-    Some(reactions)
-}
-
 fn array<'t>(value: Value<'t>, problems: &mut Vec<Problem>) -> DeArray<'t> {
     let span = value.span();
     match value.into_inner() {
@@ -254,8 +236,7 @@ fn build(
     let name = name.get_ref().to_string();
     let read_reactions = reactions.iter().flatten().flatten().cloned().collect();
     let read_setup: Vec<step::ParsedOp> = setup.iter().map(|(op, _)| op.clone()).collect();
-    let role = role(&spec, reactions)
-        .map_err(|problem| vec![Problem { span: spec_place(&spec, &place), ..problem }])?;
+    let role = role(&spec, reactions).map_err(|problem| vec![problem])?;
     let mut setup: Vec<Setup> = setup.into_iter().map(|(op, save)| Setup { op: op.op, save }).collect();
     setup.extend(registrations(&name, &spec));
 
@@ -278,7 +259,7 @@ fn build(
         parent: spec.parent.map(Spanned::into_inner),
         pid_of: spec.pid_of.map(Spanned::into_inner),
         session: spec.session,
-        holds: spec.holds.iter().map(|name| name.get_ref().clone()).collect(),
+        session_keys: spec.session_keys.iter().map(|name| name.get_ref().clone()).collect(),
         join,
         unshare: spec.unshare,
         uid_map: spec.uid_map.unwrap_or_else(|| map.clone()),
@@ -297,57 +278,36 @@ fn build(
         process,
         name: place,
         processes,
-        holds: spec.holds,
+        session_keys: spec.session_keys,
         setup: read_setup,
         reactions: read_reactions,
     })
 }
 
-fn spec_place(spec: &Spec, name: &Range<usize>) -> Range<usize> {
-    spec.reject.as_ref().map_or(name.clone(), Spanned::span)
-}
-
-/// What the behaviour in words means in operations. The problem's place is left to the caller.
+/// Determines the role of a process. An explicit `role` that is implied or contradicted is an error.
 fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ParsedOp>>>) -> Result<Role, Problem> {
-    let behaviours = [
-        reactions.map(|reactions| {
-            reactions.into_iter().map(|ops| ops.into_iter().map(|op| op.op).collect()).collect()
-        }),
-        spec.answer.clone().map(|payload| vec![vec![Op::Upcall(UpcallOp::Answer { payload, into: None })]]),
-        spec.reject.clone().map(|error| vec![vec![deny(error.into_inner())]]),
-        spec.negate.then(|| vec![vec![deny("ENOKEY".to_owned())]]),
-        spec.hold.then(|| vec![Vec::new()]),
-    ];
-    let mut behaviours: Vec<Vec<Vec<Op>>> = behaviours.into_iter().flatten().collect();
-    if let Some(error) = &spec.reject {
-        super::expect::known(error.get_ref())?;
-    }
-    if behaviours.len() > 1 {
-        return Err(Problem::new(0..0, "more than one behaviour")
-            .with_help("say one of answer, reject, negate, hold, reactions"));
-    }
-    let reactions = behaviours.pop();
-    let agent = match spec.role {
-        Some(RoleName::Requester) => return requester_or(Role::Requester, spec, reactions.is_some()),
-        Some(RoleName::Observer) => return requester_or(Role::Observer, spec, reactions.is_some()),
-        None if spec.serves.is_none() && reactions.is_none() => return Ok(Role::Requester),
-        Some(RoleName::Keyagent) | None => reactions,
+    let implied_by = match (&spec.serves, &reactions) {
+        (Some(_), _) => Some("serves"),
+        (None, Some(_)) => Some("on_upcall"),
+        (None, None) => None,
     };
+    let ops = |reaction: Vec<step::ParsedOp>| reaction.into_iter().map(|op| op.op).collect();
     let answer = || vec![vec![Op::Upcall(UpcallOp::Answer { payload: "{callout}".to_owned(), into: None })]];
-    Ok(Role::Keyagent(Keyagent { hears: spec.hears, reactions: agent.unwrap_or_else(answer) }))
-}
-
-fn requester_or(role: Role, spec: &Spec, behaves: bool) -> Result<Role, Problem> {
-    if spec.serves.is_some() || behaves {
-        return Err(
-            Problem::new(0..0, "only a keyagent serves and answers").with_help("say role = \"keyagent\"")
-        );
+    let keyagent = |reactions: Option<Vec<Vec<step::ParsedOp>>>| {
+        let reactions = reactions.map(|all| all.into_iter().map(ops).collect());
+        Role::Keyagent(Keyagent { hears: spec.hears, reactions: reactions.unwrap_or_else(answer) })
+    };
+    let Some(role) = &spec.role else {
+        return Ok(if implied_by.is_some() { keyagent(reactions) } else { Role::Requester });
+    };
+    let refuse = |message: &str| Err(Problem::new(role.span(), message).with_help("delete `role`"));
+    match (role.get_ref(), implied_by) {
+        (RoleName::Keyagent, Some(word)) => refuse(&format!("`{word}` already makes it a keyagent")),
+        (_, Some(word)) => refuse(&format!("only a keyagent has `{word}`")),
+        (RoleName::Keyagent, None) => Ok(keyagent(reactions)),
+        (RoleName::Requester, None) => refuse("a process is a requester unless it says otherwise"),
+        (RoleName::Observer, None) => Ok(Role::Observer),
     }
-    Ok(role)
-}
-
-fn deny(error: String) -> Op {
-    Op::Upcall(UpcallOp::Deny { error, seconds: 60, into: None })
 }
 
 /// `serves`: one key named like the process, or one for each type, named `PROCESS.TYPE`.

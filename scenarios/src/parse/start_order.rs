@@ -50,7 +50,7 @@ impl Sorting<'_> {
             if self.open.contains(&other) {
                 problems
                     .push(Problem::new(name.span(), "these processes wait for each other to start").with_help(
-                    "processes start one after another: `parent`, `join` and `holds` can't go in a circle",
+                    "processes start one after another: `parent`, `join` and `session_keys` can't go in a circle",
                 ));
             } else {
                 self.visit(other, problems);
@@ -72,7 +72,9 @@ impl Sorting<'_> {
                 _ => {}
             }
         }
-        needs.extend(process.holds.iter().filter_map(|name| self.maker(name.get_ref(), &name.span(), index)));
+        needs.extend(
+            process.session_keys.iter().filter_map(|name| self.maker(name.get_ref(), &name.span(), index)),
+        );
         if process.process.unshare.contains(&Namespace::User) && process.process.uid_map.is_empty() {
             problems.push(Problem::new(process.name.clone(), "a user namespace needs a uid_map"));
         }

@@ -145,19 +145,29 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep,
     })
 }
 
-/// An entry of `setup` or of a reaction: an operation, perhaps with `as`.
+/// An operation in a table of its own.
+pub(super) fn read_op(value: Value<'_>) -> Result<ParsedOp, Vec<Problem>> {
+    let span = value.span();
+    operation(op_table(value)?, &span)
+}
+
+/// An entry of `setup`: an operation, perhaps with `as`.
 pub(super) fn read_setup(value: Value<'_>) -> Result<(ParsedOp, Option<String>), Vec<Problem>> {
     let span = value.span();
-    let DeValue::Table(mut table) = value.into_inner() else {
-        return Err(vec![
-            Problem::new(span, "an operation is a table").with_help("say { OPERATION = { … } }"),
-        ]);
-    };
+    let mut table = op_table(value)?;
     let save = match deserialize::take(&mut table, "as") {
         Some((_, value)) => Some(deserialize::value(value).map_err(|problem| vec![problem])?),
         None => None,
     };
     Ok((operation(table, &span)?, save))
+}
+
+fn op_table(value: Value<'_>) -> Result<DeTable<'_>, Vec<Problem>> {
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::Table(table) => Ok(table),
+        _ => Err(vec![Problem::new(span, "an operation is a table").with_help("say { OPERATION = { … } }")]),
+    }
 }
 
 /// Takes `PROCESS.OPERATION = { … }` out of a step.

@@ -26,7 +26,7 @@ fn a_short_scenario_means_what_its_defaults_say() {
         r#"
 title = "t"
 rules = ["R8"]
-process.box = { join = "agent", holds = ["agent"] }
+process.box = { join = "agent", session_keys = ["agent"] }
 process.agent = { serves = "user", unshare = ["user", "net"] }
 [[step]]
 box.request = { description = "k", callout = "c" }
@@ -51,10 +51,10 @@ colour = 3
 [process.agent]
 role = "keyagnt"
 serves = "user"
-anser = "x"
+on_upcal = { answer = "x" }
 [process.box]
 unshare = ["user", "pidd"]
-holds = ["agnt"]
+session_keys = ["agnt"]
 [[step]]
 box.requst = { description = "k", callout = "c" }
 as = "k"
@@ -89,20 +89,20 @@ expects = "ENOKEY"
      6 │ serves = "user"
        ╰────
       help: did you mean `keyagent`?
-      × unknown field `anser`
+      × unknown field `on_upcal`
        ╭─[name.toml:7:1]
      6 │ serves = "user"
-     7 │ anser = "x"
-       · ─────
+     7 │ on_upcal = { answer = "x" }
+       · ────────
      8 │ [process.box]
        ╰────
-      help: did you mean `answer`?
+      help: did you mean `on_upcall`?
       × unknown name `pidd`
         ╭─[name.toml:9:20]
       8 │ [process.box]
       9 │ unshare = ["user", "pidd"]
         ·                    ──────
-     10 │ holds = ["agnt"]
+     10 │ session_keys = ["agnt"]
         ╰────
       help: did you mean `pid`?
       × unknown name `requst`
@@ -197,7 +197,7 @@ rules = []
 [process.agent]
 serves = "user"
 [process.box]
-holds = ["agnt"]
+session_keys = ["agnt"]
 [[step]]
 box.read = { key = "k" }
 [[step]]
@@ -212,10 +212,10 @@ box.describe = { key = "#5" }
 "##;
     assert_snapshot!(complaint(text), @r##"
       × no key is called `agnt` here
-       ╭─[name.toml:6:10]
+       ╭─[name.toml:6:17]
      5 │ [process.box]
-     6 │ holds = ["agnt"]
-       ·          ──────
+     6 │ session_keys = ["agnt"]
+       ·                 ──────
      7 │ [[step]]
        ╰────
       help: did you mean `agent`?
@@ -302,62 +302,276 @@ rules = []
 }
 
 #[test]
-fn a_behaviour_is_one_and_a_keyagents() {
+fn what_is_done_with_an_upcall_is_one_thing_and_a_keyagents() {
     let text = r##"title = "t"
 rules = []
 [process.a]
-answer = "x"
-hold = true
+on_upcall = { answer = "x", hold = {} }
 [process.b]
 role = "observer"
 serves = "user"
 [process.c]
-reject = "EKEYREJECTD"
+on_upcall = [{ reject = "EKEYREJECTD" }, { anwser = "x" }, { ops = [{ revok = { key = "@authkey" } }] }]
+[process.d]
+on_upcall = []
+[process.e]
+on_upcall = { ops = [] }
+[process.f]
+on_upcall = "hold"
 [process.count]
 [[step]]
 a.describe = { key = "@s" }
 count = 3
 "##;
     assert_snapshot!(complaint(text), @r##"
-      × more than one behaviour
-       ╭─[name.toml:3:10]
-     2 │ rules = []
+      × exactly one thing can be done with an upcall
+       ╭─[name.toml:4:13]
      3 │ [process.a]
-       ·          ─
-     4 │ answer = "x"
+     4 │ on_upcall = { answer = "x", hold = {} }
+       ·             ───────────────────────────
+     5 │ [process.b]
        ╰────
-      help: say one of answer, reject, negate, hold, reactions
-      × only a keyagent serves and answers
-       ╭─[name.toml:6:10]
-     5 │ hold = true
-     6 │ [process.b]
-       ·          ─
-     7 │ role = "observer"
+      help: say one of { answer = "…" }, { reject = "ERRNO" }, { negate = {} }, { hold = {} }, { ops = [ … ] }
+      × only a keyagent has `serves`
+       ╭─[name.toml:6:8]
+     5 │ [process.b]
+     6 │ role = "observer"
+       ·        ──────────
+     7 │ serves = "user"
        ╰────
-      help: say role = "keyagent"
+      help: delete `role`
       × no errno `EKEYREJECTD`
-        ╭─[name.toml:10:10]
-      9 │ [process.c]
-     10 │ reject = "EKEYREJECTD"
-        ·          ─────────────
-     11 │ [process.count]
+        ╭─[name.toml:9:25]
+      8 │ [process.c]
+      9 │ on_upcall = [{ reject = "EKEYREJECTD" }, { anwser = "x" }, { ops = [{ revok = { key = "@authkey" } }] }]
+        ·                         ─────────────
+     10 │ [process.d]
         ╰────
       help: did you mean `EKEYREJECTED`?
+      × unknown name `anwser`
+        ╭─[name.toml:9:44]
+      8 │ [process.c]
+      9 │ on_upcall = [{ reject = "EKEYREJECTD" }, { anwser = "x" }, { ops = [{ revok = { key = "@authkey" } }] }]
+        ·                                            ──────
+     10 │ [process.d]
+        ╰────
+      help: did you mean `answer`?
+      × unknown name `revok`
+        ╭─[name.toml:9:71]
+      8 │ [process.c]
+      9 │ on_upcall = [{ reject = "EKEYREJECTD" }, { anwser = "x" }, { ops = [{ revok = { key = "@authkey" } }] }]
+        ·                                                                       ─────
+     10 │ [process.d]
+        ╰────
+      help: did you mean `revoke`?
+      × `on_upcall` says nothing
+        ╭─[name.toml:11:13]
+     10 │ [process.d]
+     11 │ on_upcall = []
+        ·             ──
+     12 │ [process.e]
+        ╰────
+      help: say one of { answer = "…" }, { reject = "ERRNO" }, { negate = {} }, { hold = {} }, { ops = [ … ] }
+      × there are no operations
+        ╭─[name.toml:13:21]
+     12 │ [process.e]
+     13 │ on_upcall = { ops = [] }
+        ·                     ──
+     14 │ [process.f]
+        ╰────
+      help: say { hold = {} }
+      × what is done with an upcall is a table
+        ╭─[name.toml:15:13]
+     14 │ [process.f]
+     15 │ on_upcall = "hold"
+        ·             ──────
+     16 │ [process.count]
+        ╰────
+      help: say one of { answer = "…" }, { reject = "ERRNO" }, { negate = {} }, { hold = {} }, { ops = [ … ] }
       × `count` can't name a process
-        ╭─[name.toml:11:10]
-     10 │ reject = "EKEYREJECTD"
-     11 │ [process.count]
+        ╭─[name.toml:16:10]
+     15 │ on_upcall = "hold"
+     16 │ [process.count]
         ·          ─────
-     12 │ [[step]]
+     17 │ [[step]]
         ╰────
       help: use letters, digits, `-` and `_`, and none of the words of a step (as, expect, background, count, …)
       × `count` is for background steps, and at least 1
-        ╭─[name.toml:14:9]
-     13 │ a.describe = { key = "@s" }
-     14 │ count = 3
+        ╭─[name.toml:19:9]
+     18 │ a.describe = { key = "@s" }
+     19 │ count = 3
         ·         ─
         ╰────
       help: add background = "NAME"
-    5 problems
+    10 problems
+"##);
+}
+
+#[test]
+fn a_role_that_is_implied_is_refused() {
+    let text = r##"title = "t"
+rules = []
+[process.a]
+role = "keyagent"
+serves = "user"
+[process.b]
+role = "keyagent"
+on_upcall = { hold = {} }
+[process.c]
+role = "requester"
+[[step]]
+c.describe = { key = "@s" }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × `serves` already makes it a keyagent
+       ╭─[name.toml:4:8]
+     3 │ [process.a]
+     4 │ role = "keyagent"
+       ·        ──────────
+     5 │ serves = "user"
+       ╰────
+      help: delete `role`
+      × `on_upcall` already makes it a keyagent
+       ╭─[name.toml:7:8]
+     6 │ [process.b]
+     7 │ role = "keyagent"
+       ·        ──────────
+     8 │ on_upcall = { hold = {} }
+       ╰────
+      help: delete `role`
+      × a process is a requester unless it says otherwise
+        ╭─[name.toml:10:8]
+      9 │ [process.c]
+     10 │ role = "requester"
+        ·        ───────────
+     11 │ [[step]]
+        ╰────
+      help: delete `role`
+    3 problems
+"##);
+}
+
+#[test]
+fn an_old_word_is_refused_with_the_new_one() {
+    let text = r##"title = "t"
+rules = []
+[process.a]
+serves = "user"
+answer = "x"
+[process.b]
+serves = "user"
+reject = "EKEYREJECTED"
+[process.c]
+serves = "user"
+negate = true
+[process.d]
+serves = "user"
+hold = true
+[process.e]
+serves = "user"
+reactions = [[], [{ answer = {} }]]
+[process.box]
+holds = ["a"]
+[[step]]
+a.setperm = { key = "a", perm = 0x3f190000 }
+[[step]]
+box.describe = { key = "a" }
+expect = { described = { perm = 0x3f010020 } }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × `answer` is now `on_upcall`
+       ╭─[name.toml:5:1]
+     4 │ serves = "user"
+     5 │ answer = "x"
+       · ──────
+     6 │ [process.b]
+       ╰────
+      help: say on_upcall = { answer = "PAYLOAD" }
+      × `reject` is now `on_upcall`
+       ╭─[name.toml:8:1]
+     7 │ serves = "user"
+     8 │ reject = "EKEYREJECTED"
+       · ──────
+     9 │ [process.c]
+       ╰────
+      help: say on_upcall = { reject = "ERRNO" }
+      × `negate` is now `on_upcall`
+        ╭─[name.toml:11:1]
+     10 │ serves = "user"
+     11 │ negate = true
+        · ──────
+     12 │ [process.d]
+        ╰────
+      help: say on_upcall = { negate = {} }
+      × `hold` is now `on_upcall`
+        ╭─[name.toml:14:1]
+     13 │ serves = "user"
+     14 │ hold = true
+        · ────
+     15 │ [process.e]
+        ╰────
+      help: say on_upcall = { hold = {} }
+      × `reactions` is now `on_upcall`
+        ╭─[name.toml:17:1]
+     16 │ serves = "user"
+     17 │ reactions = [[], [{ answer = {} }]]
+        · ─────────
+     18 │ [process.box]
+        ╰────
+      help: say on_upcall = [ … ], with { hold = {} }, { answer = "PAYLOAD" } or { ops = [ … ] } for each upcall
+      × `holds` is now `session_keys`
+        ╭─[name.toml:19:1]
+     18 │ [process.box]
+     19 │ holds = ["a"]
+        · ─────
+     20 │ [[step]]
+        ╰────
+      help: say session_keys = ["AGENT"]
+      × a permission mask is written by names: say perm = { possessor = "all", user = ["view", "search",
+      │ "link"] }
+        ╭─[name.toml:21:33]
+     20 │ [[step]]
+     21 │ a.setperm = { key = "a", perm = 0x3f190000 }
+        ·                                 ──────────
+     22 │ [[step]]
+        ╰────
+      × a permission mask is written by names: say perm = { possessor = "all", user = ["view"], other =
+      │ ["setattr"] }
+        ╭─[name.toml:24:33]
+     23 │ box.describe = { key = "a" }
+     24 │ expect = { described = { perm = 0x3f010020 } }
+        ·                                 ──────────
+        ╰────
+    8 problems
+"##);
+}
+
+#[test]
+fn permissions_have_the_names_of_keyctl() {
+    let text = r##"title = "t"
+rules = []
+[process.box]
+[[step]]
+box.setperm = { key = "@s", perm = { possessor = "everything", usr = ["view"] } }
+[[step]]
+box.setperm = { key = "@s", perm = { user = ["view", "serch"] } }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × invalid value: string "everything", expected "all", or a list of view, read, write, search, link and
+      │ setattr
+       ╭─[name.toml:5:50]
+     4 │ [[step]]
+     5 │ box.setperm = { key = "@s", perm = { possessor = "everything", usr = ["view"] } }
+       ·                                                  ────────────
+     6 │ [[step]]
+       ╰────
+      × unknown right `serch`
+       ╭─[name.toml:7:45]
+     6 │ [[step]]
+     7 │ box.setperm = { key = "@s", perm = { user = ["view", "serch"] } }
+       ·                                             ─────────────────
+       ╰────
+      help: did you mean `search`?
+    2 problems
 "##);
 }

@@ -105,7 +105,7 @@ fn check_race(block: &ParsedBlock, problems: &mut Vec<Problem>) {
 impl<'s> ScenarioState<'s> {
     fn start(&mut self, process: &'s ParsedProcess, problems: &mut Vec<Problem>) {
         self.started.insert(&process.process.name);
-        for name in &process.holds {
+        for name in &process.session_keys {
             self.variable(name.get_ref(), &name.span(), problems);
         }
         for (op, setup) in process.setup.iter().zip(&process.process.setup) {
@@ -206,7 +206,7 @@ impl<'s> ScenarioState<'s> {
             Op::Upcall(UpcallOp::Answer { .. }) | Op::Upcall(UpcallOp::Deny { .. })
                 if !matches!(process.process.role, Role::Keyagent(_)) =>
             {
-                refuse(format!("`{name}` is no keyagent"), "say role = \"keyagent\"");
+                refuse(format!("`{name}` is no keyagent"), "say serves = \"TYPE\"");
             }
             _ => {}
         }

@@ -3,8 +3,8 @@
 use super::names::Names;
 use crate::plan::{
     AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
-    InspectOp, KeyOp, KeyRef, KeyringOp, NamespaceOp, Op, Payload, ProcessOp, Registration, SignalOp,
-    SuspendOp, SystemOp, ThreadOp, UpcallOp,
+    InspectOp, KeyOp, KeyRef, KeyringOp, NamespaceOp, Op, Params, Payload, ProcessOp, Registration, SignalOp,
+    Special, SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
 /// Describes an operation, as in `links k into @s`.
@@ -59,10 +59,12 @@ fn on_key(op: &KeyOp, names: &Names) -> String {
     let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
     match op {
         KeyOp::Add { kind, description, payload: p, into } => {
-            format!("adds {kind} {description:?} with {}, into {}", payload(p), key(into))
+            let with = if *p == Payload::default() { String::new() } else { format!(" with {}", payload(p)) };
+            format!("adds {kind} {description:?}{with}{}", unless_session(into, names))
         }
         KeyOp::Register { kind, with, into, by } => {
-            format!("registers for {kind:?} with {}, into {}{}", registration(with), key(into), caller(*by))
+            let into = unless_session(into, names);
+            format!("registers for {kind:?}{}{into}{}", registration(with), caller(*by))
         }
         KeyOp::Request { kind, description, callout, into: to, alarm_ms, restart } => {
             let callout = callout.as_ref().map(|text| format!(" with callout {text:?}")).unwrap_or_default();
@@ -76,7 +78,7 @@ fn on_key(op: &KeyOp, names: &Names) -> String {
         KeyOp::Describe { key: k } => format!("describes {}", key(k)),
         KeyOp::Read { key: k } => format!("reads {}", key(k)),
         KeyOp::Update { key: k, payload: p } => format!("updates {} with {}", key(k), payload(p)),
-        KeyOp::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm:#010x}", key(k)),
+        KeyOp::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm}", key(k)),
         KeyOp::Chown { key: k, uid, gid } => format!("gives {} to {}", key(k), owner(*uid, *gid)),
         KeyOp::SetTimeout { key: k, seconds } => format!("lets {} expire in {seconds} s", key(k)),
         KeyOp::Revoke { key: k } => format!("revokes {}", key(k)),
@@ -102,10 +104,10 @@ fn with_authority(op: &AuthorityOp, names: &Names) -> String {
             format!("instantiates {} with {}{}", key(k), pieces.join(" and "), into(to))
         }
         AuthorityOp::Negate { key: k, seconds, into: to } => {
-            format!("negates {} for {seconds} s{}", key(k), into(to))
+            format!("negates {}{}{}", key(k), lasting(*seconds), into(to))
         }
         AuthorityOp::Reject { key: k, seconds, error, into: to } => {
-            format!("rejects {} with {error} for {seconds} s{}", key(k), into(to))
+            format!("rejects {} with {error}{}{}", key(k), lasting(*seconds), into(to))
         }
     }
 }
@@ -115,7 +117,7 @@ fn of_upcall(op: &UpcallOp, names: &Names) -> String {
     match op {
         UpcallOp::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
         UpcallOp::Deny { error, seconds, into: to } => {
-            format!("denies with {error} for {seconds} s{}", into(to))
+            format!("denies with {error}{}{}", lasting(*seconds), into(to))
         }
     }
 }
@@ -134,6 +136,7 @@ fn on_signals(op: &SignalOp, names: &Names) -> String {
 
 fn on_process(op: &ProcessOp) -> String {
     match op {
+        ProcessOp::Exit { code: 0 } => "exits".to_owned(),
         ProcessOp::Exit { code } => format!("exits with {code}"),
         ProcessOp::Exec { setuid: None } => "execs".to_owned(),
         ProcessOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
@@ -289,12 +292,23 @@ fn destination(into: Option<&KeyRef>, names: &Names) -> String {
     into.map(|into| format!(", into {}", key_name(into, names))).unwrap_or_default()
 }
 
+/// Describes a keyring other than the session keyring, which is the default.
+fn unless_session(into: &KeyRef, names: &Names) -> String {
+    destination(Some(into).filter(|into| **into != KeyRef::Special(Special::Session)), names)
+}
+
+/// Describes the lifetime of a rejection, unless it is the default.
+pub(super) fn lasting(seconds: u32) -> String {
+    if seconds == UpcallOp::REJECTED_SECONDS { String::new() } else { format!(" for {seconds} s") }
+}
+
 fn key_name(key: &KeyRef, names: &Names) -> String {
     match key {
         KeyRef::Serial(serial) if *serial > 0 => names.key(*serial).to_owned(),
         KeyRef::Serial(0) => "nothing".to_owned(),
-        KeyRef::Serial(serial) => crate::key_ref::Special::from_id(*serial)
-            .map_or_else(|| "no keyring".to_owned(), |it| it.name().to_owned()),
+        KeyRef::Serial(serial) => {
+            Special::from_id(*serial).map_or_else(|| "no keyring".to_owned(), |it| it.name().to_owned())
+        }
         KeyRef::Target => "the target".to_owned(),
         KeyRef::Authkey => "the authkey".to_owned(),
         _ => key.to_string(),
@@ -313,13 +327,32 @@ fn payload(payload: &Payload) -> String {
 
 fn registration(with: &Registration) -> String {
     match with {
-        Registration::Signal { signal } => super::outcome::signal(i32::try_from(*signal).unwrap_or(-1)),
-        Registration::Params { params } => format!(
-            "signal {}, flags {:#x}, timeout_ms {}, reserved {}",
-            params.signal, params.flags, params.timeout_ms, params.reserved
-        ),
-        Registration::Raw { raw } => payload(raw),
+        Registration::Signal { signal: Registration::USUAL_SIGNAL } => String::new(),
+        Registration::Signal { signal } => format!(" with {}", signal_name(*signal)),
+        Registration::Params { params } => format!(" with {}", parameters(*params)),
+        Registration::Raw { raw } => format!(" with {}", payload(raw)),
     }
+}
+
+/// Describes the parameters that are not the default.
+fn parameters(params: Params) -> String {
+    let Params { signal, flags, timeout_ms, reserved } = params;
+    let parts = [
+        (signal != Registration::USUAL_SIGNAL).then(|| signal_name(signal)),
+        (flags != 0).then(|| format!("flags {flags:#x}")),
+        (timeout_ms != 0).then(|| format!("timeout_ms {timeout_ms}")),
+        (reserved != 0).then(|| format!("reserved {reserved}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        "default parameters".to_owned()
+    } else {
+        format!("parameters {}", parts.join(", "))
+    }
+}
+
+fn signal_name(number: u32) -> String {
+    super::outcome::signal(i32::try_from(number).unwrap_or(-1))
 }
 
 fn owner(uid: Option<u32>, gid: Option<u32>) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::names::Names;
 use crate::{
-    plan::{ControlOp, Op},
+    plan::{ControlOp, Op, Permissions, Registration},
     wire::{Described, KeyUser, Notification, Outcome, ProcKey, Traced, UpcallSignal, Value},
 };
 
@@ -51,15 +51,14 @@ fn of_value(value: &Value, names: &Names) -> String {
 /// Describes the signal or notification of an upcall.
 pub(super) fn upcall_signal(siginfo: &UpcallSignal, from: &str, names: &Names) -> String {
     if siginfo.signal == 0 {
-        let heard = if siginfo.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
-        return format!("{heard} {}", names.key(siginfo.value));
+        let notified = if siginfo.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
+        return format!("{notified} {}", names.key(siginfo.value));
     }
-    format!(
-        "hears {} for {} from {from}, uid {}",
-        signal_with_code(siginfo),
-        names.key(siginfo.value),
-        siginfo.uid
-    )
+    let by = match siginfo {
+        UpcallSignal { signal: USUAL_SIGNAL, code: SI_KEYAGENT, .. } => String::new(),
+        _ => format!(", by {}", signal_with_code(siginfo)),
+    };
+    format!("receives an upcall for {} from {from}, uid {}{by}", names.key(siginfo.value), siginfo.uid)
 }
 
 /// A signal that was pending.
@@ -78,6 +77,9 @@ fn signal_with_code(siginfo: &UpcallSignal) -> String {
     };
     format!("{}{code}", signal(siginfo.signal))
 }
+
+/// The signal of a keyagent that asks for no other.
+const USUAL_SIGNAL: i32 = Registration::USUAL_SIGNAL as i32;
 
 /// The si_code of R14.
 const SI_KEYAGENT: i32 = -8;
@@ -129,7 +131,8 @@ fn kind(outcome: &Outcome) -> &str {
 }
 
 fn of_described(key: &Described) -> String {
-    format!("{} {:?} of {}:{}, {:#010x}", key.kind, key.description, key.uid, key.gid, key.perm)
+    let perm = Permissions::of(key.perm);
+    format!("{} {:?} of {}:{}, {perm}", key.kind, key.description, key.uid, key.gid)
 }
 
 fn key_user(user: &KeyUser) -> String {
@@ -168,11 +171,13 @@ pub(super) fn traced(it: &Traced, names: &Names) -> String {
 /// A line of /proc/keys without what changes from run to run: the usage count and the exact time left.
 fn proc_key(key: &ProcKey, names: &Names) -> String {
     let timeout = match key.timeout.as_str() {
-        fixed @ ("perm" | "expd") => fixed,
-        _ => "timed",
+        "perm" => "",
+        "expd" => " expired",
+        _ => " timed",
     };
     let summary = stable(&key.summary, names);
-    format!("{} {} {timeout} {:08x} {} {} {summary}", key.kind, key.flags, key.perm, key.uid, key.gid)
+    let perm = Permissions::of(key.perm);
+    format!("{} {}{timeout} of {}:{}, {perm}: {summary}", key.kind, key.flags, key.uid, key.gid)
 }
 
 /// The pids and serials that key types show in /proc/keys, by name.

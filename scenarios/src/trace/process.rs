@@ -8,8 +8,8 @@ pub(super) fn of(process: &Process) -> String {
     parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
     parts.extend(process.pid_of.iter().map(|former| format!("with the pid that {former} had")));
     parts.extend(session(process).map(str::to_owned));
-    if !process.holds.is_empty() {
-        parts.push(format!("holding {}", process.holds.join(", ")));
+    if !process.session_keys.is_empty() {
+        parts.push(format!("holding {}", process.session_keys.join(", ")));
     }
     let joined = process.join.iter();
     parts.extend(joined.map(|join| format!("in {}'s {}", join.process, namespaces(&join.namespaces))));

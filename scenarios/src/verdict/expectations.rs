@@ -150,7 +150,7 @@ fn fits(wanted: &Description, found: &Described) -> bool {
     wanted.kind.as_ref().is_none_or(|kind| *kind == found.kind)
         && wanted.uid.is_none_or(|uid| uid == found.uid)
         && wanted.gid.is_none_or(|gid| gid == found.gid)
-        && wanted.perm.is_none_or(|perm| perm == found.perm)
+        && wanted.perm.is_none_or(|perm| perm.mask() == found.perm)
         && wanted.description.as_ref().is_none_or(|description| *description == found.description)
 }
 

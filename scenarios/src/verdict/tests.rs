@@ -91,9 +91,9 @@ rules = []
 [process.agent]
 serves = "user"
 with = {{ params = {{ timeout_ms = 1000 }} }}
-hold = true
+on_upcall = {{ hold = {{}} }}
 [process.box]
-holds = ["agent"]
+session_keys = ["agent"]
 [[step]]
 box.request = {{ description = "{description}", callout = "c" }}
 background = "waiting"

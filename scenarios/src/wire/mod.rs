@@ -28,7 +28,7 @@ use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host and guest must agree on it
 /// exactly.
-pub const PROTOCOL: u32 = 11;
+pub const PROTOCOL: u32 = 12;
 
 /// A message from the host to the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,6 @@ const TEXT: &str = r#"
 title = "A miss is ENOKEY"
 rules = ["R9"]
 [process.box]
-role = "requester"
 [[step]]
 box.request = { description = "k" }
 expect = "ENOKEY"

@@ -39,7 +39,7 @@ impl PlanProcess<'_> {
                 Some(bytes) => done(keyring::update(key(which)?, &bytes)),
                 None => return Err(Skip("a key can't be updated from null".to_owned())),
             },
-            KeyOp::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, *perm)),
+            KeyOp::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, perm.mask())),
             KeyOp::Chown { key: which, uid, gid } => done(keyring::chown(key(which)?, *uid, *gid)),
             KeyOp::SetTimeout { key: which, seconds } => done(keyring::set_timeout(key(which)?, *seconds)),
             KeyOp::Revoke { key: which } => done(keyring::revoke(key(which)?)),

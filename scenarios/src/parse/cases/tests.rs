@@ -28,7 +28,7 @@ end.exit = { error = "EKEYREVOKED" }
 end.kill = { error = "ENOKEY" }
 [process.agent]
 serves = "user"
-answer = "{who} says {callout} to {waiters} by {end}, {{who}}"
+on_upcall = { answer = "{who} says {callout} to {waiters} by {end}, {{who}}" }
 [process.box]
 [[step]]
 box.request = { description = "k{worker}", callout = "c" }
@@ -183,7 +183,7 @@ end = ["exit", "look"]
 [process.agent]
 serves = "user"
 [process.box]
-holds = ["agnt"]
+session_keys = ["agnt"]
 [[step]]
 box.request = { description = "k", callout = "{colour} {waiter}" }
 background = "all"
@@ -210,10 +210,10 @@ agent.exit = { code = "{waiters}" }
    ╰────
   help: say "{end}" where it belongs
   × no key is called `agnt` here
-    ╭─[name.toml:11:10]
+    ╭─[name.toml:11:17]
  10 │ [process.box]
- 11 │ holds = ["agnt"]
-    ·          ──────
+ 11 │ session_keys = ["agnt"]
+    ·                 ──────
  12 │ [[step]]
     ╰────
   help: did you mean `agent`?

@@ -97,7 +97,7 @@ fn agents<'s>(
         _ => None,
     };
     let holds = |key: &Option<String>| {
-        asker.zip(key.as_ref()).is_some_and(|(asker, key)| asker.process.holds.contains(key))
+        asker.zip(key.as_ref()).is_some_and(|(asker, key)| asker.process.session_keys.contains(key))
     };
     let set_up = processes
         .iter()

@@ -7,14 +7,14 @@ rules = []
 [process.agent]
 serves = "user"
 with = { params = { timeout_ms = 1000 } }
-hold = true
+on_upcall = { hold = {} }
 [process.other]
 serves = "user"
-hold = true
+on_upcall = { hold = {} }
 [process.box]
-holds = ["agent"]
+session_keys = ["agent"]
 [process.patient]
-holds = ["other"]
+session_keys = ["other"]
 "#;
 
 #[test]
@@ -95,7 +95,7 @@ within_ms = 1001
 
 #[test]
 fn an_agent_that_rejects_with_etimedout_chooses_when() {
-    let text = STAGE.replacen("hold = true", "reject = \"ETIMEDOUT\"", 1)
+    let text = STAGE.replacen("{ hold = {} }", "{ reject = \"ETIMEDOUT\" }", 1)
         + "[[step]]\nbox.request = { description = \"k\", callout = \"c\" }\nexpect = \"ETIMEDOUT\"\n";
     assert_eq!(complaint(&text), "no problem");
 }

@@ -119,7 +119,7 @@ pub(super) fn never_true(
     };
     match (until, hears) {
         (Condition::Upcalls(_), None) => {
-            Some((format!("`{name}` is no keyagent and gets no upcalls"), "say role = \"keyagent\""))
+            Some((format!("`{name}` is no keyagent and gets no upcalls"), "say serves = \"TYPE\""))
         }
         (Condition::Upcalls(_), Some(Hears::Nothing)) => {
             Some((format!("`{name}` does not listen for upcalls"), "wait for { signals = 1 } instead"))
@@ -193,8 +193,9 @@ fn only_agent<'s>(
         };
     let mut agents = processes.iter().filter(serves);
     let agent = agents.next().filter(|_| agents.next().is_none())?;
-    let held =
-        |setup: &crate::plan::Setup| setup.save.as_ref().is_some_and(|key| asker.process.holds.contains(key));
+    let held = |setup: &crate::plan::Setup| {
+        setup.save.as_ref().is_some_and(|key| asker.process.session_keys.contains(key))
+    };
     agent.process.setup.iter().any(held).then_some(agent)
 }
 

@@ -33,7 +33,7 @@ at_least_ms = 600
        ·        ───
      8 │ [process.late]
        ╰────
-      help: processes start one after another: `parent`, `join` and `holds` can't go in a circle
+      help: processes start one after another: `parent`, `join` and `session_keys` can't go in a circle
       × `late` has not started
         ╭─[name.toml:11:6]
      10 │ [[step]]
@@ -49,7 +49,7 @@ at_least_ms = 600
         ·   ────
      14 │ [[step]]
         ╰────
-      help: say role = "keyagent"
+      help: say serves = "TYPE"
       × `a` has ended: this would wait for ever
         ╭─[name.toml:17:3]
      16 │ [[step]]
@@ -76,9 +76,9 @@ fn what_nothing_in_the_scenario_could_bring_about_is_not_waited_for() {
 rules = []
 [process.agent]
 serves = "user"
-hold = true
+on_upcall = { hold = {} }
 [process.box]
-holds = ["agent"]
+session_keys = ["agent"]
 "#;
     let steps = r##"[[step]]
 agent.answer = {}
