@@ -65,11 +65,12 @@ impl PlanProcess<'_> {
         drop(ready);
         let _ = gate.read(&mut [0]);
         let op = substitute_number(task.op.clone(), "{worker}", cause.worker);
+        let upcall = self.upcall_of(&op);
         let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
         if cause.worker == Some(0) {
             self.lend_key(task, &done);
         }
-        self.report_event(cause, EventKind::Done(done));
+        self.report_event(Cause { upcall, ..cause }, EventKind::Done(done));
         exit_now(0)
     }
 

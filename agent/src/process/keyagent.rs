@@ -167,6 +167,13 @@ impl PlanProcess<'_> {
         cause.upcall.or_else(|| self.agent.as_ref()?.oldest_pending())
     }
 
+    /// Returns the target of the upcall that a step's operation refers to.
+    pub(super) fn upcall_of(&self, op: &Op) -> Option<i32> {
+        let refers = |key: &mut KeyRef| matches!(key, KeyRef::Target | KeyRef::Authkey);
+        let refers = matches!(op, Op::Upcall(_)) || op.clone().keys_mut().into_iter().any(refers);
+        if refers { self.target(Cause::default()) } else { None }
+    }
+
     /// Finds a target's authkey in the process keyring.
     pub(super) fn authkey(&self, target: i32) -> Option<KeySerial> {
         authkeys().into_iter().find(|(of, _)| *of == target).map(|(_, authkey)| authkey)

@@ -244,10 +244,11 @@ impl<'a> PlanProcess<'a> {
             return self.spawn_workers(step, count, &task);
         }
         let op = background::substitute_number(task.op.clone(), "{round}", task.round);
+        let upcall = self.upcall_of(&op);
         self.wait_for_start(task.at_us);
         let done = self.timed(|process| process.run_op(&op, &task.pids, cause));
         self.lend_key(&task, &done);
-        self.report_result(cause, task.op, done);
+        self.report_result(Cause { upcall, ..cause }, task.op, done);
     }
 
     /// Waits for the start of a race. Spins at the end, since wake-up latency differs between processes.

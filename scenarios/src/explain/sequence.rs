@@ -3,7 +3,10 @@
 use crate::{
     plan::{Op, SignalOp, Step},
     scenario::Scenario,
-    trace::parse::{self, Line},
+    trace::{
+        self,
+        parse::{self, Line},
+    },
 };
 
 /// A sequence diagram's lanes and messages.
@@ -100,12 +103,7 @@ impl Sequence {
                 result.clone().map(|result| PendingResult { actor: from, result, messages })
             }
             Line::Action { actor, text } => {
-                let (lane, kernel) = (self.find(actor), self.kernel());
-                let (placement, text) = match text.strip_prefix("hears ") {
-                    Some(heard) => (Placement::between(kernel, lane), heard),
-                    None => (Placement::between(lane, kernel), text.as_str()),
-                };
-                self.push(None, placement, text, Kind::Action);
+                self.act(self.find(actor), text);
                 pending
             }
             Line::End { actor, text } => {
@@ -120,6 +118,21 @@ impl Sequence {
                 self.push(None, Placement::Nothing, text, Kind::Remark);
                 pending
             }
+        }
+    }
+
+    /// What a process does on its own. An upcall comes from the kernel, and its answer goes there.
+    fn act(&mut self, lane: usize, text: &str) {
+        let (to_lane, to_kernel) =
+            (Placement::between(self.kernel(), lane), Placement::between(lane, self.kernel()));
+        let Some(upcall) = text.strip_prefix("receives an ") else {
+            return self.push(None, to_kernel, text, Kind::Action);
+        };
+        let answer = [trace::ANSWERS, trace::REJECTS].into_iter().filter_map(|it| upcall.find(it)).min();
+        let (upcall, answer) = upcall.split_at(answer.unwrap_or(upcall.len()));
+        self.push(None, to_lane, upcall, Kind::Action);
+        if let Some(answer) = answer.strip_prefix(", and ") {
+            self.push(None, to_kernel, answer, Kind::Action);
         }
     }
 

@@ -10,11 +10,11 @@ sysctl = { "kernel/keys/gc_delay" = "9" }
 
 [process.agent]
 serves = "user"
-reactions = [[], [{ deny = {} }]]
+on_upcall = [{ hold = {} }, { negate = {} }]
 
 [process.box]
 unshare = ["user", "pid"]
-holds = ["agent"]
+session_keys = ["agent"]
 uid = 7
 
 [[step]]
@@ -33,10 +33,10 @@ within_ms = 50
 
 /// What a run of it could have told.
 const STORY: &str = r#"agent is a keyagent
-      agent registers for "user" with SIGRTMIN+1, into @s → agent
+      agent registers for "user" → agent
 box is a requester, holding agent
   1.  box requests user "k" with callout "c", in the background as b → k
-      agent hears SIGRTMIN+1 for k from box, uid 0
+      agent receives an upcall for k from box, uid 0, and answers with "c"
       2 times:
         agent reads @a → "c"
   2.  agent exits with 0 → no answer
@@ -55,18 +55,17 @@ fn who_takes_part_and_what_happens_is_said_in_sentences() {
     assert_eq!(
         it.processes,
         [
-            "agent is a keyagent. At its start it registers for \"user\" with SIGRTMIN+1, into @s (the key is \
-             called agent). Its reactions: to upcall 1 it keeps it until a step says more; to all that follow it \
-             denies with ENOKEY for 60 s.",
+            "agent is a keyagent. At its start it registers for \"user\" (the key is called agent). Its reactions: \
+             to upcall 1 it keeps it until a step says more; to all that follow it denies with ENOKEY.",
             "box asks for keys, has user and pid namespaces of its own (root there is 100000 outside), is user 7 \
-             and holds the key of agent."
+             and has the key of agent in its session keyring."
         ]
     );
     assert_eq!(
         it.steps,
         [
             "box requests user \"k\" with callout \"c\", in the background as b (the key is called k).",
-            "agent exits with 0.",
+            "agent exits.",
             "box reads k. Expected: ENOKEY, within 50 ms."
         ]
     );
@@ -83,11 +82,11 @@ fn the_diagram_has_a_lane_for_each_process_and_one_for_the_kernel() {
     assert_eq!(
         drawn(60),
         "agent  box  kernel
-  ├─────┼─────►│    registers for \"user\" with
-  │     │      │      SIGRTMIN+1, into @s → agent
+  ├─────┼─────►│    registers for \"user\" → agent
   │     ├─────►│    requests user \"k\" with callout \"c\",
   │     │      │      in the background as b
-  │◄────┼──────┤    SIGRTMIN+1 for k from box, uid 0
+  │◄────┼──────┤    upcall for k from box, uid 0
+  ├─────┼─────►│    answers with \"c\"
   │     │      │    2 times:
   ├─────┼─────►│    reads @a → \"c\"
   │     │◄─────┤    → k

@@ -28,7 +28,7 @@ fn describe_kind(plan: &Plan, event: &Event) -> String {
         EventKind::Called { op, done } => format!("{}{}", describe_op(op), result(done)),
         EventKind::UpcallSignal(siginfo) => {
             format!(
-                "hears signal {} for {} from pid {}, uid {}",
+                "receives signal {} for {} from pid {}, uid {}",
                 siginfo.signal, siginfo.value, siginfo.pid, siginfo.uid
             )
         }

@@ -5,11 +5,13 @@
 //! change; between causes it is the scenario's. Serials and pids become names, and workers that all fared alike become one line.
 
 mod event;
+mod fold;
 mod names;
 mod op;
 mod outcome;
 pub(crate) mod parse;
 mod process;
+mod resolve;
 mod upcalls;
 
 #[cfg(test)]
@@ -21,12 +23,14 @@ use std::{
 };
 
 use crate::{
-    plan::{Block, KeyOp, Op, Order, Plan, Process, Step},
+    plan::{AuthorityOp, Block, KeyOp, KeyRef, Op, Order, Plan, Process, Step},
     scenario::{Expect, Expectation, Scenario},
     wire::{Done, Ending, Event, EventKind, Outcome, Value},
 };
 
 pub use event::describe_event;
+use fold::Fold;
+pub(crate) use fold::{ANSWERS, REJECTS};
 use names::Names;
 use upcalls::{Upcall, Upcalls};
 
@@ -54,6 +58,8 @@ impl Trace {
     }
 
     fn normalised(plan: &Plan, expectations: &[Expectation], events: &[Event]) -> Self {
+        let resolved = resolve::resolved(plan, events);
+        let plan = &resolved;
         let upcalls = Upcalls::of(plan, events);
         let names = Names::of(plan, events, &upcalls);
         let mut by_upcall: BTreeMap<(&str, i32), Vec<&Event>> = BTreeMap::new();
@@ -114,7 +120,8 @@ impl Renderer<'_> {
 
     fn step(&self, index: usize, step: &Step, lines: &mut Vec<String>) {
         let results = self.results(index, step);
-        let mut head = format!("{:>3}.  {} {}", index + 1, step.process, op::of(&step.op, self.names));
+        let op = self.with_authkey(index, &step.op);
+        let mut head = format!("{:>3}.  {} {}", index + 1, step.process, op::of(&op, self.names));
         if step.count > 1 {
             head.push_str(&format!(", {} times at once", step.count));
         }
@@ -133,19 +140,9 @@ impl Renderer<'_> {
             _ => {}
         }
         lines.push(head);
-        for event in self.events.iter().filter(|event| event.step == Some(index)) {
-            if let EventKind::Called { op, done } = &event.kind {
-                let upcall = event.upcall.and_then(|target| self.upcalls.get(&event.process, target));
-                let line = format!("{} {}", event.process, op::of(op, self.names));
-                let line = format!("{line}{}", self.result(index, op, &done.outcome));
-                lines.push(format!(
-                    "{INDENT}{}",
-                    upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
-                ));
-            }
-        }
+        lines.extend(self.calls_of_step(index).into_iter().map(|line| format!("{INDENT}{line}")));
         if self.is_open(index) {
-            lines.push(format!("{INDENT}(whether an agent hears of it is a race)"));
+            lines.push(format!("{INDENT}(whether an agent is asked is a race)"));
         } else {
             self.push_upcalls(Some(index), lines);
         }
@@ -153,6 +150,53 @@ impl Renderer<'_> {
         if results.len() > 1 {
             lines.extend(results.iter().map(|(result, count)| format!("{INDENT}{count} ×{result}")));
         }
+    }
+
+    /// Lines for the calls of a step that makes several.
+    fn calls_of_step(&self, index: usize) -> Vec<String> {
+        let of_step = self.events.iter().filter(|event| event.step == Some(index));
+        let calls: Vec<&Event> = of_step.filter(|event| called(event).is_some()).collect();
+        let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
+        // Where several outcomes are allowed, each call is written with those.
+        let is_certain = !matches!(outcome, Some(Expect::AnyOf(_)));
+        let mut lines = Vec::new();
+        let mut rest = calls.as_slice();
+        while let [event, others @ ..] = rest {
+            let upcall = assumed(event).and_then(|target| self.upcalls.get(&event.process, target));
+            let upcall = upcall.filter(|_| is_certain);
+            if let Some(fold) = upcall.and_then(|upcall| self.fold(rest, upcall)) {
+                lines.push(format!("{} {}", event.process, fold.how.sentence(self.names.key(fold.target))));
+                rest = &rest[fold.calls..];
+                continue;
+            }
+            rest = others;
+            let Some((op, outcome)) = called(event) else { continue };
+            let result = self.result(index, op, outcome);
+            lines.push(format!("{} {}{result}", event.process, op::of(op, self.names)));
+        }
+        lines
+    }
+
+    /// Returns the ordinary completion of the upcall that these calls begin with.
+    fn fold(&self, calls: &[&Event], upcall: &Upcall) -> Option<Fold> {
+        let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target))?;
+        let uid = of_upcall.iter().find_map(|event| match &event.kind {
+            EventKind::UpcallSignal(siginfo) if siginfo.signal != 0 => Some(siginfo.uid),
+            _ => None,
+        })?;
+        let generalise = |text: &str| upcall.generalise(text);
+        let about = fold::Upcall { asked: upcall.asked.as_ref()?, uid, generalise: &generalise };
+        fold::ordinary(calls, &about, self.names)
+    }
+
+    /// Returns a step's operation with `@authkey` replaced by the authkey's name.
+    fn with_authkey(&self, index: usize, op: &Op) -> Op {
+        let mut op = op.clone();
+        let Some(target) = resolve::upcall_of(index, self.events) else { return op };
+        for key in op.keys_mut().into_iter().filter(|key| **key == KeyRef::Authkey) {
+            *key = KeyRef::Variable(self.names.authkey_of(target));
+        }
+        op
     }
 
     /// Records of tracepoints, if the step reads them.
@@ -236,31 +280,55 @@ impl Renderer<'_> {
     }
 
     fn upcall_lines(&self, upcall: &Upcall) -> Vec<String> {
-        let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target)).into_iter().flatten();
-        let tell = |event: &&Event| match &event.kind {
+        let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target));
+        let mut rest = of_upcall.map(Vec::as_slice).unwrap_or_default();
+        let mut lines: Vec<String> = Vec::new();
+        let mut received = false;
+        while let [event, others @ ..] = rest {
+            if let Some(fold) = self.fold(rest, upcall) {
+                match lines.last_mut().filter(|_| received && fold.target == upcall.target) {
+                    Some(line) => line.push_str(&upcall.generalise(&fold.how.clause())),
+                    None => {
+                        let answered = fold.how.sentence(self.names.key(fold.target));
+                        lines.push(upcall.generalise(&format!("{} {answered}", upcall.agent)));
+                    }
+                }
+                (rest, received) = (&rest[fold.calls..], false);
+                continue;
+            }
+            rest = others;
+            received = matches!(event.kind, EventKind::UpcallSignal(_));
+            lines.extend(self.of_upcall(event, upcall));
+        }
+        lines
+    }
+
+    fn of_upcall(&self, event: &Event, upcall: &Upcall) -> Option<String> {
+        match &event.kind {
             EventKind::UpcallSignal(siginfo) => {
                 let known = || self.names.process(siginfo.pid, &upcall.agent);
                 let from = upcall.command.as_deref().unwrap_or_else(known);
-                let heard = outcome::upcall_signal(siginfo, from, self.names);
-                Some(format!("{} {}", upcall.agent, self.raced_senders(upcall.step, &heard)))
+                let received = outcome::upcall_signal(siginfo, from, self.names);
+                Some(format!("{} {}", upcall.agent, self.first_of_racers(upcall.step, &received)))
             }
             EventKind::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),
             _ => None,
-        };
-        of_upcall.filter_map(tell).collect()
+        }
     }
 
-    /// Of those who ask at the same moment, it is a race who is the first and gets the agent called.
-    fn raced_senders(&self, step: Option<usize>, heard: &str) -> String {
+    /// Names all requesters of a race where one of them is named: which one comes first differs from run to run.
+    fn first_of_racers(&self, step: Option<usize>, received: &str) -> String {
         let block = step.and_then(|step| self.plan.block_of(step));
-        let Some(block) = block.filter(|block| block.order == Order::Raced) else { return heard.to_owned() };
+        let Some(block) = block.filter(|block| block.order == Order::Raced) else {
+            return received.to_owned();
+        };
         let asks = |step: &&Step| matches!(step.op.core(), Op::Key(KeyOp::Request { .. }));
         let racers: Vec<&str> =
             self.plan.steps[block.steps()].iter().filter(asks).map(|step| step.process.as_str()).collect();
-        let one = racers.iter().map(|racer| format!(" from {racer},")).find(|one| heard.contains(one));
+        let one = racers.iter().map(|racer| format!(" from {racer},")).find(|one| received.contains(one));
         one.map_or_else(
-            || heard.to_owned(),
-            |one| heard.replace(&one, &format!(" from {},", racers.join(" or "))),
+            || received.to_owned(),
+            |one| received.replace(&one, &format!(" from {},", racers.join(" or "))),
         )
     }
 
@@ -276,7 +344,7 @@ impl Renderer<'_> {
         let mut unexplained = Vec::new();
         self.push_upcalls(None, &mut unexplained);
         if !unexplained.is_empty() {
-            lines.push("Upcalls that nobody in the scenario asked for:".to_owned());
+            lines.push("Upcalls without a request of the scenario:".to_owned());
             lines.append(&mut unexplained);
         }
     }
@@ -314,6 +382,29 @@ fn ended(ending: Ending) -> String {
         Ending::Exited(code) => format!("exits with {code}"),
         Ending::Killed(signal) => format!("is killed by {}", outcome::signal(signal)),
     }
+}
+
+/// The call that an event reports, and its outcome.
+fn called(event: &Event) -> Option<(&Op, &Outcome)> {
+    match &event.kind {
+        EventKind::Called { op, done } => Some((op, &done.outcome)),
+        _ => None,
+    }
+}
+
+/// The target that a call assumes authority over.
+fn assumed(event: &Event) -> Option<i32> {
+    match called(event) {
+        Some((Op::Authority(AuthorityOp::Assume { key: Some(KeyRef::Serial(target)) }), _)) => Some(*target),
+        _ => None,
+    }
+}
+
+/// The outcomes of a process's set-up, in order.
+fn outcomes_of_setup<'e>(process: &'e str, events: &'e [Event]) -> impl Iterator<Item = &'e Outcome> {
+    let own =
+        move |event: &&Event| event.process == process && event.step.is_none() && event.upcall.is_none();
+    events.iter().filter(own).filter_map(|event| called(event).map(|(_, outcome)| outcome))
 }
 
 /// The serial that an outcome gives, if it gives one.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{serial, upcalls::Upcalls};
+use super::{outcomes_of_setup, serial, upcalls::Upcalls};
 use crate::{
-    plan::{AuthorityOp, KeyRef, Op, Order, Plan},
+    plan::{AuthorityOp, KeyRef, KeyringOp, Op, Order, Plan},
     wire::{Done, Event, EventKind, Identity, Outcome, Value},
 };
 
@@ -30,7 +30,9 @@ impl Names {
         for index in 0..plan.steps.len() {
             // What is raced may or may not make a key: it must not take a number from those that come for sure.
             let raced = plan.block_of(index).is_some_and(|block| block.order == Order::Raced);
-            let wanted = raced.then(|| format!("key-of-step-{}", index + 1));
+            let step = &plan.steps[index];
+            let wanted = own_keyring(&step.process, &step.op)
+                .or_else(|| raced.then(|| format!("key-of-step-{}", index + 1)));
             names.name_keys(wanted.as_deref(), keys_of_step(plan, index, events, upcalls));
             let inner =
                 upcalls.of_step(Some(index)).filter(|upcall| upcall.depth > 0).map(|upcall| upcall.target);
@@ -45,12 +47,17 @@ impl Names {
         self.keys.get(&serial).map_or("some key", String::as_str)
     }
 
+    /// The name of a target's authkey.
+    pub(super) fn authkey_of(&self, target: i32) -> String {
+        format!("authkey of {}", self.key(target))
+    }
+
     /// Name of the process with this pid in the pid namespace of `seen_by`.
     pub(super) fn process(&self, pid: i32, seen_by: &str) -> &str {
         let level = self.levels.get(seen_by).copied().unwrap_or(0);
         match pid {
-            0 => "somebody out of its sight",
-            _ => self.pids.get(&(level, pid)).map_or("a stranger", String::as_str),
+            0 => "a process out of its sight",
+            _ => self.pids.get(&(level, pid)).map_or("an unknown process", String::as_str),
         }
     }
 
@@ -72,15 +79,10 @@ impl Names {
     /// Set-up reports its operations in order: the variables are theirs in the same order.
     fn name_setup(&mut self, plan: &Plan, events: &[Event]) {
         for process in &plan.processes {
-            let calls = events.iter().filter(|event| {
-                event.process == process.name && event.step.is_none() && event.upcall.is_none()
-            });
-            let outcomes = calls.filter_map(|event| match &event.kind {
-                EventKind::Called { done, .. } => Some(&done.outcome),
-                _ => None,
-            });
+            let outcomes = outcomes_of_setup(&process.name, events);
             for (setup, outcome) in process.setup.iter().zip(outcomes) {
-                self.name_keys(setup.save.as_deref(), serial(outcome).into_iter().collect());
+                let wanted = setup.save.clone().or_else(|| own_keyring(&process.name, &setup.op));
+                self.name_keys(wanted.as_deref(), serial(outcome).into_iter().collect());
             }
         }
     }
@@ -130,7 +132,7 @@ impl Names {
             };
             // Besides what has a name, a reaction can only speak of its authkey.
             if let (Some(op), Some(target)) = (op, event.upcall) {
-                let name = format!("authkey of {}", self.key(target));
+                let name = self.authkey_of(target);
                 let mut op = op.clone();
                 let unnamed = op.keys_mut().into_iter().filter_map(|key| match key {
                     KeyRef::Serial(serial) if *serial > 0 => Some(*serial),
@@ -168,6 +170,16 @@ impl Names {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Returns the name of a process's own keyring, as in `box:@u`, if the operation looks one up.
+fn own_keyring(process: &str, op: &Op) -> Option<String> {
+    match op {
+        Op::Keyring(KeyringOp::Keyring { key: KeyRef::Special(special), .. }) => {
+            Some(format!("{process}:{}", special.name()))
+        }
+        _ => None,
     }
 }
 

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn lines_are_told_apart() {
         let trace = "agent is a keyagent\n      agent registers for \"user\", into @s → agent\n\
-                     \x20 1.  box requests user \"k\", 2 times at once → key-1\n      agent hears SIGRTMIN+1 for key-1\n\
+                     \x20 1.  box requests user \"k\", 2 times at once → key-1\n      agent receives an upcall for key-1 from box, uid 0\n\
                      \x20     2 × → key-1\n      dispatch key=k\n  2.  agent has ended\nagent is killed by SIGKILL";
         let act = |actor: &str, text: &str| Line::Action { actor: actor.to_owned(), text: text.to_owned() };
         let step = |number, actor: &str, text: &str, result: Option<&str>| Line::Step {
@@ -78,7 +78,7 @@ mod tests {
                 Line::Heading,
                 act("agent", "registers for \"user\", into @s → agent"),
                 step(1, "box", "requests user \"k\", 2 times at once", Some("key-1")),
-                act("agent", "hears SIGRTMIN+1 for key-1"),
+                act("agent", "receives an upcall for key-1 from box, uid 0"),
                 Line::WorkerResults("2 × key-1".to_owned()),
                 Line::Remark("dispatch key=k".to_owned()),
                 step(2, "agent", "has ended", None),

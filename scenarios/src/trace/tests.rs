@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::Trace;
 use crate::{
-    plan::{AuthorityOp, KeyOp, KeyRef, KeyringOp, Op},
+    plan::{AuthorityOp, KeyOp, KeyRef, KeyringOp, Op, Payload, Special},
     scenario::Scenario,
     verdict::expectations::mismatches,
-    wire::{Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
+    wire::{Described, Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
 };
 
 /// Two containers ask one agent: the first with three workers that race for one key, the second in the foreground.
@@ -18,10 +18,10 @@ rules = []
 [process.agent]
 serves = "user"
 [process.left]
-holds = ["agent"]
+session_keys = ["agent"]
 unshare = ["user", "pid"]
 [process.right]
-holds = ["agent"]
+session_keys = ["agent"]
 [[step]]
 left.request = { description = "k{worker}", callout = "c" }
 background = "race"
@@ -64,14 +64,14 @@ impl Run {
             UpcallSignal { signal: 35, code: -8, pid, uid: 7, value: target, nonzero_padding: Vec::new() };
         let mut last = self.add(event(EventKind::UpcallSignal(siginfo)), &[asked]);
         let key = KeyRef::Serial(target);
-        let read = Op::Key(KeyOp::Read { key: KeyRef::Special(crate::plan::Special::RequestKeyAuth) });
+        let read = Op::Key(KeyOp::Read { key: KeyRef::Special(Special::RequestKeyAuth) });
         let calls = [
             (Op::Authority(AuthorityOp::Assume { key: Some(key.clone()) }), Value::Serial(target + 1001)),
             (read, Value::Text(format!("callout for {description}"))),
             (
                 Op::Authority(AuthorityOp::Instantiate {
                     key,
-                    payload: crate::plan::Payload::Text("p".into()),
+                    payload: Payload::Text("p".into()),
                     into: None,
                 }),
                 Value::None,
@@ -164,26 +164,26 @@ fn interleaved(run: &Run, choices: &[usize]) -> Vec<Event> {
 #[test]
 fn a_trace_reads_like_a_story() {
     let events = interleaved(&run(), &[0]);
-    assert_snapshot!(Trace::of_scenario(&scenario(), &events), @r#"
+    assert_snapshot!(Trace::of_scenario(&scenario(), &events), @r##"
 agent is a keyagent
-      agent registers for "user" with SIGRTMIN+1, into @s → agent
+      agent registers for "user" → agent
 left is a requester, holding agent, with user, pid namespaces of its own
 right is a requester, holding agent
   1.  left requests user "k{worker}" with callout "c", 3 times at once, in the background as race
       3 times:
-        agent hears SIGRTMIN+1 for key-1 from left, uid 7
+        agent receives an upcall for key-1 from left, uid 7
         agent assumes authority over key-1 → authkey of key-1
         agent reads @a → "callout for k{worker}"
         agent instantiates key-1 with "p"
       1 × → ENOKEY
       2 × → key-1, 2 different keys
   2.  right requests user "other" with callout "d" → other
-      agent hears SIGRTMIN+1 for other from right, uid 7
+      agent receives an upcall for other from right, uid 7
       agent assumes authority over other → authkey of other
       agent reads @a → "callout for other"
       agent instantiates other with "p"
   3.  left waits for the end of race
-"#);
+"##);
 }
 
 /// A helper may be quicker to report than the agent whose reaction it goes on from.
@@ -194,10 +194,10 @@ title = "t"
 rules = []
 [process.agent]
 serves = "user"
-reactions = [[{ link = { key = "@authkey", into = "@s" } }]]
+on_upcall = { ops = [{ link = { key = "@authkey", into = "@s" } }] }
 [process.helper]
 [process.box]
-holds = ["agent"]
+session_keys = ["agent"]
 [[step]]
 box.request = { description = "k", callout = "c" }
 as = "k"
@@ -206,7 +206,7 @@ background = "asked"
 helper.assume = { key = "agent.target" }
 "#;
     let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
-    let session = KeyRef::Special(crate::plan::Special::Session);
+    let session = KeyRef::Special(Special::Session);
     let link = Op::Keyring(KeyringOp::Link { key: KeyRef::Serial(300), into: session });
     let linked = Done { outcome: Outcome::Ok(Value::None), begun_us: 0, elapsed_us: 0 };
     let mut reaction = event("agent", None, None, EventKind::Called { op: link, done: linked });
@@ -222,7 +222,7 @@ helper.assume = { key = "agent.target" }
         Trace::of_scenario(&scenario, &events.into_iter().flatten().collect::<Vec<_>>()).to_string()
     };
     let usual = told([begun.clone(), rung.clone(), reaction.clone(), assumed.clone(), answered.clone()]);
-    assert!(usual.contains("helper assumes authority over agent.target → authkey of k"), "{usual}");
+    assert!(usual.contains("helper assumes authority over k → authkey of k"), "{usual}");
     assert_eq!(told([begun, rung, assumed, reaction, answered]), usual);
 }
 
@@ -235,7 +235,7 @@ rules = []
 [process.agent]
 serves = "user"
 [process.box]
-holds = ["agent"]
+session_keys = ["agent"]
 [[step]]
 box.request = { description = "k", callout = "c" }
 expect = "ENOKEY"
@@ -259,18 +259,172 @@ box.run = { command = "keyctl request2 user k c" }
         done("box", 1, None, ran),
     ];
     let events: Vec<Event> = events.into_iter().flatten().collect();
-    assert_snapshot!(Trace::of_scenario(&scenario, &events), @r#"
+    assert_snapshot!(Trace::of_scenario(&scenario, &events), @r##"
 agent is a keyagent
 box is a requester, holding agent
   1.  box requests user "k" with callout "c" → ENOKEY
-      agent hears SIGRTMIN+1 for key-1 from box, uid 0
+      agent receives an upcall for key-1 from box, uid 0
   2.  box runs "keyctl request2 user k c" → "no", exit code 3
-      agent hears SIGRTMIN+1 for key-2 from a command of box, uid 0
-"#);
+      agent receives an upcall for key-2 from a command of box, uid 0
+"##);
     assert_eq!(
         mismatches(&scenario, &events).iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["step 2, box: expected success, got exit code 3 and \"no\""]
     );
+}
+
+/// The calls of an agent that answers `k`, whose serial is 100, and what the kernel gives for each.
+fn answering() -> Vec<(Op, Value)> {
+    let key = || KeyRef::Serial(100);
+    let described =
+        Described { kind: "user".into(), uid: 7, gid: 7, perm: 0x3f01_0000, description: "k".into() };
+    let payload = Payload::Text("p".into());
+    let callout = KeyRef::Special(Special::RequestKeyAuth);
+    vec![
+        (AuthorityOp::Assume { key: Some(key()) }.into(), Value::Serial(300)),
+        (KeyOp::Describe { key: key() }.into(), Value::Described(described)),
+        (KeyOp::Read { key: callout }.into(), Value::Text("c".into())),
+        (AuthorityOp::Instantiate { key: key(), payload, into: None }.into(), Value::None),
+        (AuthorityOp::Assume { key: None }.into(), Value::None),
+    ]
+}
+
+/// What is told of a request whose agent makes these calls, after the step.
+fn told_of(calls: Vec<(Op, Outcome)>) -> Vec<String> {
+    let scenario = r#"
+title = "t"
+rules = []
+[process.agent]
+serves = "user"
+[process.box]
+session_keys = ["agent"]
+[[step]]
+box.request = { description = "k", callout = "c" }
+as = "k"
+"#;
+    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    let of_agent = |kind| {
+        Some(Event { process: "agent".into(), step: None, worker: None, upcall: Some(100), at_us: 1, kind })
+    };
+    let siginfo =
+        UpcallSignal { signal: 35, code: -8, pid: 80, uid: 7, value: 100, nonzero_padding: Vec::new() };
+    let mut events = vec![started("box", &[80]), of_agent(EventKind::UpcallSignal(siginfo))];
+    events.extend(calls.into_iter().map(|(op, outcome)| {
+        of_agent(EventKind::Called { op, done: Done { outcome, begun_us: 1, elapsed_us: 1 } })
+    }));
+    events.push(done("box", 0, None, Outcome::Ok(Value::Serial(100))));
+    let events: Vec<Event> = events.into_iter().flatten().collect();
+    let trace = Trace::of_scenario(&scenario, &events).to_string();
+    let after_step = trace.split_once("→ k\n").unwrap().1;
+    after_step.lines().map(|line| line.trim_start().to_owned()).collect()
+}
+
+fn succeeding(calls: Vec<(Op, Value)>) -> Vec<(Op, Outcome)> {
+    calls.into_iter().map(|(op, value)| (op, Outcome::Ok(value))).collect()
+}
+
+const UPCALL: &str = "agent receives an upcall for k from box, uid 7";
+
+#[test]
+fn an_ordinary_answer_is_told_in_one_line() {
+    assert_eq!(told_of(succeeding(answering())), [format!("{UPCALL}, and answers with \"p\"")]);
+    let reject = |seconds| {
+        let reject =
+            AuthorityOp::Reject { key: KeyRef::Serial(100), seconds, error: "EIO".into(), into: None };
+        let mut calls = answering();
+        calls.splice(1..4, [(reject.into(), Value::None)]);
+        told_of(succeeding(calls))
+    };
+    assert_eq!(reject(60), [format!("{UPCALL}, and rejects it with EIO")]);
+    assert_eq!(reject(2), [format!("{UPCALL}, and rejects it with EIO for 2 s")]);
+}
+
+#[test]
+fn an_answer_with_anything_out_of_the_ordinary_is_told_call_by_call() {
+    let described = |change: fn(&mut Described)| {
+        move |calls: &mut Vec<(Op, Outcome)>| match &mut calls[1].1 {
+            Outcome::Ok(Value::Described(described)) => change(described),
+            _ => unreachable!(),
+        }
+    };
+    let failing =
+        |call: usize| move |calls: &mut Vec<(Op, Outcome)>| calls[call].1 = Outcome::Error("EIO".into());
+    type Change = Box<dyn Fn(&mut Vec<(Op, Outcome)>)>;
+    let mut changes: Vec<(Change, &str)> = vec![
+        (Box::new(described(|it| it.uid = 8)), "describes k → user \"k\" of 8:7, possessor all, user view"),
+        (Box::new(described(|it| it.gid = 8)), "describes k → user \"k\" of 7:8, possessor all, user view"),
+        (Box::new(described(|it| it.perm = 0)), "describes k → user \"k\" of 7:7, no permissions"),
+        (Box::new(described(|it| it.kind = "logon".into())), "describes k → logon \"k\" of 7:7"),
+        (Box::new(described(|it| it.description = "x".into())), "describes k → user \"x\" of 7:7"),
+        (Box::new(|calls| calls[2].1 = Outcome::Ok(Value::Text("x".into()))), "reads @a → \"x\""),
+        (Box::new(|calls| calls[0].1 = Outcome::Ok(Value::Serial(100))), "assumes authority over k → k"),
+        (Box::new(|calls| calls[4].1 = Outcome::Ok(Value::Serial(0))), "gives authority up → 0"),
+    ];
+    changes.extend((0..5).map(|call| (Box::new(failing(call)) as Change, "→ EIO")));
+    for (change, told) in changes {
+        let mut calls = succeeding(answering());
+        change(&mut calls);
+        let lines = told_of(calls);
+        assert_eq!(lines.len(), 6, "{lines:?}");
+        assert_eq!(lines[0], UPCALL);
+        assert!(lines.iter().any(|line| line.contains(told)), "{told}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_key_has_one_name_however_steps_refer_to_it() {
+    let scenario = r#"
+title = "t"
+rules = []
+[process.agent]
+serves = "user"
+on_upcall = { hold = {} }
+[process.box]
+session_keys = ["agent"]
+[[step]]
+box.request = { description = "k", callout = "c" }
+background = "asked"
+[[step]]
+agent.assume = { key = "@target" }
+[[step]]
+agent.unlink = { key = "@authkey", from = "@p" }
+[[step]]
+agent.instantiate = { key = "agent.target", payload = "p" }
+[[step]]
+box.request = { description = "k" }
+as = "found"
+[[step]]
+box.read = { key = "found" }
+"#;
+    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    let of_upcall = |mut event: Option<Event>| {
+        event.iter_mut().for_each(|event| event.upcall = Some(100));
+        event
+    };
+    let siginfo =
+        UpcallSignal { signal: 35, code: -8, pid: 80, uid: 7, value: 100, nonzero_padding: Vec::new() };
+    let events = [
+        event("box", Some(0), Some(0), EventKind::Begun { pids: vec![80] }),
+        of_upcall(event("agent", None, None, EventKind::UpcallSignal(siginfo))),
+        of_upcall(done("agent", 1, None, Outcome::Ok(Value::Serial(300)))),
+        of_upcall(done("agent", 2, None, Outcome::Ok(Value::None))),
+        done("agent", 3, None, Outcome::Ok(Value::None)),
+        done("box", 0, Some(0), Outcome::Ok(Value::Serial(100))),
+        done("box", 4, None, Outcome::Ok(Value::Serial(100))),
+        done("box", 5, None, Outcome::Ok(Value::Text("p".into()))),
+    ];
+    let events: Vec<Event> = events.into_iter().flatten().collect();
+    assert_snapshot!(Trace::of_scenario(&scenario, &events), @r##"
+agent is a keyagent
+box is a requester, holding agent
+  1.  box requests user "k" with callout "c", in the background as asked → found
+      agent receives an upcall for found from box, uid 7
+  2.  agent assumes authority over found → authkey of found
+  3.  agent unlinks authkey of found from @p
+  4.  agent instantiates found with "p"
+  5.  box requests user "k" → found
+  6.  box reads found → "p"
+"##);
 }
 
 #[test]

@@ -17,12 +17,22 @@ pub(super) struct Upcall {
     pub(super) step: Option<usize>,
     /// 0 for a step's own request, 1 for one made while that was served, and so on.
     pub(super) depth: usize,
+    /// The request, if it was made by request_key(2) in the scenario's own words.
+    pub(super) asked: Option<Asked>,
     /// Name of the requesting command, if a command requested the key.
     pub(super) command: Option<String>,
     /// What the worker's own words have to be replaced by.
     general: Vec<(String, String)>,
     /// What the words of one of many tries have to be replaced by.
     tries: Vec<String>,
+}
+
+/// A call of request_key(2), in the scenario's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) kind: String,
+    pub(super) description: String,
+    pub(super) callout: String,
 }
 
 impl Upcall {
@@ -89,6 +99,7 @@ impl Upcalls {
                 target,
                 step,
                 depth,
+                asked: request.and_then(Request::asked),
                 command: request.and_then(Request::command),
                 general: request.map(Request::general).unwrap_or_default(),
                 tries: request.map(Request::tries).unwrap_or_default(),
@@ -131,6 +142,15 @@ impl Request<'_> {
 
     fn is_command(&self) -> bool {
         matches!(self.op, Op::Process(ProcessOp::Run { .. }))
+    }
+
+    fn asked(&self) -> Option<Asked> {
+        match self.op {
+            Op::Key(KeyOp::Request { kind, description, callout: Some(callout), .. }) => {
+                Some(Asked { kind: kind.clone(), description: description.clone(), callout: callout.clone() })
+            }
+            _ => None,
+        }
     }
 
     fn command(&self) -> Option<String> {
@@ -249,7 +269,8 @@ mod tests {
     fn what_a_try_asked_for_is_told_as_what_all_of_them_ask_for() {
         let tries = vec!["k{worker}".to_owned()];
         let (agent, general) = Default::default();
-        let upcall = Upcall { agent, target: 1, step: None, depth: 0, command: None, general, tries };
+        let upcall =
+            Upcall { agent, target: 1, step: None, depth: 0, asked: None, command: None, general, tries };
         let line = r#"agent describes key-1 → user "k17" of 0:0"#;
         assert_eq!(upcall.generalise(line), r#"agent describes key-1 → user "k{worker}" of 0:0"#);
         let other = r#"agent instantiates key-1 with "kx""#;
