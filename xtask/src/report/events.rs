@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use scenarios::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor;
-use crate::runner::result::WORDS;
+use crate::runner::result::{WORDS, word};
 use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
 
@@ -164,8 +162,7 @@ impl Stream {
                 attempt: *attempt,
             }),
             executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
-                let flaky = *attempt > 1 && *verdict == Verdict::Passed;
-                let word = if flaky { "flaky" } else { verdict.word() };
+                let word = word(verdict, *attempt > 1);
                 if !retried {
                     self.written().insert((job.column, job.scenario), word.to_owned());
                 }
@@ -174,7 +171,7 @@ impl Stream {
                     place: on(job.column, *environment),
                     attempt: *attempt,
                     verdict: word.to_owned(),
-                    seconds: seconds(*took),
+                    seconds: super::seconds(*took),
                     retried: *retried,
                     detail: plain(&verdict.details()),
                 })
@@ -223,7 +220,7 @@ impl Stream {
             (End::Exits, Some(_)) => Some(2),
             (End::Exits, None) => Some(entries.exit_code()),
         };
-        let (seconds, detail) = (seconds(entries.age()), entries.cut_short.as_deref().map(plain));
+        let (seconds, detail) = (super::seconds(entries.age()), entries.cut_short.as_deref().map(plain));
         write(&Line::RunFinished { exit_code, seconds, verdicts, detail });
     }
 }
@@ -246,11 +243,6 @@ fn place(part: &ColumnResults, vm: &str) -> Place {
 /// Colours are for terminals.
 fn plain(text: &str) -> String {
     console::strip_ansi_codes(text).into_owned()
-}
-
-/// To the millisecond: less is chance.
-fn seconds(took: Duration) -> f64 {
-    took.as_millis() as f64 / 1000.0
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! A report for programs.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use scenarios::verdict::Verdict;
 use serde::Serialize;
@@ -54,7 +52,7 @@ fn row(part: &ColumnResults, report: ScenarioResult) -> Row<'_> {
         kernel: &part.about.kernel,
         profile: part.about.profile.name(),
         vm: report.vm.map_or_else(|| part.about.vm.clone(), |kind| kind.to_string()),
-        seconds: seconds(report.took),
+        seconds: super::seconds(report.took),
         scenario: report.scenario,
     }
 }
@@ -67,13 +65,8 @@ fn attempts(report: &ScenarioResult) -> Vec<Attempt> {
     let all = earlier.chain([(&report.verdict, report.took)]);
     all.map(|(verdict, took)| Attempt {
         verdict: verdict.word(),
-        seconds: seconds(took),
+        seconds: super::seconds(took),
         detail: verdict.details(),
     })
     .collect()
-}
-
-/// To the millisecond: less is chance.
-fn seconds(took: Duration) -> f64 {
-    took.as_millis() as f64 / 1000.0
 }

@@ -2,7 +2,7 @@
 
 use scenarios::verdict::Verdict;
 
-use crate::runner::result::ScenarioResult;
+use crate::runner::result::{FLAKY, ScenarioResult};
 use crate::runner::results::{ColumnResults, RunResults};
 
 const VERSION: &str = "KTAP version 1";
@@ -64,7 +64,9 @@ impl Outcome {
     fn of(report: &ScenarioResult) -> Self {
         let summary = || report.verdict.summary();
         let (ok, directive) = match &report.verdict {
-            Verdict::Passed if report.has_details() => (true, Some(format!("flaky: {}", report.attempts()))),
+            Verdict::Passed if report.word() == FLAKY => {
+                (true, Some(format!("flaky: {}", report.attempts())))
+            }
             Verdict::Passed => (true, None),
             Verdict::Failed(_) => (false, None),
             Verdict::Crashed(_) => (false, Some(format!("crashed: {}", summary()))),

@@ -12,6 +12,7 @@ pub mod progress;
 
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
@@ -182,6 +183,11 @@ fn write<'w>(report_args: impl IntoIterator<Item = &'w ReportArg>, entries: &Run
             .with_context(|| format!("--report {report_arg}"))?;
     }
     Ok(())
+}
+
+/// To the millisecond: less is chance.
+fn seconds(took: Duration) -> f64 {
+    took.as_millis() as f64 / 1000.0
 }
 
 #[cfg(test)]

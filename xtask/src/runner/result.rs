@@ -54,10 +54,7 @@ pub const WORDS: [&str; 7] = ["passed", "flaky", "failed", "crashed", "hung", "b
 impl ScenarioResult {
     /// The verdict's word, or `flaky` for a scenario that passed only when it was run again.
     pub fn word(&self) -> &'static str {
-        match (&self.verdict, self.earlier.is_empty()) {
-            (Verdict::Passed, false) => "flaky",
-            (verdict, _) => verdict.word(),
-        }
+        word(&self.verdict, !self.earlier.is_empty())
     }
 
     /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling. The title comes by itself.
@@ -168,6 +165,17 @@ impl Column {
         let codes = self.reports.iter().map(|report| report.verdict.exit_code());
         let lost = self.lost.as_ref().map(|_| 2);
         codes.chain(lost).max().unwrap_or(0)
+    }
+}
+
+/// The word for a scenario that passed only when it was run again.
+pub const FLAKY: &str = "flaky";
+
+/// The verdict's word, or [`FLAKY`], for a scenario that was run again or not.
+pub fn word(verdict: &Verdict, was_run_again: bool) -> &'static str {
+    match verdict {
+        Verdict::Passed if was_run_again => FLAKY,
+        verdict => verdict.word(),
     }
 }
 
