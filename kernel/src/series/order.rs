@@ -15,6 +15,8 @@ use crate::{Error, error::printable, words::counted};
 pub(super) enum LeftOut {
     /// The cover letter with that subject.
     Cover(String),
+    /// One with a diff, which is not applied either.
+    CoverWithDiff(String),
     /// A reply, and whether there is a diff in it.
     Reply { name: String, has_diff: bool },
     /// A mail or a file without a diff.
@@ -32,8 +34,9 @@ pub(super) enum LeftOut {
 }
 
 /// What those are that are told by their names, one and several, in the order in which they are told.
-const NOUNS: [(&str, &str); 5] = [
+const NOUNS: [(&str, &str); 6] = [
     ("cover letter", "cover letters"),
+    ("cover letter with a diff", "cover letters with a diff"),
     ("mail without a diff", "mails without a diff"),
     ("merge commit", "merge commits"),
     ("file that `series` does not list:", "files that `series` does not list:"),
@@ -48,10 +51,11 @@ impl LeftOut {
     fn named(&self) -> Option<(usize, &str)> {
         match self {
             Self::Cover(name) => Some((0, name)),
-            Self::WithoutDiff(name) => Some((1, name)),
-            Self::Merge(name) => Some((2, name)),
-            Self::Unlisted(name) => Some((3, name)),
-            Self::OtherName(name) => Some((4, name)),
+            Self::CoverWithDiff(name) => Some((1, name)),
+            Self::WithoutDiff(name) => Some((2, name)),
+            Self::Merge(name) => Some((3, name)),
+            Self::Unlisted(name) => Some((4, name)),
+            Self::OtherName(name) => Some((5, name)),
             Self::Reply { .. } | Self::Older(_) | Self::Duplicate => None,
         }
     }
@@ -179,7 +183,7 @@ fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<M
         left_out.push(if mail.subject.is_reply {
             LeftOut::Reply { name, has_diff }
         } else if is_cover(mail) {
-            LeftOut::Cover(name)
+            if has_diff { LeftOut::CoverWithDiff(name) } else { LeftOut::Cover(name) }
         } else {
             LeftOut::WithoutDiff(name)
         });

@@ -52,6 +52,11 @@ fn the_same_patches_come_of_a_mailbox_however_its_mails_are_encoded_and_lie() {
             ),
         ),
         (
+            "a cover with a diff",
+            format!("{}{}", sample(1).subject(COVER).plain(), series_of(Sample::plain)).into(),
+            Some("cover letter with a diff `[PATCH 0/3] keys: Change`"),
+        ),
+        (
             "each mail twice, once with a footer",
             [series_of(Sample::plain), series_of(|sample| format!("{}____\nthe list\n\n", sample.base64()))]
                 .concat()
