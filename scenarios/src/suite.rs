@@ -148,16 +148,16 @@ mod tests {
 
     #[test]
     fn a_scenario_outside_of_a_family_is_a_mistake() {
-        let dir = std::env::temp_dir().join(format!("scenarios-{}-misplaced", std::process::id()));
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path();
         fs::create_dir_all(dir.join("family/deeper")).unwrap();
         for file in ["alone.toml", "family/deeper/still.toml", "family/readme.md"] {
             fs::write(dir.join(file), "title = \"t\"").unwrap();
         }
-        let problems = load(&dir).unwrap_err();
+        let problems = load(dir).unwrap_err();
         let mut files: Vec<&str> = problems.files.iter().map(|problem| problem.file.as_str()).collect();
         files.sort_unstable();
         assert_eq!(files.len(), 2);
         assert!(files[0].ends_with("alone.toml") && files[1].ends_with("deeper/still.toml"), "{files:?}");
-        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -83,20 +83,19 @@ mod tests {
 
     #[test]
     fn a_new_scenario_is_sound_and_is_not_written_twice() {
-        let dir = std::env::temp_dir().join(format!("scenarios-{}-new", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let paths = write(&dir, "some-family/k9").unwrap();
-        let scenarios = suite::load(&dir).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path();
+        let paths = write(dir, "some-family/k9").unwrap();
+        let scenarios = suite::load(dir).unwrap();
         assert_eq!(scenarios.len(), 1);
-        assert_eq!(suite::stale_snapshots(&dir, &scenarios).unwrap(), []);
+        assert_eq!(suite::stale_snapshots(dir, &scenarios).unwrap(), []);
         assert!(
-            matches!(write(&dir, "some-family/k9"), Err(NewScenarioError::Exists(path)) if path == paths[0])
+            matches!(write(dir, "some-family/k9"), Err(NewScenarioError::Exists(path)) if path == paths[0])
         );
         fs::remove_file(&paths[0]).unwrap();
         assert!(
-            matches!(write(&dir, "some-family/k9"), Err(NewScenarioError::Exists(path)) if path == paths[1])
+            matches!(write(dir, "some-family/k9"), Err(NewScenarioError::Exists(path)) if path == paths[1])
         );
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

@@ -19,15 +19,10 @@ within_ms = 100
 "#;
 
 fn scenario(dir: &Path) -> Scenario {
-    fs::create_dir_all(dir).unwrap();
     for old in ["name.snap", "name.snap.new"] {
         let _ = fs::remove_file(dir.join(old));
     }
     parse::scenarios("family/name", &dir.join("name.toml"), TEXT).unwrap().remove(0)
-}
-
-fn dir(test: &str) -> std::path::PathBuf {
-    std::env::temp_dir().join(format!("scenarios-{}-{test}", std::process::id()))
 }
 
 fn answer(outcome: Outcome, elapsed_us: u64) -> Vec<Event> {
@@ -51,8 +46,9 @@ fn enokey() -> Outcome {
 
 #[test]
 fn a_story_passes_once_its_snapshot_is_accepted() {
-    let dir = dir("accepted");
-    let scenario = scenario(&dir);
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let scenario = scenario(dir);
     let complete = finished(Completion::Complete, 0);
     let first = judge(&scenario, &answer(enokey(), 5), &complete).unwrap();
     assert!(matches!(&first, Verdict::Failed(failure) if failure.mismatches.is_empty()), "{first:?}");
@@ -62,13 +58,13 @@ fn a_story_passes_once_its_snapshot_is_accepted() {
     pending.save(&dir.join("name.snap")).unwrap();
     assert_eq!(judge(&scenario, &answer(enokey(), 7), &complete).unwrap(), Verdict::Passed);
     assert!(!dir.join("name.snap.new").exists(), "a snapshot that holds again is not pending");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
-    let dir = dir("against");
-    let scenario = scenario(&dir);
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let scenario = scenario(dir);
     let events = answer(Outcome::Ok(Value::Serial(5)), 200_000);
     let Verdict::Failed(failure) = judge(&scenario, &events, &finished(Completion::Complete, 0)).unwrap()
     else {
@@ -79,7 +75,6 @@ fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
         ["step 1, box: expected ENOKEY, got a key", "step 1, box: took 200 ms, at most 100 expected"]
     );
     assert!(!dir.join("name.snap.new").exists());
-    fs::remove_dir_all(dir).unwrap();
 }
 
 /// What is complained about when a step's workers began and ended then, in milliseconds.
@@ -135,8 +130,9 @@ fn each_worker_has_to_answer() {
 
 #[test]
 fn crashed_comes_before_hung_and_hung_before_failed() {
-    let dir = dir("order");
-    let scenario = scenario(&dir);
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let scenario = scenario(dir);
     let hung = || Completion::Deadline { waiting: vec![0] };
     let verdict = |completion, taint| judge(&scenario, &[], &finished(completion, taint)).unwrap();
     let console = vec!["WARNING: at key.c:1".into()];
@@ -147,12 +143,12 @@ fn crashed_comes_before_hung_and_hung_before_failed() {
     assert_eq!(unkillable.word(), "hung");
     assert!(unkillable.details().starts_with("SIGKILL does not end box\n"), "{}", unkillable.details());
     assert_eq!(verdict(Completion::Complete, 0).word(), "failed");
-    fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
 fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
-    let suite = dir("cases");
+    let temporary = tempfile::tempdir().unwrap();
+    let suite = temporary.path();
     let family = suite.join("family");
     let text =
         TEXT.replace("[process", "[matrix]\nwaiters = [1, 2]\n[process").replace("\"k\"", "\"k{waiters}\"");
@@ -160,9 +156,9 @@ fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
     fs::write(family.join("name.toml"), &text).unwrap();
     let snapshot = family.join("name.snap");
     fs::write(&snapshot, "---\nsource: x\n---\n[waiters=1]\nold\n\n[waiters=3]\ngone\n").unwrap();
-    let cases = suite::load(&suite).unwrap();
+    let cases = suite::load(suite).unwrap();
 
-    let stale = suite::stale_snapshots(&suite, &cases).unwrap();
+    let stale = suite::stale_snapshots(suite, &cases).unwrap();
     assert_eq!(stale, [suite::Stale { snapshot: snapshot.clone(), case: Some("waiters=3".into()) }]);
     let complete = finished(Completion::Complete, 0);
     for case in &cases {
@@ -181,5 +177,4 @@ fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
     ));
     assert_eq!(judge(&cases[1], &answer(enokey(), 5), &complete).unwrap(), Verdict::Passed);
     assert!(!pending.exists());
-    fs::remove_dir_all(suite).unwrap();
 }
