@@ -330,7 +330,8 @@ mod tests {
             ]);
             again.envs([("GNUMAKEFLAGS", "-n"), ("MAKEFILES", "/nowhere"), ("CCACHE_DIR", "/ccache")]);
             let output = again.output().unwrap();
-            assert!(output.status.success(), "{output:?}");
+            let passed = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+            assert!(output.status.success() && passed, "{output:?}");
             return;
         }
         let place = tempfile::tempdir().unwrap();

@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
     AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
-    InspectOp, KeyOp, KeyringOp, NamespaceOp, Op, Params, Payload, Permissions, ProcessOp, Registration,
-    SignalOp, SuspendOp, SystemOp, ThreadOp, UpcallOp,
+    InspectOp, KeyOp, KeyringOp, Namespace, NamespaceOp, Op, Params, Payload, Permissions, ProcessOp,
+    Registration, SignalOp, SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
 /// A scenario, ready to be carried out.
@@ -247,45 +247,6 @@ pub struct Join {
     pub process: String,
     /// Which of its namespaces.
     pub namespaces: Vec<Namespace>,
-}
-
-/// A kind of namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Namespace {
-    /// Users, groups, capabilities.
-    User,
-    /// Process ids.
-    Pid,
-    /// Mounts. A new one is made private.
-    Mount,
-    /// Network. Its loopback is brought up.
-    Net,
-    /// System V IPC and message queues.
-    Ipc,
-    /// Host name.
-    Uts,
-    /// Control group root.
-    Cgroup,
-    /// Clock offsets.
-    Time,
-}
-
-impl Namespace {
-    /// The feature that a guest announces if its kernel has this kind.
-    pub fn feature(self) -> &'static str {
-        match self {
-            Self::User => "user_ns",
-            Self::Pid => "pid_ns",
-            Self::Mount => "mount_ns",
-            Self::Net => "net_ns",
-            Self::Ipc => "ipc_ns",
-            Self::Uts => "uts_ns",
-            Self::Cgroup => "cgroup_ns",
-            Self::Time => "time_ns",
-        }
-    }
 }
 
 /// One line of an id map.

@@ -1,6 +1,6 @@
 //! A scenario: a plan, and what the plan is expected to show.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
 
@@ -128,6 +128,31 @@ pub enum Expect {
     AllOf(Vec<Expect>),
     /// Any one of these: the outcome of a race.
     AnyOf(Vec<Expect>),
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all =
+            |several: &[Self], word: &str| several.iter().map(Self::to_string).collect::<Vec<_>>().join(word);
+        match self {
+            Self::Ok => out.write_str("success"),
+            Self::Error(name) => out.write_str(name),
+            Self::TimedOut => out.write_str("a time-out"),
+            Self::Text(text) => write!(out, "{text:?}"),
+            Self::Has(part) => write!(out, "something with {part:?}"),
+            Self::Lacks(part) => write!(out, "something without {part:?}"),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Count(count) => write!(out, "{count} of them"),
+            Self::Tries(allowed) => {
+                write!(out, "tries that end in {}, the last in success", allowed.join(" or "))
+            }
+            Self::Key(name) => write!(out, "the key `{name}`"),
+            Self::NotKey(name) => write!(out, "another key than `{name}`"),
+            Self::Described(description) => write!(out, "{description:?}"),
+            Self::AllOf(several) => out.write_str(&all(several, " and ")),
+            Self::AnyOf(several) => out.write_str(&all(several, " or ")),
+        }
+    }
 }
 
 /// What `keyctl describe` is expected to say.

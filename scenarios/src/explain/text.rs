@@ -9,7 +9,6 @@ use crate::{
     },
     scenario::{Expect, Expectation, Scenario},
     trace::describe_op,
-    verdict::expectations::wanted,
 };
 
 /// Describes a process in a paragraph.
@@ -201,7 +200,7 @@ fn expected(expectation: &Expectation) -> String {
     let Expectation { outcome, within_ms, at_least_ms } = expectation;
     let mut parts = Vec::new();
     if *outcome != Expect::Ok {
-        parts.push(wanted(outcome));
+        parts.push(outcome.to_string());
     }
     parts.extend(at_least_ms.map(|ms| format!("after {ms} ms at least")));
     parts.extend(within_ms.map(|ms| format!("within {ms} ms")));

@@ -31,7 +31,7 @@ pub use fault_injection::FaultInjectionOp;
 pub use inspect::InspectOp;
 pub use key::KeyOp;
 pub use keyring::{DefaultKeyring, KeyringOp};
-pub use namespace::NamespaceOp;
+pub use namespace::{Namespace, NamespaceOp};
 pub use payload::Payload;
 pub use perm::Permissions;
 pub use process::{Command, Ids, ProcessOp};

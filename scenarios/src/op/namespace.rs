@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Namespace;
-
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
@@ -36,6 +34,45 @@ impl NamespaceOp {
     pub fn kinds(&self) -> &[Namespace] {
         match self {
             Self::Unshare { namespaces } | Self::Enter { namespaces, .. } => namespaces,
+        }
+    }
+}
+
+/// A kind of namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    /// Users, groups, capabilities.
+    User,
+    /// Process ids.
+    Pid,
+    /// Mounts. A new one is made private.
+    Mount,
+    /// Network. Its loopback is brought up.
+    Net,
+    /// System V IPC and message queues.
+    Ipc,
+    /// Host name.
+    Uts,
+    /// Control group root.
+    Cgroup,
+    /// Clock offsets.
+    Time,
+}
+
+impl Namespace {
+    /// The feature that a guest announces if its kernel has this kind.
+    pub fn feature(self) -> &'static str {
+        match self {
+            Self::User => "user_ns",
+            Self::Pid => "pid_ns",
+            Self::Mount => "mount_ns",
+            Self::Net => "net_ns",
+            Self::Ipc => "ipc_ns",
+            Self::Uts => "uts_ns",
+            Self::Cgroup => "cgroup_ns",
+            Self::Time => "time_ns",
         }
     }
 }

@@ -78,13 +78,13 @@ mod tests {
         let done = r#""begun_us":1,"elapsed_us":12"#;
         assert_eq!(
             described(&format!(
-                r#"{{"process":"box","step":0,"at_us":3,"what":{{"done":{{"outcome":{{"error":"EACCES"}},{done}}}}}}}"#
+                r#"{{"process":"box","step":0,"at_us":3,"kind":{{"done":{{"outcome":{{"error":"EACCES"}},{done}}}}}}}"#
             )),
             "box takes step 1: revokes k → EACCES (12 µs)"
         );
         assert_eq!(
             described(&format!(
-                r##"{{"process":"agent","upcall":7,"at_us":3,"what":{{"called":{{"op":{{"revoke":{{"key":"#715"}}}},
+                r##"{{"process":"agent","upcall":7,"at_us":3,"kind":{{"called":{{"op":{{"revoke":{{"key":"#715"}}}},
                 "outcome":{{"ok":"none"}},{done}}}}}}}"##
             )),
             "agent revokes 715 → done (12 µs)"

@@ -253,7 +253,7 @@ impl Renderer<'_> {
             _ => false,
         });
         if is_one {
-            let names: Vec<String> = any_of.iter().map(crate::verdict::expectations::wanted).collect();
+            let names: Vec<String> = any_of.iter().map(ToString::to_string).collect();
             return format!(" → {}", names.join(" or "));
         }
         outcome::of(op, outcome, self.names)

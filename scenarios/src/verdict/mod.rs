@@ -11,7 +11,7 @@ pub use cause::{Cause, ConsoleLine};
 use expectations::mismatches;
 
 use crate::{
-    kernel_report::begun_by,
+    kernel_report::{FailureKind, begun_by},
     scenario::Scenario,
     snapshot::{self, Comparison},
     trace::Trace,
@@ -61,9 +61,9 @@ impl Verdict {
         match self {
             Self::Passed => "passed",
             Self::Failed(_) => "failed",
-            Self::Crashed(_) => "crashed",
-            Self::Hung(_) => "hung",
-            Self::Broken(_) => "broken",
+            Self::Crashed(_) => FailureKind::Crashed.word(),
+            Self::Hung(_) => FailureKind::Hung.word(),
+            Self::Broken(_) => FailureKind::Broken.word(),
             Self::Skipped(_) => "skipped",
         }
     }
@@ -138,6 +138,17 @@ impl std::fmt::Display for Failure {
         let left = self.left.iter().map(|key| format!("left behind: {key}"));
         let lines: Vec<String> = lines.chain(left).chain(self.difference.clone()).collect();
         out.write_str(&lines.join("\n"))
+    }
+}
+
+impl FailureKind {
+    /// The verdict of that kind, with what is to be said.
+    pub fn verdict(self, said: Cause) -> Verdict {
+        match self {
+            Self::Crashed => Verdict::Crashed(said),
+            Self::Hung => Verdict::Hung(said),
+            Self::Broken => Verdict::Broken(said),
+        }
     }
 }
 

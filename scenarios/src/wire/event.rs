@@ -22,7 +22,6 @@ pub struct Event {
     /// Monotonic time since the plan was begun, in microseconds.
     pub at_us: u64,
     /// Its kind.
-    #[serde(rename = "what")]
     pub kind: EventKind,
 }
 
@@ -49,7 +48,6 @@ pub enum EventKind {
     },
     /// The agent's signal arrived, or a notification was met (then all but [`UpcallSignal::value`] is 0). Comes before the
     /// [`EventKind::Called`] of the reaction; [`Event::upcall`] is set in all of them.
-    #[serde(rename = "doorbell")]
     UpcallSignal(UpcallSignal),
     /// The process, or a worker that did not live to report, ended. Reported for every process, also for those that are
     /// killed when the plan is over.
@@ -229,7 +227,7 @@ pub struct UpcallSignal {
     /// si_int: the target's serial.
     pub value: i32,
     /// Offsets of all other bytes of the siginfo that are not zero, where the whole of it was looked at (R14).
-    #[serde(rename = "stray", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nonzero_padding: Vec<usize>,
 }
 

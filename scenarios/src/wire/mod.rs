@@ -115,7 +115,6 @@ pub enum GuestMessage {
     /// How often the lines of one object have run since the guest was started. Comes after [`HostMessage::PowerOff`].
     Counters(Counters),
     /// A part of the host's message has been read ([`framing::split`]), or a piece of input has been written: the next one may come.
-    #[serde(rename = "more")]
     Ack,
     /// The guest could not do its own part: says nothing about the kernel under test.
     Broken(Broken),
@@ -151,7 +150,6 @@ pub struct Finished {
     /// [`Plan::name`].
     pub plan: String,
     /// Its completion.
-    #[serde(rename = "how")]
     pub completion: Completion,
     /// Keys of the plan that are still in /proc/keys after all its processes have ended and been reaped, and collection has
     /// been given its time (R26). Empty unless something leaks.

@@ -187,13 +187,13 @@ impl Options {
             if verdict != Verdict::Passed {
                 let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 terminal.say(&format!("\n{}\n{}", lines.join("\n"), verdict.details().trim_end()));
-                bad.push((seed, ExitCode::from(verdict.exit_code_alone())));
+                bad.push((seed, verdict.exit_code_alone()));
                 if self.until_fail {
                     break;
                 }
             }
         }
-        let Some((seed, code)) = bad.first() else {
+        let (Some((seed, _)), Some(code)) = (bad.first(), bad.iter().map(|(_, code)| *code).max()) else {
             terminal.say(&format!("\n{} passed {done} times", scenario.name));
             return ExitCode::SUCCESS;
         };
@@ -203,7 +203,7 @@ impl Options {
             bad.len(),
             quoted(&scenario.name)
         ));
-        *code
+        ExitCode::from(code)
     }
 }
 

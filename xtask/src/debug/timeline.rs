@@ -212,7 +212,7 @@ mod tests {
             let _ = told.send(console::strip_ansi_codes(line).into_owned());
         });
         let listener = transcript.listener();
-        let event = r#"{"event":{"process":"box","at_us":100,"what":{"ended":{"exited":3}}}}"#;
+        let event = r#"{"event":{"process":"box","at_us":100,"kind":{"ended":{"exited":3}}}}"#;
         listener.hear(Heard::Message(event));
         listener.hear(Heard::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
         listener.hear(Heard::Console(b"lo\n"));

@@ -106,7 +106,8 @@ mod tests {
         for signal in ["QUIT", "USR1"] {
             let mut command = Command::new(std::env::current_exe().unwrap());
             let done = command.args(["--exact", test]).env(NAME, signal).output().unwrap();
-            assert!(done.status.success(), "SIG{signal}: {done:?}");
+            let passed = String::from_utf8_lossy(&done.stdout).contains("1 passed");
+            assert!(done.status.success() && passed, "SIG{signal}: {done:?}");
         }
     }
 

@@ -55,8 +55,11 @@ impl GuestOptions {
             match Environment::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
                 Ok(environment) => return Ok(environment),
                 Err(error) if index + 1 == kinds.len() => last = error,
-                // TCG runs the same kernel: one that does not build is not built again.
-                Err(error) if *kind == Kind::Kvm && probe::kvm_unusable(&cache, terminal)?.is_none() => {
+                // TCG runs the kernel of KVM: one that does not build is not built again.
+                Err(error)
+                    if (*kind, kinds.get(index + 1)) == (Kind::Kvm, Some(&Kind::Tcg))
+                        && probe::kvm_unusable(&cache, terminal)?.is_none() =>
+                {
                     return Err(error);
                 }
                 Err(error) => terminal.note(&format!("{error:#}")),

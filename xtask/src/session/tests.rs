@@ -52,7 +52,7 @@ fn run(script: &str) -> Result<Run, Box<Failure>> {
 }
 
 const FINISHED: &str =
-    r#"echo '{"finished":{"plan":"f/n","how":"complete","left":[],"taint":0,"log":[]}}' >&0;"#;
+    r#"echo '{"finished":{"plan":"f/n","completion":"complete","left":[],"taint":0,"log":[]}}' >&0;"#;
 
 #[test]
 fn a_plan_is_sent_and_its_end_is_heard() {
@@ -146,9 +146,9 @@ fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
     let name = "n".repeat(wire::framing::LONGEST_LINE);
     let plan = format!(r#"{{"protocol":7,"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);
     let finished = FINISHED.replace("f/n", &name);
-    let more = r#"echo '"more"' >&0;"#;
+    let ack = r#"echo '"ack"' >&0;"#;
     let mut session = open(&format!(
-        "HELLO read part; {more} read part; case $part in =*) ;; *) exit 3;; esac; {finished} read off"
+        "HELLO read part; {ack} read part; case $part in =*) ;; *) exit 3;; esac; {finished} read off"
     ));
     let run = session.as_mut().unwrap().run(&serde_json::from_str(&plan).unwrap()).unwrap();
     assert_eq!(run.finished.plan, name);
