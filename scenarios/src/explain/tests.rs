@@ -56,7 +56,7 @@ fn who_takes_part_and_what_happens_is_said_in_sentences() {
         it.processes,
         [
             "agent is a keyagent. At its start it registers for \"user\" (the key is called agent). Its reactions: \
-             to upcall 1 it keeps it until a step says more; to all that follow it denies with ENOKEY.",
+             on upcall 1 it leaves it pending for a later step; on all that follow it rejects with ENOKEY.",
             "box asks for keys, has user and pid namespaces of its own (root there is 100000 outside), is user 7 \
              and has the key of agent in its session keyring."
         ]

@@ -39,7 +39,7 @@ pub(super) fn process(process: &Process) -> String {
     let mut about = vec![match role {
         Role::Keyagent(_) => "is a keyagent".to_owned(),
         Role::Requester => "asks for keys".to_owned(),
-        Role::Observer => "looks on, or meddles".to_owned(),
+        Role::Observer => "observes: it has no part in the request".to_owned(),
     }];
     about.extend(parent.iter().map(|parent| format!("is forked by {parent}")));
     about.extend(pid_of.iter().map(|other| format!("gets the pid that {other} had")));
@@ -126,19 +126,19 @@ fn served(agent: &Keyagent) -> String {
         Hears::Nothing => "It does not listen: its signals stay pending. ",
     };
     let reaction = |ops: &Vec<Op>| match ops.as_slice() {
-        [] => "keeps it until a step says more".to_owned(),
+        [] => "leaves it pending for a later step".to_owned(),
         ops => list(&ops.iter().map(describe_op).collect::<Vec<_>>()),
     };
     let each = match reactions.as_slice() {
-        [] => "To an upcall it does nothing".to_owned(),
-        [all] => format!("To every upcall it {}", reaction(all)),
+        [] => "On an upcall it does nothing".to_owned(),
+        [all] => format!("On every upcall it {}", reaction(all)),
         [first @ .., rest] => {
             let first: Vec<String> = first
                 .iter()
                 .enumerate()
-                .map(|(index, ops)| format!("to upcall {} it {}", index + 1, reaction(ops)))
+                .map(|(index, ops)| format!("on upcall {} it {}", index + 1, reaction(ops)))
                 .collect();
-            format!("Its reactions: {}; to all that follow it {}", first.join("; "), reaction(rest))
+            format!("Its reactions: {}; on all that follow it {}", first.join("; "), reaction(rest))
         }
     };
     format!("{heard}{each}")

@@ -117,7 +117,7 @@ fn of_upcall(op: &UpcallOp, names: &Names) -> String {
     match op {
         UpcallOp::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
         UpcallOp::Deny { error, seconds, into: to } => {
-            format!("denies with {error}{}{}", lasting(*seconds), into(to))
+            format!("rejects with {error}{}{}", lasting(*seconds), into(to))
         }
     }
 }

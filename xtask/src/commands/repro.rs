@@ -125,9 +125,21 @@ impl Options {
         self.seed.unwrap_or_else(random)
     }
 
+    /// Prints the seed and its effect on this plan. Without an effect, only a seed that was asked for is worth a line.
+    fn tell_seed(&self, plan: &Plan, seed: u64, terminal: &Terminal) {
+        let line = if plan.blocks.iter().any(|block| block.order == Order::Raced) {
+            format!("seed {seed}: it decides how far apart the raced steps begin")
+        } else if self.seed.is_some() {
+            "no steps are raced: the seed has no effect".to_owned()
+        } else {
+            return;
+        };
+        terminal.say(&format!("{}\n", style(line).dim()));
+    }
+
     fn once(&self, environment: &Environment, scenario: &Scenario, terminal: &Terminal) -> Verdict {
         let seed = self.first_seed();
-        terminal.say(&format!("{}\n", style(about_seed(scenario.plan(), seed)).dim()));
+        self.tell_seed(scenario.plan(), seed, terminal);
         let plan = Plan { seed: Some(seed), ..environment.boot.pace.plan(scenario) };
         let told = told_boot(environment);
         carry_out(environment, &told, scenario, &plan, show)
@@ -147,7 +159,7 @@ impl Options {
         let cache = cache::directory()?;
         let command = gdb::command(&self.guest.kernel, &environment.vmlinux, &cache, port, function)?;
         let seed = self.first_seed();
-        terminal.say(&format!("{}", style(about_seed(scenario.plan(), seed)).dim()));
+        self.tell_seed(scenario.plan(), seed, terminal);
         terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));
         let plan = Plan {
             seed: Some(seed),
@@ -166,7 +178,7 @@ impl Options {
         terminal: &Terminal,
     ) -> ExitCode {
         let first = self.first_seed();
-        terminal.say(&format!("{}\n", style(about_seed(scenario.plan(), first)).dim()));
+        self.tell_seed(scenario.plan(), first, terminal);
         let runs = self.repeat.map_or(u32::MAX, NonZero::get);
         let (mut done, mut bad) = (0, Vec::new());
         for run in 0..runs {
@@ -237,15 +249,6 @@ fn carry_out(
     drop(boot);
     transcript.end();
     verdict
-}
-
-/// Line about the seed and its effect on this plan.
-fn about_seed(plan: &Plan, seed: u64) -> String {
-    if plan.blocks.iter().any(|block| block.order == Order::Raced) {
-        format!("seed {seed}: it decides how far apart the raced steps begin")
-    } else {
-        "no steps are raced: there is nothing for a seed to decide".to_owned()
-    }
 }
 
 fn conclude(scenario: &Scenario, verdict: &Verdict, terminal: &Terminal) {

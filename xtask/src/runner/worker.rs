@@ -104,6 +104,7 @@ fn is_as_before(verdict: &Verdict) -> bool {
 /// Why a guest without a feature can't carry a scenario out.
 pub fn missing_feature(feature: &str) -> String {
     let why = match feature {
+        "smp" => ": use --vm tcg".to_owned(),
         SHELL => format!(", since this machine has no busybox ({})", install_command(&["busybox-static"])),
         _ => String::new(),
     };

@@ -39,7 +39,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     }
     if accepted == 0 {
         bail!(
-            "no trace is waiting to be accepted: `cargo xtask test` leaves one where it differs from the snapshot"
+            "no trace is waiting to be accepted: `cargo xtask test` leaves one where it differs from the snapshot \
+             and all steps go as expected"
         );
     }
     Ok(())
