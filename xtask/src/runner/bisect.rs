@@ -1,35 +1,36 @@
-//! Looking for the first patch of a series after which something fails: which one to try next, and what is known.
+//! Search for the first patch of a series after which a test fails.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// What a try says of a series up to some patch.
+/// Result of testing the series up to some patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Try {
-    /// It goes well.
+    /// The test passes.
     Good,
-    /// It fails.
+    /// The test fails.
     Bad,
-    /// Nothing: it does not build, or lacks what it takes.
+    /// The series can't be tested: it does not build, or lacks a requirement of the test.
     Unknown,
 }
 
-/// What follows from the tries so far.
+/// Next step of a bisection, given the results so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Try the series up to this patch; 0 is none of them.
+    /// Test the series up to this patch; 0 is the series without any patch.
     Try(usize),
-    /// It fails after one of these patches, and not before: one patch, or some of which only the last can be tried.
+    /// The test fails after one of these patches, and not before them. There is more than one if
+    /// only the last can be tested.
     Found(RangeInclusive<usize>),
-    /// It goes well after all patches.
+    /// The test passes with all patches.
     Well,
-    /// It fails after each patch that can be tried; this is the first of those.
+    /// The test fails after each patch that can be tested; this is the first of those.
     Always(usize),
-    /// With all patches it can't be tried.
+    /// The series can't be tested with all patches.
     Untestable,
 }
 
-/// The tries of a series of so many patches.
+/// Bisection of a series of `count` patches, with the results so far.
 #[derive(Debug)]
 pub struct Bisection {
     count: usize,
@@ -37,18 +38,18 @@ pub struct Bisection {
 }
 
 impl Bisection {
-    /// Nothing is tried yet.
+    /// Creates a bisection without results.
     pub fn of(count: usize) -> Self {
         Self { count, tries: BTreeMap::new() }
     }
 
-    /// Takes note of what the series does up to that patch.
+    /// Records the result of the series up to `patch`.
     pub fn note(&mut self, patch: usize, outcome: Try) {
         self.tries.insert(patch, outcome);
     }
 
-    /// What to do now. A whole build is made for each try: the last patches come first, since those before them are mostly known
-    /// to be good.
+    /// Returns the next step. Each test takes a whole build. The last patches are tested first,
+    /// since those before them are mostly known to be good.
     pub fn next(&self) -> Next {
         match self.tries.get(&self.count) {
             None => return Next::Try(self.count),
@@ -66,11 +67,11 @@ impl Bisection {
         }
     }
 
-    /// Steps back from a patch, each time twice as far, until something is good.
+    /// Steps back from a failing patch, each time twice as far, until the test passes.
     fn before(&self, bad: usize) -> Next {
         let stride = (self.count - bad).max(1);
         let first = bad.saturating_sub(stride);
-        // Where one can't be tried, the next one further back has to do.
+        // If that patch can't be tested, an earlier one is.
         let back = (0..=first).rev().find(|patch| !self.tries.contains_key(patch));
         match back {
             Some(patch) if bad > 0 => Next::Try(patch),
@@ -78,7 +79,7 @@ impl Bisection {
         }
     }
 
-    /// Halves what is left.
+    /// Halves the range that remains.
     fn between(&self, good: usize, bad: usize) -> Next {
         let middle = good + (bad - good) / 2;
         let untried = (good + 1..bad).filter(|patch| !self.tries.contains_key(patch));
@@ -93,7 +94,7 @@ impl Bisection {
 mod tests {
     use super::*;
 
-    /// What comes out, and how many tries it took.
+    /// Returns the outcome of the search, and the number of tests that it took.
     fn search(count: usize, world: impl Fn(usize) -> Try) -> (Next, usize) {
         let mut bisection = Bisection::of(count);
         for tries in 0..=count + 1 {

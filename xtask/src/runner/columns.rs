@@ -13,20 +13,20 @@ use crate::runner::results::ColumnInfo;
 use crate::session::probe;
 use crate::vm::Kind;
 
-/// A column of the table: everything is run once in it.
+/// A column of the table, in which every scenario runs once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// What it is called: what tells it from the others.
+    /// Title that distinguishes the column from the others.
     pub title: String,
-    /// Numbers of the environments that its scenarios may be run on, the best one first.
+    /// Numbers of the environments that its scenarios may run on, in order of preference.
     pub environments: Vec<usize>,
-    /// The choice of virtual machines that it stands for.
+    /// The `--vm` choice that it represents.
     pub vm: &'static str,
-    /// Whether it is no harm if none of them works here.
+    /// True if the run may go on without this column where none of its environments works.
     pub optional: bool,
 }
 
-/// What stands for a choice: its title, its kinds of virtual machines, and whether it may be missing.
+/// A `--vm` choice: its title, its kinds of virtual machines, and whether it is optional.
 pub(super) struct Chosen {
     title: &'static str,
     kinds: Vec<Kind>,
@@ -34,7 +34,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// One kind of virtual machine, by its own name.
+    /// Returns the choice of one kind, titled by the kind's name.
     fn one(kind: Kind) -> Self {
         let title = match kind {
             Kind::Kvm => "kvm",
@@ -45,7 +45,7 @@ impl Chosen {
     }
 }
 
-/// Turns the choices into kinds, each column once.
+/// Resolves the choices into kinds of virtual machines, without duplicate columns.
 pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<Chosen>> {
     let mut chosen: Vec<Chosen> = Vec::new();
     let asked: &[Choice] = if options.vm.is_empty() { &[Choice::Auto] } else { &options.vm };
@@ -80,7 +80,7 @@ pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal
     Ok(chosen)
 }
 
-/// Every kernel in every profile on every choice: the environments, each once, and the columns.
+/// Combines every kernel, profile and choice. Returns the distinct environments, and the columns.
 pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<EnvironmentSpec>, Vec<Column>) {
     let kernels: Vec<Option<String>> = if options.kernel.is_empty() {
         vec![None]
@@ -94,7 +94,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
     for kernel in &kernels {
         for profile in &profiles {
             for choice in chosen {
-                // What needs all checks, or all lines, is better not spread over two kernels.
+                // The debug and coverage profiles are not spread over two kernels: UML checks less.
                 let spread = choice.kinds.len() > 1 && *profile != Profile::Plain;
                 let kinds = choice.kinds.iter().filter(|kind| !(spread && **kind == Kind::Uml));
                 let mut environments = Vec::new();
@@ -128,10 +128,11 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
 }
 
 impl MatrixOptions {
-    /// What the columns will be, as far as that is known before any work: where a choice depends on the machine, only the choice.
+    /// Returns the columns as far as they are known before any work. A choice that depends on the
+    /// machine keeps its own title.
     ///
     /// # Errors
-    /// There is no such kernel.
+    /// A kernel is unknown.
     pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         let asked: &[Choice] = if self.vm.is_empty() { &[Choice::Auto] } else { &self.vm };
         let chosen = |choice: &Choice| match choice {
@@ -144,7 +145,7 @@ impl MatrixOptions {
     }
 }
 
-/// What the columns are, for those who tell of the run.
+/// Returns the description of each column, for reports.
 pub(super) fn about(settings: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec<ColumnInfo>> {
     let kernels = Kernels::load()?;
     let one = |column: &Column| {

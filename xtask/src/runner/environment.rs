@@ -1,4 +1,5 @@
-//! What guests are started from: a kernel, an initramfs, a virtual machine that works here.
+//! Environments that guests are started in: a kernel, an initramfs and a virtual machine that works
+//! here.
 
 use std::fs;
 use std::num::NonZero;
@@ -22,37 +23,37 @@ use crate::vm::time_scale::TimeScale;
 use crate::vm::uml::{self, Uml};
 use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, Tap};
 
-/// After so many guests in a row that did not come up, no further one is tried.
+/// Number of failed boots in a row after which no further guest is started.
 const MAX_FAILED_BOOTS: u32 = 2;
 
-/// What guests have besides the usual.
+/// Additions to the usual kernel, initramfs and command line.
 #[derive(Debug, Default)]
 pub struct Extras {
-    /// Further options for the kernel.
+    /// Additional options of the kernel's configuration.
     pub fragments: Vec<Fragment>,
-    /// Further programs in the initramfs.
+    /// Additional programs in the initramfs.
     pub programs: Vec<Program>,
-    /// Further directories in it.
+    /// Additional directories in the initramfs.
     pub directories: Vec<String>,
-    /// Further symbolic links in it.
+    /// Additional symbolic links in the initramfs.
     pub links: Vec<Link>,
-    /// Paths that the initramfs has otherwise.
+    /// Paths to leave out of the initramfs.
     pub absent: Vec<&'static str>,
-    /// Further parameters for the kernel's command line.
+    /// Additional parameters on the kernel's command line.
     pub parameters: Vec<&'static str>,
 }
 
 impl Extras {
-    /// The initramfs that has them.
+    /// Returns the initramfs with these additions.
     ///
     /// # Errors
-    /// What [`initramfs::initramfs`] says.
+    /// See [`initramfs::initramfs`].
     pub fn initramfs(&self, cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
         initramfs::initramfs(&self.programs, &self.directories, &self.links, &self.absent, cache, terminal)
     }
 }
 
-/// Which kernel, on which kind of virtual machine.
+/// Kernel and kind of virtual machine of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentSpec {
     /// The kernel.
@@ -62,7 +63,7 @@ pub struct EnvironmentSpec {
 }
 
 impl EnvironmentSpec {
-    /// How long a guest takes to start, in seconds, as experience goes. It only guides the order of things.
+    /// Returns a guest's typical start-up time in seconds. It only guides the order of scenarios.
     pub fn start_seconds(&self) -> f64 {
         let plain = match self.kind {
             Kind::Kvm => 0.7,
@@ -75,17 +76,17 @@ impl EnvironmentSpec {
         }
     }
 
-    /// What the kernel is built for.
+    /// Returns the architecture that the kernel is built for.
     pub fn arch(&self) -> Arch {
         if self.kind == Kind::Uml { Arch::Um } else { Arch::X86_64 }
     }
 }
 
-/// All that guests are started from.
+/// A built kernel, an initramfs and a virtual machine, ready to start guests.
 pub struct Environment {
-    /// What each guest is started from; each has a log of its own.
+    /// Boot configuration of each guest, except for the log, which is the guest's own.
     pub boot: BootConfig,
-    /// What a guest has announced that it can do; none if no guest has been up yet.
+    /// Features that a guest has announced; `None` if no guest has been up yet.
     pub features: Option<Vec<String>>,
     release: String,
     backend: Box<dyn Backend>,
@@ -93,22 +94,22 @@ pub struct Environment {
     label: String,
     guests: AtomicU32,
     failed_starts: AtomicU32,
-    /// The guest of the trial, for whoever comes first.
+    /// The guest that the probe has started, for the first caller.
     spare: Mutex<Option<Session>>,
-    /// The kernel as it boots anywhere: what `cargo xtask kernel image` names.
+    /// Kernel image that boots anywhere, as printed by `cargo xtask kernel image`.
     pub image: PathBuf,
     /// The kernel with its symbols.
     pub vmlinux: PathBuf,
-    /// How it was configured.
+    /// The kernel's configuration.
     pub config: PathBuf,
-    /// What `gcov` needs to know of its objects; empty where no lines are counted.
+    /// The notes files of `gcov`; empty if the kernel does not count lines.
     pub notes: PathBuf,
-    /// What the compiler warned of in files of the series.
+    /// Compiler warnings in files of the series.
     pub warnings: Vec<String>,
 }
 
 impl Environment {
-    /// Has the kernel built and, where only a trial tells, a guest started.
+    /// Builds the kernel and, where only a probe can tell whether guests run, starts a guest.
     ///
     /// # Errors
     /// The kernel does not build, or this kind of virtual machine runs no guest here.
@@ -167,35 +168,35 @@ impl Environment {
         })
     }
 
-    /// The same without the guest that a trial has left: the caller is to change what guests are started from.
+    /// Drops the guest that the probe has started, for callers that change the boot configuration.
     pub fn without_spare(self) -> Self {
         Self { spare: Mutex::default(), ..self }
     }
 
-    /// The same kernel, started in another way.
+    /// Replaces the back end, and drops the guest that the probe has started.
     pub fn through(self, backend: Box<dyn Backend>) -> Self {
         Self { backend, spare: Mutex::default(), ..self }
     }
 
-    /// What it is, in one line.
+    /// Describes the environment in one line.
     pub fn describe(&self) -> String {
         format!("kernel {} · {} ({})", self.release, self.backend.kind(), self.why)
     }
 
-    /// What `uname -r` says in them.
+    /// Returns the kernel's release, as printed by `uname -r`.
     pub fn release(&self) -> &str {
         &self.release
     }
 
-    /// What the guests run on.
+    /// Returns the kind of virtual machine.
     pub fn kind(&self) -> Kind {
         self.backend.kind()
     }
 
-    /// A guest that has said hello.
+    /// Returns a guest whose agent has sent its hello message.
     ///
     /// # Errors
-    /// It did not come up.
+    /// The guest did not come up.
     pub fn open(&self) -> Result<Session, Box<Failure>> {
         if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(spare);
@@ -213,7 +214,7 @@ impl Environment {
         opened
     }
 
-    /// Starts a guest that need not be one of ours.
+    /// Starts a guest that need not run the agent.
     ///
     /// # Errors
     /// The back end's program is missing, or the log can't be written.
@@ -221,17 +222,17 @@ impl Environment {
         Machine::start(&*self.backend, boot)
     }
 
-    /// Starts a guest otherwise than [`Environment::boot`] says.
+    /// Starts a guest by another configuration than [`Environment::boot`].
     ///
     /// # Errors
-    /// It did not come up.
+    /// The guest did not come up.
     pub fn start(&self, boot: &BootConfig) -> Result<Session, Box<Failure>> {
         Session::open(&*self.backend, boot)
             .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
     }
 }
 
-/// What is wrong with this kind of virtual machine here, and what to do.
+/// Returns the error for a kind of virtual machine that runs no guest here, with a remedy.
 fn runs_no_guest(kind: Kind, why: &str) -> String {
     let remedy = match kind {
         Kind::Kvm => format!("{}, or use --vm tcg or --vm uml", probe::kvm_remedy(why)),
@@ -241,29 +242,30 @@ fn runs_no_guest(kind: Kind, why: &str) -> String {
     format!("{} runs no guest on this machine: {why}; {remedy}", kind.full_name())
 }
 
-/// Makes the place for logs, and takes away those of the last time whose names begin so, and what guests have left there that were killed.
+/// Creates the directory for logs. Removes earlier logs with this prefix, and directories left by
+/// killed guests.
 ///
 /// # Errors
-/// There is no place for them.
+/// The directory can't be created or read.
 pub fn clear_logs(label: &str) -> Result<()> {
     let place = workspace::logs();
     fs::create_dir_all(&place).context("no place for logs")?;
     for file in fs::read_dir(&place).context("can't look at the logs")?.flatten() {
         let name = file.file_name();
         if name.to_string_lossy().strip_prefix(label).is_some_and(|rest| rest.ends_with(".log")) {
-            // Another command may have been quicker.
+            // Another command may have removed it first.
             let _ = fs::remove_file(file.path());
         }
     }
     uml::remove_left_behind(&place).context("can't look at the logs")
 }
 
-/// The log of the environment's guest with that number.
+/// Returns the path of a guest's log.
 fn log(label: &str, kind: Kind, number: u32) -> PathBuf {
     workspace::logs().join(format!("{label}-{kind}-{number}.console.log"))
 }
 
-/// Enough for the largest scenario; what a guest does not touch costs nothing.
+/// Memory for the largest scenario; a guest takes only the pages that it touches.
 fn memory_mib(profile: Profile) -> u32 {
     match profile {
         Profile::Plain | Profile::Coverage => 512,
@@ -271,7 +273,7 @@ fn memory_mib(profile: Profile) -> u32 {
     }
 }
 
-/// Two processors, where the host has two: races want them, and more only cost time to start.
+/// Two processors if the host has two: races need them, and more would only take longer to start.
 fn cpus() -> u32 {
     thread::available_parallelism().map_or(1, NonZero::get).min(2) as u32
 }

@@ -15,90 +15,90 @@ use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
 use crate::runner::worker::{ShutdownReport, Worker};
 
-/// What a run does about a scenario that is bad.
+/// Policy for scenarios with a bad verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether nothing more is begun after it.
+    /// True if no further scenario starts after a bad verdict.
     pub fail_fast: bool,
-    /// How many times it is run again, in a guest that has just been started, before it counts.
+    /// Maximum number of retries, each in a new guest, before the verdict counts.
     pub retries: u32,
 }
 
 impl Policy {
-    /// Whether a scenario is run again after this attempt, counted from 1.
+    /// Checks whether a scenario is retried after this attempt, counted from 1.
     fn retries_after(self, attempt: u32, verdict: &Verdict) -> bool {
         is_bad(verdict) && attempt <= self.retries
     }
 
-    /// Whether nothing more is begun after this verdict, which counts.
+    /// Checks whether the run stops after this verdict, which counts.
     pub fn stops_after(self, verdict: &Verdict) -> bool {
         self.fail_fast && is_bad(verdict)
     }
 }
 
-/// What happens in a run.
+/// An event of a run.
 #[derive(Debug)]
 pub enum Event {
     /// An environment is ready for its first guest.
     Ready {
-        /// Its number.
+        /// The environment's number.
         environment: usize,
     },
-    /// An environment can't be prepared, and columns that have no other one get no verdicts.
+    /// An environment can't be prepared. Columns without another one get no verdicts.
     Lost {
-        /// Its number.
+        /// The environment's number.
         environment: usize,
-        /// Why.
+        /// The cause.
         why: String,
-        /// What is not going to be run.
+        /// Jobs that no environment is left for.
         stranded: Vec<Job>,
     },
     /// A worker begins a scenario.
     Begun {
         /// The worker's number.
         worker: usize,
-        /// The environment's.
+        /// The environment's number.
         environment: usize,
-        /// What it runs.
+        /// The scenario and its column.
         job: Job,
-        /// For the how-manieth time, from 1.
+        /// The attempt's number, from 1.
         attempt: u32,
-        /// How long all that has not begun will take, in seconds, if that can be told.
+        /// Expected seconds for all jobs that have not started; `None` if they can't be estimated.
         waiting: Option<f64>,
     },
     /// A worker has a verdict.
     Judged {
         /// The worker's number.
         worker: usize,
-        /// The environment's.
+        /// The environment's number.
         environment: usize,
-        /// What it ran.
+        /// The scenario and its column.
         job: Job,
-        /// Which attempt that was, from 1.
+        /// The attempt's number, from 1.
         attempt: u32,
-        /// What came of it.
+        /// The scenario's verdict.
         verdict: Verdict,
-        /// How long it took.
+        /// Duration of the attempt.
         took: Duration,
-        /// Whether it is run again: the verdict does not count.
+        /// True if the scenario is retried, so that this verdict does not count.
         retried: bool,
-        /// The guest has not survived it.
+        /// True if the guest can't be used for another scenario.
         lost: bool,
     },
-    /// A worker has ended its guest: what the kernel reported on its way out.
+    /// A worker has shut its guest down.
     Left {
         /// The worker's number.
         worker: usize,
-        /// The environment's.
+        /// The environment's number.
         environment: usize,
-        /// What there was to report.
+        /// Reports and counters from the shutdown.
         shutdown: ShutdownReport,
-        /// How long it took.
+        /// Duration of the shutdown.
         took: Duration,
     },
 }
 
-/// Runs everything, and tells `hear` about it, in this thread, as it happens.
+/// Runs all scenarios; passes each event to `hear` in the calling thread.
 pub fn run(
     testbed: &Testbed,
     scenarios: &[Scenario],
@@ -145,7 +145,7 @@ fn jobs(testbed: &Testbed, scenarios: &[Scenario], times: &Timings) -> Vec<Job> 
         .collect()
 }
 
-/// What all threads of a run share.
+/// State that the threads of a run share.
 struct Executor<'a> {
     schedule: Mutex<Schedule>,
     changed: Condvar,
@@ -160,7 +160,7 @@ impl Executor<'_> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prepares environments as long as some job wants one. Those whose kernels need no building come first.
+    /// Prepares environments while a job needs one. Those whose kernels are built come first.
     fn prepare(&self, events: &Sender<Event>) {
         loop {
             let wanted = self.schedule().wanted();
@@ -172,20 +172,20 @@ impl Executor<'_> {
                     self.schedule().ready(environment, prepared.features.clone());
                     Event::Ready { environment }
                 }
-                // Nobody waits for it any more.
+                // The result is no longer needed.
                 Err(_) if self.terminal.is_cancelled() => return,
                 Err(error) => {
                     let stranded = self.schedule().lost(environment);
                     Event::Lost { environment, why: format!("{error:#}"), stranded }
                 }
             };
-            // Nobody listens any more when the run was given up.
+            // The receiver is gone if the run was given up.
             let _ = events.send(event);
             self.changed.notify_all();
         }
     }
 
-    /// One worker's whole life.
+    /// Main loop of a worker.
     fn drive(&self, number: usize, events: &Sender<Event>) {
         let mut worker = Worker::default();
         let taste = if number.is_multiple_of(2) { PickOrder::Long } else { PickOrder::Short };
@@ -215,20 +215,21 @@ impl Executor<'_> {
         (schedule.next(at, taste), schedule.seconds_left())
     }
 
-    /// Sleeps until some environment is ready or lost, or for a moment: it may have happened since the worker asked.
+    /// Waits until an environment is ready or lost. The timeout covers a change since the worker's
+    /// last check.
     fn wait(&self) {
         let schedule = self.schedule();
         let _ = self.changed.wait_timeout(schedule, Duration::from_millis(50));
     }
 
-    /// Begins nothing more. A kernel that is being built for what would have come is given up.
+    /// Starts no further jobs, and cancels kernel builds for those that remain.
     fn stop(&self) {
         self.schedule().stop();
         self.terminal.cancel();
         self.changed.notify_all();
     }
 
-    /// Runs a scenario, and again as long as the policy asks for it, each time in another guest.
+    /// Runs a scenario with the retries that the policy allows, each in another guest.
     fn carry_out(
         &self,
         worker: &mut Worker,

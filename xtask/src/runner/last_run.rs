@@ -1,7 +1,7 @@
-//! What failed or was left the last time: what `--failed` runs.
+//! Scenarios that failed or were not run last time, which `--failed` selects.
 //!
-//! It is kept for each kernel, profile, source and series by itself, whatever virtual machines were used. A scenario stays until it
-//! has passed there, as with pytest's `--last-failed`.
+//! They are recorded per kernel, profile, source and series, whichever virtual machines were used.
+//! A scenario stays recorded until it has passed there, as with pytest's `--last-failed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -17,25 +17,25 @@ use crate::host::workspace;
 use crate::runner::result::ScenarioResult;
 use crate::runner::results::RunResults;
 
-/// Names another file, so that tests leave the user's alone.
+/// Environment variable with another file's path, so that tests don't change the user's file.
 const FILE: &str = "KEYAGENTS_LAST_RUN";
 
-/// What a verdict belongs to, besides its scenario.
+/// Kernel configuration that a verdict belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     /// The kernel's name.
     pub kernel: String,
-    /// What it was built for.
+    /// Profile of the kernel.
     pub profile: String,
-    /// The user's own source in its place.
+    /// The user's own source tree, which replaces the kernel's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_src: Option<PathBuf>,
-    /// The patches in place of its own.
+    /// The patches that replace the kernel's own series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<String>,
 }
 
-/// The file in which this is kept.
+/// File of recorded failures, with the source and series of a run.
 #[derive(Debug, Clone)]
 pub struct LastRun {
     file: PathBuf,
@@ -43,17 +43,17 @@ pub struct LastRun {
     series: Option<String>,
 }
 
-/// What is kept of a subject.
+/// Recorded scenarios of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     #[serde(flatten)]
     subject: Subject,
-    /// The scenarios that failed or were left, by name.
+    /// Names of the scenarios that failed or were not run.
     failed: BTreeSet<String>,
 }
 
 impl LastRun {
-    /// That of runs on this source with these patches, in this checkout.
+    /// Returns the record for runs on this source with these patches, in this checkout.
     pub fn of(kernel_src: Option<&Path>, series: Option<&str>) -> Self {
         let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Self {
@@ -69,7 +69,8 @@ impl LastRun {
         Subject { kernel: kernel.to_owned(), profile: profile.to_owned(), kernel_src, series }
     }
 
-    /// The scenarios that are to be run again on the run's columns. None: of one of them nothing is known.
+    /// Returns the scenarios to repeat on the run's columns; `None` if nothing is recorded of one
+    /// of them.
     pub fn failed(&self, entries: &RunResults) -> Option<BTreeSet<String>> {
         let records = self.read();
         let mut failed = BTreeSet::new();
@@ -81,12 +82,12 @@ impl LastRun {
         Some(failed)
     }
 
-    /// Writes down what is known of a run, however far it is.
+    /// Records the results of a run, which may be incomplete.
     ///
     /// # Errors
     /// The file can't be written.
     pub fn write(&self, entries: &RunResults) -> Result<()> {
-        // Another run may write, too: for a moment.
+        // Another run may write at the same time; the lock is held briefly.
         let directory = self.file.parent().unwrap_or(Path::new("."));
         let _lock = cache::lock(directory, "last-run", Share::Alone, |_| ())?;
         let mut records = self.read();
@@ -95,7 +96,7 @@ impl LastRun {
             let subject = self.subject(&part.about.kernel, part.about.profile.name());
             let to_run: &mut BTreeMap<&str, bool> = seen.entry(subject).or_default();
             for (scenario, report) in entries.scenarios.iter().zip(&part.verdicts) {
-                // On what can't run it, nothing becomes known of it.
+                // A scenario that was skipped for a missing feature keeps its record.
                 if !report.as_ref().is_some_and(|report| matches!(report.verdict, Verdict::Skipped(_))) {
                     let again = report.as_ref().is_none_or(ScenarioResult::is_bad);
                     *to_run.entry(&scenario.name).or_default() |= again;
@@ -117,7 +118,7 @@ impl LastRun {
         cache::write_whole(&self.file, &serde_json::to_vec_pretty(&records)?)
     }
 
-    /// A file that can't be read is one that is not there.
+    /// Reads the records. An unreadable file counts as empty.
     fn read(&self) -> Vec<Record> {
         let read = fs::read(&self.file).ok().and_then(|json| serde_json::from_slice(&json).ok());
         read.unwrap_or_default()
@@ -144,7 +145,7 @@ box.request = { description = "k" }
 expect = "ENOKEY"
 "#;
 
-    /// A run of these scenarios on that kernel, in which they have such verdicts.
+    /// Returns the results of a run of scenarios with these verdicts on a kernel.
     fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> SharedResults {
         let named = |(name, _): &(&str, _)| parse::scenarios(name, Path::new("x"), TEXT).unwrap().remove(0);
         let about = ColumnInfo {

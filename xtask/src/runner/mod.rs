@@ -1,4 +1,4 @@
-//! Runs scenarios on virtual machines, and keeps what came of them.
+//! Runs scenarios on virtual machines, and collects their results.
 
 pub mod bisect;
 mod columns;

@@ -1,4 +1,4 @@
-//! What came of the scenarios, in words and colours.
+//! Results of scenarios, and their text and colours on a terminal.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,51 +13,51 @@ use crate::host::process::quoted;
 use crate::host::terminal::seconds;
 use crate::vm::Kind;
 
-/// What came of a scenario.
+/// Result of a scenario.
 #[derive(Debug, Clone)]
 pub struct ScenarioResult {
     /// `FAMILY/NAME`.
     pub scenario: String,
-    /// What is said of it: of its last attempt.
+    /// Verdict of the last attempt.
     pub verdict: Verdict,
-    /// How long that took, the start of a guest included.
+    /// Duration of the last attempt, with the start of a guest.
     pub took: Duration,
-    /// What it ran on, if it ran.
+    /// Kind of virtual machine that it ran on; `None` if it did not run.
     pub vm: Option<Kind>,
-    /// The attempts before, all of which were bad.
+    /// Earlier attempts, all with a bad verdict.
     pub earlier: Vec<Attempt>,
 }
 
-/// An attempt that was bad, and after which the scenario was run again.
+/// An attempt with a bad verdict, after which the scenario was retried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// What is said of it.
+    /// Verdict of the attempt.
     pub verdict: Verdict,
-    /// How long it took, the start of a guest included.
+    /// Duration, with the start of a guest.
     pub took: Duration,
 }
 
-/// What came of a column: one kernel, one profile, one choice of virtual machines.
+/// Results of a column: one kernel, one profile, one choice of virtual machines.
 #[derive(Debug, Clone)]
 pub struct Column {
-    /// What tells it from the others; empty if there is none.
+    /// Title that distinguishes the column from the others; empty if it is the only one.
     pub title: String,
     /// In the suite's order.
     pub reports: Vec<ScenarioResult>,
-    /// Why there are no verdicts, or not all.
+    /// The cause of missing verdicts; `None` if there are none missing.
     pub lost: Option<String>,
 }
 
-/// The words in the order in which a summary counts them.
+/// Verdict words in the order in which a summary counts them.
 pub const WORDS: [&str; 7] = ["passed", "flaky", "failed", "crashed", "hung", "broken", "skipped"];
 
 impl ScenarioResult {
-    /// The verdict's word, or `flaky` for a scenario that passed only when it was run again.
+    /// Returns the verdict's word, or `flaky` for a scenario that passed in a retry.
     pub fn word(&self) -> &'static str {
         word(&self.verdict, !self.earlier.is_empty())
     }
 
-    /// One line, shown as soon as the verdict is there; with the virtual machine where that is worth telling. The title comes by itself.
+    /// Returns the result's line and, separately, the title. `with_vm` adds the virtual machine.
     pub fn line(&self, scenario: &Scenario, with_vm: bool) -> (String, String) {
         let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
         let word = self.word();
@@ -79,7 +79,7 @@ impl ScenarioResult {
         (line, style(&scenario.title).dim().to_string())
     }
 
-    /// One line for a case of the kernel's own tests in the part of that title, which its name begins with.
+    /// Returns the line of a KUnit or kselftest case whose name begins with `title`.
     pub fn case_line(&self, title: &str) -> String {
         let name = self.scenario.strip_prefix(title).unwrap_or(&self.scenario).trim_start_matches('/');
         let word = self.verdict.word();
@@ -92,23 +92,23 @@ impl ScenarioResult {
         }
     }
 
-    /// Likewise, among the verdicts of several columns.
+    /// Returns the result's line in a run of several columns.
     pub fn line_of_many(&self, column: &str) -> String {
         let word = self.word();
         format!("  {} {} {word} on {column}", colour(word).apply_to(mark(word)), self.scenario)
     }
 
-    /// Whether it neither passed, if only in the end, nor was skipped.
+    /// Checks whether the verdict is bad: neither passed, in the last attempt, nor skipped.
     pub fn is_bad(&self) -> bool {
         is_bad(&self.verdict)
     }
 
-    /// Whether there is more to say than that it passed or was skipped.
+    /// Checks whether the result has more to report than that it passed or was skipped.
     pub fn has_details(&self) -> bool {
         self.is_bad() || !self.earlier.is_empty()
     }
 
-    /// How each attempt went, as in `failed, hung, passed`; empty if there was one.
+    /// Returns the word of each attempt, as in `failed, hung, passed`; empty if there was one.
     pub fn attempts(&self) -> String {
         if self.earlier.is_empty() {
             return String::new();
@@ -117,7 +117,8 @@ impl ScenarioResult {
         earlier.chain([self.verdict.word()]).collect::<Vec<_>>().join(", ")
     }
 
-    /// What there is to say beyond the word: of the last attempt, or of those before where that one passed. Empty if nothing.
+    /// Returns the details of the last attempt, or of the earlier ones if the last passed. Empty if
+    /// there are none.
     pub fn body(&self) -> String {
         if self.is_bad() || self.earlier.is_empty() {
             return self.verdict.details();
@@ -130,12 +131,13 @@ impl ScenarioResult {
         told.collect::<Vec<_>>().join("\n")
     }
 
-    /// The command that makes a new trace the expected one, where nothing else is wrong.
+    /// Returns the command that accepts the new trace; `None` if the verdict has another cause.
     pub fn how_to_accept(&self) -> Option<String> {
         how_to_accept(&self.scenario, &self.verdict)
     }
 
-    /// All that there is to say; nothing for a scenario that passed or was skipped. `column` is said where there are several.
+    /// Returns the full report; `None` for a scenario that passed or was skipped. A `column` that
+    /// is not empty is named.
     pub fn details(&self, column: &str) -> Option<String> {
         if !self.has_details() {
             return None;
@@ -153,14 +155,14 @@ impl ScenarioResult {
 }
 
 impl Column {
-    /// How many of each.
+    /// Counts the results by word.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         self.reports.iter().for_each(|report| tally.count(report.word()));
         tally
     }
 
-    /// The exit code: the testbed's own fault (2) outweighs the kernel's (1).
+    /// Returns the exit code: a fault of the testbed (2) outweighs one of the kernel (1).
     pub fn exit_code(&self) -> u8 {
         let codes = self.reports.iter().map(|report| report.verdict.exit_code());
         let lost = self.lost.as_ref().map(|_| 2);
@@ -168,10 +170,10 @@ impl Column {
     }
 }
 
-/// The word for a scenario that passed only when it was run again.
+/// Word for a scenario that passed in a retry.
 pub const FLAKY: &str = "flaky";
 
-/// The verdict's word, or [`FLAKY`], for a scenario that was run again or not.
+/// Returns the verdict's word, or [`FLAKY`] if the scenario passed in a retry.
 pub fn word(verdict: &Verdict, was_run_again: bool) -> &'static str {
     match verdict {
         Verdict::Passed if was_run_again => FLAKY,
@@ -179,17 +181,17 @@ pub fn word(verdict: &Verdict, was_run_again: bool) -> &'static str {
     }
 }
 
-/// How many verdicts there are of each kind.
+/// Number of results by word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<&'static str, usize>);
 
 impl Tally {
-    /// One more of this word.
+    /// Counts one more result with this word.
     pub fn count(&mut self, word: &'static str) {
         *self.0.entry(word).or_default() += 1;
     }
 
-    /// How many there are in all.
+    /// Returns the total number of results.
     pub fn total(&self) -> usize {
         self.0.values().sum()
     }
@@ -205,12 +207,12 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Whether a verdict is neither that it passed nor that it was skipped.
+/// Checks whether a verdict is neither passed nor skipped.
 pub fn is_bad(verdict: &Verdict) -> bool {
     !matches!(verdict, Verdict::Passed | Verdict::Skipped(_))
 }
 
-/// The command that makes a new trace the expected one, where nothing else is wrong with the scenario.
+/// Returns the command that accepts the new trace; `None` if the verdict has another cause.
 pub fn how_to_accept(scenario: &str, verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Failed(failure) if failure.is_pending() => {
@@ -220,20 +222,21 @@ pub fn how_to_accept(scenario: &str, verdict: &Verdict) -> Option<String> {
     }
 }
 
-/// How many of each, and how long it took. `noun` is what they are.
+/// Returns the summary line: the number of results by word, and the duration. `noun` names the
+/// items.
 pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
     let tally = column.tally();
     let time = style(format!("· {}", seconds(took))).dim();
     format!("{}: {tally} {time}", counted(tally.total(), noun, &format!("{noun}s")))
 }
 
-/// How bad a verdict of this word is: the higher, the worse.
+/// Severity of a verdict's word: higher is worse.
 pub fn rank(word: &str) -> usize {
     const RISING: [&str; 7] = ["passed", "skipped", "flaky", "broken", "failed", "hung", "crashed"];
     RISING.iter().position(|other| *other == word).unwrap_or(0)
 }
 
-/// A sign for a verdict of this word.
+/// Symbol of a verdict's word.
 pub fn mark(word: &str) -> &'static str {
     match word {
         "passed" => "✓",
@@ -246,7 +249,7 @@ pub fn mark(word: &str) -> &'static str {
     }
 }
 
-/// The colour of a verdict of this word.
+/// Colour of a verdict's word.
 pub fn colour(word: &str) -> Style {
     match word {
         "passed" => Style::new().green(),
@@ -256,7 +259,7 @@ pub fn colour(word: &str) -> Style {
     }
 }
 
-/// A diff's lines in a diff's colours.
+/// Colours a line of a diff.
 fn painted(line: &str) -> String {
     match line.as_bytes().first() {
         Some(b'+') => style(line).green().to_string(),

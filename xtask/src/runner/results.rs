@@ -1,4 +1,4 @@
-//! What is known of a run, at each moment of it.
+//! Results of a run, complete or still in progress.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,56 +9,56 @@ use scenarios::verdict::Verdict;
 use crate::artifacts::image::Profile;
 use crate::runner::result::{Column, ScenarioResult};
 
-/// Results that threads share.
+/// Results of a run, shared between threads.
 #[derive(Debug, Clone)]
 pub struct SharedResults(Arc<Mutex<RunResults>>);
 
-/// What is known.
+/// Results of a run, as far as it has come.
 #[derive(Debug, Clone)]
 pub struct RunResults {
-    /// What is to be run, in the suite's order.
+    /// Selected scenarios, in the suite's order.
     pub scenarios: Vec<Scenario>,
-    /// The columns, in the order in which they were asked for.
+    /// The columns, in the order of the command line.
     pub parts: Vec<ColumnResults>,
-    /// When the run began.
+    /// Start time of the run.
     pub began: SystemTime,
-    /// What ended the run before its time.
+    /// The cause if the run was interrupted.
     pub cut_short: Option<String>,
-    /// Why what has no verdict is not run, where that was asked for.
+    /// The cause if the run was to stop early, such as `--fail-fast`.
     pub stopped: Option<String>,
     clock: Instant,
 }
 
-/// What is known of a column.
+/// Results of a column.
 #[derive(Debug, Clone)]
 pub struct ColumnResults {
-    /// What it is.
+    /// Description of the column.
     pub about: ColumnInfo,
-    /// By scenario; none where there is no verdict yet.
+    /// Results by scenario; `None` without a verdict so far.
     pub verdicts: Vec<Option<ScenarioResult>>,
-    /// What the kernel reported as its guests ended.
+    /// Reports of the kernel from the shutdown of its guests.
     pub ends: Vec<ScenarioResult>,
-    /// Why there are no verdicts, or not all.
+    /// The cause of missing verdicts; `None` if there are none missing.
     pub lost: Option<String>,
 }
 
-/// What a column is.
+/// Description of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnInfo {
-    /// What tells it from the others; empty if there is none.
+    /// Title that distinguishes the column from the others; empty if it is the only one.
     pub title: String,
     /// The kernel's name.
     pub kernel: String,
-    /// What the kernel was built for.
+    /// Profile of the kernel.
     pub profile: Profile,
-    /// The virtual machine that was asked for: `auto`, `kvm`, `tcg` or `uml`.
+    /// The requested virtual machine: `auto`, `kvm`, `tcg` or `uml`.
     pub vm: String,
-    /// Whether it is no harm if it can't be had here.
+    /// True if the run may go on without this column where its virtual machine does not work.
     pub optional: bool,
 }
 
 impl SharedResults {
-    /// Of a run that begins now.
+    /// Creates the results of a run that starts now.
     pub fn new(scenarios: Vec<Scenario>, columns: Vec<ColumnInfo>) -> Self {
         let parts = columns.into_iter().map(|about| ColumnResults::new(about, scenarios.len())).collect();
         let entries = RunResults {
@@ -72,37 +72,37 @@ impl SharedResults {
         Self(Arc::new(Mutex::new(entries)))
     }
 
-    /// The entries, which nobody else changes meanwhile.
+    /// Locks the results.
     pub fn entries(&self) -> MutexGuard<'_, RunResults> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl RunResults {
-    /// What is to be run, now that it is known.
+    /// Sets the selected scenarios once they are known.
     pub fn set_scenarios(&mut self, scenarios: Vec<Scenario>) {
         self.scenarios = scenarios;
         self.lay_out(self.parts.iter().map(|part| part.about.clone()).collect());
     }
 
-    /// The columns are these, now that they are known.
+    /// Sets the columns once they are known.
     pub fn lay_out(&mut self, columns: Vec<ColumnInfo>) {
         let scenarios = self.scenarios.len();
         self.parts = columns.into_iter().map(|about| ColumnResults::new(about, scenarios)).collect();
     }
 
-    /// How long the run has been going on.
+    /// Returns the time since the start of the run.
     pub fn age(&self) -> Duration {
         self.clock.elapsed()
     }
 
-    /// The columns that count: those that can't be had here, and are no harm, are left out.
+    /// Returns the columns that count: all but the optional ones that could not run here.
     pub fn counted(&self) -> impl Iterator<Item = &ColumnResults> {
         self.parts.iter().filter(|part| !part.is_spared())
     }
 
-    /// The column's verdicts in the suite's order, and one for each scenario that has none: skipped where the run was to stop
-    /// early, else the testbed's own fault.
+    /// Returns the column's results in the suite's order. Scenarios without a result count as
+    /// skipped if the run was to stop early, else as broken.
     pub fn complete(&self, part: &ColumnResults) -> Vec<ScenarioResult> {
         let verdict = self.verdict_of_absent(part);
         let absent = |scenario: &Scenario| ScenarioResult {
@@ -117,7 +117,7 @@ impl RunResults {
         verdicts.chain(part.ends.iter().cloned()).collect()
     }
 
-    /// What is said of the column's scenarios that were not run.
+    /// Returns the verdict for the column's scenarios that were not run.
     pub fn verdict_of_absent(&self, part: &ColumnResults) -> Verdict {
         let fault = part.lost.as_ref().or(self.cut_short.as_ref());
         match (fault, &self.stopped) {
@@ -127,7 +127,7 @@ impl RunResults {
         }
     }
 
-    /// The exit code of a run that has come to its end.
+    /// Returns the exit code of a complete run.
     pub fn exit_code(&self) -> u8 {
         self.counted().map(|part| part.column().exit_code()).max().unwrap_or(0)
     }
@@ -138,12 +138,12 @@ impl ColumnResults {
         Self { about, verdicts: vec![None; scenarios], ends: Vec::new(), lost: None }
     }
 
-    /// Whether it can't be had here, and that is no harm.
+    /// Checks whether the column is optional and could not run here.
     pub fn is_spared(&self) -> bool {
         self.about.optional && self.lost.is_some() && self.verdicts.iter().all(Option::is_none)
     }
 
-    /// What the terminal tells of it.
+    /// Returns the results for display on the terminal.
     pub fn column(&self) -> Column {
         let reports = self.verdicts.iter().flatten().chain(&self.ends).cloned().collect();
         Column { title: self.about.title.clone(), reports, lost: self.lost.clone() }
@@ -151,12 +151,12 @@ impl ColumnResults {
 }
 
 impl ColumnInfo {
-    /// What tells it from the others, or all of it where there are none.
+    /// Returns the title that distinguishes the column, or the full title if it is the only one.
     pub fn short_title(&self) -> String {
         if self.title.is_empty() { self.full_title() } else { self.title.clone() }
     }
 
-    /// All of it, as in `6.12 plain tcg`.
+    /// Returns the full title, as in `6.12 plain tcg`.
     pub fn full_title(&self) -> String {
         format!("{} {} {}", self.kernel, self.profile.name(), self.vm)
     }

@@ -1,33 +1,34 @@
-//! Which scenario is run next, and on which environment. Nothing in here runs anything.
+//! Scheduler of scenarios over environments. It runs nothing itself.
 
-/// A scenario that is to be run in a column.
+/// A scenario to run in a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// The column's number.
     pub column: usize,
     /// The scenario's number.
     pub scenario: usize,
-    /// Numbers of the environments that it may be run on, the best one first.
+    /// Numbers of the environments that it may run on, in order of preference.
     pub environments: Vec<usize>,
     /// Features that the environment must have.
     pub needs: Vec<String>,
-    /// How long it is expected to take, in seconds.
+    /// Expected duration in seconds.
     pub seconds: f64,
 }
 
-/// What a worker is to do.
+/// Instruction to a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Run this, on this environment.
+    /// Run this job on this environment.
     Run(Job, usize),
-    /// Ask again when an environment has been prepared.
+    /// Ask again after an environment has been prepared.
     Wait,
-    /// There is nothing left for it.
+    /// No job is left for this worker.
     Done,
 }
 
-/// Which end of what waits a worker takes from. Long scenarios mostly wait, for deadlines and for the kernel's garbage to be collected;
-/// short ones mostly work. Workers of both orders side by side keep the processors busy from the beginning to the end.
+/// End of the queue that a worker takes jobs from. Long scenarios mostly wait, for deadlines and
+/// for the kernel's garbage collection; short ones mostly compute. Workers of both orders together
+/// keep the processors busy throughout the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PickOrder {
     /// The longest first.
@@ -36,22 +37,22 @@ pub enum PickOrder {
     Short,
 }
 
-/// How far an environment is.
+/// Preparation state of an environment.
 #[derive(Debug, Clone, PartialEq)]
 enum State {
     Untouched,
     InWork,
-    /// With these features; none if nobody knows yet, and then it is taken to have all.
+    /// Prepared, with these features. `None` if they are unknown; it then counts as having all.
     Ready(Option<Vec<String>>),
     Lost,
 }
 
-/// What the schedule has to know of an environment beforehand.
+/// Properties of an environment that the scheduler needs beforehand.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a guest takes to start, in seconds.
+    /// A guest's start-up time in seconds.
     pub start: f64,
-    /// How many workers it bears at once.
+    /// Maximum number of workers at the same time.
     pub most: usize,
 }
 
@@ -59,25 +60,26 @@ pub struct Limits {
 struct EnvironmentState {
     state: State,
     terms: Limits,
-    /// How many workers are on it.
+    /// Number of workers that use the environment.
     workers: usize,
 }
 
-/// What is left to run, and where.
+/// Queue of jobs that have not started, and the state of the environments.
 #[derive(Debug)]
 pub struct Schedule {
-    /// The longest first.
+    /// Longest job first.
     waiting: Vec<Job>,
     environments: Vec<EnvironmentState>,
-    /// Each scenario gets a guest of its own, so that starting one more worker costs nothing.
+    /// True if each scenario gets a guest of its own, so that one more worker costs nothing.
     fresh: bool,
 }
 
-/// A further worker begins on an environment when at least so many starts' worth of work is left for it.
+/// Minimum work left for a further worker to start on an environment, as a multiple of the start-up
+/// time.
 const WORTH_A_START: f64 = 2.0;
 
 impl Schedule {
-    /// Everything is still to be run, on environments with these terms.
+    /// Creates a schedule with all jobs waiting. `terms` lists the environments.
     pub fn new(mut jobs: Vec<Job>, terms: &[Limits], fresh: bool) -> Self {
         jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let environment =
@@ -85,7 +87,7 @@ impl Schedule {
         Self { waiting: jobs, environments: terms.iter().map(environment).collect(), fresh }
     }
 
-    /// The environments that some job waits for and nobody prepares.
+    /// Returns the environments that jobs wait for and whose preparation has not started.
     pub fn wanted(&self) -> Vec<usize> {
         let untouched = |environment: &usize| self.environments[*environment].state == State::Untouched;
         let mut wanted: Vec<usize> =
@@ -95,17 +97,17 @@ impl Schedule {
         wanted
     }
 
-    /// Somebody prepares it.
+    /// Marks an environment as being prepared.
     pub fn in_work(&mut self, environment: usize) {
         self.environments[environment].state = State::InWork;
     }
 
-    /// It has been prepared. Without features it is taken to have all that anybody needs.
+    /// Marks an environment as prepared. Without features it counts as having all.
     pub fn ready(&mut self, environment: usize, features: Option<Vec<String>>) {
         self.environments[environment].state = State::Ready(features);
     }
 
-    /// It can't be prepared. Gives the jobs that no other environment can take.
+    /// Marks an environment as lost. Returns the jobs that no other environment can take.
     pub fn lost(&mut self, environment: usize) -> Vec<Job> {
         self.environments[environment].state = State::Lost;
         let (left, stranded) =
@@ -114,12 +116,12 @@ impl Schedule {
         stranded
     }
 
-    /// Nothing more is run.
+    /// Drops all waiting jobs.
     pub fn stop(&mut self) {
         self.waiting.clear();
     }
 
-    /// What the worker that is on this environment, or on none, does next.
+    /// Returns the next instruction for a worker, which uses the environment `at` or none.
     pub fn next(&mut self, at: Option<usize>, taste: PickOrder) -> Next {
         if let Some(environment) = at {
             if !self.is_called_away(environment)
@@ -138,7 +140,8 @@ impl Schedule {
         if self.waits_for_a_ground() { Next::Wait } else { Next::Done }
     }
 
-    /// How long all that waits will take, in seconds; nobody knows how long an environment does that is not ready.
+    /// Returns the expected seconds for all waiting jobs; `None` while one waits for an
+    /// environment.
     pub fn seconds_left(&self) -> Option<f64> {
         (!self.waits_for_a_ground()).then(|| self.waiting.iter().map(|job| job.seconds).sum())
     }
@@ -161,7 +164,7 @@ impl Schedule {
         Some(self.waiting.remove(index))
     }
 
-    /// Whether nobody is yet on an environment that takes longer to start.
+    /// Checks whether an environment with a slower start has work and no worker yet.
     fn is_called_away(&self, environment: usize) -> bool {
         self.worth_starting().is_some_and(|other| {
             self.environments[other].workers == 0
@@ -169,7 +172,8 @@ impl Schedule {
         })
     }
 
-    /// The environment that a further worker is best begun on. Those that take long to start come first: the others fill the gaps.
+    /// Returns the best environment for a further worker to start on. Slow starts come first, since
+    /// the others fill the gaps.
     fn worth_starting(&self) -> Option<usize> {
         let worth = |index: &usize| {
             let environment = &self.environments[*index];
@@ -191,7 +195,8 @@ impl Schedule {
         all.max_by(|a, b| start(*a).total_cmp(&start(*b)).then(b.cmp(a)))
     }
 
-    /// Where the job is to be run: on the first of its environments that has what it needs. Where none has, on one that will say so.
+    /// Returns the first environment of the job that has its features. If none has, returns one
+    /// that will report the missing feature.
     fn place(&self, job: &Job) -> Option<usize> {
         let standing = || {
             job.environments
@@ -228,7 +233,7 @@ mod tests {
         Schedule::new(jobs, &[terms(0.2), terms(2.0)], false)
     }
 
-    /// The scenario that a worker is given, and the environment.
+    /// Returns the scenario and the environment that a worker is given.
     fn given(next: Next) -> (usize, usize) {
         match next {
             Next::Run(job, environment) => (job.scenario, environment),

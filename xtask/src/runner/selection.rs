@@ -1,4 +1,4 @@
-//! The scenarios that were asked for.
+//! Selection of scenarios by name.
 
 use anyhow::{Context, Result, bail};
 use scenarios::scenario::Scenario;
@@ -7,10 +7,10 @@ use scenarios::suite;
 use crate::host::terminal::Terminal;
 use crate::host::workspace;
 
-/// Reads all scenarios, and gives those whose name contains one of the filters: all, if there is none.
+/// Loads all scenarios. Returns those whose name contains one of the filters; all without a filter.
 ///
 /// # Errors
-/// A scenario that is wrong, whether it was asked for or not; or a filter that fits none.
+/// A scenario is invalid, whether it was selected or not; or a filter matches none.
 pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     let mut scenarios = suite::load(&workspace::suite())?;
     if scenarios.is_empty() {
@@ -27,10 +27,11 @@ pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-/// The scenarios of exactly these names: `FAMILY/NAME[CASE]`, or `FAMILY/NAME` with all its cases.
+/// Returns the scenarios with exactly these names: `FAMILY/NAME[CASE]`, or `FAMILY/NAME` with all
+/// its cases.
 ///
 /// # Errors
-/// A scenario that is wrong, whether it was asked for or not; or a name that none has.
+/// A scenario is invalid, whether it was selected or not; or no scenario has one of the names.
 pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
     let mut scenarios = select(&[])?;
     let has = |scenario: &Scenario, name: &String| [&scenario.name, &scenario.file].contains(&name);
@@ -42,10 +43,10 @@ pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-/// The scenario of this name: `FAMILY/NAME`, or `NAME` where no other family has one.
+/// Returns the scenario with this name: `FAMILY/NAME`, or `NAME` if it is unambiguous.
 ///
 /// # Errors
-/// A scenario of the suite that is wrong; or none, or several, of that name.
+/// A scenario of the suite is invalid; or no scenario, or more than one, has the name.
 pub fn named(name: &str) -> Result<Scenario> {
     let mut scenarios = suite::load(&workspace::suite())?;
     let ending = format!("/{name}");
@@ -64,7 +65,7 @@ pub fn named(name: &str) -> Result<Scenario> {
     }
 }
 
-/// What to do about a name that no scenario has.
+/// Hint for a name that no scenario has.
 fn hint(wrong: &str, names: &[&str]) -> String {
     match nearest(wrong, names) {
         Some(near) => format!("; did you mean {near}?"),
@@ -72,7 +73,7 @@ fn hint(wrong: &str, names: &[&str]) -> String {
     }
 }
 
-/// The name that was most likely meant, of scenarios in all families.
+/// Returns the scenario name most similar to a mistyped one, in any family.
 fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
     let slips = |name: &str| {
         let whole = strsim::damerau_levenshtein(wrong, name);
@@ -82,7 +83,7 @@ fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
     names.iter().copied().filter(|name| slips(name) <= 1.max(wrong.len() / 3)).min_by_key(|name| slips(name))
 }
 
-/// Notes snapshots, and parts of them, that no scenario belongs to.
+/// Prints a note for each snapshot, or part of one, without a scenario.
 ///
 /// # Errors
 /// The suite can't be read.

@@ -1,4 +1,4 @@
-//! A share of the suite, for one of several machines.
+//! Share of the suite for one of several machines.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 use scenarios::plan::{ControlOp, Op};
 use scenarios::scenario::{Expect, Scenario};
 
-/// The share `I/N`: the I-th of N.
+/// The `I`-th of `N` shares, written `I/N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// From 0.
+    /// Counts from 0.
     index: usize,
     count: usize,
 }
@@ -40,7 +40,7 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// The names of its scenarios. Every machine that has the same suite divides it alike.
+    /// Returns the names of the shard's scenarios. Machines with the same suite divide it alike.
     pub fn of(self, suite: &[Scenario]) -> Vec<String> {
         let costs: Vec<u64> = suite.iter().map(cost_ms).collect();
         let names = suite.iter().map(|scenario| scenario.name.as_str());
@@ -50,11 +50,12 @@ impl Shard {
     }
 }
 
-/// To which of so many shares each scenario goes: the dearest first, each to the share that has least so far.
+/// Assigns each scenario to one of `count` shares: the longest first, each to the share with the
+/// least work.
 fn divide(suite: &[(&str, u64)], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..suite.len()).collect();
     order.sort_by_key(|&index| (Reverse(suite[index].1), suite[index].0));
-    // More shares than scenarios stay empty.
+    // If there are more shares than scenarios, some stay empty.
     let mut loads = vec![0; count.min(suite.len()).max(1)];
     let mut places = vec![0; suite.len()];
     for index in order {
@@ -66,14 +67,14 @@ fn divide(suite: &[(&str, u64)], count: usize) -> Vec<usize> {
     places
 }
 
-/// What a scenario costs beyond its steps: setting processes up, ending them, reading what was left.
+/// Cost of a scenario besides its steps: starting and ending processes, and the leak check.
 const SCENARIO_MS: u64 = 50;
 
-/// What a step costs, and each worker of one.
+/// Cost of a step, and of each of its workers.
 const STEP_MS: u64 = 5;
 
-/// How long a scenario is expected to take, by what is written in it: its steps, and the waits that it is to sit out. What a machine
-/// has measured is known to that machine alone, and a list of times would have to be kept.
+/// Estimates a scenario's duration from its steps and the waits that have to expire. Measured
+/// durations are not used: they differ between machines, and a list of them would need maintenance.
 fn cost_ms(scenario: &Scenario) -> u64 {
     let plan = scenario.plan();
     let steps = plan.steps.iter().zip(&scenario.expectations).enumerate();

@@ -1,4 +1,5 @@
-//! One guest for one person, on what is quickest here, and the exit code of a program that was used in it.
+//! A single guest on the fastest virtual machine here, and the exit code of a program that runs in
+//! it.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,26 +17,26 @@ use crate::session::{Failure, Used};
 use crate::vm::Kind;
 
 impl GuestOptions {
-    /// The kinds of virtual machines that may serve, the best one first.
+    /// Returns the candidate kinds of virtual machines, in order of preference.
     ///
     /// # Errors
-    /// This boot of the host can't be told from others.
+    /// The host's boot can't be identified.
     pub fn kinds(&self, cache: &Path, terminal: &Terminal) -> Result<Vec<Kind>> {
         Ok(match self.vm {
             Some(kind) => vec![kind],
             None => {
                 let kvm = probe::kvm_unusable(cache, terminal)?.is_none().then_some(Kind::Kvm);
-                // Whoever wants all checks does not want UML, which lacks KASAN.
+                // The debug profile asks for all checks, and UML lacks KASAN.
                 let uml = (self.kernel.profile == Profile::Plain).then_some(Kind::Uml);
                 kvm.into_iter().chain(uml).chain([Kind::Tcg]).collect()
             }
         })
     }
 
-    /// An environment of the first of these kinds that works here.
+    /// Returns an environment of the first of these kinds that works here.
     ///
     /// # Errors
-    /// Something is missing or does not build, or none of them works.
+    /// A requirement is missing, the kernel does not build, or none of the kinds works.
     pub fn environment(
         &self,
         kinds: &[Kind],
@@ -43,7 +44,7 @@ impl GuestOptions {
         label: &str,
         terminal: &Terminal,
     ) -> Result<Environment> {
-        // Whether there are such a kernel and such a series is known at once, and what follows takes long.
+        // An unknown kernel or series fails here, before the slow steps.
         self.kernel.patches()?;
         let cache = cache::directory()?;
         let initramfs = extras.initramfs(&cache, terminal)?;
@@ -55,7 +56,7 @@ impl GuestOptions {
             match Environment::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
                 Ok(environment) => return Ok(environment),
                 Err(error) if index + 1 == kinds.len() => last = error,
-                // TCG runs the kernel of KVM: one that does not build is not built again.
+                // TCG would run the same kernel, so one that does not build is not built again.
                 Err(error)
                     if (*kind, kinds.get(index + 1)) == (Kind::Kvm, Some(&Kind::Tcg))
                         && probe::kvm_unusable(&cache, terminal)?.is_none() =>
@@ -68,10 +69,11 @@ impl GuestOptions {
         Err(last)
     }
 
-    /// An environment of the kind that was named, else on KVM where it works, else on TCG. Packages come first.
+    /// Returns an environment of the requested kind, else on KVM if it works, else on TCG. Checks
+    /// packages first.
     ///
     /// # Errors
-    /// Something is missing or does not build, or there is no such virtual machine here.
+    /// A requirement is missing, the kernel does not build, or no such virtual machine works here.
     pub fn qemu_environment(&self, extras: &Extras, label: &str, terminal: &Terminal) -> Result<Environment> {
         self.ensure_host(terminal)?;
         let mut kinds = self.kinds(&cache::directory()?, terminal)?;
@@ -80,10 +82,10 @@ impl GuestOptions {
     }
 }
 
-/// How a program's use ended, as an exit code, with what there is to note.
+/// Converts a program's ending to an exit code; notes a kernel report.
 ///
 /// # Errors
-/// The guest did not last as long as the program.
+/// The guest ended before the program.
 pub fn conclude(used: Result<Used, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
     let used = used.map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
     if let Some(trouble) = used.troubles.first() {
@@ -92,7 +94,8 @@ pub fn conclude(used: Result<Used, Box<Failure>>, terminal: &Terminal) -> Result
     Ok(exit_code(used.ending))
 }
 
-/// What a shell says of a program that ended so: its exit code, or 128 and its signal's number. Who leaves, interrupts.
+/// Exit code as in a shell: the program's, or 128 plus the signal's number; 130 if the user left
+/// the guest first.
 fn exit_code(ending: Option<Ending>) -> ExitCode {
     const INTERRUPTED: u8 = 130;
     match ending {

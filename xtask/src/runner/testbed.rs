@@ -1,4 +1,4 @@
-//! The testbed: what was asked for on the command line, as columns of a table and the environments that they are run on.
+//! Testbed: the columns of a run and their environments, by the command line.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -24,19 +24,20 @@ pub use super::columns::Column;
 use super::columns::{about, choices, layout};
 pub use crate::args::matrix::{Choice, MatrixOptions};
 
-/// A testbed. Its environments are prepared when they are wanted.
+/// A testbed. Environments are prepared on first use.
 pub struct Testbed {
     /// The environments, by number.
     pub settings: Vec<EnvironmentSpec>,
-    /// The columns, in the order in which they were asked for.
+    /// The columns, in the order of the command line.
     pub columns: Vec<Column>,
-    /// How many virtual machines run at once. More than there are processors: much of a scenario's time is spent waiting.
+    /// Number of virtual machines at the same time. It exceeds the number of processors, since
+    /// scenarios mostly wait.
     pub jobs: usize,
-    /// How many of them may be QEMU's, which have several processors each and emulate them.
+    /// Maximum number of QEMU guests among them, which have and emulate several processors each.
     qemu_jobs: usize,
-    /// Whether every scenario has a guest of its own.
+    /// True if every scenario runs in a guest of its own.
     pub fresh: bool,
-    /// Where everything is kept.
+    /// Directory of the cache.
     pub cache: PathBuf,
     label: String,
     initramfs: PathBuf,
@@ -45,20 +46,20 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Prepares what is common to all environments: packages, and the guest's programs.
+    /// Prepares the parts common to all environments: packages, and the guest's programs.
     ///
-    /// `label` tells this testbed's logs from those of others.
+    /// `label` prefixes the names of this testbed's logs.
     ///
     /// # Errors
-    /// Something is missing, or no such kernel can be had.
+    /// A requirement is missing, or a kernel is unknown.
     pub fn prepare(options: &MatrixOptions, label: &str, terminal: &Terminal) -> Result<Self> {
         options.check()?;
         packages::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
         let (settings, columns) = layout(options, &choices(options, &cache, terminal)?);
         let initramfs = thread::scope(|scope| {
-            // Unpacking takes one processor for half a minute, and so does the compiler at the end. Who needs the source is told why
-            // it could not be had.
+            // Unpacking takes one processor for half a minute, and so does the last part of
+            // compilation. A failure is reported again where the source is used.
             scope.spawn(|| {
                 settings.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
             });
@@ -79,7 +80,7 @@ impl Testbed {
         })
     }
 
-    /// What the schedule has to know of each environment.
+    /// Returns the scheduler's limits for each environment.
     pub fn terms(&self) -> Vec<Limits> {
         let terms = |setting: &EnvironmentSpec| Limits {
             start: setting.start_seconds(),
@@ -88,16 +89,16 @@ impl Testbed {
         self.settings.iter().map(terms).collect()
     }
 
-    /// The environment with that number, prepared the first time that it is asked for. That may take minutes.
+    /// Returns the environment with this number; prepares it on first use, which may take minutes.
     ///
     /// # Errors
-    /// What [`Environment::on`] says.
+    /// See [`Environment::on`].
     pub fn environment(&self, number: usize, terminal: &Terminal) -> Result<&Environment> {
         let prepare = || {
             let setting = &self.settings[number];
             let label =
                 if self.settings.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
-            // A column that has no other one asks for it by name.
+            // A column with only this environment has requested it by name.
             let by_name =
                 self.columns.iter().any(|column| column.environments == [number] && !column.optional);
             let retry = if by_name { Retry::Always } else { Retry::WhenForgotten };
@@ -115,24 +116,25 @@ impl Testbed {
         self.environments[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
     }
 
-    /// What its columns are, for those who tell of the run.
+    /// Returns the description of each column, for reports.
     ///
     /// # Errors
-    /// There is no such kernel.
+    /// A kernel is unknown.
     pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         about(&self.settings, &self.columns)
     }
 
-    /// Whether preparing the environment takes no building, as far as that can be told at once.
+    /// Checks whether the environment's kernel is built, as far as a quick check shows.
     pub fn is_built(&self, number: usize) -> bool {
         let setting = &self.settings[number];
         image::is_built(&setting.kernel, setting.arch(), &self.cache).unwrap_or(false)
     }
 
-    /// Runs one scenario by itself, on the first environment of the first column that can. Its guest is kept for the next one.
+    /// Runs one scenario on the first environment of the first column that works. Keeps the guest
+    /// for the next call.
     ///
     /// # Errors
-    /// There is no environment that could be prepared.
+    /// No environment could be prepared.
     pub fn run(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Verdict> {
         let column = self.columns.first().ok_or_else(|| anyhow!("nothing to test on"))?;
         let mut last = Err(anyhow!("nothing to test on"));

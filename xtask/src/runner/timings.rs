@@ -1,4 +1,4 @@
-//! How long each scenario took the last time: the long ones are begun first.
+//! Duration of each scenario in earlier runs, by which long ones start first.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::host::cache;
 use crate::runner::environment::EnvironmentSpec;
 
-/// What nobody has run yet is taken to be long, so that it is not left for the end.
+/// Assumed seconds of a scenario that has not run yet: long, so that it does not start last.
 const UNKNOWN: f64 = 1.0;
 
-/// Seconds by kind of environment, then by scenario.
+/// Measured seconds by kind of environment, then by scenario.
 #[derive(Debug, Default)]
 pub struct Timings {
     file: PathBuf,
@@ -19,26 +19,28 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// What is remembered. A file that can't be read is one that is not there: nothing rests on it but the order.
+    /// Loads the recorded durations. An unreadable file counts as empty, since they only affect the
+    /// order.
     pub fn load(cache: &Path) -> Self {
         let file = cache.join("times.json");
         let seconds = fs::read(&file).ok().and_then(|json| serde_json::from_slice(&json).ok());
         Self { file, seconds: seconds.unwrap_or_default() }
     }
 
-    /// How long the scenario will take, in seconds.
+    /// Returns the scenario's expected duration in seconds.
     pub fn of(&self, setting: &EnvironmentSpec, scenario: &str) -> f64 {
         let times = self.seconds.get(&key(setting));
         times.and_then(|times| times.get(scenario)).copied().unwrap_or(UNKNOWN)
     }
 
-    /// It took so long.
+    /// Records a scenario's duration.
     pub fn record(&mut self, setting: &EnvironmentSpec, scenario: &str, took: Duration) {
         let milliseconds = took.as_millis() as f64;
         self.seconds.entry(key(setting)).or_default().insert(scenario.to_owned(), milliseconds / 1000.0);
     }
 
-    /// Writes it down for the next time. A full disk costs the next run its order, and nothing else.
+    /// Saves the durations for the next run. Errors, such as a full disk, are ignored: only the
+    /// order suffers.
     pub fn save(&self) {
         if let Ok(json) = serde_json::to_vec_pretty(&self.seconds) {
             let _ = cache::write_whole(&self.file, &json);

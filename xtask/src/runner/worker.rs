@@ -1,4 +1,4 @@
-//! A worker: one scenario after the other, in one guest as long as it lasts.
+//! Worker that runs scenarios one after the other, in the same guest while it stays usable.
 
 use scenarios::plan::Plan;
 use scenarios::scenario::{SHELL, Scenario};
@@ -10,16 +10,16 @@ use crate::host::packages::install_command;
 use crate::runner::environment::Environment;
 use crate::session::Session;
 
-/// A guest at hand, if there is one.
+/// A worker and its current guest.
 #[derive(Default)]
 pub struct Worker {
     guest: Option<Session>,
 }
 
 impl Worker {
-    /// Carries out a scenario and judges it. A guest that this wears out is replaced for the next one.
+    /// Runs a scenario and returns its verdict. A guest that is no longer usable is dropped.
     ///
-    /// The guest at hand must be of that environment: [`Self::leave`] the one before you change.
+    /// A guest that is kept must belong to `environment`: call [`Self::leave`] before a change.
     pub fn run(&mut self, environment: &Environment, scenario: &Scenario) -> Verdict {
         let guest = match self.guest.take().map_or_else(|| environment.open(), Ok) {
             Ok(guest) => guest,
@@ -32,12 +32,12 @@ impl Worker {
         judged.verdict
     }
 
-    /// Whether the guest is fit for the next scenario.
+    /// Checks whether the worker has a guest that is usable for another scenario.
     pub fn has_guest(&self) -> bool {
         self.guest.is_some()
     }
 
-    /// Ends the guest in good order.
+    /// Shuts the guest down in good order.
     pub fn leave(&mut self) -> ShutdownReport {
         match self.guest.take().map(Session::close) {
             None => ShutdownReport::default(),
@@ -50,18 +50,18 @@ impl Worker {
     }
 }
 
-/// What came of a scenario in a guest.
+/// Verdict and events of a scenario, and its guest.
 pub struct Judged {
-    /// The verdict, with the functions of an oops located in the source.
+    /// The verdict, with the functions of an oops symbolized.
     pub verdict: Verdict,
-    /// What happened, in the guest's order.
+    /// Events of the scenario, in the guest's order.
     pub events: Vec<Event>,
-    /// The guest, if it is fit for another scenario.
+    /// The guest, if it is usable for another scenario.
     pub guest: Option<Session>,
 }
 
 impl Judged {
-    /// Has a guest of that environment carry out a plan of the scenario, and judges it.
+    /// Runs a plan of the scenario in a guest of that environment, and judges the result.
     pub fn of(mut guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
         if let Some(feature) = scenario.missing(&guest.hello().features) {
             let verdict = Verdict::Skipped(missing_feature(&feature));
@@ -82,17 +82,17 @@ impl Judged {
     }
 }
 
-/// What a guest had to say at its end.
+/// Result of a guest's shutdown.
 #[derive(Debug, Default)]
 pub struct ShutdownReport {
-    /// What its kernel had to report, if it had.
+    /// Verdict of a kernel report during the shutdown; `None` if there was none.
     pub verdict: Option<Verdict>,
-    /// What its kernel has counted.
+    /// Counters that the kernel has sent.
     pub counters: Vec<Counters>,
 }
 
-/// Whether a guest is fit for the next scenario: a kernel that has complained stays tainted, one that has let a plan hang may
-/// hold on to its processes, and what a scenario has left behind could be laid to the next one.
+/// Checks whether a guest is usable for another scenario. After a kernel report the kernel stays
+/// tainted, after a hang processes may remain, and a leak could be attributed to the next scenario.
 fn is_as_before(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Crashed(_) | Verdict::Hung(_) => false,
@@ -101,7 +101,7 @@ fn is_as_before(verdict: &Verdict) -> bool {
     }
 }
 
-/// Why a guest without a feature can't carry a scenario out.
+/// Returns the reason for skipping a scenario that needs a missing feature.
 pub fn missing_feature(feature: &str) -> String {
     let why = match feature {
         "smp" => ": use --vm tcg".to_owned(),
