@@ -1,4 +1,4 @@
-//! A program in the guest whose standard streams are those of this process.
+//! Programs in the guest that are attached to the standard streams of this process.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,32 +15,32 @@ use crate::session::{Failure, Session};
 use crate::vm::machine::ChannelWriter;
 use crate::vm::{KernelReport, MachineEvent};
 
-/// How often the terminal is asked for its size.
+/// Interval of checks for a new size of the terminal.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// How much input travels at once: User-Mode Linux's serial lines take no long ones.
+/// Maximum size of an input message: User-Mode Linux's serial lines accept no long ones.
 const PIECE: usize = 1024;
 
-/// How somebody's use of a program came to its end.
+/// Result of an attached program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Used {
-    /// How the program ended. None: the person left before.
+    /// Ending of the program; `None` if the user left first.
     pub ending: Option<Ending>,
-    /// What the kernel reported meanwhile.
+    /// Kernel reports in the meantime.
     pub troubles: Vec<KernelReport>,
 }
 
 impl Session {
-    /// Has the guest run a program at its console, where somebody sits.
+    /// Runs a program at the guest's console, attached to the raw terminal.
     ///
     /// # Errors
-    /// The guest is of no use any more: drop the session.
+    /// The guest is no longer usable: drop the session.
     pub fn raw_terminal(
         &mut self,
         program: &AttachedProgram,
         raw_terminal: &RawTerminal,
     ) -> Result<Used, Box<Failure>> {
-        // How it came up is of no interest.
+        // Output starts here, since the boot is of no interest.
         raw_terminal.listen();
         let used = self.begin(program).and_then(|()| {
             let keyboard = self.machine.keyboard().map_err(|error| End::Guest(error.to_string()))?;
@@ -50,10 +50,10 @@ impl Session {
         used.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
-    /// Has the guest run a program with standard input, output and error of this process.
+    /// Runs a program with the standard input, output and error of this process.
     ///
     /// # Errors
-    /// The guest is of no use any more: drop the session.
+    /// The guest is no longer usable: drop the session.
     pub fn pipe(&mut self, program: &AttachedProgram) -> Result<Used, Box<Failure>> {
         let used = self.begin(program).and_then(|()| {
             let voice = self.machine.voice().map_err(|error| End::Guest(error.to_string()))?;
@@ -68,7 +68,8 @@ impl Session {
         self.say(&HostMessage::Attach(program.clone()))
     }
 
-    /// A kernel that complains is no reason to end a program that somebody uses.
+    /// Waits for the end of the program. A kernel report does not end it, since it may be
+    /// interactive.
     fn wait_for_end(
         &mut self,
         written: Option<&Sender<()>>,
@@ -121,7 +122,8 @@ fn show(printed: &Output) {
     }
 }
 
-/// Piece by piece, the next one when the program has taken the one before. Ends with the process, at the latest.
+/// Sends standard input in pieces, each after the program has taken the one before. Ends with the
+/// process at the latest.
 fn pass_input_on(mut voice: ChannelWriter, taken: &Receiver<()>) {
     let mut piece = [0; PIECE];
     loop {

@@ -1,4 +1,4 @@
-//! Why a guest is no longer of use: what was seen, whose fault it was, and the console's lines that tell it.
+//! Failures of a guest: their cause, their kind, and the console lines that show it.
 
 use std::fmt;
 use std::path::Path;
@@ -13,42 +13,42 @@ use scenarios::wire::Event;
 use super::POWER_OFF;
 use crate::vm::{Ending, KernelReport, Machine, MachineEvent};
 
-/// After trouble, the console is listened to until it is quiet for `QUIET`, but no longer than `SETTLE`.
+/// After a kernel report, console output is read until it stops for `QUIET`, at most for `SETTLE`.
 const QUIET: Duration = Duration::from_millis(700);
 const SETTLE: Duration = Duration::from_secs(4);
 
-/// How many lines of the console go with a failure.
+/// Number of console lines in a failure.
 const CONSOLE_LINES: usize = 40;
 
-/// How many lines of it, where they are the kernel's report of a fault.
+/// Number of console lines in a failure with a kernel report.
 const REPORT_LINES: usize = 90;
 
-/// Why a guest is no longer of use.
+/// Failure that makes a guest unusable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Whose fault it was.
+    /// Kind of failure, which shows whose fault it is.
     pub kind: FailureKind,
-    /// What was seen.
+    /// Observed cause.
     pub cause: Cause,
-    /// The report that the kernel began, if it did.
+    /// The kernel report, if there is one.
     report: Option<KernelReport>,
-    /// The events up to then.
+    /// Events before the failure.
     pub events: Vec<Event>,
 }
 
 impl Failure {
-    /// The testbed's own fault, before there was a guest.
+    /// Returns a failure of the testbed itself, before a guest was started.
     pub fn broken(why: &str) -> Box<Self> {
         Box::new(Self { kind: FailureKind::Broken, cause: why.into(), report: None, events: Vec::new() })
     }
 
-    /// Whether the guest's kernel gave up at boot because the emulated timer did not tick while it looked (`check_timer()`): that
-    /// happens where the host has other things to do, and says nothing of the kernel.
+    /// Checks for a kernel panic at boot because the emulated timer did not tick during
+    /// `check_timer()`. That happens on a busy host, and is no fault of the kernel.
     pub(super) fn is_for_want_of_time(&self) -> bool {
         self.report.as_ref().is_some_and(|report| report.line.contains("IO-APIC + timer doesn't work"))
     }
 
-    /// What is to be said of the plan at hand.
+    /// Returns the verdict of a plan that ended with this failure.
     pub fn verdict(&self, plan: &Plan) -> Verdict {
         let trace = (!self.events.is_empty()).then(|| Trace::of(plan, &self.events).to_string());
         self.kind.verdict(Cause { trace, ..self.cause.clone() })
@@ -61,7 +61,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What ended a conversation before its time.
+/// Cause of a session's early end.
 pub(super) enum End {
     KernelReport(KernelReport),
     Gone,
@@ -70,11 +70,11 @@ pub(super) enum End {
 }
 
 impl End {
-    /// Listens to the guest's last words, stops it, and says what happened.
+    /// Reads the guest's last output, stops the guest, and returns the failure.
     pub(super) fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Box<Failure> {
         let trouble = match &self {
             Self::KernelReport(trouble) => Some(trouble.clone()),
-            // The reason may still be on its way.
+            // The kernel report may not have arrived yet.
             Self::Gone | Self::Silence => settle(machine),
             Self::Guest(_) => None,
         };
@@ -106,7 +106,7 @@ impl End {
 
 fn gone(machine: &mut Machine) -> (FailureKind, String) {
     match machine.end_within(POWER_OFF) {
-        // A processor that resets without a word has met a fault that nobody could report.
+        // A processor that resets without output has hit a fault that the kernel could not report.
         Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
         Ending::Stopped => (FailureKind::Broken, "the guest closed its console and did not end".into()),
         Ending::Failed(status) => (
@@ -116,7 +116,7 @@ fn gone(machine: &mut Machine) -> (FailureKind, String) {
     }
 }
 
-/// What is to be done where the host has no room left for a guest's memory.
+/// Error for a host without room for a guest's memory.
 fn host_full(machine: &Machine) -> String {
     let place = machine.memory_directory().unwrap_or(Path::new("/tmp"));
     format!(
@@ -126,7 +126,7 @@ fn host_full(machine: &Machine) -> String {
     )
 }
 
-/// Listens until the guest is quiet or gone; gives the first trouble heard.
+/// Reads until the guest is quiet or has ended; returns the first kernel report.
 fn settle(machine: &Machine) -> Option<KernelReport> {
     let deadline = Instant::now() + SETTLE;
     let mut first = None;

@@ -1,4 +1,4 @@
-//! A conversation with one guest: hello, plans, events, and how it ends.
+//! Session with one guest: the hello message, plans and their events, and the shutdown.
 
 mod attach;
 mod failure;
@@ -22,36 +22,36 @@ use failure::End;
 pub use failure::Failure;
 pub use scenarios::kernel_report::FailureKind;
 
-/// How long the host waits past a plan's own deadline, which the guest keeps, before it calls the guest hung.
+/// Maximum delay past a plan's deadline, which the guest keeps, before the guest counts as hung.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a guest may take to power off.
+/// Maximum duration of a power-off.
 const POWER_OFF: Duration = Duration::from_secs(5);
 
-/// A guest that has said hello.
+/// A guest whose agent has sent its hello message.
 #[derive(Debug)]
 pub struct Session {
     machine: Machine,
     kind: Kind,
     hello: Hello,
-    /// How long the guest may take to power off.
+    /// Maximum duration of the guest's power-off.
     power_off: Duration,
 }
 
-/// What a plan gave.
+/// Result of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Everything that happened, in the guest's order.
+    /// All events, in the guest's order.
     pub events: Vec<Event>,
-    /// How the plan ended.
+    /// Ending of the plan.
     pub finished: Finished,
 }
 
 impl Session {
-    /// Starts a guest and hears its hello. One that the host had no time for is started again.
+    /// Starts a guest and waits for its hello. Retries if the emulated timer failed on a busy host.
     ///
     /// # Errors
-    /// `Ok(Err(_))` when the guest did not come up; `Err` when it could not even be started.
+    /// `Ok(Err(_))` if the guest did not come up; `Err` if it could not be started.
     pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Box<Failure>>> {
         const TRIES: usize = 3;
         let deadline = boot.patience.unwrap_or(backend.boot_deadline());
@@ -66,10 +66,10 @@ impl Session {
         Ok(opened)
     }
 
-    /// Likewise, with a deadline of the caller's for the guest's first word.
+    /// Starts a guest once, and waits for its hello until the caller's deadline.
     ///
     /// # Errors
-    /// As with [`Self::open`].
+    /// See [`Self::open`].
     pub fn open_within(
         deadline: Duration,
         backend: &dyn Backend,
@@ -85,25 +85,25 @@ impl Session {
         })
     }
 
-    /// How the guest introduced itself.
+    /// Returns the guest's hello message.
     pub fn hello(&self) -> &Hello {
         &self.hello
     }
 
-    /// What it runs on.
+    /// Returns the kind of virtual machine.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// How long ago it was started.
+    /// Returns the time since the guest was started.
     pub fn age(&self) -> Duration {
         self.machine.age()
     }
 
-    /// Has the guest carry out a plan.
+    /// Runs a plan in the guest.
     ///
     /// # Errors
-    /// The guest is of no use any more: drop the session.
+    /// The guest is no longer usable: drop the session.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Box<Failure>> {
         let mut events = Vec::new();
         match self.carry_out(plan, &mut events) {
@@ -112,10 +112,11 @@ impl Session {
         }
     }
 
-    /// Has the guest run a program, and hears each line that it prints. None: its deadline passed.
+    /// Runs a program in the guest, and passes each line of its output to `printed`. Returns `None`
+    /// if its deadline passed.
     ///
     /// # Errors
-    /// The guest is of no use any more: drop the session.
+    /// The guest is no longer usable: drop the session.
     pub fn execute(
         &mut self,
         program: &Program,
@@ -125,10 +126,10 @@ impl Session {
         ending.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
-    /// Has the guest measure.
+    /// Runs a measurement in the guest.
     ///
     /// # Errors
-    /// The guest is of no use any more: drop the session.
+    /// The guest is no longer usable: drop the session.
     pub fn measure(
         &mut self,
         measurement: &Measurement,
@@ -146,13 +147,14 @@ impl Session {
         measured.map_err(|end| end.explain(&mut self.machine, Vec::new()))
     }
 
-    /// Ends the guest in good order. Gives what its kernel has counted, if that is what it was built for: all of it or nothing.
+    /// Shuts the guest down in good order. Returns its kernel's coverage counters: all of them or
+    /// none.
     ///
     /// # Errors
-    /// The kernel had something to report on the way, such as memory that it has lost.
+    /// The kernel reported a fault during the shutdown, such as a memory leak.
     pub fn close(mut self) -> Result<Vec<Counters>, Box<Failure>> {
         let mut counted: Vec<Counters> = Vec::new();
-        // A guest that can't be told so any more is ended by being dropped.
+        // If the message can't be sent, dropping the session ends the guest.
         if self.say(&HostMessage::PowerOff).is_err() {
             return Ok(counted);
         }
@@ -206,7 +208,7 @@ impl Session {
         let mut parts = wire::framing::split(&line).into_iter();
         let mut next = parts.next();
         while let Some(part) = next {
-            // A guest that died can't be written to; why it died is on the queue.
+            // A guest that has ended can't be written to; the cause is on the queue.
             self.machine.send(&part).map_err(|_| End::Gone)?;
             next = parts.next();
             if next.is_some() {

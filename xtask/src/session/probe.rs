@@ -1,5 +1,6 @@
-//! Does this kind of virtual machine run guests here? Only a trial tells: /dev/kvm can open on machines where no guest ever
-//! runs, and User-Mode Linux has failed on some processors.
+//! Probe of a kind of virtual machine: whether it runs guests here. It takes a trial boot:
+//! `/dev/kvm` can open on machines where no guest runs, and User-Mode Linux has failed on some
+//! processors.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -25,67 +26,67 @@ use crate::vm::qemu::Qemu;
 use crate::vm::uml::{self, Uml};
 use crate::vm::{BootConfig, uml_memory};
 
-/// A guest that works says its first word within a fraction of this.
+/// Deadline for a guest's hello. A guest that works takes a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(6);
 
-/// How long the firmware may take to print its name.
+/// Deadline for the firmware to print its name.
 const FIRMWARE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// How long User-Mode Linux is held to fail: it may have been for want of time, on a machine that had other work.
+/// Lifetime of a recorded failure of User-Mode Linux, whose cause may have been a busy machine.
 const PROBE_TTL: Duration = Duration::from_secs(600);
 
-/// How much memory a kernel has that is only to come up, in MiB.
+/// Memory in MiB of a kernel that is only to boot.
 const TRIAL_MEMORY: u32 = 64;
 
-/// Whether a failure that is remembered keeps a virtual machine from being tried.
+/// Policy for a virtual machine with a recorded failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// It was asked for by name: it is tried.
+    /// Probe it again: it was requested by name.
     Always,
-    /// There is another one: it is tried when the failure is forgotten.
+    /// Probe it again only after the record has expired: there is an alternative.
     WhenForgotten,
 }
 
-/// What came of a trial.
+/// Result of a probe.
 pub enum Probe {
     /// Guests run.
     Works {
-        /// How that is known.
+        /// Evidence that it works.
         why: String,
-        /// The guest that was tried, which is as good as any other.
+        /// The probe's guest, which is usable as any other.
         guest: Option<Box<Session>>,
     },
     /// Guests don't run.
     Fails {
-        /// What was seen.
+        /// Observed cause.
         why: String,
     },
 }
 
 impl Probe {
-    /// This guest came up.
+    /// Returns the result of a probe whose guest came up.
     fn by(guest: Session) -> Self {
         let why = format!("a trial guest was up in {:.1} s", guest.age().as_secs_f32());
         Self::Works { why, guest: Some(Box::new(guest)) }
     }
 
-    /// Nobody doubts that it works.
+    /// Returns success without a probe.
     pub fn unneeded(why: &str) -> Self {
         Self::Works { why: why.into(), guest: None }
     }
 }
 
-/// What is remembered of a trial, for as long as the host is not started anew.
+/// Recorded result of a probe, valid until the host's next boot.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     boot_id: String,
-    /// What the process may do that has tried it, and where: see [`environment`].
+    /// Rights and limits of the process that ran the probe: see [`environment`].
     environment: String,
-    /// What was tried.
+    /// Subject of the probe.
     what: String,
     works: bool,
     why: String,
-    /// When it was tried, in seconds since 1970.
+    /// Time of the probe, in seconds since 1970.
     at: u64,
 }
 
@@ -94,16 +95,17 @@ impl Remembered {
         Duration::from_secs(now().saturating_sub(self.at))
     }
 
-    /// Why it failed, and how long ago that was.
+    /// Returns the cause of the failure, and its age.
     fn told(&self) -> String {
         format!("{} (seen {} ago; --vm with its name tries it again)", self.why, HumanDuration(self.age()))
     }
 }
 
-/// Why KVM can't run guests here, as far as it can be told at once, without a guest's kernel.
+/// Returns the reason that KVM runs no guest here, from quick checks without a guest's kernel;
+/// `None` if they pass.
 ///
 /// # Errors
-/// QEMU is missing, or this boot of the host can't be told from others.
+/// QEMU is missing, or the host's boot can't be identified.
 pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<String>> {
     if let Some(why) = kvm_is_denied() {
         return Ok(Some(why));
@@ -120,16 +122,17 @@ pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<String>>
     Ok(Some(why.into()))
 }
 
-/// Permission may change from one minute to the next and costs nothing to ask: not remembered.
+/// Returns the reason that `/dev/kvm` can't be opened. Not recorded: permission may change, and the
+/// check is cheap.
 fn kvm_is_denied() -> Option<String> {
     let opened = OpenOptions::new().read(true).write(true).open("/dev/kvm");
     opened.err().map(|error| format!("/dev/kvm: {error}"))
 }
 
-/// Whether KVM runs this guest: as remembered, or found out now.
+/// Checks that KVM runs this guest, by the record or by a probe.
 ///
 /// # Errors
-/// QEMU is missing, or the verdict can't be written down.
+/// QEMU is missing, or the result can't be written.
 pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -> Result<Probe> {
     let out = match retry {
         Retry::Always => kvm_is_denied(),
@@ -152,17 +155,17 @@ pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -
     Ok(trial)
 }
 
-/// Whether User-Mode Linux runs this guest. That is quickly found out, but for a guest that says nothing: only that is remembered, for
-/// ten minutes.
+/// Checks that User-Mode Linux runs this guest. The probe is quick unless the guest stays silent;
+/// only that failure is recorded, for ten minutes.
 ///
 /// # Errors
-/// The verdict can't be written down.
+/// The result can't be written.
 pub fn uml(boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result<Probe> {
     let remembered = recall(cache, "uml", image)?.filter(|it| !it.works && it.age() < PROBE_TTL);
     if let Some(remembered) = remembered.filter(|_| retry == Retry::WhenForgotten) {
         return Ok(Probe::Fails { why: remembered.told() });
     }
-    // That costs nothing to find out: not remembered.
+    // Not recorded, since the check is cheap.
     if let Err(why) = uml_memory::directory(boot.memory_mib) {
         return Ok(Probe::Fails { why: why.to_string() });
     }
@@ -177,19 +180,21 @@ pub fn uml(boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result
     Ok(Probe::Fails { why })
 }
 
-/// Why User-Mode Linux runs no guest here, as the last trial has shown. None: nothing speaks against it.
+/// Returns the reason that User-Mode Linux runs no guest here, by the last probe; `None` without a
+/// recorded failure.
 ///
 /// # Errors
-/// This boot of the host can't be told from others.
+/// The host's boot can't be identified.
 pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
     let remembered = here(cache, "uml")?.filter(|it| !it.works && it.age() < PROBE_TTL);
     Ok(remembered.map(|it| it.told()))
 }
 
-/// How long the kernel of User-Mode Linux takes to come up here and to find that it was given no root. None: it does not.
+/// Returns the time that User-Mode Linux's kernel takes to boot and to find that it has no root;
+/// `None` if it does not.
 ///
 /// # Errors
-/// It can't be started.
+/// The kernel can't be started.
 pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     uml_memory::directory(TRIAL_MEMORY)?;
     let began = Instant::now();
@@ -202,18 +207,18 @@ pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     thread::spawn(move || {
         let mut lines = BufReader::new(words).split(b'\n').map_while(Result::ok);
         let rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
-        // Nobody waits any more when it was too late.
+        // The receiver is gone after the deadline.
         let _ = heard.send(lines.any(rootless));
     });
     let up = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
     let took = began.elapsed();
-    // It may have ended by itself.
+    // Errors mean that it has ended already.
     let _ = child.kill();
     let _ = child.wait();
     Ok(up.then_some(took))
 }
 
-/// What to do about a KVM that runs no guest, for this reason.
+/// Returns a remedy for this failure of KVM.
 pub fn kvm_remedy(why: &str) -> &'static str {
     if why.contains("Permission denied") {
         "let yourself in with `sudo usermod --append --groups kvm $USER`, then log in again"
@@ -224,14 +229,14 @@ pub fn kvm_remedy(why: &str) -> &'static str {
     }
 }
 
-/// Why a guest did not come up.
+/// Returns the reason that a guest did not come up.
 fn cause(failure: &Failure) -> String {
     let last_words = failure.cause.console.last().map(|line| format!("; its last words: {line}"));
     let seen = || format!("{}{}", failure.cause.summary, last_words.unwrap_or_default());
     denied(&failure.cause.console).map_or_else(seen, str::to_owned)
 }
 
-/// What User-Mode Linux was denied, and how to allow it.
+/// Returns the hint for a console that shows a denied ptrace(2).
 fn denied(console: &[ConsoleLine]) -> Option<&'static str> {
     console.iter().any(|line| line.text.contains("ptrace: Operation not permitted")).then_some(
         "ptrace(2) is denied here, and User-Mode Linux needs it; allow it in the container's seccomp profile, or in Yama's \
@@ -239,7 +244,7 @@ fn denied(console: &[ConsoleLine]) -> Option<&'static str> {
     )
 }
 
-/// Starts QEMU's firmware on KVM, and hears whether it says its name.
+/// Starts QEMU's firmware on KVM, and checks that it prints its name.
 fn firmware_runs() -> Result<bool> {
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "64", "-nodefaults"]);
@@ -250,11 +255,11 @@ fn firmware_runs() -> Result<bool> {
     let Some(mut words) = child.stdout.take() else { return Ok(false) };
     let (heard, word) = mpsc::channel();
     thread::spawn(move || {
-        // Nobody waits any more when it was too late.
+        // The receiver is gone after the deadline.
         let _ = heard.send(matches!(words.read(&mut [0; 16]), Ok(1..)));
     });
     let runs = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
-    // It may have ended by itself.
+    // Errors mean that it has ended already.
     let _ = child.kill();
     let _ = child.wait();
     Ok(runs)
@@ -268,8 +273,8 @@ fn boot_id() -> Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").context("can't tell this boot of the host")
 }
 
-/// What may decide whether a virtual machine comes up, besides the machine: the limits, the rights and the mounts of this process,
-/// and what programs and directories its environment names.
+/// Properties of this process that may decide a probe: limits, rights, mounts, and the programs and
+/// directories in its environment variables.
 fn environment() -> String {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
     let status = read("/proc/self/status");
@@ -291,7 +296,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// What is remembered of this boot of the host and an environment like this process's.
+/// Returns the record for this boot of the host and an environment equal to this process's.
 fn here(cache: &Path, kind: &str) -> Result<Option<Remembered>> {
     let remembered = fs::read(path(cache, kind)).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let (boot_id, environment) = (boot_id()?, environment());

@@ -1,4 +1,4 @@
-//! Where somebody sits at a guest's console: their terminal, which passes every key on, its size, and the way out.
+//! Raw-mode terminal attached to the guest's console, its size, and the escape sequence.
 
 use std::io::{self, IsTerminal, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,17 +19,17 @@ use crate::host::output;
 use crate::vm::machine::ConsoleWriter;
 use crate::vm::{Heard, Tap};
 
-/// What is said to whoever sits down.
+/// Description of the escape sequence, for the user.
 pub const WAY_OUT: &str = "Ctrl-] three times ends the guest";
 
-/// Signals of a process that crashes. Nothing but their handler runs any more.
+/// Signals of a crash, after which only their handler runs.
 const CRASHES: [i32; 7] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
 
-/// The terminal's mode before it was made raw, for as long as it is.
+/// Mode of the terminal before raw mode, while raw mode lasts.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Somebody's terminal, which passes every key on as long as this lives. However the process ends, but for SIGKILL, the terminal is
-/// left as it was.
+/// Raw-mode terminal of the user. Its former mode is restored on drop and at every exit of the
+/// process but by SIGKILL.
 #[derive(Debug)]
 pub struct RawTerminal {
     crashes: Vec<SigId>,
@@ -39,15 +39,15 @@ pub struct RawTerminal {
 }
 
 impl RawTerminal {
-    /// Whether somebody sits there: standard input and output are a terminal.
+    /// Checks that standard input and output are a terminal.
     pub fn is_tty() -> bool {
         io::stdin().is_terminal() && io::stdout().is_terminal()
     }
 
-    /// Has the terminal pass every key on, Ctrl-C among them.
+    /// Switches the terminal to raw mode, in which it passes all keys on, Ctrl-C among them.
     ///
     /// # Errors
-    /// Standard input is no terminal.
+    /// Standard input is not a terminal.
     pub fn take() -> Result<Self> {
         let before = tcgetattr(io::stdin()).context("standard input is no terminal")?;
         let mut raw = before.clone();
@@ -60,18 +60,18 @@ impl RawTerminal {
         Ok(raw_terminal)
     }
 
-    /// How large the terminal is; as large as terminals once were, if it does not tell.
+    /// Returns the terminal's size; 24 rows of 80 columns if unknown.
     pub fn size() -> WindowSize {
         let (rows, columns) = console::Term::stdout().size_checked().unwrap_or((24, 80));
         WindowSize { rows, columns }
     }
 
-    /// From now on, what the guest says on its console is shown.
+    /// Starts showing the guest's console output.
     pub fn listen(&self) {
         self.listens.store(true, Ordering::Relaxed);
     }
 
-    /// Shows what the guest says on its console, once somebody listens and as long as somebody sits here.
+    /// Returns an observer that shows the guest's console output after [`Self::listen`].
     pub fn listener(&self) -> Tap {
         let listens = Arc::clone(&self.listens);
         Tap::new(move |heard| {
@@ -81,7 +81,7 @@ impl RawTerminal {
         })
     }
 
-    /// From now on, what is typed here is typed there. Ends with the process, at the latest.
+    /// Passes keys on to the guest from now on. Ends with the process at the latest.
     pub fn type_at(&self, mut keyboard: ConsoleWriter) {
         let left = Arc::clone(&self.left);
         thread::spawn(move || {
@@ -101,7 +101,7 @@ impl RawTerminal {
         });
     }
 
-    /// Whether the person has taken the way out.
+    /// Checks whether the user has typed the escape sequence.
     pub fn is_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
     }
@@ -115,18 +115,18 @@ impl Drop for RawTerminal {
     }
 }
 
-/// Gives the terminal its mode back, once.
+/// Restores the terminal's mode, once.
 fn restore(when: SetArg) {
-    // In the handler of a crash the lock may be held by the very thread that crashed.
+    // In the handler of a crash, the thread that crashed may hold the lock.
     if let Ok(mut before) = BEFORE.try_lock()
         && let Some(mode) = before.take()
     {
-        // A terminal that is gone needs nothing.
+        // Errors mean that the terminal is gone.
         let _ = tcsetattr(io::stdin(), when, &mode);
     }
 }
 
-/// Has a crash of this process restore the terminal.
+/// Restores the terminal on a crash of this process.
 fn on_crash() -> Result<Vec<SigId>> {
     let register = |signal| {
         let restore = move || {
@@ -139,7 +139,7 @@ fn on_crash() -> Result<Vec<SigId>> {
     CRASHES.into_iter().map(register).collect()
 }
 
-/// Ctrl-] three times within a second, as systemd-nspawn has it.
+/// Escape sequence as in systemd-nspawn: Ctrl-] three times within a second.
 #[derive(Debug, Default)]
 struct EscapeSequence {
     presses: Vec<Instant>,

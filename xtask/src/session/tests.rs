@@ -4,7 +4,7 @@ use std::process::Command;
 use super::*;
 use crate::vm::time_scale::TimeScale;
 
-/// A shell script that plays the guest: its channel is descriptor 0, its console descriptor 1.
+/// A shell script in the place of a guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);
 
 impl Backend for Script {
@@ -45,7 +45,7 @@ fn open(script: &str) -> Result<Session, Box<Failure>> {
     Session::open(&Script(script), &boot).unwrap()
 }
 
-/// Has the script carry out an empty plan.
+/// Lets the script run an empty plan.
 fn run(script: &str) -> Result<Run, Box<Failure>> {
     let plan = r#"{"protocol":7,"name":"f/n","deadline_ms":100,"processes":[],"steps":[]}"#;
     open(script).unwrap().run(&serde_json::from_str(plan).unwrap())
@@ -118,7 +118,7 @@ fn a_programs_lines_and_its_end_are_heard() {
     let end = r#"echo '{"returned":{"program":"/p","ending":{"exited":1}}}' >&0;"#;
     let (ended, lines) = run(&format!("{line} {end}"));
     assert_eq!((ended.unwrap(), lines), (Some(Ending::Exited(1)), vec!["ok 1".to_owned()]));
-    // What the console says may be heard before a line that was sent just before it.
+    // Console output may be read before a line that was sent just before it.
     let (ended, _) = run(&format!("{line} echo '[ 1.0] BUG: KASAN: x';"));
     assert_eq!(ended.unwrap_err().kind, FailureKind::Crashed);
 }

@@ -1,4 +1,4 @@
-//! The guest's console: what it said, and the reports of the kernel's faults in it.
+//! The guest's console: recent output, and kernel reports found in it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -6,10 +6,10 @@ use std::io::Write;
 
 use scenarios::kernel_report::{self, KernelReport, message, text};
 
-/// How many lines are kept in memory; the log file has them all.
+/// Number of lines kept in memory; the log file has all of them.
 const KEPT_LINES: usize = 2000;
 
-/// Everything that came over the console, line by line.
+/// Output of the guest's console, split into lines.
 #[derive(Debug)]
 pub struct Console {
     unfinished: Vec<u8>,
@@ -19,14 +19,14 @@ pub struct Console {
 }
 
 impl Console {
-    /// A console that is written to `log` as it comes in.
+    /// Creates a console whose output is also written to `log`.
     pub fn new(log: File) -> Self {
         Self { unfinished: Vec::new(), lines: VecDeque::new(), bytes: 0, log }
     }
 
-    /// Takes what came in; gives the reports that it completes.
+    /// Adds received output; returns the kernel reports that it completes.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<KernelReport> {
-        // A log that can't be written (full disk) must not cost the verdict.
+        // A failed write to the log (full disk) does not affect the verdict.
         let _ = self.log.write_all(bytes);
         self.bytes += bytes.len() as u64;
         self.unfinished.extend_from_slice(bytes);
@@ -38,7 +38,7 @@ impl Console {
         troubles
     }
 
-    /// The last lines, the one that is not finished included.
+    /// Returns the last lines, with the unfinished one.
     pub fn tail(&self, count: usize) -> Vec<String> {
         let unfinished = text(&self.unfinished);
         let unfinished = Some(unfinished).filter(|line| !line.is_empty());
@@ -46,14 +46,15 @@ impl Console {
         self.lines.iter().skip(start).cloned().chain(unfinished).collect()
     }
 
-    /// So many lines from the last one with this message on; what went before it, as far as they leave room for that.
+    /// Returns `count` lines that begin with the last one whose message is `report`. If fewer
+    /// follow it, earlier lines fill the count.
     pub fn around(&self, report: &str, count: usize) -> Vec<String> {
         let begin = self.lines.iter().rposition(|line| message(line) == report).unwrap_or(0);
         let start = begin.min(self.lines.len().saturating_sub(count));
         self.lines.iter().skip(start).take(count).cloned().collect()
     }
 
-    /// How many bytes have come in.
+    /// Returns the number of bytes received.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

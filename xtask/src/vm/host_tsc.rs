@@ -1,4 +1,4 @@
-//! The frequency of the host's time stamp counter, which is also that of an emulated processor's.
+//! Frequency of the host's time stamp counter, which an emulated processor's counter shares.
 
 use std::arch::x86_64::_rdtsc;
 use std::fs;
@@ -6,13 +6,15 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Clock sources that the host's kernel trusts. It removes a time stamp counter that has proved unstable.
+/// Clock sources that the host's kernel offers. It removes a time stamp counter that is unstable.
 const TRUSTED: &str = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
 
-/// With readings that are exact to some 100 ns, as here, the frequency is exact to 20 ppm.
+/// Measuring interval. Readings are exact to about 100 ns, which makes the frequency exact to 20
+/// ppm.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// In kHz; `None` if the host's kernel doesn't trust its counter. Measured once.
+/// Returns the frequency in kHz; `None` if the host's kernel does not trust the counter. Measured
+/// once.
 pub(super) fn frequency() -> Option<u64> {
     static FREQUENCY: OnceLock<Option<u64>> = OnceLock::new();
     *FREQUENCY.get_or_init(|| {
@@ -29,7 +31,8 @@ fn measure() -> u64 {
     (u128::from(last - first) * 1000 / microseconds.max(1)) as u64
 }
 
-/// The counter and the time. On a busy host the program may lose the processor in between: of several readings the quickest counts.
+/// Reads the counter and the time. On a busy host the process may be preempted in between, so the
+/// quickest of several readings counts.
 fn read() -> (u64, Instant) {
     let readings = (0..8).map(|_| {
         let before = Instant::now();

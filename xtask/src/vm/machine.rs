@@ -1,4 +1,4 @@
-//! A running guest: its process, its channel, its console, and one queue of everything that happens to it.
+//! A running guest: its process, channel and console, and one queue of its events.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,36 +19,37 @@ use super::tap::{Heard, Tap};
 use super::{Backend, BootConfig, KernelReport};
 use crate::host::process::{command_line, spawn_pdeathsig};
 
-/// How long a write to a guest that does not read may take.
+/// Maximum duration of a write to a guest that does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many events wait to be taken. While there are more, nothing is read, and the guest waits as it would for a slow terminal.
+/// Capacity of the event queue. While it is full, nothing is read, and the guest blocks as on a
+/// slow terminal.
 const QUEUE: usize = 1024;
 
-/// What can happen to a guest. On one queue, causes come before their effects: what the kernel printed
-/// before PID 1 sent a message is delivered before that message.
+/// An event of a guest. The queue keeps causes before effects: kernel output printed before a
+/// message of PID 1 is delivered before that message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MachineEvent {
     /// PID 1 sent this line over the channel.
     Message(String),
     /// The kernel reported trouble on the console.
     KernelReport(KernelReport),
-    /// The back end's process has closed the console: the guest is gone.
+    /// The back end's process has closed the console: the guest has ended.
     Gone,
 }
 
-/// How a guest ended.
+/// Ending of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It powered off, or restarted, which is the same here.
+    /// The guest powered off or restarted; the host can't distinguish these.
     PoweredOff,
-    /// It had to be stopped.
+    /// The guest was stopped by the host.
     Stopped,
-    /// The back end's program failed, and this is its status.
+    /// The back end's program failed with this status.
     Failed(String),
 }
 
-/// A guest that was started. Dropping it stops it.
+/// A started guest. Dropping it stops it.
 #[derive(Debug)]
 pub struct Machine {
     child: Child,
@@ -84,7 +85,7 @@ impl Machine {
             set.find_map(|(name, value)| (name == "TMPDIR").then(|| value.map(PathBuf::from))?);
         let left_behind = backend.left_behind(&command);
         command.stdin(Stdio::from(OwnedFd::from(guest_channel)));
-        // What the back end itself has to say belongs to the console's trace.
+        // The back end's own error messages go to the console, too.
         command.stderr(Stdio::from(OwnedFd::from(guest_console.try_clone()?)));
         command.stdout(Stdio::from(OwnedFd::from(guest_console)));
         let child = spawn_pdeathsig(command)?;
@@ -118,28 +119,29 @@ impl Machine {
     /// Sends one line to PID 1.
     ///
     /// # Errors
-    /// The guest is gone, or does not read.
+    /// The guest has ended, or does not read.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.channel.write_all(format!("{line}\n").as_bytes())
     }
 
-    /// What speaks to PID 1 as [`Self::send`] does, for another thread, which must be the only one that sends.
+    /// Returns a writer of PID 1's channel for another thread, which must be the only sender.
     ///
     /// # Errors
-    /// There are no descriptors left.
+    /// No file descriptors are left.
     pub fn voice(&self) -> io::Result<ChannelWriter> {
         self.channel.try_clone().map(ChannelWriter)
     }
 
-    /// What types at the guest's console, for another thread. A guest that is not [`BootConfig::interactive`] may be deaf to it.
+    /// Returns a writer of the guest's console for another thread. Without
+    /// [`BootConfig::interactive`] the guest may ignore input.
     ///
     /// # Errors
-    /// There are no descriptors left.
+    /// No file descriptors are left.
     pub fn keyboard(&self) -> io::Result<ConsoleWriter> {
         self.typed.try_clone().map(ConsoleWriter)
     }
 
-    /// The next happening, or nothing within the given time.
+    /// Returns the next event; `None` if there is none within the given time.
     pub fn next(&self, within: Duration) -> Option<MachineEvent> {
         match self.happenings.recv_timeout(within) {
             Ok(happening) => Some(happening),
@@ -148,34 +150,35 @@ impl Machine {
         }
     }
 
-    /// The console so far.
+    /// Locks the console.
     pub fn console(&self) -> MutexGuard<'_, Console> {
         self.console.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the whole console is written to.
+    /// Returns the path of the console's log.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// How the guest was started.
+    /// Returns the command line that started the guest.
     pub fn command_line(&self) -> &str {
         &self.command_line
     }
 
-    /// The directory that the guest's memory is a file in, where the back end has such a thing.
+    /// Returns the directory of the file that backs the guest's memory; `None` if the back end has
+    /// none.
     pub fn memory_directory(&self) -> Option<&Path> {
         self.memory_directory.as_deref()
     }
 
-    /// How long ago the guest was started.
+    /// Returns the time since the guest was started.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Ends the guest at once.
+    /// Stops the guest at once.
     pub fn stop(&mut self) {
-        // It may have ended by itself; there is nothing left to do then.
+        // Errors mean that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some(directory) = &self.left_behind {
@@ -184,7 +187,7 @@ impl Machine {
         }
     }
 
-    /// Waits for the guest to end by itself; ends it if it does not within the given time.
+    /// Waits for the guest to end; stops it after the given time.
     pub fn end_within(&mut self, time: Duration) -> Ending {
         let deadline = Instant::now() + time;
         loop {
@@ -205,7 +208,7 @@ impl Machine {
     }
 }
 
-/// Speaks to PID 1.
+/// Sending end of PID 1's channel.
 #[derive(Debug)]
 pub struct ChannelWriter(UnixStream);
 
@@ -213,21 +216,21 @@ impl ChannelWriter {
     /// Sends one line.
     ///
     /// # Errors
-    /// The guest is gone, or does not read.
+    /// The guest has ended, or does not read.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.0.write_all(format!("{line}\n").as_bytes())
     }
 }
 
-/// Types at a guest's console.
+/// Input of a guest's console.
 #[derive(Debug)]
 pub struct ConsoleWriter(UnixStream);
 
 impl ConsoleWriter {
-    /// Types it all, as fast as the guest takes it.
+    /// Types all bytes, as fast as the guest accepts them.
     ///
     /// # Errors
-    /// The guest is gone.
+    /// The guest has ended.
     pub fn type_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {
@@ -249,7 +252,7 @@ impl Drop for Machine {
     }
 }
 
-/// The thread that reads console and channel.
+/// State of the thread that reads the console and the channel.
 struct IoThread {
     channel: UnixStream,
     console_end: UnixStream,
@@ -271,14 +274,14 @@ impl IoThread {
             console_open = self.drain_console();
             for message in messages {
                 self.listener.hear(Heard::Message(&message));
-                // Nobody listens any more when the machine was dropped.
+                // The receiver is gone if the machine was dropped.
                 let _ = self.queue.send(MachineEvent::Message(message));
             }
         }
         let _ = self.queue.send(MachineEvent::Gone);
     }
 
-    /// Sleeps until there is something to read; says whether the channel has some.
+    /// Waits for input on the console or the channel; returns whether the channel has some.
     fn wait(&self, channel_open: bool) -> nix::Result<bool> {
         let mut fds = vec![PollFd::new(self.console_end.as_fd(), PollFlags::POLLIN)];
         if channel_open {
@@ -306,7 +309,7 @@ impl IoThread {
         messages
     }
 
-    /// Reads all there is; says whether more may come.
+    /// Reads all available console output; returns whether the console is still open.
     fn drain_console(&mut self) -> bool {
         let mut buffer = [0; 65536];
         loop {

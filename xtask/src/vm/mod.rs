@@ -1,4 +1,4 @@
-//! Virtual machines: start a guest, talk to it, watch it, end it.
+//! Virtual machines: starting, controlling, observing and stopping guests.
 
 pub mod console;
 mod host_tsc;
@@ -23,7 +23,7 @@ pub use machine::{Ending, Machine, MachineEvent};
 pub use scenarios::kernel_report::{KernelReport, KernelReportKind};
 pub use tap::{Heard, Tap};
 
-/// What a guest is started from.
+/// Configuration of a guest's boot.
 #[derive(Debug, Clone)]
 pub struct BootConfig {
     /// The kernel image.
@@ -36,33 +36,35 @@ pub struct BootConfig {
     pub memory_mib: u32,
     /// The guest's processors.
     pub cpus: u32,
-    /// What the guest's clock counts.
+    /// Clock source of the guest.
     pub clock: Clock,
-    /// How patient one has to be with its kernel.
+    /// Time scale for the guest's kernel.
     pub pace: TimeScale,
-    /// Where the console is written to.
+    /// Path of the console's log.
     pub log: PathBuf,
-    /// Whether the guest hears what is typed at its console.
+    /// True if the guest reads input from its console.
     pub interactive: bool,
-    /// The port at which a debugger is waited for before the first instruction, where the back end has such a thing.
+    /// Port on which the back end waits for a debugger before the first instruction, if it supports
+    /// that.
     pub debugger: Option<u16>,
-    /// How long the guest may take for its first word, if not as long as usual.
+    /// Maximum time to PID 1's hello message; `None` for the back end's default.
     pub patience: Option<Duration>,
-    /// Who hears what it says, as it says it.
+    /// Observer of the guest's output.
     pub listener: Tap,
 }
 
-/// What a guest's clock counts.
+/// Clock source of a guest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clock {
-    /// Time.
+    /// Real time.
     #[default]
     Real,
-    /// Instructions, a nanosecond for each: what else the host does no longer shows. Only an emulated processor can.
+    /// Executed instructions, one nanosecond each, which hides the host's other load. Only an
+    /// emulated processor supports this.
     Instructions,
 }
 
-/// The kinds of virtual machines.
+/// Kind of virtual machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// QEMU with the host's processor
@@ -74,7 +76,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As people call it.
+    /// Full name, for prose.
     pub fn full_name(self) -> &'static str {
         match self {
             Self::Kvm => "KVM",
@@ -94,22 +96,22 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A way to run a guest. A back end only knows its command line; [`Machine`] does what is common.
+/// A back end that runs guests. It only supplies the command; [`Machine`] has the common parts.
 ///
 /// The command's standard input and output are sockets: it makes the first one the guest's channel, the
 /// device that it names to the guest as `keyagents.channel`, and writes the guest's console to the second.
 /// It ends when the guest powers off, restarts or panics.
 pub trait Backend: Send + Sync {
-    /// Which kind this is.
+    /// Returns the kind of virtual machine.
     fn kind(&self) -> Kind;
 
-    /// The command that boots the guest.
+    /// Returns the command that boots the guest.
     fn command(&self, boot: &BootConfig) -> Command;
 
-    /// How long a guest may take from the start to PID 1's first word.
+    /// Returns the maximum time from the start to PID 1's hello message.
     fn boot_deadline(&self) -> Duration;
 
-    /// The directory that the guest of that command leaves behind when it is killed.
+    /// Returns the directory that the guest of this command leaves behind when it is killed.
     fn left_behind(&self, _: &Command) -> Option<PathBuf> {
         None
     }

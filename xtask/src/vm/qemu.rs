@@ -7,18 +7,19 @@ use super::{Backend, BootConfig, Clock, Kind, host_tsc};
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
-/// What the guest's kernel is told, whichever processor it runs on.
+/// Kernel parameters for either processor.
 ///
 /// `panic=-1 reboot=t` turns a panic into a triple fault, which `-no-reboot` turns into the end of QEMU.
 /// Level 5 prints warnings, WARN() and lockdep among them, and nothing of the usual boot.
 const KERNEL_COMMAND_LINE: &str =
     "console=ttyS0 loglevel=5 panic=-1 reboot=t keyagents.channel=/dev/vport0p1";
 
-/// The emulated processor. Kernels prefer `rep movsb` and `rep stosb` where the processor says that they are fast, but emulated they
-/// go byte by byte.
+/// The emulated processor. Kernels prefer `rep movsb` and `rep stosb` if the processor reports them
+/// as fast, but the emulator executes them byte by byte.
 const EMULATED: &str = "max,-erms,-fsrm";
 
-/// For an emulated processor whose counter has an unknown frequency: on a busy host its calibration goes wrong, and time with it.
+/// Parameter for an emulated processor whose counter has an unknown frequency: calibration on a
+/// busy host fails, and the clock drifts.
 const OTHER_CLOCK: &str = "tsc=unstable";
 
 /// QEMU's system emulator.
@@ -34,18 +35,18 @@ enum Accelerator {
 }
 
 impl Qemu {
-    /// On the host's processor. A probe tells whether that works: see `session::probe`.
+    /// Returns a back end on the host's processor. `session::probe` checks that it works.
     pub fn kvm() -> Self {
         Self { accelerator: Accelerator::Kvm }
     }
 
-    /// On an emulated processor, which works everywhere.
+    /// Returns a back end on an emulated processor, which works everywhere.
     pub fn tcg() -> Self {
         Self { accelerator: Accelerator::Tcg }
     }
 
-    /// The command that boots a guest which nobody talks to, on any host: what PID 1 has to say goes to a file `report` in the current
-    /// directory, the console to a file `console`.
+    /// Returns the command that boots a guest without a session, on any host. PID 1's messages go
+    /// to a file `report` in the current directory, the console to a file `console`.
     pub fn lone_command(&self, boot: &BootConfig) -> Command {
         self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"], OTHER_CLOCK)
     }
@@ -73,7 +74,8 @@ impl Backend for Qemu {
 }
 
 impl Qemu {
-    /// The command with these ends of the channel and the console, and this parameter for an emulated processor's clock.
+    /// Returns the command with these ends of the channel and the console, and this parameter for
+    /// an emulated processor's clock.
     fn wired(&self, boot: &BootConfig, ends: [&str; 2], clock: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         match (self.accelerator, boot.clock) {
@@ -103,8 +105,8 @@ impl Qemu {
     }
 }
 
-/// The parameter for the clock of a guest on this host. An emulated processor's counter is the host's, and reading it needs no lock of
-/// QEMU's, which reading any other clock does.
+/// Returns the clock's parameter for a guest on this host. An emulated processor's counter is the
+/// host's; reading it takes no QEMU lock, unlike any other clock.
 fn clock(clock: Clock) -> String {
     let frequency = (clock == Clock::Real).then(host_tsc::frequency).flatten();
     frequency.map_or_else(|| OTHER_CLOCK.to_owned(), |khz| format!("tsc=reliable tsc_early_khz={khz}"))

@@ -1,30 +1,31 @@
-//! Somebody who hears what a guest says, as it says it.
+//! Observer of a guest's console output and messages.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What is heard.
+/// Output of a guest.
 #[derive(Debug, Clone, Copy)]
 pub enum Heard<'a> {
-    /// On the console.
+    /// Bytes on the console.
     Console(&'a [u8]),
-    /// A line of PID 1's over the channel.
+    /// Line of PID 1 on the channel.
     Message(&'a str),
 }
 
-/// Is told everything in the thread that reads it, before anybody else hears of it. Nobody, by default.
+/// Observer that is called in the reading thread, before the output is processed further. Empty by
+/// default.
 #[derive(Clone, Default)]
 pub struct Tap(Option<Arc<Hear>>);
 
 type Hear = dyn Fn(Heard<'_>) + Send + Sync;
 
 impl Tap {
-    /// One that does this, which must not take long.
+    /// Creates an observer that calls `hear`, which must not take long.
     pub fn new(hear: impl Fn(Heard<'_>) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(hear)))
     }
 
-    /// Tells it.
+    /// Passes output to the observer.
     pub fn hear(&self, heard: Heard<'_>) {
         if let Some(hear) = &self.0 {
             hear(heard);

@@ -1,4 +1,4 @@
-//! How patient one has to be with a guest: a kernel that checks itself at every step takes its time.
+//! Time scale for deadlines: kernels with debug checks or coverage are slower.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use scenarios::scenario::{Expect, Scenario};
 
 use crate::artifacts::image::Profile;
 
-/// How many times longer than on a plain kernel things may take. What must take *at least* so long stays as it is.
+/// Factor for maximum times, relative to a plain kernel. Minimum times are not scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeScale(u32);
 
 impl TimeScale {
-    /// That of a plain kernel, for which deadlines are written.
+    /// Scale of a plain kernel, for which deadlines are written.
     pub const PLAIN: Self = Self(1);
 
-    /// That of a kernel built for this.
+    /// Returns the scale of a kernel with this profile.
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::Plain => Self::PLAIN,
@@ -24,12 +24,12 @@ impl TimeScale {
         }
     }
 
-    /// A deadline at this pace.
+    /// Scales a deadline.
     pub fn scale(self, time: Duration) -> Duration {
         time * self.0
     }
 
-    /// The scenario with its deadlines at this pace.
+    /// Returns the scenario with its deadlines scaled.
     pub fn scenario(self, scenario: &Scenario) -> Scenario {
         let mut scenario = scenario.clone();
         let limits = scenario.expectations.iter_mut().filter_map(|one| one.within_ms.as_mut());
@@ -37,7 +37,7 @@ impl TimeScale {
         scenario
     }
 
-    /// The scenario's plan with its deadlines at this pace.
+    /// Returns the scenario's plan with its deadlines scaled.
     pub fn plan(self, scenario: &Scenario) -> Plan {
         let mut plan = scenario.plan().clone();
         self.stretch_ms(&mut plan.deadline_ms);
@@ -47,7 +47,7 @@ impl TimeScale {
         plan
     }
 
-    /// What is to be seen *not* to happen in a time has to stay out for as long as on a plain kernel.
+    /// Scales a step's deadline. A step that is expected to time out keeps its own.
     fn step(self, step: &mut Step, expected: &Expect) {
         if let Op::Control(ControlOp::Wait { within_ms, .. })
         | Op::Control(ControlOp::Await { within_ms, .. }) = &mut step.op
@@ -66,7 +66,7 @@ impl TimeScale {
 mod tests {
     use super::*;
 
-    /// For how long a step waits at the pace of the debug profile, of 7 milliseconds.
+    /// Returns how long a step of 7 milliseconds waits on the scale of the debug profile.
     fn waits(expected: &Expect) -> u64 {
         let step = r#"{"process":"p","op":{"await":{"job":"j","within_ms":7}}}"#;
         let mut step: Step = serde_json::from_str(step).unwrap();

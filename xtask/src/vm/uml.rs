@@ -1,4 +1,4 @@
-//! User-Mode Linux: the guest's kernel as a program of the host's.
+//! User-Mode Linux: the guest's kernel runs as a process of the host.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -23,37 +23,38 @@ const KERNEL_COMMAND_LINE: &[&str] = &[
     "keyagents.channel=/dev/ttyS0",
 ];
 
-/// Descriptor 0, to and fro.
+/// Channel on descriptor 0, for input and output.
 const CHANNEL: &str = "ssl0=fd:0";
 
-/// What is printed goes to standard output, and nothing is typed.
+/// Console on standard output, without input.
 pub(crate) const CONSOLE: &str = "con0=null,fd:1";
 
-/// User-Mode Linux. The image is the program.
+/// Back end of User-Mode Linux. The kernel image is the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Uml;
 
 impl Uml {
-    /// The command that boots a guest which nobody talks to: what PID 1 has to say goes to descriptor 3, the console to
-    /// descriptor 1.
+    /// Returns the command that boots a guest without a session: PID 1's messages go to descriptor
+    /// 3, the console to descriptor 1.
     pub fn lone_command(self, boot: &BootConfig) -> Command {
         wired(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
     }
 
-    /// The command that starts a kernel with so much memory, in MiB, and no root. It notes its pid in a directory that it makes, and
-    /// that remains if it is killed.
+    /// Returns the command that starts a kernel with `memory_mib` of memory and no root. It writes
+    /// its pid to a directory that it creates, which remains if it is killed.
     pub(crate) fn kernel(image: &Path, memory_mib: u32, instance: &Path) -> Command {
         let mut command = Command::new(image);
         command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE).args(pid_file(instance));
-        // Where there is no such directory, it says so itself; the trial does, too, and better.
+        // If no directory serves, the kernel reports that itself; the probe does, too, and more
+        // clearly.
         if let Ok(directory) = uml_memory::directory(memory_mib) {
             command.env("TMPDIR", directory);
         }
         // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
         // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
-        // Kernel and process take turns, several times a fault. To wake the other one on a processor that has gone to sleep
-        // meanwhile takes longer than all the rest.
+        // Kernel and process alternate, several times a page fault. Waking the other on an idle
+        // processor takes longer than all the rest.
         pin_to_cpu(&mut command);
         command
     }
@@ -69,7 +70,7 @@ impl Backend for Uml {
     }
 
     fn boot_deadline(&self) -> Duration {
-        // It is up in a fraction of a second, unless the host has no time for it.
+        // It boots in a fraction of a second, unless the host is busy.
         Duration::from_secs(60)
     }
 
@@ -79,15 +80,16 @@ impl Backend for Uml {
     }
 }
 
-/// What the names of the directories end with, after the pid of the process that has started the guest.
+/// Suffix of the directories' names, after the pid of the process that started the guest.
 const INSTANCE: &str = "uml";
 
-/// The parameters that say where the directory is made, and its name.
+/// Parameters for the directory's parent and its name.
 const DIRECTORY: &str = "uml_dir=";
 const NAME: &str = "umid=";
 
-/// A directory for a guest with that log. No other guest has one of that name: User-Mode Linux takes a random name in place of one that a
-/// process seems to use, be it a zombie or another guest with the same log, and nothing would ever find that again.
+/// Returns a directory for a guest with this log, under a name that no other guest uses. Where a
+/// process seems to use the name, even a zombie, User-Mode Linux takes a random one, which no
+/// cleanup would find.
 fn instance(log: &Path) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -97,30 +99,31 @@ fn instance(log: &Path) -> PathBuf {
 /// Removes the directories of guests that were killed together with the process that had started them.
 ///
 /// # Errors
-/// There is no such place.
+/// The directory `place` can't be read.
 pub fn remove_left_behind(place: &Path) -> io::Result<()> {
     for entry in fs::read_dir(place)?.flatten() {
         if starter(&entry.file_name()).is_some_and(is_gone) {
-            // Another command may have been quicker.
+            // Another command may have removed it first.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
     Ok(())
 }
 
-/// The pid in the name of an instance's directory.
+/// Returns the pid in the name of an instance's directory.
 fn starter(name: &OsStr) -> Option<u32> {
     let (rest, end) = name.to_str()?.rsplit_once('.')?;
     let (_, pid) = rest.rsplit_once('.')?;
     (end == INSTANCE).then(|| pid.parse().ok()).flatten()
 }
 
-/// A zombie has no program any more, either.
+/// Checks that a process has no program any more. A zombie has none, either.
 fn is_gone(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Where it makes its directory: in ~/.uml, unless it is told. Without HOME it crashes.
+/// Parameters for the directory of the pid file. The default is `~/.uml`; without HOME the kernel
+/// crashes.
 fn pid_file(instance: &Path) -> [OsString; 2] {
     let place = instance.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = instance.file_name().unwrap_or_default();
@@ -132,7 +135,7 @@ fn pid_file(instance: &Path) -> [OsString; 2] {
     [parameter(DIRECTORY, place.as_os_str()), parameter(NAME, name)]
 }
 
-/// The command with these ends of the channel and the console.
+/// Returns the command with these ends of the channel and the console.
 fn wired(boot: &BootConfig, instance: &Path, ends: [&str; 2]) -> Command {
     let mut command = Uml::kernel(&boot.image, boot.memory_mib, instance);
     let mut initrd = OsString::from("initrd=");
@@ -166,7 +169,7 @@ mod tests {
         remove_left_behind(place.path()).unwrap();
         assert!(named(zombie.id()).exists());
         zombie.kill().unwrap();
-        // Until it has ended, and no further: it stays a zombie.
+        // Waits for the exit without reaping, so that the process stays a zombie.
         let pid = Pid::from_raw(zombie.id().cast_signed());
         waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
         remove_left_behind(place.path()).unwrap();

@@ -1,7 +1,8 @@
-//! The directory for the file that holds the memory of a User-Mode Linux guest.
+//! Directory for the file that holds the memory of a User-Mode Linux guest.
 //!
-//! User-Mode Linux maps its memory from a file that it makes in `$TMPDIR`, else `/dev/shm`, and dies where that directory does not exist,
-//! forbids execution or has too little room. So the directory is chosen here, and named to it.
+//! User-Mode Linux maps its memory from a file in `$TMPDIR`, else `/dev/shm`. It exits if that
+//! directory does not exist, forbids execution or has too little room. So the directory is chosen
+//! here and passed in `$TMPDIR`.
 
 use std::env;
 use std::fs;
@@ -13,25 +14,26 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 const MIB: u64 = 1 << 20;
 
-/// With less room than this a guest does not get far: to come up, it touches 20 MiB.
+/// Minimum room for a guest, which touches 20 MiB to boot.
 const LEAST: u64 = 64 * MIB;
 
-/// How much larger than the memory its file may be: the kernel skips what the host has put behind its program.
+/// Maximum excess of the file's size over the memory: the kernel skips the area that the host has
+/// mapped behind its program.
 const GAP: u64 = 1024 * MIB;
 
-/// The directory for a guest with so much memory, in MiB.
+/// Returns the directory for a guest with this memory, in MiB.
 ///
 /// # Errors
-/// No directory serves: why each one does not.
+/// No directory serves; the error has the reason for each.
 pub(crate) fn directory(memory_mib: u32) -> Result<PathBuf> {
     let need = u64::from(memory_mib) * MIB;
     check_file_size(need + GAP, file_size_limit())?;
-    // What lies in memory is not written to a disk again and again.
+    // Files in `/dev/shm` are in memory, and are not written to a disk over and over.
     let places = ["/dev/shm".into(), env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
     chosen(&places, need)
 }
 
-/// The first of these places that has room for all of a guest's memory, else the one with the most room.
+/// Returns the first place with room for all of a guest's memory, else the one with the most room.
 fn chosen(places: &[PathBuf], need: u64) -> Result<PathBuf> {
     let mut roomiest: Option<(u64, &PathBuf)> = None;
     let mut unfit = Vec::new();
@@ -55,14 +57,14 @@ fn chosen(places: &[PathBuf], need: u64) -> Result<PathBuf> {
     roomiest.map(|(_, place)| place.clone()).ok_or_else(none)
 }
 
-/// How many bytes a file can take there that is mapped for execution.
+/// Returns the room, in bytes, for a file that is mapped for execution.
 fn room(place: &Path) -> Result<u64> {
     let about = statvfs(place).context("can't be used")?;
     if about.flags().contains(FsFlags::ST_NOEXEC) {
         bail!("is mounted noexec");
     }
     tempfile::tempfile_in(place).context("can't be written to")?;
-    // A tmpfs without a limit says that it has no blocks at all.
+    // A tmpfs without a limit reports zero blocks.
     if about.blocks() == 0 {
         return Ok(u64::MAX);
     }
@@ -80,7 +82,8 @@ fn check_file_size(need: u64, limit: Option<u64>) -> Result<()> {
     }
 }
 
-/// The largest file that this process may write (`ulimit -f`), in bytes. None: there is no limit.
+/// Returns the maximum size of a file that this process may write (`ulimit -f`), in bytes; `None`
+/// if there is no limit.
 fn file_size_limit() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     limits

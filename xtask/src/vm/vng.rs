@@ -1,4 +1,5 @@
-//! virtme-ng: a guest whose files are the host's, copied when they are written to. It composes the guest, and the agent attends in it.
+//! Guests of virtme-ng, whose root is a copy-on-write view of the host's. virtme-ng composes QEMU's
+//! command; the agent runs in the guest as a server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,31 +13,31 @@ use super::{Backend, BootConfig, Kind};
 use crate::host::process::command_line;
 use crate::host::program;
 
-/// The version that this was made with.
+/// Supported version.
 pub const VERSION: &str = "1.42";
 
-/// How to get it: from PyPI, as distributions have other versions.
+/// Install command: from PyPI, as distributions have other versions.
 pub const INSTALL: &str = "pipx install virtme-ng==1.42";
 
-/// What `vng --run` is told wherever it runs: the ways that work on any host.
+/// Options of `vng --run` that make it work on any host.
 pub const PORTABLE: [&str; 2] = ["--force-9p", "--disable-microvm"];
 
-/// Directories at the root that every guest has of its own.
+/// Directories in the root that belong to each guest alone.
 const ITS_OWN: [&str; 5] = ["dev", "lost+found", "proc", "run", "sys"];
 
-/// virtme-ng's guest. Nobody talks to it but over the channel that it is given here.
+/// Back end for a guest composed by virtme-ng, with the agent's channel as its only connection.
 #[derive(Debug)]
 pub struct Vng {
     kind: Kind,
-    /// QEMU's command as virtme-ng composed it.
+    /// QEMU's command, as composed by virtme-ng.
     words: Vec<String>,
 }
 
 impl Vng {
-    /// Has `vng` compose a guest in which the host's program `agent` attends.
+    /// Lets `vng` compose a guest that runs the host's program `agent`.
     ///
     /// # Errors
-    /// It can't, and says why.
+    /// `vng` fails; the error has its output.
     pub fn compose(vng: &Path, agent: &Path, kind: Kind, boot: &BootConfig) -> Result<Self> {
         let mut command = Command::new(vng);
         command.arg("--run").arg(&boot.image).args(PORTABLE).args(["--dry-run", "--name", "keyagents"]);
@@ -47,7 +48,7 @@ impl Vng {
         for directory in directories_at(Path::new("/"))? {
             command.arg("--overlay-rwdir").arg(directory);
         }
-        // virtme-ng silences the kernel; what it reports is to be heard.
+        // virtme-ng silences the kernel, but kernel reports are needed.
         let parameters = ["console=hvc0", "loglevel=5"].into_iter();
         let parameters: Vec<&str> = parameters.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("--append").arg(parameters.join(" "));
@@ -80,11 +81,11 @@ impl Backend for Vng {
 }
 
 impl Vng {
-    /// The command with the agent's lines, and no others, to whoever starts it.
+    /// Returns the command with the agent's channel and console only.
     fn rewired(&self) -> Command {
         let mut words = self.words.iter();
         let mut command = Command::new(words.next().map_or("qemu-system-x86_64", String::as_str));
-        // virtme-ng's own lines to whoever started it: descriptors 0 and 1 are sockets here, which it does not know.
+        // virtme-ng's own lines lead to descriptors 0 and 1, which are sockets here.
         let mut leads_out = false;
         for word in words {
             if leads_out {
@@ -102,13 +103,13 @@ impl Vng {
     }
 }
 
-/// The same character device, with nobody at its other end.
+/// Returns the same character device without a connection.
 fn nowhere(chardev: &str) -> String {
     let id = chardev.split(',').find(|part| part.starts_with("id=")).unwrap_or("id=unnamed");
     format!("null,{id}")
 }
 
-/// The host's directories that the guest has copies of.
+/// Returns the host's directories that the guest has copies of.
 fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(root).with_context(|| format!("can't look into {}", root.display()))?;
     let mut directories: Vec<PathBuf> = entries
@@ -121,10 +122,10 @@ fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(directories)
 }
 
-/// vng, with its version.
+/// Finds `vng`, and returns its path and version.
 ///
 /// # Errors
-/// This machine has none: the error says how to get it.
+/// `vng` is not installed; the error has the install command.
 pub fn find() -> Result<(PathBuf, String)> {
     let Some(program) = program::find("vng") else {
         bail!("this machine has no vng, which is virtme-ng {VERSION}; install it with: {INSTALL}")
