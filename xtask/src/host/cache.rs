@@ -1,4 +1,4 @@
-//! The cache directory: everything in it is keyed by content and can be deleted at any moment.
+//! Cache directory. Its entries are keyed by content and can be deleted at any time.
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -15,21 +15,21 @@ use nix::unistd::{AccessFlags, access, linkat};
 
 use crate::host::workspace;
 
-/// What to do about a cache that can't be used.
+/// Remedy for an unusable cache.
 pub const REMEDY: &str = "set KEYAGENTS_CACHE to another directory";
 
-/// The cache's directory: [`place`], created if missing.
+/// Returns the cache's directory: [`place`], created if missing.
 ///
 /// # Errors
-/// There is no such place, it can't be written to, or kernels can't be built in it. What is kept there is fetched and built in minutes:
-/// that is not found out afterwards.
+/// No path is configured, or the directory can't be written to or can't hold kernel builds. Builds
+/// take minutes, so this is checked first.
 pub fn directory() -> Result<PathBuf> {
     let directory = place()?;
     check_path(&directory)?;
     let made = fs::create_dir_all(&directory).and_then(|()| fs::canonicalize(&directory));
     let leads_to =
         made.map_err(|why| anyhow!("can't create the cache {}: {why}; {REMEDY}", directory.display()))?;
-    // Kernels are built where links lead.
+    // Kernels are built at the target of links.
     check_path(&leads_to)?;
     access(&directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|why| {
         anyhow!("can't write to the cache {}: {}; {REMEDY}", directory.display(), why.desc())
@@ -37,7 +37,7 @@ pub fn directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// `$KEYAGENTS_CACHE`, else `$XDG_CACHE_HOME/keyagents`, else `~/.cache/keyagents`.
+/// Returns `$KEYAGENTS_CACHE`, else `$XDG_CACHE_HOME/keyagents`, else `~/.cache/keyagents`.
 ///
 /// # Errors
 /// None of the three is set.
@@ -45,12 +45,13 @@ pub fn place() -> Result<PathBuf> {
     place_by(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
-/// A relative path counts from the checkout: tests and commands run in several directories, and are to share one cache.
+/// Resolves a relative path against the checkout, since tests and commands run in several
+/// directories and share one cache.
 fn place_by(set: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
     let absolute = |name: &str| set(name).filter(|path| path.is_absolute());
     set("KEYAGENTS_CACHE")
         .map(|cache| workspace::root().join(cache))
-        // As its specification has it, a relative one does not count.
+        // By the XDG specification, relative paths are ignored.
         .or_else(|| absolute("XDG_CACHE_HOME").map(|base| base.join("keyagents")))
         .or_else(|| absolute("HOME").map(|home| home.join(".cache/keyagents")))
         .ok_or_else(|| anyhow!("no cache directory: set KEYAGENTS_CACHE or HOME"))
@@ -68,7 +69,8 @@ fn check_path(directory: &Path) -> Result<()> {
     }
 }
 
-/// Tells `clean`, as long as this process lives, that it starts guests from what is in the cache. Others may do so, too.
+/// Holds the shared lock for guests until the process ends: `clean` keeps the entries that they
+/// start from.
 ///
 /// # Errors
 /// The cache can't be written to.
@@ -81,16 +83,17 @@ pub fn use_for_guests(cache: &Path, note: impl Fn(&str)) -> Result<()> {
     Ok(())
 }
 
-/// Whom a lock keeps out.
+/// Mode of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// Everybody else.
+    /// Exclusive.
     Alone,
-    /// Those who want it alone.
+    /// Shared.
     WithOthers,
 }
 
-/// The lock of that name among the processes that share the cache. Waits for it, and notes for whom; dropping it releases it.
+/// Takes a lock shared by the processes that use the cache. Waits for it, with a note of its
+/// holder; dropping it releases it.
 ///
 /// # Errors
 /// The cache can't be written to.
@@ -112,10 +115,10 @@ pub fn lock(cache: &Path, name: &str, share: Share, note: impl Fn(&str)) -> Resu
     lock.map_err(|(_, errno)| errno).with_context(|| format!("can't lock {}", path.display()))
 }
 
-/// The name of the lock that is held while guests are started from the cache.
+/// Name of the lock that is held while guests are started from the cache.
 pub const GUESTS: &str = "guests";
 
-/// Writes a file so that nobody ever sees half of it.
+/// Writes a file atomically.
 ///
 /// # Errors
 /// The disk is full or the directory can't be written to.
@@ -126,25 +129,26 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
         let temporary = path.with_extension(format!("part-{}", std::process::id()));
         let written = write_named(&temporary, directory, content).and_then(|()| fs::rename(&temporary, path));
         written.inspect_err(|_| {
-            // On a disk that is full, half a file only makes matters worse. It may never have been made.
+            // Removes the partial file, which a full disk has no room for. It may not exist.
             let _ = fs::remove_file(&temporary);
         })
     };
     write().with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The file gets its name when it is whole, so that nothing is left of it if this process is killed before.
+/// Creates the file without a name, and links it when it is complete, so that a killed process
+/// leaves nothing.
 fn write_named(path: &Path, directory: &Path, content: &[u8]) -> io::Result<()> {
     let nameless = OpenOptions::new().write(true).custom_flags(OFlag::O_TMPFILE.bits()).open(directory);
     match nameless {
         Ok(mut file) => {
             file.write_all(content)?;
-            // Of an earlier process with this one's pid.
+            // Left by an earlier process with this pid.
             let _ = fs::remove_file(path);
             let open = format!("/proc/self/fd/{}", file.as_raw_fd());
             Ok(linkat(AT_FDCWD, open.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?)
         }
-        // A file system without such files.
+        // The file system does not support `O_TMPFILE`.
         Err(_) => fs::write(path, content),
     }
 }
@@ -184,7 +188,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let test =
             concat!(module_path!(), "::a_write_that_is_killed_leaves_nothing").trim_start_matches("xtask::");
-        // The kernel kills who writes more than the limit, in the middle of it.
+        // The kernel kills a process that writes past the limit, in the middle of the write.
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -c 0; ulimit -f 8; exec \"$0\" --exact \"$1\""]);
         command.arg(env::current_exe().unwrap()).arg(test).env(NAME, directory.path().join("file"));
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn what_could_not_be_written_whole_is_not_left_in_parts() {
         let directory = tempfile::tempdir().unwrap();
-        // Nothing can be renamed to a directory that is not empty.
+        // A file can't replace a directory that is not empty.
         let path = directory.path().join("file");
         fs::create_dir_all(path.join("full")).unwrap();
         write_whole(&path, b"new").unwrap_err();

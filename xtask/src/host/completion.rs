@@ -1,4 +1,4 @@
-//! What a word of the command line could become, for shells that ask.
+//! Completion of command-line words, for shells.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,7 +11,7 @@ use scenarios::suite;
 
 use super::workspace;
 
-/// Completes the name of a scenario: with its family, or without where that has been left out.
+/// Completes a scenario's name, with its family or without.
 pub fn scenario() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| match begun.to_str() {
         Some(begun) => scenarios_like(begun, &names()).map(CompletionCandidate::new).collect(),
@@ -19,14 +19,14 @@ pub fn scenario() -> ArgValueCompleter {
     })
 }
 
-/// Completes the name of one scenario: where a file has several cases, those, which are looked for in the files themselves.
+/// Completes the name of one scenario. Cases are read from the files.
 pub fn one_scenario() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| match (begun.to_str(), suite::load(&workspace::suite())) {
         (Some(begun), Ok(scenarios)) => {
             let names: Vec<String> = scenarios.into_iter().map(|scenario| scenario.name).collect();
             scenarios_like(begun, &names).map(CompletionCandidate::new).collect()
         }
-        // What is wrong with a scenario is said when the line is run.
+        // An invalid scenario is reported when the command runs.
         (_, _) => Vec::new(),
     })
 }
@@ -46,13 +46,13 @@ pub fn scenario_or_rule() -> ArgValueCompleter {
 
 fn scenarios_like<'n>(begun: &str, names: &'n [String]) -> impl Iterator<Item = &'n str> {
     let whole = names.iter().map(String::as_str).filter(move |name| name.starts_with(begun));
-    // Where nothing has been typed yet, the families are overview enough.
+    // Without any input, only the names with families are offered.
     let apart = names.iter().filter(move |_| !begun.is_empty()).filter_map(|name| name.split_once('/'));
     let apart = apart.map(|(_, name)| name).filter(move |name| name.starts_with(begun));
     whole.chain(apart)
 }
 
-/// The names of all scenarios as they are on disk, without looking into them: quickly, and right or wrong.
+/// Returns the names of all scenario files, without reading them, for speed.
 fn names() -> Vec<String> {
     let files = |place: &Path| fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path());
     let toml = |file: &PathBuf| file.extension().is_some_and(|it| it == "toml");

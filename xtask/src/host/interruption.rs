@@ -1,7 +1,7 @@
 //! Ends of this process other than a return from `main`: a signal, or output that can't be written.
 //!
-//! Before any of them takes effect, what has been registered with [`before_end`] is carried out: the terminal's mode is restored, reports
-//! are written.
+//! The cleanups registered with [`before_end`] run first: they restore the terminal's mode and
+//! write the reports.
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -18,25 +18,25 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 
-/// The exit code of a command that could not do its part.
+/// Exit code of a command that failed itself.
 pub const BROKEN: u8 = 2;
 
-/// Signals that end a process which does not handle them.
+/// Signals that end a process by default.
 pub const ENDS: [i32; 9] = [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
 
-/// Why the process ends.
+/// Cause of the process's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// A signal.
     Signal(i32),
-    /// The reader of standard output is gone: what other programs get SIGPIPE for.
+    /// The reader of standard output is gone, for which other programs get SIGPIPE.
     Closed,
-    /// Output can't be written, for this reason, which has been said.
+    /// Output can't be written for this reason, which has been reported.
     Failed(String),
 }
 
 impl Cause {
-    /// As a part of a sentence about a run.
+    /// Describes the cause as a clause about a run.
     pub fn describe(&self) -> String {
         match self {
             Self::Signal(signal) => {
@@ -52,7 +52,7 @@ type Cleanup = Box<dyn FnOnce(&Cause) + Send>;
 
 static CLEANUPS: Mutex<Vec<(u64, Cleanup)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
-/// Held, and never released, by whoever ends the process.
+/// Taken by the thread that ends the process, and never released.
 static ENDING: Mutex<()> = Mutex::new(());
 static BEGUN: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -61,7 +61,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A registered cleanup. Dropping it takes it back.
+/// A registered cleanup. Dropping it unregisters it.
 #[derive(Debug)]
 pub struct Registered(u64);
 
@@ -71,14 +71,16 @@ impl Drop for Registered {
     }
 }
 
-/// Registers what is to be done, in a thread of its own, before the process ends. The last one registered is the first one done.
+/// Registers a cleanup that runs in a thread of its own before the process ends. The last one
+/// registered runs first.
 pub fn before_end(cleanup: impl FnOnce(&Cause) + Send + 'static) -> Registered {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     lock(&CLEANUPS).push((number, Box::new(cleanup)));
     Registered(number)
 }
 
-/// Has signals end this process in good order from now on. A second one ends it at once.
+/// Installs handlers so that a signal ends this process after the cleanups. A second signal ends it
+/// at once.
 ///
 /// # Errors
 /// Signals can't be handled.
@@ -97,7 +99,7 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// While this lives, the signals of [`ENDS`] do not end the process: its owner handles all of them.
+/// While it exists, the signals of [`ENDS`] do not end the process: its owner handles all of them.
 #[derive(Debug)]
 pub struct Hold(());
 
@@ -113,7 +115,7 @@ impl Drop for Hold {
     }
 }
 
-/// Those of the signals that this process was not started to ignore, as `nohup` has it ignore SIGHUP.
+/// Returns the signals that this process was not started to ignore, as `nohup` ignores SIGHUP.
 pub fn not_ignored(signals: &[i32]) -> Vec<i32> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -121,7 +123,8 @@ pub fn not_ignored(signals: &[i32]) -> Vec<i32> {
     signals.iter().copied().filter(|signal| (mask >> (signal - 1)) & 1 == 0).collect()
 }
 
-/// Ends the process soon, in a thread of its own: the caller may hold locks that cleanups need. Tells whether this is the first cause.
+/// Ends the process from a thread of its own, since the caller may hold locks that cleanups need.
+/// Returns whether this is the first cause.
 pub(crate) fn begin(cause: Cause) -> bool {
     let is_first = !BEGUN.swap(true, Ordering::SeqCst);
     if is_first {
@@ -132,13 +135,13 @@ pub(crate) fn begin(cause: Cause) -> bool {
 
 fn end(cause: &Cause) {
     let _held = lock(&ENDING);
-    // The terminal's mode is to be restored even where a shell has put this process into the background.
+    // Restoring the terminal's mode must work even for a background process.
     let mut background = SigSet::empty();
     background.add(Signal::SIGTTOU);
     let _ = background.thread_block();
     let cleanups = std::mem::take(&mut *lock(&CLEANUPS));
     for (_, cleanup) in cleanups.into_iter().rev() {
-        // One that panics keeps neither the others nor the end.
+        // A panic does not prevent the other cleanups or the end.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| cleanup(cause)));
     }
     match cause {
@@ -149,7 +152,7 @@ fn end(cause: &Cause) {
     process::exit(BROKEN.into());
 }
 
-/// To be called at the end of `main`: what has begun to end the process goes first.
+/// Waits at the end of `main` for an end of the process that has begun.
 pub fn settle() {
     while BEGUN.load(Ordering::SeqCst) {
         thread::park();

@@ -1,5 +1,5 @@
-//! Standard output, and what a guest's program writes to standard error. A failed write ends this process, as it ends others: by SIGPIPE
-//! where the reader is gone, with an error otherwise.
+//! Standard output, and a guest program's standard error. A failed write ends this process: by
+//! SIGPIPE if the reader is gone, else with an error.
 
 use std::fs;
 use std::io::{self, Write};
@@ -17,27 +17,27 @@ use crate::host::cache;
 use crate::host::interruption::{self, Cause};
 use crate::host::process::quoted;
 
-/// Nothing is written any more once a write has failed: the process is about to end.
+/// Set after a failed write: nothing more is written, since the process is about to end.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output.
 pub fn put(bytes: &[u8]) {
-    // Held so that lines of several threads stay whole.
+    // Locked so that lines of several threads stay whole.
     let mut stdout = io::stdout().lock();
     check("standard output", stdout.flush().and_then(|()| write_all(&stdout, bytes)));
 }
 
-/// Writes to standard error what a guest's program has written there.
+/// Writes a guest program's standard error to this process's.
 pub fn put_error(bytes: &[u8]) {
     check("standard error", write_all(io::stderr().lock(), bytes));
 }
 
-/// Whether a file that an option names stands for standard output.
+/// Checks whether a file named by an option stands for standard output.
 pub fn is_standard_output(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Writes a file whole, or to standard output where it stands for that.
+/// Writes a file atomically, or standard output for `-`.
 ///
 /// # Errors
 /// The file can't be written.
@@ -46,14 +46,14 @@ pub fn put_file(file: &Path, bytes: &[u8]) -> Result<()> {
         put(bytes);
         return Ok(());
     }
-    // Through a symbolic link, which stays one.
+    // Written through a symbolic link, which is kept.
     cache::write_whole(&file.canonicalize().unwrap_or_else(|_| file.to_owned()), bytes)
 }
 
-/// Refuses a file that can't be written, as far as that can be told without leaving anything behind.
+/// Checks that a file can be written, as far as possible without leaving anything behind.
 ///
 /// # Errors
-/// Says why, and what to do.
+/// The file can't be written; the error has a remedy.
 pub fn check_writable(file: &Path) -> Result<()> {
     if is_standard_output(file) {
         return Ok(());
@@ -89,15 +89,15 @@ pub fn check_writable(file: &Path) -> Result<()> {
     })
 }
 
-/// A file is written beside its place and renamed, so that it is the directory that counts. Root is told yes by access(2) even
-/// where nobody can write.
+/// Checks that a directory is writable, since files are written beside their place and renamed. For
+/// root, access(2) succeeds even where no write does.
 fn probe(directory: &Path) -> io::Result<()> {
     let file = directory.join(format!(".keyagents-{}", std::process::id()));
     fs::File::create_new(&file)?;
     fs::remove_file(&file)
 }
 
-/// Looks at what came of a write to standard output that something else has made.
+/// Checks the result of a write to a standard stream.
 pub fn check(stream: &str, written: io::Result<()>) {
     let Err(error) = written else { return };
     if FAILED.swap(true, Ordering::SeqCst) {
@@ -113,13 +113,13 @@ pub fn check(stream: &str, written: io::Result<()>) {
     });
 }
 
-/// Says on standard error why a command can't do its part.
+/// Prints a command's error on standard error.
 pub fn error(why: &str) {
-    // Whoever can't be told of an error can't be told that either.
+    // If this fails, that can't be reported either.
     let _ = writeln!(io::stderr().lock(), "{} {why}", style("error:").for_stderr().red().bold());
 }
 
-/// A descriptor that another program has made non-blocking is waited for.
+/// Writes everything; waits for a descriptor that another program has made non-blocking.
 fn write_all(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() && !FAILED.load(Ordering::SeqCst) {
         match write(&stream, bytes) {

@@ -1,4 +1,4 @@
-//! What this machine needs, what it lacks, and getting it.
+//! Packages that the host needs: finding the missing ones, and installing them.
 
 use std::process::{Command, Stdio};
 
@@ -11,50 +11,51 @@ use crate::host::cache;
 use crate::host::process::command_line;
 use crate::host::terminal::Terminal;
 
-/// The package that has QEMU, by its Debian name.
+/// Debian name of the package with QEMU.
 pub const QEMU: &str = "qemu-system-x86";
 
 const BUSYBOX: &str = "busybox-static";
 
-/// Whether packages may be installed.
+/// Permission to install packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
-    /// Only when this is root, who has said so by being root.
+    /// Install as root, which counts as permission.
     IfRoot,
-    /// With sudo if need be.
+    /// Install, with sudo if necessary.
     Given,
 }
 
 impl Consent {
-    /// From the flag `--install`.
+    /// Returns the permission by the flag `--install`.
     pub fn from_flag(install: bool) -> Self {
         if install { Self::Given } else { Self::IfRoot }
     }
 }
 
-/// What is about to be done.
+/// Purpose that packages are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Kernels are built.
+    /// Build kernels.
     Build,
-    /// Kernels are built and booted as User-Mode Linux.
+    /// Build kernels and boot them as User-Mode Linux.
     BootUml,
-    /// Kernels are built and booted in QEMU.
+    /// Build kernels and boot them in QEMU.
     BootQemu,
-    /// A guest's shell is used.
+    /// Use a guest's shell.
     Shell,
 }
 
-/// What this machine lacks for a purpose: Debian names of packages, in order.
+/// Missing packages for a purpose, by Debian name, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Missing {
-    /// Nothing goes without them.
+    /// Packages without which the command fails.
     required: Vec<&'static str>,
-    /// Something goes without them, and says so: a scenario is skipped, a shell has no keyctl.
+    /// Packages without which a part is left out with a note: a scenario is skipped, a shell has no
+    /// keyctl.
     useful: Vec<&'static str>,
 }
 
-/// A program and the package that has it.
+/// A program and the package that contains it.
 type Provider = (&'static str, &'static str);
 
 impl Purpose {
@@ -89,13 +90,15 @@ impl Purpose {
     }
 }
 
-/// Makes sure that what is required is there, and what is useful where it can be had: installs packages where that is allowed.
+/// Ensures that the required packages are installed, and the useful ones if possible. Installs them
+/// if permitted.
 ///
 /// # Errors
-/// Required packages are missing. The error has the one command that installs them and the useful ones. Or there is no cache to build in.
+/// Required packages are missing; the error has the command that installs all. Or there is no
+/// usable cache.
 pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result<()> {
     if purpose != Purpose::Shell {
-        // A build that can't succeed there is not worth a package.
+        // Without a usable cache, the build would fail after the installation.
         cache::directory()?;
     }
     let Missing { required, useful } = purpose.missing();
@@ -123,7 +126,8 @@ pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result
         );
     }
     let work = terminal.work(&format!("Installing {}", manager.names_of(&packages).join(" ")));
-    // Package managers refuse to work side by side. Another process of the testbed may have installed everything meanwhile.
+    // Package managers refuse to run in parallel. Another process of the testbed may have installed
+    // everything in the meantime.
     let _one_at_a_time =
         cache::lock(&cache::directory()?, "packages", cache::Share::Alone, |who| terminal.note(who))?;
     install(&purpose.missing(), manager, sudo, terminal)?;
@@ -134,11 +138,12 @@ pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result
     }
 }
 
-/// Installs what is required and what is useful. A failure of the latter is a note.
+/// Installs the required and the useful packages. A failure of the latter is only a note.
 fn install(missing: &Missing, manager: Manager, sudo: &[&str], terminal: &Terminal) -> Result<()> {
     let Missing { required, useful } = missing;
     if manager == Manager::Apt && !(required.is_empty() && useful.is_empty()) {
-        // The lists of a fresh machine are empty or old. Without a network the old ones may still do.
+        // The package lists of a new machine are empty or old. Without a network the old ones may
+        // suffice.
         if let Err(error) = run(&[sudo, &["apt-get", "update"]].concat()) {
             terminal.note(&format!("{error:#}"));
         }

@@ -1,4 +1,4 @@
-//! Starting programs that never outlive this one.
+//! Child processes that never outlive this process.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -19,22 +19,23 @@ struct Request {
     reply: SyncSender<io::Result<Child>>,
 }
 
-/// The kernel sends the parent-death signal when the *thread* that forked ends, so this one never does.
+/// Thread that spawns all children. The kernel sends the parent-death signal when the *thread* that
+/// forked ends, so this one never does.
 static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
     let (requests, inbox) = channel::<Request>();
     thread::spawn(move || {
         for Request { mut command, reply } in inbox {
-            // The requester waits for the reply; if it has died, dropping the child handle is right too.
+            // The requester waits for the reply; if it is gone, the child handle is dropped.
             let _ = reply.send(command.spawn());
         }
     });
     requests
 });
 
-/// Starts the command as a child that the kernel kills when this process ends, however it ends.
+/// Starts a command as a child that the kernel kills when this process ends, for any reason.
 ///
 /// # Errors
-/// The program could not be started; the error carries the whole command line.
+/// The program could not be started; the error has the whole command line.
 pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
     let line = command_line(&command);
     let parent = getpid();
@@ -48,20 +49,21 @@ pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
         .with_context(|| format!("can't start: {line}"))
 }
 
-/// Keeps the command, and all that it starts, to one of the processors that this process may use: to another one each time.
+/// Pins the command and its descendants to one processor that this process may use, another one
+/// each time.
 pub fn pin_to_cpu(command: &mut Command) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let Ok(allowed) = sched_getaffinity(Pid::this()) else { return };
     let processors: Vec<usize> =
         (0..CpuSet::count()).filter(|one| allowed.is_set(*one) == Ok(true)).collect();
-    // Not the same ones as another process of this program takes.
+    // The offset differs between processes of this program.
     let turn = TURN.fetch_add(1, Ordering::Relaxed) + getpid().as_raw() as usize;
     let mut chosen = CpuSet::new();
     if processors.is_empty() || chosen.set(processors[turn % processors.len()]).is_err() {
         return;
     }
     let settle = move || {
-        // It is only quicker there.
+        // Pinning only improves speed.
         let _ = sched_setaffinity(Pid::from_raw(0), &chosen);
         Ok(())
     };
@@ -71,7 +73,7 @@ pub fn pin_to_cpu(command: &mut Command) {
 
 fn die_with(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // The parent may have died before the line above took effect.
+    // The parent may have exited before the line above took effect.
     if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
 }
 

@@ -1,4 +1,4 @@
-//! A program with all that it starts: what is meant to end this process ends them, too.
+//! A program with all its descendants, which receive the signals that end this process.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
@@ -12,20 +12,20 @@ use signal_hook::iterator::Signals;
 use crate::host::interruption::{self, ENDS};
 use crate::host::process::spawn_pdeathsig;
 
-/// How a program ended.
+/// Ending of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// By itself.
+    /// The program exited.
     Exited(ExitStatus),
-    /// By a signal, meant for it or for this process: nobody wants what would have come next.
+    /// A signal meant for the program or for this process ended it; following work is not wanted.
     Interrupted(i32),
 }
 
-/// Runs the program, with nothing to read, and waits for its end. A signal that is meant to end this process goes to the program and
-/// to all that it has started.
+/// Runs a program without input, and waits for its end. Signals that would end this process go to
+/// the program and its descendants.
 ///
 /// # Errors
-/// It can't be started.
+/// The program can't be started.
 pub fn run(command: Command) -> Result<End> {
     run_heeding(&ENDS, command)
 }
@@ -33,7 +33,7 @@ pub fn run(command: Command) -> Result<End> {
 fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
     let _held = interruption::hold();
     let mut signals = Signals::new(interruption::not_ignored(ends)).context("can't listen to signals")?;
-    // A group of its own: this process may share one with whoever started it.
+    // A group of its own, since this process may share one with its parent.
     command.process_group(0).stdin(Stdio::null());
     let mut child = spawn_pdeathsig(command)?;
     let group = Pid::from_raw(child.id().cast_signed());
@@ -42,7 +42,7 @@ fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
         let mut heard = None;
         for signal in signals.forever() {
             heard = Some(signal);
-            // It may have ended meanwhile.
+            // The process may have ended.
             let _ = Signal::try_from(signal).and_then(|signal| killpg(group, signal));
         }
         heard
@@ -51,7 +51,7 @@ fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
     handle.close();
     let heard = listener.join().unwrap_or_default();
     if heard.is_some() {
-        // Some of them may be deaf to Ctrl-C.
+        // Some of them may ignore Ctrl-C.
         let _ = killpg(group, Signal::SIGTERM);
     }
     let status = status?;
@@ -76,7 +76,7 @@ mod tests {
         command
     }
 
-    /// Heeds no signal that another test sends to this process.
+    /// Runs a script, and handles only signals that no other test sends to this process.
     fn heeding(text: &str) -> Result<End> {
         run_heeding(&[SIGHUP, SIGINT, SIGTERM], script(text))
     }
@@ -88,7 +88,7 @@ mod tests {
             End::Interrupted(signal) => -signal,
         };
         assert_eq!([code("exit 3"), code("kill -TERM $$"), code("kill -INT $$")], [3, -SIGTERM, -SIGINT]);
-        // A fault is the program's own end, and no interruption.
+        // A fault of the program is no interruption.
         assert!(matches!(heeding("kill -SEGV $$").unwrap(), End::Exited(_)));
     }
 
@@ -116,7 +116,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("pid");
         let text = format!("sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", file.display());
-        // No signal that another test might heed.
+        // A signal that no other test handles.
         let runner = thread::spawn(move || run_heeding(&[SIGUSR2], script(&text)));
         let deadline = Instant::now() + Duration::from_secs(20);
         while !file.exists() && Instant::now() < deadline {

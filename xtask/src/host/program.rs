@@ -1,4 +1,4 @@
-//! The host's programs: where they are, and where they look for libraries.
+//! Programs of the host and their library search paths.
 
 use std::env;
 use std::fs;
@@ -10,16 +10,17 @@ use kernel::{is_executable, places_in_path};
 
 use super::process::quoted;
 
-/// The first program of that name in `PATH` or where administrators' programs are. Like execvp(3), it passes over files that can't be
-/// executed, and takes an empty place for the current directory.
+/// Returns the first executable with this name in `PATH` or the directories for administrators. As
+/// in execvp(3), files that can't be executed are skipped, and an empty entry means the current
+/// directory.
 pub fn find(name: &str) -> Option<PathBuf> {
     candidates(name).find(|file| is_executable(file))
 }
 
-/// Likewise.
+/// Returns the first executable with this name, as [`find`] does.
 ///
 /// # Errors
-/// There is none.
+/// There is none; the error distinguishes files that can't be executed.
 pub fn in_path(name: &str) -> Result<PathBuf> {
     if let Some(program) = find(name) {
         return Ok(program);
@@ -37,16 +38,16 @@ fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
     places_in_path(name).chain(administrators)
 }
 
-/// Where the loader is told to look for libraries (`LD_LIBRARY_PATH`), each place as it was written and as an absolute path.
+/// Returns the entries of `LD_LIBRARY_PATH`, each as written and as an absolute path.
 pub fn library_path() -> Vec<(String, PathBuf)> {
     let path = env::var("LD_LIBRARY_PATH").unwrap_or_default();
     let places = path.split([':', ';']).filter(|_| !path.is_empty());
-    // An empty place is the current directory.
+    // An empty entry means the current directory.
     let absolute = |place: &str| std::path::absolute(if place.is_empty() { "." } else { place }).ok();
     places.filter_map(|place| Some((place.to_owned(), absolute(place)?))).collect()
 }
 
-/// Where a program or a library wants libraries to be looked for: its RPATH or RUNPATH, with `$ORIGIN` put in.
+/// Returns the RPATH or RUNPATH of a program or library, with `$ORIGIN` expanded.
 pub fn search_directories(file: &Path) -> Vec<PathBuf> {
     let origin = file.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
     let bytes = fs::read(file).unwrap_or_default();

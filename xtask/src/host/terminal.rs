@@ -1,7 +1,7 @@
-//! What a person sees: results on standard output, progress and notes on standard error.
+//! Terminal output: results on standard output, progress and notes on standard error.
 //!
-//! Progress is drawn in place where somebody watches, and is one plain line for each piece of long work otherwise
-//! (no terminal, `CI`, `NO_COLOR`).
+//! On a terminal, progress is drawn in place. Otherwise (no terminal, `CI`, `NO_COLOR`) it is one
+//! plain line for each long task.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -25,24 +25,24 @@ const SPINNER: &str = "  {spinner:.cyan} {msg} {past:.dim}";
 const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {ahead:.dim}";
 const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {ahead:.dim}";
 
-/// Work that takes less than this is not worth a line.
+/// Minimum duration of a task that gets a line of its own.
 const WORTH_TELLING: Duration = Duration::from_millis(1500);
 
-/// The terminal, or what stands in for it.
+/// The terminal, or the files in its place.
 #[derive(Debug)]
 pub struct Terminal {
     live: bool,
     bars: MultiProgress,
     phase: Mutex<Option<Work>>,
-    /// The notes that are not to be repeated.
+    /// Notes that are printed only once.
     noted: Mutex<BTreeSet<String>>,
-    /// Whether standard output is a program's alone, and results go to standard error.
+    /// True if standard output is reserved for a program, so that results go to standard error.
     results_aside: AtomicBool,
     cancelled: AtomicBool,
 }
 
 impl Terminal {
-    /// Finds out who is watching.
+    /// Detects the capabilities of the terminal.
     pub fn new() -> Self {
         let colours = takes_colours();
         console::set_colors_enabled(colours && io::stdout().is_terminal());
@@ -60,10 +60,11 @@ impl Terminal {
         }
     }
 
-    /// If one of these files is standard output, it is that one's alone: from now on, results go to standard error.
+    /// Reserves standard output if one of these files is standard output; results then go to
+    /// standard error.
     ///
     /// # Errors
-    /// Several of them are standard output.
+    /// More than one of the files is standard output.
     pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
         match files.into_iter().filter(|file| output::is_standard_output(file)).count() {
             0 => {}
@@ -73,34 +74,34 @@ impl Terminal {
         Ok(())
     }
 
-    /// From now on, results go to standard error: standard output is for a program.
+    /// Redirects results to standard error from now on: standard output is reserved for a program.
     pub fn step_aside(&self) {
         console::set_colors_enabled(console::colors_enabled_stderr());
         self.results_aside.store(true, Ordering::Relaxed);
     }
 
-    /// Nobody waits any more for what is being built.
+    /// Cancels the builds whose results are no longer needed.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nobody waits for it.
+    /// Checks whether builds have been cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Begins a piece of work of unknown length.
+    /// Starts a task of unknown length.
     pub fn work(&self, what: &str) -> Work {
         self.counted(what, SPINNER, None)
     }
 
-    /// Begins a piece of work of so many things. Its end is told by what follows it.
+    /// Starts a task of `total` items, whose end is reported by the caller.
     pub fn work_on(&self, what: &str, total: u64) -> Work {
         self.counted(what, THINGS, Some(total))
     }
 
-    /// A line of a display that goes on below everything else. Nobody sees it where nobody watches.
-    /// The template may say `{past}`, the time since its beginning, and `{ahead}`, the time until its end.
+    /// Adds a progress bar below all other output; hidden without a terminal. The template may
+    /// contain `{past}`, the elapsed time, and `{ahead}`, the remaining time.
     pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -120,7 +121,7 @@ impl Terminal {
         Work { bar, bars: self.bars.clone(), what: what.to_owned(), started: Instant::now(), _unseen: unseen }
     }
 
-    /// A result, for standard output.
+    /// Prints a result on standard output.
     pub fn say(&self, line: &str) {
         self.above(|| match self.results_aside.load(Ordering::Relaxed) {
             true => complain(line),
@@ -128,7 +129,7 @@ impl Terminal {
         });
     }
 
-    /// A result of one line. On a terminal that is too narrow for both, `rest` is cut, and `line` is whole.
+    /// Prints a result of one line. On a narrow terminal, `rest` is cut and `line` is kept whole.
     pub fn say_in_one_line(&self, line: &str, rest: &str) {
         let screen = match self.results_aside.load(Ordering::Relaxed) {
             true => console::Term::stderr(),
@@ -140,32 +141,32 @@ impl Terminal {
         }
     }
 
-    /// Something that a person should know, for standard error.
+    /// Prints a note for the user on standard error.
     pub fn note(&self, text: &str) {
         self.above(|| complain(&format!("  {} {text}", style("note:").for_stderr().yellow())));
     }
 
-    /// A note about what several parts of a command come upon.
+    /// Prints a note that several parts of a command may produce, once.
     pub fn note_once(&self, text: &str) {
         if lock(&self.noted).insert(text.to_owned()) {
             self.note(text);
         }
     }
 
-    /// Why a command could not do its part, for standard error.
+    /// Prints a command's error on standard error.
     pub fn error(&self, error: &anyhow::Error) {
-        // Work that failed is not finished: its display ends here.
+        // A failed task is not finished; its display ends here.
         lock(&self.phase).take();
         self.above(|| output::error(&format!("{error:#}")));
     }
 
-    /// Prints above the progress that is being drawn.
+    /// Prints above the progress display.
     fn above(&self, print: impl FnOnce()) {
         self.bars.suspend(print);
     }
 }
 
-/// Both in one line of that many columns, `rest` cut to what `line` leaves.
+/// Joins both parts into one line of `width` columns; `rest` is cut.
 fn fitted(line: &str, rest: &str, width: usize) -> String {
     match width.checked_sub(console::measure_text_width(line)) {
         None | Some(0) => line.trim_end().to_owned(),
@@ -173,7 +174,7 @@ fn fitted(line: &str, rest: &str, width: usize) -> String {
     }
 }
 
-/// Whether a terminal is to be sent more than plain text.
+/// Checks whether a terminal should get colours and cursor movement.
 pub fn takes_colours() -> bool {
     let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
     !is_set("NO_COLOR") && !dumb
@@ -197,7 +198,8 @@ fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Says that it goes on, unless what is returned has been dropped before it was worth a line.
+/// Prints that a task is running, unless the returned sender is dropped before the minimum
+/// duration.
 fn announce_later(what: String) -> Sender<()> {
     let (alive, end) = channel();
     thread::spawn(move || {
@@ -208,10 +210,10 @@ fn announce_later(what: String) -> Sender<()> {
     alive
 }
 
-/// A piece of work that goes on. Dropping it ends its display.
+/// A running task. Dropping it ends its display.
 #[derive(Debug)]
 pub struct Work {
-    /// What will tell of it where no bar is seen.
+    /// Announces the task without a terminal.
     _unseen: Option<Sender<()>>,
     bar: ProgressBar,
     bars: MultiProgress,
@@ -220,17 +222,17 @@ pub struct Work {
 }
 
 impl Work {
-    /// So much is done by now, in all.
+    /// Sets the total amount that is done.
     pub fn reach(&self, amount: u64) {
         self.bar.set_position(amount);
     }
 
-    /// Shows which part of it is being done, where somebody watches.
+    /// Shows the current part of the task on the display.
     pub fn show(&self, part: &str) {
         self.bar.set_message(format!("{} · {part}", self.what));
     }
 
-    /// It has come to its end: what took long is worth a line that stays.
+    /// Ends the task. One that took long leaves a permanent line.
     pub fn done(self) {
         let took = self.started.elapsed();
         self.bar.finish_and_clear();
@@ -249,7 +251,7 @@ impl Drop for Work {
 }
 
 fn past(bar: &ProgressState, to: &mut dyn fmt::Write) {
-    // The bar's own line can't fail.
+    // Writing to the bar's own line can't fail.
     let _ = to.write_str(&clock(bar.elapsed()));
 }
 
@@ -257,7 +259,7 @@ fn ahead(bar: &ProgressState, to: &mut dyn fmt::Write) {
     let _ = to.write_str(&left(bar.eta()));
 }
 
-/// A span of time as people say it.
+/// Formats a duration.
 pub fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),
@@ -265,7 +267,7 @@ pub fn seconds(time: Duration) -> String {
     }
 }
 
-/// A span of time that runs on while it is read.
+/// Formats a duration that changes while it is displayed, in whole seconds.
 fn clock(time: Duration) -> String {
     match time.as_secs() {
         short @ 0..60 => format!("{short} s"),
@@ -273,7 +275,7 @@ fn clock(time: Duration) -> String {
     }
 }
 
-/// How long something will go on, roughly; nothing where that is not known, or not worth a word.
+/// Formats the remaining time; empty if it is unknown or below a second.
 pub fn left(time: Duration) -> String {
     match time.as_secs() {
         0 => String::new(),
@@ -305,7 +307,7 @@ impl kernel::Progress for Terminal {
 
     fn done(&self, amount: u64) {
         if let Some(work) = &*lock(&self.phase) {
-            // A build's total is an estimate: better a longer bar than one that is full too early.
+            // A build's total is an estimate: the bar grows rather than being full too early.
             if work.bar.length().is_some_and(|total| amount > total) {
                 work.bar.set_length(amount);
             }

@@ -1,4 +1,4 @@
-//! Where things are in this checkout.
+//! Paths in this checkout.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-/// The checkout that this program was built from.
+/// Returns the checkout that this program was built from.
 pub fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
 }
 
-/// Cargo's target directory, as `cargo metadata` says; where there is no cargo, `target` of the checkout.
+/// Returns Cargo's target directory by `cargo metadata`; without cargo, the checkout's `target`.
 pub fn target() -> PathBuf {
     static TARGET: LazyLock<PathBuf> =
         LazyLock::new(|| configured_target().unwrap_or_else(|| root().join("target")));
@@ -32,12 +32,12 @@ fn configured_target() -> Option<PathBuf> {
     Some(metadata.target_directory)
 }
 
-/// The folder of the scenarios' families.
+/// Returns the directory of the scenarios' families.
 pub fn suite() -> PathBuf {
     root().join("scenarios/suite")
 }
 
-/// Where consoles are logged.
+/// Returns the directory of console logs.
 pub fn logs() -> PathBuf {
     target().join("keyagents/logs")
 }

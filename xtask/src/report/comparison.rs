@@ -1,4 +1,5 @@
-//! Several columns side by side: scenarios against kernels, profiles and virtual machines, differences first.
+//! Table of several columns: scenarios against kernels, profiles and virtual machines, differences
+//! first.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +7,15 @@ use console::{measure_text_width, style};
 
 use crate::runner::result::{Column, ScenarioResult, colour, mark};
 
-/// The words of one scenario's verdicts, column by column; none where there is no verdict.
+/// Verdict words of one scenario by column; `None` without a verdict.
 struct Row<'a> {
     scenario: &'a str,
     words: Vec<Option<&'static str>>,
 }
 
 impl Row<'_> {
-    /// Where the row stands: 0 what differs, 1 what is bad everywhere, 2 what was flaky or skipped somewhere, 3 what passed.
+    /// Sort key of the row: 0 if the columns differ, 1 if all are bad, 2 if some are flaky or
+    /// skipped, 3 if all passed.
     fn rank(&self) -> u8 {
         let words: BTreeSet<&str> = self.words.iter().flatten().copied().collect();
         let bad = words.iter().any(|word| !matches!(*word, "passed" | "flaky" | "skipped"));
@@ -26,7 +28,7 @@ impl Row<'_> {
     }
 }
 
-/// The table. Scenarios that passed in every column are only counted.
+/// Returns the table. Scenarios that passed in every column are only counted.
 pub fn table(columns: &[Column]) -> String {
     let mut rows = rows(columns);
     rows.sort_by_key(Row::rank);
@@ -76,7 +78,7 @@ fn cell(word: &'static str) -> String {
     colour(word).apply_to(text).to_string()
 }
 
-/// A line whose cells are as wide as the columns' titles, or the longest word.
+/// Formats a line whose cells are as wide as the columns' titles, or the longest word.
 fn line(width: usize, first: &str, cells: impl Iterator<Item = String>, columns: &[Column]) -> String {
     const WORD: usize = "x crashed".len();
     let mut line = format!("  {first}{}", " ".repeat(width - measure_text_width(first)));

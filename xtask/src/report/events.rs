@@ -1,4 +1,5 @@
-//! What happens in a run, for programs: one line of JSON for each event, on standard output. docs/running.md documents them.
+//! Event stream of a run for other programs: one line of JSON per event. docs/running.md documents
+//! the events.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,17 +13,18 @@ use crate::runner::result::{WORDS, word};
 use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
 
-/// The number of what is documented. Events and fields may be added under the same number; what is there keeps its meaning.
+/// Version of the documented format. Events and fields may be added in the same version; existing
+/// ones keep their meaning.
 const VERSION: u32 = 1;
 
-/// A line.
+/// A line of the stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line {
     /// The first line.
     RunStarted {
         version: u32,
-        /// What was asked for. With `--vm all` it is not known yet what works here.
+        /// The requested columns. With `--vm all`, those that work here are not known yet.
         columns: Vec<Place>,
         scenarios: Vec<String>,
     },
@@ -30,12 +32,12 @@ enum Line {
     KernelReady {
         #[serde(flatten)]
         kernel: Kernel,
-        /// `uname -r` in it.
+        /// Output of `uname -r` in the guest.
         release: String,
-        /// The compiler's, in files of the series.
+        /// Compiler warnings in files of the series.
         warnings: Vec<String>,
     },
-    /// A kernel can't be had.
+    /// A kernel can't be provided.
     KernelFailed {
         #[serde(flatten)]
         kernel: Kernel,
@@ -54,19 +56,19 @@ enum Line {
         attempt: u32,
         verdict: String,
         seconds: f64,
-        /// Whether it is run again: the verdict does not count.
+        /// True if the scenario is retried, so that this verdict does not count.
         retried: bool,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
     },
-    /// What a guest's kernel reported as it ended, which is laid to no scenario.
+    /// A guest's kernel reported a fault during the shutdown, which belongs to no scenario.
     GuestFailed {
         #[serde(flatten)]
         kernel: Kernel,
         verdict: String,
         detail: String,
     },
-    /// At the end, for each scenario without a verdict.
+    /// Written at the end for each scenario without a verdict.
     ScenarioNotRun {
         scenario: String,
         #[serde(flatten)]
@@ -76,18 +78,18 @@ enum Line {
     },
     /// The last line.
     RunFinished {
-        /// None where a signal ends the run.
+        /// `None` if a signal ends the run.
         exit_code: Option<u8>,
         seconds: f64,
-        /// How many verdicts of each kind.
+        /// Number of verdicts by word.
         verdicts: BTreeMap<String, usize>,
-        /// What cut the run short.
+        /// The cause if the run was interrupted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
 }
 
-/// A column, or the part of it that something happens on.
+/// A column, or the kernel of a column that an event belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Place {
     column: String,
@@ -102,19 +104,19 @@ struct Kernel {
     vm: String,
 }
 
-/// How a run came to its end.
+/// Ending of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// By itself, or by an error.
+    /// The run returned, possibly with an error.
     Exits,
-    /// By a signal.
+    /// A signal ended the run.
     Killed,
 }
 
-/// Writes the lines. What can't be written ends this process, as any standard output does.
+/// Writer of the event stream. A failed write ends this process, as with all standard output.
 #[derive(Debug, Default)]
 pub struct Stream {
-    /// The verdicts that have been written, by column and scenario. A signal may come before the results have them.
+    /// Written verdicts by column and scenario. A signal may arrive before the results have them.
     written: Mutex<BTreeMap<(usize, usize), String>>,
 }
 
@@ -123,14 +125,14 @@ impl Stream {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what is going to be run.
+    /// Writes the first event, with the planned columns and scenarios.
     pub fn begin(&self, entries: &RunResults) {
         let columns = entries.parts.iter().map(|part| place(part, &part.about.vm)).collect();
         let scenarios = entries.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
         write(&Line::RunStarted { version: VERSION, columns, scenarios });
     }
 
-    /// Says what happens.
+    /// Writes the line for an event of the run, if it has one.
     pub fn tell(
         &self,
         event: &executor::Event,
@@ -142,7 +144,7 @@ impl Stream {
         let on = |column: usize, environment: usize| {
             place(&entries.parts[column], &testbed.settings[environment].kind.to_string())
         };
-        // What an environment is called it has of the first column that uses it.
+        // An environment is named by the first column that uses it.
         let kernel = |environment: usize| {
             let column = testbed.columns.iter().position(|it| it.environments.contains(&environment));
             column.map(|column| on(column, environment).kernel)
@@ -186,14 +188,15 @@ impl Stream {
                 })
             }
         };
-        // Whoever reads may be slow, and a signal that ends the run has the entries written down.
+        // Released early: the reader may be slow, and an ending signal needs the results for the
+        // reports.
         drop(entries);
         if let Some(line) = line {
             write(&line);
         }
     }
 
-    /// Says what has not been run, and what came of it all.
+    /// Writes the scenarios without a verdict, and the last event.
     pub fn finish(&self, entries: &RunResults, end: End) {
         let mut verdicts: BTreeMap<String, usize> = WORDS.map(|word| (word.to_owned(), 0)).into();
         let written = self.written();
@@ -225,7 +228,7 @@ impl Stream {
     }
 }
 
-/// One whole line, at once: whoever reads it may act on it.
+/// Writes a line at once, so that the reader can act on it.
 fn write(line: &Line) {
     match serde_json::to_string(line) {
         Ok(text) => output::put(format!("{text}\n").as_bytes()),
@@ -240,7 +243,7 @@ fn place(part: &ColumnResults, vm: &str) -> Place {
     Place { column: about.full_title(), kernel }
 }
 
-/// Colours are for terminals.
+/// Removes terminal colours.
 fn plain(text: &str) -> String {
     console::strip_ansi_codes(text).into_owned()
 }
@@ -259,7 +262,7 @@ mod tests {
             let read: Line = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             let written = serde_json::to_value(&read).unwrap();
             let documented: serde_json::Value = serde_json::from_str(line).unwrap();
-            // With nothing more and nothing less.
+            // Both have exactly the same fields.
             assert_eq!(written, documented, "{line}");
             events.insert(documented["event"].as_str().unwrap().to_owned());
         }

@@ -1,4 +1,4 @@
-//! A report for programs.
+//! JSON report.
 
 use anyhow::{Context, Result};
 use scenarios::verdict::Verdict;
@@ -15,10 +15,10 @@ struct Row<'a> {
     profile: &'static str,
     vm: String,
     seconds: f64,
-    /// Why it was skipped.
+    /// Reason of a skipped scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// All attempts, where it was run again.
+    /// All attempts, if the scenario was retried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
 }
@@ -31,7 +31,7 @@ struct Attempt {
     detail: String,
 }
 
-/// An array with a row for each scenario in each column.
+/// Returns an array with one object for each scenario in each column.
 pub(super) fn text(entries: &RunResults) -> Result<String> {
     let rows: Vec<Row<'_>> = entries
         .counted()

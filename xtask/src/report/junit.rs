@@ -1,4 +1,4 @@
-//! A report for build servers: a suite for each column, a case for each scenario.
+//! JUnit report for CI servers: a suite for each column, a case for each scenario.
 
 use anyhow::{Context, Result};
 use quick_junit::{
@@ -9,7 +9,7 @@ use scenarios::verdict::Verdict;
 use crate::runner::result::{Attempt, ScenarioResult};
 use crate::runner::results::{ColumnResults, RunResults};
 
-/// The report as XML.
+/// Returns the report as XML.
 pub(super) fn text(entries: &RunResults) -> Result<String> {
     let mut junit = Junit::new("keyagents");
     junit.set_timestamp(super::when(entries));
@@ -28,11 +28,12 @@ fn suite(entries: &RunResults, part: &ColumnResults) -> TestSuite {
     suite
 }
 
-/// Failed, crashed and hung are failures, told apart by their type; broken is an error.
+/// Returns the case. Failed, crashed and hung are failures, distinguished by type; broken is an
+/// error.
 fn case(part: &ColumnResults, report: &ScenarioResult) -> TestCase {
     let (family, name) = report.scenario.split_once('/').unwrap_or(("", &report.scenario));
     let mut status = status(&report.verdict);
-    // Of a scenario that passed in the end these are its flaky failures, of one that did not its failures before the last.
+    // Earlier attempts: flaky failures of a scenario that passed in the end, else reruns.
     status.add_reruns(report.earlier.iter().map(rerun));
     let mut case = TestCase::new(name, status);
     case.set_classname(family);

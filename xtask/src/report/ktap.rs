@@ -1,4 +1,4 @@
-//! A report in the kernel's own test protocol (Documentation/dev-tools/ktap.rst): columns, in them families, in them scenarios.
+//! KTAP report (Documentation/dev-tools/ktap.rst): columns with families with scenarios.
 
 use scenarios::verdict::Verdict;
 
@@ -7,22 +7,22 @@ use crate::runner::results::{ColumnResults, RunResults};
 
 const VERSION: &str = "KTAP version 1";
 
-/// A test that consists of others, or of none.
+/// A KTAP test, with or without subtests.
 struct Test {
     name: String,
     lines: Vec<String>,
     result: Outcome,
 }
 
-/// What the protocol says of a test.
+/// Result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outcome {
     ok: bool,
-    /// What follows the `#`.
+    /// Text after the `#`.
     directive: Option<String>,
 }
 
-/// The report.
+/// Returns the report.
 pub(super) fn text(entries: &RunResults) -> String {
     let columns = entries.counted().map(|part| column(entries, part)).collect();
     block(None, columns).join("\n") + "\n"
@@ -39,7 +39,7 @@ fn family(report: &ScenarioResult) -> &str {
     report.scenario.split_once('/').map_or("", |(family, _)| family)
 }
 
-/// A test of which these are the parts: it fails where one of them does, and is skipped where all are.
+/// Returns a test with subtests: it fails if one of them does, and is skipped if all are.
 fn group(name: &str, parts: Vec<Test>) -> Test {
     let ok = parts.iter().all(|part| part.result.ok);
     let skipped = !parts.is_empty() && parts.iter().all(|part| part.result.is_skip());
@@ -82,7 +82,7 @@ impl Outcome {
     }
 }
 
-/// Version, what it is about (as KUnit says it), plan, and the tests with their numbers.
+/// Returns version, name (as KUnit prints it), plan, and the numbered tests.
 fn block(about: Option<&str>, tests: Vec<Test>) -> Vec<String> {
     let mut lines = vec![VERSION.to_owned()];
     lines.extend(about.map(|name| format!("# Subtest: {name}")));
@@ -90,7 +90,7 @@ fn block(about: Option<&str>, tests: Vec<Test>) -> Vec<String> {
     for (index, test) in tests.into_iter().enumerate() {
         lines.extend(test.lines);
         let word = if test.result.ok { "ok" } else { "not ok" };
-        // A name ends where a `#` begins.
+        // A `#` would end the name.
         let name = test.name.replace('#', "_");
         let directive = test.result.directive.map(|directive| format!(" # {directive}")).unwrap_or_default();
         lines.push(format!("{word} {} {name}{directive}", index + 1));

@@ -1,5 +1,4 @@
-//! Runs the scenarios that were asked for, and shows what comes of them: each verdict in the suite's order, whatever the
-//! order in which they came.
+//! Runs the selected scenarios, and shows their verdicts in the suite's order as they become known.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,11 +19,11 @@ use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
 
-/// Runs the scenarios in every column, writes down and shows what comes of them. Gives the exit code. `witness` hears of
-/// everything that happens.
+/// Runs the scenarios in every column; records and shows the results. Returns the exit code.
+/// `witness` observes every event.
 ///
 /// # Errors
-/// There is no verdict at all, since no kernel could be had.
+/// No kernel could be provided, so there is no verdict at all.
 pub fn judge(
     testbed: &Testbed,
     results: &SharedResults,
@@ -55,7 +54,7 @@ pub fn judge(
     Ok(columns.iter().map(Column::exit_code).max().unwrap_or(0))
 }
 
-/// How many scenarios a run that was to stop early has left.
+/// Prints the number of scenarios left by an early stop.
 fn tell_of_stop(entries: &RunResults, terminal: &Terminal) {
     let Some(why) = &entries.stopped else { return };
     let left = |part: &ColumnResults| part.verdicts.iter().filter(|it| it.is_none()).count();
@@ -66,7 +65,7 @@ fn tell_of_stop(entries: &RunResults, terminal: &Terminal) {
     }
 }
 
-/// All that there is to say at the end.
+/// Prints the details and the summary at the end of a run.
 fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
     for column in columns {
         column.reports.iter().filter_map(|it| it.details(&column.title)).for_each(|it| terminal.say(&it));
@@ -88,7 +87,7 @@ fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
     }
 }
 
-/// What is seen of the columns, as results come in.
+/// State of the display of results as they arrive.
 struct LiveReporter<'a> {
     testbed: &'a Testbed,
     scenarios: &'a [Scenario],
@@ -96,9 +95,9 @@ struct LiveReporter<'a> {
     policy: Policy,
     terminal: &'a Terminal,
     display: Display,
-    /// How many lines of a single column have been shown.
+    /// Number of results shown, with a single column.
     shown: usize,
-    /// By column and scenario: the attempts after which it was run again.
+    /// Earlier attempts, by column and scenario.
     earlier: BTreeMap<(usize, usize), Vec<Attempt>>,
 }
 
@@ -163,7 +162,7 @@ impl<'a> LiveReporter<'a> {
             Event::Left { worker, environment, shutdown, took } => {
                 self.display.begun(worker, "has nothing to do".into());
                 if let Some(verdict) = shutdown.verdict {
-                    // What is lost shows only when all is over: it is laid to no single scenario.
+                    // A leak shows only at the shutdown, and belongs to no single scenario.
                     let column =
                         self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
                     let vm = Some(self.testbed.settings[environment].kind);
@@ -177,7 +176,7 @@ impl<'a> LiveReporter<'a> {
         }
     }
 
-    /// Says at once that a scenario is run again: its line comes when it is judged.
+    /// Prints a retry at once. The scenario's own line follows with its verdict.
     fn say_retried(&self, column: &str, scenario: &str, attempt: u32, verdict: &Verdict) {
         let word = verdict.word();
         let sign = colour(word).apply_to(mark(word));
@@ -187,7 +186,7 @@ impl<'a> LiveReporter<'a> {
         self.terminal.say_in_one_line(&line, ": is run again in a new guest");
     }
 
-    /// Says what an environment is, once it is known.
+    /// Prints the description of an environment once it is known.
     fn introduce(&self, number: usize) {
         let Ok(environment) = self.testbed.environment(number, self.terminal) else { return };
         let about = match self.testbed.settings[number].kernel.profile {
@@ -197,7 +196,7 @@ impl<'a> LiveReporter<'a> {
         self.terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
 
-    /// Shows the only column's verdicts as far as they are complete. Gives how many have been shown.
+    /// Shows the verdicts of the only column up to the first missing one. Returns the number shown.
     fn show(&self, part: &ColumnResults) -> usize {
         let spread = self.testbed.columns.first().is_some_and(|column| column.environments.len() > 1);
         let mut shown = self.shown;
@@ -214,7 +213,8 @@ impl<'a> LiveReporter<'a> {
         shown
     }
 
-    /// Of several columns only what is bad is shown at once, and how each one went when it is complete.
+    /// Shows only bad verdicts of several columns at once, and the counts of a column when it is
+    /// complete.
     fn show_of_many(&self, part: &ColumnResults, scenario: usize) {
         let title = &part.about.title;
         if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.has_details()) {

@@ -1,4 +1,4 @@
-//! Reports for programs and for people: a file each, written whole, whatever becomes of the run.
+//! Reports of a run. Each is one file, which is complete even if the run is interrupted.
 
 pub mod comparison;
 pub mod events;
@@ -25,14 +25,14 @@ use crate::report::events::{End, Stream};
 use crate::runner::last_run::LastRun;
 use crate::runner::results::{RunResults, SharedResults};
 
-/// Who is told of a run's beginning and its end.
+/// Destinations of a run's results.
 #[derive(Default)]
 pub struct Outlets {
-    /// The reports that are written.
+    /// Reports to write.
     pub report_args: Vec<ReportArg>,
-    /// What the next run is to know of this one.
+    /// Record of failed scenarios, for the next run.
     pub last_run: Option<LastRun>,
-    /// The program that reads events.
+    /// The event stream.
     pub events: Option<Stream>,
 }
 
@@ -60,28 +60,28 @@ impl Outlets {
 
     fn remember(&self, entries: &RunResults) {
         if let Some(last_run) = &self.last_run {
-            // It could be written when the run began, and is not what a run is for.
+            // The file could be written when the run began, and is not the purpose of a run.
             let _ = last_run.write(entries);
         }
     }
 }
 
-/// Writes the reports of a run: at its beginning, when nothing is known, and again at its end.
+/// Writer of a run's reports: first without results, at the start, and again at the end.
 ///
-/// A report that an earlier run has left is thus never taken for this one's, even if this one is killed.
+/// A report of an earlier run is thus never mistaken for this one's, even if this one is killed.
 pub struct ReportWriter {
     outlets: Arc<Outlets>,
     results: SharedResults,
-    /// Whether the run's end has been written down.
+    /// True after the final reports have been written.
     done: Arc<Mutex<bool>>,
     _registered: Option<Registered>,
 }
 
 impl ReportWriter {
-    /// Writes reports that say that nothing is known, and sees to it that they say more when the run is interrupted.
+    /// Writes reports without results, and registers the final ones for an interruption.
     ///
     /// # Errors
-    /// A report can't be written there.
+    /// A report can't be written.
     pub fn begin(outlets: Outlets, results: &SharedResults) -> Result<Self> {
         let mut reporter = Self {
             outlets: outlets.into(),
@@ -96,7 +96,7 @@ impl ReportWriter {
         Ok(reporter)
     }
 
-    /// Writes what is known at the end of the run, which an error may have cut short.
+    /// Writes the final reports. `cut_short` is the error that ended the run, if any.
     ///
     /// # Errors
     /// A report can't be written.
@@ -108,7 +108,7 @@ impl ReportWriter {
         self.outlets.finish(&entries, End::Exits)
     }
 
-    /// Writes an event, unless the end of the run has been written.
+    /// Writes an event, unless the final reports have been written.
     pub fn write_event(&self, write: impl FnOnce(&Stream)) {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(events) = self.outlets.events.as_ref().filter(|_| !*done) {
@@ -116,17 +116,17 @@ impl ReportWriter {
         }
     }
 
-    /// What ends the run early ends it after the reports have been written.
+    /// Registers the final reports to be written before an early end of the process.
     fn expect_end(&self) -> Registered {
         let (outlets, results, done) =
             (Arc::clone(&self.outlets), self.results.clone(), Arc::clone(&self.done));
         interruption::before_end(move |cause: &Cause| {
-            // Held until the process ends: nobody writes a report after this.
+            // Locked until the process ends, so that no report is written after this.
             let done = ManuallyDrop::new(done.lock().unwrap_or_else(PoisonError::into_inner));
             if !**done {
                 let mut entries = results.entries();
                 entries.cut_short = Some(cause.describe());
-                // Its path was good when the run began, and there is nobody left to be told.
+                // The path was valid when the run began, and an error could no longer be reported.
                 let _ = outlets.finish(&entries, End::Killed);
             }
         })
@@ -134,21 +134,21 @@ impl ReportWriter {
 }
 
 impl Drop for ReportWriter {
-    /// A run that ends by a panic leaves its reports, too.
+    /// Writes the reports of a run that ends by a panic.
     fn drop(&mut self) {
         let done = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if !done && !self.outlets.is_empty() {
             let why = anyhow::anyhow!("the testbed itself failed");
-            // Whatever is wrong now is less than what ended the run.
+            // An error here is less important than the panic.
             let _ = self.finish(Some(&why));
         }
     }
 }
 
-/// Refuses reports that can't be written.
+/// Checks that the reports can be written.
 ///
 /// # Errors
-/// There is no place for a report, or two are to be written to one file.
+/// A report's directory does not exist or is not writable, or two reports have the same file.
 pub fn check(report_args: &[ReportArg]) -> Result<()> {
     for (index, report_arg) in report_args.iter().enumerate() {
         report_arg.check()?;
@@ -161,12 +161,13 @@ pub fn check(report_args: &[ReportArg]) -> Result<()> {
     Ok(())
 }
 
-/// When the run began.
+/// Returns the start time of the run.
 fn when(entries: &RunResults) -> DateTime<Utc> {
     entries.began.into()
 }
 
-/// What is written at the beginning already. To standard output a report goes once.
+/// Returns the reports that are written at the start: all but standard output, which is written
+/// once.
 fn files(report_args: &[ReportArg]) -> impl Iterator<Item = &ReportArg> {
     report_args.iter().filter(|report_arg| !output::is_standard_output(&report_arg.file))
 }
@@ -185,7 +186,7 @@ fn write<'w>(report_args: impl IntoIterator<Item = &'w ReportArg>, entries: &Run
     Ok(())
 }
 
-/// To the millisecond: less is chance.
+/// Rounds to milliseconds; smaller differences are noise.
 fn seconds(took: Duration) -> f64 {
     took.as_millis() as f64 / 1000.0
 }

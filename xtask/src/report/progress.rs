@@ -1,4 +1,5 @@
-//! The live display of a run: a line for each virtual machine, and one for the whole. Nothing where nobody watches.
+//! Live display of a run: a line for each virtual machine, and one for the total. Hidden without a
+//! terminal.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::runner::result::Tally;
 const LANE: &str = "  {spinner:.cyan} {past:>4.dim} {msg}";
 const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
 
-/// What is drawn while scenarios run. It ends when it is dropped.
+/// The display. It ends when it is dropped.
 pub struct Display {
     workers: Vec<ProgressBar>,
     whole: ProgressBar,
@@ -19,7 +20,7 @@ pub struct Display {
 }
 
 impl Display {
-    /// For so many workers and so many verdicts to come.
+    /// Creates a display for `workers` workers and `total` verdicts.
     pub fn new(workers: usize, total: usize, terminal: &Terminal) -> Self {
         let worker = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
         let workers = (0..workers).map(worker).collect();
@@ -27,7 +28,7 @@ impl Display {
         Self { workers, whole, tally: Tally::default(), left: Duration::ZERO }
     }
 
-    /// A worker begins something.
+    /// Shows a worker's next scenario.
     pub fn begun(&self, worker: usize, what: String) {
         if let Some(bar) = self.workers.get(worker) {
             bar.reset_elapsed();
@@ -35,21 +36,21 @@ impl Display {
         }
     }
 
-    /// So much is left to do, in seconds of one worker's work; nobody knows while a kernel is waited for.
+    /// Sets the remaining work in seconds of one worker; `None` while a kernel is missing.
     pub fn left(&mut self, work: Option<f64>) {
         let left = work.unwrap_or_default() / self.workers.len().max(1) as f64;
         self.left = Duration::try_from_secs_f64(left).unwrap_or_default();
         self.tell();
     }
 
-    /// A verdict is there, of this word.
+    /// Counts a verdict with this word.
     pub fn judged(&mut self, word: &'static str) {
         self.tally.count(word);
         self.whole.inc(1);
         self.tell();
     }
 
-    /// So many verdicts will not come.
+    /// Removes `count` verdicts from the total.
     pub fn stranded(&self, count: usize) {
         self.whole.set_length(self.whole.length().unwrap_or_default().saturating_sub(count as u64));
     }

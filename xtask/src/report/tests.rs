@@ -38,7 +38,7 @@ fn about(vm: &str) -> ColumnInfo {
     }
 }
 
-/// A run on one column in which each scenario but the last one has such a verdict.
+/// Returns a run of one column with these verdicts, and a last scenario without one.
 fn results(verdicts: &[Verdict]) -> SharedResults {
     let names = ["a/passed", "a/failed[n=1]", "b/crashed", "b/hung", "b/skipped", "c/never"];
     let results = SharedResults::new(names.map(scenario).into(), vec![about("auto")]);
@@ -55,7 +55,7 @@ fn results(verdicts: &[Verdict]) -> SharedResults {
     results
 }
 
-/// One of each, and one that has not run.
+/// Returns a run with one verdict of each kind, and a scenario that has not run.
 fn all() -> SharedResults {
     let step = Some(FailedStep { number: 1, process: "box".into() });
     let mismatches = vec![Mismatch { step, complaint: "<ENOKEY> & more".into() }];
@@ -247,7 +247,7 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
             ReportWriter::begin(Outlets { report_args: vec![report_arg], ..Outlets::default() }, &all())
                 .unwrap();
         interruption::watch().unwrap();
-        // Known only after the first writing.
+        // Changed after the first reports have been written.
         reporter.results.entries().parts[0].verdicts[3] = None;
         signal_hook::low_level::raise(SIGINT).unwrap();
         thread::sleep(Duration::from_secs(20));

@@ -1,4 +1,4 @@
-//! Annotations: what went wrong, on the line of the scenario's file that says how it should have gone.
+//! Annotations of failures, on the line of the failed step in the scenario's file.
 
 use std::fs;
 
@@ -9,13 +9,14 @@ use crate::host::workspace;
 use crate::runner::result::ScenarioResult;
 use crate::runner::results::RunResults;
 
-/// GitHub shows no more of each step; what is beyond is in the summary.
+/// Maximum number of annotations, by GitHub's limit for a step; the summary has the rest.
 const MOST: usize = 10;
 
-/// How much of what there is to say goes into an annotation, in lines.
+/// Maximum number of lines in an annotation.
 const LINES: usize = 30;
 
-/// The lines that GitHub reads annotations from: an error for each bad verdict, a warning for each flaky scenario.
+/// Returns the workflow commands for annotations: an error for each bad verdict, a warning for each
+/// flaky scenario.
 pub(super) fn lines(entries: &RunResults) -> Vec<String> {
     let mut lines = Vec::new();
     for part in entries.counted() {
@@ -24,7 +25,7 @@ pub(super) fn lines(entries: &RunResults) -> Vec<String> {
             lines.push(annotation(&part.about.full_title(), scenario, report));
         }
     }
-    // What is flaky does not take the place of what is bad.
+    // Errors come first, so that warnings do not displace them.
     lines.sort_by_key(|line| line.starts_with("::warning"));
     lines.truncate(MOST);
     lines
@@ -34,7 +35,7 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
     let title = format!("{} {} on {column}", report.scenario, report.word());
     let place = scenario.map(|scenario| {
         let file = scenario.path.strip_prefix(workspace::root()).unwrap_or(&scenario.path).to_string_lossy();
-        // Without its file a scenario is annotated at its beginning.
+        // If the file can't be read, the annotation is on its first line.
         let text = fs::read_to_string(&scenario.path).unwrap_or_default();
         let first = report.earlier.first().filter(|_| !report.is_bad());
         let judged = first.map_or(&report.verdict, |attempt| &attempt.verdict);
@@ -53,13 +54,14 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
     )
 }
 
-/// The number of the first step that did not go as it says.
+/// Returns the number of the first step that failed.
 fn step(verdict: &Verdict) -> Option<usize> {
     let Verdict::Failed(failure) = verdict else { return None };
     failure.mismatches.iter().find_map(|mismatch| Some(mismatch.step.as_ref()?.number))
 }
 
-/// Where a step is written, counted from 1: at its `[[step]]`, or on its own line among the `steps` of a block.
+/// Returns the line of a step, from 1: its `[[step]]`, or its own line among the `steps` of a
+/// block.
 fn line_of_step(text: &str, number: usize) -> Option<usize> {
     let mut places: Vec<usize> = Vec::new();
     let mut in_block = false;
@@ -68,7 +70,7 @@ fn line_of_step(text: &str, number: usize) -> Option<usize> {
         if line.starts_with("[[step]]") {
             places.push(index + 1);
         } else if line.starts_with("steps") && line.contains('[') {
-            // The block itself is no step.
+            // The block itself is not a step.
             places.pop();
             in_block = true;
         } else if in_block && line.starts_with('{') {
@@ -79,7 +81,7 @@ fn line_of_step(text: &str, number: usize) -> Option<usize> {
     places.get(number.checked_sub(1)?).copied()
 }
 
-/// What is no single step's fault stands where the scenario says what it shows.
+/// Returns the line of the title, for failures that belong to no single step.
 fn line_of_title(text: &str) -> usize {
     text.lines().position(|line| line.starts_with("title")).unwrap_or(0) + 1
 }

@@ -1,6 +1,6 @@
-//! What GitHub Actions is told of a run: annotations on the scenarios' lines, and a summary of the job.
+//! Output for GitHub Actions: annotations on the scenarios' lines, and a summary of the job.
 //!
-//! Both happen by themselves where GitHub says that it listens (`GITHUB_ACTIONS`, `GITHUB_STEP_SUMMARY`).
+//! Both are enabled by GitHub's environment variables `GITHUB_ACTIONS` and `GITHUB_STEP_SUMMARY`.
 
 mod annotation;
 mod summary;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use crate::host::terminal::Terminal;
 use crate::runner::results::RunResults;
 
-/// Tells GitHub of the run, if it listens. A summary that can't be written is noted: it changes no verdict.
+/// Writes annotations and the summary if GitHub asks for them. A failed write is only a note.
 pub fn tell(entries: &RunResults, terminal: &Terminal) {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     if set("GITHUB_ACTIONS").is_some() {

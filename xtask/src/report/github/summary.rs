@@ -1,16 +1,16 @@
-//! The job's summary: how each column went, and what went wrong, with its diff.
+//! Summary of the job: the counts of each column, and each failure with its diff.
 
 use crate::host::terminal::seconds;
 use crate::runner::result::{Column, ScenarioResult, mark};
 use crate::runner::results::RunResults;
 
-/// GitHub refuses a summary of more than 1 MiB a step, and all of it then.
+/// Maximum size. GitHub rejects the whole summary of a step above 1 MiB.
 const MOST_BYTES: usize = 900 << 10;
 
-/// How much is told of each, in lines; the report has the rest.
+/// Maximum number of lines for each failure; the report has the rest.
 const LINES: usize = 150;
 
-/// The summary in GitHub's Markdown.
+/// Returns the summary in GitHub's Markdown.
 pub(super) fn markdown(entries: &RunResults) -> String {
     let mut text = String::from("## Scenarios\n\n");
     if let Some(why) = &entries.cut_short {
@@ -56,13 +56,13 @@ fn tell(column: &str, report: &ScenarioResult) -> String {
     )
 }
 
-/// Longer than any that is in the text.
+/// Returns a code fence longer than any in the text.
 fn fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
 }
 
-/// Text that is no markup.
+/// Escapes markup.
 fn plain(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace('\n', " ")
 }

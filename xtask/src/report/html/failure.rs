@@ -1,4 +1,4 @@
-//! What is told of a verdict that is not `passed`: its reasons, the diff, the console with the kernel's report marked.
+//! View of a failed verdict: its reasons, the diff, and the console with the kernel report marked.
 
 use console::strip_ansi_codes;
 use scenarios::explain::Sequence;
@@ -9,19 +9,19 @@ use scenarios::verdict::{self, Cause, Verdict};
 use super::sequence;
 use crate::runner::result::{ScenarioResult, mark};
 
-/// What there is to tell.
+/// View of a verdict other than `passed`.
 #[derive(PartialEq, Eq)]
 pub(super) struct FailureView {
-    /// Where it went so, with commas between several.
+    /// Titles of the columns with this failure, separated by commas.
     pub(super) columns: String,
     pub(super) word: &'static str,
     pub(super) mark: &'static str,
-    /// Which attempt it was, from 1, if it was run again.
+    /// Number of the attempt, from 1; `None` if there was only one.
     pub(super) attempt: Option<usize>,
     pub(super) plain: Vec<String>,
     pub(super) diff: Vec<DiffLine>,
     pub(super) console: Vec<ConsoleLine>,
-    /// What happened, drawn.
+    /// Sequence diagram of the events.
     pub(super) trace: Option<String>,
 }
 
@@ -36,14 +36,14 @@ pub(super) struct DiffLine {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ConsoleLine {
     pub(super) text: String,
-    /// Where in the source its function is.
+    /// Source location of the function in the line.
     pub(super) place: Option<String>,
-    /// Whether it says what is wrong.
+    /// True for lines that identify the fault.
     pub(super) marked: bool,
 }
 
 impl FailureView {
-    /// What there is to tell of each attempt.
+    /// Returns a view of each attempt that did not pass.
     pub(super) fn all_of(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult) -> Vec<Self> {
         let earlier = report.earlier.iter().map(|attempt| &attempt.verdict);
         let all = earlier.chain([&report.verdict]).enumerate();
@@ -59,7 +59,7 @@ impl FailureView {
         told
     }
 
-    /// None for a scenario that passed.
+    /// Returns the view of a verdict; `None` for a scenario that passed.
     fn of(column: &str, scenario: Option<&Scenario>, verdict: &Verdict) -> Option<Self> {
         let word = verdict.word();
         let mut told = Self {
@@ -94,7 +94,7 @@ impl FailureView {
         Some(told)
     }
 
-    /// The same, where the same went wrong on several columns: told once.
+    /// Merges equal failures of several columns into one view.
     pub(super) fn merged(all: impl Iterator<Item = Self>) -> Vec<Self> {
         let mut merged: Vec<Self> = Vec::new();
         for one in all {
@@ -134,7 +134,7 @@ fn diff_line(line: &str) -> DiffLine {
 
 impl ConsoleLine {
     fn of(line: &verdict::ConsoleLine) -> Self {
-        // Colours are for terminals.
+        // Terminal colours are removed.
         let text = strip_ansi_codes(&line.text).into_owned();
         let message = message(&text).trim_start();
         let marked = KernelReportKind::of(message).is_some() || message.starts_with("RIP: ");

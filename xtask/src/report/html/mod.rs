@@ -1,4 +1,4 @@
-//! A report for people: one page that needs no other file, and no script but for its filter.
+//! HTML report: one self-contained page, with no script but its filter.
 
 mod failure;
 mod row;
@@ -14,7 +14,7 @@ use crate::runner::result::{ScenarioResult, WORDS, rank};
 use crate::runner::results::{ColumnResults, RunResults};
 use row::Row;
 
-/// So many rows that are no good are shown unfolded; more would bury each other.
+/// Maximum number of bad rows that are shown unfolded; more would be hard to survey.
 const UNFOLDED: usize = 12;
 
 #[derive(Template)]
@@ -30,7 +30,7 @@ struct Page {
     families: Vec<Family>,
 }
 
-/// What is said of a column above the matrix.
+/// Summary of a column above the matrix.
 struct Column {
     title: String,
     short: String,
@@ -38,13 +38,13 @@ struct Column {
     lost: Option<String>,
 }
 
-/// How many verdicts there are of a kind.
+/// Number of verdicts with the same word.
 struct Count {
     number: usize,
     word: &'static str,
 }
 
-/// Where a row is.
+/// Link to a row.
 struct Link {
     id: String,
     name: String,
@@ -57,7 +57,7 @@ struct Family {
     rows: Vec<Row>,
 }
 
-/// The page.
+/// Renders the page.
 pub(super) fn text(entries: &RunResults) -> Result<String> {
     let parts: Vec<(&ColumnResults, Vec<ScenarioResult>)> =
         entries.counted().map(|part| (part, entries.complete(part))).collect();

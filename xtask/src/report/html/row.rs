@@ -1,4 +1,4 @@
-//! A row of the matrix: a scenario, how it went in each column, and all that there is to tell of it.
+//! Row of the matrix: a scenario, its result in each column, and the details.
 
 use scenarios::explain::{Explanation, Sequence};
 use scenarios::scenario::Scenario;
@@ -10,7 +10,7 @@ use super::sequence;
 use crate::runner::result::{ScenarioResult, mark, rank};
 use crate::runner::results::{ColumnResults, RunResults};
 
-/// A scenario against the columns.
+/// A scenario and its results by column.
 pub(super) struct Row {
     pub(super) id: String,
     pub(super) family: String,
@@ -24,13 +24,13 @@ pub(super) struct Row {
     pub(super) trace_title: &'static str,
     pub(super) worst: &'static str,
     pub(super) open: bool,
-    /// What the filter looks for words in.
+    /// Text that the filter searches.
     pub(super) words: String,
-    /// The verdicts, for the filter.
+    /// Verdict words, for the filter.
     pub(super) verdicts: String,
 }
 
-/// How the scenario went in one column.
+/// Result of the scenario in one column.
 pub(super) struct Cell {
     pub(super) column: String,
     pub(super) word: &'static str,
@@ -44,7 +44,7 @@ pub(super) struct RuleLine {
     pub(super) title: String,
 }
 
-/// A row for each scenario, and one for what the kernels reported when all was over.
+/// Returns a row for each scenario, and one for kernel reports from shutdowns.
 pub(super) fn rows(entries: &RunResults, parts: &[(&ColumnResults, Vec<ScenarioResult>)]) -> Vec<Row> {
     let of = |index: usize| -> Vec<(&ColumnResults, &ScenarioResult)> {
         parts.iter().filter_map(|(part, reports)| Some((*part, reports.get(index)?))).collect()
@@ -81,7 +81,7 @@ impl Row {
             .iter()
             .flat_map(|(part, report)| FailureView::all_of(&part.about.short_title(), scenario, report));
         let told = FailureView::merged(told);
-        // Where it went no otherwise, it is not told twice.
+        // A trace that a failure shows already is not repeated.
         let trace = trace.filter(|trace| told.iter().all(|told| told.trace.as_ref() != Some(trace)));
         let as_told = words.contains(&"passed") || words.contains(&"flaky");
         Self {
@@ -111,7 +111,7 @@ impl Row {
 impl Cell {
     fn of(part: &ColumnResults, report: &ScenarioResult) -> Self {
         let word = report.word();
-        // Where the column's title says it, it is not said again.
+        // The virtual machine is left out if the column's title names it.
         let vm = report.vm.map(|kind| kind.to_string()).filter(|vm| *vm != part.about.vm);
         let vm = vm.map(|vm| format!(" {vm}")).unwrap_or_default();
         let ran = !report.took.is_zero();

@@ -1,9 +1,9 @@
-//! A sequence diagram that fits any width: a row for each moment, its arrow drawn, its words left to flow.
+//! Sequence diagram for any width: a row for each event, with a drawn arrow and flowing text.
 
 use askama::Template;
 use scenarios::explain::{Kind, Placement, Sequence};
 
-/// Pixels between two lanes, where there are few; all together are never wider than this times `MOST`.
+/// Pixels between two lanes of a few; the total width is at most `MOST` times this.
 const LANE: usize = 28;
 const MOST: usize = 6;
 
@@ -16,7 +16,7 @@ struct TraceView<'a> {
     moments: Vec<Moment<'a>>,
 }
 
-/// The name of a lane, and how far from the left it begins; lanes before it are already drawn.
+/// Name of a lane, its distance from the left, and the number of lanes before it.
 struct Head<'a> {
     name: &'a str,
     left: usize,
@@ -32,14 +32,14 @@ struct Moment<'a> {
     class: &'static str,
 }
 
-/// What is drawn between the lanes, in pixels.
+/// Drawing between the lanes, in pixels.
 enum Drawn {
     Nothing,
     Dot { at: usize },
     Arrow { from: usize, to: usize, barb: usize },
 }
 
-/// The diagram, to be put into a page.
+/// Renders the diagram for inclusion in a page.
 pub(super) fn html(sequence: &Sequence) -> String {
     let count = sequence.lanes.len();
     let lane_width = (LANE * MOST / count).clamp(10, LANE);
@@ -72,11 +72,11 @@ pub(super) fn html(sequence: &Sequence) -> String {
             .collect(),
         moments: moments.collect(),
     };
-    // Writing to a string fails for no reason of its own.
+    // Formatting into a string does not fail by itself.
     trace.render().unwrap_or_default()
 }
 
-/// What the drawing says to who can't see it.
+/// Text alternative of the drawing.
 fn label(sequence: &Sequence, mark: Placement) -> String {
     let name = |lane: usize| sequence.lanes.get(lane).map_or("", String::as_str);
     match mark {
