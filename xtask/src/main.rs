@@ -1,4 +1,4 @@
-//! `cargo xtask`.
+//! Entry point of `cargo xtask`.
 
 use std::env;
 use std::path::Path;
@@ -12,7 +12,7 @@ use xtask::host::output;
 use xtask::host::terminal::Terminal;
 
 fn main() -> ExitCode {
-    // A shell may ask what a line could go on with, instead of running it.
+    // A shell may request a completion instead of running the command.
     CompleteEnv::with_factory(Cli::command).var(completions::VARIABLE).complete();
     let code = match Cli::try_parse() {
         Ok(cli) => run(&cli),
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(BROKEN))
         }
     };
-    // What others have written to standard output may still be in its buffer.
+    // Output of other code may still be in the buffer of standard output.
     output::put(b"");
     interruption::settle();
     code
@@ -39,7 +39,7 @@ fn run(cli: &Cli) -> ExitCode {
     })
 }
 
-/// Takes another directory for temporary files where `TMPDIR` names one in which none can be made.
+/// Selects another directory for temporary files if the one named by `TMPDIR` is unusable.
 fn find_temporary_directory(terminal: &Terminal) {
     let can_hold = |directory: &Path| tempfile::tempfile_in(directory).is_ok();
     let named = env::temp_dir();

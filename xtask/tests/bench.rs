@@ -1,8 +1,8 @@
-//! A tiny measurement, for real: in a guest, on the patched kernel.
+//! Minimal benchmark in a guest on the patched kernel.
 
 use std::process::Command;
 
-/// Runs `xtask bench` and gives its exit code, its standard output and its standard error.
+/// Runs `xtask bench`; returns its exit code, standard output and standard error.
 fn bench(arguments: &[&str]) -> std::io::Result<(Option<i32>, String, String)> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let output = command.arg("bench").args(arguments).env("NO_COLOR", "1").output()?;

@@ -1,4 +1,5 @@
-//! What goes wrong in one scenario is laid to that one, and no other goes without its verdict.
+//! Containment of failures: each is attributed to its own scenario, and all others get their
+//! verdicts.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +19,7 @@ rules = []
 box.add = { type = "user", description = "k", payload = "p" }
 "#;
 
-/// The kernel panics, as it is told to, when there is no memory left but what it keeps for itself: nearly all of it, so that this is
+/// The kernel panics when it is out of memory. Most of the memory is reserved, so that this happens
 /// soon.
 const PANICS: &str = r#"
 title = "The kernel panics"
@@ -29,7 +30,7 @@ sysctl = { "vm/min_free_kbytes" = "420000", "vm/overcommit_memory" = "1", "vm/pa
 glutton.add = { type = "user", description = "k", payload = { fill = 4000000000 } }
 "#;
 
-/// A step waits for what never comes.
+/// A step waits for an event that never happens.
 const HANGS: &str = r#"
 title = "Nobody answers"
 rules = []
@@ -44,7 +45,7 @@ box.request = { description = "k", callout = "c" }
 background = "for ever"
 "#;
 
-/// What is called like a user's own keyrings is left in them when they are emptied after a scenario.
+/// A keyring named like one of a user's own remains when those are emptied after a scenario.
 const LEAKS: &str = r#"
 title = "A key outlives its scenario"
 rules = []
@@ -80,7 +81,7 @@ fn a_panic_a_hang_and_a_leak_are_laid_to_who_caused_them_and_all_others_are_judg
     for (name, text) in story {
         let verdict = testbed.run(&scenario(name, text)?, &terminal)?;
         words.push(match &verdict {
-            // They have no snapshot: nothing else may be wrong with them.
+            // The scenarios have no snapshot, which must be the only difference.
             Verdict::Failed(failure) if failure.is_pending() => "went well",
             Verdict::Failed(failure) => {
                 left.extend(failure.left.clone());

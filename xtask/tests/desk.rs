@@ -1,4 +1,4 @@
-//! What one person does by hand: a shell, a program, an initramfs of their own, a line that is completed.
+//! Interactive commands: shell, program, own initramfs, completion, bundle.
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rootfs::{Artefacts, Compression, Manifest};
 use rstest::rstest;
 
-/// Runs `cargo xtask` with that standard input.
+/// Runs `cargo xtask` with this standard input.
 fn xtask(arguments: &[&str], input: &[u8]) -> Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -19,13 +19,13 @@ fn xtask(arguments: &[&str], input: &[u8]) -> Result<Output> {
     Ok(child.wait_with_output()?)
 }
 
-/// Its exit code, what it printed, and what it complained about.
+/// Returns exit code, standard output and standard error.
 fn told(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// A file of this test's own.
+/// Creates a file for this test alone.
 fn file(name: &str, bytes: &[u8]) -> Result<PathBuf> {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, bytes)?;
@@ -36,8 +36,8 @@ fn initramfs(name: &str, manifest: &str, files: &Artefacts<'_>) -> Result<PathBu
     file(name, &rootfs::build(&Manifest::read(manifest)?, files, Compression::Zstd)?)
 }
 
-/// Whether this host lacks one of these programs, which a guest takes along, and it can't be installed. Says so; on a build
-/// server it is an error.
+/// Checks whether a program for the guest is missing on this host and can't be installed. Reports
+/// that; on a CI server it is an error.
 fn lacks(programs: &[&str]) -> Result<bool> {
     let (_, _, complained) = told(&xtask(&["host"], b"")?);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -45,7 +45,7 @@ fn lacks(programs: &[&str]) -> Result<bool> {
     let missing = programs.iter().find(|program| !is_here(program));
     if let Some(program) = missing {
         anyhow::ensure!(std::env::var_os("CI").is_none(), "{program} is not installed\n{complained}");
-        // Past the harness, which keeps to itself what a test prints that passes.
+        // Bypasses the harness, which hides the output of passing tests.
         writeln!(io::stderr(), "skipped: {program} is not installed\n{complained}")?;
     }
     Ok(missing.is_some())
@@ -64,7 +64,7 @@ fn a_script_for_the_shell_runs_on_the_patched_kernel_and_its_exit_code_comes_bac
     Ok(())
 }
 
-/// What shells are asked for: a line, and what its last word is completed to.
+/// Command lines, and the expected completion of their last word.
 const COMPLETED: [(&str, &str); 4] = [
     ("cargo xtask scen", "scenarios"),
     ("cargo xtask repro chosen", "chosen-error"),
@@ -72,7 +72,8 @@ const COMPLETED: [(&str, &str); 4] = [
     ("cargo xtask bundle chosen-error --kernel 6.12", "6.12"),
 ];
 
-/// Has the shell complete these lines after it has read its script. `ask` is what it runs for a line.
+/// Lets the shell complete these lines after it has read its script. `ask` returns the shell code
+/// for a line.
 fn completes(shell: &[&str], ask: impl Fn(&str) -> String) -> Result<()> {
     let (code, script, complained) = told(&xtask(&["completions", shell[0]], b"")?);
     assert_eq!(code, Some(0), "{complained}");
@@ -80,7 +81,7 @@ fn completes(shell: &[&str], ask: impl Fn(&str) -> String) -> Result<()> {
         let script = format!("{script}\n{}", ask(line));
         let output = match Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Past the harness, which keeps to itself what a test prints that passes.
+                // Bypasses the harness, which hides the output of passing tests.
                 return Ok(writeln!(io::stderr(), "skipped: {} is not installed", shell[0])?);
             }
             output => output?,
@@ -109,7 +110,7 @@ fn fish_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
 
 #[test]
 fn zsh_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
-    // Without a terminal there is nothing to complete at: zsh's own part stands for itself.
+    // There is no terminal to complete on, so zsh's own function is replaced.
     completes(&["zsh", "-f"], |line| {
         let describe = "_describe() { print -l -- ${(P)3} }";
         format!("{describe}; words=({line}); CURRENT=${{#words}}; _xtask_of_cargo")
@@ -134,7 +135,7 @@ fn a_program_of_the_hosts_reads_every_byte_writes_to_both_outputs_and_returns_it
     Ok(())
 }
 
-/// A directory of this test's own, empty.
+/// Creates an empty directory for this test alone.
 fn directory(name: &str) -> Result<PathBuf> {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if path.exists() {
@@ -144,7 +145,7 @@ fn directory(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Compiles a program or a library of C.
+/// Compiles a C program or library.
 fn compile(output: &Path, source: &str, arguments: &[&str]) -> Result<()> {
     let file = output.with_extension("c");
     fs::create_dir_all(output.parent().context("no directory")?)?;
@@ -161,7 +162,8 @@ fn a_script_finds_its_program_and_its_libraries_by_the_ways_that_it_finds_them_h
     let [first, second, third] =
         ["app/lib", "second", "third"].map(|name| format!("-L{}", at(name).display()));
     let shared = ["-shared", "-fPIC"];
-    // `one` is found beside the program that a link leads to, `two` where a link of the environment's leads, `three` by an RPATH.
+    // `one` is found beside the target of a link to the program, `two` through a link in
+    // LD_LIBRARY_PATH, `three` by an RPATH.
     compile(&at("app/lib/libone.so"), "int one(void) { return 1; }", &shared)?;
     compile(&at("second/libtwo.so"), "int two(void) { return 2; }", &shared)?;
     compile(&at("third/libthree.so"), "int three(void) { return 39; }", &shared)?;
@@ -177,7 +179,7 @@ fn a_script_finds_its_program_and_its_libraries_by_the_ways_that_it_finds_them_h
         fs::create_dir_all(at("programs"))?;
         std::os::unix::fs::symlink(target, at(link))?;
     }
-    // What can't be executed is passed over.
+    // Files that can't be executed are skipped.
     fs::create_dir(at("earlier"))?;
     fs::write(at("earlier/answer"), "")?;
     fs::create_dir_all(at("tree/empty"))?;
@@ -199,7 +201,7 @@ fn a_script_finds_its_program_and_its_libraries_by_the_ways_that_it_finds_them_h
 
 const POWER_OFF: &str =
     "mov $169, %eax; mov $0xfee1dead, %edi; mov $672274793, %esi; mov $0x4321fedc, %edx; syscall";
-/// What PID 1 must not do.
+/// Exit of PID 1, which makes the kernel panic.
 const LEAVE: &str = "mov $60, %eax; mov $3, %edi; syscall";
 
 #[rstest]
@@ -209,7 +211,7 @@ fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged(
     #[case] end: &str,
     #[case] code: i32,
 ) -> Result<()> {
-    // Without a C library: says a word, and comes to its end.
+    // Without a C library: prints a line and ends.
     let source = format!(
         ".globl _start\n_start: mov $1, %eax; mov $1, %edi; lea word(%rip), %rsi; mov $6, %edx; syscall\n{end}\n\
          word: .ascii \"hello\\n\"\n"
@@ -258,7 +260,7 @@ fn what_can_t_run_or_boot_is_refused_in_one_sentence_before_anything_is_built() 
     Ok(())
 }
 
-/// Unpacks a bundle into an empty folder; gives the folder of its files.
+/// Unpacks a bundle into an empty folder; returns the folder of its files.
 fn unpacked(bundle: &Path, name: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if folder.exists() {
@@ -268,7 +270,7 @@ fn unpacked(bundle: &Path, name: &str) -> Result<PathBuf> {
     Ok(folder.join("keyagents-rejection-chosen-error"))
 }
 
-/// Runs a bundle as somebody does who has nothing else.
+/// Runs a bundle with an empty environment but for PATH.
 fn run_bundle(folder: &Path) -> Result<Output> {
     let mut command = Command::new(folder.join("run.sh"));
     Ok(command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output()?)

@@ -1,4 +1,4 @@
-//! What an odd environment, or the end of a command that nobody could prepare for, must not do.
+//! Cleanup after commands that are killed or run in unusual environments.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use xtask::host::workspace;
 
-/// Has User-Mode Linux run that.
+/// Returns the command that runs a program on User-Mode Linux.
 fn run(program: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(["run", "--vm", "uml", "--"]).args(program).stdin(Stdio::null());
@@ -21,16 +21,16 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The directories among the logs: guests make them, and remove them when they end in good order.
+/// Returns the directories among the logs. Guests create them, and remove them at a normal end.
 fn directories() -> Result<BTreeSet<PathBuf>> {
     let entries = fs::read_dir(workspace::logs())?.flatten().map(|entry| entry.path());
     Ok(entries.filter(|path| path.is_dir()).collect())
 }
 
-/// The directory of a guest that this command has started.
+/// Waits for the directory of a guest that this command has started.
 fn instance(command: &Child) -> Result<PathBuf> {
     let end = format!(".{}.uml", command.id());
-    // As long as it may take on a machine that has other things to do.
+    // Long enough for a busy machine.
     let deadline = Instant::now() + Duration::from_secs(240);
     while Instant::now() < deadline {
         let mut found = directories()?.into_iter();
@@ -46,7 +46,7 @@ fn instance(command: &Child) -> Result<PathBuf> {
 
 #[test]
 fn a_command_that_is_killed_leaves_nothing_that_the_next_one_does_not_remove() -> Result<()> {
-    // Whatever has to be built first.
+    // Builds missing kernels first.
     let output = run(&["true"]).output()?;
     ensure!(output.status.success(), "{}", said(&output));
     let before = directories()?;
@@ -60,7 +60,7 @@ fn a_command_that_is_killed_leaves_nothing_that_the_next_one_does_not_remove() -
         let output = run(&["true"]).output()?;
         ensure!(output.status.success(), "{}", said(&output));
     }
-    // Other tests' guests have directories of their own while they run.
+    // Guests of other tests have directories of their own while they run.
     let strange = |path: &&PathBuf| path.extension().is_none_or(|end| end != "uml");
     let after = directories()?;
     let new: Vec<_> = after.difference(&before).filter(strange).collect();

@@ -1,4 +1,4 @@
-//! What people are given to begin with, and to read, is true: it runs, and goes as it is told.
+//! Templates and documented examples run, with the documented results.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use xtask::host::terminal::Terminal;
 use xtask::host::workspace;
 use xtask::runner::testbed::{MatrixOptions, Testbed};
 
-/// What is said of these scenarios.
+/// Runs these scenarios, and returns their verdicts.
 fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {
     let terminal = Terminal::new();
     let testbed = Testbed::prepare(&MatrixOptions::default(), label, &terminal)?;
     scenarios.iter().map(|scenario| testbed.run(scenario, &terminal)).collect()
 }
 
-/// An empty folder of this test's own.
+/// Creates an empty folder for this test alone.
 fn folder(test: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     if folder.exists() {
@@ -36,7 +36,7 @@ fn what_new_scenarios_begin_with_passes() -> Result<()> {
     Ok(())
 }
 
-/// The blocks of a page between ``` and ```, each with its language.
+/// Returns the code blocks of a page, each with its language.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n')).collect()

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// The folders in the order that the crate's documentation gives, the lowest first.
+/// Returns the folders in the order of the crate's documentation, the lowest first.
 fn layers(documentation: &str) -> Vec<&str> {
     let (_, list) = documentation.split_once("which a test holds:").unwrap_or_default();
     let (list, _) = list.split_once("\n\n").unwrap_or((list, ""));
     list.split('`').skip(1).step_by(2).collect()
 }
 
-/// The folders that a line names after `crate::`.
+/// Returns the folders that a line names after `crate::`.
 fn imports(line: &str) -> impl Iterator<Item = &str> {
     let end = |path: &str| path.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(path.len());
     line.split("crate::").skip(1).map(move |path| &path[..end(path)])

@@ -1,4 +1,4 @@
-//! A run chooses, stops early, runs again and tells of it as the command line says.
+//! Selection, early stop, retries and reports of a run, as requested on the command line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,13 +26,14 @@ struct CommandLine {
     options: MatrixOptions,
 }
 
-/// One guest of User-Mode Linux at a time.
+/// Returns a testbed with one guest of User-Mode Linux at a time.
 fn testbed(label: &str, terminal: &Terminal) -> Result<Testbed> {
     let line = CommandLine::parse_from(["test", "--vm", "uml", "--jobs", "1"]);
     Testbed::prepare(&line.options, label, terminal)
 }
 
-/// A scenario that expects such an answer to the question for a key that nobody has, and has no snapshot.
+/// Creates a scenario without a snapshot, which expects this outcome of a request for a key that
+/// does not exist.
 fn scenario(name: &str, expected: &str) -> Result<Scenario> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runner");
     fs::create_dir_all(&folder)?;
@@ -72,7 +73,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     let testbed = testbed("retries", &terminal)?;
     let scenario = scenario("a/flaky", "ENOKEY")?;
     let results = SharedResults::new(vec![scenario.clone()], testbed.about()?);
-    // More than it takes until the snapshot is there.
+    // More retries than it takes until the snapshot exists.
     let policy = Policy { fail_fast: true, retries: 50 };
     let mut happened = Vec::new();
     let code = live::judge(&testbed, &results, policy, &terminal, |event| {
@@ -99,7 +100,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
 
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    // What `--failed` knows of the user's own runs stays as it is.
+    // The user's own record for `--failed` is not changed.
     command.env("KEYAGENTS_LAST_RUN", Path::new(env!("CARGO_TARGET_TMPDIR")).join("last-run.json"));
     command.args(arguments).stdin(Stdio::null());
     command

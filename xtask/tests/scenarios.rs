@@ -1,7 +1,7 @@
-//! Every scenario is a test case: `cargo test` judges it as `cargo xtask test` does.
+//! Every scenario of the suite as a test case: `cargo test` judges it as `cargo xtask test` does.
 //!
-//! The cases are those that the suite has when the test starts, so that a new scenario, or another one in a family, is a case without
-//! anything being compiled.
+//! The cases are those of the suite at the start of the test, so that a new scenario or case needs
+//! no compilation.
 
 use std::process::ExitCode;
 use std::sync::{LazyLock, OnceLock};
@@ -18,7 +18,7 @@ static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::new);
 fn main() -> ExitCode {
     let trials = match selection::select(&[]) {
         Ok(scenarios) => scenarios.into_iter().map(trial).collect(),
-        // The one test case tells what is wrong with the suite.
+        // The only test case reports the error in the suite.
         Err(error) => vec![Trial::test("suite", move || Err(format!("{error:#}").into()))],
     };
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -36,7 +36,7 @@ fn judge(scenario: &Scenario) -> Result<Completion, Failed> {
     }
 }
 
-/// Guests for all test cases of this process, as many as run at once. They end with the process.
+/// Returns the testbed for all test cases of this process. Its guests end with the process.
 fn testbed() -> &'static Result<Testbed, String> {
     static TESTBED: OnceLock<Result<Testbed, String>> = OnceLock::new();
     TESTBED.get_or_init(|| {

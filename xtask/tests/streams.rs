@@ -1,4 +1,5 @@
-//! Standard streams that close, that are full, and terminals: what becomes of a command, and of the terminal.
+//! Closed and full standard streams, and terminals: the command ends as it should, and the
+//! terminal's mode is restored.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, pipe};
@@ -15,18 +16,18 @@ use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 use rstest::rstest;
 
-/// Longer than anything takes here, kernel builds included.
+/// Time limit for everything here, kernel builds included.
 const AGES: Duration = Duration::from_secs(1800);
 
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    // What `--failed` knows of the user's own runs stays as it is.
+    // The user's own record for `--failed` is not changed.
     command.env("KEYAGENTS_LAST_RUN", Path::new(env!("CARGO_TARGET_TMPDIR")).join("last-run.json"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// Waits for the end. One that does not come is a failure, and not the test's end.
+/// Waits for the end of the process; fails after a time limit.
 fn ended(child: &mut Child) -> Result<ExitStatus> {
     const GRACE: Duration = Duration::from_secs(120);
     let deadline = Instant::now() + GRACE;
@@ -77,7 +78,7 @@ fn output_that_is_closed_ends_the_guest(#[case] arguments: &[&str]) -> Result<()
     let mut command = xtask(arguments);
     command.stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn()?;
-    // It has the writing end, too.
+    // It holds the writing end, too.
     drop(command);
     let mut lines = BufReader::new(reader).lines();
     let first = lines.find(|line| line.as_ref().is_ok_and(|line| line == "y" || line.contains("passed")));
@@ -87,7 +88,7 @@ fn output_that_is_closed_ends_the_guest(#[case] arguments: &[&str]) -> Result<()
     Ok(())
 }
 
-/// A terminal of this test's own, and what is drawn on it from now on.
+/// A terminal for this test alone.
 struct Screen {
     ours: File,
     theirs: File,
@@ -99,7 +100,7 @@ impl Screen {
         Ok(Self { ours: master.into(), theirs: slave.into() })
     }
 
-    /// Starts it at the terminal.
+    /// Starts a command on the terminal.
     fn start(&self, arguments: &[&str], terminal: &str) -> Result<Child> {
         let mut command = xtask(arguments);
         let end = || self.theirs.try_clone();
@@ -107,12 +108,12 @@ impl Screen {
         Ok(command.spawn()?)
     }
 
-    /// Reads what is drawn until the terminal is closed.
+    /// Reads the output on the terminal until it is closed.
     fn watch(&self) -> Result<thread::JoinHandle<Vec<u8>>> {
         let mut ours = self.ours.try_clone()?;
         Ok(thread::spawn(move || {
             let mut drawn = Vec::new();
-            // A terminal that is closed is an error to its reader.
+            // Reading from a closed terminal fails.
             let _ = ours.read_to_end(&mut drawn);
             drawn
         }))
@@ -193,7 +194,7 @@ fn output_that_is_read_slowly_does_not_pile_up_in_memory() -> Result<()> {
         let status = fs::read_to_string(&status)?;
         Ok(status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?.to_owned())
     };
-    // It settles once everything on the way is full.
+    // The size is stable once all buffers are full.
     let settles = (0..60).any(|_| {
         let before = resident().ok();
         thread::sleep(Duration::from_millis(500));

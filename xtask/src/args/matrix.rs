@@ -66,12 +66,13 @@ impl MatrixOptions {
         self.kernel_src.as_deref()
     }
 
-    /// The patches in place of the kernel's own.
+    /// Returns the patches that replace the kernel's own series.
     pub fn series(&self) -> Option<&str> {
         self.series.given()
     }
 
-    /// The same options with the coverage profile and one kernel, since lines of two kernels can't be added up.
+    /// Returns these options with the coverage profile and one kernel, since lines of two kernels
+    /// can't be added up.
     ///
     /// # Errors
     /// Several kernels, another profile, or User-Mode Linux.
@@ -94,7 +95,7 @@ impl MatrixOptions {
     /// Checks the options before any work.
     ///
     /// # Errors
-    /// There is no such kernel, or no such series.
+    /// A kernel or the series is unknown.
     pub fn check(&self) -> Result<()> {
         let kernels = Kernels::load()?;
         for name in &self.kernel {

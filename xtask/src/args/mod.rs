@@ -6,10 +6,10 @@ pub mod vm;
 
 use std::str::FromStr;
 
-/// Reads a number that is at least one.
+/// Parses a number that is at least one.
 ///
 /// # Errors
-/// It is none.
+/// The text is not such a number.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "it takes a whole number, 1 or more".to_owned())
 }

@@ -25,10 +25,10 @@ pub struct GuestOptions {
 }
 
 impl GuestOptions {
-    /// The patches of the kernel, in order.
+    /// Returns the patches of the kernel, in order.
     ///
     /// # Errors
-    /// There is no such kernel or series.
+    /// The kernel or the series is unknown.
     pub fn patches(&self) -> Result<Vec<Patch>> {
         self.kernel.patches()
     }
@@ -42,7 +42,7 @@ impl GuestOptions {
     /// Ensures the host packages for building and booting.
     ///
     /// # Errors
-    /// Something is missing.
+    /// A package is missing.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
         let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
         packages::ensure(purpose, Consent::from_flag(self.install), terminal)
@@ -51,7 +51,7 @@ impl GuestOptions {
     /// Ensures the host packages for a guest's shell as well.
     ///
     /// # Errors
-    /// Something is missing.
+    /// A package is missing.
     pub fn ensure_shell(&self, terminal: &Terminal) -> Result<()> {
         self.ensure_host(terminal)?;
         packages::ensure(Purpose::Shell, Consent::from_flag(self.install), terminal)

@@ -1,29 +1,29 @@
-//! Files and links that an initramfs brings along besides its own.
+//! Files and links that are added to an initramfs.
 
 use std::path::PathBuf;
 
-/// A program, or a file that one needs, that the initramfs brings along.
+/// A program, or a file that a program needs, to add to the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Its path in the guest. Directories that the manifest does not have are made.
+    /// Path in the guest. Missing directories are created.
     pub path: String,
-    /// Where it is on the host. One that is not static needs its libraries, too.
+    /// Path on the host. A program that is not static needs its libraries as well.
     pub file: PathBuf,
 }
 
 impl Program {
-    /// A program of the host's under its own name in the guest's /bin.
+    /// Returns a program of the host, under its own name in the guest's /bin.
     pub fn in_bin(file: PathBuf) -> Self {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         Self { path: format!("/bin/{name}"), file }
     }
 }
 
-/// A symbolic link that the initramfs brings along.
+/// A symbolic link to add to the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Its path in the guest.
+    /// Path in the guest.
     pub path: String,
-    /// Where it leads, as the guest resolves it.
+    /// Target, as the guest resolves it.
     pub target: String,
 }

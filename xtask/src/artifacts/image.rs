@@ -1,4 +1,4 @@
-//! The kernel image that was asked for on the command line.
+//! Kernel image selected on the command line.
 
 use std::ffi::OsString;
 use std::num::NonZero;
@@ -53,21 +53,22 @@ impl SeriesOption {
     /// The given series, or the kernel's own.
     ///
     /// # Errors
-    /// It is no series, or `kernel_src` is no kernel source. This is checked before any long work.
+    /// It is not a series, or `kernel_src` is not a kernel source. This is checked before any long
+    /// work.
     pub fn of(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
         let series = self.named(kernel, kernel_src)?;
         kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
         Ok(series)
     }
 
-    /// Says what a series that was named has besides its patches.
+    /// Prints a note about the parts of a given series that are not patches.
     pub fn note_left_out(&self, series: &Series, terminal: &Terminal) {
         if let (Some(name), Some(left_out)) = (&self.series, series.left_out()) {
             terminal.note_once(&format!("left out of {name}: {left_out}"));
         }
     }
 
-    /// As it was given; none for the kernel's own.
+    /// Returns the given argument; `None` for the kernel's own series.
     pub fn given(&self) -> Option<&str> {
         self.series.as_deref()
     }
@@ -87,29 +88,29 @@ impl SeriesOption {
 }
 
 impl KernelOptions {
-    /// The patches that are applied, in order.
+    /// Returns the patches to apply, in order.
     ///
     /// # Errors
-    /// There is no such kernel or series.
+    /// The kernel or the series is unknown.
     pub fn patches(&self) -> Result<Vec<Patch>> {
         let kernels = Kernels::load()?;
         Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
     }
 }
 
-/// What a kernel is built for.
+/// Profile of a kernel's configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
     /// Fast to build and to boot
     #[default]
     Plain,
-    /// KASAN, lockdep, kmemleak and their kin: finds what plain kernels get away with, many times slower
+    /// KASAN, lockdep, kmemleak and other checks; many times slower
     Debug,
     /// Counts which lines of the series ran: for `cargo xtask coverage`
     Coverage,
 }
 
-/// What the kernel runs on.
+/// Machine that a kernel runs on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Target {
     /// A PC, real or virtual: a bzImage
@@ -129,7 +130,7 @@ impl From<Target> for Arch {
 }
 
 impl Profile {
-    /// As it is written on the command line.
+    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         kernel::Profile::from(self).name()
     }
@@ -145,10 +146,10 @@ impl From<Profile> for kernel::Profile {
     }
 }
 
-/// The image, from the cache or built now. The profile's options are followed by these `fragments`.
+/// Returns the image, cached or built now. The `fragments` follow the profile's options.
 ///
 /// # Errors
-/// What `kernel` says: no such kernel, no source, a patch that does not apply, a build that failed.
+/// An error of `kernel`: an unknown kernel, no source, a patch that does not apply, a failed build.
 pub fn image(
     options: &KernelOptions,
     arch: Arch,
@@ -161,36 +162,37 @@ pub fn image(
     Ok(kernel::image(&request, cache, terminal)?)
 }
 
-/// Whether the image is at hand, as far as can be told without fetching or copying a source.
+/// Checks whether the image is cached, as far as possible without fetching or copying a source.
 ///
 /// # Errors
-/// As with [`image`].
+/// See [`image`].
 pub fn is_built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<bool> {
     Ok(built(options, arch, cache)?.is_some())
 }
 
-/// The image, if it is at hand.
+/// Returns the image; `None` if it is not cached.
 ///
 /// # Errors
-/// As with [`image`].
+/// See [`image`].
 pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<Image>> {
     let kernels = Kernels::load()?;
     Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?)
 }
 
-/// Where the sources are that the image is built from, if they have not been deleted.
+/// Returns the directory of the image's sources; `None` if they have been deleted.
 ///
 /// # Errors
-/// There is no such kernel or series.
+/// The kernel or the series is unknown.
 pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<PathBuf>> {
     let kernels = Kernels::load()?;
     Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
 }
 
-/// Brings the source into the cache with the series on top, if the image is still to be built from it.
+/// Fetches the source into the cache and applies the series, unless the image is already built.
 ///
 /// # Errors
-/// What `kernel` says: there is no such kernel or series, its source can't be had, or the series does not apply to it.
+/// An error of `kernel`: an unknown kernel or series, an unavailable source, or a series that does
+/// not apply.
 pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
     let kernels = Kernels::load()?;
     let request = options.noted(&kernels, arch, terminal)?;
@@ -200,20 +202,21 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
     Ok(())
 }
 
-/// The files that the series adds or changes, with the lines that are its own. Checks the tree out, which takes seconds where
-/// another series was there.
+/// Returns the files that the series adds or changes, with its own lines. Checks the tree out,
+/// which takes seconds after another series.
 ///
 /// # Errors
-/// What `kernel` says.
+/// An error of `kernel`.
 pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<ChangedFile>> {
     let kernels = Kernels::load()?;
     Ok(kernel::changed_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
 }
 
-/// The programs of the kernel's own selftests in `tools/testing/selftests/COLLECTION`, from the cache or built now.
+/// Returns the programs of the kernel's selftests in `tools/testing/selftests/COLLECTION`, cached
+/// or built now.
 ///
 /// # Errors
-/// What `kernel` says.
+/// An error of `kernel`.
 pub fn selftests(
     options: &KernelOptions,
     collection: &str,
@@ -225,7 +228,7 @@ pub fn selftests(
 }
 
 impl KernelOptions {
-    /// The same choice as arguments for another command.
+    /// Returns the same selection as arguments of another command.
     pub fn arguments(&self) -> Vec<OsString> {
         [
             self.kernel.as_ref().map(|name| ("--kernel", OsString::from(name))),
@@ -239,10 +242,10 @@ impl KernelOptions {
         .collect()
     }
 
-    /// The kernel in words.
+    /// Describes the kernel in words.
     ///
     /// # Errors
-    /// There is no such kernel.
+    /// The kernel is unknown.
     pub fn described(&self) -> Result<String> {
         let kernels = Kernels::load()?;
         let name = kernels.get_or_default(self.kernel.as_deref())?.name.clone();
@@ -251,7 +254,7 @@ impl KernelOptions {
         Ok(format!("{name}{source}{series}"))
     }
 
-    /// The request, once it is said what of a series that was named is not in it.
+    /// Returns the request, after a note about the parts of a given series that are not patches.
     fn noted<'a>(&self, kernels: &'a Kernels, arch: Arch, terminal: &Terminal) -> Result<Request<'a>> {
         let request = self.request(kernels, arch)?;
         self.series.note_left_out(&request.series, terminal);

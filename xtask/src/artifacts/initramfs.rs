@@ -1,4 +1,4 @@
-//! What the guest runs: the agent, built static, in an initramfs.
+//! Initramfs of the guest, with the statically linked agent.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -21,14 +21,15 @@ use crate::host::process::{command_line, spawn_pdeathsig};
 use crate::host::terminal::{Terminal, Work};
 use crate::host::{cache, workspace};
 
-/// What the guest's programs are made from.
+/// Sources of the guest's programs.
 const SOURCES: [&str; 5] = ["Cargo.lock", "agent/src", "rootfs/src", "rootfs/manifest.toml", "scenarios/src"];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The initramfs with the agent as it is in the tree now, a shell if this host has one, and these programs, directories and links. Of
-/// several with one path the last one counts, and any of them more than what the guest has there otherwise, but for a link where other
-/// things lie in a directory. What is `absent` is left out.
+/// Returns an initramfs with the current agent, a shell if the host has one, and these programs,
+/// directories and links. The last of several entries with the same path counts, and all replace
+/// the guest's own. Only a link never replaces a directory that has entries. Paths in `absent` are
+/// left out.
 ///
 /// # Errors
 /// The agent does not build; the error has the compiler's messages.
@@ -75,17 +76,17 @@ pub fn initramfs(
     let is_new = !place(&archive, cache).exists();
     let path = keep(&archive, cache)?;
     work.done();
-    // What somebody has asked for is no news to them.
+    // Additional programs were requested, and need no explanation.
     if is_new && programs.is_empty() {
         explain(&shell.programs, terminal)?;
     }
     Ok(path)
 }
 
-/// The agent, as a static program.
+/// Builds the agent as a static program.
 ///
 /// # Errors
-/// It does not build; the error has the compiler's messages.
+/// The build fails; the error has the compiler's messages.
 pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the agent");
     let agent = build("agent", "agent", "guest", &work)?;
@@ -93,7 +94,8 @@ pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
     Ok(agent)
 }
 
-/// An initramfs, and a kernel's modules behind it: the kernel unpacks one archive after the other.
+/// Returns an initramfs followed by a kernel's modules: the kernel unpacks one archive after the
+/// other.
 ///
 /// # Errors
 /// A file can't be read or written.
@@ -114,13 +116,13 @@ pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<Pa
     keep(&archive, cache)
 }
 
-/// Where an archive is in the cache.
+/// Returns the path of an archive in the cache.
 fn place(archive: &[u8], cache: &Path) -> PathBuf {
     let key = hex(&Sha256::digest(archive)[..16]);
     cache.join("initramfs").join(format!("{key}.cpio"))
 }
 
-/// Puts an archive into the cache, under a name that tells its content.
+/// Writes an archive into the cache, under a name derived from its content.
 ///
 /// # Errors
 /// The cache can't be written to.
@@ -132,7 +134,7 @@ pub fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Whether it can be executed is all that counts of a file's permissions on the host.
+/// Returns the mode in the guest. Of the host's mode, only the execute bits matter.
 fn mode(file: &Path) -> Result<u32> {
     let metadata = fs::metadata(file).with_context(|| format!("can't look at {}", file.display()))?;
     Ok(if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 })
@@ -142,7 +144,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("can't read {}", file.display()))
 }
 
-/// Says why the guest is another one than the last time.
+/// Prints a note about the inputs that have changed since the last initramfs.
 fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
     let mut inputs = Inputs::default();
     let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
@@ -168,17 +170,17 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
     inputs.remember(&record).with_context(|| format!("can't write {}", record.display()))
 }
 
-/// A line of cargo's messages.
+/// A line of cargo's JSON messages.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
     executable: Option<PathBuf>,
 }
 
-/// The program that judges a scenario in a guest which has nobody to talk to.
+/// Builds the program that judges a scenario in a guest without a host connection.
 ///
 /// # Errors
-/// It does not build; the error has the compiler's messages.
+/// The build fails; the error has the compiler's messages.
 pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the judge");
     let judge = build("scenarios", "judge", "judge", &work)?;
@@ -186,18 +188,18 @@ pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
     Ok(judge)
 }
 
-/// What cargo holds while it builds one of these programs.
+/// Returns the lock files that cargo holds while it builds one of these programs.
 pub fn locks() -> Vec<PathBuf> {
     let profiles = fs::read_dir(directory().join(TARGET)).into_iter().flatten().flatten();
     profiles.map(|profile| profile.path().join(".cargo-lock")).filter(|lock| lock.is_file()).collect()
 }
 
-/// Where they are built.
+/// Returns the directory of their builds.
 pub fn directory() -> PathBuf {
     workspace::target().join("guest")
 }
 
-/// A static program of this checkout's. The work shows what cargo is at.
+/// Builds a static program of this checkout. The task shows cargo's progress.
 fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -209,7 +211,7 @@ fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<Pat
         .env("CARGO_TARGET_DIR", directory())
         .env("CARGO_BUILD_BUILD_DIR", directory())
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags())
-        // What it says is shown when it fails.
+        // The output is shown if the build fails.
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -233,7 +235,8 @@ fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<Pat
         .ok_or_else(|| anyhow!("`{line}` named no executable"))
 }
 
-/// All that cargo says. What it compiles, and what it waits for, is shown meanwhile.
+/// Returns cargo's output. Meanwhile shows the crate that it compiles, or the lock that it waits
+/// for.
 fn follow(errors: impl Read, work: &Work) -> String {
     let mut said = String::new();
     for line in BufReader::new(errors).split(b'\n').map_while(io::Result::ok) {
@@ -247,7 +250,7 @@ fn follow(errors: impl Read, work: &Work) -> String {
     said
 }
 
-/// What cargo is at, as in `compiling serde v1.0.229`, if that is what a line says.
+/// Returns the current step from a line of output, as in `compiling serde v1.0.229`.
 fn doing(line: &str) -> Option<String> {
     let (verb, what) = line.trim_start().split_once(' ')?;
     let what = what.split(" (").next()?.trim();
@@ -255,8 +258,8 @@ fn doing(line: &str) -> Option<String> {
         .then(|| format!("{} {what}", verb.to_lowercase()))
 }
 
-/// A static program, with the same bytes wherever it is built, and at a fixed place: one that has to move its own pointers first
-/// writes to pages that it would otherwise share. Flags are parted as cargo wants it.
+/// Flags for a reproducible, static program at a fixed address: relocation at startup would write
+/// to pages that are shared otherwise. Separated as cargo expects.
 fn rustflags() -> String {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)

@@ -1,4 +1,4 @@
-//! The libraries that a program of the host's loads.
+//! Shared libraries of the host's programs.
 
 use std::path::Path;
 
@@ -8,13 +8,15 @@ use lddtree::DependencyAnalyzer;
 use super::guest_file::Program;
 use crate::host::program::{library_path, search_directories};
 
-/// The program for that path of the guest, and the libraries that it loads, for the paths where its loader looks for them.
+/// Returns the program for this path in the guest, and its libraries for the paths where its loader
+/// searches.
 ///
 /// # Errors
-/// A library is missing on this host, or a file can't be read.
+/// A library is missing on the host, or a file can't be read.
 pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
     let told = library_path();
-    // The analyzer takes relative places for absolute ones, and forgets that a library inherits its program's RPATH.
+    // The analyzer takes relative entries for absolute ones, and ignores that a library inherits
+    // its program's RPATH.
     let further = told.iter().map(|(_, place)| place.clone()).chain(search_directories(program));
     let tree = DependencyAnalyzer::default()
         .library_paths(further.collect())
@@ -26,12 +28,12 @@ pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
         bail!("{} needs the loader {loader}, which this host lacks", program.display());
     }
     files.extend(loader.map(|loader| Program { path: loader.to_owned(), file: loader.into() }));
-    // The C library names the loader as a library, too, which is loaded already.
+    // The C library lists the loader as a library, which is packed already.
     let is_loader = |name: &str| loader.is_some_and(|loader| Path::new(loader).ends_with(name));
     for library in tree.libraries.into_values().filter(|library| !is_loader(&library.name)) {
         let missing = || anyhow!("{} loads {}, which this host lacks", program.display(), library.name);
         let file = library.realpath.ok_or_else(missing)?;
-        // The loader prefers these places to a RUNPATH, which the analyzer does not.
+        // The loader prefers these directories to a RUNPATH; the analyzer does not.
         let preferred = told.iter().map(|(_, place)| place.join(&library.name)).find(|file| file.is_file());
         if let Some(preferred) = preferred.filter(|preferred| *preferred != library.path) {
             files.push(Program { path: preferred.to_string_lossy().into_owned(), file: preferred });

@@ -1,4 +1,4 @@
-//! What a guest is booted from: a kernel's image, and an initramfs with programs.
+//! Boot artifacts of a guest: a kernel image, and an initramfs with programs.
 
 pub mod guest_file;
 pub mod image;

@@ -1,4 +1,5 @@
-//! What a program of the host's takes along to run in a guest: its interpreter, its libraries, and what the user says.
+//! Closure of a host program for the guest: its interpreter, its libraries, and the files that the
+//! user adds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, FileType};
@@ -17,32 +18,34 @@ use crate::artifacts::shebang::{Shebang, carriage_return};
 use crate::host::process::quoted;
 use crate::host::program::{in_path, library_path, search_directories};
 
-/// Where the loader looks first, once it knows a library's path on this host.
+/// The loader's cache, which it reads first when it searches for a library.
 const LOADER_CACHE: &str = "/etc/ld.so.cache";
 
-/// Scripts whose interpreters are scripts: the kernel gives up after so many (`fs/exec.c`).
+/// Maximum depth of scripts interpreted by scripts, as in the kernel (`fs/exec.c`).
 const DEEPEST: usize = 5;
 
-/// Everything that goes into the guest. What is a link here is one there, so that every path leads to the same file.
+/// Files to copy into the guest. Links of the host are links in the guest, so that every path leads
+/// to the same file.
 #[derive(Debug, Default)]
 pub struct ProgramClosure {
     files: BTreeMap<String, PathBuf>,
     directories: BTreeSet<String>,
     links: BTreeMap<String, String>,
-    /// Links in directories that were packed, and the directories that they lead to.
+    /// Links in packed directories, and the directories that they lead to.
     leads: Vec<(PathBuf, PathBuf)>,
-    /// What does not come along, and why.
+    /// Remarks on entries that were left out.
     left: Vec<String>,
-    /// Whether some of it is 32-bit code.
+    /// True if a packed program is 32-bit code.
     pub narrow: bool,
 }
 
 impl ProgramClosure {
-    /// Packs a program as it would be started here: a path, or a name that is looked for in `PATH`. Gives its path in the guest,
-    /// which is the same as here.
+    /// Packs a program by path or by name in `PATH`. Returns its path in the guest, which is the
+    /// same as on the host.
     ///
     /// # Errors
-    /// There is no such program, it is for another kind of machine, or this host lacks a library of it.
+    /// There is no such program, it is for another architecture, or the host lacks one of its
+    /// libraries.
     pub fn pack_program(&mut self, program: &str) -> Result<String> {
         let found = if program.contains('/') { program.into() } else { in_path(program)? };
         let path = absolute(&found)?;
@@ -60,7 +63,7 @@ impl ProgramClosure {
     /// Packs a file, or everything below a directory, under the same path.
     ///
     /// # Errors
-    /// There is no such file, or it can't be read.
+    /// The file does not exist or can't be read.
     pub fn pack(&mut self, path: &Path) -> Result<()> {
         let path = absolute(path)?;
         let include = || format!("can't include {}", path.display());
@@ -72,25 +75,25 @@ impl ProgramClosure {
         }
     }
 
-    /// As the guest's makers want it.
+    /// Returns the packed files, for the initramfs.
     pub fn programs(&self) -> Vec<Program> {
         let files = self.files.iter();
         files.map(|(path, file)| Program { path: self.settled(path), file: file.clone() }).collect()
     }
 
-    /// Likewise.
+    /// Returns the packed links, for the initramfs.
     pub fn links(&self) -> Vec<Link> {
         let links = self.links.iter().map(|(path, target)| (self.settled(path), target));
         let leads = links.filter(|(path, target)| path != *target);
         leads.map(|(path, target)| Link { path, target: target.clone() }).collect()
     }
 
-    /// Likewise.
+    /// Returns the packed directories, for the initramfs.
     pub fn directories(&self) -> Vec<String> {
         self.directories.iter().map(|path| self.settled(path)).collect()
     }
 
-    /// What does not come along, and why: a sentence for each.
+    /// Returns a remark on each entry that was left out.
     pub fn remarks(&self) -> Vec<String> {
         let comes = |place: &Path| self.directories.contains(&*place.to_string_lossy());
         let lost = self.leads.iter().filter(|(_, place)| !comes(place));
@@ -105,22 +108,23 @@ impl ProgramClosure {
         self.left.iter().cloned().chain(lost).collect()
     }
 
-    /// Whether a file lies in that directory, or in the one that it leads to.
+    /// Checks whether a packed file is below a directory, or below the target of a link.
     pub fn has_below(&self, directory: &Path) -> bool {
         let real = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
         let mut files = self.files.keys().map(Path::new);
         files.any(|file| file.starts_with(directory) || file.starts_with(&real))
     }
 
-    /// How many bytes it is in all.
+    /// Returns the total size of the files in bytes.
     pub fn size(&self) -> u64 {
         self.files.values().filter_map(|file| fs::metadata(file).ok()).map(|it| it.len()).sum()
     }
 
-    /// Where a path leads. In the guest it leads there, too.
+    /// Resolves a path, and packs the link if it is one.
     fn resolve(&mut self, path: &Path) -> Result<PathBuf> {
         let real = path.canonicalize()?;
-        // Directories at the root are the guest's own, as where /bin is a link to usr/bin here.
+        // Directories at the root are the guest's own, even if /bin is a link to usr/bin on the
+        // host.
         let is_guests = path.parent() == Some(Path::new("/")) && real.is_dir();
         if real != path && !is_guests {
             self.links.entry(key(path)?).or_insert(key(&real)?);
@@ -128,7 +132,7 @@ impl ProgramClosure {
         Ok(real)
     }
 
-    /// The path without links on its way. What is itself a link stays one.
+    /// Resolves links in the parent directories of a path. A link at its end is kept.
     fn settled(&self, path: &str) -> String {
         const LONGEST_CHAIN: usize = 40;
         let mut path = PathBuf::from(path);
@@ -149,7 +153,7 @@ impl ProgramClosure {
         Ok(())
     }
 
-    /// What is at a path that leads nowhere else.
+    /// Packs the entry at a path without links.
     fn pack_entry(&mut self, path: &Path) -> Result<()> {
         let metadata =
             fs::symlink_metadata(path).with_context(|| format!("can't look at {}", path.display()))?;
@@ -174,7 +178,7 @@ impl ProgramClosure {
         Ok(())
     }
 
-    /// A link comes as it is, with the file that it leads to. One that leads nowhere does so in the guest.
+    /// Packs a link as it is, and its target. A dangling link is dangling in the guest, too.
     fn pack_link(&mut self, path: &Path) -> Result<()> {
         let target = fs::read_link(path).with_context(|| format!("can't read {}", path.display()))?;
         self.links.insert(key(path)?, key(&target)?);
@@ -188,7 +192,8 @@ impl ProgramClosure {
         Ok(())
     }
 
-    /// A file that may be a program, with what it takes to run it, if it can be run here.
+    /// Packs a file; if it is a program that runs here, packs its interpreter and libraries as
+    /// well.
     fn pack_data(&mut self, path: &Path, is_executable: bool) -> Result<()> {
         self.pack_file(path)?;
         let runs = match begins_with(path)?.as_slice() {
@@ -224,11 +229,11 @@ impl ProgramClosure {
         Ok(())
     }
 
-    /// The loader looks for libraries in these directories by the names that they have, which may be links.
+    /// Packs links that lead to the directories where the loader searches for libraries.
     fn pack_ways_to_libraries(&mut self, file: &Path) -> Result<()> {
         let told = library_path().into_iter().map(|(_, place)| place);
         for place in search_directories(file).into_iter().chain(told).filter(|place| place.is_dir()) {
-            // What `..` leaves has to be there.
+            // A directory before a `..` must exist.
             for before in place.ancestors().filter(|it| it.ends_with("..")).filter_map(Path::parent) {
                 let real = self.resolve(&absolute(before)?)?;
                 self.directories.insert(key(&real)?);
@@ -238,7 +243,7 @@ impl ProgramClosure {
         Ok(())
     }
 
-    /// What the first line of a script names, and what `env` is told to look for.
+    /// Packs the interpreter of a script, and the program that `env` starts.
     fn pack_interpreter(&mut self, script: &[u8], depth: usize) -> Result<()> {
         let shebang = Shebang::of(script)?;
         if depth == 0 {
@@ -268,7 +273,7 @@ impl ProgramClosure {
     }
 }
 
-/// What can't be packed.
+/// Returns the kind of a special file, which can't be packed.
 fn unfit(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_socket() => Some("a socket"),
@@ -278,7 +283,7 @@ fn unfit(kind: FileType) -> Option<&'static str> {
     }
 }
 
-/// A path as guests have it.
+/// Converts a path to UTF-8 for the guest.
 fn key(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| anyhow!("the name of {} is no UTF-8", path.display()))
 }
@@ -290,7 +295,7 @@ fn begins_with(path: &Path) -> Result<Vec<u8>> {
     Ok(magic)
 }
 
-/// The modes of the guest's processor that programs run in.
+/// Width of a program's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// 32-bit code.
@@ -299,10 +304,10 @@ pub enum Width {
     Wide,
 }
 
-/// The mode in which the guest's processor runs it.
+/// Returns the width of a program's code.
 ///
 /// # Errors
-/// It does not.
+/// The guest's processor does not run it.
 pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
     let Ok(elf) = Elf::parse(bytes) else {
         bail!("{} is no program: neither ELF nor a script that begins with #!", path.display());
@@ -317,7 +322,7 @@ pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
     }
 }
 
-/// From the root on, and without `.` and `..`; links stay, but for those that `..` leaves.
+/// Returns the absolute path without `.` and `..`. Links are kept, except for those before a `..`.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
     let whole =
         std::path::absolute(path).with_context(|| format!("can't tell where {} is", path.display()))?;
@@ -332,7 +337,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(plain)
 }
 
-/// Without `.` and `..`, whatever is there.
+/// Removes `.` and `..` without access to the file system.
 fn lexical(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -441,7 +446,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
         let mut foreign = fs::read("/proc/self/exe").unwrap();
-        // e_machine: AArch64.
+        // Sets e_machine to AArch64.
         foreign[18] = 183;
         let foreign = executable(&folder.join("foreign"), &foreign);
         let text = executable(&folder.join("text"), b"hello");

@@ -1,17 +1,17 @@
-//! The first line of a script: its interpreter, and the program that env(1) is told to look for.
+//! First line of a script: its interpreter, and the program that env(1) starts.
 
 use anyhow::{Context, Result, bail};
 
-/// The first line of a script, as the kernel reads it (`fs/binfmt_script.c`).
+/// First line of a script, as the kernel parses it (`fs/binfmt_script.c`).
 pub(super) struct Shebang {
     pub(super) interpreter: String,
-    /// All that follows, as one word.
+    /// The rest of the line, as one word.
     argument: Option<String>,
 }
 
 impl Shebang {
     pub(super) fn of(script: &[u8]) -> Result<Self> {
-        /// So much of a program is looked at.
+        /// Number of bytes that the kernel reads.
         const LONGEST: usize = 256;
         let line =
             script[..script.len().min(LONGEST)].split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -28,12 +28,12 @@ impl Shebang {
         }
     }
 
-    /// The program that `env` is told to look for in `PATH`.
+    /// Returns the program that `env` searches for in `PATH`.
     pub(super) fn looked_for(&self) -> Result<Option<String>> {
         let Some(argument) = self.argument.as_ref().filter(|_| self.interpreter.ends_with("/env")) else {
             return Ok(None);
         };
-        // All white space parts words, a carriage return included.
+        // All white space separates words, even a carriage return.
         let split = |rest: &str| {
             shlex::split(&rest.replace('\r', " "))
                 .with_context(|| format!("env can't split `{rest}` into words"))
@@ -57,7 +57,7 @@ impl Shebang {
     }
 }
 
-/// Why a name that ends in a carriage return is looked for.
+/// Explains a search for a name that ends in a carriage return.
 pub(super) fn carriage_return(name: &str) -> String {
     format!(
         "its lines end in CRLF, so that a program `{}` is looked for (sed -i 's/\\r$//' mends that)",

@@ -1,4 +1,4 @@
-//! The small user space of a guest that somebody works in: busybox, keyctl, and strace where the host has it.
+//! Small user space for interactive guests: busybox, keyctl, and strace if the host has it.
 
 use std::process::{Command, Stdio};
 
@@ -9,28 +9,29 @@ use crate::artifacts::libraries::with_libraries;
 use crate::host::process::command_line;
 use crate::host::program::find;
 
-/// Where busybox is in the guest.
+/// Path of busybox in the guest.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Programs that are welcome, each with the Debian package that has it.
+/// Optional programs, each with its Debian package.
 const WELCOME: &[(&str, &str)] = &[("keyctl", "keyutils"), ("strace", "strace")];
 
-/// The programs and links of a user space, and what it lacks.
+/// Programs and links of a user space, and missing programs.
 #[derive(Debug, Default)]
 pub struct Userland {
     /// Programs with their libraries.
     pub programs: Vec<Program>,
-    /// busybox's other names.
+    /// Links from busybox's command names.
     pub links: Vec<Link>,
-    /// Programs that this host lacks, each with the package that has it.
+    /// Programs that the host lacks, each with its package.
     pub lacks: Vec<(&'static str, &'static str)>,
 }
 
 impl Userland {
-    /// The shell that every guest has if this host has one for it, with the commands of busybox's own.
+    /// Returns the shell of every guest, with busybox's commands; `None` if the host has no busybox
+    /// with a shell.
     ///
     /// # Errors
-    /// This host's busybox does not run, or lacks its libraries.
+    /// The host's busybox does not run, or lacks its libraries.
     pub fn shell() -> Result<Option<Self>> {
         let Some(busybox) = find("busybox") else { return Ok(None) };
         let mut list = Command::new(&busybox);
@@ -46,10 +47,10 @@ impl Userland {
         Ok(Some(Self { programs: with_libraries(&busybox, BUSYBOX)?, links, ..Self::default() }))
     }
 
-    /// What somebody who works in a guest wants besides the shell.
+    /// Returns the additional programs of an interactive guest.
     ///
     /// # Errors
-    /// This host has no shell for the guest.
+    /// The host has no shell for the guest.
     pub fn gather() -> Result<Self> {
         if Self::shell()?.is_none() {
             bail!("this machine has no busybox with a shell, which is the guest's")

@@ -1,4 +1,5 @@
-//! From the start of a virtual machine to PID 1's first word, on each back end, and beside it `vng` with `true` on the same image.
+//! Boot time from the start of a virtual machine to PID 1's hello, on each back end, compared with
+//! `vng` and `true` on the same image.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,16 +13,16 @@ use crate::host::process::command_line;
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::{Kind, vng};
 
-/// Where a host has what names its guest's ports: vng's own init starts it there.
+/// Paths of udevd on the host, which vng's init starts to name the guest's ports.
 const UDEVD: [&str; 2] = ["/lib/systemd/systemd-udevd", "/usr/lib/systemd/systemd-udevd"];
 
-/// What is started.
+/// Guest or command whose start is measured.
 enum Starter {
     Ours(Box<Environment>),
     Vng(Vng),
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
 /// See [`super::measure`].
@@ -31,7 +32,8 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         Ok(program) => (Some(program), None),
         Err(why) => (None, Some(why)),
     };
-    // vng finds its root over 9p, which our own guests do without: the image is to be the same.
+    // vng mounts its root over 9p, which the testbed's guests do not need; the image must be the
+    // same.
     let virtme = program.as_ref().map(|_| Fragment::named("virtme")).transpose()?;
     let extras = |vm| Extras {
         fragments: virtme.iter().filter(|_| vm != Some(Kind::Uml)).cloned().collect(),
@@ -52,7 +54,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         )
         .collect();
     let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
-    // What has not been read from the disk for long is no part of the question: the first round does not count.
+    // The first round warms the disk cache, and does not count.
     for round in 0..=setup.rounds {
         let mut order: Vec<usize> = (0..starters.len()).collect();
         shuffle(&mut order);
@@ -79,7 +81,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
 }
 
 impl Starter {
-    /// Starts it once, and ends it, which is not measured of our own.
+    /// Starts it once. The shutdown is not measured for the testbed's own guests.
     fn seconds(&self) -> Result<f64> {
         let begun = Instant::now();
         match self {
@@ -97,7 +99,7 @@ impl Starter {
     }
 }
 
-/// virtme-ng with the image of one of our environments.
+/// virtme-ng with the image of an environment.
 struct Vng {
     program: PathBuf,
     image: PathBuf,
@@ -107,7 +109,7 @@ struct Vng {
 }
 
 impl Vng {
-    /// The kernel of the first QEMU among them.
+    /// Returns virtme-ng with the kernel of the first QEMU environment.
     fn beside(environments: &[Environment], program: PathBuf) -> Option<Self> {
         let environment = environments.iter().find(|environment| environment.kind() != Kind::Uml)?;
         let (image, cpus) = (environment.boot.image.clone(), environment.boot.cpus);
@@ -133,7 +135,7 @@ impl Vng {
     }
 }
 
-/// vng, if this machine has the right one; else the reason.
+/// Returns vng's path if its version is the supported one; else the reason.
 fn right_vng() -> Result<PathBuf, String> {
     if !UDEVD.iter().any(|path| Path::new(path).exists()) {
         return Err(

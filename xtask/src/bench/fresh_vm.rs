@@ -1,4 +1,4 @@
-//! Scenarios that have a pristine kernel each: from the start of the guest to the verdict.
+//! Time of scenarios in a new guest each, from the start of the guest to the verdict.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use crate::runner::environment::{Environment, Extras};
 use crate::runner::selection;
 use crate::runner::worker::Worker;
 
-/// One process, one call.
+/// Scenario with one process and one call.
 const TRIVIAL: &str = "kernel-requests/no-upcall-for-keyrings";
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
 /// See [`crate::bench::measure`].
@@ -26,7 +26,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results { remarks, ..Results::default() };
     let work = setup.terminal.work_on("Judging scenarios on pristine kernels", scenarios.len() as u64);
     let mut samples: Vec<(Vec<f64>, Vec<f64>)> = environments.iter().map(|_| Default::default()).collect();
-    // The first round does not count.
+    // The first round warms caches, and does not count.
     for round in 0..=setup.rounds {
         for index in order(environments.len()) {
             let seconds = judge(&environments[index], trivial)?;
@@ -57,7 +57,7 @@ fn order(count: usize) -> Vec<usize> {
     order
 }
 
-/// How long it takes to the verdict, whichever that is. None: this guest can't run the scenario.
+/// Returns the time to the verdict, passed or not; `None` if the guest can't run the scenario.
 fn judge(environment: &Environment, scenario: &Scenario) -> Result<Option<f64>> {
     let mut worker = Worker::default();
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! A guest that measures.
+//! Benchmarks that run in a guest.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use scenarios::wire::bench::{Measurement, Series};
 use crate::runner::environment::Environment;
 use crate::session::Failure;
 
-/// How long one measurement may take.
+/// Time limit of a measurement.
 const GRACE: Duration = Duration::from_secs(1800);
 
-/// Starts a guest, has it measure, and ends it.
+/// Starts a guest, runs a measurement in it, and shuts it down.
 ///
 /// # Errors
-/// The guest could not do its part.
+/// The guest failed.
 pub fn measure(environment: &Environment, measurement: &Measurement) -> Result<Vec<Series>> {
     let mut session = environment.open().map_err(|why| failed(&why))?;
     let series = session.measure(measurement, GRACE).map_err(|why| failed(&why))?;

@@ -1,4 +1,4 @@
-//! The smallest `/sbin/request-key`, which the host's C compiler makes.
+//! Minimal `/sbin/request-key`, built by the host's C compiler.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use crate::host::process::command_line;
 use crate::host::workspace;
 
-/// The smallest program that can serve as `/sbin/request-key`: no C library, a page of code.
+/// Builds the smallest program that can serve as `/sbin/request-key`: no C library, a page of code.
 ///
 /// # Errors
-/// The C compiler, which a kernel's build needs too, is missing or fails.
+/// The C compiler, which a kernel build needs too, is missing or fails.
 pub fn build() -> Result<PathBuf> {
     let program = workspace::target().join("keyagents/request-key.minimal");
     fs::create_dir_all(program.parent().unwrap_or(&program))

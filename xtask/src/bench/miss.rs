@@ -1,7 +1,9 @@
-//! What a request costs that nobody answers: on a stock kernel, and on ours with keyagents left out, put in, and about.
+//! Cost of a request without an answer: on a stock kernel, and on patched ones with keyagents
+//! disabled, enabled and in use.
 //!
-//! Each boot is one sample of its kernel, and the order of boots is drawn anew each round. On TCG everything is measured a second time with
-//! a clock that counts the guest's instructions, which no other load can disturb.
+//! Each boot is one sample of its kernel, and the order of boots is random in each round. On TCG,
+//! every case is also measured with a clock that counts the guest's instructions, which is
+//! independent of other load.
 
 use anyhow::{Context, Result};
 use kernel::Fragment;
@@ -16,7 +18,7 @@ use crate::vm::{Clock, Kind};
 const SAMPLES: u32 = 15;
 const CALLS: u32 = 200;
 
-/// What is booted.
+/// Kernel to boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kernel {
     Stock,
@@ -24,7 +26,7 @@ enum Kernel {
     On,
 }
 
-/// Each state that a kernel can be in when the request misses.
+/// States of a kernel in which the request misses.
 const STATES: [(&str, Kernel, UnrelatedAgent); 5] = [
     ("stock kernel", Kernel::Stock, UnrelatedAgent::None),
     ("CONFIG_KEYAGENT off", Kernel::Off, UnrelatedAgent::None),
@@ -33,15 +35,15 @@ const STATES: [(&str, Kernel, UnrelatedAgent); 5] = [
     ("on, an agent for another type", Kernel::On, UnrelatedAgent::OtherType),
 ];
 
-/// The samples of one state by one clock.
+/// Samples of one state by one clock.
 struct Case {
     state: usize,
     clock: Clock,
-    /// The medians of the boots, for each way to miss.
+    /// Medians of the boots, for each kind of miss.
     boots: Vec<(String, Vec<f64>)>,
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
 /// See [`super::measure`].
@@ -115,7 +117,8 @@ impl Case {
         }
     }
 
-    /// A clock of instructions counts one nanosecond for each.
+    /// Converts a duration to the case's unit. The clock of instructions counts one nanosecond for
+    /// each.
     fn in_unit(&self, nanoseconds: u64) -> f64 {
         match self.clock {
             Clock::Real => nanoseconds as f64 / 1000.0,
@@ -124,7 +127,8 @@ impl Case {
     }
 }
 
-/// The medians of the boots' medians, and how each state compares with the stock kernel.
+/// Returns the medians of the boots' medians, and the comparison of each state with the stock
+/// kernel.
 fn results(cases: &[Case]) -> Results {
     let mut results = Results::default();
     for case in cases {
@@ -139,7 +143,7 @@ fn results(cases: &[Case]) -> Results {
     results
 }
 
-/// How this state compares with the stock kernel by the same clock, and how far the boots lie apart.
+/// Compares a state with the stock kernel by the same clock, with the range of the boots.
 fn compared<'a>(cases: &'a [Case], case: &'a Case) -> impl Iterator<Item = String> + 'a {
     case.boots.iter().filter_map(move |(way, boots)| {
         let stock = cases.iter().find(|it| it.state == 0 && it.clock == case.clock)?;

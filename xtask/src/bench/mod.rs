@@ -1,4 +1,4 @@
-//! Measurements: what they are, and what comes of them. Nothing here judges; whether a figure is good is for people to say.
+//! Benchmarks and their results. The figures are not judged.
 
 pub mod boot;
 pub mod fresh_vm;
@@ -24,7 +24,7 @@ use crate::host::terminal::Terminal;
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::Kind;
 
-/// What can be measured.
+/// Subject of a benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
     /// The whole suite, from the command to the last verdict
@@ -37,17 +37,17 @@ pub enum Subject {
     Request,
     /// A request that thousands of others wait with, from 1 to 10,000
     Pending,
-    /// A request that nobody answers, with keyagents and without: builds three kernels the first time
+    /// A request without an answer, with keyagents and without: builds three kernels the first time
     Miss,
 }
 
 impl Subject {
-    /// All of them, in the order in which they are measured.
+    /// Returns all subjects, in the order in which they are measured.
     pub fn all() -> &'static [Self] {
         Self::value_variants()
     }
 
-    /// What a table of it is headed with.
+    /// Returns the heading of the subject's table.
     pub fn title(self) -> &'static str {
         match self {
             Self::Suite => "The whole suite, from the command to the last verdict",
@@ -60,38 +60,38 @@ impl Subject {
     }
 }
 
-/// How much is measured, and on what.
+/// Rounds and environment of a benchmark.
 #[derive(Debug)]
 pub struct Setup<'a> {
     /// Kernel and virtual machine.
     pub testbed: &'a GuestOptions,
-    /// How often everything is done.
+    /// Number of rounds.
     pub rounds: u32,
-    /// Who is told of progress.
+    /// Terminal for progress.
     pub terminal: &'a Terminal,
 }
 
-/// What came of one subject.
+/// Results of one subject.
 #[derive(Debug, Default)]
 pub struct Results {
-    /// One for each case.
+    /// One figure for each case.
     pub figures: Vec<Figure>,
-    /// What the figures say when put together, and what was left out and why.
+    /// Comparisons of figures, and the cases that were left out with their reasons.
     pub remarks: Vec<String>,
 }
 
 impl Results {
-    /// How many times larger the one case's median is than the other's.
+    /// Returns the ratio of two cases' medians.
     pub fn ratio(&self, of: &str, to: &str) -> Option<f64> {
         let median = |case: &str| self.figures.iter().find(|figure| figure.case == case).map(|it| it.median);
         Some(median(of)? / median(to)?)
     }
 }
 
-/// Measures.
+/// Runs the benchmark of a subject.
 ///
 /// # Errors
-/// Something is missing, a kernel does not build, or a guest could not do its part.
+/// A requirement is missing, a kernel does not build, or a guest failed.
 pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
         Subject::Suite => suite::measure(setup),
@@ -103,7 +103,8 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     }
 }
 
-/// An environment on each back end that works here and was not ruled out, and why others are left out.
+/// Returns an environment on each selected back end that works here, and the reasons for those left
+/// out.
 fn workers(
     setup: &Setup<'_>,
     extras: impl Fn(Option<Kind>) -> Extras,
@@ -128,7 +129,7 @@ fn workers(
     Ok((environments, left_out))
 }
 
-/// Nothing named means all: the one that is best here, and those that it may not be.
+/// Returns the selected kinds; by default the best one here, TCG and UML.
 fn wanted(vm: Option<Kind>) -> Vec<Option<Kind>> {
     match vm {
         None => vec![None, Some(Kind::Tcg), Some(Kind::Uml)],
@@ -136,7 +137,7 @@ fn wanted(vm: Option<Kind>) -> Vec<Option<Kind>> {
     }
 }
 
-/// Puts things into an order that is new each time, so that nothing is always measured after the same other thing.
+/// Shuffles the order, so that no case always follows the same other case.
 fn shuffle<T: Hash>(things: &mut [T]) {
     let order = RandomState::new();
     things.sort_by_cached_key(|thing| order.hash_one(thing));

@@ -1,4 +1,4 @@
-//! One keyagent, and up to ten thousand requests that wait for it at once.
+//! Queue of one keyagent with up to ten thousand pending requests.
 
 use anyhow::Result;
 use scenarios::wire::bench::Measurement;
@@ -8,10 +8,10 @@ use crate::runner::environment::Extras;
 
 const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
 
-/// Ten thousand processes want some room. What a guest does not touch costs nothing.
+/// Memory for ten thousand processes. The guest takes only the pages that it touches.
 const MEMORY_MIB: u32 = 3072;
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
 /// See [`super::measure`].

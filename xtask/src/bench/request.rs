@@ -1,4 +1,4 @@
-//! A request that is answered: by a keyagent, by what the kernel starts as `/sbin/request-key`, and the floor.
+//! Time of a request that is answered: by a keyagent, by `/sbin/request-key`, and the lower bound.
 
 use anyhow::Result;
 use scenarios::wire::bench::{Measurement, Upcall};
@@ -13,14 +13,14 @@ use crate::runner::environment::Extras;
 /// Samples of each case in one round.
 const SAMPLES: u32 = 60;
 
-/// Where the guest has programs that stand in for `/sbin/request-key`.
+/// Paths in the guest of the programs in the place of `/sbin/request-key`.
 const MINIMAL: &str = "/sbin/request-key.minimal";
 const KEYUTILS: &str = "/sbin/request-key.keyutils";
 
-/// What keyutils' program is told to do with our keys: what its manual page has as an example.
+/// Rule for keyutils' program, from the example in its manual page.
 const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
 /// See [`super::measure`].
@@ -59,7 +59,8 @@ fn upcall(case: &str, program: &str) -> Upcall {
     Upcall { case: case.to_owned(), program: program.to_owned() }
 }
 
-/// keyutils' programs with the libraries that they load, and the rule. None: the host has no keyutils.
+/// Returns keyutils' programs with their libraries and the rule; `None` if the host has no
+/// keyutils.
 fn keyutils() -> Result<Option<Vec<Program>>> {
     let (Some(request_key), Some(keyctl)) = (program::find("request-key"), program::find("keyctl")) else {
         return Ok(None);

@@ -1,25 +1,25 @@
-//! What samples say together.
+//! Statistics of samples.
 
 use serde::Serialize;
 
-/// What was measured of one case.
+/// Statistics of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
-    /// What it is a figure of, as on the command line.
+    /// Name of the benchmark, as on the command line.
     pub bench: &'static str,
-    /// The case, told from the others of the bench.
+    /// Name of the case within the benchmark.
     pub case: String,
-    /// What the numbers count.
+    /// Unit of the numbers.
     pub unit: Unit,
-    /// As many samples are below as above.
+    /// Median of the samples.
     pub median: f64,
-    /// One sample in a hundred is above; of fewer samples, the largest.
+    /// 99th percentile of the samples; with few samples, the largest.
     pub p99: f64,
-    /// How many samples there are.
+    /// Number of samples.
     pub runs: usize,
 }
 
-/// What numbers count.
+/// Unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Unit {
     /// Seconds.
@@ -28,13 +28,13 @@ pub enum Unit {
     /// Microseconds.
     #[serde(rename = "µs")]
     Microseconds,
-    /// Instructions that the guest's processor has carried out.
+    /// Instructions executed by the guest's processor.
     #[serde(rename = "instructions")]
     Instructions,
 }
 
 impl Unit {
-    /// As it stands behind a number.
+    /// Returns the unit's symbol.
     pub fn name(self) -> &'static str {
         match self {
             Self::Seconds => "s",
@@ -43,7 +43,7 @@ impl Unit {
         }
     }
 
-    /// A number of this unit, with as many digits as mean something.
+    /// Formats a number of this unit with its significant digits.
     pub fn show(self, number: f64) -> String {
         match (self, number) {
             (Self::Instructions, _) => format!("{number:.0}"),
@@ -55,7 +55,7 @@ impl Unit {
 }
 
 impl Figure {
-    /// Nothing comes of no samples.
+    /// Computes the statistics; `None` without samples.
     pub fn of(bench: &'static str, case: impl Into<String>, unit: Unit, samples: &[f64]) -> Option<Self> {
         let mut samples = samples.to_vec();
         samples.sort_unstable_by(f64::total_cmp);
@@ -64,7 +64,7 @@ impl Figure {
     }
 }
 
-/// The median. None of nothing.
+/// Returns the median; `None` without samples.
 pub fn median(samples: &[f64]) -> Option<f64> {
     let mut samples = samples.to_vec();
     samples.sort_unstable_by(f64::total_cmp);
@@ -77,7 +77,7 @@ fn median_of_sorted(samples: &[f64]) -> Option<f64> {
     Some(lower.midpoint(upper))
 }
 
-/// The smallest sample that is not below `percent` of all.
+/// Returns the smallest sample that at least `percent` of the samples do not exceed.
 fn percentile_of_sorted(samples: &[f64], percent: usize) -> Option<f64> {
     let rank = (samples.len() * percent).div_ceil(100);
     samples.get(rank.checked_sub(1)?).copied()

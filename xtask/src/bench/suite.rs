@@ -1,4 +1,4 @@
-//! The whole suite, as a person has it judged: from the command to the last verdict.
+//! Time of the whole suite, as a user runs it: from the command to the last verdict.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -11,10 +11,10 @@ use crate::host::process::command_line;
 use crate::host::workspace;
 use crate::runner::environment::Extras;
 
-/// What is used when nothing is said.
+/// Virtual machines of the default.
 const DEFAULT: &str = "auto";
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
 /// See [`super::measure`].
@@ -28,7 +28,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     drop(environments);
     let mut samples: Vec<Vec<f64>> = vms.iter().map(|_| Vec::new()).collect();
     let work = setup.terminal.work_on("Judging the suite", u64::from(setup.rounds));
-    // The first round warms the caches, and teaches the schedule how long scenarios take.
+    // The first round warms the caches, and records the scenarios' durations for the scheduler.
     for round in 0..=setup.rounds {
         let mut order: Vec<usize> = (0..vms.len()).collect();
         shuffle(&mut order);
@@ -46,7 +46,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     Ok(Results { figures: figures.collect(), remarks })
 }
 
-/// One run of `cargo xtask test`, cargo's own look at the sources included.
+/// Times one run of `cargo xtask test`, with cargo's check of the sources.
 fn judge(setup: &Setup<'_>, vm: &str) -> Result<f64> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["xtask", "test", "--vm", vm]).args(setup.testbed.kernel.arguments());
@@ -56,7 +56,7 @@ fn judge(setup: &Setup<'_>, vm: &str) -> Result<f64> {
     let output = command.output().with_context(|| format!("can't start: {line}"))?;
     let took = begun.elapsed();
     match output.status.code() {
-        // A scenario that fails has its verdict, too.
+        // A failed scenario has a verdict, too.
         Some(0 | 1) => Ok(took.as_secs_f64()),
         _ => bail!(
             "`{line}` failed ({}):\n{}",

@@ -1,4 +1,4 @@
-//! Figures as a picture: bars in SVG, without script and without anything from elsewhere.
+//! Bar chart of figures in SVG, without scripts or external resources.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use crate::bench::{Figure, Unit};
 
 const WIDTH: f64 = 900.0;
 const MARGIN: f64 = 20.0;
-/// Where bars begin and where the longest ends.
+/// Left and right ends of the area for bars.
 const BARS: (f64, f64) = (330.0, 740.0);
 const BAR: f64 = 16.0;
 const ROW: f64 = 24.0;
@@ -16,16 +16,16 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.h{font-we
 .n{fill:#57606a}.b{fill:#0969da}.w{stroke:#57606a;stroke-width:1.5;fill:none}rect.p{fill:#fff}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.n{fill:#9198a1}.b{fill:#388bfd}.w{stroke:#9198a1}rect.p{fill:#0d1117}}";
 
-/// A group of bars that share a heading and, if they count the same, a scale.
+/// A group of bars with a common heading and a scale for each unit.
 #[derive(Debug)]
 pub struct Group<'a> {
-    /// What stands above.
+    /// Heading.
     pub title: &'a str,
-    /// A bar for each.
+    /// Figures, one bar each.
     pub figures: &'a [Figure],
 }
 
-/// The picture.
+/// Renders the chart.
 pub fn svg(groups: &[Group<'_>]) -> String {
     let mut body = String::new();
     let mut y = MARGIN;
@@ -42,7 +42,7 @@ pub fn svg(groups: &[Group<'_>]) -> String {
     )
 }
 
-/// Draws it from `y` on; gives where it ends.
+/// Draws a group from `y` on; returns its lower end.
 fn draw_group(body: &mut String, group: &Group<'_>, mut y: f64) -> f64 {
     let _ =
         writeln!(body, "<text class=\"h\" x=\"{MARGIN}\" y=\"{}\">{}</text>", y + 22.0, escaped(group.title));
@@ -54,7 +54,7 @@ fn draw_group(body: &mut String, group: &Group<'_>, mut y: f64) -> f64 {
     y + MARGIN
 }
 
-/// Points for one of the unit: the longest bar leaves some room for the lines.
+/// Returns the points for one unit: the longest bar leaves some room for the lines.
 fn scale(figures: &[Figure], unit: Unit) -> f64 {
     let longest = figures.iter().filter(|it| it.unit == unit).map(|it| it.median).fold(0.0, f64::max);
     if longest > 0.0 { (BARS.1 - BARS.0) * 0.8 / longest } else { 0.0 }

@@ -1,10 +1,10 @@
-//! Figures as a table for the terminal.
+//! Table of figures for the terminal.
 
 use console::{measure_text_width, style};
 
 use super::{Figure, Results};
 
-/// The table of one subject, with what is to be said about it.
+/// Formats the table of one subject, with its remarks.
 pub fn table(title: &str, results: &Results) -> String {
     let width = results.figures.iter().map(|figure| measure_text_width(&figure.case)).max().unwrap_or(0);
     let mut lines = vec![format!("\n  {}", style(title).bold())];

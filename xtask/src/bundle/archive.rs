@@ -1,4 +1,4 @@
-//! A bundle's files as an archive: the same bytes for the same files, whoever packs them and when.
+//! Reproducible archive of a bundle's files: the same files give the same bytes.
 
 use std::fs;
 use std::io::{self, Write};
@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 
 use super::Files;
 
-/// Packs well, and takes seconds for a kernel with its symbols.
+/// Compression level: good compression within seconds, even for a kernel with symbols.
 const LEVEL: i32 = 10;
 
-/// Writes the archive, all of it or nothing. `name` is the folder that it unpacks into.
+/// Writes the archive atomically. `name` is the folder that it unpacks into.
 ///
 /// # Errors
 /// The file can't be written.
@@ -20,7 +20,7 @@ pub fn write(files: &Files, name: &str, path: &Path) -> Result<()> {
     partial.push(".part");
     let packed = pack(files, name, Path::new(&partial)).and_then(|()| fs::rename(&partial, path));
     if packed.is_err() {
-        // It may never have been made.
+        // The file may not exist.
         let _ = fs::remove_file(&partial);
     }
     packed.with_context(|| format!("can't write {}", path.display()))

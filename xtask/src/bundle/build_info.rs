@@ -1,4 +1,4 @@
-//! What a bundle was made with, and nothing that tells whose machine that was.
+//! Build environment of a bundle, without data that identifies the machine.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::artifacts::image::KernelOptions;
 use crate::host::workspace;
 use crate::runner::environment::Environment;
 
-/// What stands for a program that says nothing.
+/// Value for a program that prints nothing.
 const NONE: &str = "none";
 
-/// The facts, one a line.
+/// Returns the facts, one a line.
 ///
 /// # Errors
-/// There is no such kernel.
+/// The kernel is unknown.
 pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<String> {
     let system = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let facts = [
@@ -42,7 +42,7 @@ pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<
     Ok(facts.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect())
 }
 
-/// The commit of a checkout, marked where files of it are changed or new.
+/// Returns the commit of a checkout, with a mark if it has uncommitted changes.
 fn revision(checkout: &Path) -> String {
     let checkout = checkout.to_string_lossy();
     let commit = first_line("git", &["-C", &checkout, "describe", "--always", "--abbrev=12"]);

@@ -1,4 +1,4 @@
-//! A bundle: one scenario with all that it takes to carry it out once more, on a machine that knows nothing of this project.
+//! Bundle: one scenario with everything needed to run it again on a machine without this project.
 
 mod archive;
 mod build_info;
@@ -24,27 +24,28 @@ use crate::vm::{BootConfig, Kind};
 
 pub use archive::write;
 
-/// The folder in the guest.
+/// Folder in the guest.
 const FOLDER: &str = "/bundle";
 
 const RUN: &str = include_str!("run.sh");
 const README: &str = include_str!("README.txt");
 
-/// The program that finds the kernel's reports in its console.
+/// Program that finds kernel reports in the console.
 const CONSOLE_READER: &str = "kernel-report.awk";
 
-/// How many lines of the console are shown of a report.
+/// Number of console lines shown of a report.
 const REPORT_LINES: usize = 90;
 
-/// How much longer than its plan a guest may take, in seconds: to start on a slow machine, and to judge.
+/// Seconds that a guest may take beyond its plan's deadline: to boot on a slow machine, and to
+/// judge.
 const LEAVE: u64 = 180;
 
 /// A file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// What is in it.
+    /// Content.
     pub bytes: Vec<u8>,
-    /// Whether it is a program.
+    /// True for a program.
     pub executable: bool,
 }
 
@@ -62,7 +63,8 @@ impl File {
 /// A bundle's files, by name.
 pub type Files = BTreeMap<String, File>;
 
-/// Everything that belongs to a scenario on that environment. `trace` is what came of it here, `judge` the program that judges it there.
+/// Returns the files of a scenario on an environment. `trace` is the trace of its run here, `judge`
+/// the program that judges it in the guest.
 ///
 /// # Errors
 /// A file can't be read.
@@ -90,7 +92,7 @@ pub fn files(
         ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, environment)) }),
     ]);
     if !is_uml {
-        // User-Mode Linux's program has its symbols itself.
+        // User-Mode Linux's program contains its symbols.
         files.insert("vmlinux".to_owned(), File::of(&environment.vmlinux, false)?);
     }
     if scenario.snapshot().exists() {
@@ -108,7 +110,7 @@ fn sums(files: &Files) -> String {
     files.iter().map(|(name, file)| format!("{}  {name}\n", hex(&Sha256::digest(&file.bytes)))).collect()
 }
 
-/// The guest as it is, and behind it what it is to do when nobody talks to it.
+/// Returns the guest's initramfs, followed by the plan to run without a host connection.
 fn initramfs(scenario: &Scenario, environment: &Environment, judge: &Path) -> Result<Vec<u8>> {
     let plan = HostMessage::Run(Box::new(environment.boot.pace.plan(scenario)));
     let messages = [plan, HostMessage::PowerOff];
@@ -149,7 +151,7 @@ fn readme(is_uml: bool) -> String {
     README.replace("@NEEDS@", needs).replace("@KVM@\n", kvm).replace("@IMAGE@", image)
 }
 
-/// The script that carries it out.
+/// Returns the script that runs the scenario.
 fn run(scenario: &Scenario, environment: &Environment) -> String {
     let mut boot = BootConfig {
         image: "bzImage".into(),
@@ -199,7 +201,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs a bundle whose guest says this on its console, and passes as far as it can tell.
+    /// Runs a bundle whose guest prints this on its console, and otherwise passes.
     fn verdict(console: &str) -> (String, Option<i32>) {
         let guest = "{ cat console.said >console; echo 'verdict: passed' >report; } &";
         let mut files = Files::from([

@@ -53,10 +53,10 @@ pub struct Options {
     install: bool,
 }
 
-/// Runs the command. A subject that could not be measured does not keep the others from it.
+/// Runs the command. A failed benchmark does not prevent the others.
 ///
 /// # Errors
-/// A file can't be written, or there is nothing to measure on.
+/// A file can't be written, or no benchmark could run.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [&options.json, &options.svg].into_iter().flatten();
     files.clone().try_for_each(|path| output::check_writable(path))?;
@@ -82,7 +82,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// Each subject once, in the order in which they are measured.
+    /// Returns the selected subjects without duplicates, in the order in which they are measured.
     fn subjects(&self) -> Vec<Subject> {
         let wanted = |subject: &Subject| self.subjects.is_empty() || self.subjects.contains(subject);
         Subject::all().iter().copied().filter(wanted).collect()

@@ -42,7 +42,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part with the whole series.
+/// The testbed failed with the whole series.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     let patches = options.testbed.patches()?;
@@ -108,12 +108,12 @@ impl Options {
     }
 }
 
-/// Name of the patch with this number, counted from 1.
+/// Returns the name of the patch with this number, counted from 1.
 fn name(patch: usize, patches: &[Patch]) -> &str {
     patch.checked_sub(1).map_or("no patch at all", |index| &patches[index].name)
 }
 
-/// The log of a step.
+/// Returns the log of a step.
 fn log(step: &str) -> PathBuf {
     workspace::logs().join(format!("bisect-{step}.log"))
 }

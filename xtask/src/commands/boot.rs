@@ -45,7 +45,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part.
+/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let archive = read(&options.initramfs)?;
     options.guest.ensure_host(terminal)?;
@@ -69,7 +69,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     conclude(ending, trouble.as_ref(), terminal)
 }
 
-/// The archive, unpacked, once it is sure that a guest can begin with it.
+/// Reads and unpacks the archive, and checks that a guest can start its /init.
 fn read(file: &Path) -> Result<Vec<u8>> {
     let packed = fs::read(file).with_context(|| format!("can't read the initramfs {}", file.display()))?;
     let no_good = || format!("{} can't be booted: it", file.display());
@@ -87,7 +87,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     Ok(archive)
 }
 
-/// Interactive console on a raw-mode terminal.
+/// Attaches a raw-mode terminal to the guest's console.
 fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
     let raw_terminal = RawTerminal::take()?;
     raw_terminal.listen();

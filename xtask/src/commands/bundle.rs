@@ -69,7 +69,7 @@ enum Machine {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part.
+/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     if output::is_standard_output(&options.output) {
@@ -122,14 +122,14 @@ fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict,
     Ok((verdict.clone(), format!("{trace}\n\nverdict: {}\n", verdict.word())))
 }
 
-/// The command that unpacks a bundle here and runs it.
+/// Returns the command that unpacks a bundle here and runs it.
 fn how_to_run(bundle: &Path, name: &str) -> String {
     // To tar, a name before a colon is another machine, unless it has a slash in it.
     let bundle = if bundle.is_absolute() { bundle.to_owned() } else { Path::new(".").join(bundle) };
     format!("tar --zstd -xf {} && ./{name}/run.sh", quoted(&bundle))
 }
 
-/// `keyagents-FAMILY-NAME`.
+/// Returns the bundle's folder, `keyagents-FAMILY-NAME`.
 fn folder(scenario: &Scenario) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = scenario.name.chars().map(plain).collect();
@@ -153,7 +153,7 @@ mod tests {
             header.set_cksum();
             archive.append_data(&mut header, "nowhere/run.sh", &b":\n"[..]).unwrap();
             archive.finish().unwrap();
-            // Not every machine has the program zstd.
+            // Some machines have no program zstd.
             let line = line.replacen("--zstd ", "", 1);
             let mut shell = std::process::Command::new("sh");
             let done = shell.args(["-c", &line]).current_dir(directory.path()).output().unwrap();

@@ -58,7 +58,7 @@ enum Part {
     },
 }
 
-/// Something that must succeed.
+/// A check that must succeed.
 struct Step {
     name: &'static str,
     command: Command,
@@ -112,7 +112,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         terminal.say("");
         results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
     }
-    // A step's 2 says that it could not do its part.
+    // Exit code 2 of a step means that the testbed failed.
     let worst = results.iter().map(|(_, (code, _))| *code).max().unwrap_or(0);
     Ok(ExitCode::from(worst))
 }
@@ -139,7 +139,8 @@ fn lints() -> Vec<Step> {
         ),
         documentation(cargo()),
     ];
-    // Linters that are no Rust programs, or take minutes to build: pinned wheels in a corner of the target directory.
+    // Linters that are not Rust programs, or take minutes to build: pinned wheels in a subdirectory
+    // of the target directory.
     if !python.is_file() {
         let mut command = Command::new("python3");
         command.args(["-m", "venv"]).arg(&tools);
@@ -176,13 +177,13 @@ fn scenarios(arguments: &[OsString]) -> Result<Step> {
     Ok(Step { name: "scenarios", command, given: None })
 }
 
-/// True if these arguments of `cargo xtask test` make standard output a program's input.
+/// Checks whether these arguments of `cargo xtask test` make standard output a program's input.
 fn has_readers(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().filter_map(|word| word.to_str());
     words.any(|word| word == "--list" || word.starts_with("--message-format"))
 }
 
-/// Arguments of `cargo xtask test` for the workflow's whole matrix.
+/// Returns the arguments of `cargo xtask test` for the workflow's whole matrix.
 fn matrix() -> Result<Vec<OsString>> {
     let kernels = Kernels::load()?;
     let names: Vec<&str> = kernels.names().collect();
@@ -194,7 +195,7 @@ fn step(name: &'static str, mut command: Command, arguments: &[&str]) -> Step {
     Step { name, command, given: None }
 }
 
-/// Where the linters are installed.
+/// Returns the directory of installed linters.
 fn tools() -> PathBuf {
     workspace::target().join("ci-tools")
 }
@@ -202,13 +203,13 @@ fn tools() -> PathBuf {
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
-    /// It has an exit code.
+    /// The step has exited.
     Through(u8),
-    /// A signal ended it, or this command.
+    /// A signal ended the step, or this command.
     Interrupted(i32),
 }
 
-/// Error message of a failed command; `None` if it succeeds.
+/// Returns the error message of a failed command; `None` if it succeeds.
 fn lacks(mut command: Command) -> Option<String> {
     let line = command_line(&command);
     let output = match command.current_dir(workspace::root()).stdin(Stdio::null()).output() {
@@ -241,7 +242,7 @@ fn carry_out(name: &str, mut command: Command, terminal: &Terminal) -> Result<(C
             Came::Through(if code > 2 { 1 } else { code })
         }
         Ok(End::Interrupted(signal)) => Came::Interrupted(signal),
-        // Others can still be carried out.
+        // The other steps can still run.
         Err(error) => {
             terminal.note(&format!("{error:#}"));
             Came::Through(2)

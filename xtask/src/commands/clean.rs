@@ -58,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Effort of making the files again.
+    /// Describes the effort of making the files again.
     fn price(self) -> &'static str {
         match self {
             Self::Logs => "the next test writes new ones",
@@ -86,7 +86,8 @@ impl Kind {
         }
     }
 
-    /// Locks that a command holds while it uses such files: this program's, the kernel library's and cargo's own.
+    /// Returns the locks that a command holds while it uses such files: this program's, the kernel
+    /// library's and cargo's own.
     fn locks(self, cache: &Path) -> Vec<PathBuf> {
         let named_so = |meant: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
             let locks = fs::read_dir(cache.join("locks")).into_iter().flatten().flatten();
@@ -112,7 +113,7 @@ impl Kind {
 /// Runs the command.
 ///
 /// # Errors
-/// Something can't be looked at or removed.
+/// A file can't be read or removed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let cache = cache::place()?;
     let asked: BTreeSet<Kind> = options.kinds.iter().copied().collect();
@@ -146,15 +147,15 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What came of taking locks.
+/// Result of taking locks.
 enum Taken {
-    /// They are held.
+    /// All locks are held.
     All(Vec<Flock<File>>),
-    /// Another command has this one.
+    /// Another command holds this lock.
     Busy(PathBuf),
 }
 
-/// Why a kind is left.
+/// Returns the reason that files of a kind are left.
 fn left_to(holders: &[String]) -> String {
     match holders {
         [] => "left: another command is at work on it".to_owned(),
@@ -163,7 +164,7 @@ fn left_to(holders: &[String]) -> String {
     }
 }
 
-/// All of these locks, or none if another command has one of them.
+/// Takes all of these locks, or none if another command holds one of them.
 fn lock(paths: &[PathBuf]) -> Result<Taken> {
     let mut locks = Vec::new();
     for path in paths {
@@ -180,7 +181,7 @@ fn lock(paths: &[PathBuf]) -> Result<Taken> {
     Ok(Taken::All(locks))
 }
 
-/// How much disk space removing it frees, in bytes. A file with several names counts once.
+/// Returns the disk space, in bytes, that removal frees. A file with several names counts once.
 fn size(place: &Path) -> Result<u64> {
     let mut size = 0;
     let mut names: HashSet<(u64, u64)> = HashSet::new();

@@ -16,7 +16,7 @@ Examples:
   cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish
   cargo xtask completions zsh > ~/.xtask.zsh   and, below compinit in ~/.zshrc: source ~/.xtask.zsh";
 
-/// Environment variable that a shell sets to have a line completed.
+/// Environment variable that a shell sets to request a completion.
 pub const VARIABLE: &str = "XTASK_COMPLETE";
 
 /// Completion of `cargo xtask …` as `xtask …` in bash; other lines are left to cargo's own completion.
@@ -79,7 +79,7 @@ enum Shell {
 /// Runs the command.
 ///
 /// # Errors
-/// This program does not know its own path.
+/// The path of this program is unknown.
 pub fn run(options: &Options) -> Result<()> {
     let program = env::current_exe().context("can't tell what this program is")?;
     let script = script(options.shell, &program.to_string_lossy())?;
@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Completion script that calls `program`.
+/// Returns the completion script that calls `program`.
 fn script(shell: Shell, program: &str) -> Result<Vec<u8>> {
     let (asker, of_cargo): (&dyn EnvCompleter, _) = match shell {
         Shell::Bash => (&Bash, BASH_OF_CARGO.to_owned()),

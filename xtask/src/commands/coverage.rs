@@ -25,7 +25,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask coverage timeout --lcov timeout.info   lines that one family reaches
   cargo xtask coverage --kernel 6.1 --series v3.mbox";
 
-/// The kernel is one here.
+/// Help of `--kernel`, which takes only one kernel here.
 pub const KERNEL: &str = "A kernel of kernel/kernels.toml [default: the one named there]";
 
 /// Scenarios, kernel and output files.
@@ -51,7 +51,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part.
+/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [("--lcov", &options.lcov), ("--html", &options.html)];
     for (option, file) in files.iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {
@@ -84,7 +84,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(code.max(found).into())
 }
 
-/// Counters of all guests.
+/// Sums the counters of all guests.
 fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Result<Tally> {
     if gathering.guests.is_empty() {
         bail!("no guest has told what its kernel counted: there is nothing to report");
@@ -97,7 +97,8 @@ fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Resul
 }
 
 impl Options {
-    /// Shows it. Gives the exit code: where everything was run, each line that can be reached must have been.
+    /// Prints the coverage. Returns the exit code: in a run of all scenarios, every reachable line
+    /// must be reached.
     fn tell(&self, coverage: &Coverage, kernel: &str, remarks: &[String], terminal: &Terminal) -> u8 {
         terminal.say(&format!("\n{}", table::table(coverage)));
         remarks.iter().for_each(|remark| terminal.note(remark));

@@ -59,7 +59,7 @@ fn told(finding: &Finding) -> String {
     format!("  {mark} {:<20} {}{remedy}", finding.about, finding.said)
 }
 
-/// A finding, with its remedy below it after an arrow.
+/// Formats a remedy below its finding, after an arrow.
 fn hanging(remedy: &str) -> String {
     let first = format!("{:25}{} ", "", style("→").dim());
     let options = textwrap::Options::new(WIDTH)

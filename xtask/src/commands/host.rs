@@ -24,7 +24,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// Something is missing and was not installed.
+/// Packages are missing and were not installed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for purpose in [Purpose::BootQemu, Purpose::Shell] {
         packages::ensure(purpose, Consent::from_flag(options.install), terminal)?;

@@ -1,4 +1,4 @@
-//! The command line: one module a subcommand.
+//! The command line: one module for each subcommand.
 
 pub mod bench;
 pub mod bisect;
@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 
 Each command has examples: cargo xtask COMMAND --help";
 
-/// Columns of the help at most.
+/// Maximum width of the help.
 const WIDTH: usize = 100;
 
 /// Testbed for keyagents: builds the patched kernel, boots it in virtual machines and judges scenarios.
@@ -131,7 +131,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// The testbed could not do its part.
+    /// The testbed failed.
     pub fn run(&self, terminal: &Terminal) -> Result<ExitCode> {
         match &self.command {
             Command::Test(options) => test::run(options, terminal),
@@ -166,7 +166,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// End of each command's help, and whether the command has subcommands.
+    /// Returns the end of each command's help, and whether the command has subcommands.
     fn ends_of_help() -> Vec<(String, String, bool)> {
         let mut left = vec![("cargo xtask".to_owned(), Cli::command())];
         let mut ends = Vec::new();

@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask repro serving/raced --seed 17                with a given seed
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
 
-/// How long a guest under a debugger may take for anything.
+/// Time limits of a guest under a debugger: practically none.
 const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// Scenario, repetition and debugger.
@@ -70,7 +70,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part.
+/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     if options.gdb.is_some() && options.guest.vm == Some(Kind::Uml) {
@@ -93,7 +93,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// The first environment whose guests have what the scenario needs.
+    /// Returns the first environment whose guests have the features that the scenario needs.
     fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
         let mut kinds = self.guest.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| self.gdb.is_none() || *kind != Kind::Uml);
@@ -118,9 +118,9 @@ impl Options {
         bail!("there is no virtual machine to choose from")
     }
 
-    /// The first seed: the one that was asked for, or one that nobody can foresee.
+    /// Returns the first seed: the given one, or a random one.
     fn first_seed(&self) -> u64 {
-        // Hash maps are seeded from the system's random numbers.
+        // The standard library seeds its hash maps with random numbers.
         let random = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) % 1_000_000;
         self.seed.unwrap_or_else(random)
     }
@@ -170,7 +170,8 @@ impl Options {
         Ok(carry_out(environment, &boot, scenario, &plan, show))
     }
 
-    /// Runs with one line each, and the whole transcript of each run that fails.
+    /// Runs the scenario repeatedly, with one line for each run, and the whole transcript of each
+    /// run that fails.
     fn again_and_again(
         &self,
         environment: &Environment,
@@ -219,12 +220,12 @@ impl Options {
     }
 }
 
-/// A line of the transcript, as it comes.
+/// Prints a line of the transcript at once.
 fn show(line: &str) {
     output::put(format!("{line}\n").as_bytes());
 }
 
-/// Everything that the kernel says is printed, its tracepoints included.
+/// Returns a boot configuration that prints all kernel messages, with tracepoints.
 fn told_boot(environment: &Environment) -> BootConfig {
     let mut parameters = environment.boot.parameters.clone();
     parameters.extend(["loglevel=7", "tp_printk", "trace_event=keyagent:*"].map(str::to_owned));

@@ -46,7 +46,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part.
+/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let Some((program, arguments)) = options.command.split_first() else { bail!("no program was named") };
     let mut closure = ProgramClosure::default();
@@ -62,7 +62,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
     }
     options.guest.ensure_host(terminal)?;
-    // Programs start others. Packed files take precedence at their paths.
+    // The program may start others. Packed files take precedence at their paths.
     let Userland { mut programs, .. } = Userland::gather().unwrap_or_default();
     programs.extend(closure.programs());
     let directories = closure.directories();
@@ -81,13 +81,13 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     single_guest::conclude(shell::use_program(&environment, program), terminal)
 }
 
-/// The guest's, with the places where the user's programs and libraries are.
+/// Returns the guest's environment, with the directories of the user's programs and libraries.
 fn guest_variables(closure: &ProgramClosure) -> BTreeMap<String, String> {
     let mut variables = shell::guest_variables();
     if let Some(path) = env::var("PATH").ok().filter(|path| !path.is_empty()) {
         variables.entry("PATH".to_owned()).and_modify(|own| *own = format!("{path}:{own}"));
     }
-    // cargo adds places of its own, of which nothing is in the guest.
+    // cargo adds directories of its own, which the guest does not have.
     let places = program::library_path().into_iter();
     let places: Vec<String> =
         places.filter(|(_, place)| closure.has_below(place)).map(|(written, _)| written).collect();
@@ -97,7 +97,7 @@ fn guest_variables(closure: &ProgramClosure) -> BTreeMap<String, String> {
     variables
 }
 
-/// Memory in MiB: the archive and its unpacked files are in memory at once.
+/// Returns the memory in MiB: the archive and its unpacked files are in memory at the same time.
 fn memory_for(bytes: u64) -> u32 {
     u32::try_from(bytes.saturating_mul(2) >> 20).unwrap_or(u32::MAX / 2)
 }

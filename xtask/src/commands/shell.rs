@@ -48,7 +48,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part.
+/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (environment, shell, what) = match options.host {
         true => options.among_the_hosts_files(terminal)?,
@@ -62,7 +62,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// In the testbed's own small user space.
+    /// Prepares a guest with the testbed's own small user space.
     fn by_itself(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
         self.guest.ensure_shell(terminal)?;
         let Userland { programs, lacks, .. } = Userland::gather()?;
@@ -77,7 +77,7 @@ impl Options {
         Ok((environment, self.program("/bin/sh".into(), guest_variables(), "/root".into()), ""))
     }
 
-    /// In virtme-ng's guest.
+    /// Prepares virtme-ng's guest.
     fn among_the_hosts_files(
         &self,
         terminal: &Terminal,
@@ -104,7 +104,7 @@ impl Options {
         Ok((environment.through(Box::new(guest)), program, " · your files, copied when written to"))
     }
 
-    /// The shell, or the command in its place.
+    /// Returns the shell, or the command in its place.
     fn program(
         &self,
         shell: String,
@@ -126,7 +126,7 @@ impl Options {
 /// Starts a guest and attaches a program in it to standard input and output, or to the terminal.
 ///
 /// # Errors
-/// The guest did not come up, or did not last.
+/// The guest did not come up, or ended too early.
 pub fn use_program(environment: &Environment, program: AttachedProgram) -> Result<Used, Box<Failure>> {
     if !RawTerminal::is_tty() {
         return environment.start(&environment.boot)?.pipe(&program);
@@ -139,7 +139,7 @@ pub fn use_program(environment: &Environment, program: AttachedProgram) -> Resul
     session.raw_terminal(&program, &raw_terminal)
 }
 
-/// Environment of programs in the guest.
+/// Returns the environment variables of programs in the guest.
 pub fn guest_variables() -> BTreeMap<String, String> {
     let own = [
         ("HOME", "/root"),
@@ -152,7 +152,8 @@ pub fn guest_variables() -> BTreeMap<String, String> {
     own.into_iter().chain(passed_on(&["TERM", "COLORTERM", "LANG", "LC_ALL"])).collect()
 }
 
-/// Environment of programs with the host's files: the host's, with another user.
+/// Returns the environment variables of programs with the host's files: the host's, with another
+/// user.
 fn hosts_guest_variables() -> BTreeMap<String, String> {
     let who = ["USER", "LOGNAME"].map(|name| (name.to_owned(), "root".to_owned()));
     let same = ["HOME", "PATH", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "EDITOR", "PAGER"];

@@ -109,10 +109,10 @@ impl Common {
         self.testbed.kernel_src()
     }
 
-    /// The scenarios that are named.
+    /// Returns the scenarios that match the filters.
     ///
     /// # Errors
-    /// A scenario that is wrong, or a filter that fits none.
+    /// A scenario is invalid, or a filter matches none.
     pub fn named(&self) -> Result<Vec<Scenario>> {
         let mut scenarios = if self.exact {
             selection::select_exactly(&self.filters)?
@@ -134,7 +134,7 @@ impl Common {
 /// Runs the command.
 ///
 /// # Errors
-/// The testbed could not do its part for any scenario.
+/// The testbed failed for all scenarios.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let common = &options.common;
     // Mistakes are reported before any long work starts.
@@ -168,7 +168,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(judged?.into())
 }
 
-/// Runs the scenarios, and reports each as it ends. Gives the exit code.
+/// Runs the scenarios, and reports each as it ends. Returns the exit code.
 fn judge(
     options: &Common,
     results: &SharedResults,
@@ -186,7 +186,7 @@ impl Options {
         self.message_format == Some(MessageFormat::Jsonl)
     }
 
-    /// Of the named scenarios those that are to be run now.
+    /// Selects the scenarios to run now from those that match the filters.
     fn choose(
         &self,
         mut scenarios: Vec<Scenario>,

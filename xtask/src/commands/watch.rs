@@ -54,7 +54,7 @@ enum Affected {
     All,
 }
 
-/// Runs the command, until it is interrupted.
+/// Runs the command until it is interrupted.
 ///
 /// # Errors
 /// A directory can't be watched, or cargo can't be started.
@@ -92,7 +92,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
 }
 
-/// The files of the next change, once it is complete.
+/// Waits for the next change, and returns its files once it is complete.
 fn next_change(changes: &Receiver<Event>, mut is_closed: impl FnMut() -> bool) -> Result<BTreeSet<PathBuf>> {
     let gone = || anyhow!("files are not watched any more");
     let mut events = loop {
@@ -114,8 +114,8 @@ fn next_change(changes: &Receiver<Event>, mut is_closed: impl FnMut() -> bool) -
     }
 }
 
-/// The files that are not as they were. One that came and went meanwhile is that which a program writes before it takes the
-/// place of another.
+/// Returns the files that have changed. A file that was created and removed in the meantime is a
+/// temporary one, renamed to another.
 fn files(events: &[Event]) -> BTreeSet<PathBuf> {
     let mut is_new: BTreeMap<&Path, bool> = BTreeMap::new();
     for event in events {
@@ -128,7 +128,8 @@ fn files(events: &[Event]) -> BTreeSet<PathBuf> {
     changed.map(|(path, _)| path.to_owned()).collect()
 }
 
-/// Description and effect of a change; `None` if it affects no file that the testbed reads.
+/// Returns the description and effect of a change; `None` if it affects no file that the testbed
+/// reads.
 fn affected(paths: &BTreeSet<PathBuf>) -> Option<(String, Affected)> {
     let read: Vec<&PathBuf> = paths.iter().filter(|path| is_read(path)).collect();
     let first = read.first()?;
@@ -142,7 +143,8 @@ fn affected(paths: &BTreeSet<PathBuf>) -> Option<(String, Affected)> {
     Some((what, scenarios.map_or(Affected::All, Affected::Only)))
 }
 
-/// Editors' and tools' own files are left out: backups, swap files, pending snapshots, objects, git's.
+/// Checks whether the testbed reads a file. Files of editors and tools are excluded: backups, swap
+/// files, pending snapshots, objects, git's.
 fn is_read(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let hidden = name.starts_with('.') || path.iter().any(|part| part == ".git");
@@ -150,24 +152,25 @@ fn is_read(path: &Path) -> bool {
     !hidden && name != "4913" && !others.iter().any(|end| name.ends_with(end)) && !path.is_dir()
 }
 
-/// The scenario that the file belongs to: its own, or its snapshot.
+/// Returns the scenario that a file belongs to: as its source, or as its snapshot.
 fn scenario(path: &Path) -> Option<String> {
     let inner = path.strip_prefix(workspace::suite()).ok()?;
     let known = inner.extension().is_some_and(|end| end == "toml" || end == "snap");
-    // One that was removed can't be run: then everything is, which tells stale snapshots.
+    // A removed scenario can't run: all scenarios run instead, with a note about stale snapshots.
     (known && path.with_extension("toml").exists())
         .then(|| inner.with_extension("").to_string_lossy().into_owned())
 }
 
-/// Has cargo build this program anew, if need be, and run the scenarios.
+/// Starts cargo, which rebuilds this program if necessary and runs the scenarios.
 fn start(affected: &Affected) -> Result<Child> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["xtask", "test"]);
-    // Paths among the arguments are meant from here, and cargo knows xtask wherever in the workspace that is.
+    // Relative paths in the arguments must keep their meaning, and cargo finds xtask from anywhere
+    // in the workspace.
     if !env::current_dir().is_ok_and(|here| here.starts_with(workspace::root())) {
         command.current_dir(workspace::root());
     }
-    // As they were given; `watch` itself stands before them.
+    // Passes the arguments after `watch` on unchanged.
     command.args(env::args_os().skip_while(|word| word != "watch").skip(1).collect::<Vec<OsString>>());
     if let Affected::Only(names) = affected {
         command.args(names.iter().map(|name| format!("--only={name}")));
@@ -175,12 +178,12 @@ fn start(affected: &Affected) -> Result<Child> {
     spawn_pdeathsig(command)
 }
 
-/// True if SIGPIPE ended the run, whose standard output is this command's.
+/// Checks whether SIGPIPE ended the run, whose standard output is this command's.
 fn found_output_closed(child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(Some(status)) if status.signal() == Some(SIGPIPE))
 }
 
-/// Ends a run that an edit has overtaken. Its virtual machines end with it.
+/// Ends an obsolete run, and with it its virtual machines.
 fn end(child: &mut Child) {
     if let Ok(None) = child.try_wait() {
         let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);

@@ -1,4 +1,4 @@
-//! Gathers what the kernels of all guests have counted, while a run goes on.
+//! Collects the coverage counters of all guests during a run.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use scenarios::wire::Counters;
 
 use crate::runner::executor::Event;
 
-/// The counters of the guests that have ended so far.
+/// Counters of the guests that have ended.
 #[derive(Default)]
 pub struct Gathering {
-    /// Those of each guest, and the environment that it was on.
+    /// Environment and counters of each guest.
     pub guests: Vec<(usize, Vec<Counters>)>,
-    /// What each worker's guest has run since it was started.
+    /// Scenarios that each worker's current guest has run.
     running: BTreeMap<usize, Vec<usize>>,
-    /// The scenario with which a guest was lost, the word for it, and how many scenarios its counters were of.
+    /// Losses of counters: the last scenario, the cause, and the number of scenarios in the guest.
     lost: Vec<(usize, &'static str, usize)>,
 }
 
 impl Gathering {
-    /// Takes note of what happens.
+    /// Processes an event of the run.
     pub fn hear(&mut self, event: &Event) {
         match event {
             Event::Judged { worker, job, verdict, lost, .. } => {
@@ -44,7 +44,7 @@ impl Gathering {
         }
     }
 
-    /// What is missing, a sentence for each guest.
+    /// Returns a sentence for each guest whose counters are missing.
     pub fn losses(&self, scenarios: &[Scenario]) -> Vec<String> {
         let sentence = |(scenario, word, count): &(usize, &'static str, usize)| {
             let name = &scenarios[*scenario].name;

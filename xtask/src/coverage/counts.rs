@@ -1,48 +1,48 @@
-//! How often lines, branches and functions ran, added up over objects and guests.
+//! Execution counts of lines, branches and functions, summed over objects and guests.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// What has been counted.
+/// Execution counts of a kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// By the files' paths in the tree.
+    /// Counts by the files' paths in the tree.
     pub files: BTreeMap<String, FileTally>,
 }
 
-/// What has been counted in a file.
+/// Execution counts of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileTally {
-    /// The lines that have code, by number.
+    /// Lines with code, by number.
     pub lines: BTreeMap<usize, LineTally>,
-    /// The functions, by their first lines and names.
+    /// Functions, by first line and name.
     pub functions: BTreeMap<(usize, String), Function>,
 }
 
-/// What has been counted of a line.
+/// Execution counts of a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineTally {
-    /// How often it ran.
+    /// Number of executions.
     pub count: u64,
-    /// How often each way on was taken.
+    /// Number of times that each branch was taken.
     pub branches: Vec<u64>,
 }
 
 /// A function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// The line that it begins on.
+    /// Number of the first line.
     pub first: usize,
-    /// The line that it ends on.
+    /// Number of the last line.
     pub last: usize,
-    /// How often it was called.
+    /// Number of calls.
     pub count: u64,
 }
 
-/// What `gcov --json-format` says of one object.
+/// Output of `gcov --json-format` for one object.
 #[derive(Debug, Deserialize)]
 pub(super) struct Said {
     files: Vec<SaidFile>,
@@ -76,7 +76,8 @@ struct SaidBranch {
 }
 
 impl Tally {
-    /// Adds an object's counters. Lines of a header, and of what the compiler has put into several functions, come more than once.
+    /// Adds an object's counters. Lines of a header, or of code inlined into several functions,
+    /// occur more than once.
     pub(super) fn add(&mut self, said: Said) {
         for one in said.files {
             let file = self.files.entry(one.file).or_default();

@@ -1,6 +1,7 @@
-//! The list of lines that no test can reach, each with the reason.
+//! List of lines that no test can reach, each with the reason.
 //!
-//! RunResults name code by what it says and the function that it is in, not by its number: an edit elsewhere leaves them alone.
+//! Entries identify code by its text and function, not by line numbers, so that edits elsewhere do
+//! not affect them.
 
 use std::fmt;
 use std::fs;
@@ -17,17 +18,17 @@ use crate::host::workspace;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unreachable {
-    /// The file, by its path in the tree.
+    /// Path of the file in the tree.
     pub file: String,
-    /// The function that the lines are in.
+    /// Function that contains the lines.
     function: Option<String>,
-    /// The line before them, where the same code is in several places.
+    /// The line before them, where the same code occurs more than once.
     after: Option<String>,
-    /// The lines, as they are written but for what they are set in by. Without it: the whole function.
+    /// The lines, without indentation; `None` for the whole function.
     code: Option<String>,
-    /// Why nothing can reach them.
+    /// Reason that they can't be reached.
     reason: String,
-    /// The kernels that this is true of. None: all.
+    /// Kernels that the entry applies to; `None` for all.
     kernels: Option<Vec<String>>,
 }
 
@@ -38,15 +39,15 @@ struct Table {
     unreachable: Vec<Unreachable>,
 }
 
-/// Where the list is.
+/// Returns the path of the list.
 pub fn path() -> PathBuf {
     workspace::root().join("kernel/coverage/unreachable.toml")
 }
 
-/// What can't be reached in that kernel.
+/// Returns the entries for a kernel.
 ///
 /// # Errors
-/// The list can't be read, or is for a kernel that there is not.
+/// The list can't be read, or names an unknown kernel.
 pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
     let path = path();
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
@@ -68,10 +69,10 @@ fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
 }
 
 impl Unreachable {
-    /// Notes the reason at the file's lines.
+    /// Marks the file's lines as unreachable, with the reason.
     ///
     /// # Errors
-    /// There are no such lines any more, or they were reached.
+    /// The lines do not exist any more, or they were reached.
     pub(super) fn apply(&self, file: &mut File) -> Result<(), String> {
         let numbers: Vec<usize> =
             self.place(file)?.filter(|number| file.lines.contains_key(number)).collect();
@@ -90,7 +91,7 @@ impl Unreachable {
         Ok(())
     }
 
-    /// The numbers of the lines that are meant.
+    /// Returns the numbers of the entry's lines.
     fn place(&self, file: &File) -> Result<impl Iterator<Item = usize> + use<>, String> {
         let within = match &self.function {
             None => 1..=file.text.len(),

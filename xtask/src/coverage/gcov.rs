@@ -1,4 +1,4 @@
-//! Reads a guest's counters with `gcov`, which comes with the compiler that made the kernel.
+//! Reads a guest's counters with `gcov`, a part of the compiler that built the kernel.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,10 +11,10 @@ use scenarios::wire::Counters;
 use super::counts::{Said, Tally};
 use crate::host::packages::install_command;
 
-/// Whether there is a gcov.
+/// Checks that gcov is installed.
 ///
 /// # Errors
-/// There is none; says where it comes from.
+/// gcov is missing; the error has the install command.
 pub fn check() -> Result<()> {
     let version = Command::new("gcov").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.map(|_| ()).with_context(|| {
@@ -23,10 +23,10 @@ pub fn check() -> Result<()> {
     })
 }
 
-/// Adds what a guest's kernel has counted to the tally. `notes` is what the compiler has written down of the kernel's objects.
+/// Adds a guest's counters to the tally. `notes` is the directory of the compiler's notes files.
 ///
 /// # Errors
-/// The counters are not those of that kernel, or gcov does not understand them.
+/// The counters belong to another kernel, or gcov does not accept them.
 pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()> {
     let scratch = tempfile::tempdir().context("no place for a guest's counters")?;
     let scratch = scratch.path();
@@ -57,7 +57,8 @@ pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()>
     Ok(())
 }
 
-/// The object's note: the one whose path says most of the object's, which has the directory of the build before it.
+/// Returns an object's notes file: the one that shares the longest path suffix, since the object's
+/// path begins with the build directory.
 fn note_of<'n>(object: &str, known: &'n [PathBuf], notes: &Path) -> Option<&'n Path> {
     let object = Path::new(object).with_extension("gcno");
     let within = |note: &'n PathBuf| note.strip_prefix(notes).ok().filter(|path| object.ends_with(path));
@@ -65,7 +66,7 @@ fn note_of<'n>(object: &str, known: &'n [PathBuf], notes: &Path) -> Option<&'n P
     fitting.max_by_key(|(length, _)| *length).map(|(_, note)| note)
 }
 
-/// All files below a directory.
+/// Lists all files below a directory.
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
     use crate::coverage::counts::LineTally;
 
-    /// A program that has run: its notes are in `notes`, as the cache keeps them, and its counters are given.
+    /// Builds and runs a program. Its notes are in `notes`, as in the cache; returns its counters.
     fn run(build: &Path, source: &str) -> Counters {
         let directory = build.join("notes/deep");
         fs::create_dir_all(&directory).unwrap();

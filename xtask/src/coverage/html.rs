@@ -1,4 +1,4 @@
-//! A page for people: the sources, each line with how often it ran. One file, and no script.
+//! HTML page of the sources with the count of each line. One file, and no script.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Coverage, Share, State};
 
-/// So many lines before and after what the series has changed in somebody else's file.
+/// Number of context lines around the changes of the series in an existing file.
 const CONTEXT: usize = 3;
 
 #[derive(Template)]
@@ -37,21 +37,21 @@ struct File<'a> {
 
 /// A row of a listing.
 struct Row<'a> {
-    /// Whether lines before it are left out.
+    /// True if lines before it are left out.
     gap: bool,
     number: usize,
     text: &'a str,
     class: &'static str,
     count: String,
-    /// Branches taken, where not all were.
+    /// Branches taken, if some were not.
     branches: Option<Share>,
     reason: Option<&'a str>,
 }
 
-/// The page. `about` says what was run, `remarks` what else there is to know.
+/// Renders the page. `about` describes the run; `remarks` has further notes.
 ///
 /// # Errors
-/// None is known.
+/// Rendering fails, for which no cause is known.
 pub fn text(coverage: &Coverage, about: &str, remarks: &[String]) -> Result<String> {
     let lines = coverage.lines();
     let files = coverage.files.iter().enumerate().map(|(index, file)| {
@@ -85,7 +85,7 @@ pub fn text(coverage: &Coverage, about: &str, remarks: &[String]) -> Result<Stri
     page.render().context("can't write HTML")
 }
 
-/// The whole of a file of the series', and what is around the series' lines of another.
+/// Returns all rows of a new file, or the context of the series' lines in an existing one.
 fn rows(file: &super::File) -> Vec<Row<'_>> {
     let all = 1..=file.text.len();
     let shown: BTreeSet<usize> = match file.is_new {

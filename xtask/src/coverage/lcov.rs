@@ -1,14 +1,14 @@
-//! A tracefile as `lcov` and `genhtml` read it: of each file the lines that are the series' and can be reached.
+//! Tracefile for `lcov` and `genhtml`: the reachable lines of the series in each file.
 
 use std::fmt::Write;
 
 use super::{Coverage, File, Line, State};
 
-/// The tracefile. Paths are those in the kernel's tree.
+/// Returns the tracefile. Paths are those in the kernel's tree.
 pub fn text(coverage: &Coverage) -> String {
     let mut text = String::new();
     for file in &coverage.files {
-        // Writing to a string fails for no reason of its own.
+        // Formatting into a string does not fail by itself.
         let _ = write(&mut text, file);
     }
     text

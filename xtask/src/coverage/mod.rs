@@ -1,4 +1,4 @@
-//! Which lines of the series ran: counters of the guests' kernels, added up and laid beside the series' own lines.
+//! Coverage of the series: the summed counters of the guests' kernels, for the series' own lines.
 //!
 //! ```text
 //! guests' counters ─gcov─> Tally ─┐
@@ -21,70 +21,70 @@ use kernel::ChangedFile;
 use counts::{FileTally, Function, Tally};
 use exclusions::Unreachable;
 
-/// What is known of the series' own lines.
+/// Coverage of the series' own lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
-    /// Files with code of the series', by their paths.
+    /// Files with code of the series, by path.
     pub files: Vec<File>,
-    /// C files of the series that no code of is in the kernel.
+    /// C files of the series without code in the kernel.
     pub absent: Vec<String>,
-    /// What is wrong with the list of what can't be reached.
+    /// Errors in the list of unreachable lines.
     pub flaws: Vec<String>,
 }
 
-/// A file with code of the series'.
+/// A file with code of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Its path in the tree.
+    /// Path in the tree.
     pub path: String,
-    /// Whether the whole file is the series'.
+    /// True if the series adds the whole file.
     pub is_new: bool,
-    /// All of its lines.
+    /// All lines of the file.
     pub text: Vec<String>,
-    /// Those of them that are the series' and have code, by number.
+    /// Lines of the series that have code, by number.
     pub lines: BTreeMap<usize, Line>,
-    /// The functions that these lines are in.
+    /// Functions with these lines.
     pub functions: Vec<Function>,
 }
 
 /// A line with code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How far it was reached.
+    /// State of the line.
     pub state: State,
-    /// How often each way on was taken.
+    /// Number of times that each branch was taken.
     pub branches: Vec<u64>,
 }
 
-/// How far a line was reached.
+/// State of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It ran, so many times.
+    /// It was executed this many times.
     Reached(u64),
-    /// It did not run.
+    /// It was not executed.
     Missed,
-    /// It did not run, for this reason.
+    /// It was not executed, for this listed reason.
     Unreachable(String),
 }
 
-/// So many of so many.
+/// Number of reached items out of all reachable ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
-    /// How many were reached.
+    /// Number of reached items.
     pub reached: usize,
-    /// How many could be.
+    /// Number of reachable items.
     pub of: usize,
 }
 
 impl Coverage {
-    /// Lays counters beside the series' lines.
+    /// Combines the counters with the series' lines and the list of unreachable ones.
     pub fn of(own: &[ChangedFile], tally: &Tally, list: &[Unreachable]) -> Self {
         let mut coverage = Self { files: Vec::new(), absent: Vec::new(), flaws: Vec::new() };
         for file in own {
             let counted = tally.files.get(&file.path).map(|counted| File::of(file, counted));
             match counted.filter(|file| !file.lines.is_empty()) {
                 Some(file) => coverage.files.push(file),
-                // A header may well have nothing but declarations.
+                // A header may have only declarations.
                 None if file.path.ends_with(".c") => coverage.absent.push(file.path.clone()),
                 None => {}
             }
@@ -100,7 +100,7 @@ impl Coverage {
         coverage
     }
 
-    /// The lines that could be reached and were not, with their files and numbers.
+    /// Returns the reachable lines that were not reached, with their files and numbers.
     pub fn missed(&self) -> impl Iterator<Item = (&File, usize)> {
         self.files.iter().flat_map(|file| {
             let missed = file.lines.iter().filter(|(_, line)| line.state == State::Missed);
@@ -108,12 +108,12 @@ impl Coverage {
         })
     }
 
-    /// All files' lines.
+    /// Returns the share of reached lines in all files.
     pub fn lines(&self) -> Share {
         self.files.iter().map(File::share_of_lines).sum()
     }
 
-    /// How many lines can't be reached.
+    /// Returns the number of unreachable lines.
     pub fn unreachable(&self) -> usize {
         self.files.iter().map(File::unreachable).sum()
     }
@@ -138,18 +138,18 @@ impl File {
         }
     }
 
-    /// The lines that can be reached.
+    /// Returns the share of reached lines.
     pub fn share_of_lines(&self) -> Share {
         self.lines.values().map(|line| &line.state).filter_map(State::share).sum()
     }
 
-    /// The ways on from these lines.
+    /// Returns the share of branches taken from these lines.
     pub fn share_of_branches(&self) -> Share {
         let reachable = self.lines.values().filter(|line| line.state.share().is_some());
         reachable.flat_map(|line| &line.branches).map(|count| Share::one(*count > 0)).sum()
     }
 
-    /// The functions that can be reached.
+    /// Returns the share of called functions.
     pub fn share_of_functions(&self) -> Share {
         let reachable = |function: &&Function| {
             let mut lines = self.lines.range(function.first..=function.last);
@@ -158,24 +158,24 @@ impl File {
         self.functions.iter().filter(reachable).map(|function| Share::one(function.count > 0)).sum()
     }
 
-    /// How many lines can't be reached.
+    /// Returns the number of unreachable lines.
     pub fn unreachable(&self) -> usize {
         self.lines.values().filter(|line| line.state.share().is_none()).count()
     }
 
-    /// A line as it is written, without what it is set in by.
+    /// Returns a line without indentation.
     pub fn source(&self, number: usize) -> &str {
         number.checked_sub(1).and_then(|index| self.text.get(index)).map_or("", |line| line.trim())
     }
 
-    /// The function that a line is in.
+    /// Returns the function that contains a line.
     pub fn function(&self, number: usize) -> Option<&Function> {
         self.functions.iter().find(|function| (function.first..=function.last).contains(&number))
     }
 }
 
 impl State {
-    /// None of what can't be reached.
+    /// Returns the line's share; `None` if it is unreachable.
     fn share(&self) -> Option<Share> {
         match self {
             Self::Reached(_) => Some(Share::one(true)),
@@ -190,7 +190,8 @@ impl Share {
         Self { reached: reached.into(), of: 1 }
     }
 
-    /// In whole percent, rounded down: only all is 100. Of nothing all is reached.
+    /// Returns whole percents, rounded down, so that only a full share is 100. An empty share is
+    /// full.
     pub fn percent(self) -> usize {
         (self.reached * 100).checked_div(self.of).unwrap_or(100)
     }

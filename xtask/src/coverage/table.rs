@@ -1,4 +1,4 @@
-//! What the terminal shows of it.
+//! Coverage table for the terminal.
 
 use console::{Style, measure_text_width, style};
 
@@ -6,7 +6,7 @@ use super::{Coverage, File, Share};
 
 const HEADS: [&str; 5] = ["lines", "", "branches", "functions", "unreachable"];
 
-/// A row for each file, and one for all.
+/// Returns a row for each file, and one for all.
 pub fn table(coverage: &Coverage) -> String {
     let mut rows: Vec<(String, [String; 5])> =
         coverage.files.iter().map(|file| (file.path.clone(), cells(&[file]))).collect();
@@ -51,7 +51,7 @@ fn cells(files: &[&File]) -> [String; 5] {
     ]
 }
 
-/// The lines that were not reached, each as `FILE:LINE  SOURCE`, function by function.
+/// Lists the lines that were not reached as `FILE:LINE  SOURCE`, by function.
 pub fn missed(coverage: &Coverage) -> String {
     let places: Vec<(String, &str, &str)> = coverage
         .missed()

@@ -5,7 +5,7 @@ use counts::Said;
 
 const SOURCE: &str = "int f(int a)\n{\n\tif (a)\n\t\tgoto out;\n\ta++;\nout:\n\treturn a;\n}\nint g(void)\n{\n\treturn 1;\n}\n";
 
-/// What gcov says of f() having been called without its goto, and of g() not at all.
+/// Output of gcov for a call of f() without its goto, and no call of g().
 fn said() -> Said {
     let branches =
         r#"[{"count":0,"throw":false,"fallthrough":false},{"count":3,"throw":false,"fallthrough":true}]"#;
@@ -44,7 +44,7 @@ fn list(entries: &str) -> Vec<Unreachable> {
     toml::from_str::<Table>(entries).unwrap().unreachable
 }
 
-/// What is wrong with such an entry for a.c.
+/// Returns the error of a list with this entry for a.c.
 fn flaw(entry: &str) -> String {
     let list = list(&format!("[[unreachable]]\nfile = 'a.c'\nreason = 'so'\n{entry}\n"));
     Coverage::of(&own(1..=12), &tally(), &list).flaws.join("\n")

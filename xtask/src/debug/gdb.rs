@@ -1,4 +1,4 @@
-//! A debugger at a guest's kernel: the port at which QEMU listens for it, and the command that goes there.
+//! Debugger for a guest's kernel: QEMU's port for gdb, and the command that attaches to it.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -10,10 +10,10 @@ use kernel::Arch;
 use crate::artifacts::image::{self, KernelOptions};
 use crate::host::process::command_line;
 
-/// A port of this machine that nobody listens at: the one that was asked for, or any.
+/// Returns a free port of this machine: the requested one, or any.
 ///
 /// # Errors
-/// Somebody listens at the one that was asked for.
+/// The requested port is taken.
 pub fn port(asked: Option<u16>) -> Result<u16> {
     let taken = || match asked {
         Some(port) => {
@@ -25,7 +25,7 @@ pub fn port(asked: Option<u16>) -> Result<u16> {
     Ok(listener.local_addr().with_context(taken)?.port())
 }
 
-/// Sees to it that the kernel has a function of that name.
+/// Checks that the kernel has a function with this name.
 ///
 /// # Errors
 /// It has none.
@@ -47,10 +47,11 @@ pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
     bail!("the kernel has no function {function}; {hint}")
 }
 
-/// The command that attaches gdb, with symbols and sources, and goes on to the function if there is one.
+/// Returns the command that attaches gdb, with symbols and sources, and continues to the function
+/// if given.
 ///
 /// # Errors
-/// There is no such kernel.
+/// The kernel is unknown.
 pub fn command(
     kernel: &KernelOptions,
     vmlinux: &Path,
@@ -65,7 +66,7 @@ pub fn command(
     }
     gdb.args(["-ex", &format!("target remote 127.0.0.1:{port}")]);
     if let Some(function) = function {
-        // The kernel is not in memory yet, where another breakpoint would be written to.
+        // A hardware breakpoint, since the kernel is not in memory yet.
         gdb.args(["-ex", &format!("hbreak {function}"), "-ex", "continue"]);
     }
     Ok(command_line(&gdb))

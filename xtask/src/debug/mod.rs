@@ -1,4 +1,4 @@
-//! Looks into a guest: gdb, symbolized addresses, and the timeline of a scenario.
+//! Debugging of a guest: gdb, symbolized addresses, and the timeline of a scenario.
 
 pub mod gdb;
 pub mod symbolize;

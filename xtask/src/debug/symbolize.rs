@@ -1,4 +1,4 @@
-//! Where in the source the functions of an oops are.
+//! Symbolization of the functions in an oops.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,18 +10,18 @@ use goblin::elf::{Elf, Sym};
 use regex::Regex;
 use scenarios::verdict::{Cause, Verdict};
 
-/// A kernel's functions, by name, and their lines.
+/// Functions of a kernel by name, and its line information.
 pub struct Symbols {
-    /// Address and size of each function of that name: static ones of several files may share it.
+    /// Address and size of each function with this name: static functions may share one.
     functions: HashMap<String, Vec<(u64, u64)>>,
     loader: Loader,
 }
 
 impl Symbols {
-    /// Reads those of a vmlinux. This takes a second.
+    /// Reads the symbols of a vmlinux, which takes a second.
     ///
     /// # Errors
-    /// It is not there, or is none.
+    /// The file is missing or is not a vmlinux.
     pub fn read(vmlinux: &Path) -> Result<Self> {
         let what = || format!("can't read the symbols of {}", vmlinux.display());
         let data = std::fs::read(vmlinux).with_context(what)?;
@@ -35,7 +35,7 @@ impl Symbols {
         Ok(Self { functions, loader })
     }
 
-    /// File and line of the function that a line names, at that point of it: `security/keys/key.c:712` for `key_put+0x12/0x90`.
+    /// Returns file and line of a code address: `security/keys/key.c:712` for `key_put+0x12/0x90`.
     pub fn place(&self, line: &str) -> Option<String> {
         let (name, offset, size) = mentioned(line)?;
         let place = self.functions.get(name)?;
@@ -43,16 +43,16 @@ impl Symbols {
             [one] => *one,
             several => *several.iter().find(|(_, known)| *known == size)?,
         };
-        // A kernel that was built otherwise has other functions.
+        // A kernel of another build has other functions.
         if known < offset {
             return None;
         }
-        // What stands on the stack is where a call returns to: the call is before it.
+        // Addresses on the stack are return addresses: the call is before them.
         let is_fault = line.contains("RIP:") || offset == 0;
         self.frames(address + offset - u64::from(!is_fault))
     }
 
-    /// File and line, and what that is inlined into.
+    /// Returns file and line of an address, and of the functions that it is inlined into.
     fn frames(&self, address: u64) -> Option<String> {
         let mut frames = self.loader.find_frames(address).ok()?;
         let mut places = Vec::new();
@@ -67,7 +67,7 @@ impl Symbols {
     }
 }
 
-/// The verdict with the functions of its oops located in the source, if that is one.
+/// Returns the verdict with the functions of its oops symbolized.
 pub fn located(verdict: Verdict, vmlinux: &Path) -> Verdict {
     match verdict {
         Verdict::Crashed(cause) => Verdict::Crashed(located_in(cause, vmlinux)),
@@ -83,17 +83,18 @@ fn located_in(mut cause: Cause, vmlinux: &Path) -> Cause {
     match Symbols::read(vmlinux) {
         Ok(symbols) => {
             for line in &mut cause.console {
-                // The first line of a WARNING says it itself.
+                // The first line of a WARNING has the location already.
                 line.place = symbols.place(&line.text).filter(|place| !line.text.contains(place));
             }
         }
-        // Without symbols the report is still a report.
+        // Without symbols, the report is kept as it is.
         Err(why) => cause.unlocated = Some(format!("{why:#}")),
     }
     cause
 }
 
-/// The function of `key_put+0x12/0x90`, the offset in it, and its size. One of a module (`… [ceph]`) is none of the kernel's.
+/// Returns function, offset and size of `key_put+0x12/0x90`; `None` for a function of a module (`…
+/// [ceph]`).
 fn mentioned(line: &str) -> Option<(&str, u64, u64)> {
     static FUNCTION: OnceLock<Option<Regex>> = OnceLock::new();
     let pattern = r"([A-Za-z_][A-Za-z0-9_.]*)\+0x([0-9a-f]+)/0x([0-9a-f]+)( \[)?";
@@ -116,7 +117,7 @@ mod tests {
     const SOURCE: &str =
         "int inner(int x)\n{\n\treturn x * 3;\n}\n\nint outer(int x)\n{\n\tx += inner(x);\n\treturn x;\n}\n";
 
-    /// A library in place of a kernel.
+    /// Builds a library in the place of a kernel.
     fn library(directory: &Path) -> std::path::PathBuf {
         std::fs::write(directory.join("part.c"), SOURCE).unwrap();
         let map = format!("-ffile-prefix-map={}={}/security", directory.display(), kernel::SOURCE);

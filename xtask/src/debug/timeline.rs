@@ -1,7 +1,8 @@
-//! Everything that a guest says of one scenario, from all sides, in the order in which it happened there.
+//! Timeline of one scenario: console lines, events and tracepoints of the guest in chronological
+//! order.
 //!
-//! The console tells the kernel's time since its start, and an event the time since its plan was begun. PID 1 logs that moment, so that
-//! both can be told on one clock: seconds since the beginning of the plan.
+//! Console lines have the kernel's time since boot, events the time since the start of their plan.
+//! PID 1 logs that start, so that both convert to one clock: seconds since the start of the plan.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -16,16 +17,16 @@ use scenarios::wire::{Event, GuestMessage};
 
 use crate::vm::{Heard, Tap};
 
-/// Console and channel are two ways, one slower than the other: what comes within this time is put in order.
+/// Reordering delay: the console and the channel have different latencies.
 const GRACE: Duration = Duration::from_millis(150);
 
-/// What PID 1 logs where a plan begins.
+/// Message that PID 1 logs at the start of a plan.
 const BEGINNING: &str = "keyagents: begins ";
 
-/// What a tracepoint's record begins with on the console.
+/// Prefix of a tracepoint's record on the console.
 const TRACEPOINT: &str = "keyagent_";
 
-/// Whom a line is from.
+/// Source of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Console,
@@ -33,36 +34,36 @@ enum Side {
     Trace,
 }
 
-/// What was heard, before it is known when it was in the plan's time.
+/// Received output, before conversion to the plan's time.
 enum Said {
     Console(String),
     Event(Box<Event>),
 }
 
-/// A line that is told when its time has come.
+/// A line that waits for the reordering delay.
 #[derive(Debug, Clone, PartialEq)]
 struct Line {
-    /// Seconds since the plan was begun.
+    /// Seconds since the start of the plan.
     at: f64,
     side: Side,
     text: String,
 }
 
-/// Tells lines as they come. Its end waits until everything has been told.
+/// Timeline that is printed as the run proceeds.
 pub struct Transcript {
     teller: Option<JoinHandle<()>>,
     said: Option<Sender<Said>>,
 }
 
 impl Transcript {
-    /// Tells of this plan, line by line.
+    /// Creates a timeline for a plan, whose lines are passed to `tell`.
     pub fn of(plan: Plan, tell: impl FnMut(&str) + Send + 'static) -> Self {
         let (said, inbox) = channel();
         let teller = thread::spawn(move || Teller::new(plan, tell).listen(&inbox));
         Self { teller: Some(teller), said: Some(said) }
     }
 
-    /// What hears the guest.
+    /// Returns the observer of the guest's output.
     pub fn listener(&self) -> Tap {
         let said = self.said.clone();
         let unfinished = Mutex::new(Vec::new());
@@ -75,7 +76,7 @@ impl Transcript {
                     while let Some(end) = unfinished.iter().position(|byte| *byte == b'\n') {
                         let line: Vec<u8> = unfinished.drain(..=end).collect();
                         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                        // Nobody listens any more at the end.
+                        // The receiver is gone at the end.
                         let _ = said.send(Said::Console(line));
                     }
                 }
@@ -88,11 +89,11 @@ impl Transcript {
         })
     }
 
-    /// Waits until all has been told. The guest must be gone.
+    /// Waits until all lines are printed. The guest must have ended.
     pub fn end(mut self) {
         self.said = None;
         if let Some(teller) = self.teller.take() {
-            // It does not panic; and if it did, there would be nothing more to tell.
+            // A panic of the thread would only lose further lines.
             let _ = teller.join();
         }
     }
@@ -136,7 +137,7 @@ impl<F: FnMut(&str)> Teller<F> {
         }
     }
 
-    /// Everything up to the last line that has waited long enough, in order.
+    /// Prints, in order, all lines up to the last one that has waited for `age`.
     fn tell_older_than(&mut self, age: Duration) {
         let due = self.waiting.iter().filter(|(since, _)| since.elapsed() >= age).map(|(_, line)| line.at);
         let Some(until) = due.reduce(f64::max) else { return };
@@ -159,17 +160,17 @@ impl Line {
     }
 }
 
-/// From the kernel's time to the plan's.
+/// Conversion of the kernel's time to the plan's.
 #[derive(Debug, Default)]
 struct Clock {
-    /// When the plan was begun, in the kernel's time.
+    /// Start of the plan, in the kernel's time.
     begun: Option<f64>,
-    /// When the last line was logged, in the plan's time.
+    /// Time of the last line, in the plan's time.
     last: f64,
 }
 
 impl Clock {
-    /// What the console says before the plan begins is not told.
+    /// Converts a console line; `None` before the start of the plan.
     fn console_line(&mut self, line: &str) -> Option<Line> {
         let stamp = stamp(line);
         let text = message(line);
@@ -183,7 +184,7 @@ impl Clock {
     }
 }
 
-/// The seconds of `[    1.234567] …`.
+/// Returns the seconds of `[    1.234567] …`.
 fn stamp(line: &str) -> Option<f64> {
     line.strip_prefix('[')?.split_once(']')?.0.trim().parse().ok()
 }
@@ -199,7 +200,7 @@ mod tests {
         assert!(clock.console_line("[    1.500000] keyagents: begins f/n").is_some());
         let line = clock.console_line("[    1.750000] keyagent_register: key=7").unwrap();
         assert_eq!(line, Line { at: 0.25, side: Side::Trace, text: "keyagent_register: key=7".into() });
-        // What has no time of its own was said when the line before it was.
+        // A line without a time stamp has the time of the line before it.
         let line = clock.console_line("Oops: 0000 [#1]").unwrap();
         assert_eq!((line.at, line.side), (0.25, Side::Console));
     }

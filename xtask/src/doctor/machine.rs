@@ -1,4 +1,4 @@
-//! The machine itself: system, processors, memory, disk.
+//! The host machine: system, processors, memory, disk.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
@@ -16,14 +16,15 @@ use crate::host::{cache, workspace};
 
 const GIB: u64 = 1 << 30;
 
-/// What a run of the default kernel needs at most: a few guests, and a compiler for each processor.
+/// Memory for a run on the default kernel: a few guests, and a compiler for each processor.
 const MEMORY: u64 = GIB;
-/// What a guest of the debug profile needs.
+/// Memory for a guest of the debug profile.
 const MEMORY_DEBUG: u64 = 3 * GIB;
 
-/// The sources, trees, builds and images of a kernel that has yet to be built, for both kinds of machines.
+/// Disk space for sources, trees, builds and images of a kernel that is not built yet, for both
+/// targets.
 const DISK: u64 = 7 * GIB;
-/// What a run needs of it when all is built.
+/// Disk space for a run when everything is built.
 const DISK_AT_LEAST: u64 = GIB / 2;
 
 pub(super) fn findings(cache: Result<&Path, &Error>) -> Result<Vec<Finding>> {
@@ -86,7 +87,7 @@ fn judged_memory(available: u64, total: u64) -> Finding {
     }
 }
 
-/// The place need not exist yet: then it is its parent's disk.
+/// Checks the disk of a directory, or of its nearest existing parent.
 fn disk(about: &str, place: &Path) -> Result<Finding> {
     let existing = place.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     let found =

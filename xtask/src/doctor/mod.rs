@@ -1,4 +1,4 @@
-//! What this machine has and lacks, and what to do about each lack.
+//! Examination of the host, with a remedy for each problem.
 
 mod machine;
 mod programs;
@@ -10,44 +10,44 @@ use anyhow::{Context, Result};
 
 use crate::host::terminal::Terminal;
 
-/// What was found about one thing.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about.
+    /// Subject of the check.
     pub about: String,
-    /// What there is, in a few words.
+    /// Observation, in a few words.
     pub said: String,
-    /// Whether that will do.
+    /// Assessment of the observation.
     pub state: State,
 }
 
-/// Whether something will do. What does not comes with its remedy.
+/// Assessment of a finding, with a remedy if it is a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It is as it should be.
+    /// No problem.
     Good,
-    /// Tests run without it, slower or fewer.
+    /// Tests run slower, or fewer of them run.
     Poor(String),
     /// No test can run.
     Lacking(String),
 }
 
-/// Findings that belong together.
+/// Findings on one topic.
 #[derive(Debug)]
 pub struct Chapter {
-    /// What they are about.
+    /// Title.
     pub title: &'static str,
     /// The findings.
     pub findings: Vec<Finding>,
 }
 
-/// Examines the machine. Takes a moment: a virtual machine is tried only where nothing is remembered of it. `cache` is its directory,
-/// or why there is none.
+/// Examines the machine. A virtual machine is probed only if no result is recorded. `cache` is the
+/// cache's directory, or the reason that there is none.
 ///
 /// # Errors
-/// Not even this can be found out.
+/// The machine can't be examined.
 pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Chapter>> {
-    // What is found out of virtual machines is not remembered then.
+    // Without a cache, results of probes are not recorded.
     let scratch =
         tempfile::tempdir().context("can't create a directory: set TMPDIR to one that you may write to")?;
     let memory = cache.as_ref().map_or(scratch.path(), PathBuf::as_path);
@@ -58,7 +58,7 @@ pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Chapte
     ])
 }
 
-/// How many findings are that bad: poor, and lacking.
+/// Returns the number of poor findings and of lacking ones.
 pub fn tally(chapters: &[Chapter]) -> (usize, usize) {
     let states = || chapters.iter().flat_map(|chapter| &chapter.findings).map(|finding| &finding.state);
     let poor = states().filter(|state| matches!(state, State::Poor(_))).count();

@@ -1,4 +1,4 @@
-//! Programs and headers: what builds and boots kernels, and what only helps.
+//! Programs and headers for building and booting kernels, and optional ones.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use super::Finding;
 use crate::host::packages;
 use crate::vm::vng;
 
-/// Programs that tests do without, the Debian packages that have them, and what they are for.
+/// Optional programs, their Debian packages and their purposes.
 const HELPFUL: [(&str, &str, &str); 6] = [
     ("busybox", "busybox-static", "scenarios that run a shell in the guest need it, and `cargo xtask shell`"),
     ("keyctl", "keyutils", "`cargo xtask shell` and `run` take it along into the guest"),
@@ -24,7 +24,7 @@ pub(super) fn findings() -> Vec<Finding> {
     let qemu = ("qemu-system-x86_64", packages::QEMU, has_program("qemu-system-x86_64"));
     let (there, lacking): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
     for (name, ..) in &there {
-        // A header has no version to tell.
+        // A header has no version.
         if !name.ends_with(".h") {
             findings.push(Finding::good(name, version(name).unwrap_or_else(|| "there".into())));
         }
@@ -49,7 +49,7 @@ pub(super) fn findings() -> Vec<Finding> {
     findings
 }
 
-/// No distribution has this version.
+/// Checks virtme-ng. The remedy is not a package, since no distribution has this version.
 fn virtme_ng() -> Finding {
     match vng::find() {
         Ok((_, version)) => Finding::good("vng", version),
@@ -60,7 +60,7 @@ fn virtme_ng() -> Finding {
     }
 }
 
-/// Its version was checked when this program was built.
+/// Checks rustc. Its version was checked when this program was built.
 fn rust() -> Finding {
     match version("rustc") {
         Some(version) => Finding::good("rustc", version),
@@ -68,7 +68,7 @@ fn rust() -> Finding {
     }
 }
 
-/// The first line of what it says of itself. None: it says nothing.
+/// Returns the first line of a program's version; `None` if it prints nothing.
 fn version(program: &str) -> Option<String> {
     let mut command = Command::new(program);
     let output =

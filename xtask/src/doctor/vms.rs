@@ -1,4 +1,4 @@
-//! The virtual machines: which run guests here, and why the others don't.
+//! Virtual machines that run guests here, and the reasons that others don't.
 
 use std::path::Path;
 
@@ -26,13 +26,13 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
     Ok(vec![kvm, uml(cache)?, tcg])
 }
 
-/// A kernel that is built already is started, without a root; else what the last trial has shown counts.
+/// Checks User-Mode Linux: boots a built kernel without a root, unless the last probe has failed.
 fn uml(cache: &Path) -> Result<Finding> {
     const SERVES: &str = "tests run without it, on QEMU";
     if let Some(why) = probe::uml_unusable(cache)? {
         return Ok(Finding::poor("uml", why, SERVES.into()));
     }
-    // Without the tools that building takes there is none, either, and that is told elsewhere.
+    // Missing build tools have findings of their own.
     let built = image::built(&KernelOptions::default(), Arch::Um, cache).ok().flatten();
     let Some(image) = built else {
         return Ok(Finding::good("uml", "yet to be built, and then tried".into()));

@@ -1,4 +1,4 @@
-//! The kernel's own tests, judged case by case: KUnit while it boots, then the selftest programs.
+//! The kernel's own tests, judged case by case: KUnit during the boot, then the selftest programs.
 
 pub mod ktap;
 
@@ -16,18 +16,18 @@ use crate::session::{Failure, Session};
 use crate::vm::BootConfig;
 use ktap::{Case, Flaw, Outcome, Results};
 
-/// How long a program may take on a plain kernel.
+/// Time limit of a program on a plain kernel.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// KUnit says what it does at the level of information.
+/// Kernel parameters for KUnit, which reports at the level of information.
 const KUNIT: [&str; 2] = ["kunit.enable=1", "loglevel=7"];
 
-/// Who runs a selftest.
+/// User that runs a selftest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
     /// The superuser, with all capabilities.
     Root,
-    /// One without any.
+    /// A user without capabilities.
     Ordinary,
 }
 
@@ -40,22 +40,22 @@ impl User {
     }
 }
 
-/// What came of one run of tests.
+/// Results of one test run.
 #[derive(Debug)]
 pub struct Part {
-    /// What the names of all its reports begin with.
+    /// Prefix of its results' names.
     pub title: String,
-    /// One for each case.
+    /// Results of the cases.
     pub cases: Vec<ScenarioResult>,
-    /// What is to be said beyond the cases, if they do not say it all.
+    /// Failure outside of the cases, if any.
     pub beyond: Option<ScenarioResult>,
 }
 
-/// Boots a guest whose kernel tests itself.
+/// Boots a guest that runs KUnit.
 pub fn kunit(environment: &Environment) -> Part {
     let boot = boot(environment, "kunit", &KUNIT);
     let opened = environment.start(&boot);
-    // PID 1 begins when the tests are over. The log has them also where no guest came up.
+    // PID 1 starts after the tests. The log has their results even if the guest did not come up.
     let log = fs::read(&boot.log).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
     let results = ktap::read(log.lines().map(message));
@@ -71,7 +71,7 @@ pub fn kunit(environment: &Environment) -> Part {
     Part::new("kunit".into(), results, beyond)
 }
 
-/// Runs selftests in a guest, which is replaced when one of them has worn it out.
+/// Runs selftests in a guest, which is replaced when it is no longer usable.
 pub struct Selftests<'a> {
     environment: &'a Environment,
     boot: BootConfig,
@@ -79,12 +79,12 @@ pub struct Selftests<'a> {
 }
 
 impl<'a> Selftests<'a> {
-    /// No guest is started yet.
+    /// Creates the runner; the first run starts a guest.
     pub fn on(environment: &'a Environment) -> Self {
         Self { environment, boot: boot(environment, "selftests", &[]), guest: None }
     }
 
-    /// Runs the program at that path.
+    /// Runs the program at this path.
     pub fn run(&mut self, path: &str, user: User) -> Part {
         let deadline = self.environment.boot.pace.scale(DEADLINE);
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
@@ -99,7 +99,7 @@ impl<'a> Selftests<'a> {
         Part::new(title(path, user), results, beyond.map(|verdict| ("all", verdict)))
     }
 
-    /// Ends the guest. Tells what the kernel had to report on the way.
+    /// Shuts the guest down. Returns the failure if the kernel reports a fault.
     pub fn close(self) -> Option<Part> {
         let failure = self.guest?.close().err()?;
         let beyond = ("the guest's end", failed_guest(&failure, None));
@@ -136,7 +136,7 @@ impl Part {
     }
 }
 
-/// What the reports of a program begin with.
+/// Returns the prefix of a program's results.
 pub fn title(path: &str, user: User) -> String {
     let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
     let user = match user {
@@ -146,7 +146,7 @@ pub fn title(path: &str, user: User) -> String {
     format!("{name}/{user}")
 }
 
-/// A guest of the environment's with a console log of its own.
+/// Returns a boot configuration with a console log of its own.
 fn boot(environment: &Environment, what: &str, parameters: &[&'static str]) -> BootConfig {
     let log = environment.boot.log.with_file_name(format!("kernel-test-{what}.console.log"));
     BootConfig {
@@ -156,7 +156,7 @@ fn boot(environment: &Environment, what: &str, parameters: &[&'static str]) -> B
     }
 }
 
-/// What is to be said of a guest that is of no use any more.
+/// Returns the verdict of a guest that is no longer usable.
 fn failed_guest(failure: &Failure, flaw: Option<&Flaw>) -> Verdict {
     let mut cause = failure.cause.clone();
     if let Some(flaw) = flaw {
@@ -165,7 +165,7 @@ fn failed_guest(failure: &Failure, flaw: Option<&Flaw>) -> Verdict {
     failure.kind.verdict(cause)
 }
 
-/// What is to be said of a program beyond its cases; nothing if they say it all.
+/// Returns the verdict on a program's exit; `None` if the cases cover it.
 fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration) -> Option<Verdict> {
     let and_flaw = |what: String| match &results.flaw {
         Some(flaw) => format!("{what}: {flaw}"),
@@ -198,7 +198,7 @@ fn failed_with(complaints: impl IntoIterator<Item = String>) -> Verdict {
     Verdict::Failed(verdict::Failure { mismatches, ..verdict::Failure::default() })
 }
 
-/// A case during which the kernel complained has crashed, whatever it says of itself.
+/// Returns the verdict of a case. A kernel report during the case is a crash, whatever its outcome.
 fn verdict(case: Case) -> Verdict {
     if let Some(report) = case.notes.iter().find_map(|note| begun_by(note)) {
         let console = case.notes.into_iter().map(ConsoleLine::from).collect();

@@ -48,7 +48,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// A check could not be done.
+/// A check could not run.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     packages::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
     let kernels = Kernels::load()?;
@@ -111,13 +111,13 @@ impl FromStr for Range {
     }
 }
 
-/// Complaints about a patch.
+/// Returns the complaints about a patch.
 fn complaints_about(kernel: &KernelSpec, row: &Row) -> Vec<String> {
     let title = |aspect: CheckKind| format!("{}: {}", row.patch, heading(aspect));
     row.outcomes.iter().flat_map(|(aspect, outcome)| complaints(kernel, &title(*aspect), outcome)).collect()
 }
 
-/// A heading and a line for each complaint; nothing if there is none.
+/// Returns a heading and a line for each complaint; empty if there is none.
 fn complaints(kernel: &KernelSpec, title: &str, outcome: &Outcome) -> Vec<String> {
     let Outcome::Failed(complaints) = outcome else { return Vec::new() };
     let heading = style(format!("✗ {} {title}", kernel.name)).red().bold().to_string();
@@ -125,7 +125,7 @@ fn complaints(kernel: &KernelSpec, title: &str, outcome: &Outcome) -> Vec<String
     std::iter::once(heading).chain(lines).collect()
 }
 
-/// A row for each patch, a column for each check.
+/// Returns a row for each patch, with a column for each check.
 fn table(kernel: &KernelSpec, report: &Report) -> String {
     let width = report.rows.iter().map(|row| row.patch.chars().count()).max().unwrap_or(0);
     let headings: String =
@@ -158,7 +158,7 @@ fn mark(outcome: &Outcome) -> String {
     colour.apply_to(mark).to_string()
 }
 
-/// Why something was skipped, each reason once.
+/// Returns the distinct reasons of skipped checks.
 fn skipped(report: &Report) -> Vec<&str> {
     let outcomes = report.rows.iter().flat_map(|row| &row.outcomes).map(|(_, outcome)| outcome);
     let mut reasons: Vec<&str> = outcomes

@@ -46,10 +46,10 @@ pub struct ExportOptions {
     directory: PathBuf,
 }
 
-/// Makes a tree.
+/// Makes a git tree of the series.
 ///
 /// # Errors
-/// There is something in the directory, or there is no source.
+/// The directory is not empty, or there is no source.
 pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let edit = Edit {
@@ -73,10 +73,10 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the patches.
+/// Writes the commits of a tree as patches.
 ///
 /// # Errors
-/// It is no such tree, or its commits are no series.
+/// The tree was not made by `edit`, or its commits are not a series.
 pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> {
     let exported = kernel::export(&options.directory, &Kernels::load()?, options.kernel.as_deref())?;
     for (what, names) in [("written", &exported.written), ("removed", &exported.removed)] {

@@ -56,7 +56,7 @@ pub struct ImageOptions {
 /// Runs the command.
 ///
 /// # Errors
-/// There is no image.
+/// The testbed failed.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::Image(options) => {

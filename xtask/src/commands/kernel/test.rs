@@ -39,7 +39,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// Something is missing or does not build, or a filter fits no case.
+/// A requirement is missing or does not build, or a filter matches no case.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (environment, programs) = prepare(&options.testbed, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));
@@ -70,13 +70,13 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(column.exit_code().into())
 }
 
-/// A kernel with KUnit, and guests that have the selftests.
+/// Returns an environment with KUnit and the selftest programs.
 fn prepare(options: &GuestOptions, terminal: &Terminal) -> Result<(Environment, Vec<Program>)> {
     options.ensure_host(terminal)?;
     let files = image::selftests(&options.kernel, COLLECTION, &cache::directory()?, terminal)?;
     let programs: Vec<Program> = files.into_iter().map(Program::in_bin).collect();
     let fragments = vec![Fragment::named("keyagent-kunit")?];
-    // A request that no keyagent serves is to fail, and not to be answered by the testbed's stock upcall.
+    // A request without a keyagent must fail, and not reach the testbed's stock upcall.
     let extras = Extras {
         fragments,
         programs: programs.clone(),
@@ -98,10 +98,10 @@ impl Options {
         self.filters.is_empty() || self.filters.iter().any(|filter| case.scenario.contains(filter))
     }
 
-    /// Requested reports. Failures outside of any case are always among them.
+    /// Returns the requested results. Failures outside of any case are always among them.
     ///
     /// # Errors
-    /// All went well, and a filter fits no case.
+    /// Nothing failed outside of the cases, and a filter matches no case.
     fn asked_for(&self, parts: Vec<Part>) -> Result<Vec<ScenarioResult>> {
         let all_well = parts.iter().all(|part| part.beyond.is_none());
         let fits = |filter: &String| {

@@ -28,7 +28,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// Nothing is pending, or it can't be renamed.
+/// No trace is pending, or one can't be renamed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let mut accepted = 0;
     for scenario in selection::select(&options.filters)? {

@@ -32,7 +32,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// There is no such scenario, or its snapshot can't be read.
+/// The scenario is unknown, or its snapshot can't be read.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let scenario = selection::named(&options.name)?;
     let explanation = Explanation::of(&scenario, WIDTH).context("can't explain what happened")?;
@@ -72,7 +72,7 @@ fn numbered(texts: &[String]) -> Vec<String> {
     texts.iter().enumerate().map(|(index, text)| hanging(&format!("{:>3}. ", index + 1), text)).collect()
 }
 
-/// Text after a label, in lines that begin below one another.
+/// Formats text after a label, with aligned lines.
 fn hanging(label: &str, text: &str) -> String {
     let indent = " ".repeat(label.chars().count());
     let options = textwrap::Options::new(WIDTH).initial_indent(label).subsequent_indent(&indent);

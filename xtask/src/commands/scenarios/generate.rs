@@ -24,7 +24,7 @@ pub struct Options {}
 /// Runs the command.
 ///
 /// # Errors
-/// A scenario that is wrong, or a file that can't be read or written.
+/// A scenario is invalid, or a file can't be read or written.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<()> {
     let root = workspace::root();
     for file in docs::files(root, &selection::select(&[])?)? {

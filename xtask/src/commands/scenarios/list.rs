@@ -35,7 +35,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// A scenario that is wrong, or a filter that fits none.
+/// A scenario is invalid, or a filter matches none.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let scenarios = chosen(&options.filters)?;
     if options.json {
@@ -70,7 +70,7 @@ enum Filter {
 impl FromStr for Filter {
     type Err = NoSuchRule;
 
-    /// Reads what looks like a rule as one, in either case.
+    /// Parses text in the form of a rule as a rule, in either case.
     fn from_str(text: &str) -> Result<Self, NoSuchRule> {
         let digits = text.strip_prefix(['R', 'r']).unwrap_or_default();
         match !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -80,9 +80,9 @@ impl FromStr for Filter {
     }
 }
 
-/// The scenarios that fit one of the filters: all, if there is none.
+/// Returns the scenarios that match one of the filters; all without a filter.
 fn chosen(filters: &[Filter]) -> Result<Vec<Scenario>> {
-    // A rule may be without a scenario; whatever is asked for by name has to be there.
+    // A rule may have no scenario, but a filter by name must match one.
     let name = |filter: &Filter| match filter {
         Filter::Name(name) => Some(name.clone()),
         Filter::Rule(_) => None,
@@ -97,14 +97,14 @@ fn chosen(filters: &[Filter]) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-/// A rule as the contract states it.
+/// Formats a rule as the contract states it.
 fn quote(rule: Rule) -> String {
     let lines: Vec<String> =
         rule.text().lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
     format!("{}\n\n{}", style(format!("{rule}: {}", rule.title())).bold(), lines.join("\n"))
 }
 
-/// A line for each scenario, under its family.
+/// Returns a line for each scenario, under its family.
 fn table(scenarios: &[Scenario]) -> String {
     let file = |scenario: &Scenario| scenario.name.rsplit('/').next().unwrap_or_default().to_owned();
     let rules =
@@ -126,7 +126,7 @@ fn table(scenarios: &[Scenario]) -> String {
     lines.join("\n")
 }
 
-/// How many scenarios each rule has.
+/// Returns the number of scenarios for each rule.
 fn coverage(scenarios: &[Scenario]) -> String {
     let count = |rule: &Rule| scenarios.iter().filter(|it| it.rules.contains(rule)).count();
     let cells: Vec<String> =
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(both.first().map(String::as_str), Some("linking/two-containers"));
         assert!(both.contains(&"serving/watching".to_owned()) && !both.contains(&"serving/raced".to_owned()));
         let all = names(&[]);
-        // The cases of one file keep the file's order.
+        // The cases of a file keep their order.
         assert!(all.iter().is_sorted_by_key(|name| name.split('[').next()));
         assert!(all.len() > both.len());
         assert!(chosen(&[Filter::Name("no-such".to_owned())]).is_err());

@@ -31,7 +31,7 @@ pub enum Command {
 /// Runs the command.
 ///
 /// # Errors
-/// A scenario that is wrong, or something that was asked for and is not there.
+/// A scenario is invalid, or a requested one does not exist.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::List(options) => list::run(options, terminal)?,

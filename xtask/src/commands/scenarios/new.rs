@@ -23,7 +23,7 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// The name is unfit or taken, or the files can't be written.
+/// The name is invalid or taken, or the files can't be written.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let name = &options.name;
     for path in template::write(&workspace::suite(), name)? {

@@ -1,31 +1,31 @@
-//! KTAP, in which the kernel's tests report: read strictly, as what is missing is no success.
+//! Strict parser of KTAP, the format of the kernel's test results: missing results are errors.
 
 use std::fmt;
 
-/// What a test reported, as far as it came.
+/// Results of a test, as far as it has reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Results {
     /// All cases, in order.
     pub cases: Vec<Case>,
-    /// Why there is no relying on them alone.
+    /// Error that makes the cases unreliable.
     pub flaw: Option<Flaw>,
 }
 
-/// A test without further tests in it.
+/// A test without subtests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
-    /// The names of the tests that it is in and its own, with slashes between them.
+    /// Names of the enclosing tests and of the case, separated by slashes.
     pub name: String,
-    /// What came of it.
+    /// Outcome of the case.
     pub outcome: Outcome,
-    /// What was said since the case before it, without the marks of comments.
+    /// Output since the previous case, without comment marks.
     pub notes: Vec<String>,
 }
 
-/// What came of a case.
+/// Outcome of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// `ok`. An expected failure is one too.
+    /// `ok`, or an expected failure.
     Passed,
     /// `not ok`.
     Failed,
@@ -33,29 +33,29 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// Why results are not whole.
+/// Error that makes results incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {
-    /// There is no KTAP at all.
+    /// There is no KTAP.
     Absent,
-    /// No test was to be run, for this reason.
+    /// No test was planned, for this reason.
     Empty(String),
-    /// It ends before its end.
+    /// The output is truncated.
     Cut {
-        /// The tests that it ends in; empty for the outermost ones.
+        /// The enclosing tests; empty for the outermost ones.
         within: String,
-        /// How many were announced.
+        /// Number of planned tests.
         planned: Option<usize>,
-        /// How many came to their end.
+        /// Number of completed tests.
         ran: usize,
-        /// What was said after the last case.
+        /// Output after the last case.
         notes: Vec<String>,
     },
-    /// A line that can't be right where it stands.
+    /// A line that is invalid at its position.
     Nonsense {
         /// The line.
         line: String,
-        /// What is wrong with it.
+        /// Description of the error.
         why: String,
     },
 }
@@ -76,7 +76,7 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// Reads the results in some output. Lines that are no KTAP become notes of the case that they come before.
+/// Parses the results in some output. Lines that are not KTAP become notes of the next case.
 pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Results {
     let mut reader = Reader::default();
     for line in lines {
@@ -94,7 +94,7 @@ enum Line<'a> {
     Version,
     /// `# Subtest: NAME`.
     Subtest(&'a str),
-    /// `1..N`, perhaps with `# SKIP WHY`.
+    /// `1..N`, with an optional `# SKIP WHY`.
     Plan(usize, Option<&'a str>),
     /// `ok 3 NAME # DIRECTIVE WORDS`.
     Result { ok: bool, number: usize, name: &'a str, skipped: Option<&'a str> },
@@ -145,9 +145,9 @@ struct Group {
     level: usize,
     name: String,
     planned: Option<usize>,
-    /// Why none was planned.
+    /// Reason of an empty plan.
     empty: Option<String>,
-    /// How many there were, as the totals have it.
+    /// Number of tests by the totals.
     total: Option<usize>,
     ran: usize,
     cases: Vec<Case>,
@@ -155,7 +155,7 @@ struct Group {
 }
 
 impl Group {
-    /// Are there as many as were announced? Tests with parameters have no plan, but totals.
+    /// Checks that all planned tests have run. Parameterized tests have totals in place of a plan.
     fn is_whole(&self) -> bool {
         self.planned.or(self.total) == Some(self.ran)
     }
@@ -165,10 +165,10 @@ impl Group {
     }
 }
 
-/// How many columns a level of nesting takes.
+/// Number of columns for a level of nesting.
 const INDENT: usize = 4;
 
-/// The groups that are open, the outermost one first. Each is one level below the one before it.
+/// The open groups, from the outermost one. Each is one level below the previous one.
 #[derive(Default)]
 struct Reader {
     groups: Vec<Group>,
@@ -187,7 +187,7 @@ impl Reader {
                 self.at(level)?.name = name.to_owned();
                 Ok(())
             }
-            // Without a version line before them these are somebody else's words.
+            // Without a version line, these are other output.
             _ if self.groups.is_empty() => Ok(()),
             Line::Plan(planned, empty) => {
                 let group = self.at(level)?;
@@ -231,7 +231,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The innermost group, which must be at that level.
+    /// Returns the innermost group, which must be at this level.
     fn at(&mut self, level: usize) -> Result<&mut Group, String> {
         let innermost = self.groups.len().saturating_sub(1);
         self.groups
@@ -292,7 +292,7 @@ impl Reader {
         })
     }
 
-    /// All cases so far, of the groups that are still open too.
+    /// Returns all cases so far, with those of open groups.
     fn into_cases(self) -> Vec<Case> {
         let join = |inner: Vec<Case>, group: Group| {
             let inner = inner.into_iter();
@@ -302,13 +302,14 @@ impl Reader {
     }
 }
 
-/// The name of a result that has none: the selftests of 6.1 give none to what they skip, but say what they begin with.
+/// Returns the name of a result without one: the selftests of 6.1 leave it out for skipped tests,
+/// but announce each test.
 fn announced(notes: &[String], number: usize) -> String {
     let begun = |note: &String| Some(note.strip_prefix("RUN ")?.trim_end_matches("...").trim().to_owned());
     notes.iter().rev().find_map(begun).unwrap_or_else(|| format!("test {number}"))
 }
 
-/// The case by its name outside of the tests of that name.
+/// Prefixes the case with the name of the enclosing test.
 fn within(outer: &str, case: Case) -> Case {
     if outer.is_empty() { case } else { Case { name: format!("{outer}/{}", case.name), ..case } }
 }

@@ -10,7 +10,7 @@ fn kunit(log: &str) -> Results {
     read(log.lines().map(message))
 }
 
-/// How many passed, failed and were skipped.
+/// Returns the number of cases that passed, failed and were skipped.
 fn counts(results: &Results) -> (usize, usize, usize) {
     let count =
         |is_it: fn(&Outcome) -> bool| results.cases.iter().filter(|case| is_it(&case.outcome)).count();
@@ -74,7 +74,7 @@ fn what_is_skipped_without_a_name_has_that_under_which_it_was_begun() {
 
 #[test]
 fn output_that_is_cut_short_anywhere_is_never_whole() {
-    // Its last two lines are totals, which say nothing new.
+    // The last two lines are totals, which are redundant.
     let lines: Vec<&str> = KSELFTEST.lines().collect();
     for end in 0..lines.len() - 2 {
         assert!(read(lines[..end].iter().copied()).flaw.is_some(), "after {end} lines");
