@@ -28,7 +28,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Returns an initramfs with the current agent, a shell if the host has one, and these programs,
 /// directories and links. The last of several entries with the same path counts, and all replace
-/// the guest's own. Only a link never replaces a directory that has entries. Paths in `absent` are
+/// the guest's own. A link does not replace a directory that has entries. Paths in `absent` are
 /// left out.
 ///
 /// # Errors

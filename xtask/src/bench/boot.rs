@@ -1,5 +1,5 @@
-//! Boot time from the start of a virtual machine to PID 1's hello, on each back end, compared with
-//! `vng` and `true` on the same image.
+//! Boot time from the start of a virtual machine to PID 1's hello, on each back end. The reference
+//! is `vng` with `true` on the same image.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

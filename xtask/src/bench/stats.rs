@@ -77,7 +77,7 @@ fn median_of_sorted(samples: &[f64]) -> Option<f64> {
     Some(lower.midpoint(upper))
 }
 
-/// Returns the smallest sample that at least `percent` of the samples do not exceed.
+/// Returns the smallest sample that at least `percent` % of the samples do not exceed.
 fn percentile_of_sorted(samples: &[f64], percent: usize) -> Option<f64> {
     let rank = (samples.len() * percent).div_ceil(100);
     samples.get(rank.checked_sub(1)?).copied()

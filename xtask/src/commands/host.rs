@@ -8,7 +8,7 @@ use clap::Args;
 use crate::host::packages::{self, Consent, Purpose};
 use crate::host::terminal::Terminal;
 
-/// Whether missing packages are installed.
+/// Permission to install missing packages.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

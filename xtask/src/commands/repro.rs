@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask repro serving/raced --seed 17                with a given seed
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
 
-/// Time limits of a guest under a debugger: practically none.
+/// Time limit of a guest under a debugger, long enough never to expire.
 const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// Scenario, repetition and debugger.

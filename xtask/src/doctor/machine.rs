@@ -16,7 +16,7 @@ use crate::host::{cache, workspace};
 
 const GIB: u64 = 1 << 30;
 
-/// Memory for a run on the default kernel: a few guests, and a compiler for each processor.
+/// Maximum memory of a run on the default kernel: a few guests, and a compiler for each processor.
 const MEMORY: u64 = GIB;
 /// Memory for a guest of the debug profile.
 const MEMORY_DEBUG: u64 = 3 * GIB;

@@ -14,8 +14,8 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Sort key of the row: 0 if the columns differ, 1 if all are bad, 2 if some are flaky or
-    /// skipped, 3 if all passed.
+    /// Sort key of the row. 0: a bad column differs from the others; 1: all are bad; 2: some are
+    /// flaky or skipped; 3: all passed.
     fn rank(&self) -> u8 {
         let words: BTreeSet<&str> = self.words.iter().flatten().copied().collect();
         let bad = words.iter().any(|word| !matches!(*word, "passed" | "flaky" | "skipped"));

@@ -33,7 +33,8 @@ fn suite(entries: &RunResults, part: &ColumnResults) -> TestSuite {
 fn case(part: &ColumnResults, report: &ScenarioResult) -> TestCase {
     let (family, name) = report.scenario.split_once('/').unwrap_or(("", &report.scenario));
     let mut status = status(&report.verdict);
-    // Earlier attempts: flaky failures of a scenario that passed in the end, else reruns.
+    // Earlier attempts: flaky failures of a scenario that passed in the end, else its earlier
+    // failures.
     status.add_reruns(report.earlier.iter().map(rerun));
     let mut case = TestCase::new(name, status);
     case.set_classname(family);

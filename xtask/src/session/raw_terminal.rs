@@ -71,7 +71,8 @@ impl RawTerminal {
         self.listens.store(true, Ordering::Relaxed);
     }
 
-    /// Returns an observer that shows the guest's console output after [`Self::listen`].
+    /// Returns an observer that shows the guest's console output from [`Self::listen`] until the
+    /// drop.
     pub fn listener(&self) -> Tap {
         let listens = Arc::clone(&self.listens);
         Tap::new(move |heard| {
@@ -101,7 +102,7 @@ impl RawTerminal {
         });
     }
 
-    /// Checks whether the user has typed the escape sequence.
+    /// Checks whether the user has typed the escape sequence, or the terminal is gone.
     pub fn is_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
     }

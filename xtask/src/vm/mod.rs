@@ -98,9 +98,9 @@ impl fmt::Display for Kind {
 
 /// A back end that runs guests. It only supplies the command; [`Machine`] has the common parts.
 ///
-/// The command's standard input and output are sockets: it makes the first one the guest's channel, the
-/// device that it names to the guest as `keyagents.channel`, and writes the guest's console to the second.
-/// It ends when the guest powers off, restarts or panics.
+/// The command's standard input and output are sockets. The first is the guest's channel, the
+/// device that the kernel parameter `keyagents.channel` names. The second receives the guest's
+/// console output. The command ends when the guest powers off, restarts or panics.
 pub trait Backend: Send + Sync {
     /// Returns the kind of virtual machine.
     fn kind(&self) -> Kind;

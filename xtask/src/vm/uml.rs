@@ -17,7 +17,8 @@ const KERNEL_COMMAND_LINE: &[&str] = &[
     "con=null",
     "console=tty0",
     "loglevel=5",
-    // The delay loop is not calibrated, which would take a third of the boot: there is no hardware to wait for.
+    // The delay loop is not calibrated, which would take a third of the boot. There is no hardware
+    // to wait for.
     "lpj=20000000",
     "panic=-1",
     "keyagents.channel=/dev/ttyS0",
@@ -50,8 +51,9 @@ impl Uml {
         if let Ok(directory) = uml_memory::directory(memory_mib) {
             command.env("TMPDIR", directory);
         }
-        // A guest's processes run in children of this one whose memory has been replaced. Where the C library has registered
-        // a restartable sequence for them, newer hosts kill them at the first system call, as what it points to is gone.
+        // The guest's processes run in children of this process, whose memory is replaced. A
+        // restartable sequence registered by the C library would then point to unmapped memory.
+        // Newer hosts kill such a process at its first system call.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
         // Kernel and process alternate, several times a page fault. Waking the other on an idle
         // processor takes longer than all the rest.
