@@ -63,9 +63,7 @@ impl Subject {
 /// Rounds and environment of a benchmark.
 #[derive(Debug)]
 pub struct Setup<'a> {
-    /// Kernel and virtual machine.
     pub testbed: &'a GuestOptions,
-    /// Number of rounds.
     pub rounds: u32,
     /// Terminal for progress.
     pub terminal: &'a Terminal,

@@ -22,10 +22,8 @@ pub struct Figure {
 /// Unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Unit {
-    /// Seconds.
     #[serde(rename = "s")]
     Seconds,
-    /// Microseconds.
     #[serde(rename = "µs")]
     Microseconds,
     /// Instructions executed by the guest's processor.

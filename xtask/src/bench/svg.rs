@@ -19,7 +19,6 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.h{font-we
 /// A group of bars with a common heading and a scale for each unit.
 #[derive(Debug)]
 pub struct Group<'a> {
-    /// Heading.
     pub title: &'a str,
     /// Figures, one bar each.
     pub figures: &'a [Figure],

@@ -29,10 +29,8 @@ pub struct LineTally {
     pub branches: Vec<u64>,
 }
 
-/// A function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// Name.
     pub name: String,
     /// Number of the first line.
     pub first: usize,

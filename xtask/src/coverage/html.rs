@@ -35,7 +35,6 @@ struct File<'a> {
     rows: Vec<Row<'a>>,
 }
 
-/// A row of a listing.
 struct Row<'a> {
     /// True if lines before it are left out.
     gap: bool,

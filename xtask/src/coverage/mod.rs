@@ -50,7 +50,6 @@ pub struct File {
 /// A line with code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// State of the line.
     pub state: State,
     /// Number of times that each branch was taken.
     pub branches: Vec<u64>,

@@ -93,8 +93,8 @@ fn located_in(mut cause: Cause, vmlinux: &Path) -> Cause {
     cause
 }
 
-/// Returns function, offset and size of `key_put+0x12/0x90`; `None` for a function of a module (`…
-/// [ceph]`).
+/// Returns function, offset and size of `key_put+0x12/0x90`; `None` for a function of a module
+/// (`… [ceph]`).
 fn mentioned(line: &str) -> Option<(&str, u64, u64)> {
     static FUNCTION: OnceLock<Option<Regex>> = OnceLock::new();
     let pattern = r"([A-Za-z_][A-Za-z0-9_.]*)\+0x([0-9a-f]+)/0x([0-9a-f]+)( \[)?";

@@ -35,9 +35,7 @@ pub enum State {
 /// Findings on one topic.
 #[derive(Debug)]
 pub struct Chapter {
-    /// Title.
     pub title: &'static str,
-    /// The findings.
     pub findings: Vec<Finding>,
 }
 

@@ -27,7 +27,6 @@ pub const ENDS: [i32; 9] = [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, 
 /// Cause of the process's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// A signal.
     Signal(i32),
     /// The reader of standard output is gone, for which other programs get SIGPIPE.
     Closed,

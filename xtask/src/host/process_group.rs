@@ -15,7 +15,6 @@ use crate::host::process::spawn_pdeathsig;
 /// Ending of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The program exited.
     Exited(ExitStatus),
     /// A signal meant for the program or for this process ended it; following work is not wanted.
     Interrupted(i32),

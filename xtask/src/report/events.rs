@@ -17,7 +17,6 @@ use crate::runner::testbed::Testbed;
 /// ones keep their meaning.
 const VERSION: u32 = 1;
 
-/// A line of the stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line {

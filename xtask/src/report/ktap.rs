@@ -22,7 +22,6 @@ struct Outcome {
     directive: Option<String>,
 }
 
-/// Returns the report.
 pub(super) fn text(entries: &RunResults) -> String {
     let columns = entries.counted().map(|part| column(entries, part)).collect();
     block(None, columns).join("\n") + "\n"

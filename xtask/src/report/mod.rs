@@ -28,11 +28,9 @@ use crate::runner::results::{RunResults, SharedResults};
 /// Destinations of a run's results.
 #[derive(Default)]
 pub struct Outlets {
-    /// Reports to write.
     pub report_args: Vec<ReportArg>,
     /// Record of failed scenarios, for the next run.
     pub last_run: Option<LastRun>,
-    /// The event stream.
     pub events: Option<Stream>,
 }
 

@@ -56,9 +56,7 @@ impl Extras {
 /// Kernel and kind of virtual machine of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentSpec {
-    /// The kernel.
     pub kernel: KernelOptions,
-    /// The virtual machine.
     pub kind: Kind,
 }
 

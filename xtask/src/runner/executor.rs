@@ -46,20 +46,15 @@ pub enum Event {
     },
     /// An environment can't be prepared. Columns without another one get no verdicts.
     Lost {
-        /// The environment's number.
         environment: usize,
-        /// The cause.
         why: String,
         /// Jobs that no environment is left for.
         stranded: Vec<Job>,
     },
     /// A worker begins a scenario.
     Begun {
-        /// The worker's number.
         worker: usize,
-        /// The environment's number.
         environment: usize,
-        /// The scenario and its column.
         job: Job,
         /// The attempt's number, from 1.
         attempt: u32,
@@ -68,15 +63,11 @@ pub enum Event {
     },
     /// A worker has a verdict.
     Judged {
-        /// The worker's number.
         worker: usize,
-        /// The environment's number.
         environment: usize,
-        /// The scenario and its column.
         job: Job,
         /// The attempt's number, from 1.
         attempt: u32,
-        /// The scenario's verdict.
         verdict: Verdict,
         /// Duration of the attempt.
         took: Duration,
@@ -87,9 +78,7 @@ pub enum Event {
     },
     /// A worker has shut its guest down.
     Left {
-        /// The worker's number.
         worker: usize,
-        /// The environment's number.
         environment: usize,
         /// Reports and counters from the shutdown.
         shutdown: ShutdownReport,

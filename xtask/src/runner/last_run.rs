@@ -23,7 +23,6 @@ const FILE: &str = "KEYAGENTS_LAST_RUN";
 /// Kernel configuration that a verdict belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
-    /// The kernel's name.
     pub kernel: String,
     /// Profile of the kernel.
     pub profile: String,

@@ -31,7 +31,6 @@ pub struct ScenarioResult {
 /// An attempt with a bad verdict, after which the scenario was retried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// Verdict of the attempt.
     pub verdict: Verdict,
     /// Duration, with the start of a guest.
     pub took: Duration,

@@ -32,7 +32,6 @@ pub struct RunResults {
 /// Results of a column.
 #[derive(Debug, Clone)]
 pub struct ColumnResults {
-    /// Description of the column.
     pub about: ColumnInfo,
     /// Results by scenario; `None` without a verdict so far.
     pub verdicts: Vec<Option<ScenarioResult>>,
@@ -47,7 +46,6 @@ pub struct ColumnResults {
 pub struct ColumnInfo {
     /// Title that distinguishes the column from the others; empty if it is the only one.
     pub title: String,
-    /// The kernel's name.
     pub kernel: String,
     /// Profile of the kernel.
     pub profile: Profile,

@@ -37,7 +37,6 @@ pub struct Testbed {
     qemu_jobs: usize,
     /// True if every scenario runs in a guest of its own.
     pub fresh: bool,
-    /// Directory of the cache.
     pub cache: PathBuf,
     label: String,
     initramfs: PathBuf,

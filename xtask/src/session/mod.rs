@@ -43,7 +43,6 @@ pub struct Session {
 pub struct Run {
     /// All events, in the guest's order.
     pub events: Vec<Event>,
-    /// Ending of the plan.
     pub finished: Finished,
 }
 

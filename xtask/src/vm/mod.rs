@@ -26,15 +26,11 @@ pub use tap::{Heard, Tap};
 /// Configuration of a guest's boot.
 #[derive(Debug, Clone)]
 pub struct BootConfig {
-    /// The kernel image.
     pub image: PathBuf,
-    /// The initial root file system.
     pub initramfs: PathBuf,
     /// Parameters for the kernel's command line besides the back end's own.
     pub parameters: Vec<String>,
-    /// The guest's memory in MiB.
     pub memory_mib: u32,
-    /// The guest's processors.
     pub cpus: u32,
     /// Clock source of the guest.
     pub clock: Clock,

@@ -53,7 +53,6 @@ pub enum Flaw {
     },
     /// A line that is invalid at its position.
     Nonsense {
-        /// The line.
         line: String,
         /// Description of the error.
         why: String,

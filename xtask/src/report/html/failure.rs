@@ -25,14 +25,12 @@ pub(super) struct FailureView {
     pub(super) trace: Option<String>,
 }
 
-/// A line of a diff.
 #[derive(PartialEq, Eq)]
 pub(super) struct DiffLine {
     pub(super) kind: &'static str,
     pub(super) text: String,
 }
 
-/// A line of the console.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ConsoleLine {
     pub(super) text: String,

@@ -51,7 +51,6 @@ struct Link {
     word: &'static str,
 }
 
-/// The rows of a family.
 struct Family {
     name: String,
     rows: Vec<Row>,
