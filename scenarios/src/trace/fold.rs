@@ -67,7 +67,7 @@ pub(super) fn ordinary(events: &[&Event], upcall: &Upcall<'_>, names: &Names) ->
         return None;
     };
     let Outcome::Ok(Value::Serial(authkey)) = assumed else { return None };
-    if names.key(*authkey) != names.authkey_of(*target) {
+    if *authkey == 0 || authkey == target || names.key(*authkey) != names.authkey_of(*target) {
         return None;
     }
     let (how, count) = match calls.next()? {

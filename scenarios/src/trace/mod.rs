@@ -242,8 +242,11 @@ impl Renderer<'_> {
 
     /// A step's outcome. Where the scenario says that one of several may come, which one does is a race.
     fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
+        let process = self.plan.steps.get(index).map_or("", |step| &step.process);
         let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
-            Some(Expect::Tries(allowed)) => return outcome::of_tries(outcome, allowed, op, self.names),
+            Some(Expect::Tries(allowed)) => {
+                return outcome::of_tries(process, outcome, allowed, op, self.names);
+            }
             Some(Expect::AnyOf(several)) => several.as_slice(),
             _ => &[],
         };
@@ -256,7 +259,7 @@ impl Renderer<'_> {
             let names: Vec<String> = any_of.iter().map(ToString::to_string).collect();
             return format!(" → {}", names.join(" or "));
         }
-        outcome::of(op, outcome, self.names)
+        outcome::of(process, op, outcome, self.names)
     }
 
     /// The upcalls that a step has caused, those that went alike told once.
@@ -333,8 +336,11 @@ impl Renderer<'_> {
     }
 
     fn call(&self, process: &str, op: &Op, done: &Done, upcall: Option<&Upcall>) -> String {
-        let line =
-            format!("{process} {}{}", op::of(op, self.names), outcome::of(op, &done.outcome, self.names));
+        let line = format!(
+            "{process} {}{}",
+            op::of(op, self.names),
+            outcome::of(process, op, &done.outcome, self.names)
+        );
         // What one worker asked for is told as what each of them asked for.
         upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
     }

@@ -9,10 +9,10 @@ use crate::{
 };
 
 /// Describes an outcome, as in ` → ENOKEY`. Empty for success without a value.
-pub(super) fn of(op: &Op, outcome: &Outcome, names: &Names) -> String {
+pub(super) fn of(process: &str, op: &Op, outcome: &Outcome, names: &Names) -> String {
     match outcome {
         Outcome::Ok(Value::None) => String::new(),
-        Outcome::Ok(value) => format!(" → {}", of_value(value, names)),
+        Outcome::Ok(value) => format!(" → {}", of_value(process, value, names)),
         Outcome::Error(name) => format!(" → {name}"),
         Outcome::Skipped(why) => format!(" → not tried: {why}"),
         Outcome::TimedOut
@@ -24,7 +24,7 @@ pub(super) fn of(op: &Op, outcome: &Outcome, names: &Names) -> String {
     }
 }
 
-fn of_value(value: &Value, names: &Names) -> String {
+fn of_value(process: &str, value: &Value, names: &Names) -> String {
     match value {
         Value::None => "ok".to_owned(),
         Value::Serial(0) => "0".to_owned(),
@@ -36,7 +36,7 @@ fn of_value(value: &Value, names: &Names) -> String {
         Value::Described(described) => of_described(described),
         Value::ProcKeys(keys) => list(keys.iter().map(|key| proc_key(key, names))),
         Value::KeyUser(user) => key_user(user),
-        Value::Signals(signals) => list(signals.iter().map(|it| taken(it, names))),
+        Value::Signals(signals) => list(signals.iter().map(|it| taken(process, it, names))),
         Value::Tries { failed, last } => tries(failed, last, &[]),
         Value::Trace(records) => match records.len() {
             1 => "1 event".to_owned(),
@@ -62,12 +62,14 @@ pub(super) fn upcall_signal(siginfo: &UpcallSignal, from: &str, names: &Names) -
 }
 
 /// A signal that was pending.
-fn taken(siginfo: &UpcallSignal, names: &Names) -> String {
+fn taken(process: &str, siginfo: &UpcallSignal, names: &Names) -> String {
     let nonzero_padding = match siginfo.nonzero_padding.as_slice() {
         [] => String::new(),
         nonzero_padding => format!(", with bytes that are not zero at {nonzero_padding:?}"),
     };
-    format!("{} for {}{nonzero_padding}", signal_with_code(siginfo), names.key(siginfo.value))
+    let from = names.process(siginfo.pid, process);
+    let (signal, key) = (signal_with_code(siginfo), names.key(siginfo.value));
+    format!("{signal} for {key} from {from}, uid {}{nonzero_padding}", siginfo.uid)
 }
 
 fn signal_with_code(siginfo: &UpcallSignal) -> String {
@@ -106,10 +108,16 @@ pub(super) fn signal(number: i32) -> String {
 }
 
 /// Describes the outcomes of tries, given those that are allowed.
-pub(super) fn of_tries(outcome: &Outcome, allowed: &[String], op: &Op, names: &Names) -> String {
+pub(super) fn of_tries(
+    process: &str,
+    outcome: &Outcome,
+    allowed: &[String],
+    op: &Op,
+    names: &Names,
+) -> String {
     match outcome {
         Outcome::Ok(Value::Tries { failed, last }) => format!(" → {}", tries(failed, last, allowed)),
-        _ => of(op, outcome, names),
+        _ => of(process, op, outcome, names),
     }
 }
 

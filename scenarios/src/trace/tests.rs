@@ -358,6 +358,7 @@ fn an_answer_with_anything_out_of_the_ordinary_is_told_call_by_call() {
         (Box::new(described(|it| it.description = "x".into())), "describes k → user \"x\" of 7:7"),
         (Box::new(|calls| calls[2].1 = Outcome::Ok(Value::Text("x".into()))), "reads @a → \"x\""),
         (Box::new(|calls| calls[0].1 = Outcome::Ok(Value::Serial(100))), "assumes authority over k → k"),
+        (Box::new(|calls| calls[0].1 = Outcome::Ok(Value::Serial(0))), "assumes authority over k → 0"),
         (Box::new(|calls| calls[4].1 = Outcome::Ok(Value::Serial(0))), "gives authority up → 0"),
     ];
     changes.extend((0..5).map(|call| (Box::new(failing(call)) as Change, "→ EIO")));
