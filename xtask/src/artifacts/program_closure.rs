@@ -148,7 +148,12 @@ impl ProgramClosure {
     }
 
     fn pack_file(&mut self, path: &Path) -> Result<()> {
-        fs::File::open(path).with_context(|| format!("can't read {}", path.display()))?;
+        let file = fs::File::open(path).and_then(|file| file.metadata());
+        let file = file.with_context(|| format!("can't read {}", path.display()))?;
+        if file.permissions().mode() & 0o6000 != 0 {
+            let name = path.display();
+            self.left.push(format!("{name} is set-user-ID or set-group-ID, which it is not in the guest"));
+        }
         self.files.insert(key(path)?, path.to_owned());
         Ok(())
     }
@@ -162,10 +167,18 @@ impl ProgramClosure {
             self.left.push(format!("{} is left out: it is {kind}", path.display()));
             return Ok(());
         }
+        let mode = metadata.permissions().mode();
         match kind {
             kind if kind.is_symlink() => self.pack_link(path),
             kind if kind.is_dir() => self.pack_directory(path),
-            _ => self.pack_data(path, metadata.permissions().mode() & 0o111 != 0),
+            _ => {
+                if mode & 0o6000 != 0 {
+                    let name = path.display();
+                    self.left
+                        .push(format!("{name} is set-user-ID or set-group-ID, which it is not in the guest"));
+                }
+                self.pack_data(path, mode & 0o111 != 0)
+            }
         }
     }
 
@@ -358,6 +371,17 @@ mod tests {
         fs::write(path, bytes).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         path.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn a_program_that_loses_its_privilege_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = executable(&directory.path().join("a"), b"#!/bin/sh\n");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o4755)).unwrap();
+        let mut closure = ProgramClosure::default();
+        closure.pack_program(&script).unwrap();
+        let remark = format!("{script} is set-user-ID or set-group-ID, which it is not in the guest");
+        assert_eq!(closure.remarks(), [remark]);
     }
 
     #[test]
