@@ -155,6 +155,10 @@ fn text_of(path: &Path) -> io::Result<Option<String>> {
     if !path.exists() {
         return Ok(None);
     }
+    // insta reads a file without its header as an old format, and as empty.
+    if !fs::read(path)?.starts_with(b"---\n") {
+        return Err(io::Error::other(format!("{} is no snapshot: restore it or delete it", path.display())));
+    }
     let snapshot = Snapshot::from_file(path)
         .map_err(|error| io::Error::other(format!("{} is no snapshot: {error}", path.display())))?;
     match snapshot.contents() {

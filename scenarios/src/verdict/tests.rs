@@ -178,3 +178,12 @@ fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
     assert_eq!(judge(&cases[1], &answer(enokey(), 5), &complete).unwrap(), Verdict::Passed);
     assert!(!pending.exists());
 }
+
+#[test]
+fn a_snapshot_without_a_header_is_an_error() {
+    let temporary = tempfile::tempdir().unwrap();
+    let scenario = scenario(temporary.path());
+    fs::write(scenario.snapshot(), "rubbish\n").unwrap();
+    let error = judge(&scenario, &[], &finished(Completion::Complete, 0)).unwrap_err();
+    assert!(error.to_string().ends_with("name.snap is no snapshot: restore it or delete it"), "{error}");
+}
