@@ -16,7 +16,7 @@ use crate::sys::procfs;
 
 const PARAMETER: &str = "keyagents.channel=";
 
-/// How long the device may take to appear: drivers probe while PID 1 already runs.
+/// Time limit for the device to appear: drivers probe while PID 1 already runs.
 const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Message channel to the host: one JSON object a line in both directions.
@@ -68,7 +68,7 @@ impl Channel {
         }
     }
 
-    /// Whether input is buffered, which poll(2) does not see.
+    /// Returns true if input is buffered, which poll(2) does not see.
     pub(crate) fn has_buffered_input(&self) -> bool {
         !self.from_host.buffer().is_empty()
     }

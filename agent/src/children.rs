@@ -33,7 +33,7 @@ impl<T: Clone> Children<T> {
         self.known.insert(pid, Child { what, reaped, ended: false });
     }
 
-    /// Whether exited children may stay zombies.
+    /// Returns true if exited children may stay zombies.
     pub fn may_leave_zombies(&self) -> bool {
         self.leaves_zombies
     }
@@ -51,7 +51,7 @@ impl<T: Clone> Children<T> {
         self.leaves_zombies = false;
     }
 
-    /// Whether the calling process has any child, registered or not.
+    /// Returns true if the calling process has any child, registered or not.
     pub fn any_left() -> bool {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::All, look).is_ok()

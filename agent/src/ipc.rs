@@ -209,7 +209,7 @@ impl CommandReceiver {
     }
 }
 
-/// Whether an event is a keyagent's upcall.
+/// Returns true if an event is a keyagent's upcall.
 pub(crate) fn is_upcall(kind: &EventKind) -> bool {
     matches!(kind, EventKind::UpcallSignal(siginfo) if siginfo.signal == 0 || siginfo.code == crate::sys::signals::SI_KEYAGENT)
 }

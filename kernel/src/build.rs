@@ -1,4 +1,4 @@
-//! `make`, out of tree: configuration first, then the kernel.
+//! Out-of-tree build with `make`: the configuration, then the kernel.
 
 use std::{
     collections::BTreeSet,
@@ -13,27 +13,27 @@ use crate::{
     command::Running, config, fs::is_full, programs::has_program, warnings::Warnings,
 };
 
-/// What a path may not have in it below which a kernel is built, besides white space: make, the shell or the compiler take it for
-/// something else.
+/// Characters that the path of a build directory must not contain, besides white space. make, the
+/// shell or the compiler interpret them.
 const NOT_IN_PATHS: &str = ":#$%=\\'\"`;&|<>()*?[]";
 
-/// A character for which no kernel can be built below that directory.
+/// Returns the first character that prevents a kernel build below that directory, or `None`.
 pub fn unbuildable(directory: &Path) -> Option<char> {
     let path = directory.to_string_lossy();
-    // A path that is no text is shown, and so handed to make, with this in it.
+    // A path that is not UTF-8 is converted for make with this character.
     let is_bad =
         |c: &char| c.is_whitespace() || c.is_control() || NOT_IN_PATHS.contains(*c) || *c == '\u{fffd}';
     path.chars().find(is_bad)
 }
 
-/// How many errors of the compiler's a person is shown; the log has them all.
+/// Number of compiler errors in an error message. The log has them all.
 pub(crate) const SHOWN_ERRORS: usize = 8;
 
-/// Where the source lies, for those who read the symbols of an image.
+/// Directory of the source in the debug information of an image.
 pub const SOURCE: &str = "/usr/src/linux";
 
-/// A directory in which one tree is built for one architecture and profile. It is kept: only what changed is built
-/// again.
+/// A directory in which one tree is built for one architecture and profile. It is kept, so that a
+/// build compiles only the changes.
 #[derive(Debug)]
 pub(crate) struct Build<'a> {
     pub(crate) tree: &'a Path,
@@ -42,11 +42,11 @@ pub(crate) struct Build<'a> {
     pub(crate) profile: Profile,
     pub(crate) toolchain: Toolchain,
     pub(crate) jobs: usize,
-    /// Nothing was ever built in the directory.
+    /// True if nothing was ever built in the directory.
     pub(crate) is_new: bool,
 }
 
-/// Which compiler and linker build the kernel.
+/// Compiler and linker of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Toolchain {
     Gnu,
@@ -54,13 +54,13 @@ pub(crate) enum Toolchain {
 }
 
 impl Build<'_> {
-    /// Makes the `.config` and checks that it says what the fragments ask for.
+    /// Makes the `.config` and checks that it satisfies the fragments.
     pub(crate) fn configure(&self, fragments: &[Fragment], progress: &dyn Progress) -> Result<()> {
         progress.started(&Phase::Configure, None);
         fs::create_dir_all(&self.directory).map_err(Error::io("creating", &self.directory))?;
         let requested = self.directory.join("requested.config");
         fs::write(&requested, config::merged(fragments)).map_err(Error::io("writing", &requested))?;
-        // As `make tinyconfig` does it: everything that nobody asks for is off.
+        // As `make tinyconfig` does: all other options are off.
         command::read(self.make().arg("allnoconfig").env("KCONFIG_ALLCONFIG", &requested), b"")?;
         let file = self.directory.join(".config");
         let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
@@ -117,7 +117,7 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// What a virtual machine starts.
+    /// Returns the bootable file.
     pub(crate) fn product(&self) -> PathBuf {
         self.directory.join(match self.arch {
             Arch::X86_64 => "arch/x86/boot/bzImage",
@@ -125,19 +125,19 @@ impl Build<'_> {
         })
     }
 
-    /// The kernel with its symbols.
+    /// Returns the kernel with its symbols.
     pub(crate) fn vmlinux(&self) -> PathBuf {
         self.directory.join("vmlinux")
     }
 
-    /// The modules, as the build has left them.
+    /// Returns the modules of the build, not stripped.
     pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
         let order = self.directory.join("modules.order");
         let listed = fs::read_to_string(&order).map_err(Error::io("reading", &order))?;
         Ok(listed.lines().map(|module| self.directory.join(module).with_extension("ko")).collect())
     }
 
-    /// What `uname -r` says.
+    /// Returns the release, as `uname -r` prints it.
     pub(crate) fn release(&self) -> Result<String> {
         let file = self.directory.join("include/config/kernel.release");
         let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
@@ -155,7 +155,7 @@ impl Build<'_> {
         self.directory.join("build.log")
     }
 
-    /// `make` with everything said but the targets.
+    /// Returns `make` with all arguments except the targets.
     pub(crate) fn make(&self) -> Command {
         let mut command = make_in(self.tree);
         command.arg(format!("O={}", self.directory.display()));
@@ -172,18 +172,18 @@ impl Build<'_> {
             // Headers as kbuild's dependency files list them: a miss does not run the preprocessor twice.
             command.env("CCACHE_DEPEND", "1");
         }
-        // The same source makes the same bytes, whoever builds it and when.
+        // The same source makes the same bytes, regardless of the user, the host and the time.
         command.args(["KBUILD_BUILD_TIMESTAMP=2022-07-01 00:00:00 UTC", "KBUILD_BUILD_VERSION=1"]);
         command.args(["KBUILD_BUILD_USER=keyagents", "KBUILD_BUILD_HOST=keyagents", "LOCALVERSION="]);
-        // Symbols name the files as the tree does, not where the tree happens to lie.
+        // Symbols have the paths of files in the tree, independent of the tree's own path.
         let (tree, directory) = (self.tree.display(), self.directory.display());
         let maps = format!("-ffile-prefix-map={tree}/= -ffile-prefix-map={directory}={SOURCE}");
         command.args([format!("KCFLAGS={maps}{}", self.stand_in()), format!("KAFLAGS={maps}")]);
         command
     }
 
-    /// User-Mode Linux exports functions of the C library to modules. Older kernels name one that glibc lacks since 2.33, and so don't
-    /// link: another one stands in for it, which no module calls.
+    /// Returns a substitute for a function that older User-Mode Linux kernels export to modules,
+    /// and that glibc lacks since 2.33. Without it they don't link. No module calls it.
     fn stand_in(&self) -> &'static str {
         let exports =
             || fs::read_to_string(self.tree.join("arch/um/os-Linux/user_syms.c")).unwrap_or_default();
@@ -199,15 +199,17 @@ impl Build<'_> {
         Error::Build { status: status.to_string(), first, log: self.log() }
     }
 
-    /// Has kbuild count lines, without a change to the tree's Makefiles. It knows objects by their bare names, so that a
-    /// file of the same name elsewhere is counted, too.
+    /// Returns the kbuild variables that enable line counters, without a change to the tree's
+    /// Makefiles. kbuild matches objects by their bare names, so a file of the same name elsewhere
+    /// is counted, too.
     fn counted_objects(&self) -> Result<BTreeSet<String>> {
         let sources = counted_sources(self.tree)?;
         let names = sources.iter().filter_map(|source| Path::new(source).file_stem()?.to_str());
         Ok(names.map(|name| format!("GCOV_PROFILE_{name}.o=y")).collect())
     }
 
-    /// What the compiler has written down of each object whose lines are counted: its path in the build's directory.
+    /// Returns the compiler's notes on the objects with line counters, by their paths in the
+    /// build's directory.
     pub(crate) fn notes(&self) -> Result<Vec<PathBuf>> {
         if self.profile != Profile::Coverage {
             return Ok(Vec::new());
@@ -229,7 +231,8 @@ impl Build<'_> {
         Ok(relative.collect())
     }
 
-    /// Does this kernel have such an option at all? Reads every Kconfig file, so it is asked only after a failure.
+    /// Returns true if this kernel has such an option. Reads every Kconfig file, so it is called
+    /// only after a failure.
     fn has_option(&self, option: &str) -> bool {
         let name = option.trim_start_matches("CONFIG_");
         let pattern = format!("^(menu)?config {name}$");
@@ -239,27 +242,28 @@ impl Build<'_> {
     }
 }
 
-/// kbuild compares commands word by word, so that a directory which was begun without ccache would be built anew from the day on which
-/// ccache is installed. The first program of a build tells.
+/// Returns true if the first program of a build was compiled without ccache. kbuild compares
+/// commands word by word, so a later use of ccache would cause a complete rebuild.
 fn began_without_cache(directory: &Path) -> bool {
     let first = fs::read_to_string(directory.join("scripts/basic/.fixdep.cmd"));
     first.is_ok_and(|command| !command.contains("ccache "))
 }
 
-/// The compiler behind ccache, as make expands it in each recipe. Assembly is left out: with dependency files ccache does not see
-/// what `.incbin` brings in, and a bzImage may get the compressed kernel of another build, of the same size.
+/// Returns the compiler behind ccache, as make expands it in each recipe. Assembly is left out:
+/// with dependency files ccache does not see the files of `.incbin`, and a bzImage may get the
+/// compressed kernel of another build, of the same size.
 fn cached(compiler: &str) -> String {
     format!("$(if $(filter %.S,$<),,ccache ){compiler}")
 }
 
-/// `make` in that directory, deaf to the environment's wishes for it.
+/// Returns `make` in that directory, without the environment's variables for it.
 pub(crate) fn make_in(directory: &Path) -> Command {
     let mut command = command::tool("make");
     command.arg("-C").arg(directory);
     command
 }
 
-/// Steps of a plain build from nothing, until one has been counted.
+/// Estimated steps of a complete build, until one has been counted.
 fn estimated_steps(arch: Arch) -> u64 {
     match arch {
         Arch::X86_64 => 1950,
@@ -267,12 +271,12 @@ fn estimated_steps(arch: Arch) -> u64 {
     }
 }
 
-/// kbuild's `  CC      security/keys/key.o`.
+/// Returns true for a line of kbuild's, as in `  CC      security/keys/key.o`.
 fn is_step(line: &str) -> bool {
     line.strip_prefix("  ").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
 }
 
-/// Is that what a person wants to see of a build that failed?
+/// Returns true for a line that belongs into the error message of a failed build.
 pub(crate) fn is_error(line: &str) -> bool {
     ["error: ", "Error: ", "ERROR: ", "undefined reference", "not found"]
         .iter()

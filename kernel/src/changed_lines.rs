@@ -1,4 +1,4 @@
-//! What a series calls its own: the files that it adds, and the lines that it adds to others.
+//! Lines of a series: the files that it adds, and the lines that it adds to others.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     tree::tree,
 };
 
-/// A C file with lines of the series'.
+/// A C file with lines of the series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedFile {
     /// Its path in the tree.
@@ -18,12 +18,12 @@ pub struct ChangedFile {
     pub text: String,
     /// The numbers of the series' lines, from 1.
     pub lines: BTreeSet<usize>,
-    /// Is the whole file the series'?
+    /// True if the series adds the whole file.
     pub is_new: bool,
 }
 
-/// The C files that the series of that request adds or changes, by their paths. Tests and what does not run in the kernel
-/// are left out.
+/// Returns the paths of the C files that the series of that request adds or changes, without tests
+/// and code that does not run in the kernel.
 pub fn changed_files(
     request: &Request<'_>,
     cache: &Path,
@@ -40,8 +40,8 @@ pub fn changed_files(
     Ok(files)
 }
 
-/// The paths of the C files, without headers, in which lines are to be counted: those that the series adds or changes, and
-/// all of security/keys, whose headers it may have changed.
+/// Returns the paths of the C files, without headers, for line counters. These are the files that
+/// the series adds or changes, and all of security/keys, whose headers it may have changed.
 pub(crate) fn counted_sources(tree: &Path) -> Result<BTreeSet<String>> {
     let changed = read(&mut diff(tree, &["--name-only"]), b"")?;
     let keys = tree.join("security/keys");
@@ -51,8 +51,9 @@ pub(crate) fn counted_sources(tree: &Path) -> Result<BTreeSet<String>> {
     Ok(all.filter(|path| path.ends_with(".c") && !is_test(path)).collect())
 }
 
-/// The paths of all files that the series adds or changes. Of a source that has keyagents already nobody knows what is whose: there it
-/// is all of security/keys, and what is named after keyagents.
+/// Returns the paths of all files that the series adds or changes. In a source that already
+/// contains keyagents the series is not distinguishable: there it is all of security/keys, and all
+/// files named after keyagents.
 pub(crate) fn files_of_series(tree: &Path, series: &Series) -> Result<BTreeSet<String>> {
     let mut command = git(tree);
     if series.is_applied() {
@@ -63,7 +64,7 @@ pub(crate) fn files_of_series(tree: &Path, series: &Series) -> Result<BTreeSet<S
     Ok(read(&mut command, b"")?.lines().map(str::to_owned).collect())
 }
 
-/// `git diff` of the series' C files.
+/// Returns `git diff` of the series' C files.
 fn diff(tree: &Path, options: &[&str]) -> std::process::Command {
     let mut command = git(tree);
     command.args(["diff", "--no-renames", "--no-color", "--no-ext-diff", "--diff-filter=AM"]).args(options);
@@ -76,11 +77,12 @@ fn is_test(path: &str) -> bool {
     ["_test.c", "_kunit.c"].iter().any(|end| path.ends_with(end))
 }
 
-/// Of a diff without context: each file's path, whether it is new, and the numbers of the lines that were added to it.
+/// Parses a diff without context. Returns each file's path, true if it is new, and the numbers of
+/// the lines that were added to it.
 fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
     let mut files: Vec<(String, bool, BTreeSet<usize>)> = Vec::new();
     let mut is_new = false;
-    // Lines of a hunk may look like anything.
+    // A line of a hunk may have any text.
     let mut inside = 0;
     for line in diff.lines() {
         if inside > 0 {
@@ -99,7 +101,7 @@ fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
     files
 }
 
-/// The first lines and the counts of `@@ -1,2 +3,4 @@`.
+/// Parses the first lines and the counts of `@@ -1,2 +3,4 @@`.
 fn hunk(line: &str) -> Option<((usize, usize), (usize, usize))> {
     let mut ranges = line.strip_prefix("@@ -")?.split(' ');
     let range = |text: &str| match text.split_once(',') {

@@ -1,4 +1,5 @@
-//! A repository of its own with a kernel's pristine source: for work during which images can still be built.
+//! Independent clone of a kernel's pristine source, so that images can still be built during work
+//! in it.
 
 use std::{fs, path::Path};
 
@@ -10,7 +11,7 @@ use crate::{
     tree::Base,
 };
 
-/// Makes a repository there, whole or not at all. On the cache's own disk it takes next to no space.
+/// Makes a complete repository there, or none. On the cache's own disk it takes next to no space.
 pub(crate) fn clone(base: &Base, path: &Path) -> Result<()> {
     let mut partial = path.to_owned().into_os_string();
     partial.push(".partial");
@@ -23,7 +24,7 @@ pub(crate) fn clone(base: &Base, path: &Path) -> Result<()> {
     fs::rename(partial, path).map_err(Error::io("creating", path))
 }
 
-/// Sees to it that a clone is there and has the base's commit.
+/// Creates a clone if it does not exist, and brings it up to the base's commit.
 pub(crate) fn keep_up(base: &Base, path: &Path) -> Result<()> {
     if !path.join(".git/HEAD").is_file() {
         remove(path)?;

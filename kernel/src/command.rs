@@ -1,4 +1,5 @@
-//! Programs that this crate runs. None outlives the command, and each failure shows the whole command line.
+//! Programs that this crate runs. None outlives the command, and each error has the whole command
+//! line.
 
 use std::{
     borrow::Cow,
@@ -22,22 +23,22 @@ use nix::{
 
 use crate::{Error, Result, fs::is_full};
 
-/// What a program that builds or checks a kernel gets of the user's environment. Everything else is kept from it: kbuild, the compiler
-/// and the kernel's scripts take wishes from dozens of variables (`LLVM`, `ARCH`, `KCFLAGS`, `CPATH`, `KBUILD_…`), of which the key of
-/// an image knows nothing.
+/// Environment variables that a program inherits if it builds or checks a kernel. All others are
+/// removed. kbuild, the compiler and the kernel's scripts read dozens of variables (`LLVM`, `ARCH`,
+/// `KCFLAGS`, `CPATH`, `KBUILD_…`), which the key of an image does not cover.
 const PASSED_ON: &[&str] = &[
-    // The programs themselves, a toolchain of the user's own among them, and the libraries that those load.
+    // The programs themselves, including a toolchain of the user's own, and their libraries.
     "PATH",
     "LD_LIBRARY_PATH",
-    // Where they may write.
+    // Writable directories.
     "HOME",
     "TMPDIR",
-    // Where ccache looks for its configuration and its cache, besides CCACHE_….
+    // Configuration and cache of ccache, besides CCACHE_….
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
 ];
 
-/// A program that builds or checks a kernel, in an environment that only says where things are.
+/// Returns a program that builds or checks a kernel, in an environment with paths only.
 pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
     let is_passed_on = |name: &OsStr| {
         name.to_str().is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with("CCACHE_"))
@@ -47,7 +48,7 @@ pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// `git` on that repository, deaf to the user's own configuration and environment.
+/// Returns `git` on that repository, independent of the user's own configuration and environment.
 pub(crate) fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(repository).args([
@@ -77,7 +78,8 @@ pub(crate) fn git(repository: &Path) -> Command {
     command
 }
 
-/// A running program that is terminated when this is dropped, or when the thread that started it ends.
+/// A running program, which is terminated when this is dropped, or when the thread that started it
+/// exits.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -86,7 +88,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let (line, place) = (command_line(command), place(command));
         // SAFETY: between fork and exec the closure makes one prctl(2) call and touches no memory of the parent's.
@@ -103,22 +104,22 @@ impl Running {
         }
     }
 
-    /// Its standard input, once; `None` if it was not piped.
+    /// Returns its standard input, once; `None` if it was not piped.
     pub(crate) fn stdin(&mut self) -> Option<impl Write + use<>> {
         self.child.stdin.take()
     }
 
-    /// Its standard output, once; `None` if it was not piped.
+    /// Returns its standard output, once; `None` if it was not piped.
     pub(crate) fn stdout(&mut self) -> Option<impl Read + use<>> {
         self.child.stdout.take()
     }
 
-    /// Its standard error, once; `None` if it was not piped.
+    /// Returns its standard error, once; `None` if it was not piped.
     pub(crate) fn stderr(&mut self) -> Option<impl Read + use<>> {
         self.child.stderr.take()
     }
 
-    /// Waits for its end, and says how it went.
+    /// Waits for its exit, and returns its status.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.child.stdin.take());
         self.child
@@ -126,7 +127,7 @@ impl Running {
             .map_err(|error| self.failure(format!("could not be waited for: {error}"), String::new()))
     }
 
-    /// Waits for its end, which must be a success.
+    /// Waits for its exit, which must be a success.
     pub(crate) fn succeed(mut self) -> Result<()> {
         let mut stderr = String::new();
         if let Some(mut pipe) = self.child.stderr.take() {
@@ -137,7 +138,7 @@ impl Running {
         if status.success() { Ok(()) } else { Err(self.failure(status, stderr)) }
     }
 
-    /// The error that this program's end is.
+    /// Returns the error for this program's exit.
     pub(crate) fn failure(&self, status: impl ToString, stderr: String) -> Error {
         failure(self.line.clone(), &self.place, status.to_string(), stderr)
     }
@@ -153,7 +154,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs it with that input; whatever its exit status, the output comes back.
+/// Runs a program with that input. Returns its output, regardless of the exit status.
 pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = Running::start(command)?;
@@ -163,7 +164,8 @@ pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
     let mut stderr = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
-            // A program that does not read its input to the end says why in its exit status.
+            // A program that does not read its input to the end reports the reason in its exit
+            // status.
             let _ = stdin.take().map(|mut pipe| pipe.write_all(input));
         });
         scope.spawn(|| errors.as_mut().map(|pipe| pipe.read_to_end(&mut stderr)));
@@ -173,13 +175,13 @@ pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
     Ok(Output { status, stdout, stderr })
 }
 
-/// Runs it; it must succeed, and what it printed comes back as it is.
+/// Runs a program, which must succeed. Returns its unchanged output.
 pub(crate) fn bytes(command: &mut Command) -> Result<Vec<u8>> {
     let output = output(command, b"")?;
     if output.status.success() { Ok(output.stdout) } else { Err(failed(command, &output)) }
 }
 
-/// Runs it with that input; it must succeed, and what it printed comes back without the last newline.
+/// Runs a program with that input, which must succeed. Returns its output without the last newline.
 pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
     let output = output(command, input)?;
     if !output.status.success() {
@@ -188,27 +190,27 @@ pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
 }
 
-/// The error that a program's end is.
+/// Returns the error for a program's exit.
 pub(crate) fn failed(command: &Command, output: &Output) -> Error {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     failure(command_line(command), &place(command), output.status.to_string(), stderr)
 }
 
-/// The command as a person would type it.
+/// Returns the command as a user would type it.
 pub fn command_line(command: &Command) -> String {
     let words = iter::once(command.get_program()).chain(command.get_args());
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// One word of a command line, as a person would type it.
+/// Returns one word of a command line, quoted for a shell.
 pub fn quoted(word: impl AsRef<OsStr>) -> String {
-    // No argument of a command holds the one character that no quoting helps.
+    // No argument contains NUL, the one character that can't be quoted.
     let quoter = shlex::Quoter::new().allow_nul(true);
     let word = word.as_ref().to_string_lossy();
     quoter.quote(&word).map(Cow::into_owned).unwrap_or_else(|_| word.clone().into_owned())
 }
 
-/// The directory that the program works in.
+/// Returns the program's working directory.
 fn place(command: &Command) -> PathBuf {
     let directory = command.get_args().skip_while(|word| *word != "-C").nth(1).map(Path::new);
     directory.or(command.get_current_dir()).unwrap_or(Path::new("/")).to_owned()

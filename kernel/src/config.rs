@@ -1,4 +1,4 @@
-//! From configuration fragments to a `.config` that says what was asked for.
+//! Merge of configuration fragments into a `.config`, and its check against them.
 
 use std::{
     borrow::Cow,
@@ -22,7 +22,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// As `make ARCH=` and the cache's file names have it.
+    /// Returns the name for `make ARCH=` and the cache's file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -31,19 +31,20 @@ impl Arch {
     }
 }
 
-/// What a kernel is good for.
+/// Purpose of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// Fast to build and to boot.
     Plain,
-    /// Finds what plain kernels get away with: lock order, use after free, leaks. Many times slower.
+    /// Detects errors that plain kernels ignore: lock order, use after free, leaks. Many times
+    /// slower.
     Debug,
-    /// Counts which lines of the series ran, and can make allocations fail.
+    /// Counts the executed lines of the series, and can make allocations fail.
     Coverage,
 }
 
 impl Profile {
-    /// As it appears in the cache's file names and in messages.
+    /// Returns the name for the cache's file names and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -52,7 +53,7 @@ impl Profile {
         }
     }
 
-    /// The fragments that make it up, the later ones overriding the earlier ones.
+    /// Returns its fragments. Later ones override earlier ones.
     pub(crate) fn fragments(self, arch: Arch, patched: bool) -> Result<Vec<Fragment>> {
         let mut names = vec!["base", arch.name(), "requesters", "symbols"];
         match (self, arch) {
@@ -68,7 +69,7 @@ impl Profile {
     }
 }
 
-/// Options that belong together, in a file as `.config` is written.
+/// Options that belong together, in a file in the format of `.config`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
     file: PathBuf,
@@ -84,19 +85,20 @@ struct Requested {
 }
 
 impl Fragment {
-    /// One of this project's own, by its purpose: `kunit`.
+    /// Returns a fragment of this project by its purpose: `kunit`.
     pub fn named(purpose: &str) -> Result<Self> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
         Self::read(&directory.join(purpose).with_extension("config"))
     }
 
-    /// Reads one. A line that is neither an option nor a comment is [`Error::FragmentSyntax`].
+    /// Reads a fragment. A line that is neither an option nor a comment is
+    /// [`Error::FragmentSyntax`].
     pub fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).map_err(Error::io("reading", file))?;
         Self::parse(file, &text)
     }
 
-    /// Options that are in no file; `file` stands for where they come from in messages.
+    /// Parses options; `file` names their origin in messages.
     pub(crate) fn parse(file: &Path, text: &str) -> Result<Self> {
         let mut requests = Vec::new();
         for (index, text) in text.lines().enumerate() {
@@ -115,17 +117,17 @@ impl Fragment {
         Ok(Self { file: file.to_owned(), requests })
     }
 
-    /// Its file's name, without what ends it.
+    /// Returns its file's name without the extension.
     pub(crate) fn purpose(&self) -> Cow<'_, str> {
         self.file.file_stem().unwrap_or_default().to_string_lossy()
     }
 
-    /// What its file is called.
+    /// Returns the fragment's file name.
     pub(crate) fn name(&self) -> String {
         self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// What it asks for, for hashing.
+    /// Hashes the fragment's options.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         for Requested { option, value, .. } in &self.requests {
             hash.update(format!("{option}={value}\n"));
@@ -133,7 +135,7 @@ impl Fragment {
     }
 }
 
-/// All fragments together, as input for `make allnoconfig`.
+/// Returns all fragments together, as input for `make allnoconfig`.
 pub(crate) fn merged(fragments: &[Fragment]) -> String {
     let mut text = String::new();
     for (option, (_, request)) in last_requests(fragments) {
@@ -145,7 +147,8 @@ pub(crate) fn merged(fragments: &[Fragment]) -> String {
     text
 }
 
-/// Is every option in that `.config` as the fragments ask? `exists` tells whether the kernel has an option at all.
+/// Checks that a `.config` satisfies the fragments. `exists` returns true if the kernel has an
+/// option at all.
 pub(crate) fn check(fragments: &[Fragment], config: &str, exists: impl Fn(&str) -> bool) -> Result<()> {
     let config: BTreeMap<&str, &str> = config.lines().filter_map(assignment).collect();
     let dropped: Vec<ConfigMismatch> = last_requests(fragments)
@@ -169,7 +172,7 @@ pub(crate) fn check(fragments: &[Fragment], config: &str, exists: impl Fn(&str) 
     if dropped.is_empty() { Ok(()) } else { Err(Error::ConfigMismatch(dropped)) }
 }
 
-/// For each option the request that counts: the last one.
+/// Returns the last request for each option, which is the one that counts.
 fn last_requests(fragments: &[Fragment]) -> BTreeMap<&str, (&Path, &Requested)> {
     let all = fragments.iter().flat_map(|fragment| {
         fragment.requests.iter().map(|request| (request.option.as_str(), (fragment.file.as_path(), request)))
@@ -177,7 +180,7 @@ fn last_requests(fragments: &[Fragment]) -> BTreeMap<&str, (&Path, &Requested)> 
     all.collect()
 }
 
-/// `CONFIG_A=y` and `# CONFIG_A is not set` as an option and its value.
+/// Parses `CONFIG_A=y` and `# CONFIG_A is not set` into an option and its value.
 fn assignment(line: &str) -> Option<(&str, &str)> {
     let unset = line.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" is not set"));
     let (option, value) = unset.map(|option| (option, "n")).or_else(|| line.split_once('='))?;

@@ -1,15 +1,15 @@
-//! What compilers and their kin complain about, line by line, and which of it is new.
+//! Parser of the diagnostics of compilers and similar tools, which finds the new ones.
 
 use std::{collections::HashSet, path::Path};
 
-/// One complaint.
+/// A diagnostic of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
-    /// The file, below the tree's top where it lies there.
+    /// The file, relative to the tree if it is in the tree.
     file: String,
-    /// What it says, without the place in the file.
+    /// The message without the place in the file.
     message: String,
-    /// The line as a person wants to see it.
+    /// The line for the user.
     line: String,
 }
 
@@ -25,7 +25,7 @@ impl Diagnostic {
         Some(Self { file: file.to_owned(), message: message.to_owned(), line: line.to_owned() })
     }
 
-    /// All complaints in a tool's output.
+    /// Returns all diagnostics in a tool's output.
     pub(crate) fn all(output: &str, tree: &Path) -> Vec<Self> {
         output.lines().filter_map(|line| Self::parse(line, tree)).collect()
     }
@@ -34,7 +34,7 @@ impl Diagnostic {
         &self.file
     }
 
-    /// Whether it keeps nothing from being built.
+    /// Returns true if the build can continue.
     pub(crate) fn is_warning(&self) -> bool {
         self.message.starts_with(": warning: ")
     }
@@ -44,14 +44,15 @@ impl Diagnostic {
     }
 }
 
-/// The complaints heard so far. Lines shift from patch to patch: a complaint is known by its file and its words.
+/// The known diagnostics. Lines shift from patch to patch, so a diagnostic is identified by its
+/// file and its message.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     heard: HashSet<(String, String)>,
 }
 
 impl Known {
-    /// Takes note of these complaints, and gives those that were not known.
+    /// Records these diagnostics, and returns the new ones.
     pub(crate) fn news(&mut self, complaints: Vec<Diagnostic>) -> Vec<String> {
         let is_new = |one: &Diagnostic| self.heard.insert((one.file.clone(), one.message.clone()));
         complaints.into_iter().filter(is_new).map(Diagnostic::into_line).collect()

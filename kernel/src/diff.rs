@@ -1,17 +1,18 @@
-//! Where in a text a diff is, by the grammar that `git apply` has for it.
+//! Extent of a diff in a text, by the grammar of `git apply`.
 
 use std::ops::Range;
 
-/// A hunk that goes on after the lines that its header counts. `git apply` would leave the rest out without a word.
+/// A hunk with more lines than its header counts. `git apply` would silently ignore the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overlong {
     /// The first line too many, counted from 1 where the diff begins.
     pub(crate) line: usize,
 }
 
-/// The diff in a text, from the header of its first file to the end of its last hunk.
+/// Returns the extent of the diff, from the header of its first file to the end of its last hunk.
 ///
-/// Words around it, such as a diffstat or a mailing list's footer, are left out. `None` if there is no diff.
+/// Text around it, such as a diffstat or a mailing list's footer, is left out. `None` if there is
+/// no diff.
 pub(crate) fn extent(text: &[u8]) -> Result<Option<Range<usize>>, Overlong> {
     let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
     let mut scan = Scan::default();
@@ -31,13 +32,13 @@ pub(crate) fn extent(text: &[u8]) -> Result<Option<Range<usize>>, Overlong> {
     Ok(scan.found)
 }
 
-/// Where a walk through the lines of a text is.
+/// State of a scan through the lines of a text.
 #[derive(Default)]
 struct Scan {
     found: Option<Range<usize>>,
     place: Place,
     is_binary: bool,
-    /// Whether the data of a binary change came right before.
+    /// True directly after the data of a binary change.
     is_after_data: bool,
 }
 
@@ -50,14 +51,14 @@ enum Place {
     Header,
     /// In the data of a binary change, which a blank line ends.
     Binary,
-    /// In a hunk, of whose old and new text so many lines are still to come.
+    /// In a hunk, with the numbers of remaining lines of the old and the new text.
     Hunk(usize, usize),
     /// Right behind a hunk.
     Behind,
 }
 
 impl Scan {
-    /// Whether that line belongs to the diff. `Err` if it is one too many for its hunk.
+    /// Returns true if that line belongs to the diff. `Err` if it is one too many for its hunk.
     fn is_content(&mut self, line: &[u8], following: &[&[u8]]) -> Result<bool, ()> {
         if let Place::Hunk(old, new) = self.place {
             let (old, new) = match line.first() {
@@ -103,7 +104,7 @@ impl Scan {
             // "\ No newline at end of file"
             Place::Behind if line.starts_with(b"\\ ") => Ok(true),
             Place::Behind => {
-                // Lines of context may stand before the change that is too many.
+                // Lines of context may precede the change that is one too many.
                 if !line.starts_with(b" ") && !line.trim_ascii().is_empty() {
                     self.place = Place::Outside;
                 }
@@ -115,7 +116,7 @@ impl Scan {
     }
 }
 
-/// Does a file's change begin here that has no `diff --git` line?
+/// Returns true if a file's change without a `diff --git` line begins here.
 fn is_traditional(line: &[u8], following: &[&[u8]]) -> bool {
     line.starts_with(b"--- ")
         && matches!(following, [new, hunk, ..] if new.starts_with(b"+++ ") && hunk.starts_with(b"@@ -"))
@@ -125,13 +126,14 @@ fn is_binary_hunk(line: &[u8]) -> bool {
     line.starts_with(b"literal ") || line.starts_with(b"delta ")
 }
 
-/// How many lines of the old and of the new text follow a hunk's header.
+/// Returns the numbers of lines of the old and the new text from a hunk's header.
 fn counts(line: &[u8]) -> Option<(usize, usize)> {
     let (_, counts) = hunk(str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)).ok()?)?;
     Some(counts)
 }
 
-/// `@@ -3,7 +3,8 @@ words`: the old text's place, and how many lines the old and the new text have.
+/// Parses `@@ -3,7 +3,8 @@ words`: the old text's position, and the numbers of lines of the old and
+/// the new text.
 pub(crate) fn hunk(line: &str) -> Option<(usize, (usize, usize))> {
     let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
     let (old, new) = ranges.split_once(" +")?;

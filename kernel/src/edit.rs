@@ -1,4 +1,4 @@
-//! The series as commits that a person works on.
+//! Work tree with the series as commits for the user.
 
 use std::{
     fs,
@@ -16,14 +16,14 @@ use crate::{
 /// The branch that has the series.
 const BRANCH: &str = "refs/heads/keyagents";
 
-/// What to make a work tree of.
+/// Parameters of a work tree.
 #[derive(Clone, Debug)]
 pub struct Edit<'a> {
-    /// The kernel, whose series it is.
+    /// The kernel of the series.
     pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
-    /// Where: a directory that is empty or does not exist.
+    /// A directory that is empty or does not exist.
     pub directory: PathBuf,
 }
 
@@ -32,18 +32,20 @@ pub struct Edit<'a> {
 pub struct Edited {
     /// The commit of the pristine source.
     pub base: String,
-    /// How many patches became commits.
+    /// Number of patches that became commits.
     pub patches: usize,
-    /// The patches that [`export()`](crate::export()) would write with other bytes, though nothing was changed.
+    /// The patches whose bytes [`export()`](crate::export()) would change without an edit.
     pub restyled: Vec<String>,
 }
 
-/// Makes a git repository in a directory of the user's with the series as commits on the branch `keyagents`.
+/// Makes a git repository in a directory of the user's with the series as commits on the branch
+/// `keyagents`.
 ///
-/// It is independent of the cache. [`export()`](crate::export()) writes its commits back as patches.
+/// It is independent of the cache. [`export()`](crate::export()) writes its commits back as
+/// patches.
 ///
 /// # Errors
-/// [`Error::WorkTree`] if the directory has something in it; what [`tree`](crate::tree()) says.
+/// [`Error::WorkTree`] if the directory is not empty, and the errors of [`tree`](crate::tree()).
 pub fn edit(edit: &Edit<'_>, cache: &Path, progress: &dyn Progress) -> Result<Edited> {
     let directory = std::path::absolute(&edit.directory).map_err(Error::io("finding", &edit.directory))?;
     require_empty(&directory)?;

@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a kernel's name and its image, in words that say what to do.
+//! Errors between a kernel's name and its image, with advice.
 
 use std::{io, path::PathBuf};
 
@@ -9,30 +9,30 @@ use crate::{
     series::{PatchProblem, SeriesProblem},
 };
 
-/// Why there is no image. Each says all that there is to say: none has a source to be told besides.
+/// Errors of a build. Each message is complete, so none has a source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `kernels.toml` is not what it should be.
+    /// `kernels.toml` has errors.
     #[error("kernels.toml: {why}")]
     Kernels {
-        /// Where and what.
+        /// The cause, with its place.
         why: Box<toml::de::Error>,
     },
 
-    /// A name that `kernels.toml` does not have.
+    /// A name that is not in `kernels.toml`.
     #[error("there is no kernel named `{name}`; there are {known}")]
     NoSuchKernel {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: String,
     },
 
-    /// The host lacks what a build needs.
+    /// The host lacks requirements of a build.
     #[error("missing on this machine: {}\ninstall with: {}", list(.missing), install(.missing))]
     MissingTools {
-        /// What is missing.
+        /// The missing programs and packages.
         missing: Vec<Requirement>,
     },
 
@@ -41,45 +41,45 @@ pub enum Error {
     NoOrigin {
         /// The kernel's name.
         kernel: String,
-        /// One line for each origin: what it is and why it does not serve.
+        /// One line for each origin, with the reason why it can't be used.
         attempts: Vec<String>,
     },
 
-    /// What the user gave as a kernel source is none.
+    /// A path that is not a kernel source.
     #[error("{} is not a kernel source: {reason}", path.display())]
     NotASource {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 
-    /// A download that did not arrive, or not whole.
+    /// A failed or incomplete download.
     #[error("downloading {url}: {reason}; run the command again, or give a source of your own")]
     Download {
-        /// What was asked for.
+        /// The requested address.
         url: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
 
-    /// An archive whose contents are not the pinned ones.
+    /// An archive with another hash than the pinned one.
     #[error("{what} has SHA-256 {found}, expected {expected}; it was deleted: run the command again")]
     Checksum {
         /// The archive.
         what: String,
-        /// The pin.
+        /// The pinned hash.
         expected: String,
-        /// What the bytes hash to.
+        /// The actual hash.
         found: String,
     },
 
     /// An archive that can't be read to its end.
     #[error("unpacking {}: {why}; the archive is truncated or damaged: fetch it again", path.display())]
     Archive {
-        /// The archive. It is gone already if this program fetched it.
+        /// The archive. It is already removed if this program fetched it.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         why: io::Error,
     },
 
@@ -88,16 +88,16 @@ pub enum Error {
     NotAPatch {
         /// The file's name, or the mail's subject.
         patch: String,
-        /// What is wrong with it.
+        /// The reason.
         why: PatchProblem,
     },
 
-    /// What was given as a series of patches is none.
+    /// A name or a path that is not a series of patches.
     #[error("can't take `{}` as a series of patches: {}", printable(.name), printable(&.why.to_string()))]
     NotASeries {
-        /// What was given.
+        /// The given name or path.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         why: SeriesProblem,
     },
 
@@ -105,16 +105,16 @@ pub enum Error {
     #[error("{0}")]
     DoesNotApply(Box<DoesNotApply>),
 
-    /// Patches to check that the series does not have.
+    /// A range with patches that the series does not have.
     #[error("the series for {kernel} has {count} patches: there are none with those numbers")]
     NoSuchPatches {
         /// The kernel.
         kernel: String,
-        /// How many patches there are.
+        /// Number of patches in the series.
         count: usize,
     },
 
-    /// A tree without the selftests that were asked for.
+    /// A tree without the requested selftests.
     #[error("kernel {kernel} has no tools/testing/selftests/{collection}: does the series add it?")]
     NoSelftests {
         /// The kernel.
@@ -123,7 +123,7 @@ pub enum Error {
         collection: String,
     },
 
-    /// Somebody edited the tree in the cache.
+    /// The tree in the cache was edited.
     #[error(
         "the tree {0} was edited by hand:\n{1}\nit belongs to the cache: save your work (`git -C {0} diff`), undo it (`git -C {0} reset --hard`) \
          and give a directory of your own as the kernel source",
@@ -141,7 +141,7 @@ pub enum Error {
     WorkTree {
         /// The work tree.
         path: PathBuf,
-        /// What is in the way, and what to do.
+        /// The reason, with advice.
         reason: String,
     },
 
@@ -156,14 +156,14 @@ pub enum Error {
         text: String,
     },
 
-    /// Options that were asked for and are not in the final configuration.
+    /// Requested options that are not in the final configuration.
     #[error("the kernel's configuration is not what was asked for:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
     ConfigMismatch(Vec<ConfigMismatch>),
 
     /// The build ended in an error.
     #[error("the kernel build failed ({status}){}\nthe whole log: {}", first.iter().map(|line| format!("\n  {line}")).collect::<String>(), log.display())]
     Build {
-        /// How make ended.
+        /// make's exit status.
         status: String,
         /// The first errors.
         first: Vec<String>,
@@ -171,7 +171,7 @@ pub enum Error {
         log: PathBuf,
     },
 
-    /// A build that nobody waits for any more.
+    /// A build that was cancelled.
     #[error("the kernel build was given up: nothing is left to be run on it")]
     Cancelled,
 
@@ -180,9 +180,9 @@ pub enum Error {
     Command {
         /// The command line.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// What it said.
+        /// Its standard error.
         stderr: String,
     },
 
@@ -196,16 +196,16 @@ pub enum Error {
     /// A file operation that failed.
     #[error("{doing} {}: {why}", path.display())]
     Io {
-        /// What was being done: "reading".
+        /// The failed operation, as in "reading".
         doing: &'static str,
-        /// To what.
+        /// The path.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         why: io::Error,
     },
 }
 
-/// A text of somebody else's that does nothing to a terminal.
+/// Returns a foreign text without control sequences for a terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.replace(
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'),
@@ -220,11 +220,11 @@ pub struct DoesNotApply {
     pub patch: String,
     /// Its hunks that fit nowhere.
     pub rejects: Vec<RejectedHunk>,
-    /// git's own words.
+    /// git's error messages.
     pub git: String,
-    /// Whether the source has the whole series already.
+    /// True if the source already contains the whole series.
     pub is_all_applied: bool,
-    /// Whether the patches were applied in the order of their mails, since they have no numbers.
+    /// True if the patches were applied in the order of their mails, since they have no numbers.
     pub is_as_mails_lie: bool,
 }
 
@@ -255,20 +255,20 @@ impl std::fmt::Display for DoesNotApply {
     }
 }
 
-/// One option that did not come out as asked.
+/// An option that differs from the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigMismatch {
     /// The option, with `CONFIG_`.
     pub option: String,
-    /// The value that was asked for.
+    /// The requested value.
     pub wanted: String,
-    /// The value that it has.
+    /// The actual value.
     pub found: String,
     /// The fragment.
     pub file: PathBuf,
     /// The line in the fragment, counted from 1.
     pub line: usize,
-    /// Why that may be.
+    /// A possible explanation.
     pub hint: &'static str,
 }
 
@@ -284,7 +284,7 @@ impl std::fmt::Display for ConfigMismatch {
 }
 
 impl Error {
-    /// An [`io::Error`] in its context; a full disk is told apart.
+    /// Adds the context to an [`io::Error`]. A full disk becomes an error of its own.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |why| match why.kind() {

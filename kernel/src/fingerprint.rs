@@ -1,4 +1,4 @@
-//! What something is made from, piece by piece: says why it is made again.
+//! Fingerprint of the inputs of a build, which gives the reason for a rebuild.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -6,29 +6,29 @@ use sha2::{Digest, Sha256};
 
 use crate::sources::hex;
 
-/// Names of pieces, and the hash of each.
+/// Names of inputs, with the hash of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs(BTreeMap<String, String>);
 
-/// How many changes are named; of more the others are counted.
+/// Number of changes that are named. Others are counted.
 const NAMED: usize = 3;
 
 impl Inputs {
-    /// One more piece, whose bytes `digest` puts into the hash.
+    /// Adds an input, whose bytes `digest` puts into the hash.
     pub fn add(&mut self, name: impl Into<String>, digest: impl FnOnce(&mut Sha256)) {
         let mut hash = Sha256::new();
         digest(&mut hash);
         self.0.insert(name.into(), hex(&hash.finalize())[..20].to_owned());
     }
 
-    /// Those that were written down when it was made the last time.
+    /// Reads the inputs of the last build.
     pub fn recall(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         Some(Self(lines.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect()))
     }
 
-    /// Writes them down for the next time.
+    /// Writes the inputs for the next build.
     ///
     /// # Errors
     /// The file can't be written.
@@ -37,7 +37,7 @@ impl Inputs {
         fs::write(file, lines)
     }
 
-    /// What is different from `before`, in words.
+    /// Describes the differences from `before`.
     pub fn changes_since(&self, before: &Self) -> String {
         let mut changes: Vec<String> = Vec::new();
         for (name, hash) in &self.0 {

@@ -1,5 +1,5 @@
-//! `git format-patch`, deaf to what a repository's configuration says of it: the same commits make the same bytes, whoever
-//! writes them and wherever, and a build tells from the bytes whether anything has changed.
+//! `git format-patch`, independent of a repository's configuration. The same commits make the same
+//! bytes for every user and on every host, so a build detects changes by the bytes.
 
 use std::{path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use crate::{
     command::{bytes, git, read},
 };
 
-/// How a commit's diff is written.
+/// Options for a commit's diff.
 const DIFF: &[&str] = &[
     "--no-ext-diff",
     "--no-textconv",
@@ -52,7 +52,7 @@ pub(crate) fn format_patch(repository: &Path, range: &str, directory: &Path) -> 
     read(command.args([range, "--"]), b"").map(drop)
 }
 
-/// A commit's diffstat and diff, as they stand in the file that `git format-patch` makes of it.
+/// Returns a commit's diffstat and diff, as in its file of `git format-patch`.
 pub(crate) fn diff_of(repository: &Path, commit: &str) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut command = with_settings(repository);
     command.args(["diff-tree", "--root", "--no-commit-id", "--patch", "--binary", "--stat=72", "--summary"]);
@@ -67,7 +67,7 @@ pub(crate) fn diff_of(repository: &Path, commit: &str) -> Result<(Vec<u8>, Vec<u
     Ok((remarks, diff.to_vec()))
 }
 
-/// git, with those settings of the repository's undone for which there is no option.
+/// Returns git with those settings of the repository reset for which there is no option.
 fn with_settings(repository: &Path) -> Command {
     let mut command = git(repository);
     command.args(["-c", "diff.suppressBlankEmpty=false", "-c", "core.quotePath=true"]);

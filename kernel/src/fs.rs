@@ -1,10 +1,10 @@
-//! Removing what may be there.
+//! Removal of files that may not exist.
 
 use std::{fs, io, path::Path};
 
 use crate::{Error, Result};
 
-/// Removes a file, or a directory with all that is in it; nothing there is fine.
+/// Removes a file, or a directory with its content, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
@@ -13,7 +13,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Does a program say there that the disk is full? The kernel's words, and git's own.
+/// Returns true if the output of a program reports a full disk, in the words of the kernel or of
+/// git.
 pub(crate) fn is_full(said: &str) -> bool {
     ["No space left on device", "Out of diskspace"].iter().any(|words| said.contains(words))
 }

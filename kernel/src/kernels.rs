@@ -1,4 +1,4 @@
-//! The kernels that have a name.
+//! Named kernels.
 
 use std::{
     collections::BTreeMap,
@@ -21,13 +21,13 @@ pub struct Kernels {
 pub struct KernelSpec {
     /// The name, such as `6.12`.
     pub name: String,
-    /// Where its source may come from; the first that this machine can use serves.
+    /// Possible sources. The first that this machine can use serves.
     pub origins: Vec<Origin>,
     series: String,
 }
 
 impl Kernels {
-    /// The table that belongs to this program.
+    /// Loads this program's own table.
     pub fn load() -> Result<Self> {
         Self::parse(include_str!("../kernels.toml"))
     }
@@ -46,12 +46,13 @@ impl Kernels {
         Ok(kernels)
     }
 
-    /// The kernel of that name, or the default one. [`Error::NoSuchKernel`] lists the names that there are.
+    /// Returns the kernel of that name, or the default one. [`Error::NoSuchKernel`] lists the known
+    /// names.
     pub fn get_or_default(&self, name: Option<&str>) -> Result<&KernelSpec> {
         self.get(name.unwrap_or(&self.default))
     }
 
-    /// The kernel of that name. [`Error::NoSuchKernel`] lists the names that there are.
+    /// Returns the kernel of that name. [`Error::NoSuchKernel`] lists the known names.
     pub fn get(&self, name: &str) -> Result<&KernelSpec> {
         self.named.get(name).ok_or_else(|| Error::NoSuchKernel {
             name: name.to_owned(),
@@ -59,19 +60,19 @@ impl Kernels {
         })
     }
 
-    /// All names, in order.
+    /// Returns all names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.named.keys().map(String::as_str)
     }
 }
 
 impl KernelSpec {
-    /// The series that this repository keeps for this kernel. It is empty when there is none yet.
+    /// Returns this repository's series for this kernel, which may be empty.
     pub fn series(&self) -> Result<Series> {
         Series::read(&self.series_directory())
     }
 
-    /// Where this repository keeps the series for this kernel.
+    /// Returns this repository's directory with the series for this kernel.
     pub fn series_directory(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.series)
     }

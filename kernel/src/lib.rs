@@ -1,11 +1,11 @@
-//! A kernel source in, a bootable image out.
+//! Build of a bootable image from a kernel source.
 //!
 //! ```text
 //! kernels.toml ─> Origin ─> Tree ─> (series applied) ─> Config ─> Image
 //! ```
 //!
-//! [`image()`] does the whole line and runs nothing at all when the image is already in the cache. Everything in the
-//! cache can be deleted at any moment; what an interrupted run left half done is done again by the next one.
+//! [`image()`] carries out all of these steps, and none of them when the image is already in the cache.
+//! The cache can be deleted at any moment. A run repeats the steps that an earlier one left incomplete.
 
 mod build;
 mod changed_lines;
@@ -63,5 +63,5 @@ pub use crate::{
     words::counted,
 };
 
-/// What every fallible function of this crate returns.
+/// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

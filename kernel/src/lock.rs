@@ -1,4 +1,4 @@
-//! One command at a time for each tree.
+//! Lock of a tree, for one command at a time.
 
 use std::{
     fs::{self, File},
@@ -14,14 +14,14 @@ use nix::{
 
 use crate::{Error, Progress, Result};
 
-/// Held until it is dropped, or the process is gone.
+/// A lock, held until it is dropped or the process exits.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: Flock<File>,
 }
 
 impl Lock {
-    /// Takes the lock of that name, waiting for another command that has it.
+    /// Takes the lock of that name. Waits for another command that holds it.
     pub(crate) fn take(path: &Path, progress: &dyn Progress) -> Result<Self> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
@@ -39,7 +39,7 @@ impl Lock {
     }
 }
 
-/// What is noted while a lock is waited for.
+/// Returns the message for a wait for a lock.
 pub fn waiting(path: &Path) -> String {
     match lock_holders(path).as_slice() {
         [] => format!("waiting for another command that holds {}", path.display()),
@@ -47,7 +47,8 @@ pub fn waiting(path: &Path) -> String {
     }
 }
 
-/// The processes that hold a lock on this file, as in `pid 17 (cargo xtask test)`: those that this process may know of.
+/// Returns the processes that hold a lock on this file, as in `pid 17 (cargo xtask test)`, as far
+/// as this process can see them.
 pub fn lock_holders(path: &Path) -> Vec<String> {
     let Ok(file) = fs::metadata(path) else { return Vec::new() };
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
@@ -57,7 +58,8 @@ pub fn lock_holders(path: &Path) -> Vec<String> {
     pids.into_iter().map(|pid| format!("pid {pid} ({})", command_of(pid))).collect()
 }
 
-/// The pid in a line of /proc/locks about that file. One that waits has `->` behind the number; one of another namespace is 0.
+/// Returns the pid in a line of /proc/locks about that file. A waiting one has `->` behind the
+/// number; one of another namespace is 0.
 fn holder<'l>(line: &'l str, id: &str) -> Option<&'l str> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {

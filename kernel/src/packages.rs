@@ -4,7 +4,8 @@ use nix::unistd::geteuid;
 
 use crate::programs::has_program;
 
-/// Packages by the name that each package manager has for them. Debian's comes first: requirements are named so.
+/// Packages by their names in each package manager. Requirements have Debian's name, which comes
+/// first.
 const PACKAGES: &[Package] = &[
     Package::everywhere("bc"),
     Package::everywhere("binutils"),
@@ -48,12 +49,12 @@ pub enum Manager {
 }
 
 impl Manager {
-    /// The first one that this machine has.
+    /// Returns the first package manager that this machine has, or `None`.
     pub fn here() -> Option<Self> {
         [Self::Apt, Self::Dnf, Self::Pacman].into_iter().find(|manager| has_program(manager.program()))
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn program(self) -> &'static str {
         match self {
             Self::Apt => "apt-get",
@@ -70,12 +71,12 @@ impl Manager {
         }
     }
 
-    /// Its own names for packages.
+    /// Returns its own names of packages.
     pub fn names_of(self, debian: &[&'static str]) -> Vec<&'static str> {
         debian.iter().map(|name| self.name_of(name)).collect()
     }
 
-    /// The command that installs packages.
+    /// Returns the command that installs packages.
     pub fn install(self, debian: &[&'static str]) -> Vec<&'static str> {
         let words: &[&str] = match self {
             Self::Apt => &["install", "--yes", "--no-install-recommends"],
@@ -86,7 +87,7 @@ impl Manager {
     }
 }
 
-/// The one command that installs these packages, by their Debian names.
+/// Returns the command that installs these packages, by their Debian names.
 pub fn install_command(packages: &[&'static str]) -> String {
     let Some(manager) = Manager::here() else {
         return format!("install (Debian's names): {}", packages.join(" "));

@@ -7,19 +7,20 @@ use std::{
 
 use nix::unistd::{AccessFlags, access};
 
-/// Where `PATH` would have a program of that name, in order. An empty place is the current directory.
+/// Returns the paths in `PATH` of a program with that name, in order. An empty entry is the current
+/// directory.
 pub fn places_in_path(name: &str) -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let places: Vec<PathBuf> = env::split_paths(&path).map(|place| place.join(name)).collect();
     places.into_iter()
 }
 
-/// Is a program of that name in `PATH`? Files that can't be executed are passed over.
+/// Returns true if `PATH` has an executable program with that name.
 pub fn has_program(name: &str) -> bool {
     places_in_path(name).any(|file| is_executable(&file))
 }
 
-/// Whether it is a file that this process may execute.
+/// Returns true if it is a file that this process may execute.
 pub fn is_executable(file: &Path) -> bool {
     file.is_file() && access(file, AccessFlags::X_OK).is_ok()
 }

@@ -1,70 +1,71 @@
-//! What is going on, for whoever watches.
+//! Progress reports of long operations.
 
-/// A stretch of work that a person may have to wait for.
+/// A long operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// A source archive comes over the network. Counted in bytes.
+    /// Download of a source archive. Counted in bytes.
     Download {
         /// The archive's file name.
         file: String,
     },
-    /// A source archive is unpacked into a tree. Counted in bytes of the archive.
+    /// Unpacking of a source archive into a tree. Counted in bytes of the archive.
     Unpack {
         /// The archive's file name.
         file: String,
     },
-    /// A user's own tree is copied. Not counted.
+    /// Copy of a user's own tree. Not counted.
     Copy {
         /// The user's directory.
         from: std::path::PathBuf,
     },
-    /// Source files are written into the tree. Counted in files.
+    /// Checkout of source files into the tree. Counted in files.
     Checkout,
-    /// The series is applied. Counted in patches.
+    /// Application of the series. Counted in patches.
     Series,
-    /// The configuration is made and checked. Not counted.
+    /// Configuration, and its check. Not counted.
     Configure,
-    /// A patch is checked. Not counted.
+    /// Check of a patch. Not counted.
     Check {
-        /// What is checked, and how far along that is.
+        /// The checked patch, and the progress of the check.
         what: String,
     },
-    /// The kernel's own selftests are built. Not counted.
+    /// Build of the kernel's own selftests. Not counted.
     Selftests,
-    /// The kernel is built. Counted in the build's steps (one for each object).
+    /// Build of the kernel. Counted in the build's steps (one for each object).
     Build,
 }
 
 impl Phase {
-    /// Is this phase counted in bytes? Otherwise it is counted in things, or not at all.
+    /// Returns true if this phase is counted in bytes. Others are counted in items, or not at all.
     pub fn in_bytes(&self) -> bool {
         matches!(self, Self::Download { .. } | Self::Unpack { .. })
     }
 }
 
-/// Someone who watches the work.
+/// Receiver of progress reports.
 ///
-/// Phases come one after the other: `started`, any number of `done`, `finished`. A phase that fails is not finished.
+/// Phases come one after the other: `started`, any number of `done`, `finished`. A phase that fails
+/// is not finished.
 pub trait Progress: Sync {
-    /// A phase begins. `total` is how much there is to do, where that is known; for a build it is an estimate.
+    /// A phase begins. `total` is its amount of work, if known; for a build it is an estimate.
     fn started(&self, phase: &Phase, total: Option<u64>);
 
-    /// So much of the phase is done by now, in all.
+    /// The amount of the phase's work that is done by now.
     fn done(&self, amount: u64);
 
     /// The phase is over.
     fn finished(&self);
 
-    /// Something that a person should know and that is not an error.
+    /// A note for the user that is not an error.
     fn note(&self, text: &str);
 
-    /// Whether nobody waits for the result any more. A build is given up then.
+    /// Returns true if the result is not needed any more. The build is then cancelled.
     fn is_cancelled(&self) -> bool {
         false
     }
 }
 
-/// Nobody watches.
+/// Ignores all progress reports.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;
 

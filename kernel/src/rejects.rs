@@ -1,4 +1,4 @@
-//! Why a patch does not apply: each hunk that fits nowhere, and the place where it would fit best.
+//! Rejected hunks of a patch that does not apply, each with the place that fits best.
 
 use std::fmt;
 
@@ -13,26 +13,27 @@ pub struct RejectedHunk {
     pub header: String,
     /// The header's line in the patch, counted from 1.
     pub line: usize,
-    /// How things are instead.
+    /// The reason.
     pub instead: RejectReason,
 }
 
-/// What there is instead of what a hunk expects.
+/// Difference between a source and a hunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RejectReason {
-    /// The source has no such file. This is the first of so many hunks for it.
+    /// The source has no such file. The number is that of the hunks for the file, of which this is
+    /// the first.
     NoFile(usize),
-    /// The file says already what the hunk would have it say, at this line, counted from 1.
+    /// The file already has the hunk's new text, at this line, counted from 1.
     Applied(usize),
-    /// Nothing in the file is like it.
+    /// The file has no similar section.
     Nothing,
-    /// The place in the file that is most like it.
+    /// The most similar section of the file.
     Nearest {
         /// Its first line, counted from 1.
         line: usize,
-        /// How many of the hunk's lines are there, in order.
+        /// Number of the hunk's lines that are there, in order.
         fits: usize,
-        /// How many there should be.
+        /// Number of the hunk's old lines.
         of: usize,
         /// The lines there and those that the hunk expects.
         difference: Vec<Line>,
@@ -82,8 +83,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Looks for each hunk of a patch in the source, and tells of those that are not there as they should be. A file that is not there
-/// at all is told of once.
+/// Returns the hunks of a patch that don't fit the source. A missing file is reported once.
 pub(crate) fn rejects(patch: &str, source: impl Fn(&str) -> Option<String>) -> Vec<RejectedHunk> {
     let mut rejects: Vec<RejectedHunk> = Vec::new();
     for hunk in hunks(patch) {
@@ -112,12 +112,12 @@ pub(crate) fn rejects(patch: &str, source: impl Fn(&str) -> Option<String>) -> V
     rejects
 }
 
-/// A hunk of a patch. The one of a new file expects nothing and is left out.
+/// A hunk of a patch. That of a new file has no old lines and is left out.
 struct Hunk<'a> {
     file: &'a str,
     header: &'a str,
     line: usize,
-    /// Where it expects to be, counted from 1.
+    /// The expected line, counted from 1.
     at: usize,
     old: Vec<&'a str>,
     new: Vec<&'a str>,
@@ -126,7 +126,7 @@ struct Hunk<'a> {
 fn hunks(patch: &str) -> Vec<Hunk<'_>> {
     let mut hunks: Vec<Hunk<'_>> = Vec::new();
     let mut file = "";
-    // How many lines of the old and of the new text are still to come.
+    // Numbers of the remaining lines of the old and of the new text.
     let mut left = (0, 0);
     for (index, line) in patch.lines().enumerate() {
         if left == (0, 0) {
@@ -146,7 +146,7 @@ fn hunks(patch: &str) -> Vec<Hunk<'_>> {
             continue;
         }
         let Some(hunk) = hunks.last_mut() else { continue };
-        // Mailers may cut the blank that an empty line of context begins with.
+        // Mailers may remove the blank at the beginning of an empty line of context.
         let (kind, text) = line.split_at_checked(1).unwrap_or((" ", ""));
         if kind != "+" && kind != "\\" {
             hunk.old.push(text);
@@ -161,7 +161,8 @@ fn hunks(patch: &str) -> Vec<Hunk<'_>> {
     hunks
 }
 
-/// The path in the source of a file's name in a diff: `linux.orig/a.c`, with a date behind it. None has the name of no file.
+/// Returns the path in the source of a file's name in a diff: `linux.orig/a.c`, with a date behind
+/// it. An empty path is not the name of any file.
 fn path(name: &str) -> &str {
     let name = name.split('\t').next().unwrap_or_default();
     match name.split_once('/') {
@@ -170,11 +171,11 @@ fn path(name: &str) -> &str {
     }
 }
 
-/// How many more lines than a hunk has are looked at for it.
+/// Number of additional source lines that are compared with a hunk.
 const SLACK: usize = 6;
 
 impl Hunk<'_> {
-    /// Nothing if it fits somewhere, as git would have it.
+    /// Returns `None` if the hunk fits somewhere, by the rules of git.
     fn instead(&self, source: &[&str]) -> Option<RejectReason> {
         let place = |text: &[&str]| source.windows(text.len().max(1)).position(|window| window == text);
         if place(&self.old).is_some() {
@@ -186,8 +187,8 @@ impl Hunk<'_> {
         Some(self.nearest(source).unwrap_or(RejectReason::Nothing))
     }
 
-    /// The stretch of the source that has most of the old lines in order, weighed by what they say, and is next to where they
-    /// should be.
+    /// Returns the section of the source with the most old lines in order, by their weight, and of
+    /// these the one closest to the expected line.
     fn nearest(&self, source: &[&str]) -> Option<RejectReason> {
         let stretch = |from: usize| &source[from..source.len().min(from + self.old.len() + SLACK)];
         let begins = |from: &usize| self.old.iter().any(|line| *line == source[*from] && weight(line) > 1);
@@ -197,7 +198,7 @@ impl Hunk<'_> {
             .max_by_key(|(from, score)| (*score, std::cmp::Reverse(from.abs_diff(self.at))))?;
         let difference = trimmed(Table::of(&self.old, stretch(from)).difference());
         let fits = difference.iter().filter(|line| matches!(line, Line::Common(_))).count();
-        // A line or two of a long hunk is nowhere near it.
+        // One or two matching lines of a long hunk are not sufficient.
         (fits * 4 >= self.old.len()).then_some(RejectReason::Nearest {
             line: from + 1,
             fits,
@@ -207,7 +208,7 @@ impl Hunk<'_> {
     }
 }
 
-/// What a line's being there says about a place: braces and blanks are everywhere.
+/// Returns a line's significance for a match: braces and blanks are everywhere.
 fn weight(line: &str) -> usize {
     let letters = line.chars().filter(|c| c.is_alphanumeric()).count();
     match letters {
@@ -237,7 +238,7 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// The best that the texts from these lines on have in common.
+    /// Returns the best common score of the texts from these lines on.
     fn score(&self, i: usize, j: usize) -> usize {
         self.scores[i * (self.new.len() + 1) + j]
     }
@@ -262,7 +263,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Without the source's lines past the last one that the hunk knows of.
+/// Removes the source's lines behind the last one of the hunk.
 fn trimmed(mut difference: Vec<Line>) -> Vec<Line> {
     let end = difference.iter().rposition(|line| !matches!(line, Line::Found(_)));
     difference.truncate(end.map_or(0, |end| end + 1));

@@ -1,4 +1,4 @@
-//! What the host must have before a kernel can be built.
+//! Programs and packages that the host needs for a kernel build.
 
 use std::path::Path;
 
@@ -42,18 +42,18 @@ const fn header(name: &'static str, package: &'static str) -> Requirement {
     Requirement { name, package, kind: Kind::Header }
 }
 
-/// Everything that a build needs.
+/// Returns all requirements of a build.
 pub fn requirements() -> &'static [Requirement] {
     REQUIREMENTS
 }
 
-/// The part of [`requirements`] that this machine lacks.
+/// Returns the [`requirements`] that this machine lacks.
 pub fn missing() -> Vec<Requirement> {
     REQUIREMENTS.iter().copied().filter(|one| !one.is_there()).collect()
 }
 
 impl Requirement {
-    /// Whether this machine has it.
+    /// Returns true if this machine has it.
     pub fn is_there(&self) -> bool {
         match self.kind {
             Kind::Program => has_program(self.name),

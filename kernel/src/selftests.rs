@@ -1,4 +1,5 @@
-//! The programs of a directory of the kernel's own selftests, built static so that they run in any guest.
+//! Build of a directory of the kernel's own selftests, linked statically so that they run in any
+//! guest.
 
 use std::{
     fs::{self, File},
@@ -20,8 +21,9 @@ use crate::{
     tree::tree,
 };
 
-/// Builds the programs of `tools/testing/selftests/COLLECTION` against the tree's own uapi headers, with the tree's own
-/// Makefile. The paths lie in the cache, in the order of the programs' names; there is at least one.
+/// Builds the programs of `tools/testing/selftests/COLLECTION` against the tree's own uapi headers,
+/// with the tree's own Makefile. Returns their paths in the cache, in the order of their names.
+/// There is at least one.
 ///
 /// # Errors
 /// The tree has no such collection, or it does not build.
@@ -55,12 +57,12 @@ pub fn selftests(
     programs(&kept)
 }
 
-/// A collection that is to be built.
+/// A collection to build.
 struct Collection<'a> {
     build: Build<'a>,
-    /// Where its Makefile is.
+    /// Directory of its Makefile.
     source: PathBuf,
-    /// Where its programs are put.
+    /// Directory for its programs.
     output: PathBuf,
 }
 
@@ -76,7 +78,7 @@ impl<'a> Collection<'a> {
         let build = Build {
             tree: &tree.path,
             directory,
-            // User space is the machine's own, under User-Mode Linux too.
+            // Programs run in the machine's own user space, also under User-Mode Linux.
             arch: Arch::X86_64,
             profile: request.profile,
             toolchain: Toolchain::Gnu,
@@ -100,7 +102,7 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
-    /// Copies the programs to where they stay.
+    /// Copies the programs into the cache.
     fn keep(&self, kept: &Path, cache: &Path, progress: &dyn Progress) -> Result<()> {
         let programs = programs(&self.output)?;
         let _lock = Lock::take(&cache.join("locks/selftests"), progress)?;
@@ -116,7 +118,7 @@ impl<'a> Collection<'a> {
     }
 }
 
-/// The executable files in a directory.
+/// Returns the executable files in a directory.
 fn programs(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).map_err(Error::io("reading", directory))?;
     let is_program = |path: &PathBuf| {
@@ -134,7 +136,7 @@ fn programs(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-/// Runs make with all its output in the log; an error shows what the compiler said.
+/// Runs make with all its output in the log. An error contains the compiler's messages.
 fn run(make: &mut Command, log: &Path) -> Result<()> {
     let out = File::create(log).map_err(Error::io("creating", log))?;
     let both = out.try_clone().map_err(Error::io("creating", log))?;
@@ -154,7 +156,7 @@ mod tests {
 
     use crate::{Kernels, NoProgress, Origin, Profile, Series, testutil::lacks_make};
 
-    /// Stands in for a kernel: it has headers, and selftests that count how often they are built.
+    /// Returns a fake kernel with headers, and with selftests that count their builds.
     fn kernel_with(collection: &str) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let source = directory.path().join("source");

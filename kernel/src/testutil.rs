@@ -1,4 +1,4 @@
-//! For tests: a folder of its own, with what stands in for a kernel's source, and a cache beside it.
+//! Test fixture: a temporary folder with a fake kernel source, and a cache beside it.
 
 use std::{
     env, fs,
@@ -22,7 +22,7 @@ impl Bench {
         Self { directory: tempfile::tempdir().unwrap(), kernel }
     }
 
-    /// One with these files in the directory `source`.
+    /// Returns a folder with these files in the directory `source`.
     pub(crate) fn with_source(files: &[(&str, &str)]) -> Self {
         let bench = Self::new();
         for (name, contents) in files {
@@ -42,7 +42,7 @@ impl Bench {
         path
     }
 
-    /// A patch in the directory `series`: of that file, with that hunk.
+    /// Writes a patch of that file, with that hunk, into the directory `series`.
     pub(crate) fn write_patch(&self, number: usize, file: &str, hunk: &str) {
         let mail = format!(
             "From: Z <z@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\nSubject: [PATCH] Change\n\nWhy.\n---\n\
@@ -51,12 +51,12 @@ impl Bench {
         self.write(format!("series/{number:04}-x.patch"), mail);
     }
 
-    /// All patches.
+    /// Returns all patches.
     pub(crate) fn patches(&self) -> Result<Series> {
         Series::read(&self.path("series"))
     }
 
-    /// The plain kernel of that source with these patches.
+    /// Returns the request for the plain kernel of that source with these patches.
     pub(crate) fn request(&self, source: &str, series: Series) -> Result<Request<'_>> {
         Ok(Request {
             kernel: &self.kernel,
@@ -84,7 +84,7 @@ pub(crate) fn lacks_make() -> bool {
         lacks
     });
     if *LACKS_MAKE {
-        // Past the harness, which keeps the output of a test that passes.
+        // Bypasses the harness, which keeps the output of a test that passes.
         let _ = writeln!(
             io::stderr(),
             "skipped: make is not installed: `cargo xtask host` says how to install it"

@@ -1,4 +1,4 @@
-//! What the compiler warns of in files of the series.
+//! Compiler warnings in files of the series.
 
 use std::{
     collections::BTreeSet,
@@ -9,20 +9,22 @@ use std::{
 
 use crate::{Error, Result, diagnostics::Diagnostic, fs::remove};
 
-/// The warnings of a build, which are kept beside its objects: an object that is not compiled again does not warn again.
+/// The warnings of a build, which are kept beside its objects: an object that is not compiled again
+/// does not warn again.
 #[derive(Debug)]
 pub(crate) struct Warnings {
     tree: PathBuf,
     /// The files of the series, by their paths in the tree.
     files: BTreeSet<String>,
-    /// Where the directory's warnings are written down.
+    /// File with the directory's warnings.
     record: PathBuf,
     lines: Vec<String>,
 }
 
 impl Warnings {
-    /// Listens to a build of that tree in that directory. If the last build there warned, the objects of these files are removed,
-    /// so that the compiler warns again of what is still wrong.
+    /// Starts the record for a build of that tree in that directory. If the last build there
+    /// warned, the objects of these files are removed, so that the compiler repeats the remaining
+    /// warnings.
     pub(crate) fn of(tree: &Path, directory: &Path, files: BTreeSet<String>) -> Result<Self> {
         let record = directory.join("warnings");
         if record.exists() {
@@ -34,7 +36,8 @@ impl Warnings {
         Ok(Self { tree: tree.to_owned(), files, record, lines: Vec::new() })
     }
 
-    /// Takes note of a line of the build's output, on disk at once: a build that is interrupted leaves objects, too.
+    /// Records a line of the build's output, on disk at once, since an interrupted build leaves
+    /// objects, too.
     pub(crate) fn hear(&mut self, line: &str) -> Result<()> {
         let warning = Diagnostic::parse(line, &self.tree).filter(Diagnostic::is_warning);
         let Some(warning) = warning.filter(|it| self.files.contains(it.file())) else { return Ok(()) };
@@ -49,7 +52,8 @@ impl Warnings {
         Ok(())
     }
 
-    /// What there was, in the order of the files: that of a build with several jobs is chance.
+    /// Returns the warnings in the order of the files, since the order of a build with several jobs
+    /// is random.
     pub(crate) fn into_lines(mut self) -> Vec<String> {
         self.lines.sort();
         self.lines

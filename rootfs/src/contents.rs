@@ -39,7 +39,7 @@ pub enum ContentsError {
     #[error("has a {path} that leads to {target}, which is not in it")]
     Dangling {
         path: String,
-        /// Where the links lead.
+        /// Target of the links.
         target: String,
     },
     /// The program is not an executable file.
@@ -82,7 +82,7 @@ impl Contents {
         }
     }
 
-    /// The content of the executable at an absolute path, with symbolic links resolved.
+    /// Returns the content of the executable at an absolute path, with symbolic links resolved.
     ///
     /// # Errors
     /// There is no such file, or it is not executable.
@@ -115,7 +115,7 @@ impl Contents {
         Err(path)
     }
 
-    /// The path with its first symbolic link replaced by its target; `None` if it has none.
+    /// Returns the path with its first symbolic link replaced by its target; `None` if it has none.
     fn first_link(&self, path: &str) -> Option<String> {
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for end in ends {
@@ -143,7 +143,7 @@ impl Contents {
     }
 }
 
-/// A path without `.`, `..` and empty components.
+/// Returns a path without `.`, `..` and empty components.
 fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -95,7 +95,7 @@ enum Device {
 }
 
 impl Manifest {
-    /// The manifest of the testbed's own guest.
+    /// Returns the manifest of the testbed's own guest.
     ///
     /// # Errors
     /// None: a test parses it.
@@ -176,7 +176,7 @@ impl Manifest {
         self.check_parents()
     }
 
-    /// Whether the path has an entry.
+    /// Returns true if the path has an entry.
     pub fn has(&self, path: &str) -> bool {
         self.nodes.contains_key(path)
     }
@@ -186,7 +186,7 @@ impl Manifest {
         self.nodes.remove(path);
     }
 
-    /// All entries, directories before their contents.
+    /// Returns all entries, directories before their contents.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }

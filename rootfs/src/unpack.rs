@@ -112,7 +112,7 @@ fn unpack_one<'a>(
     Ok(rest)
 }
 
-/// The length of the first archive, with its trailer.
+/// Returns the length of the first archive, with its trailer.
 fn archive_length(bytes: &[u8]) -> io::Result<usize> {
     let mut rest = bytes;
     loop {

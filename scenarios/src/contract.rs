@@ -19,13 +19,13 @@ pub(crate) struct Section {
 pub(crate) static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| sections(CONTRACT));
 
 impl Section {
-    /// True if the series implements nothing of it.
+    /// Returns true if the series implements no part of it.
     pub(crate) fn is_planned(&self) -> bool {
         self.text.split("\n\n").all(|paragraph| paragraph.starts_with(PLANNED))
     }
 }
 
-/// The sections below headings such as `### R12: TITLE`, in the file's order.
+/// Returns the sections below headings such as `### R12: TITLE`, in the file's order.
 fn sections(contract: &'static str) -> Vec<Section> {
     let after_headings = contract.split("\n### R").skip(1);
     let section = |part: &'static str| {

@@ -7,13 +7,12 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 /// One mistake in a scenario file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What is wrong.
     pub message: String,
-    /// Where, in bytes from the start of the file.
+    /// Its place, in bytes from the start of the file.
     pub span: Range<usize>,
-    /// What to do about it.
+    /// Advice.
     pub help: Option<String>,
-    /// Other places that have to do with it, each with what is to be said there.
+    /// Related places in the file, each with its label.
     pub related: Vec<(Range<usize>, String)>,
 }
 
@@ -23,21 +22,21 @@ impl Problem {
         Self { message: message.into(), span, help: None, related: Vec::new() }
     }
 
-    /// The same, with advice.
+    /// Adds advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same, with another place that has to do with it.
+    /// Adds a related place.
     #[must_use]
     pub fn with_related(mut self, place: Range<usize>, label: impl Into<String>) -> Self {
         self.related.push((place, label.into()));
         self
     }
 
-    /// The same, with the nearest of the right names, or all of them if none is near.
+    /// Adds the nearest of the right names as advice, or all of them if none is near.
     #[must_use]
     pub fn with_names<'n>(self, wrong: &str, right: impl IntoIterator<Item = &'n str>) -> Self {
         let right: Vec<&str> = right.into_iter().collect();
@@ -49,29 +48,29 @@ impl Problem {
     }
 }
 
-/// The name that was most likely meant.
+/// Returns the most similar name.
 fn nearest<'n>(wrong: &str, right: &[&'n str]) -> Option<&'n str> {
     let slips = |name: &str| strsim::damerau_levenshtein(wrong, name);
     right.iter().copied().filter(|name| slips(name) <= 1.max(name.len() / 3)).min_by_key(|name| slips(name))
 }
 
-/// All that is wrong with one file.
+/// All mistakes in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileProblems {
     /// The file's name, as it is shown.
     pub file: String,
-    /// What is in it.
+    /// The file's text.
     pub text: String,
     /// In the order of their places.
     pub problems: Vec<Problem>,
 }
 
-/// All that is wrong with the scenarios that were read.
+/// All mistakes in the scenarios that were read.
 ///
 /// Its `Display` shows each problem as `file:line:column`, the line, a caret, and advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// The files with something wrong in them.
+    /// The faulty files.
     pub files: Vec<FileProblems>,
 }
 

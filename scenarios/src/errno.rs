@@ -28,22 +28,22 @@ const ALL: &[(&str, i32)] = &[
     ("ENOTRECOVERABLE", 131), ("ERFKILL", 132), ("EHWPOISON", 133),
 ];
 
-/// The name of an errno, as in `ENOKEY`.
+/// Returns the name of an errno, as in `ENOKEY`.
 pub fn name(number: i32) -> Option<&'static str> {
     ALL.iter().find(|entry| entry.1 == number).map(|entry| entry.0)
 }
 
-/// The number that a name stands for.
+/// Returns the number of an errno.
 pub fn number(name: &str) -> Option<i32> {
     ALL.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
 }
 
-/// All names.
+/// Returns all names.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|entry| entry.0)
 }
 
-/// How the name of an errno is described to editors.
+/// JSON schema of an errno's name.
 #[cfg(feature = "host")]
 pub struct ErrnoName;
 

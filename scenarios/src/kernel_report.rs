@@ -1,7 +1,7 @@
 //! Patterns of kernel reports (oops, WARN, sanitizers, lockups, …) in console output.
 //!
-//! The testbed reads consoles with [`KernelReportKind::of`]. A bundle, whose host may be no machine that this code is compiled for, does it
-//! with the same patterns as a program for awk: [`awk`].
+//! The testbed reads consoles with [`KernelReportKind::of`]. A bundle may run on a host for which
+//! this code is not compiled. It uses the same patterns as a program for awk: [`awk`].
 
 use std::fmt::{self, Write};
 
@@ -10,18 +10,18 @@ use std::fmt::{self, Write};
 pub struct KernelReport {
     /// Its kind.
     pub kind: KernelReportKind,
-    /// The line that began it, without the time stamp.
+    /// The first line, without the time stamp.
     pub line: String,
 }
 
-/// The kinds of reports that end a guest's usefulness.
+/// Kinds of reports after which a guest is not used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelReportKind {
-    /// The kernel gave up.
+    /// A panic.
     Panic,
     /// A fault in kernel mode.
     Oops,
-    /// BUG() and its kin.
+    /// BUG() and similar reports.
     Bug,
     /// WARN(), or a debug-object report.
     Warning,
@@ -35,23 +35,23 @@ pub enum KernelReportKind {
     HungTask,
     /// A processor that was busy for too long.
     Lockup,
-    /// User-Mode Linux: the host has no room left for the file that holds the guest's memory.
+    /// User-Mode Linux: the host has no space left for the file with the guest's memory.
     HostFull,
 }
 
-/// Whose fault a failure was.
+/// Classes of failures, by their cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The guest's kernel reported a fault of its own.
     Crashed,
-    /// Nothing went on any more.
+    /// No progress.
     Hung,
-    /// The testbed's own fault.
+    /// A fault of the testbed.
     Broken,
 }
 
 impl FailureKind {
-    /// Word of the verdict, as reports have it.
+    /// Returns the verdict's word in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Crashed => "crashed",
@@ -64,9 +64,9 @@ impl FailureKind {
 /// First lines of one kind of report.
 struct Pattern {
     kind: KernelReportKind,
-    /// How the line may begin.
+    /// Possible beginnings of the line.
     begins: &'static [&'static str],
-    /// What else must be in it: one of these, if there are any.
+    /// Other possible parts of the line. One of them must be in it, if there are any.
     has: &'static [&'static str],
 }
 
@@ -74,7 +74,7 @@ const fn begins(kind: KernelReportKind, begins: &'static [&'static str]) -> Patt
     Pattern { kind, begins, has: &[] }
 }
 
-/// The first one that fits tells the kind.
+/// The patterns. The first one that fits determines the kind.
 const PATTERNS: &[Pattern] = &[
     begins(
         KernelReportKind::HostFull,
@@ -126,7 +126,7 @@ impl Pattern {
             && (self.has.is_empty() || self.has.iter().any(|part| message.contains(part)))
     }
 
-    /// The same as a condition of awk's.
+    /// Returns the pattern as a condition of awk.
     fn awk(&self) -> String {
         let any = |function: &str, texts: &[&str]| {
             let calls = texts.iter().map(|text| format!("{function}({text:?})"));
@@ -147,10 +147,10 @@ impl KernelReportKind {
         PATTERNS.iter().find(|pattern| pattern.fits(message)).map(|pattern| pattern.kind)
     }
 
-    /// Whose fault it is.
+    /// Returns the class of the failure.
     pub fn failure(self) -> FailureKind {
         match self {
-            // Something does not go on, rather than that something went wrong.
+            // No progress, rather than an error.
             Self::HungTask | Self::Lockup => FailureKind::Hung,
             Self::HostFull => FailureKind::Broken,
             _ => FailureKind::Crashed,
@@ -181,15 +181,16 @@ impl fmt::Display for KernelReport {
     }
 }
 
-/// A line as text, without line ends and terminal control.
+/// Returns a line as text, without line ends and terminal control.
 pub fn text(line: &[u8]) -> String {
     let printable = String::from_utf8_lossy(line);
     printable.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect()
 }
 
-/// The message without printk's `<3>`, `[    1.234567]` and `[   T12]`; its own indentation stays.
+/// Returns the message without printk's `<3>`, `[    1.234567]` and `[   T12]`. Its own indentation
+/// stays.
 pub fn message(line: &str) -> &str {
-    // A kernel that dies before it has a console dumps its log with the levels in it.
+    // A kernel that panics before it has a console dumps its log with the levels in it.
     let level = line.strip_prefix('<').and_then(|rest| rest.strip_prefix(|c: char| c.is_ascii_digit()));
     let mut rest = level.and_then(|rest| rest.strip_prefix('>')).unwrap_or(line);
     while let Some(after) = rest.strip_prefix('[') {
@@ -208,14 +209,15 @@ fn is_stamp(inside: &str) -> bool {
     !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
-/// The report that a line of the console begins, if it begins one.
+/// Returns the report that begins with a line of the console, or `None`.
 pub fn begun_by(line: &str) -> Option<KernelReport> {
     let message = message(line).trim_start();
     KernelReportKind::of(message).map(|kind| KernelReport { kind, line: message.to_owned() })
 }
 
-/// A program for any awk that reads a console. At the first report it prints the word of the verdict, and then the console from
-/// there on, so many lines; without a report it prints nothing.
+/// Returns a program for any awk that finds the first report in a console. It prints the word of
+/// the verdict, and then this number of lines from the report on. Without a report it prints
+/// nothing.
 pub fn awk(lines: usize) -> String {
     let mut kinds = String::new();
     for pattern in PATTERNS {
@@ -254,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    /// Lines of real kernels' reports, what they are, and the word of the verdict.
+    /// Lines of real kernels' reports, each with its kind and the word of the verdict.
     const REPORTS: &[(&str, KernelReportKind, &str)] = &[
         (
             "[    1.02] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",

@@ -12,16 +12,17 @@ use serde::{Deserialize, Serialize};
 pub enum KeyRef {
     /// One of the caller's own keyrings.
     Special(Special),
-    /// What a variable holds.
+    /// The serial in a variable.
     Variable(String),
     /// Another process's keyring, by the serial that it had when that process last started or joined a session.
     Of(String, Special),
-    /// The target of the upcall being served; in a step, of the oldest one that the process still holds.
+    /// The target of the upcall being served. In a step it is the oldest upcall that the process
+    /// holds.
     Target,
     /// The authkey of the same upcall, found in the process keyring by its description (the target's serial in
     /// hexadecimal digits).
     Authkey,
-    /// A serial. Only on the wire: scenarios don't know serials.
+    /// A serial. Only on the wire: serials are not known in scenarios.
     Serial(i32),
 }
 
@@ -55,17 +56,17 @@ impl Special {
         (Self::Requestor, "@r", -8),
     ];
 
-    /// The short name.
+    /// Returns the short name.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or("@?", |entry| entry.1)
     }
 
-    /// The number that system calls take.
+    /// Returns the number for system calls.
     pub fn id(self) -> i32 {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or(0, |entry| entry.2)
     }
 
-    /// The one with this number.
+    /// Returns the keyring with this number.
     pub fn from_id(id: i32) -> Option<Self> {
         Self::ALL.iter().find(|entry| entry.2 == id).map(|entry| entry.0)
     }
@@ -75,7 +76,7 @@ impl Special {
     }
 }
 
-/// A text that names no key.
+/// A text that is not a reference to a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` names no key: say @s, @p, @t, @u, @us, @a, @r, @target, @authkey, a variable, or PROCESS:@s")]
 pub struct NotAKey(pub String);

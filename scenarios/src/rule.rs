@@ -11,7 +11,7 @@ use crate::contract::{SECTIONS, Section};
 #[serde(into = "String", try_from = "String")]
 pub struct Rule(u8);
 
-/// A text that names no rule.
+/// A text that is not the name of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no rule `{0}`: they are R1 to R{last}", last = Rule::last())]
 pub struct NoSuchRule(String);
@@ -25,22 +25,22 @@ impl Rule {
         &SECTIONS[usize::from(self.0) - 1]
     }
 
-    /// Every rule, in order.
+    /// Returns every rule, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (1..=Self::last()).map(Self)
     }
 
-    /// Its one-line title.
+    /// Returns its one-line title.
     pub fn title(self) -> &'static str {
         self.section().title
     }
 
-    /// Its text in the contract, as Markdown.
+    /// Returns its text in the contract, as Markdown.
     pub fn text(self) -> &'static str {
         self.section().text
     }
 
-    /// Whether the kernel series implements nothing of it yet.
+    /// Returns true if the kernel series does not implement any part of it yet.
     pub fn is_planned(self) -> bool {
         self.section().is_planned()
     }

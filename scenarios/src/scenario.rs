@@ -1,4 +1,4 @@
-//! A scenario: a plan, and what the plan is expected to show.
+//! A scenario: a plan and its expectations.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -9,26 +9,26 @@ use crate::{
     rule::Rule,
 };
 
-/// A scenario, read and found sound.
+/// A scenario without errors.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// `FAMILY/NAME`, or `FAMILY/NAME[CASE]`.
     pub name: String,
-    /// `FAMILY/NAME`: what the cases of a file have in common.
+    /// `FAMILY/NAME`, common to the cases of a file.
     pub file: String,
     /// The family: its folder's name.
     pub family: String,
-    /// One sentence that says what it shows.
+    /// The rule that it proves, in one sentence.
     pub title: String,
     /// The rules that it proves.
     pub rules: Vec<Rule>,
     /// Features that a guest must announce ([`crate::wire::Hello::features`]) for it to run there.
     pub needs: Vec<String>,
-    /// Which case of its file it is. None: the file has no matrix.
+    /// The case of its file. None: the file has no matrix.
     pub case: Option<Case>,
     /// Its file. The snapshot lies beside it, and is for all cases.
     pub path: PathBuf,
-    /// What is to be expected of each step.
+    /// Expected outcome of each step.
     pub expectations: Vec<Expectation>,
     pub(crate) plan: Plan,
 }
@@ -43,18 +43,18 @@ pub struct Case {
 }
 
 impl Scenario {
-    /// What the guest has to do.
+    /// Returns the plan for the guest.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The snapshot's file.
+    /// Returns the path of the snapshot.
     pub fn snapshot(&self) -> PathBuf {
         self.path.with_extension("snap")
     }
 
-    /// The features that a guest must have: those that it names, a namespace of each kind that its processes have of their own or
-    /// enter, and a shell for what they run.
+    /// Returns the features that a guest must have. These are the features that it names, a
+    /// namespace of each kind that its processes create or enter, and a shell for their commands.
     pub fn requirements(&self) -> Vec<String> {
         let lived_in = self.plan.processes.iter().flat_map(|process| {
             process.unshare.iter().chain(process.join.iter().flat_map(|join| &join.namespaces))
@@ -73,7 +73,7 @@ impl Scenario {
         all
     }
 
-    /// The first feature that it needs and that is not among these.
+    /// Returns the first required feature that is not among these, or `None`.
     pub fn missing(&self, features: &[String]) -> Option<String> {
         self.requirements().into_iter().find(|need| !features.contains(need))
     }
@@ -82,18 +82,18 @@ impl Scenario {
 /// The feature of a guest that has a shell.
 pub const SHELL: &str = "shell";
 
-/// What is expected of a step, whatever the snapshot says.
+/// Expected outcome and duration of a step, regardless of the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
     /// The outcome.
     pub outcome: Expect,
-    /// It must not take longer, in milliseconds.
+    /// Upper bound of the duration in milliseconds.
     pub within_ms: Option<u64>,
-    /// It must take at least so long, in milliseconds.
+    /// Lower bound of the duration in milliseconds.
     pub at_least_ms: Option<u64>,
 }
 
-/// The outcome that is expected.
+/// Expected outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Outcome")]
@@ -103,7 +103,7 @@ pub enum Expect {
     Ok,
     /// Failure with this errno.
     Error(#[schemars(with = "crate::errno::ErrnoName")] String),
-    /// What a `wait` waited for did not happen in time.
+    /// A `wait` that reached its limit.
     TimedOut,
     /// Success with this text.
     Text(String),
@@ -113,20 +113,20 @@ pub enum Expect {
     Lacks(String),
     /// Success with this number; of a command, its exit code.
     Number(i64),
-    /// Success with so many lines, links, signals or notifications.
+    /// Success with this number of lines, links, signals or notifications.
     Count(usize),
     /// Success with the serial that this variable holds.
     Key(String),
     /// Success with the serial of a key that is not this variable's.
     NotKey(String),
-    /// An operation that was tried with each of its allocations failing: each of these tries ended in one of these, `ok` for
-    /// success, and the last one, in which none failed, in success.
+    /// A repetition with each allocation failing. Each of these tries had one of these results
+    /// (`ok`: success), and the last try, in which no allocation failed, was a success.
     Tries(Vec<String>),
-    /// A key described so; what is left out may be anything.
+    /// A key with these attributes. Those that are left out may have any value.
     Described(Description),
     /// All of these at once.
     AllOf(Vec<Expect>),
-    /// Any one of these: the outcome of a race.
+    /// Any one of these: a race decides.
     AnyOf(Vec<Expect>),
 }
 
@@ -155,7 +155,7 @@ impl fmt::Display for Expect {
     }
 }
 
-/// What `keyctl describe` is expected to say.
+/// Expected parts of the output of `keyctl describe`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Description {

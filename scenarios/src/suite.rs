@@ -18,7 +18,7 @@ use crate::{
 /// Reads every `FAMILY/NAME.toml` below `dir`, ordered by name.
 ///
 /// # Errors
-/// Everything that is wrong with any of them.
+/// All mistakes in any of them.
 pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let mut scenarios = Vec::new();
     let mut files = misplaced(dir, 0).map_err(|error| unreadable(dir, &error))?;
@@ -29,7 +29,7 @@ pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
             Err(problems) => files.extend(problems.files),
         }
     }
-    // Paths sort otherwise: `killed-64.toml` comes before `killed.toml`.
+    // Paths have another order: `killed-64.toml` comes before `killed.toml`.
     // The cases of one file keep their order.
     scenarios.sort_by(|one: &Scenario, other| one.file.cmp(&other.file));
     if files.is_empty() { Ok(scenarios) } else { Err(Diagnostics { files }) }
@@ -55,12 +55,12 @@ fn parallel_map<T: Sync, R: Send>(things: &[T], act: impl Fn(&T) -> R + Sync) ->
     })
 }
 
-/// A snapshot, or a part of one, that no scenario belongs to.
+/// A snapshot, or a part of one, without a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
     /// The snapshot.
     pub snapshot: PathBuf,
-    /// Its section, where the file has no such case. None: the whole of it is stale.
+    /// Its section, if the file has no such case. None: the whole snapshot is stale.
     pub case: Option<String>,
 }
 
@@ -76,10 +76,11 @@ impl fmt::Display for Stale {
     }
 }
 
-/// Snapshots, pending ones left aside, and sections of them, that none of these scenarios belongs to.
+/// Returns snapshots and sections that belong to none of these scenarios. Pending snapshots are
+/// left out.
 ///
 /// # Errors
-/// When the folder or a snapshot can't be read.
+/// The folder or a snapshot can't be read.
 pub fn stale_snapshots(dir: &Path, scenarios: &[Scenario]) -> io::Result<Vec<Stale>> {
     let mut stale = Vec::new();
     for snapshot in files_of(dir, "snap")? {
@@ -105,7 +106,7 @@ fn name_of(dir: &Path, path: &Path) -> String {
     inner.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// Scenarios that no family's folder holds, and that nobody would miss if they were passed over.
+/// Returns the scenarios outside of the families' folders, which would be passed over silently.
 fn misplaced(dir: &Path, depth: usize) -> io::Result<Vec<FileProblems>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -123,7 +124,7 @@ fn misplaced(dir: &Path, depth: usize) -> io::Result<Vec<FileProblems>> {
     Ok(found)
 }
 
-/// The files of the families, ordered by path.
+/// Returns the files of the families, ordered by path.
 fn files_of(dir: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for family in fs::read_dir(dir)? {

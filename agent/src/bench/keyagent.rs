@@ -1,6 +1,6 @@
 //! The keyagent of the measurements: makes only the calls that an answer needs.
 //!
-//! To measure the floor it can also hold an upcall until it is told to answer by a signal.
+//! To measure the floor it can also hold an upcall until a signal requests the answer.
 
 use std::ffi::CStr;
 use std::io::{Read, Write};

@@ -197,7 +197,7 @@ impl StdStreams {
         }
     }
 
-    /// Writes as much input as the program takes. Tells when a piece has been written whole.
+    /// Writes as much input as the program takes. Returns true when a piece has been written whole.
     fn write_input(&mut self) -> bool {
         let Self::Pipes(pipes) = self else { return false };
         let Some(unwritten) = &mut pipes.unwritten else { return false };
@@ -215,7 +215,7 @@ impl StdStreams {
         true
     }
 
-    /// Tells the host all that has been written since.
+    /// Sends all new output to the host.
     fn forward_output(&mut self, channel: &mut Channel) -> Result<(), ChannelError> {
         let Self::Pipes(pipes) = self else { return Ok(()) };
         let mut buffer = [0; 4096];

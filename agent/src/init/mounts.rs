@@ -53,13 +53,13 @@ pub(super) fn mount_all() -> Result<(), MountError> {
     Ok(())
 }
 
-/// Whether a file system of this type is mounted.
+/// Returns true if a file system of this type is mounted.
 pub(super) fn is_mounted(kind: &str) -> bool {
     let mounts = procfs::read("/proc/mounts").unwrap_or_default();
     mounts.lines().any(|line| line.split(' ').nth(2) == Some(kind))
 }
 
-/// Whether the initramfs has files there, which a mount would hide.
+/// Returns true if the initramfs has files there, which a mount would hide.
 fn holds_something(path: &str) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }

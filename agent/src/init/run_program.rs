@@ -18,7 +18,7 @@ use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
 use crate::sys::signals::{SignalFd, Signals};
 
-/// How long killed processes may take to exit.
+/// Time limit for killed processes to exit.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a program and sends the host its result.

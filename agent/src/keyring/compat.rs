@@ -70,7 +70,7 @@ pub(super) fn add_key(
     if answer < 0 { Err(Errno::from_raw(-answer)) } else { Ok(answer) }
 }
 
-/// Whether such a call works. A child makes it, since the kernel may kill the caller.
+/// Returns true if such a call works. A child makes it, since the kernel may kill the caller.
 pub(super) fn is_there() -> bool {
     match fork() {
         Ok(ForkResult::Child) => {

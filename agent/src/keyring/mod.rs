@@ -66,7 +66,7 @@ pub(crate) fn add_key_compat(
     serial(compat::add_key(kind, description, payload, keyring.0))
 }
 
-/// Whether the kernel supports 32-bit system calls.
+/// Returns true if the kernel supports 32-bit system calls.
 pub(crate) fn takes_compat_calls() -> bool {
     compat::is_there()
 }

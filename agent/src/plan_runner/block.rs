@@ -7,7 +7,7 @@ use super::state::Lifecycle;
 use super::{PlanRunner, Result};
 use crate::ipc::Command;
 
-/// How long before its start a race is sent to its processes, in microseconds.
+/// Lead of the message to a race's processes over its start, in microseconds.
 const LEAD_US: u64 = 3_000;
 
 /// Largest offset between the starts of a race, in microseconds, and how many offsets the rounds try.
@@ -33,7 +33,7 @@ fn splitmix64(number: u64) -> u64 {
 }
 
 impl PlanRunner<'_> {
-    /// Runs all steps of a block, as often as it says.
+    /// Runs all steps of a block, in all its rounds.
     pub(super) fn run_block(&mut self, block: &Block) -> Result<()> {
         for round in 0..block.repeat {
             let round = (block.repeat > 1).then_some(round);

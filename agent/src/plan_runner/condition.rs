@@ -8,7 +8,7 @@ use super::state::Lifecycle;
 use crate::sys::{procfs, tracefs};
 
 impl PlanRunner<'_> {
-    /// Whether `condition` is met for the process `name`.
+    /// Returns true if `condition` is met for the process `name`.
     pub(super) fn is_met(&mut self, name: &str, condition: &Condition) -> bool {
         let process = self.processes.get(name);
         let pid = process.and_then(|process| process.pid_path.pid());
@@ -36,7 +36,7 @@ impl PlanRunner<'_> {
         }
     }
 
-    /// Whether every worker has been seen asleep. A worker that has woken since has begun nothing new.
+    /// Returns true if every worker has been seen asleep. A worker that has woken since has begun nothing new.
     fn is_blocked(&mut self, name: &str) -> bool {
         let Some(job) = self.jobs.iter_mut().find(|job| job.name == name) else { return false };
         for (worker, path) in &job.workers {
@@ -47,7 +47,7 @@ impl PlanRunner<'_> {
         job.asleep.len() == job.count as usize
     }
 
-    /// Whether no report announces that `condition` is met.
+    /// Returns true if no report announces that `condition` is met.
     pub(super) fn needs_polling(condition: &Condition) -> bool {
         !matches!(condition, Condition::Upcalls(_) | Condition::Ended)
     }

@@ -11,7 +11,7 @@ use scenarios::wire::{KeyUser, ProcKey};
 use crate::keyring::{self, KeySerial};
 use crate::sys::procfs;
 
-/// How long collection may take beyond `kernel.keys.gc_delay`, which is one second in the guest.
+/// Time limit for collection beyond `kernel.keys.gc_delay`, which is one second in the guest.
 const GC_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Pause between two snapshots. Most keys go at once, and the rest not before `gc_delay` has passed.
@@ -50,7 +50,8 @@ impl KeySnapshot {
         self.seen.contains_key(&serial)
     }
 
-    /// Whether the key's line contains this text. Only flags, timeout and the columns after the type count.
+    /// Returns true if the key's line contains this text in its flags, its timeout or the columns after
+    /// the type.
     pub(super) fn shows(&self, serial: i32, text: &str) -> bool {
         let key = self.seen.get(&serial);
         key.is_some_and(|key| format!("{} {} {}", key.flags, key.timeout, key.summary).contains(text))
@@ -135,7 +136,7 @@ fn empty(keyring: KeySerial) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Whether this is a keyring that a stock kernel keeps for a user from first use on
+/// Returns true for a keyring that a stock kernel keeps for a user from first use on
 /// (`look_up_user_keyrings()`).
 ///
 /// Of another user namespace they carry the user's id there. They must go with the namespace.

@@ -30,7 +30,7 @@ pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String,
     names.map(lender).collect()
 }
 
-/// Adds a keyring with all permissions for everybody.
+/// Adds a keyring with all permissions for all users.
 fn keyring_for_everybody(description: &CStr, parent: KeySerial) -> Result<KeySerial, Errno> {
     const EVERYBODY: u32 = 0x3f3f_3f3f;
     let keyring = keyring::add_key(c"keyring", Some(description), Some(&[]), parent)?;

@@ -43,7 +43,7 @@ pub(crate) struct GuestContext {
 
 type Result<T, E = PlanError> = std::result::Result<T, E>;
 
-/// Why a plan stopped before its end.
+/// Reason for a plan's stop before its end.
 enum PlanError {
     Deadline,
     Broken(String),
@@ -178,7 +178,7 @@ struct PendingTask {
     op: Op,
 }
 
-/// How [`PlanRunner::wait_until`] ended.
+/// Result of [`PlanRunner::wait_until`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
     Met,

@@ -50,7 +50,7 @@ impl PlanRunner<'_> {
     }
 }
 
-/// Whether this is a keyagent that runs and is not stopped.
+/// Returns true for a keyagent that runs and is not stopped.
 fn can_serve(process: &ProcessState) -> bool {
     let state = process.pid_path.pid().and_then(procfs::state);
     process.lifecycle == Lifecycle::Running
@@ -58,7 +58,7 @@ fn can_serve(process: &ProcessState) -> bool {
         && !matches!(state, None | Some('T' | 't' | 'Z'))
 }
 
-/// Whether its reactions never wait for another process.
+/// Returns true if its reactions never wait for another process.
 fn never_waits(process: &ProcessState) -> bool {
     let Role::Keyagent(agent) = &process.plan.role else { return false };
     let waits = |op: &Op| {

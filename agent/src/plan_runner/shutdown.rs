@@ -10,7 +10,7 @@ use super::{Child, PlanRunner, Result};
 use crate::children::Children;
 use crate::sys::{procfs, signals};
 
-/// How long killed processes may take to exit.
+/// Time limit for killed processes to exit.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PlanRunner<'_> {

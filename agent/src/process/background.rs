@@ -74,7 +74,7 @@ impl PlanProcess<'_> {
         exit_now(0)
     }
 
-    /// The pids of a worker. In the initial pid namespace, where its parent is visible, one system call tells them;
+    /// The pids of a worker. In the initial pid namespace, where its parent is visible, one system call returns them;
     /// /proc/self/status is slow.
     fn worker_pids(&self) -> Vec<i32> {
         if self.context.depth == 0 && getppid().as_raw() != 0 {

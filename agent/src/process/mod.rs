@@ -57,7 +57,7 @@ pub(crate) fn monotonic_us() -> u64 {
     now.as_micros() as u64
 }
 
-/// What a process inherits from its parent over fork(2).
+/// State that a process inherits from its parent over fork(2).
 pub(crate) struct ProcessContext {
     pub(crate) run: RunContext,
     /// The session keyring; `None` if the process has none, since asking the kernel would install the user's.

@@ -33,7 +33,7 @@ fn parameter_in(command_line: &str, name: &str) -> Option<PathBuf> {
     command_line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(PathBuf::from)
 }
 
-/// Whether the kernel is User-Mode Linux.
+/// Returns true if the kernel is User-Mode Linux.
 pub(crate) fn is_user_mode_linux() -> bool {
     read("/proc/cpuinfo").is_ok_and(|cpu| cpu.contains("User Mode Linux"))
 }
@@ -112,7 +112,7 @@ fn task_state(task: &str) -> Option<char> {
     field(&status, "State:")?.trim().chars().next()
 }
 
-/// Whether a process sleeps in a system call of the key service.
+/// Returns true if a process sleeps in a system call of the key service.
 ///
 /// Without /proc/PID/syscall, as on User-Mode Linux, any sleep counts.
 pub(crate) fn blocked_in_key_syscall(pid: i32) -> bool {

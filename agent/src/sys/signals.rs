@@ -50,7 +50,7 @@ impl Signals {
 
     /// Blocks exactly these signals in the calling thread.
     pub(crate) fn block(self) -> Result<()> {
-        // SAFETY: the mask is 8 bytes, as the kernel is told; no old mask is asked for.
+        // SAFETY: the mask has the 8 bytes of the size argument, and the old mask is not requested.
         let answer = unsafe {
             libc::syscall(
                 libc::SYS_rt_sigprocmask,
@@ -80,7 +80,7 @@ impl SignalFd {
 
     fn open(signals: Signals, flags: i32) -> Result<Self> {
         let flags = libc::SFD_CLOEXEC | flags;
-        // SAFETY: the mask is 8 bytes, as the kernel is told.
+        // SAFETY: the mask has the 8 bytes of the size argument.
         let fd = unsafe {
             libc::syscall(libc::SYS_signalfd4, -1, &raw const signals, size_of::<Signals>(), flags)
         };

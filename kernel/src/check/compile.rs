@@ -1,4 +1,5 @@
-//! Compiling what a series touches, and nothing else, with the warnings that kernel people ask for.
+//! Compilation of the files that a series touches, with the warnings that kernel maintainers
+//! enable.
 
 use std::{
     fs::{self, File},
@@ -19,7 +20,7 @@ use crate::{
 /// The directory that is compiled as a whole.
 const KEYS: &str = "security/keys/";
 
-/// Top directories whose C files are no part of a kernel.
+/// Top-level directories whose C files are not part of a kernel.
 const NOT_KERNEL: [&str; 5] = ["Documentation/", "samples/", "scripts/", "tools/", "usr/"];
 
 /// A build directory in which the tree is compiled again after each patch.
@@ -33,16 +34,16 @@ pub(super) struct Compiler<'a> {
     known_to_sparse: Known,
 }
 
-/// What is new.
+/// New warnings.
 pub(super) struct News {
     pub(super) compiler: Vec<String>,
-    /// Nothing if sparse is not there, or was not asked.
+    /// None if sparse is missing or was not run.
     pub(super) sparse: Option<Vec<String>>,
 }
 
 impl<'a> Compiler<'a> {
-    /// Compiles what is checked out, which must succeed, to learn what it complains about. `touched` are all files that
-    /// later patches touch.
+    /// Compiles the current checkout, which must succeed, and records its warnings. `touched` are
+    /// all files that later patches touch.
     pub(super) fn begin(workshop: &'a Worktree<'a>, switch: Switch, touched: &[String]) -> Result<Self> {
         let name = match switch {
             Switch::On => "on",
@@ -69,7 +70,7 @@ impl<'a> Compiler<'a> {
         Ok(compiler)
     }
 
-    /// Compiles what is checked out now, and gives what is new about it.
+    /// Compiles the current checkout, and returns the new diagnostics.
     pub(super) fn compile(&mut self) -> Result<News> {
         let sparse = self.asks_sparse().then(Vec::new);
         match self.configure() {
@@ -87,7 +88,7 @@ impl<'a> Compiler<'a> {
         Ok(News { compiler, sparse: sparse.map(|_| self.known_to_sparse.news(made.sparse)) })
     }
 
-    /// Removes the objects that are looked at: what is not compiled does not complain.
+    /// Removes the checked objects, since only a compilation has diagnostics.
     fn forget(&self) -> Result<()> {
         let mut objects = objects(&self.build.directory.join(KEYS));
         objects.extend(self.files.iter().map(|file| self.build.directory.join(file).with_extension("o")));
@@ -97,7 +98,7 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// All options that the series has added so far are set alike.
+    /// Sets all options that the series has added so far to the same value.
     fn configure(&self) -> Result<()> {
         let mut fragments = Profile::Plain.fragments(Arch::X86_64, false)?;
         for purpose in ["keys", "kunit"] {
@@ -120,7 +121,7 @@ impl<'a> Compiler<'a> {
         command.arg(format!("-j{}", self.build.jobs)).args(["--keep-going", "W=1"]);
         if self.asks_sparse() {
             fs::write(&sparse_log, "").map_err(Error::io("writing", &sparse_log))?;
-            // A recipe of kbuild's begins with this: what sparse says goes its own way.
+            // kbuild begins a recipe with this: the output of sparse goes to a log of its own.
             command.arg("C=1").arg(format!("CHECK=2>>'{}' sparse", sparse_log.display()));
         }
         command.arg(KEYS);
@@ -136,7 +137,8 @@ impl<'a> Compiler<'a> {
         Ok(Made { compiler, sparse, failed })
     }
 
-    /// Once is enough, and with the options on it sees more.
+    /// Returns true for the build with the options on. One run of sparse is sufficient, and this
+    /// one covers more code.
     fn asks_sparse(&self) -> bool {
         self.switch == Switch::On && has_program("sparse")
     }
@@ -152,12 +154,12 @@ struct Made {
     failed: bool,
 }
 
-/// Can a kernel be built with LLVM's tools alone?
+/// Returns true if LLVM's tools for a kernel build are installed.
 pub(super) fn has_clang() -> bool {
     ["clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy"].into_iter().all(has_program)
 }
 
-/// Builds the whole kernel with clang, as it is checked out.
+/// Builds the whole current checkout with clang.
 pub(super) fn with_clang(workshop: &Worktree<'_>) -> Result<Outcome> {
     let build = build(workshop, "clang", Toolchain::Llvm);
     build.configure(&Profile::Plain.fragments(Arch::X86_64, true)?, &NoProgress)?;
@@ -184,7 +186,8 @@ fn build<'a>(workshop: &'a Worktree<'a>, name: &str, toolchain: Toolchain) -> Bu
     Build { tree, directory, arch: Arch::X86_64, profile: Profile::Plain, toolchain, jobs, is_new }
 }
 
-/// Runs make with all its output in the log; says whether it succeeded. A full disk is nobody's fault here.
+/// Runs make with all its output in the log. Returns true if it succeeded. A full disk is an error
+/// of its own.
 fn run(make: &mut std::process::Command, log: &Path) -> Result<bool> {
     let out = File::create(log).map_err(Error::io("creating", log))?;
     let both = out.try_clone().map_err(Error::io("creating", log))?;
@@ -196,7 +199,7 @@ fn run(make: &mut std::process::Command, log: &Path) -> Result<bool> {
     Ok(succeeded)
 }
 
-/// The object files in a directory and those below it; none if it is not there.
+/// Returns the object files in a directory and those below it; none if it does not exist.
 fn objects(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries

@@ -1,4 +1,4 @@
-//! Is every patch of a series fit to be sent? What its maintainers' own tools say, patch by patch.
+//! Check of a series, patch by patch, with the tools of its maintainers.
 
 mod compile;
 mod scripts;
@@ -12,7 +12,7 @@ use crate::{
     image::require_tools,
 };
 
-/// What to check.
+/// Parameters of a check.
 #[derive(Clone, Debug)]
 pub struct Check<'a> {
     /// The kernel that the series is for.
@@ -21,33 +21,34 @@ pub struct Check<'a> {
     pub origin: Option<Origin>,
     /// The whole series.
     pub series: Series,
-    /// Which of its patches, counted from 1. Those before them are applied and count as the base.
+    /// Range of patches to check, counted from 1. The patches before them are applied and count as
+    /// the base.
     pub patches: RangeInclusive<usize>,
-    /// How many compilers may run at once.
+    /// Number of parallel compilers.
     pub jobs: usize,
 }
 
-/// What came of a check.
+/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// One for each patch that was checked. A patch that does not apply is the last one.
+    /// One row for each checked patch. A patch that does not apply is the last one.
     pub rows: Vec<Row>,
-    /// Does the whole kernel build with clang, after the last patch?
+    /// Build of the whole kernel with clang, after the last patch.
     pub clang: Outcome,
 }
 
-/// What came of one patch.
+/// Result of one patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Its number in the series, counted from 1.
     pub number: usize,
     /// Its file's name.
     pub patch: String,
-    /// What each check said. A patch that does not apply has only that.
+    /// Outcome of each check. A patch that does not apply has only that one.
     pub outcomes: Vec<(CheckKind, Outcome)>,
 }
 
-/// What is looked at in a patch.
+/// Checks of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckKind {
     /// It applies on top of the patches before it.
@@ -65,14 +66,14 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    /// All of them, in the order in which they are looked at.
+    /// All checks, in their order.
     pub const ALL: [Self; 6] = [Self::Applies, Self::On, Self::Off, Self::Sparse, Self::Style, Self::Docs];
 }
 
-/// What a check said.
+/// Outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing.
+    /// No complaints.
     Clean,
     /// These complaints.
     Failed(Vec<String>),
@@ -81,7 +82,7 @@ pub enum Outcome {
 }
 
 impl Report {
-    /// Is there any complaint?
+    /// Returns true if there is any complaint.
     pub fn failed(&self) -> bool {
         let outcomes = self.rows.iter().flat_map(|row| &row.outcomes).map(|(_, outcome)| outcome);
         outcomes.chain([&self.clang]).any(|outcome| matches!(outcome, Outcome::Failed(_)))
@@ -94,7 +95,7 @@ impl Outcome {
     }
 }
 
-/// Checks a series. Each patch's row is `told` as soon as it is there: the whole takes long.
+/// Checks a series. Reports each patch's row to `told` as soon as it is complete.
 ///
 /// # Errors
 /// The check itself could not be done: no such patches, no source, or a base that does not build.
@@ -147,7 +148,7 @@ pub fn check(
     Ok(Report { rows, clang })
 }
 
-/// A series under inspection. Each complaint is laid to the patch that it appears with.
+/// A series under inspection. Each complaint is attributed to the patch with which it appears.
 struct Inspection<'a> {
     workshop: &'a Worktree<'a>,
     on: Compiler<'a>,
@@ -156,7 +157,7 @@ struct Inspection<'a> {
 }
 
 impl<'a> Inspection<'a> {
-    /// Learns what the first of these commits has to complain about already, in all files that the others touch.
+    /// Records the complaints about the base, in all files that the patches touch.
     fn begin(workshop: &'a Worktree<'a>, commits: &[String], progress: &dyn Progress) -> Result<Self> {
         let (Some(base), Some(last)) = (commits.first(), commits.last()) else {
             return Err(Error::NoSuchPatches { kernel: workshop.kernel().to_owned(), count: 0 });
@@ -203,7 +204,7 @@ impl<'a> Inspection<'a> {
     }
 }
 
-/// How the options that the series adds are set.
+/// Setting of the options that the series adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Switch {
     On,

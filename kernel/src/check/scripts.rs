@@ -5,7 +5,7 @@ use std::fs;
 use super::worktree::Worktree;
 use crate::{Error, Patch, Result, command, diagnostics::Diagnostic};
 
-/// What `checkpatch.pl --strict` of the tree that is checked out has to say about a patch.
+/// Returns the complaints of the tree's `checkpatch.pl --strict` about a patch.
 pub(super) fn checkpatch(workshop: &Worktree<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
     let mail = scratch.path().join(&*patch.file_name(number));
@@ -13,10 +13,10 @@ pub(super) fn checkpatch(workshop: &Worktree<'_>, number: usize, patch: &Patch) 
 
     let mut perl = command::tool("perl");
     perl.args(["scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary"]);
-    // The tree has no history in which a commit that the message names could be found.
+    // The tree has no history with the commits that the message may name.
     perl.arg("--ignore=UNKNOWN_COMMIT_ID");
     perl.arg("--color=never").arg(&mail).current_dir(workshop.tree());
-    // A configuration of the user's own lies there.
+    // This directory may have a configuration of the user's.
     perl.env("HOME", scratch.path());
     let output = command::output(&mut perl, b"")?;
     let prefix = format!("{}/", scratch.path().display());
@@ -29,12 +29,12 @@ pub(super) fn checkpatch(workshop: &Worktree<'_>, number: usize, patch: &Patch) 
     Ok(complaints)
 }
 
-/// `FILE:LINE: CHECK:SPACING: words`.
+/// Returns true for a line such as `FILE:LINE: CHECK:SPACING: words`.
 fn is_complaint(line: &str) -> bool {
     [": ERROR:", ": WARNING:", ": CHECK:"].iter().any(|mark| line.contains(mark))
 }
 
-/// What `kernel-doc` has to say about those of the files that have C in them and are there.
+/// Returns the complaints of `kernel-doc` about the C sources and headers among these files.
 pub(super) fn kernel_doc(workshop: &Worktree<'_>, files: &[String]) -> Result<Vec<Diagnostic>> {
     let is_source = |file: &&String| {
         (file.ends_with(".c") || file.ends_with(".h")) && workshop.tree().join(file).is_file()

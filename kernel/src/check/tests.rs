@@ -9,7 +9,8 @@ use crate::{
     testutil::{Bench, lacks_make},
 };
 
-/// Stands in for a kernel. Its compiler is grep: it complains about every line that has `WARN` in it and breaks on `BREAK`.
+/// Makefile of a fake kernel. Its compiler is grep: it complains about every line with `WARN` and
+/// fails on `BREAK`.
 const MAKEFILE: &str = "\
 allnoconfig:
 \t@cp $(KCONFIG_ALLCONFIG) $(O)/.config
@@ -44,7 +45,7 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    /// A patch that puts a line at the top of a file.
+    /// Returns a patch that puts a line at the top of a file.
     fn patch(&self, number: usize, file: &str, first: &str, line: &str) {
         self.write_patch(number, file, &format!("@@ -1 +1,2 @@\n+{line}\n {first}"));
     }
@@ -65,7 +66,8 @@ impl Bench {
     }
 }
 
-/// The complaints of each patch, with the aspect; sparse is not asked, since the machine may not have it.
+/// Returns the complaints of each patch by check. sparse is left out, since the machine may not
+/// have it.
 fn complaints(report: &Report) -> Vec<(usize, CheckKind, String)> {
     let mut all = Vec::new();
     for row in &report.rows {

@@ -1,4 +1,4 @@
-//! Where a series is checked: a tree and build directories of its own, at paths that stay the same.
+//! Work tree of a check: its own tree and build directories, at constant paths.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::{
     tree::{self, Base},
 };
 
-/// A tree to check out one patch after the other in.
+/// A tree in which the patches are checked out one after the other.
 pub(super) struct Worktree<'a> {
     check: &'a Check<'a>,
     directory: PathBuf,
@@ -45,12 +45,12 @@ impl<'a> Worktree<'a> {
         &self.tree
     }
 
-    /// Where something of that name is built.
+    /// Returns the build directory with that name.
     pub(super) fn build_directory(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// The base's commit and one for each patch, up to the first that does not apply.
+    /// Returns the base's commit and one for each patch, up to the first that does not apply.
     pub(super) fn commits(&self, patches: &[Patch]) -> Result<(Vec<String>, Option<Box<DoesNotApply>>)> {
         let mut stack = Stack::on(&self.tree, &self.base)?;
         let mut commits = vec![self.base.clone()];
@@ -68,13 +68,13 @@ impl<'a> Worktree<'a> {
         tree::check_out(&self.tree, commit, &NoProgress)
     }
 
-    /// The files that differ between two commits and are there in the second.
+    /// Returns the files that differ between two commits and exist in the second.
     pub(super) fn touched(&self, before: &str, after: &str) -> Result<Vec<String>> {
         let names = self.git(&["diff", "--name-only", "--no-renames", "--diff-filter=d", before, after])?;
         Ok(names.lines().map(str::to_owned).collect())
     }
 
-    /// The configuration options that were added since the base, up to what is checked out.
+    /// Returns the configuration options that were added between the base and the current checkout.
     pub(super) fn added_options(&self) -> Result<Vec<String>> {
         let diff = self.git(&["diff", "--unified=0", &self.base, "HEAD", "--", "*Kconfig*"])?;
         Ok(added_options(&diff))

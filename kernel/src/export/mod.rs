@@ -1,4 +1,4 @@
-//! Commits that a person worked on, back as the series that this repository keeps.
+//! Export of the commits of a work tree as the series of this repository.
 
 use std::{
     collections::BTreeSet,
@@ -12,29 +12,29 @@ use crate::{
     format_patch::format_patch,
 };
 
-/// In the work tree's git configuration: the commit on which the series is based.
+/// Key in the work tree's git configuration: the commit on which the series is based.
 pub(crate) const BASE_OF: &str = "keyagents.base";
-/// In the work tree's git configuration: the kernel whose series it is.
+/// Key in the work tree's git configuration: the kernel of the series.
 pub(crate) const KERNEL_OF: &str = "keyagents.kernel";
 
-/// What an export did.
+/// Result of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
     /// The directory with the series.
     pub directory: PathBuf,
-    /// How many patches the series has now.
+    /// Number of patches in the series after the export.
     pub patches: usize,
-    /// The files that were written, by name; those not named had the same bytes already.
+    /// The files that were written, by name. All others already had the same bytes.
     pub written: Vec<String>,
     /// The files that were removed, by name.
     pub removed: Vec<String>,
 }
 
-/// Writes the commits of a work tree that [`edit()`](crate::edit()) made as the series of its kernel.
+/// Writes the commits of a work tree of [`edit()`](crate::edit()) as the series of its kernel.
 ///
 /// # Errors
-/// [`Error::WorkTree`] if it is not such a work tree or its commits are no series: uncommitted changes, merges, a base
-/// that is gone.
+/// [`Error::WorkTree`] if it is not such a work tree or its commits are not a series: uncommitted
+/// changes, merges, a missing base.
 pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Result<Exported> {
     let work_tree = std::path::absolute(work_tree).map_err(Error::io("finding", work_tree))?;
     let refuse = |reason: String| Error::WorkTree { path: work_tree.clone(), reason };
@@ -52,7 +52,7 @@ pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Resu
     replace(&work_tree, &base, &kernels.get(&name)?.series_directory())
 }
 
-/// Why commits are no series.
+/// Reasons why commits are not a series.
 enum Problem {
     Refused(String),
     Failed(Error),
@@ -115,7 +115,8 @@ fn require_series(work_tree: &Path, base: &str) -> Result<(), Problem> {
     }
 }
 
-/// The first commit with the same tree as the one before it. Each line begins with the commit's tree.
+/// Returns the first commit with the same tree as the one before it. Each line begins with the
+/// commit's tree.
 fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a str> {
     let mut before = base_tree;
     for (tree, commit) in commits.lines().filter_map(|line| line.split_once(' ')) {
@@ -127,7 +128,7 @@ fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a
     None
 }
 
-/// The names of that directory's patches that would come out with other bytes than they have.
+/// Returns the names of that directory's patches whose bytes an export would change.
 pub(crate) fn restyled(work_tree: &Path, base: &str, directory: &Path) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
     format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
@@ -145,7 +146,8 @@ pub(crate) fn restyled(work_tree: &Path, base: &str, directory: &Path) -> Result
     Ok(restyled)
 }
 
-/// Makes the directory's patches those of the commits. Each file is replaced as a whole; the cover letter stays.
+/// Replaces the directory's patches with those of the commits. Each file is replaced as a whole;
+/// the cover letter stays.
 fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
     fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
     // On the same disk, so that files can be renamed into place.
@@ -173,7 +175,7 @@ fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
     Ok(Exported { directory: directory.to_owned(), patches: names.len(), written, removed: stale })
 }
 
-/// The names of the patches in a directory, without the cover letter.
+/// Returns the names of the patches in a directory, without the cover letter.
 fn patches(directory: &Path) -> Result<BTreeSet<String>> {
     let entries = fs::read_dir(directory).map_err(Error::io("reading", directory))?;
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());

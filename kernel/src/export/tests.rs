@@ -72,7 +72,7 @@ impl Bench {
         replace(&self.tree(), &self.base, &self.series()).unwrap()
     }
 
-    /// Why the commits are no series.
+    /// Returns the reason why the commits are not a series.
     fn refusal(&self) -> String {
         match require_series(&self.tree(), &self.base) {
             Err(Problem::Refused(reason)) => reason,

@@ -1,4 +1,4 @@
-//! The end of the line: a bootable image, cached by all that went into it.
+//! Bootable image, cached by a hash of all its inputs.
 
 use std::{
     fs, io,
@@ -21,7 +21,7 @@ use crate::{
     warnings::Warnings,
 };
 
-/// What to build.
+/// Parameters of a build.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The named kernel.
@@ -32,46 +32,48 @@ pub struct Request<'a> {
     pub series: Series,
     /// The architecture to build for.
     pub arch: Arch,
-    /// What the kernel is good for.
+    /// The purpose of the kernel.
     pub profile: Profile,
     /// Further fragments, merged last.
     pub fragments: Vec<Fragment>,
-    /// How many compilers may run at once.
+    /// Number of parallel compilers.
     pub jobs: usize,
 }
 
-/// A bootable kernel. All its files lie in the cache, and can vanish when somebody deletes the cache.
+/// A bootable kernel. All its files lie in the cache, and disappear if the user deletes the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// What boots: a bzImage, or the program `linux` for User-Mode Linux.
+    /// The bootable file: a bzImage, or the program `linux` for User-Mode Linux.
     pub path: PathBuf,
-    /// What a virtual machine of ours starts: for a PC the kernel's ELF file without symbols, which QEMU enters by its PVH note
-    /// where it would have to emulate the unpacking of a bzImage; else, and for [`Profile::Debug`], the same as `path`.
+    /// The file that the testbed's virtual machines start. For a PC it is the kernel's ELF file
+    /// without symbols, which QEMU enters by its PVH note, since it would have to emulate the
+    /// unpacking of a bzImage. Otherwise, and for [`Profile::Debug`], it is the same as `path`.
     pub entered: PathBuf,
-    /// The kernel with its symbols, for reading addresses.
+    /// The kernel with its symbols.
     pub vmlinux: PathBuf,
     /// The directory with its modules, stripped.
     pub modules: PathBuf,
-    /// The directory with what `gcov` needs to know of the objects whose lines are counted, as `security/keys/key.gcno`. Empty
-    /// but for [`Profile::Coverage`].
+    /// The directory with the `.gcno` files of `gcov` for the objects with line counters, as
+    /// `security/keys/key.gcno`. Empty except for [`Profile::Coverage`].
     pub notes: PathBuf,
-    /// What the compiler warned of in files that the series adds or changes, as `security/keys/key.c:1:2: warning: …`.
+    /// The compiler's warnings in files that the series adds or changes, as
+    /// `security/keys/key.c:1:2: warning: …`.
     pub warnings: Vec<String>,
     /// The final configuration.
     pub config: PathBuf,
-    /// What `uname -r` says in it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
     /// The architecture that it was built for.
     pub arch: Arch,
-    /// The hash of all that went into it.
+    /// The hash of all its inputs.
     pub key: String,
 }
 
-/// How many warnings of the compiler's are shown; the image has them all.
+/// Number of compiler warnings that are shown. The image has them all.
 const SHOWN_WARNINGS: usize = 20;
 
-/// The image for that request: from the cache at once, or else built, which takes minutes the first time. Either way, what the
-/// compiler warned of in files of the series is noted.
+/// Returns the image for that request. A cached one is returned at once; a build takes minutes the
+/// first time. In both cases the compiler's warnings in files of the series are reported.
 ///
 /// `cache` is the project's cache directory; it is created when missing.
 pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
@@ -106,7 +108,8 @@ fn cached_or_built(request: &Request<'_>, cache: &Path, progress: &dyn Progress)
     recipe.build(request, &tree, cache, progress)
 }
 
-/// The image for that request if it is in the cache, as far as that can be told without fetching or copying a source.
+/// Returns the image for that request if it is in the cache and can be identified without fetching
+/// or copying a source.
 pub fn cached(request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
     require_tools()?;
     Recipe::read(request)?.at_hand(request, cache)
@@ -118,21 +121,21 @@ impl Request<'_> {
     }
 }
 
-/// What every build needs must be there.
+/// Checks that the programs and packages for every build are installed.
 pub(crate) fn require_tools() -> Result<()> {
     let missing = missing();
     if missing.is_empty() { Ok(()) } else { Err(Error::MissingTools { missing }) }
 }
 
-/// All that goes into an image besides the source.
+/// All inputs of an image besides the source.
 struct Recipe {
     fragments: Vec<Fragment>,
-    /// Those of them that the profile does not ask for.
+    /// Those of them that are not the profile's.
     further: Vec<Fragment>,
     arch: Arch,
     profile: Profile,
     hash: Sha256,
-    /// The same, piece by piece.
+    /// The inputs one by one.
     inputs: Inputs,
 }
 
@@ -162,7 +165,8 @@ impl Recipe {
         hex(&hash)[..20].to_owned()
     }
 
-    /// From the cache, for the first origin whose identity can be told at once and that has one.
+    /// Returns the cached image for the first origin that can be identified at once and has an
+    /// image.
     fn at_hand(&self, request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
         for origin in request.origins() {
             if let Some(identity) = origin.identity(cache)?
@@ -195,7 +199,8 @@ impl Recipe {
         let files = files_of_series(&tree.path, &request.series)?;
         let name = tree.path.file_name().unwrap_or_default().to_string_lossy();
         let mut directory = format!("{name}-{}-{}", self.arch.name(), self.profile.name());
-        // Other options, another directory: going to and fro in one would build nearly everything each time.
+        // Other options have another directory. Alternating between them in one would rebuild
+        // nearly everything each time.
         for fragment in &self.further {
             directory.extend(["-", &fragment.purpose()]);
         }
@@ -218,7 +223,7 @@ impl Recipe {
         self.keep(&build, &warnings.into_lines(), identity, cache, progress)
     }
 
-    /// Copies the results out of the build's directory, which the next build changes.
+    /// Copies the results from the build's directory, which the next build changes.
     fn keep(
         &self,
         build: &Build<'_>,
@@ -275,7 +280,8 @@ impl Recipe {
     fn image(&self, directory: &Path, release: String, key: String) -> Image {
         let (program, entered) = match (self.arch, self.profile) {
             (Arch::Um, _) => ("linux", "linux"),
-            // KASAN has no shadow yet where a kernel is entered by its PVH note, and 6.1 instruments what runs there.
+            // KASAN has no shadow yet where a kernel is entered by its PVH note, and 6.1
+            // instruments the code that runs there.
             (Arch::X86_64, Profile::Debug) => ("bzImage", "bzImage"),
             (Arch::X86_64, _) => ("bzImage", "vmlinux.stripped"),
         };
@@ -294,14 +300,15 @@ impl Recipe {
     }
 }
 
-/// The file of an image that has its warnings; it is not there where there were none.
+/// The file of an image with its warnings. It does not exist if there were none.
 const WARNINGS: &str = "warnings";
 
 fn warnings(file: &Path) -> Vec<String> {
     fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// The first lines of what the compiler and the linker say of themselves. They are asked once.
+/// Returns the first lines of the version messages of the compiler and the linker, which are run
+/// once.
 pub(crate) fn toolchain() -> Result<String> {
     static VERSIONS: OnceLock<String> = OnceLock::new();
     if let Some(versions) = VERSIONS.get() {

@@ -6,7 +6,7 @@ use crate::{
     testutil::{Bench, lacks_make},
 };
 
-/// Stands in for a kernel: its Makefile knows the targets that are used, and notes each build.
+/// Makefile of a fake kernel with the required targets, which records each build.
 const MAKEFILE: &str = "\
 allnoconfig:
 \t@grep -v CONFIG_UNIX= $(KCONFIG_ALLCONFIG) > $(O)/.config; cat $(EXTRA) >> $(O)/.config
@@ -32,7 +32,7 @@ impl Bench {
         image(&self.request("source", Series::default())?, &self.path("cache"), &NoProgress)
     }
 
-    /// How many times make ran for the image.
+    /// Returns the number of times that make ran for the image.
     fn builds(&self) -> usize {
         let builds = fs::read_dir(self.path("cache/builds")).unwrap();
         let directory = builds.map(|entry| entry.unwrap().path()).next().unwrap();
@@ -100,7 +100,7 @@ fn a_failed_build_shows_the_compilers_error_and_the_log() {
     bench.image().unwrap();
 }
 
-/// Hears notes, and gives a build up if it is to.
+/// Records notes, and cancels a build on request.
 #[derive(Default)]
 struct Notes {
     heard: Mutex<Vec<String>>,
@@ -146,7 +146,7 @@ fn warnings_in_files_of_the_series_are_noted_of_a_built_a_cached_and_a_half_buil
     assert_eq!(noted(), (built.clone(), said.clone()));
     assert_eq!(bench.builds(), 1);
 
-    // The object that was warned of is as new as it need be.
+    // The object with the warning is up to date.
     bench.write("source/other.c", "");
     let (other, again) = noted();
     assert_eq!((bench.builds(), again), (2, said));

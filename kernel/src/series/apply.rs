@@ -1,4 +1,5 @@
-//! Patches become commits, in a repository's object store alone: no file of a work tree is touched.
+//! Application of patches as commits, in a repository's object store alone: no work tree is
+//! changed.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::{
     rejects::rejects,
 };
 
-/// A patch after the other becomes a commit on top of the one before.
+/// Stack of commits, each made of a patch on top of the one before.
 pub(crate) struct Stack<'a> {
     repository: &'a Path,
     scratch: tempfile::TempDir,
@@ -18,7 +19,7 @@ pub(crate) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// Begins with that commit.
+    /// Starts with that commit.
     pub(crate) fn on(repository: &'a Path, base: &str) -> Result<Self> {
         let scratch =
             tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
@@ -27,12 +28,12 @@ impl<'a> Stack<'a> {
         Ok(stack)
     }
 
-    /// The commit on top.
+    /// Returns the commit on top.
     pub(crate) fn top(self) -> String {
         self.top
     }
 
-    /// Puts a patch on top, and gives the commit that it became.
+    /// Puts a patch on top, and returns its commit.
     pub(crate) fn push(&mut self, patch: &Patch) -> Result<&str> {
         if let Some(said) = self.apply(patch, &[])? {
             let source = |file: &str| read(self.git().args(["show", &format!(":{file}")]), b"").ok();
@@ -50,19 +51,19 @@ impl<'a> Stack<'a> {
         Ok(&self.top)
     }
 
-    /// Whether that patch can be taken back from what is on top, and was.
+    /// Reverts that patch on top. Returns false if it does not fit.
     pub(crate) fn pop(&mut self, patch: &Patch) -> Result<bool> {
         Ok(self.apply(patch, &["--reverse"])?.is_none())
     }
 
-    /// Applies the patch's diff to the index. What git says against it comes back if it does not fit.
+    /// Applies the patch's diff to the index. Returns git's error messages if it does not fit.
     fn apply(&self, patch: &Patch, options: &[&str]) -> Result<Option<String>> {
         let mut apply = self.git();
         apply.args(["apply", "--cached", "--whitespace=nowarn"]).args(options).arg("-");
         let applied = output(&mut apply, &patch.diff)?;
         match applied.status.code() {
             Some(0) => Ok(None),
-            // Whoever ended git by a signal has not shown that the patch does not fit.
+            // A git that was ended by a signal does not prove that the patch does not fit.
             None => Err(failed(&apply, &applied)),
             Some(_) => Ok(Some(String::from_utf8_lossy(&applied.stderr).into_owned())),
         }

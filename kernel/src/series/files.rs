@@ -1,4 +1,4 @@
-//! The files that a series is kept in: a mailbox, a directory of patches, a Maildir, quilt's `series`.
+//! Formats of a stored series: a mailbox, a directory of patches, a Maildir, quilt's `series`.
 
 use std::{
     cmp::Ordering,
@@ -18,7 +18,7 @@ use crate::{Error, Result, diff};
 /// The mails of a series, undecoded.
 pub(super) struct Files {
     pub(super) mails: Vec<MailFile>,
-    /// Whether somebody has listed them in their order, as quilt does.
+    /// True if a list gives their order, as quilt's does.
     pub(super) is_listed: bool,
     pub(super) left_out: Vec<LeftOut>,
 }
@@ -29,10 +29,10 @@ const PATCHES: [&str; 5] = [".patch", ".diff", ".eml", ".mbox", ".mbx"];
 const COMPRESSED: [&str; 2] = [".gz", ".xz"];
 /// The file in which quilt keeps the order of patches.
 const LIST: &str = "series";
-/// How many bytes of a file that is not named like a patch are searched for a diff.
+/// Number of bytes that are searched for a diff in a file that is not named like a patch.
 const LOOKED_AT: u64 = 64 << 10;
 
-/// What the files at that path are. A directory that is not there has none.
+/// Reads the files at that path. A directory that does not exist has none.
 pub(super) fn read(path: &Path) -> Result<Files> {
     if path.is_file() {
         let bytes = contents(path)?;
@@ -66,7 +66,7 @@ fn patch_file(name: String, bytes: Vec<u8>) -> MailFile {
     MailFile { name: Some(name), untitled, bytes }
 }
 
-/// The files of a directory that are named like patches, in the order of their names.
+/// Returns the files of a directory that are named like patches, in the order of their names.
 fn directory(path: &Path) -> Result<Files> {
     let (mut mails, mut left_out) = (Vec::new(), Vec::new());
     for file in sorted(path)? {
@@ -98,7 +98,7 @@ struct Entry {
     options: Vec<String>,
 }
 
-/// The patches that quilt's list names, which lie beside it or in the directory `patches` there.
+/// Returns the patches in quilt's list, which are beside it or in the directory `patches` there.
 fn list(list: &Path, entries: &[Entry]) -> Result<Files> {
     let mut mails = Vec::new();
     let place = list.parent().unwrap_or(Path::new(""));
@@ -122,7 +122,7 @@ fn list(list: &Path, entries: &[Entry]) -> Result<Files> {
     Ok(Files { mails, is_listed: true, left_out: unlisted.map(LeftOut::Unlisted).collect() })
 }
 
-/// The entries if that file is a list: by its name, or since all that it names is there.
+/// Returns the entries if that file is a list, either by its name, or since all its entries exist.
 fn listed_in(path: &Path, bytes: &[u8]) -> Option<Vec<Entry>> {
     let entries = entries(bytes);
     let place = path.parent().unwrap_or(Path::new(""));
@@ -140,7 +140,7 @@ fn entries(bytes: &[u8]) -> Vec<Entry> {
     text.lines().enumerate().filter_map(entry).collect()
 }
 
-/// The words of a line of a `series` file, without its comment.
+/// Returns the words of a line of a `series` file, without its comment.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split_whitespace().take_while(|word| !word.starts_with('#'))
 }
@@ -154,7 +154,7 @@ fn is_patch(name: &str) -> bool {
 }
 
 fn has_diff(path: &Path) -> bool {
-    // What can't be read, or is no text, is no patch that somebody would miss.
+    // An unreadable or binary file is silently left out.
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut head));
     read.is_ok() && !matches!(diff::extent(&head), Ok(None))
@@ -164,18 +164,18 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The name of a compressed file's contents.
+/// Returns the name of a compressed file's contents.
 fn unpacked(name: &str) -> &str {
     COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
-/// A file's name without what says its type.
+/// Returns a file's name without the suffixes of its type.
 fn stem(name: &str) -> &str {
     let name = unpacked(name);
     PATCHES.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
-/// A file's bytes, unpacked if need be.
+/// Returns a file's bytes, unpacked if need be.
 fn contents(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).map_err(Error::io("reading", path))?;
     let mut unpacked = Vec::new();
@@ -187,7 +187,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
         [b'B', b'Z', b'h', ..] => return Err(refuse(path, SeriesProblem::Compressed("bzip2"))),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(refuse(path, SeriesProblem::Compressed("zstd"))),
         [b'P', b'K', 3, 4, ..] => return Err(refuse(path, SeriesProblem::Compressed("zip"))),
-        // Windows' mark of UTF-8 would hide the first line from git.
+        // The byte order mark of UTF-8 would hide the first line from git.
         [0xef, 0xbb, 0xbf, text @ ..] => return Ok(text.to_vec()),
         _ => return Ok(bytes),
     };
@@ -201,7 +201,8 @@ fn refuse(path: &Path, why: SeriesProblem) -> Error {
     Error::NotASeries { name: path.display().to_string(), why }
 }
 
-/// The files in a directory in the natural order of their names; none if there is no such directory.
+/// Returns the files in a directory in the natural order of their names; none if there is no such
+/// directory.
 fn sorted(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -214,7 +215,7 @@ fn sorted(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The order of names in which numbers count as numbers: `2.patch` before `10.patch`.
+/// Compares names by the values of their numbers: `2.patch` comes before `10.patch`.
 fn natural(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one, other);
     loop {
@@ -232,7 +233,7 @@ fn natural(one: &str, other: &str) -> Ordering {
     }
 }
 
-/// The digits, or what is none, that a text begins with; and the rest.
+/// Splits a text behind its leading digits, or behind its leading other characters.
 fn piece(text: &str) -> (&str, &str) {
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     text.split_at(text.find(|c: char| c.is_ascii_digit() != is_number).unwrap_or(text.len()))

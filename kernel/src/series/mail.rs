@@ -1,4 +1,4 @@
-//! Mails, as `git mailsplit` and `git mailinfo` read them: the same as `git am` would.
+//! Parser of mails with `git mailsplit` and `git mailinfo`, as `git am` uses them.
 
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ use crate::{
 
 /// A file with one mail or several, or a diff without any header.
 pub(super) struct MailFile {
-    /// The name that its patch is known by. A mailbox has none: its mails are known by their subjects.
+    /// The name of its patch. A mailbox has none, since its mails are named by their subjects.
     pub(super) name: Option<String>,
     /// The title of a patch that has no subject.
     pub(super) untitled: String,
@@ -32,24 +32,24 @@ pub(super) struct MailFile {
 /// A decoded mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
-    /// The file's name, or the subject as it was sent.
+    /// The file's name, or the original subject.
     pub(super) name: String,
     pub(super) subject: Subject,
     pub(super) body: Body,
 }
 
-/// What a mail has to apply.
+/// Content of a mail.
 #[derive(Clone, Debug)]
 pub(super) enum Body {
-    /// Nothing.
+    /// No diff.
     Text,
     Patch(Patch),
-    /// A diff that can't be applied, and why.
+    /// A diff that can't be applied, with the reason.
     Unfit(Patch, PatchProblem),
 }
 
 impl Mail {
-    /// Its diff, whether it can be applied or not.
+    /// Returns its diff, applicable or not.
     pub(super) fn patch(&self) -> Option<&Patch> {
         match &self.body {
             Body::Text => None,
@@ -58,17 +58,17 @@ impl Mail {
     }
 }
 
-/// How many series are kept decoded: `watch` reads a new one after each edit.
+/// Number of series that are kept decoded: `watch` reads a new one after each edit.
 const REMEMBERED: usize = 4;
 
-/// Who has written a patch that does not say it, and when.
+/// Author of a patch without one.
 pub(super) const NO_AUTHOR: &str = "unknown";
 pub(super) const NO_EMAIL: &str = "unknown@localhost";
 const NO_DATE: &str = "Thu, 1 Jan 1970 00:00:00 +0000";
 
-/// The mails in these files, in order.
+/// Returns the mails in these files, in order.
 pub(super) fn decode(files: &[MailFile]) -> Result<Vec<Mail>> {
-    // A command asks for its series several times, and git takes milliseconds for each mail.
+    // A command reads its series several times, and git takes milliseconds for each mail.
     static DECODED: Mutex<VecDeque<([u8; 32], Vec<Mail>)>> = Mutex::new(VecDeque::new());
     let key = key(files);
     let memory = || DECODED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +125,7 @@ fn decode_now(files: &[MailFile]) -> Result<Vec<Mail>> {
     })
 }
 
-/// Has the files split into mails, and gives the mails' paths for each file.
+/// Splits the files into mails, and returns the mails' paths for each file.
 fn split(files: &[MailFile], scratch: &Path) -> Result<Vec<Vec<PathBuf>>> {
     let mut paths = Vec::new();
     for (index, file) in files.iter().enumerate() {
@@ -136,7 +136,7 @@ fn split(files: &[MailFile], scratch: &Path) -> Result<Vec<Vec<PathBuf>>> {
     let is_blank = |index: &usize| files[*index].bytes.trim_ascii().is_empty();
     let (blank, full): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(is_blank);
     let mut parts = vec![Vec::new(); files.len()];
-    // Of most directories each file is one mail: a single run splits them all.
+    // In most directories each file is one mail: a single run splits them all.
     let all = mailsplit(full.iter().map(|index| (&files[*index], &paths[*index])), &scratch.join("all"))?;
     if all.len() + blank.len() == files.len() {
         full.iter().zip(all).for_each(|(index, part)| parts[*index].push(part));
@@ -208,8 +208,8 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
     Ok(Mail { name, subject, body })
 }
 
-/// Whether a file of `git format-patch` begins behind the diff of another one, as with attachments of one mail: git takes them
-/// for one patch.
+/// Returns true if a file of `git format-patch` begins behind the diff of another one, as with
+/// attachments of one mail. git takes them for one patch.
 fn has_further_patch(patch: &[u8]) -> bool {
     const DATE: &[u8] = b" Mon Sep 17 00:00:00 2001";
     let is_beginning = |line: &[u8]| {
@@ -220,7 +220,7 @@ fn has_further_patch(patch: &[u8]) -> bool {
     patch.split(|&byte| byte == b'\n').any(is_beginning)
 }
 
-/// What `git mailinfo` says of a mail.
+/// Output of `git mailinfo`.
 struct Info {
     fields: String,
     message: String,
@@ -230,7 +230,7 @@ struct Info {
 impl Info {
     fn of(mail: &[u8], path: &Path, options: &[&str]) -> Result<Self> {
         let info = Self::with(mail, path, "--quoted-cr=nowarn", options)?;
-        // A gateway has ended all lines so. Where only lines in hunks end so, they are a file's.
+        // A gateway has changed all line ends. If only lines in hunks end so, they are a file's.
         let text = if info.patch.is_empty() { info.message.as_bytes() } else { &info.patch };
         let first = text.split(|&byte| byte == b'\n').next();
         match first.is_some_and(|line| line.ends_with(b"\r")) {
@@ -252,7 +252,7 @@ impl Info {
             if output.status.success() { Ok(output) } else { Err(failed(&command, &output)) }
         };
         let output = match ask(&[]) {
-            // A character set that nobody knows spoils a name or a message, and no diff.
+            // An unknown character set corrupts a name or a message, and no diff.
             Err(Error::Command { stderr, .. }) if stderr.contains("cannot convert from") => ask(&["-n"])?,
             output => output?,
         };
@@ -269,7 +269,7 @@ impl Info {
         })
     }
 
-    /// A field that is there and not empty.
+    /// Returns a field that exists and is not empty.
     fn field(&self, name: &str) -> Option<&str> {
         let line = self.fields.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.map(str::trim).filter(|value| !value.is_empty())

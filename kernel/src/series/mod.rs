@@ -33,24 +33,24 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
     patches: Vec<Patch>,
-    /// What was found beside them.
+    /// Patches and files that are left out.
     left_out: Vec<LeftOut>,
     origin: Origin,
-    /// Whether these are its first patches alone.
+    /// True if only its first patches are used.
     is_cut: bool,
 }
 
-/// Where the patches come from.
+/// Origin of the patches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Origin {
     /// Files or mails whose order is given: by numbers, names or a list.
     #[default]
     Ordered,
-    /// A mailbox in which nothing but the place of the mails says in which order the patches apply.
+    /// A mailbox in which only the positions of the mails give the order of the patches.
     AsMailsLie,
     /// The commits of a range.
     Range(Ends),
-    /// No patches: the source has what they would bring.
+    /// No patches: the source already contains them.
     Source,
 }
 
@@ -58,11 +58,11 @@ impl Series {
     /// Reads a mailbox, a directory of patches, a Maildir, or a list of patches such as quilt keeps in the file `series`. Files may
     /// be compressed with gzip or xz.
     ///
-    /// Cover letters, replies, duplicates and patches that a newer version replaces are left out. Patches with numbers are put
-    /// in their order. A directory that is not there is an empty series.
+    /// Cover letters, replies, duplicates and patches that a newer version replaces are left out.
+    /// Patches with numbers are sorted. A directory that does not exist is an empty series.
     ///
     /// # Errors
-    /// [`Error::NotASeries`]: numbers with gaps or that contradict each other, a list that can't be obeyed.
+    /// [`Error::NotASeries`]: missing or contradictory numbers, or an unsupported list.
     pub fn read(path: &Path) -> Result<Self> {
         let files::Files { mails, is_listed, mut left_out } = files::read(path)?;
         let is_mailbox = mails.iter().all(|mail| mail.name.is_none());
@@ -79,23 +79,23 @@ impl Series {
         Ok(Self { patches, left_out, origin, is_cut: false })
     }
 
-    /// That of a source which has keyagents already: there is nothing to apply.
+    /// Returns the series of a source that already contains keyagents: nothing is applied.
     pub fn applied() -> Self {
         Self { origin: Origin::Source, ..Self::default() }
     }
 
-    /// Whether the source has what these patches would bring.
+    /// Returns true if the source already contains the patches.
     pub(crate) fn is_applied(&self) -> bool {
         self.origin == Origin::Source
     }
 
-    /// Whether the tree has keyagents when the series is applied.
+    /// Returns true if the tree has keyagents when the series is applied.
     pub fn brings_keyagents(&self) -> bool {
         self.is_applied() || !self.patches.is_empty()
     }
 
-    /// The series that a person names: what [`read`](Self::read) reads, or a range of commits such as `v6.12..work` in the git
-    /// repository that `repository` lies in.
+    /// Reads a series by its name: a path for [`read`](Self::read), or a range of commits such as
+    /// `v6.12..work` in the git repository that contains `repository`.
     ///
     /// # Errors
     /// [`Error::NotASeries`]: it is none of these, or there is no patch in it.
@@ -119,13 +119,14 @@ impl Series {
         }
     }
 
-    /// The commits of a range.
+    /// Reads the commits of a range.
     fn range(range: &str, repository: &Path) -> Result<Self> {
         let range::Commits { patches, left_out, ends } = range::commits(range, repository)?;
         Ok(Self { patches, left_out, origin: Origin::Range(ends), is_cut: false })
     }
 
-    /// The commit that the series begins with, which it leaves as it is, if it is commits of a repository.
+    /// Returns the base of a series of commits, which the series does not contain. `None` for other
+    /// series.
     pub(crate) fn begins_with(&self) -> Option<&str> {
         match &self.origin {
             Origin::Range(ends) => Some(&ends.base),
@@ -133,29 +134,30 @@ impl Series {
         }
     }
 
-    /// The first patches of the series, so many.
+    /// Returns the first `count` patches of the series.
     pub fn first(&self, count: usize) -> Self {
         let is_cut = self.is_cut || count < self.patches.len();
         Self { patches: self.patches.iter().take(count).cloned().collect(), is_cut, ..self.clone() }
     }
 
-    /// The patches, in order.
+    /// Returns the patches, in order.
     pub fn patches(&self) -> &[Patch] {
         &self.patches
     }
 
-    /// Is there no patch at all?
+    /// Returns true if there is no patch.
     pub fn is_empty(&self) -> bool {
         self.patches.is_empty()
     }
 
-    /// What was found beside the patches and is not applied, in words.
+    /// Describes the patches and files that are left out, or returns `None`.
     pub fn left_out(&self) -> Option<String> {
         order::words(&self.left_out)
     }
 
-    /// Applies the series on top of that commit, in the repository's object store alone: no file of the work tree
-    /// is touched. Returns the resulting commit, which is the same for the same series on the same base.
+    /// Applies the series on top of that commit, in the repository's object store alone: the work
+    /// tree is not changed. Returns the resulting commit, which is the same for the same series on
+    /// the same base.
     pub(crate) fn commit(
         &self,
         repository: &Path,
@@ -183,7 +185,8 @@ impl Series {
         }
     }
 
-    /// Whether that commit has all patches already: they can be taken back, the last one first.
+    /// Returns true if that commit already has all patches: they can be reverted, the last one
+    /// first.
     fn is_in(&self, repository: &Path, commit: &str) -> Result<bool> {
         let mut stack = Stack::on(repository, commit)?;
         for patch in self.patches.iter().rev() {
@@ -194,7 +197,7 @@ impl Series {
         Ok(true)
     }
 
-    /// What the patches say, for hashing.
+    /// Hashes the content of the patches.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         self.patches.iter().for_each(|patch| patch.digest(hash));
     }

@@ -1,4 +1,4 @@
-//! Which mails are the series, and in which order its patches apply.
+//! Selection and order of the mails of a series.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Error, error::printable, words::counted};
 
-/// What was found beside the patches and is not applied.
+/// Patches and files left out of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LeftOut {
     /// The cover letter with that subject.
@@ -23,9 +23,9 @@ pub(super) enum LeftOut {
     WithoutDiff(String),
     /// A patch of that version, of which there is a newer one.
     Older(Version),
-    /// A patch that is there already.
+    /// A second copy of a patch.
     Duplicate,
-    /// A file that is in the directory and not in its `series` file.
+    /// A file in the directory that its `series` file does not list.
     Unlisted(String),
     /// A file with a diff in it that is not named like a patch.
     OtherName(String),
@@ -33,7 +33,7 @@ pub(super) enum LeftOut {
     Merge(String),
 }
 
-/// What those are that are told by their names, one and several, in the order in which they are told.
+/// Nouns of those that are reported by name, singular and plural, in the order of the report.
 const NOUNS: [(&str, &str); 6] = [
     ("cover letter", "cover letters"),
     ("cover letter with a diff", "cover letters with a diff"),
@@ -47,7 +47,7 @@ const NOUNS: [(&str, &str); 6] = [
 ];
 
 impl LeftOut {
-    /// The place of its noun in [`NOUNS`], and its name.
+    /// Returns the index of its noun in [`NOUNS`], and its name.
     fn named(&self) -> Option<(usize, &str)> {
         match self {
             Self::Cover(name) => Some((0, name)),
@@ -61,7 +61,7 @@ impl LeftOut {
     }
 }
 
-/// All of them in one sentence; `None` if there are none.
+/// Describes all of them in one sentence; `None` if there are none.
 pub(super) fn words(left_out: &[LeftOut]) -> Option<String> {
     let mut parts = Vec::new();
     for (place, (noun, nouns)) in NOUNS.iter().enumerate() {
@@ -114,7 +114,7 @@ fn replies(left_out: &[LeftOut]) -> Option<String> {
     })
 }
 
-/// The first names; the others are counted.
+/// Lists the first names, with the number of the others.
 fn few(names: &[String]) -> String {
     const SHOWN: usize = 3;
     match names.len().checked_sub(SHOWN) {
@@ -123,7 +123,7 @@ fn few(names: &[String]) -> String {
     }
 }
 
-/// The patches in the order of a `series` file, which is theirs: all mails with a diff.
+/// Returns all mails with a diff, in the order of a `series` file.
 pub(super) fn as_listed(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> Result<Vec<Patch>, Error> {
     let mut patches = Vec::new();
     for mail in mails {
@@ -135,10 +135,10 @@ pub(super) fn as_listed(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> Result
     Ok(patches)
 }
 
-/// The patches of a series whose mails lie in some order: covers, replies, older versions and duplicates are left out, and
-/// numbers have their say.
+/// Selects the patches of a series from mails in any order. Cover letters, replies, older versions
+/// and duplicates are left out, and numbered patches are sorted.
 ///
-/// `refuse` makes an error of what is wrong with the whole.
+/// `refuse` converts a problem of the whole series into an error.
 pub(super) fn select(
     mails: Vec<Mail>,
     left_out: &mut Vec<LeftOut>,
@@ -164,13 +164,13 @@ pub(super) fn select(
     as_listed(mails, left_out)
 }
 
-/// Whether any of the patches has a number.
+/// Returns true if any of the patches has a number.
 pub(super) fn is_numbered(mails: &[Mail]) -> bool {
     let is_patch = |mail: &&Mail| mail.patch().is_some() && !mail.subject.is_reply;
     mails.iter().filter(is_patch).any(|mail| mail.subject.number.is_some_and(|number| number.place > 0))
 }
 
-/// Separates patches from what is none.
+/// Separates patches from other mails.
 fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<Mail>) {
     let is_cover = |mail: &Mail| {
         mail.subject.number.is_some_and(|number| number.place == 0)
@@ -191,7 +191,8 @@ fn set_aside(mails: Vec<Mail>, left_out: &mut Vec<LeftOut>) -> (Vec<Mail>, Vec<M
     (patches, rest.into_iter().filter(|mail| !(mail.subject.is_reply && mail.patch().is_none())).collect())
 }
 
-/// A version replaces an older one if they have titles in common: half of those of the shorter one.
+/// Checks that the versions belong to one series: they have at least half of the titles of the
+/// shorter one in common.
 fn require_one_series(mails: &[Mail]) -> Result<(), SeriesProblem> {
     let titles = |is_meant: &dyn Fn(Version) -> bool| -> BTreeSet<&str> {
         let meant = mails.iter().filter(|mail| is_meant(mail.subject.version));
@@ -209,7 +210,8 @@ fn require_one_series(mails: &[Mail]) -> Result<(), SeriesProblem> {
     Ok(())
 }
 
-/// Of a series with numbers the newest version stays. Patches without numbers may be a series each: their titles tell.
+/// Removes older versions of patches. In a series with numbers only the newest version stays.
+/// Patches without numbers may each be a series, and are compared by their titles.
 fn drop_older(mails: &mut Vec<Mail>, is_numbered: bool, left_out: &mut Vec<LeftOut>) {
     let known: Vec<(String, Version)> =
         mails.iter().map(|mail| (mail.subject.title.clone(), mail.subject.version)).collect();
@@ -224,8 +226,8 @@ fn drop_older(mails: &mut Vec<Mail>, is_numbered: bool, left_out: &mut Vec<LeftO
     });
 }
 
-/// Of patches with the same number and diff the first stays, and of those without a number that are the same mail: a patch may come
-/// back after its revert.
+/// Removes duplicates: later patches with the same number and diff, or without a number from the
+/// same mail. A patch may be applied again after its revert.
 fn drop_duplicates(mails: &mut Vec<Mail>, left_out: &mut Vec<LeftOut>) {
     let mut kept: Vec<Mail> = Vec::new();
     for mail in mails.drain(..) {
@@ -247,7 +249,7 @@ fn is_same(one: &Mail, other: &Mail) -> bool {
         && (one.subject.number.is_some() || is_one_mail())
 }
 
-/// Puts them in the order of their numbers, of which none may be missing or there twice.
+/// Sorts mails by their numbers, of which each must occur once.
 fn numbered(mails: Vec<Mail>, version: Version, rest: &[(&str, Number)]) -> Result<Vec<Mail>, SeriesProblem> {
     let (with, without): (Vec<Mail>, Vec<Mail>) =
         mails.into_iter().partition(|mail| mail.subject.number.is_some());
@@ -281,7 +283,7 @@ fn numbered(mails: Vec<Mail>, version: Version, rest: &[(&str, Number)]) -> Resu
     Ok(ordered.into_iter().map(|(_, mail)| mail).collect())
 }
 
-/// The mail's patch, or the mail's name if it has none.
+/// Returns the mail's patch, or the mail's name if it has none.
 fn patch(mail: Mail) -> Result<Result<Patch, String>, Error> {
     match mail.body {
         Body::Text => Ok(Err(mail.name)),

@@ -1,4 +1,4 @@
-//! A patch: what becomes one commit.
+//! A patch, which becomes one commit.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 /// A patch, decoded from the mail that it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// The name that it is known by: its file's, or the mail's subject if it comes from a mailbox.
+    /// Its name: that of its file, or the mail's subject if it comes from a mailbox.
     pub name: String,
     /// The first line of the commit's message.
     pub(crate) title: String,
@@ -16,7 +16,8 @@ pub struct Patch {
     pub(crate) date: String,
     /// The commit's message below its first line.
     pub(crate) message: String,
-    /// What stands between message and diff, such as a diffstat. It does not become part of the commit.
+    /// The text between message and diff, such as a diffstat. It does not become part of the
+    /// commit.
     pub(crate) remarks: Vec<u8>,
     pub(crate) diff: Vec<u8>,
 }
@@ -25,7 +26,8 @@ pub struct Patch {
 const WIDTH: usize = 78;
 
 impl Patch {
-    /// The patch as a mail in the form of `git format-patch`, whatever it was encoded as when it was read.
+    /// Returns the patch as a mail in the form of `git format-patch`, regardless of its original
+    /// encoding.
     pub fn mail(&self) -> Vec<u8> {
         let Self { author, email, date, message, remarks, diff, .. } = self;
         let subject = folded(&format!("Subject: [PATCH] {}", self.title));
@@ -42,8 +44,8 @@ impl Patch {
         [header.as_bytes(), encoding.as_bytes(), b"\n", message.as_bytes(), remarks, diff].concat()
     }
 
-    /// A name for a file of its own, by which patches sort in their order: that of the file it came from if it begins with the
-    /// number, or one made of the title in the manner of `git format-patch`.
+    /// Returns a file name by which patches sort in their order. It is the original one if that
+    /// begins with the number, or one made of the title in the manner of `git format-patch`.
     pub fn file_name(&self, number: usize) -> Cow<'_, str> {
         if self.name.starts_with(&format!("{number:04}-")) && is_file_name(&self.name) {
             return Cow::Borrowed(&self.name);
@@ -54,7 +56,7 @@ impl Patch {
         Cow::Owned(format!("{number:04}-{title}.patch"))
     }
 
-    /// What it says, for hashing. The same patch has the same hash, however its mail was encoded.
+    /// Hashes the content. The same patch has the same hash, regardless of its mail's encoding.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         let mail = self.mail();
         hash.update((mail.len() as u64).to_le_bytes());
@@ -66,7 +68,7 @@ fn is_file_name(name: &str) -> bool {
     name.ends_with(".patch") && !name.contains('/')
 }
 
-/// An author's name, in quotes where mail's grammar asks for them.
+/// Returns an author's name, quoted if the grammar of mail requires it.
 fn quoted(name: &str) -> Cow<'_, str> {
     if !name.contains(|c| "()<>[]:;@\\,.\"".contains(c)) {
         return Cow::Borrowed(name);
@@ -74,7 +76,7 @@ fn quoted(name: &str) -> Cow<'_, str> {
     Cow::Owned(format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
-/// A line of a mail's header, folded as git does it.
+/// Returns a line of a mail's header, folded as git does it.
 fn folded(line: &str) -> String {
     let mut folded = String::new();
     let mut column = 0;

@@ -1,15 +1,15 @@
-//! What can be wrong with a series or a patch that a user names.
+//! Errors in a series or a patch that a user names.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// Why what was given is no series of patches.
+/// Reasons why an input is not a series of patches.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesProblem {
-    /// A path where there is nothing.
+    /// A path that does not exist.
     #[error("there is no such file")]
     NoSuchFile,
 
@@ -21,18 +21,18 @@ pub enum SeriesProblem {
     #[error("it is no regular file, and it is read more than once; save it in a file")]
     NotAFile,
 
-    /// Compressed in a way that is not understood.
+    /// An unsupported compression.
     #[error("it is compressed with {0}; unpack it first")]
     Compressed(&'static str),
 
-    /// Compressed, and not readable to its end.
+    /// A damaged compressed file.
     #[error("can't unpack it: {0}; fetch it again")]
     Unpack(io::Error),
 
-    /// Nothing in it is a patch.
+    /// An input without a patch.
     #[error("there is no patch in it{}", .left_out.as_ref().map(|words| format!(" (left out: {words})")).unwrap_or_default())]
     Empty {
-        /// What is in it, in words.
+        /// A description of the files that are left out.
         left_out: Option<String>,
     },
 
@@ -47,11 +47,11 @@ pub enum SeriesProblem {
     Missing {
         /// The first that are missing, counted from 1.
         first: Vec<usize>,
-        /// How many are missing.
+        /// Number of missing patches.
         count: usize,
-        /// How many patches there should be.
+        /// Expected number of patches.
         total: usize,
-        /// Which version of the series it is, if it is not the first.
+        /// Version of the series, if it is not the first.
         version: Option<String>,
         /// A mail with such a number that was left out.
         left_out: Option<String>,
@@ -71,20 +71,20 @@ pub enum SeriesProblem {
     SameNumber {
         /// The number.
         place: usize,
-        /// How many patches there should be.
+        /// Expected number of patches.
         total: usize,
         /// One of them.
         first: String,
-        /// The other one.
+        /// The conflicting one.
         second: String,
     },
 
-    /// Patches that count up to different totals.
+    /// Patches with different totals.
     #[error("there are two series in it, with `{first}` and `{second}`; keep one of them")]
     TwoSeries {
         /// A patch of one.
         first: String,
-        /// A patch of the other one.
+        /// A patch of the second series.
         second: String,
     },
 
@@ -100,50 +100,50 @@ pub enum SeriesProblem {
         unnumbered: String,
     },
 
-    /// A line of a quilt `series` file that can't be obeyed.
+    /// A line of a quilt `series` file that is not supported.
     #[error("line {line} of {}: {why}", file.display())]
     Listed {
         /// The `series` file.
         file: PathBuf,
         /// Counted from 1.
         line: usize,
-        /// What is wrong with the line.
+        /// The reason.
         why: ListedProblem,
     },
 
-    /// git knows no such commits.
+    /// Commits that git does not find.
     #[error(
         "there is no such file, and git finds no such commits in {}: {said}{}", repository.display(),
         if *.is_shallow { format!("; it is a shallow clone: {}", unshallow(.repository)) } else { String::new() }
     )]
     NoSuchCommits {
-        /// Where it looked.
+        /// The repository that was searched.
         repository: PathBuf,
-        /// Its own words.
+        /// git's own message.
         said: String,
-        /// Whether the repository lacks a part of its history.
+        /// True if the repository lacks a part of its history.
         is_shallow: bool,
     },
 
-    /// Commits that don't make a range's end of its beginning.
+    /// Commits that don't transform a range's base into its end.
     #[error(
         "its commits don't add up to its end: a merge has changes of its own, or sides that conflict; give a range without merges"
     )]
     NotASum,
 
-    /// A range whose ends have nothing in common.
+    /// A range whose ends have no common ancestor.
     #[error("its two ends have no commit in common in {}", .0.display())]
     Unrelated(PathBuf),
 
-    /// A range that goes beyond what a shallow clone has.
+    /// A range that exceeds the history of a shallow clone.
     #[error("{} is a shallow clone, and the history between its two ends is not in it: {}", .0.display(), unshallow(.0))]
     Shallow(PathBuf),
 }
 
-/// Why a line of a quilt `series` file can't be obeyed.
+/// Reasons why a line of a quilt `series` file is not supported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListedProblem {
-    /// The file that it names is not there.
+    /// The file that it names does not exist.
     #[error("there is no file `{0}`")]
     NoSuchFile(String),
 
@@ -157,14 +157,14 @@ pub enum ListedProblem {
     },
 }
 
-/// Why a patch can't be read.
+/// Reasons why a patch can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchProblem {
-    /// git can't decode the mail.
+    /// A mail that git can't decode.
     #[error("{0}")]
     Undecodable(String),
 
-    /// A date that git does not understand.
+    /// A date that git can't parse.
     #[error("git does not understand its date `{0}`")]
     Date(String),
 
@@ -188,7 +188,7 @@ fn unshallow(repository: &Path) -> String {
     format!("fetch the rest with `git -C {} fetch --unshallow`", repository.display())
 }
 
-/// How many missing patches are named.
+/// Number of missing patches that are named.
 pub(super) const NAMED: usize = 5;
 
 fn missing(

@@ -22,7 +22,7 @@ pub(super) struct Commits {
     pub(super) ends: Ends,
 }
 
-/// Where a range begins and ends.
+/// Ends of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
     /// The range as it was given.
@@ -36,14 +36,15 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Whether a commit that came of all patches on top of `base` has the files of the range's end, unless it was put on
-    /// another base.
+    /// Returns true if `top`, which is all patches on top of `base`, has the files of the range's
+    /// end. Also true if `base` is not the range's own base.
     pub(super) fn are_met(&self, repository: &Path, base: &str, top: &str) -> Result<bool> {
         Ok(tree(repository, base)? != self.base_tree || tree(repository, top)? == self.tree)
     }
 }
 
-/// Reads the commits of a range from git itself: a mail can't hold every message and every file.
+/// Reads the commits of a range from git itself, since a mail can't represent every message and
+/// every file.
 pub(super) fn commits(range: &str, repository: &Path) -> Result<Commits> {
     let (base, tips) = ends(range, repository)?;
     let ends = Ends {
@@ -63,7 +64,8 @@ pub(super) fn commits(range: &str, repository: &Path) -> Result<Commits> {
     Ok(Commits { patches, left_out, ends })
 }
 
-/// Whether the patches make the range's end of its beginning. A merge may have changes of its own.
+/// Returns true if the patches transform the range's base into its end. A merge may have changes of
+/// its own.
 fn add_up(patches: &[Patch], repository: &Path, ends: &Ends) -> Result<bool> {
     let mut stack = Stack::on(repository, &ends.base)?;
     for patch in patches {
@@ -79,7 +81,7 @@ fn tree(repository: &Path, commit: &str) -> Result<String> {
     read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
 }
 
-/// The patches of a range, and the titles of the commits that change no file.
+/// Returns the patches of a range, and the titles of the commits that change no file.
 fn patches(range: &str, repository: &Path) -> Result<(Vec<Patch>, Vec<String>)> {
     const FORMAT: &str = "--format=tformat:%H%x00%an%x00%ae%x00%aD%x00%f%x00%s%x00%b%x00";
     let mut command = git(repository);
@@ -131,7 +133,7 @@ fn patches(range: &str, repository: &Path) -> Result<(Vec<Patch>, Vec<String>)> 
     Ok((patches, empty))
 }
 
-/// The name that `git format-patch` gives to a commit's file.
+/// Returns the name of a commit's file in `git format-patch`.
 fn file_name(number: usize, slug: &str) -> String {
     const LONGEST: usize = 57;
     let name = format!("{number:04}-{slug}");
@@ -142,7 +144,8 @@ fn slug_of(name: &str) -> &str {
     name.strip_suffix(".patch").unwrap_or(name)
 }
 
-/// Whether that can be a range A..B, and is no path: neither end is a revision if it begins or ends like a path.
+/// Returns true if the name can be a range A..B and is not a path. No revision begins or ends like
+/// a path.
 pub(super) fn is_range(name: &str) -> bool {
     !name.starts_with('-')
         && name.split_once("..").is_some_and(|(from, to)| {
@@ -153,7 +156,8 @@ pub(super) fn is_range(name: &str) -> bool {
         })
 }
 
-/// The commit A of A..B or, if A has gone on since B left it, the one at which it did; and the commit B, to which A...B adds A.
+/// Returns the base and the tips of a range. The base of A..B is A or, if A has advanced since B
+/// branched off, their merge base. The tip is B, to which A...B adds A.
 fn ends(range: &str, repository: &Path) -> Result<(String, Vec<String>)> {
     let refuse = |why| Error::NotASeries { name: range.to_owned(), why };
     let ask = |arguments: &[&str]| read(git(repository).args(arguments).args([range, "--"]), b"");
@@ -177,7 +181,7 @@ fn ends(range: &str, repository: &Path) -> Result<(String, Vec<String>)> {
     Err(refuse(problem(repository.to_owned())))
 }
 
-/// The merge commits of a range, whose own changes no patch has.
+/// Returns the merge commits of a range, whose own changes are in no patch.
 fn merges(range: &str, repository: &Path) -> Result<Vec<String>> {
     let merges = read(
         git(repository).args(["log", "--merges", "--format=%h %s", "--end-of-options", range, "--"]),

@@ -1,17 +1,17 @@
-//! What the subject of a mail says besides the title of its patch: `Re:`, `[PATCH v2 03/17]`.
+//! Parser of a mail's subject: `Re:`, `[PATCH v2 03/17]`, title.
 
 /// The subject of a mail, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Subject {
-    /// What `git am` makes the first line of the commit's message.
+    /// The first line of the commit's message, as `git am` makes it.
     pub(super) title: String,
-    /// Whether the mail replies to another one, or forwards it.
+    /// True if the mail replies to another one, or forwards it.
     pub(super) is_reply: bool,
     /// The patch's place in its series.
     pub(super) number: Option<Number>,
-    /// Which version of the series it belongs to.
+    /// Version of the series.
     pub(super) version: Version,
-    /// Whether there is anything before the title.
+    /// True if there is anything before the title.
     pub(super) is_tagged: bool,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Subject {
 pub(super) struct Number {
     /// Counted from 1. The cover letter is 0.
     pub(super) place: usize,
-    /// How many patches the series has.
+    /// Number of patches in the series.
     pub(super) total: usize,
 }
 
@@ -44,7 +44,7 @@ impl std::fmt::Display for Version {
 }
 
 impl Subject {
-    /// Takes apart what `git mailinfo -k` prints.
+    /// Parses the output of `git mailinfo -k`.
     pub(super) fn parse(decoded: &str) -> Self {
         let title = title(decoded);
         let (tags, _) = decoded.split_at(decoded.len() - title.len());
@@ -58,14 +58,14 @@ impl Subject {
             title: title.split_whitespace().collect::<Vec<_>>().join(" "),
             is_reply: is_reply(decoded),
             number,
-            // `[PATCH v6.12 v2]`: what a kernel is called is no version of a series.
+            // `[PATCH v6.12 v2]`: a kernel's version is not a version of a series.
             version: versions.iter().find(|one| one.1 == 0).or(versions.first()).copied().unwrap_or_default(),
             is_tagged: !tags.is_empty(),
         }
     }
 }
 
-/// The subject without what `git mailinfo` removes from its beginning.
+/// Returns the subject without the prefixes that `git mailinfo` removes.
 fn title(decoded: &str) -> &str {
     let mut rest = decoded;
     loop {
@@ -85,13 +85,14 @@ fn title(decoded: &str) -> &str {
     }
 }
 
-/// What git takes for a part of the title: mailers mark replies in many languages, and gateways what comes from outside.
+/// Returns tags that git takes for a part of the title. Mailers mark replies in many languages, and
+/// gateways mark external mail.
 fn tags_behind_words(decoded: &str) -> &str {
     let tag = first_patch_tag(decoded);
     tag.map_or("", |at| &decoded[at..decoded.len() - title(&decoded[at..]).len()])
 }
 
-/// Where the first bracket that is about a patch begins.
+/// Returns the position of the first bracket that is about a patch.
 fn first_patch_tag(decoded: &str) -> Option<usize> {
     let starts = decoded.match_indices('[').map(|(at, _)| at);
     starts.into_iter().find(|at| {
@@ -101,7 +102,8 @@ fn first_patch_tag(decoded: &str) -> Option<usize> {
     })
 }
 
-/// Is there a mark such as `Re:` before what says that this is a patch, or before a title without a tag?
+/// Returns true if there is a mark such as `Re:` before the patch tag, or before a title without a
+/// tag.
 fn is_reply(decoded: &str) -> bool {
     match first_patch_tag(decoded) {
         Some(tag) => {
@@ -116,7 +118,8 @@ fn is_reply(decoded: &str) -> bool {
     }
 }
 
-/// What mailers put before the subject of a reply or of what is forwarded. Any other word may be a subsystem or a gateway's mark.
+/// Returns true for a mailer's mark of a reply or a forwarded mail. Any other word may be a
+/// subsystem or a gateway's mark.
 fn is_reply_mark(word: &str) -> bool {
     const MARKS: [&str; 18] = [
         "re", "aw", "antw", "fw", "fwd", "wg", "sv", "vs", "odp", "ynt", "res", "回复", "回覆", "答复",
@@ -148,7 +151,7 @@ fn is_about_a_patch(group: &str) -> bool {
     words(group).any(|word| strip_name(word).is_some())
 }
 
-/// What follows `PATCH` or `RFC` in a word that begins so: `PATCHv2`.
+/// Returns the rest of a word behind `PATCH` or `RFC`: `PATCHv2`.
 fn strip_name(word: &str) -> Option<&str> {
     ["patch", "rfc"].iter().find_map(|name| {
         let start = word.get(..name.len())?;
@@ -160,7 +163,7 @@ fn words(group: &str) -> impl Iterator<Item = &str> {
     group.split([' ', '\t', ',', ';', '_', '(', ')']).filter(|word| !word.is_empty())
 }
 
-/// The 3 and 17 of `PATCH v2 03/17`, or of `PATCH 3 of 17`.
+/// Parses the 3 and 17 of `PATCH v2 03/17`, or of `PATCH 3 of 17`.
 fn number(group: &str) -> Option<Number> {
     let words: Vec<&str> = words(group).map(|word| strip_name(word).unwrap_or(word)).collect();
     let slashed = words.iter().filter_map(|word| word.split_once('/'));
@@ -177,7 +180,7 @@ fn version(word: &str) -> Option<Version> {
     Some(Version(digits(major)?, digits(minor)?))
 }
 
-/// A number without a sign.
+/// Parses a number without a sign.
 fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -1,5 +1,5 @@
-//! A source of the user's own, brought into a tree of the cache's: a directory as it is, or a commit of a repository.
-//! Nothing of the user's is ever written to.
+//! Copy of a user's source into a tree of the cache: a directory's files, or a commit of a
+//! repository. The user's files are never written to.
 
 use std::{
     io,
@@ -14,10 +14,10 @@ use crate::{
     fs::remove,
 };
 
-/// What the top of every kernel source has.
+/// Files at the top of every kernel source.
 const LANDMARKS: [&str; 2] = ["Makefile", "Kconfig"];
 
-/// Is there a kernel source in that directory, as far as can be told at once?
+/// Checks that a directory looks like a kernel source.
 pub(crate) fn check_directory(directory: &Path) -> Result<()> {
     match LANDMARKS.iter().find(|name| !directory.join(name).is_file()) {
         Some(name) => {
@@ -28,7 +28,7 @@ pub(crate) fn check_directory(directory: &Path) -> Result<()> {
     }
 }
 
-/// The same for a commit of a repository.
+/// Checks that a commit of a repository looks like a kernel source.
 pub(crate) fn check_commit(repository: &Path, commit: &str) -> Result<()> {
     for name in LANDMARKS {
         if !has(repository, &format!("{commit}:{name}"))? {
@@ -40,7 +40,8 @@ pub(crate) fn check_commit(repository: &Path, commit: &str) -> Result<()> {
     Ok(())
 }
 
-/// Brings a directory's files. git reads them and knows from their times what has changed since the last time.
+/// Copies a directory's files. git reads them and detects changes since the last time by their
+/// times.
 pub(crate) fn directory(
     directory: &Path,
     cache: &Path,
@@ -62,7 +63,8 @@ pub(crate) fn directory(
     Ok((path, identity(&tree)))
 }
 
-/// Brings the files of a commit, whatever the work tree has. They come into the same place as those of the directory.
+/// Copies the files of a commit, regardless of the work tree. They come into the same place as
+/// those of the directory.
 pub(crate) fn commit(
     directory: &Path,
     commit: &str,
@@ -80,7 +82,7 @@ pub(crate) fn commit(
     Ok((path, identity(&tree)))
 }
 
-/// What a commit's files are, as [`commit`] will say.
+/// Returns the identity of a commit's files, as [`commit`] does.
 pub(crate) fn identity_of(repository: &Path, commit: &str) -> Result<String> {
     tree_of(repository, commit).map(|tree| identity(&tree))
 }
@@ -97,7 +99,7 @@ fn has(repository: &Path, object: &str) -> Result<bool> {
     Ok(output(git(repository).args(["cat-file", "-e", object]), b"")?.status.success())
 }
 
-/// The repository in the cache for what comes from that directory, made if need be.
+/// Returns the repository in the cache for that directory, created if need be.
 fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
     let path = place(cache, "directory", &directory.to_string_lossy());
     if !path.join(".git/HEAD").is_file() {
@@ -106,7 +108,7 @@ fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes a commit of that tree, with nothing before it, and has [`BASE`] name it.
+/// Makes a commit of that tree, without a parent, and points [`BASE`] to it.
 fn make_base(repository: &Path, tree: &str) -> Result<()> {
     let mut commit = git(repository);
     commit.args(["commit-tree", tree, "-m", "Pristine source"]);
@@ -121,8 +123,9 @@ fn make_base(repository: &Path, tree: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts what belongs to the source into an index that `into` names. What .gitignore names, such as object files, stays out, but for
-/// what a repository of the user's has in it all the same: Debian's .gitignore names everything.
+/// Adds the files of the source to an index that `into` names. Files in .gitignore, such as
+/// objects, are left out unless the user's repository tracks them: Debian's .gitignore names
+/// everything.
 fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
     let run = |arguments: &[&str], input: &[u8]| {
         let mut command = git(directory);
@@ -142,7 +145,7 @@ fn bring(directory: &Path, into: impl Fn(&mut Command)) -> Result<()> {
     Ok(())
 }
 
-/// The names of the files that a repository of the user's has in it, a zero byte after each.
+/// Returns the names of the files in a user's repository, with a zero byte after each.
 fn listed(directory: &Path) -> Result<Vec<u8>> {
     let listed = output(git(directory).args(["ls-files", "-z"]), b"")?;
     if listed.status.success() {
@@ -156,17 +159,18 @@ fn listed(directory: &Path) -> Result<Vec<u8>> {
     Err(Error::NotASource { path: directory.into(), reason })
 }
 
-/// Sends a tree with all that is in it from one repository to another, but for what is in the other's base.
+/// Sends a tree with its content from one repository to another, except objects of the other's
+/// base.
 fn transfer(tree: &str, from: &Path, to: &Path) -> Result<()> {
     let mut wanted = format!("{tree}\n");
-    // The base is the commit of another, or was made of a directory.
+    // The base may be the commit of another repository, or made of a directory.
     if let Ok(base) = tree_of(to, BASE)
         && has(from, &base)?
     {
         wanted += &format!("^{base}\n");
     }
     let mut pack = git(from);
-    // To look for further deltas takes longer than to write what they save.
+    // The search for further deltas takes longer than the time that it saves.
     pack.args(["pack-objects", "--revs", "--stdout", "--quiet", "--window=0"]);
     pack.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut unpack = git(to);
@@ -174,7 +178,7 @@ fn transfer(tree: &str, from: &Path, to: &Path) -> Result<()> {
     unpack.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let (mut packer, mut unpacker) = (Running::start(&mut pack)?, Running::start(&mut unpack)?);
     let sent = send(&wanted, &mut packer, &mut unpacker);
-    // Whoever broke the pipe says why.
+    // The process that broke the pipe reports the reason.
     match sent {
         Ok(()) => packer.succeed().and_then(|()| unpacker.succeed()),
         Err(_) => unpacker.succeed().and_then(|()| packer.succeed()),

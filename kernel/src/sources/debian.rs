@@ -17,7 +17,8 @@ use crate::{
     programs::has_program,
 };
 
-/// The version that was fetched last, so that a newer one in the archive does not change a kernel unasked.
+/// Returns the version that was fetched last, so that a newer one in the archive does not change a
+/// kernel unasked.
 pub(super) fn last_seen(package: &str, cache: &Path) -> Result<Option<String>> {
     let record = record(package, cache);
     match fs::read_to_string(&record) {
@@ -27,7 +28,7 @@ pub(super) fn last_seen(package: &str, cache: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Fetches the newest version that apt knows.
+/// Fetches the newest version in apt's lists.
 pub(super) fn fetch(
     package: &str,
     cache: &Path,
@@ -42,7 +43,7 @@ pub(super) fn fetch(
         None => Err(failure(package, "apt does not know it")),
     };
     match first {
-        // apt's lists are missing, or so old that the version they name is gone.
+        // apt's lists are missing or outdated: the version that they name is gone.
         Err(error @ (Error::Download { .. } | Error::Command { .. })) => {
             update(package, &error, progress)?;
             let candidate = Candidate::known(package);
@@ -53,7 +54,7 @@ pub(super) fn fetch(
     }
 }
 
-/// Brings apt's lists up to date, which only root can.
+/// Updates apt's lists, which only root can.
 fn update(package: &str, why: &Error, progress: &dyn Progress) -> Result<()> {
     if !Uid::effective().is_root() {
         return Err(failure(package, &format!("{why}\n`apt-get update` as root may help")));
@@ -88,7 +89,7 @@ impl Candidate {
         })
     }
 
-    /// Brings the package here and remembers its version.
+    /// Fetches the package and records its version.
     fn bring(&self, cache: &Path, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
         let Self { package, version, .. } = self;
         let path = downloads.join(format!("{package}-{version}.deb"));
@@ -130,7 +131,7 @@ impl Candidate {
     }
 }
 
-/// apt's status line `dlstatus:ITEM:PERCENT:TEXT`.
+/// Parses apt's status line `dlstatus:ITEM:PERCENT:TEXT`.
 fn percent(line: &str) -> Option<f64> {
     line.strip_prefix("dlstatus:")?.split(':').nth(1)?.parse().ok()
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{Archive, hex};
 use crate::{Error, Phase, Progress, Result};
 
-/// Fetches it, unless it is here already from an earlier run that was interrupted later.
+/// Fetches the archive, unless an earlier interrupted run has already fetched it.
 pub(super) fn fetch(url: &str, sha256: &str, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
     let file = url.rsplit('/').next().unwrap_or(url);
     let name = format!("{sha256}-{file}");

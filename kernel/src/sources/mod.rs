@@ -1,4 +1,4 @@
-//! Where a kernel's source comes from, and how an archive of it gets here.
+//! Sources of kernels, and the retrieval of their archives.
 
 pub(crate) mod copy;
 mod debian;
@@ -17,11 +17,11 @@ use sha2::{Digest, Sha256};
 pub(crate) use self::unpack::{BASE, import};
 use crate::{Error, Progress, Result, Series};
 
-/// Where a kernel's source may come from.
+/// Origins of a kernel's source.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The Debian package of that name, as apt has it.
+    /// The Debian package of that name, from apt's archive.
     Debian(String),
     /// An archive on the network.
     Download {
@@ -34,7 +34,8 @@ pub enum Origin {
     Tarball(PathBuf),
     /// A directory of the user's own. It is copied and never written to.
     Directory(PathBuf),
-    /// A commit of a git repository of the user's own, whatever its work tree has. It is copied and never written to.
+    /// A commit of a git repository of the user's own, regardless of its work tree. It is copied
+    /// and never written to.
     Commit {
         /// The directory of the repository.
         repository: PathBuf,
@@ -44,7 +45,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// A file or a directory of the user's own.
+    /// Returns the origin for a file or a directory of the user's own.
     ///
     /// # Errors
     /// There is none, or the directory is no kernel source.
@@ -52,8 +53,9 @@ impl Origin {
         Self::below(&Series::default(), path)
     }
 
-    /// The same. If the series is commits of a repository in that directory, the source is what they begin with: the directory may
-    /// well have them checked out.
+    /// Like [`Origin::at`], for a source below a series. If the series is commits of a repository
+    /// in that directory, the source is their base, since the directory may have the commits
+    /// checked out.
     ///
     /// # Errors
     /// There is no such file or directory, or it is no kernel source.
@@ -72,7 +74,7 @@ impl Origin {
         })
     }
 
-    /// The identity of what it yields, if that can be told without fetching anything.
+    /// Returns the identity of its content, or `None` if it is not known without fetching.
     pub(crate) fn identity(&self, cache: &Path) -> Result<Option<String>> {
         match self {
             Self::Debian(package) => debian::last_seen(package, cache),
@@ -83,7 +85,7 @@ impl Origin {
         }
     }
 
-    /// Brings the archive here, into `downloads` if it has to be fetched.
+    /// Returns the archive, which is fetched into `downloads` if need be.
     pub(crate) fn fetch(&self, cache: &Path, progress: &dyn Progress) -> Result<Archive> {
         let downloads = cache.join("downloads");
         fs::create_dir_all(&downloads).map_err(Error::io("creating", &downloads))?;
@@ -116,7 +118,7 @@ impl std::fmt::Display for Origin {
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) path: PathBuf,
-    /// What its contents are, in words that end in a version or a hash.
+    /// A description of its contents, which ends in a version or a hash.
     pub(crate) identity: String,
     fetched: bool,
 }
@@ -125,7 +127,7 @@ impl Archive {
     /// Frees the disk space of a fetched archive; a user's own stays.
     pub(crate) fn discard(&self) {
         if self.fetched {
-            // What is left is only space; the next fetch overwrites it.
+            // A failure costs disk space only; the next fetch overwrites the file.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -146,13 +148,13 @@ fn hash(path: &Path) -> Result<String> {
     }
 }
 
-/// Where a source of that identity has its tree.
+/// Returns the directory for the tree of a source with that identity.
 pub(crate) fn place(cache: &Path, name: &str, identity: &str) -> PathBuf {
     let hash = hex(&Sha256::digest(identity));
     cache.join("trees").join(format!("{name}-{}", &hash[..10]))
 }
 
-/// Lower-case hexadecimal.
+/// Returns bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

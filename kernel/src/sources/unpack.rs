@@ -1,4 +1,5 @@
-//! An archive's files as one commit of a new git repository, streamed: nothing lies on the disk in between.
+//! Import of an archive's files as one commit of a new git repository, streamed without a copy on
+//! disk.
 
 use std::{
     fs::File,
@@ -32,7 +33,7 @@ pub(crate) fn import(archive: &Archive, repository: &Path, progress: &dyn Progre
     });
     match streamed {
         Ok(()) => importer.succeed(),
-        // The importer's own words come first: it is why the pipe broke.
+        // The importer's error comes first: it is the reason for the broken pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => importer.succeed(),
         Err(why) => Err(Error::Archive { path: archive.path.clone(), why }),
     }?;
@@ -95,14 +96,15 @@ fn stream_package(
     Err(io::Error::new(io::ErrorKind::InvalidData, "no tarball inside"))
 }
 
-/// The commit's header; the files follow. Its date is fixed, so that the same source makes the same commit.
+/// Writes the commit's header, which the files follow. Its date is fixed, so that the same source
+/// makes the same commit.
 fn begin(out: &mut impl Write, identity: &str) -> io::Result<()> {
     let message = format!("Pristine source ({identity})\n");
     write!(out, "commit {BASE}\ncommitter keyagents <keyagents@localhost> 0 +0000\n")?;
     write!(out, "data {}\n{message}\n", message.len())
 }
 
-/// Every file of a tarball, without the directory that all of them are in.
+/// Sends every file of a tarball, without the common top directory.
 fn stream_tar(tarball: impl Read, out: &mut impl Write) -> io::Result<()> {
     let mut tarball = tar::Archive::new(tarball);
     for entry in tarball.entries()? {
@@ -132,7 +134,7 @@ fn stream_tar(tarball: impl Read, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A path as `git fast-import` reads it.
+/// Returns a path in the syntax of `git fast-import`.
 fn quoted(path: &str) -> String {
     if path.contains(['"', '\n', '\\']) {
         format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
@@ -141,7 +143,7 @@ fn quoted(path: &str) -> String {
     }
 }
 
-/// Tells the watcher how much was read.
+/// Reports the number of bytes read.
 struct Counted<'a, R> {
     inner: R,
     done: u64,

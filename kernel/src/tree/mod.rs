@@ -1,7 +1,8 @@
-//! A tree: a git repository in the cache with the pristine source as its base commit and the series on top.
+//! Tree: a git repository in the cache with the pristine source as its base commit and the series
+//! on top.
 //!
-//! Its path never changes, since every object file depends on it, and a new version of the series rewrites only the
-//! files that differ: a rebuild then takes seconds.
+//! Its path never changes, since every object file depends on it. A new version of the series
+//! rewrites only the files that differ, so a rebuild takes seconds.
 
 use std::{
     fs,
@@ -23,22 +24,23 @@ use crate::{
 /// A source tree with the series applied.
 #[derive(Debug)]
 pub struct Tree {
-    /// Where it is. It belongs to the cache: a change made there by hand is found and refused.
+    /// Its path. It belongs to the cache: a manual change is detected and refused.
     pub path: PathBuf,
     /// The commit of the pristine source.
     pub base: String,
     /// The commit that is checked out: the base with the series on top.
     pub head: String,
-    /// What the source is: a package's version or a hash.
+    /// Identity of the source: a package's version or a hash.
     pub(crate) identity: String,
-    /// Held as long as the tree is used: another command would check out something else under a running build.
+    /// Lock of the tree while it is in use. Another command would check out something else under a
+    /// running build.
     _lock: Lock,
 }
 
-/// The tree for that request, checked out. It is locked until it is dropped.
+/// Returns the tree for that request, checked out. It is locked until it is dropped.
 ///
 /// # Errors
-/// The source can't be had, the series does not apply to it, or somebody has edited the tree.
+/// The source can't be fetched, the series does not apply to it, or the tree was edited.
 pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
     let base = Base::prepare(request.kernel, request.origin.as_ref(), cache, progress)?;
     let head = apply(&request.series, &base, progress)?;
@@ -46,10 +48,11 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
     Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
 }
 
-/// Brings the source into the cache with the series on top, if it is not there: who builds from it later need not wait for it.
+/// Brings the source into the cache with the series on top, if it is not there. A later build need
+/// not wait for it.
 ///
 /// # Errors
-/// What [`tree`] says.
+/// Those of [`tree`].
 pub fn fetch_tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
     match whereabouts(request, cache)? {
         Some(_) => Ok(()),
@@ -57,7 +60,8 @@ pub fn fetch_tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) 
     }
 }
 
-/// Where the tree for that request is, if there is one. It is not looked at: another command may have checked something else out.
+/// Returns the path of the tree for that request, if there is one. Its checkout is not verified,
+/// since another command may have changed it.
 pub fn whereabouts(request: &Request<'_>, cache: &Path) -> Result<Option<PathBuf>> {
     for origin in request.origins() {
         let path = match origin {
@@ -73,7 +77,7 @@ pub fn whereabouts(request: &Request<'_>, cache: &Path) -> Result<Option<PathBuf
     Ok(None)
 }
 
-/// The repository with the pristine source in it, locked.
+/// The locked repository with the pristine source.
 pub(crate) struct Base {
     pub(crate) path: PathBuf,
     /// The commit of the pristine source.
@@ -83,7 +87,8 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// From the cache, or fetched now. `origin` takes the place of the kernel's own origins.
+    /// Returns the cached base, or fetches it. `origin` takes the place of the kernel's own
+    /// origins.
     pub(crate) fn prepare(
         kernel: &KernelSpec,
         origin: Option<&Origin>,
@@ -103,7 +108,8 @@ impl Base {
     }
 }
 
-/// The tree of the first origin that has one already, or else of the first that can be fetched.
+/// Returns the tree of the first origin that has one already, or else of the first that can be
+/// fetched.
 fn one_of(
     name: &str,
     origins: &[Origin],
@@ -154,7 +160,7 @@ fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String
     if series.is_empty() {
         return Ok(base.commit.clone());
     }
-    // The same series on the same base is the same commit: it is kept under their name.
+    // The same series on the same base is the same commit, which is kept under their hash.
     let mut hash = Sha256::new_with_prefix(&base.commit);
     series.digest(&mut hash);
     let kept = format!("refs/series/{}", hex(&hash.finalize()));
@@ -168,10 +174,10 @@ fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String
     Ok(head)
 }
 
-/// Checks that commit out, writing only the files that differ from what is there.
+/// Checks that commit out, and writes only the files that differ.
 pub(crate) fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> Result<()> {
     let git_dir = path.join(".git");
-    // It stands while files are written: who finds it knows that an earlier command was interrupted.
+    // It exists while files are written: a later command then detects an interrupted checkout.
     let unfinished = git_dir.join("unfinished-checkout");
     let trusted = git_dir.join("index").is_file() && !unfinished.exists();
     if trusted {
@@ -199,8 +205,8 @@ pub(crate) fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> R
     remove(&unfinished)
 }
 
-/// Reads git's progress lines to their end; returns everything else that it said. git stays silent about a checkout
-/// that takes less than two seconds, and so does this.
+/// Reads git's progress lines to their end. Returns all other output. git does not report progress
+/// of a checkout that takes less than two seconds.
 fn follow(stderr: impl Read, progress: &dyn Progress) -> String {
     let mut said = String::new();
     let mut started = false;
@@ -223,7 +229,7 @@ fn follow(stderr: impl Read, progress: &dyn Progress) -> String {
     said
 }
 
-/// `Updating files:  12% (10080/84000)` as how many of how many.
+/// Parses `Updating files:  12% (10080/84000)` into the two numbers.
 fn updated(line: &str) -> Option<(u64, u64)> {
     let (_, counts) = line.trim_start().strip_prefix("Updating files:")?.split_once('(')?;
     let (done, total) = counts.split_once(')')?.0.split_once('/')?;

@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::*;
 use crate::{NoProgress, testutil::Bench};
 
-/// A tarball whose files lie in one directory, as kernel.org's do.
+/// Returns a tarball whose files are in one directory, as kernel.org's are.
 fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, contents) in files {
@@ -25,7 +25,7 @@ impl Bench {
         tree(&self.request(source, series)?, &self.path("cache"), &NoProgress)
     }
 
-    /// A series of one patch that turns the second line of a.c into that word.
+    /// Returns a series of one patch that changes the second line of a.c to that word.
     fn series(&self, word: &str) -> Series {
         self.write_patch(1, "a.c", &format!("@@ -1,3 +1,3 @@\n one\n-two\n+{word}\n three"));
         self.patches().unwrap()
@@ -36,7 +36,7 @@ fn second_line(tree: &Tree) -> String {
     fs::read_to_string(tree.path.join("a.c")).unwrap().lines().nth(1).unwrap().to_owned()
 }
 
-/// Modification times by file name.
+/// Returns modification times by file name.
 fn times(directory: &Path) -> BTreeMap<String, (i64, i64)> {
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     files
@@ -63,7 +63,7 @@ fn another_version_of_the_series_rewrites_only_what_it_changes() {
     assert_ne!(before["a.c"], after["a.c"]);
 }
 
-/// Notes which phases there are.
+/// Records the phases.
 #[derive(Default)]
 struct Phases(Mutex<Vec<Phase>>);
 
@@ -185,7 +185,7 @@ fn a_directory_of_the_users_is_followed_and_never_written_to() {
     assert_ne!(tree.identity, identity);
 }
 
-/// Debian's, in short.
+/// An excerpt of Debian's.
 const IGNORES_EVERYTHING: &str = "*.o\n/*\n!/debian/\n";
 
 #[test]
@@ -213,7 +213,7 @@ fn of_a_repository_that_ignores_its_own_files_all_that_is_in_it_is_brought() {
     assert!(!path.join("a.c").exists());
 }
 
-/// Commits what lies in that directory, and says what the commit is called.
+/// Commits the content of that directory, and returns the commit's name.
 fn commit(directory: &Path) -> String {
     read(git(directory).args(["init", "-q", "--initial-branch=topic"]), b"").unwrap();
     read(git(directory).args(["add", "--all", "."]), b"").unwrap();
@@ -223,7 +223,7 @@ fn commit(directory: &Path) -> String {
 }
 
 impl Bench {
-    /// The tree for a series that is these commits of the repository `source`.
+    /// Returns the tree for a series of these commits in the repository `source`.
     fn range(&self, range: &str) -> Result<Tree> {
         let series = Series::given(range, &self.path("source"))?;
         let origin = Some(Origin::below(&series, &self.path("source"))?);
@@ -249,7 +249,7 @@ fn commits_of_the_source_itself_are_applied_to_what_they_begin_with() {
     assert_eq!(base, "one\ntwo\nthree");
     drop(tree);
 
-    // What another base has besides comes along, and what it lacks is gone.
+    // Files of the new base are added, and those that it lacks are removed.
     fs::remove_file(source.join("b.c")).unwrap();
     bench.write("source/a.c", "one\nThree\n");
     commit(&source);

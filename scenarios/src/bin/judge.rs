@@ -40,7 +40,7 @@ fn text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|why| format!("can't read {}: {why}", path.display()))
 }
 
-/// The plan that the host wants to be carried out.
+/// Returns the plan that the host sent.
 fn plan(host: &str) -> Result<Plan, String> {
     let messages = host.lines().filter_map(|line| serde_json::from_str(line).ok());
     let mut plans = messages.filter_map(|message| match message {
@@ -58,7 +58,8 @@ fn read_scenario(path: &Path, name: &str) -> Result<Scenario, String> {
     case.ok_or_else(|| format!("{} has no scenario {name}", path.display()))
 }
 
-/// A kernel that checks itself is given more time for the whole, and so for each step.
+/// Scales the time limits. A kernel with self-checks gets more time for the whole plan, and for
+/// each step.
 fn at_time_scale_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
     let times = (plan.deadline_ms / scenario.plan().deadline_ms.max(1)).max(1);
     let limits = scenario.expectations.iter_mut().filter_map(|one| one.within_ms.as_mut());

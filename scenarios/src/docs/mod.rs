@@ -23,10 +23,10 @@ const README: &str = "scenarios/README.md";
 const REFERENCE: &str = "docs/scenarios-reference.md";
 const SCHEMA: &str = "scenarios/schema.json";
 
-/// All of them, for a repository with these scenarios.
+/// Generates all files, for a repository with these scenarios.
 ///
 /// # Errors
-/// A file of which a part is written by hand can't be read, or has no mark where that part ends.
+/// A partly hand-written file can't be read, or has no mark where that part ends.
 pub fn files(root: &Path, scenarios: &[Scenario]) -> io::Result<Vec<File>> {
     Ok(vec![
         File { path: README, text: after_mark(root, README, &overview::markdown(scenarios))? },

@@ -20,20 +20,21 @@ pub struct Entry<'s> {
 }
 
 impl<'s> Entry<'s> {
-    /// The scenario's entry.
+    /// Returns the scenario's entry.
     pub fn of(scenario: &'s Scenario) -> Self {
         let Scenario { name, family, title, rules, .. } = scenario;
         Self { name, family, title, rules }
     }
 }
 
-/// The implemented rules that none of these scenarios proves.
+/// Returns the implemented rules that none of these scenarios proves.
 pub fn unproved(scenarios: &[Scenario]) -> Vec<Rule> {
     let is_proved = |rule: &Rule| scenarios.iter().any(|scenario| scenario.rules.contains(rule));
     Rule::all().filter(|rule| !rule.is_planned() && !is_proved(rule)).collect()
 }
 
-/// A Markdown table of all rules with the scenarios that prove them, and a list of the families. The cases of a file are one.
+/// Returns a Markdown table of all rules with the scenarios that prove them, and a list of the
+/// families. The cases of a file count as one scenario.
 pub fn markdown(scenarios: &[Scenario]) -> String {
     let mut families: BTreeMap<&str, Vec<&Scenario>> = BTreeMap::new();
     for scenario in scenarios {

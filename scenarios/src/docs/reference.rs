@@ -14,7 +14,7 @@ const PARTS: [(&str, &str); 4] = [
     ("Setup", "`setup`"),
 ];
 
-/// The whole of it as Markdown.
+/// Returns the whole reference as Markdown.
 pub(super) fn markdown() -> String {
     let schema = without_variables();
     let mut text = format!(
@@ -36,7 +36,7 @@ pub(super) fn markdown() -> String {
     for (name, title) in PARTS {
         let Some(part) = definitions.get(name) else { continue };
         heading(&mut text, title, about(part));
-        // An operation's arguments are told once, further down.
+        // The arguments of operations follow further down.
         match name {
             "Setup" => {
                 text.push_str("Any [operation](#operations) in a table of its own, and `as` beside it.\n")

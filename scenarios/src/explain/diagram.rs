@@ -28,17 +28,18 @@ pub enum RowKind {
     Remark,
 }
 
-/// Lanes that are wider than this stand closer together, their names one below the other.
+/// Widest drawing with the lanes' names side by side. Above it the lanes are closer, and their
+/// names are stacked.
 const WIDEST: usize = 44;
-/// Room between two lanes for an arrow.
+/// Smallest distance between two lanes, which leaves room for an arrow.
 const CLOSEST: usize = 5;
 
-/// The number of a step and what goes before and after it.
+/// Width of the column with the numbers of steps.
 const MARGIN: usize = 5;
-/// Between the lanes and the text.
+/// Distance between the lanes and the text.
 const GAP: usize = 2;
 
-/// Draws a trace, at most so many columns wide.
+/// Draws a trace, at most `width` columns wide.
 pub(super) fn draw(sequence: &Sequence, width: usize) -> Vec<Row> {
     let names: Vec<&str> = sequence.lanes.iter().map(String::as_str).collect();
     let lanes = Lanes::of(&names);
@@ -96,7 +97,7 @@ struct Lanes {
     names: Vec<String>,
     at: Vec<usize>,
     width: usize,
-    /// Names stand one below the other.
+    /// True if the names are one below the other.
     stacked: bool,
 }
 

@@ -29,10 +29,10 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Explains a scenario, with a diagram that is at most so many columns wide.
+    /// Explains a scenario, with a diagram of at most `width` columns.
     ///
     /// # Errors
-    /// When the snapshot can't be read.
+    /// The snapshot can't be read.
     pub fn of(scenario: &Scenario, width: usize) -> io::Result<Self> {
         let trace = snapshot::read(scenario)?;
         Ok(Self {

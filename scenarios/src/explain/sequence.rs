@@ -87,7 +87,7 @@ impl Sequence {
         sequence
     }
 
-    /// The kernel's lane.
+    /// Returns the kernel's lane.
     pub fn kernel(&self) -> usize {
         self.lanes.len() - 1
     }
@@ -121,7 +121,8 @@ impl Sequence {
         }
     }
 
-    /// What a process does on its own. An upcall comes from the kernel, and its answer goes there.
+    /// Adds an action of a process outside of a step. An upcall comes from the kernel, and its
+    /// answer goes there.
     fn act(&mut self, lane: usize, text: &str) {
         let (to_lane, to_kernel) =
             (Placement::between(self.kernel(), lane), Placement::between(lane, self.kernel()));
@@ -186,7 +187,7 @@ impl Placement {
         if from == to { Self::At(from) } else { Self::Arrow { from, to } }
     }
 
-    /// The lane of the acting process.
+    /// Returns the lane of the acting process.
     pub fn actor(self) -> Option<usize> {
         match self {
             Self::Nothing => None,

@@ -31,7 +31,7 @@ expect = "ENOKEY"
 within_ms = 50
 "#;
 
-/// What a run of it could have told.
+/// Possible trace of a run.
 const STORY: &str = r#"agent is a keyagent
       agent registers for "user" → agent
 box is a requester, holding agent

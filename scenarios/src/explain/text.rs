@@ -13,7 +13,7 @@ use crate::{
 
 /// Describes a process in a paragraph.
 pub(super) fn process(process: &Process) -> String {
-    // A new field has to find its words here.
+    // A new field has to be described here.
     let Process {
         name,
         role,
@@ -149,7 +149,7 @@ pub(super) fn conditions(scenario: &Scenario) -> Vec<String> {
     let settings = scenario.plan().sysctl.iter();
     let mut all: Vec<String> =
         settings.map(|(file, value)| format!("/proc/sys/{file} is {value}.")).collect();
-    // Every guest has namespaces, unless somebody has taken pains that it has not.
+    // Every guest has namespaces unless its kernel is configured without them.
     let mut needs = scenario.requirements();
     needs.retain(|need| !need.ends_with("_ns"));
     if !needs.is_empty() {

@@ -1,4 +1,4 @@
-//! Authority over a key under construction, by hand.
+//! Explicit use of the authority over a key under construction.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub enum AuthorityOp {
         /// The target.
         #[serde(default = "target")]
         key: KeyRef,
-        /// What the payload is gathered from.
+        /// The payload, as the segments of the iovec.
         pieces: Vec<Payload>,
         /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ pub enum AuthorityOp {
         /// The target.
         #[serde(default = "target")]
         key: KeyRef,
-        /// How long the negative key lasts.
+        /// Timeout of the negative key in seconds.
         #[serde(default = "minute")]
         seconds: u32,
         /// A keyring to link the key into. Without it: 0.
@@ -56,7 +56,7 @@ pub enum AuthorityOp {
         /// The target.
         #[serde(default = "target")]
         key: KeyRef,
-        /// How long the rejection lasts.
+        /// Timeout of the rejected key in seconds.
         #[serde(default = "minute")]
         seconds: u32,
         /// The errno's name.

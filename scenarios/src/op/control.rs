@@ -13,20 +13,20 @@ pub enum ControlOp {
     Start {},
     /// Reap a process that is left as a zombie. ECHILD if it has not ended.
     Reap {},
-    /// Wait until something is so. Gives nothing, or `timed_out`.
+    /// Wait until a condition is true. Gives nothing, or `timed_out`.
     Wait {
-        /// What is waited for.
+        /// The condition.
         until: Condition,
-        /// For so many milliseconds at most.
+        /// Limit in milliseconds.
         #[serde(default = "patience")]
         within_ms: u64,
     },
-    /// Wait until a background step has ended, all its workers included. The results are reported under the background step
-    /// itself.
+    /// Wait until a background step and all its workers have ended. Their results are reported
+    /// under the background step.
     Await {
-        /// Its name.
+        /// Name of the background step.
         job: String,
-        /// For so many milliseconds at most.
+        /// Limit in milliseconds.
         #[serde(default = "patience")]
         within_ms: u64,
     },
@@ -41,14 +41,14 @@ impl ControlOp {
     }
 }
 
-/// What a `wait` is for. A process is the one that the step is addressed to.
+/// Condition of a `wait`. It is about the process that the step names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Condition {
-    /// The keyagent has got so many upcalls since it started.
+    /// The keyagent has received at least this number of upcalls since its start.
     Upcalls(u32),
-    /// So many signals are pending for a keyagent that does not listen.
+    /// At least this number of signals are pending for a keyagent that does not listen.
     Signals(u32),
     /// All workers of this background step sleep in their system call (/proc/PID/syscall and state).
     Blocked(String),
@@ -58,26 +58,27 @@ pub enum Condition {
     Ended,
     /// The key is no longer in /proc/keys.
     Gone(KeyRef),
-    /// The key's line in /proc/keys says so.
+    /// The key's line in /proc/keys contains a text.
     Shows {
         /// The key.
         key: KeyRef,
-        /// Part of its flags, its timeout, or what stands behind the type, as in `expd` and `pending:2`.
+        /// Part of its flags, of its timeout, or of the text behind the type, as in `expd` and
+        /// `pending:2`.
         text: String,
     },
-    /// A user's quota is charged with so many keys, or fewer (/proc/key-users): some kernels give it back only after the key is
-    /// gone.
+    /// A user's quota is charged with at most this number of keys (/proc/key-users). Some kernels
+    /// release the charge only when the key is destroyed.
     Charged {
         /// The user, as in the initial user namespace.
         uid: u32,
-        /// How many keys at most.
+        /// Largest number of keys.
         keys: u32,
     },
-    /// The tracepoints `keyagent:*` have recorded so much since the plan began.
+    /// The tracepoints `keyagent:*` have made at least this number of records since the plan began.
     Traced(u32),
 }
 
-/// Milliseconds that something may take on the slowest back end unless the scenario says otherwise.
+/// Default limit in milliseconds, sufficient for the slowest back end.
 fn patience() -> u64 {
     20_000
 }

@@ -10,13 +10,14 @@ use crate::key_ref::KeyRef;
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultInjectionOp {
-    /// Carry out an operation again and again, its first memory allocation in the kernel failing, then its second, and so on
-    /// until there is none left to fail (/proc/self/fail-nth; the process has to be root, and the kernel to have the feature
-    /// `fault_injection`). `{worker}` stands for the number of the try. Gives `Tries`.
+    /// Repeat an operation, with its first memory allocation in the kernel failing, then its
+    /// second, until no allocation is left to fail. It uses /proc/self/fail-nth: the process has to
+    /// be root, and the kernel needs the feature `fault_injection`. `{worker}` stands for the
+    /// number of the try. Gives `Tries`.
     EachAllocation {
         /// The operation.
         of: Box<Op>,
-        /// What is done before each try, with no allocation failing. It has to succeed.
+        /// An operation before each try, with no allocation failing. It has to succeed.
         before: Option<Box<Op>>,
     },
 }

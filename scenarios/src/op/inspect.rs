@@ -13,15 +13,17 @@ pub enum InspectOp {
         #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         kind: Option<String>,
     },
-    /// What the tracepoints `keyagent:*` have recorded since the plan began (R27). PID 1 turns them on for plans with such a step.
+    /// Records of the tracepoints `keyagent:*` since the plan began (R27). PID 1 enables the
+    /// tracepoints for plans with such a step.
     Trace {
         /// Only records of this event, as in `complete`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         event: Option<String>,
-        /// Only records of something that took at least so many milliseconds (their field `usec`).
+        /// Only records of an interval of at least this number of milliseconds (their field
+        /// `usec`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_least_ms: Option<u64>,
-        /// Only records of something that took at most so many milliseconds.
+        /// Only records of an interval of at most this number of milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_most_ms: Option<u64>,
     },

@@ -1,4 +1,4 @@
-//! Keys.
+//! Operations on keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ pub enum KeyOp {
         /// The keyring.
         #[serde(default = "session")]
         into: KeyRef,
-        /// Who makes the call, and how.
+        /// The thread and the system call interface that make the call.
         #[serde(default)]
         by: Caller,
     },
@@ -52,10 +52,11 @@ pub enum KeyOp {
         /// The destination keyring. Without it: 0, the default one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
-        /// Set a timer that interrupts the call (SIGALRM with a handler and, unless `restart` says so, without SA_RESTART) after so many milliseconds.
+        /// Set a timer that interrupts the call after this number of milliseconds. Its signal is
+        /// SIGALRM, with a handler that is installed without SA_RESTART unless `restart` is set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         alarm_ms: Option<u64>,
-        /// Have the handler installed with SA_RESTART, so that the interrupted call goes on (R22).
+        /// Install the handler with SA_RESTART, so that the interrupted call continues (R22).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         restart: bool,
     },
@@ -136,7 +137,7 @@ pub enum KeyOp {
         /// The key.
         key: KeyRef,
     },
-    /// Read all notifications that are there. Gives them.
+    /// Read all pending notifications. Gives them.
     Notifications {},
     /// KEYCTL_CAPABILITIES. Gives the bytes as hexadecimal digits.
     Capabilities {},

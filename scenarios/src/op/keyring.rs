@@ -1,4 +1,4 @@
-//! Keyrings.
+//! Operations on keyrings.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,9 @@ pub enum KeyringOp {
     },
     /// KEYCTL_GET_KEYRING_ID. Gives the serial.
     Keyring {
-        /// Which one.
+        /// A special keyring.
         key: KeyRef,
-        /// Create it if it isn't there.
+        /// Create it if it doesn't exist.
         #[serde(default = "yes")]
         create: bool,
     },
@@ -56,16 +56,16 @@ pub enum KeyringOp {
         /// The keyring.
         key: KeyRef,
     },
-    /// KEYCTL_SET_REQKEY_KEYRING: where requests that name no keyring put their keys.
+    /// KEYCTL_SET_REQKEY_KEYRING: set the default destination keyring of requests.
     DefaultKeyring {
-        /// Which one.
+        /// The new default.
         is: DefaultKeyring,
     },
-    /// KEYCTL_SESSION_TO_PARENT: gives the parent the session keyring.
+    /// KEYCTL_SESSION_TO_PARENT: give the parent the session keyring.
     SessionToParent {},
     /// KEYCTL_GET_PERSISTENT. Gives the serial.
     Persistent {
-        /// Whose. Without it: its own.
+        /// User of the persistent keyring. Without it: the process's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uid: Option<u32>,
         /// A keyring to link it into.
@@ -86,12 +86,12 @@ impl KeyringOp {
     }
 }
 
-/// Where requests that name no keyring put their keys (`KEY_REQKEY_DEFL_*`).
+/// Default destination keyring of request_key(2) (`KEY_REQKEY_DEFL_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultKeyring {
-    /// As the kernel chooses.
+    /// The kernel's default.
     Default,
     /// The thread keyring.
     Thread,
@@ -103,12 +103,12 @@ pub enum DefaultKeyring {
     User,
     /// The user's session keyring.
     UserSession,
-    /// The keyring that the requester of the key under construction named.
+    /// The destination keyring of the request for the key under construction.
     Requestor,
 }
 
 impl DefaultKeyring {
-    /// What KEYCTL_SET_REQKEY_KEYRING takes.
+    /// Returns the argument of KEYCTL_SET_REQKEY_KEYRING.
     pub fn id(self) -> i32 {
         match self {
             Self::Default => 0,

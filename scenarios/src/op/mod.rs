@@ -1,9 +1,10 @@
-//! What a process can be told to do. The same words stand in a scenario and on the wire.
+//! Operations of a process, with the same names in a scenario and on the wire.
 //!
-//! Every error is the kernel's own: an operation makes the call and reports what came of it, however silly the arguments.
+//! Every error comes from the kernel. An operation makes the call and reports its result, with
+//! valid and invalid arguments.
 //!
-//! Operations are grouped by subject, a file each. The groups are not to be seen from outside: `{ request = { … } }` is a
-//! request, whatever group it is in.
+//! Operations are grouped by subject, with a file for each group. The groups are not visible
+//! outside: `{ request = { … } }` is a request in any group.
 
 mod authority;
 mod control;
@@ -64,20 +65,20 @@ pub enum Op {
     Namespace(NamespaceOp),
     /// On the system as a whole.
     System(SystemOp),
-    /// Looking on.
+    /// Observation of the kernel.
     Inspect(InspectOp),
-    /// Holding other processes still.
+    /// Suspension of other processes.
     Suspend(SuspendOp),
     /// With memory allocations failing.
     FaultInjection(FaultInjectionOp),
     /// In another thread.
     Thread(ThreadOp),
-    /// For PID 1 to do.
+    /// By PID 1.
     Control(ControlOp),
 }
 
 impl Op {
-    /// Every key that the operation names.
+    /// Returns every key that the operation names.
     pub fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
         match self {
             Self::Keyring(op) => op.keys_mut(),
@@ -94,7 +95,7 @@ impl Op {
         }
     }
 
-    /// The process, or the background step, that it is done to.
+    /// Returns the process, or the background step, that the operation affects.
     pub fn receiver(&self) -> Option<&String> {
         match self {
             Self::Signal(op) => op.receiver(),
@@ -106,12 +107,12 @@ impl Op {
         }
     }
 
-    /// Whether it is the last thing that its process does.
+    /// Returns true if the operation ends its process.
     pub fn ends_its_process(&self) -> bool {
         matches!(self, Self::Process(ProcessOp::Exit { .. } | ProcessOp::Crash {}))
     }
 
-    /// The operation itself, without the circumstances under which it is carried out.
+    /// Returns the operation itself, without the circumstances of its execution.
     pub fn core(&self) -> &Self {
         match self {
             Self::FaultInjection(FaultInjectionOp::EachAllocation { of, .. })

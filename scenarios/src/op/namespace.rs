@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum NamespaceOp {
-    /// unshare(2). In a new user namespace the process is root, and nobody else is anybody. A new `pid` namespace is for the
-    /// background steps that follow.
+    /// unshare(2). A new user namespace maps the ids of the process to root, and no other id. A new
+    /// `pid` namespace is for the background steps that follow.
     Unshare {
-        /// Which.
+        /// Kinds of namespaces.
         namespaces: Vec<Namespace>,
     },
     /// setns(2) by a pidfd.
     Enter {
-        /// Whose.
+        /// A process in the namespaces.
         process: String,
-        /// Which.
+        /// Kinds of namespaces.
         namespaces: Vec<Namespace>,
     },
 }
@@ -30,7 +30,7 @@ impl NamespaceOp {
         }
     }
 
-    /// The kinds of namespaces that it is about.
+    /// Returns its kinds of namespaces.
     pub fn kinds(&self) -> &[Namespace] {
         match self {
             Self::Unshare { namespaces } | Self::Enter { namespaces, .. } => namespaces,
@@ -62,7 +62,7 @@ pub enum Namespace {
 }
 
 impl Namespace {
-    /// The feature that a guest announces if its kernel has this kind.
+    /// Returns the feature that a guest announces if its kernel has this kind.
     pub fn feature(self) -> &'static str {
         match self {
             Self::User => "user_ns",

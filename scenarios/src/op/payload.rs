@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What add_key(2) and its like are given.
+/// Payload argument of add_key(2) and similar calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(
@@ -18,14 +18,14 @@ pub enum Payload {
         /// The digits.
         hex: String,
     },
-    /// So many bytes `x`.
+    /// Repetitions of the byte `x`.
     Fill {
-        /// How many.
+        /// Number of bytes.
         fill: u32,
     },
-    /// A null pointer that claims to be so many bytes.
+    /// A null pointer with a length.
     Null {
-        /// How many.
+        /// The length in bytes.
         null: u32,
     },
 }

@@ -15,18 +15,20 @@ pub enum ProcessOp {
         #[serde(default)]
         code: i32,
     },
-    /// abort(3): die of SIGABRT, like a program that has a bug.
+    /// abort(3): end by SIGABRT, as a program with a bug does.
     Crash {},
-    /// execve(2) of the guest's own program, which goes on as the same actor, without serving upcalls any more. Blocked and pending
-    /// signals stay so.
+    /// execve(2) of the guest's own program. It continues as the same process of the scenario, but
+    /// no longer serves upcalls. Blocked and pending signals are kept.
     Exec {
-        /// Of a copy of it that is owned by this user of the initial user namespace and has the set-user-id bit.
+        /// Owner of a copy of the program with the set-user-id bit, as a user of the initial user
+        /// namespace. Without it: the program itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setuid: Option<u32>,
     },
-    /// Go on in a new thread, and let the thread group's leader end: it stays a zombie as long as the thread lives (R4).
+    /// Continue in a new thread, and let the thread group's leader end. The leader stays a zombie
+    /// as long as the thread runs (R4).
     LeaveLeader {},
-    /// Change ids and capabilities, as a process can from the start.
+    /// Change ids and capabilities, as the fields of a process do at its start.
     Become {
         /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,40 +36,43 @@ pub enum ProcessOp {
         /// Without it: unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gid: Option<Ids>,
-        /// Supplementary groups. Without it: none any more, if a whole id is changed; else unchanged.
+        /// Supplementary groups. Without it: none, if `uid` or `gid` is a single number; otherwise
+        /// unchanged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         groups: Option<Vec<u32>>,
-        /// Without it: what the ids leave.
+        /// Without it: those that the ids leave.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         capabilities: Option<Vec<String>>,
-        /// Those of its capabilities that an exec passes on.
+        /// Capabilities that an exec passes on, of those that it has.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         inheritable: Vec<String>,
     },
-    /// setrlimit(2), soft and hard alike.
+    /// setrlimit(2), for soft and hard limits.
     Limit {
-        /// By the name in getrlimit(2) without `RLIMIT_` and in lower case, as in `sigpending`.
+        /// Limits by the name in getrlimit(2) without `RLIMIT_` and in lower case, as in
+        /// `sigpending`.
         rlimits: BTreeMap<String, u64>,
     },
     /// PR_SET_DUMPABLE.
     SetDumpable {
-        /// Whether it is.
+        /// The new value.
         dumpable: bool,
     },
-    /// Run a command of the guest's shell in a child of its own, and wait for it. Gives its exit status and what it printed. The guest
-    /// has busybox if the host has (Debian: busybox-static); without it the scenario is skipped.
+    /// Run a command in a child of the process, and wait for it. Gives its exit status and its
+    /// output. The guest has busybox if the host has it (Debian: busybox-static); otherwise the
+    /// scenario is skipped.
     Run {
         /// The command.
         command: Command,
     },
 }
 
-/// What is run.
+/// Command line of `run`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "a text for the shell, or a list: a program and its arguments")]
 pub enum Command {
-    /// What `sh -c` is given.
+    /// Argument of `sh -c`.
     Shell(String),
     /// A program and its arguments, without a shell.
     Program(Vec<String>),
@@ -84,7 +89,7 @@ pub enum Command {
 pub enum Ids {
     /// All of them.
     All(u32),
-    /// Some of them; the others stay.
+    /// Some of them; the others are unchanged.
     Each {
         /// Real.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +100,7 @@ pub enum Ids {
         /// Saved.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         saved: Option<u32>,
-        /// Of the file system. Without it: the effective one, as ever.
+        /// Of the file system. Without it: the effective one, as in setresuid(2).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fs: Option<u32>,
     },

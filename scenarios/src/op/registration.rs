@@ -23,7 +23,7 @@ pub enum Registration {
         /// struct keyagent_params.
         params: Params,
     },
-    /// Anything else.
+    /// Any payload.
     Raw {
         /// The bytes.
         raw: Payload,
@@ -31,7 +31,7 @@ pub enum Registration {
 }
 
 impl Registration {
-    /// SIGRTMIN+1 of the C library: the signal of a registration that names no other.
+    /// SIGRTMIN+1 of the C library: the default signal of a registration.
     pub const USUAL_SIGNAL: u32 = 35;
 }
 
@@ -60,7 +60,7 @@ pub struct Params {
     pub reserved: u32,
 }
 
-/// Who makes a call for a process.
+/// Thread and system call interface of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -68,9 +68,9 @@ pub enum Caller {
     /// Itself.
     #[default]
     Itself,
-    /// A thread of its own, which ends then.
+    /// A thread of its own, which then ends.
     Thread,
-    /// Itself, as a 32-bit program does: by `int 0x80`.
+    /// Itself, as a 32-bit program: by `int 0x80`.
     Compat,
 }
 

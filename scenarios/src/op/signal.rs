@@ -16,18 +16,18 @@ pub enum SignalOp {
         /// The name as in `SIGSTOP`, or `SIGRTMIN+1` where SIGRTMIN is the C library's 34, or a number.
         signal: String,
     },
-    /// Send a signal with a siginfo of one's own making (R15).
+    /// Send a signal with a forged siginfo (R15).
     Forge {
         /// A process.
         to: String,
-        /// By which call.
+        /// The system call.
         #[serde(default)]
         by: Forgery,
         /// As in `signal`.
         signal: String,
         /// si_code.
         code: i32,
-        /// The key whose serial is put into si_int. Without it: 0.
+        /// The key with the serial for si_int. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<KeyRef>,
     },
@@ -51,7 +51,7 @@ impl SignalOp {
     }
 }
 
-/// The calls that send a siginfo of the caller's making.
+/// Calls that send a siginfo of the caller's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -22,7 +22,7 @@ pub enum SuspendOp {
         /// The process.
         to: String,
     },
-    /// PTRACE_DETACH from a process that is seized: it goes on.
+    /// PTRACE_DETACH from a process that is seized. The process continues.
     Detach {
         /// The process.
         to: String,

@@ -12,9 +12,9 @@ pub enum SystemOp {
         /// File system.
         #[serde(rename = "type")]
         kind: String,
-        /// What is mounted.
+        /// Source of the mount.
         source: String,
-        /// Where.
+        /// Mount point.
         at: String,
         /// Options of the file system's own.
         #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -1,4 +1,4 @@
-//! Finding an operation's group by the operation's name.
+//! Lookup of an operation's group by the operation's name.
 
 use std::{fmt, sync::OnceLock};
 
@@ -13,7 +13,7 @@ use super::{
     SignalOp, SuspendOp, SystemOp, ThreadOp, UpcallOp,
 };
 
-/// Defines what there is to know of the groups.
+/// Defines the groups with the names and the readers of their operations.
 macro_rules! groups {
     ($($group:ident($ops:ident)),* $(,)?) => {
         /// A group of operations.
@@ -127,7 +127,7 @@ impl Visitor<'_> for TagVisitor {
     }
 }
 
-/// An operation whose name has been read.
+/// An operation whose tag has been read.
 struct Tagged<V> {
     tag: Tag,
     content: V,
@@ -142,12 +142,12 @@ impl<'de, V: de::VariantAccess<'de>> EnumAccess<'de> for Tagged<V> {
     }
 }
 
-/// The names of a group's operations, as serde knows them.
+/// Returns the names of a group's operations in serde.
 fn names_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     T::deserialize(AskForNames).err().map_or(&[], |Names(names)| names)
 }
 
-/// Reads nothing: tells what names would be right.
+/// Deserializer that reads nothing and returns the names of the variants as an error.
 struct AskForNames;
 
 impl<'de> Deserializer<'de> for AskForNames {
@@ -172,7 +172,7 @@ impl<'de> Deserializer<'de> for AskForNames {
     }
 }
 
-/// The names that [`AskForNames`] tells.
+/// Names that [`AskForNames`] returns.
 #[derive(Debug)]
 struct Names(&'static [&'static str]);
 

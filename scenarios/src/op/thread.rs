@@ -10,8 +10,8 @@ use crate::key_ref::KeyRef;
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ThreadOp {
-    /// Carry out an operation in another thread, which ends then: it has the credentials of the process, but a thread keyring of
-    /// its own.
+    /// Carry out an operation in another thread, which then ends. It has the credentials of the
+    /// process, but a thread keyring of its own.
     InThread {
         /// The operation.
         of: Box<Op>,

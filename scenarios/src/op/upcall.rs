@@ -9,24 +9,25 @@ use crate::key_ref::KeyRef;
 #[cfg_attr(feature = "host", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum UpcallOp {
-    /// Assume authority, describe the target, read the callout, instantiate, and give authority up. Each of these is in the
-    /// story; the first that fails ends it.
+    /// Assume authority, describe the target, read the callout, instantiate, and give authority up.
+    /// The first call that fails ends the answer. The trace has one line for an ordinary answer,
+    /// and all calls of any other.
     Answer {
-        /// The payload. `{callout}`, `{description}`, `{type}`, `{hostname}` (the agent's own) and `{uid}` (the agent's own)
-        /// stand for what they say.
+        /// The payload. `{callout}`, `{description}` and `{type}` stand for those of the request,
+        /// `{hostname}` and `{uid}` for the agent's own.
         #[serde(default = "callout")]
         payload: String,
         /// A keyring to link the key into. Without it: 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<KeyRef>,
     },
-    /// Like `answer`, but reject. (ENOKEY is what negating does.)
+    /// Like `answer`, but reject. ENOKEY has the effect of negating.
     Deny {
         /// The errno's name.
         #[serde(default = "enokey")]
         #[cfg_attr(feature = "host", schemars(with = "crate::errno::ErrnoName"))]
         error: String,
-        /// How long the rejection lasts.
+        /// Timeout of the rejected key in seconds.
         #[serde(default = "minute")]
         seconds: u32,
         /// A keyring to link the key into. Without it: 0.
@@ -36,7 +37,7 @@ pub enum UpcallOp {
 }
 
 impl UpcallOp {
-    /// Seconds that a rejection lasts unless the scenario says otherwise: longer than any scenario.
+    /// Default timeout of a rejected key in seconds, longer than any scenario.
     pub const REJECTED_SECONDS: u32 = 60;
 
     pub(super) fn keys_mut(&mut self) -> Vec<&mut KeyRef> {

@@ -7,7 +7,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-/// Names that the file declares somewhere, even where the declaration itself has problems: to miss them would be no news.
+/// Names that the file declares, including those of faulty declarations. A reference to one of
+/// these would be a consequential error.
 pub(super) struct Declared {
     pub(super) processes: Vec<String>,
     pub(super) others: BTreeSet<String>,

@@ -19,7 +19,7 @@ pub(super) type Key<'t> = Spanned<Cow<'t, str>>;
 /// A value with its place in the file.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
-/// The value; `None`, and its problems added to the others, if it has any.
+/// Returns the value; or `None`, after adding its problems to the others.
 pub(super) fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
     result.map_err(|found| problems.extend(found)).ok()
 }
@@ -36,8 +36,9 @@ pub(super) fn value<T: DeserializeOwned>(value: Value<'_>) -> Result<T, Problem>
     T::deserialize(ValueDeserializer::from(value)).map_err(|error| problem(&error, &span))
 }
 
-/// Reads a table. Serde stops at the first mistake: so the entry that has it is taken out and reading begins anew. What is
-/// read without it serves to find further mistakes.
+/// Reads a table, and reports all its mistakes. Serde stops at the first one, so its entry is
+/// removed and the table is read again. The result without the faulty entries serves to find
+/// further mistakes.
 pub(super) fn table<T: DeserializeOwned>(table: Table<'_>, problems: &mut Vec<Problem>) -> Option<T> {
     tagged(None, table, problems)
 }
@@ -85,7 +86,7 @@ fn within(inner: &Range<usize>, outer: Range<usize>) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
-/// Serde's message, with its list of right names turned into the nearest one.
+/// Returns serde's message, with its list of right names replaced by the nearest one.
 fn problem(error: &toml::de::Error, around: &Range<usize>) -> Problem {
     let span = error.span().unwrap_or_else(|| around.clone());
     let message = error.message().trim();

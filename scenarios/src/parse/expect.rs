@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::deserialize::{self, Value};
 use crate::{diagnostics::Problem, errno, scenario::Expect, schema};
 
-/// How `expect` is described.
+/// JSON schema of `expect`.
 pub(super) struct Spec;
 
 impl JsonSchema for Spec {
@@ -69,7 +69,7 @@ fn looks_like_errno(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-/// Refuses what is no errno. The problem's place is left to the caller.
+/// Refuses an unknown errno. The caller sets the problem's place.
 pub(super) fn known(name: &str) -> Result<(), Problem> {
     match errno::number(name) {
         Some(_) => Ok(()),

@@ -25,10 +25,11 @@ use crate::{
     wire::PROTOCOL,
 };
 
-/// Characters in a title: with its scenario's name and verdict it fits on a line of a wide terminal.
+/// Longest title in characters, which fits on a line of a wide terminal with the scenario's name
+/// and verdict.
 const MAX_TITLE: usize = 80;
 
-/// What stands outside of `[process.…]` and `[[step]]`.
+/// Fields of a scenario outside of `[process.…]` and `[[step]]`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Head {
@@ -38,17 +39,18 @@ pub(super) struct Head {
     /// The rules that it proves.
     #[schemars(with = "Vec<Rule>")]
     rules: Vec<Spanned<String>>,
-    /// Milliseconds that the whole of it may take; then it is hung.
+    /// Limit in milliseconds for the whole scenario, after which it is hung.
     #[serde(default = "deadline_ms")]
     deadline_ms: u64,
     /// Features of the guest without which it is skipped, as in `watch_queue`, `tracing`, `compat`.
     #[serde(default)]
     needs: Vec<String>,
-    /// Values for files under /proc/sys, as in `"kernel/keys/gc_delay" = "1"`. They come back when it has ended.
+    /// Values for files under /proc/sys, as in `"kernel/keys/gc_delay" = "1"`. The old values are
+    /// restored when the scenario has ended.
     #[serde(default)]
     sysctl: BTreeMap<String, String>,
-    /// Values that stand wherever `{NAME}` is written.
-    // Read apart, as are the others; they stand here to be among the known names.
+    /// Values for `{NAME}` anywhere in the file.
+    // Parsed separately, as are the others. They are here because they are among the known names.
     #[serde(default, rename = "variables")]
     #[schemars(with = "super::matrix::VariablesSpec")]
     _variables: (),
@@ -56,11 +58,11 @@ pub(super) struct Head {
     #[serde(default, rename = "matrix")]
     #[schemars(with = "super::matrix::MatrixSpec")]
     _matrix: (),
-    /// Who takes part, by name.
+    /// Processes, by name.
     #[serde(default, rename = "process")]
     #[schemars(required, with = "BTreeMap<String, process::Spec>")]
     _process: (),
-    /// What happens, in order.
+    /// Steps, in order.
     #[serde(default, rename = "step")]
     #[schemars(required, with = "Vec<step::Spec>")]
     _step: (),
@@ -70,7 +72,7 @@ fn deadline_ms() -> u64 {
     60_000
 }
 
-/// Reads the file, with the values of a case in their places.
+/// Reads the file, with the values of a case substituted.
 pub(super) fn read(
     file: &str,
     case: Option<Case>,
@@ -140,7 +142,7 @@ fn rules(head: Option<&Head>, problems: &mut Vec<Problem>) -> Vec<Rule> {
     names.iter().filter_map(|name| keep(parse(name), problems)).collect()
 }
 
-/// The processes in the order in which they start, each `join` of everything spelt out.
+/// Returns the processes in the order in which they start, with every `join` expanded.
 fn in_order(order: &[usize], read: &[ParsedProcess]) -> Vec<Process> {
     let mut processes: Vec<Process> = Vec::new();
     for &index in order {
@@ -171,7 +173,7 @@ fn read_processes(value: Option<Value<'_>>, start: usize, problems: &mut Vec<Pro
     entries.into_iter().filter_map(|(name, value)| keep(process::read(&name, value), problems)).collect()
 }
 
-/// The blocks that a guest has to know of, with the places of their steps.
+/// Returns the blocks that the guest needs, with the indices of their steps.
 fn special(blocks: &[ParsedBlock]) -> Vec<Block> {
     let mut first = 0;
     let mut special = Vec::new();

@@ -1,7 +1,8 @@
 //! Parser of `[variables]` and `[matrix]`: the cases of a file.
 //!
-//! A list makes a case of each of its values; a table makes a case of each of its entries, called by the entry's key. An
-//! entry that is itself a table gives several variables a value at once. Several lists and tables make a case of every combination.
+//! A list makes a case of each of its values. A table makes a case of each of its entries, with the
+//! entry's key as its name. An entry that is itself a table gives several variables a value at
+//! once. Several lists and tables make a case of every combination.
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::diagnostics::Problem;
 
-/// How `[variables]` is described.
+/// JSON schema of `[variables]`.
 pub(super) struct VariablesSpec;
 
 impl JsonSchema for VariablesSpec {
@@ -34,7 +35,7 @@ impl JsonSchema for VariablesSpec {
     }
 }
 
-/// How `[matrix]` is described.
+/// JSON schema of `[matrix]`.
 pub(super) struct MatrixSpec;
 
 impl JsonSchema for MatrixSpec {
@@ -61,11 +62,11 @@ impl JsonSchema for MatrixSpec {
 /// Pattern of variable names.
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_]*$";
 
-/// A variable's values, and what they mean together.
+/// The values of variables, as cases.
 pub(super) struct Cases<'t> {
-    /// At least one, even where something is wrong.
+    /// At least one, even if there are errors.
     pub(super) cases: Vec<Case<'t>>,
-    /// Every variable, where it is declared.
+    /// Every variable, with the place of its declaration.
     pub(super) variables: Vec<Variable>,
 }
 
@@ -73,11 +74,11 @@ pub(super) struct Cases<'t> {
 pub(super) struct Variable {
     pub(super) name: String,
     pub(super) place: Range<usize>,
-    /// The name of a table's entries: the case shows it, and nobody else has to.
+    /// The name of a table's entries: the case shows it, and the file need not use it.
     pub(super) is_label: bool,
 }
 
-/// One case: what every variable stands for.
+/// One case: the values of all variables.
 #[derive(Clone)]
 pub(super) struct Case<'t> {
     /// As in `end=kill,waiters=64`. None: there is no matrix.
@@ -85,7 +86,7 @@ pub(super) struct Case<'t> {
     pub(super) values: BTreeMap<String, Value<'t>>,
 }
 
-/// A variable of the matrix: how the cases differ in it.
+/// A variable of the matrix, with its alternatives.
 struct Axis<'t> {
     alternatives: Vec<Alternative<'t>>,
 }
@@ -151,7 +152,7 @@ impl Reading<'_> {
         self.variables.push(Variable { name: text.to_string(), place: name.span(), is_label });
     }
 
-    /// A value stands for itself: what is in braces in it is not looked up again.
+    /// Checks a value, which must not refer to another variable.
     fn value(&mut self, value: &Value<'_>) {
         let mut names = Vec::new();
         placeholder::each(value, &mut |name, place| names.push((name.to_owned(), place)));
@@ -283,7 +284,7 @@ impl Reading<'_> {
         (alternatives, names)
     }
 
-    /// Every case has to give a value to the same variables.
+    /// Checks that every case gives a value to the same variables.
     fn same_variables(&mut self, case: &Key<'_>, first: &[Key<'_>], found: &[Key<'_>]) {
         for key in found.iter().filter(|key| !first.contains(key)) {
             let message = format!("the first case has no `{}`", key.get_ref());

@@ -1,4 +1,4 @@
-//! Parser of scenario files: TOML in, a [`Scenario`] for each case or all problems out.
+//! Parser of scenario files: returns a [`Scenario`] for each case of a TOML file, or all problems.
 
 mod block;
 mod cases;
@@ -35,10 +35,11 @@ pub(crate) fn schema(generator: SchemaGenerator) -> Schema {
     generator.into_root_schema_for::<file::Head>()
 }
 
-/// Reads the text of the file `FAMILY/NAME`, which lies at `path`: one scenario, or one for each case of its matrix.
+/// Reads the text of the file `FAMILY/NAME` at `path`. Returns one scenario, or one for each case
+/// of its matrix.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All mistakes in it.
 pub fn scenarios(name: &str, path: &Path, text: &str) -> Result<Vec<Scenario>, FileProblems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let syntax: Vec<Problem> =

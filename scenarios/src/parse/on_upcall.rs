@@ -19,7 +19,7 @@ use crate::{
     plan::{Op, UpcallOp},
 };
 
-/// A keyagent's action on an upcall.
+/// Action of a keyagent on an upcall.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[schemars(rename = "OnUpcall")]
@@ -34,7 +34,7 @@ pub(super) enum Action {
     /// Keep it pending for a later step.
     Hold {},
     /// Run these operations, in order. The upcall stays pending if they don't complete it.
-    // Read apart, so that every mistake in them is shown.
+    // Parsed separately, so that every mistake in them is shown.
     Ops(#[schemars(with = "Vec<Op>")] ()),
 }
 

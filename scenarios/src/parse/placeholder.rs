@@ -14,7 +14,7 @@ use crate::diagnostics::Problem;
 pub(super) const RUN_TIME: [&str; 7] =
     ["callout", "description", "type", "hostname", "uid", "worker", "round"];
 
-/// True if the text is a valid name of a variable.
+/// Returns true if the text is a valid name of a variable.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -28,7 +28,7 @@ enum Piece<'s> {
     Variable(&'s str),
 }
 
-/// Takes a text apart. `{{NAME}}` is the text `{NAME}`, and `${NAME}` is a shell's.
+/// Splits a text into its parts. `{{NAME}}` is the text `{NAME}`, and `${NAME}` is a shell's.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut plain = 0;
@@ -55,7 +55,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Visits every placeholder in a value that is none of run time, with the place of its text.
+/// Visits every placeholder in a value except those of run time, with the place of its text.
 pub(super) fn each(value: &Value<'_>, visit: &mut dyn FnMut(&str, Range<usize>)) {
     match value.get_ref() {
         DeValue::String(text) => {
@@ -72,7 +72,7 @@ pub(super) fn each(value: &Value<'_>, visit: &mut dyn FnMut(&str, Range<usize>))
     }
 }
 
-/// A scalar as it shows in a text.
+/// Returns a scalar as it appears in a text.
 pub(super) fn text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
@@ -86,14 +86,14 @@ pub(super) fn text(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// A place where a variable is used, and where its value stands.
+/// A place where a variable is used, with the place of its value.
 pub(super) struct Use {
     pub(super) name: String,
     pub(super) place: Range<usize>,
     pub(super) value: Range<usize>,
 }
 
-/// Puts the values of a case into a file.
+/// Substitution of the values of a case in a file.
 pub(super) struct Substitution<'c, 't> {
     values: &'c BTreeMap<String, Value<'t>>,
     pub(super) uses: Vec<Use>,
@@ -153,7 +153,7 @@ impl<'c, 't> Substitution<'c, 't> {
         Some(DeValue::String(Cow::Owned(resolved)))
     }
 
-    /// None: the variable is one of run time, or there is none.
+    /// Returns `None` if the variable is one of run time, or does not exist.
     fn look_up(&mut self, name: &str, place: &Range<usize>) -> Option<Value<'t>> {
         if let Some(value) = self.values.get(name) {
             self.uses.push(Use { name: name.to_owned(), place: place.clone(), value: value.span() });

@@ -34,42 +34,44 @@ pub(super) struct ParsedProcess {
     pub(super) reactions: Vec<step::ParsedOp>,
 }
 
-/// A process: what it is, what it does besides its steps, and where it lives.
+/// A process: its state before the first step, and its handling of upcalls.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Process")]
 pub(super) struct Spec {
-    /// Its role, if nothing else implies it. A process with `serves` or `on_upcall` is a keyagent, and any other is a requester.
+    /// Its role, unless another field implies it. A process with `serves` or `on_upcall` is a
+    /// keyagent, and any other is a requester.
     #[schemars(with = "Option<RoleName>")]
     role: Option<Spanned<RoleName>>,
-    /// The types for which it registers as keyagent, in its session keyring. Its key is called like the process, or, with several
-    /// types, `PROCESS.TYPE`.
+    /// The types for which it registers as keyagent, in its session keyring. Its key has the name
+    /// of the process, or, with several types, `PROCESS.TYPE`.
     serves: Option<OneOrMany>,
-    /// What it registers with: its signal, or more.
+    /// Payload of its registrations: the signal, or more.
     #[serde(default)]
     with: Registration,
     /// A keyagent's action on every upcall. A list has actions for the first upcall, the second, …; the last is for all that
     /// follow. Without it: answer `{callout}`.
-    // Read apart, as is `setup`; they stand here to be among the known names.
+    // Parsed separately, as is `setup`. They are here because they are among the known names.
     #[serde(default, rename = "on_upcall")]
     #[schemars(with = "OneOrMore<on_upcall::Action>")]
     _on_upcall: (),
-    /// How a keyagent hears of upcalls.
+    /// Channel on which a keyagent receives upcalls.
     #[serde(default)]
     hears: Hears,
-    /// When it starts.
+    /// Time of its start.
     #[serde(default)]
     start: Start,
     /// The process that forks it. Without it: PID 1 of the guest, root in the initial namespaces.
     #[schemars(with = "Option<String>")]
     parent: Option<Spanned<String>>,
-    /// The process whose pid it gets: one that has ended and been reaped. Without it: any pid.
+    /// The process whose pid it gets, which has ended and been reaped. Without it: any pid.
     #[schemars(with = "Option<String>")]
     pid_of: Option<Spanned<String>>,
-    /// Which session keyring it has.
+    /// Origin of its session keyring.
     #[serde(default)]
     session: Session,
-    /// Agents' keys that are linked into its session keyring from the start, whatever their permissions are.
+    /// Agents' keys that are linked into its session keyring from the start, regardless of their
+    /// permissions.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     session_keys: Vec<Spanned<String>>,
@@ -84,32 +86,34 @@ pub(super) struct Spec {
     uid_map: Option<Vec<IdRange>>,
     /// Group ids of its user namespace. Without it: 0 inside is 100000 outside, for 65536 ids.
     gid_map: Option<Vec<IdRange>>,
-    /// Its host name, where it has a UTS namespace of its own.
+    /// Its host name, if it has a UTS namespace of its own.
     hostname: Option<String>,
-    /// Limits by the name in getrlimit(2) without `RLIMIT_` and in lower case, as in `sigpending`; soft and hard alike.
+    /// Soft and hard limits by the name in getrlimit(2) without `RLIMIT_` and in lower case, as in
+    /// `sigpending`.
     #[serde(default)]
     rlimits: BTreeMap<String, u64>,
     /// Its group id, as in its user namespace.
     gid: Option<u32>,
     /// Its user id, as in its user namespace.
     uid: Option<u32>,
-    /// All capabilities that it has, without `CAP_` and in lower case, as in `sys_ptrace`. Without it: what its ids leave.
+    /// All its capabilities, without `CAP_` and in lower case, as in `sys_ptrace`. Without it:
+    /// those that its ids leave.
     capabilities: Option<Vec<String>>,
-    /// Whether it is dumpable (PR_SET_DUMPABLE). Without it: yes.
+    /// PR_SET_DUMPABLE. Without it: true.
     dumpable: Option<bool>,
-    /// Whether it can gain no new privileges (PR_SET_NO_NEW_PRIVS).
+    /// PR_SET_NO_NEW_PRIVS: no new privileges can be gained.
     #[serde(default)]
     no_new_privs: bool,
-    /// Whether it is reaped as soon as it has ended. If not, it stays a zombie until a step says `reap`.
+    /// Reap it as soon as it has ended. If not, it stays a zombie until a step with `reap`.
     #[serde(default = "yes")]
     reaped: bool,
-    /// What it does before the first step, in order.
+    /// Operations before the first step, in order.
     #[serde(default, rename = "setup")]
     #[schemars(with = "Vec<step::SetupSpec>")]
     _setup: (),
 }
 
-/// What a process does besides its steps.
+/// Function of a process besides its steps.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Role")]
@@ -119,7 +123,7 @@ enum RoleName {
     /// Requests keys. The default.
     #[schemars(skip)]
     Requester,
-    /// Looks on, or meddles.
+    /// Observes, or interferes.
     Observer,
 }
 
@@ -134,8 +138,9 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// One, or a list of them.
-// Only described: a list is made of what stands alone before it is read, since what is tried out has no place.
+/// One value, or a list of values.
+// For the schema only. A single value is made a list before it is read: serde loses the places of
+// untagged values.
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
 #[allow(dead_code)]
@@ -146,7 +151,7 @@ enum OneOrMore<T> {
     More(Vec<T>),
 }
 
-/// Whose namespaces, and which.
+/// Namespaces to enter.
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -161,7 +166,7 @@ enum JoinSpec {
     Some {
         /// The process.
         process: String,
-        /// Which of its namespaces.
+        /// Kinds of namespaces to enter.
         namespaces: Vec<Namespace>,
     },
 }
@@ -192,7 +197,7 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ParsedProcess, Ve
     build(name, spec, setup, reactions)
 }
 
-/// Makes a list of what stands alone.
+/// Converts a single value into a list.
 fn list_alone(table: &mut DeTable<'_>, name: &str) {
     if let Some(value) = table.get_mut(name).filter(|value| !value.get_ref().is_array()) {
         let alone = Spanned::new(value.span(), std::mem::replace(value.get_mut(), DeValue::Boolean(false)));

@@ -10,7 +10,7 @@ use crate::{
     plan::{KeyRef, Namespace},
 };
 
-/// Every process after those that it refers to, else as in the file.
+/// Returns the processes, every one after those that it refers to, otherwise in the file's order.
 pub(super) fn order(
     processes: &[ParsedProcess],
     forgiven: &BTreeSet<String>,
@@ -60,7 +60,7 @@ impl Sorting<'_> {
         self.order.push(index);
     }
 
-    /// The processes that have to start before this one.
+    /// Returns the processes that have to start before this one.
     fn needs(&self, index: usize, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
         let process = &self.processes[index];
         let mut needs = process.processes.clone();
@@ -81,7 +81,7 @@ impl Sorting<'_> {
         needs
     }
 
-    /// The process whose set-up stores this variable.
+    /// Returns the process whose set-up stores this variable.
     fn maker(&self, variable: &str, place: &std::ops::Range<usize>, not: usize) -> Option<Spanned<String>> {
         let stores = |process: &ParsedProcess| {
             process.process.setup.iter().any(|setup| setup.save.as_deref() == Some(variable))

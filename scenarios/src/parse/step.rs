@@ -20,7 +20,7 @@ use crate::{
     schema,
 };
 
-/// The words of a step. No process can be called so.
+/// Reserved words of a step, which can't name a process.
 pub(super) const WORDS: [&str; 9] =
     ["as", "expect", "background", "count", "within_ms", "at_least_ms", "repeat", "order", "steps"];
 
@@ -46,36 +46,40 @@ pub(super) struct ParsedStep {
     pub(super) expected_keys: Vec<Spanned<String>>,
 }
 
-/// A step: `PROCESS.OPERATION = { … }`, and what stands beside it.
+/// A step: `PROCESS.OPERATION = { … }`, and its other fields.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Step", transform = with_a_process)]
 pub(super) struct Spec {
-    /// What the key that the operation gives is called from here on.
+    /// Name of the key that the operation gives, for the following steps.
     #[serde(rename = "as")]
     #[schemars(with = "Option<String>")]
     save: Option<Spanned<String>>,
     /// Begin it under this name, in a child of the process, and go on with the next step.
     #[schemars(with = "Option<String>")]
     background: Option<Spanned<String>>,
-    /// How many children of the process do it at once. `{worker}` in texts is the child's number.
+    /// Number of children of the process that do it at once. `{worker}` in texts is the child's
+    /// number.
     #[schemars(with = "Option<u32>")]
     count: Option<Spanned<u32>>,
-    /// It must not take longer, in milliseconds.
+    /// Upper bound of its duration in milliseconds.
     within_ms: Option<u64>,
-    /// It must take at least so long, in milliseconds; where several workers ask for one key, since the first of them has asked.
+    /// Lower bound of its duration in milliseconds. Where several workers request one key, it
+    /// counts from the first request.
     at_least_ms: Option<u64>,
-    /// What comes of it. Without it: success.
-    // Read apart; it stands here to be among the known names.
+    /// Expected result. Without it: success.
+    // Parsed separately. It is here because it is among the known names.
     #[serde(default, rename = "expect")]
     #[schemars(with = "expect::Spec")]
     _expect: (),
-    /// How many times it is carried out, or all of `steps`. `{round}` in texts is the number of the round.
-    // Read apart, as are the next.
+    /// Number of rounds of the step, or of all of `steps`. `{round}` in texts is the number of the
+    /// round.
+    // Parsed separately, as are the next.
     #[serde(default, rename = "repeat")]
     #[schemars(with = "Option<u32>")]
     _repeat: (),
-    /// How `steps` follow each other: as they are given, all at the same moment, or in the order of these numbers.
+    /// Sequence of `steps`: as they are given, all at the same moment, or in the order of these
+    /// numbers.
     #[serde(default, rename = "order")]
     #[schemars(with = "Option<super::block::OrderSpec>")]
     _order: (),
@@ -85,12 +89,12 @@ pub(super) struct Spec {
     _steps: (),
 }
 
-/// Whatever is no word of a step is a process with its operation.
+/// Describes all other fields of a step: a process with its operation.
 fn with_a_process(schema: &mut Schema) {
     schema.insert("additionalProperties".into(), schema::reference::<Op>());
 }
 
-/// How an operation before the first step is described: with a name for the key that it gives.
+/// JSON schema of an operation before the first step, with a name for the key that it gives.
 pub(super) struct SetupSpec;
 
 impl JsonSchema for SetupSpec {
@@ -145,13 +149,13 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep,
     })
 }
 
-/// An operation in a table of its own.
+/// Reads an operation in a table of its own.
 pub(super) fn read_op(value: Value<'_>) -> Result<ParsedOp, Vec<Problem>> {
     let span = value.span();
     operation(op_table(value)?, &span)
 }
 
-/// An entry of `setup`: an operation, perhaps with `as`.
+/// Reads an entry of `setup`: an operation, optionally with `as`.
 pub(super) fn read_setup(value: Value<'_>) -> Result<(ParsedOp, Option<String>), Vec<Problem>> {
     let span = value.span();
     let mut table = op_table(value)?;

@@ -8,14 +8,14 @@ use crate::{
     scenario::Scenario,
 };
 
-/// The first scenario of a text.
+/// Returns the first scenario of a text.
 pub(super) fn read(text: &str) -> Result<Scenario, Diagnostics> {
     super::scenarios("family/name", Path::new("name.toml"), text)
         .map(|mut cases| cases.remove(0))
         .map_err(|file| Diagnostics { files: vec![file] })
 }
 
-/// What is said of a faulty one.
+/// Returns the error message for a faulty scenario.
 pub(super) fn complaint(text: &str) -> String {
     read(text).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
 }

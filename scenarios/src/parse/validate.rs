@@ -15,7 +15,7 @@ use crate::{
     plan::{ControlOp, KeyRef, Op, Order, Role, SignalOp, Start, UpcallOp},
 };
 
-/// Checks everything that needs more than one place to be seen. Gives the order in which processes are set up.
+/// Checks the references between parts of a file. Returns the order in which processes are set up.
 pub(super) fn check(
     processes: &[ParsedProcess],
     blocks: &[ParsedBlock],
@@ -23,7 +23,7 @@ pub(super) fn check(
     deadline_ms: u64,
     problems: &mut Vec<Problem>,
 ) -> Vec<usize> {
-    // What a faulty process or step would have declared is missing only because of the fault.
+    // A name that a faulty process or step declares is not reported as missing.
     let none = BTreeSet::new();
     let forgiven = if problems.is_empty() { &none } else { &declared.others };
     let earlier = problems.len();
@@ -47,7 +47,7 @@ pub(super) fn check(
     }
     for block in blocks {
         check_race(block, problems);
-        // What a round leaves behind may be in the way of the next.
+        // The results of a round may conflict with the next.
         for _ in 0..block.repeat.min(2) {
             state.round(block, deadline_ms, problems);
         }
@@ -64,7 +64,7 @@ pub(super) fn check(
 /// State of the scenario between two steps.
 struct ScenarioState<'s> {
     processes: &'s [ParsedProcess],
-    /// Names that are not missed.
+    /// Names that are not reported as missing.
     forgiven: &'s BTreeSet<String>,
     started: BTreeSet<&'s str>,
     ended: BTreeSet<&'s str>,
@@ -112,9 +112,9 @@ impl<'s> ScenarioState<'s> {
             self.check_references(op, problems);
             self.variables.extend(setup.save.as_deref());
         }
-        // What `serves` registers comes last.
+        // The registrations of `serves` come last.
         self.variables.extend(process.process.setup.iter().filter_map(|setup| setup.save.as_deref()));
-        // A reaction runs when an upcall comes, and may name what a step stores before that.
+        // A reaction runs at an upcall, and may use a name that a step stores before that.
         for op in &process.reactions {
             for (key, place) in &op.keys {
                 if let KeyRef::Variable(name) = key
@@ -133,7 +133,7 @@ impl<'s> ScenarioState<'s> {
                 self.apply(step);
             }
         }
-        // What is raced happens to none before the others have begun.
+        // The effects of raced steps come after the beginning of all of them.
         if block.order == Order::Raced {
             block.steps.iter().for_each(|step| self.apply(step));
         }

@@ -1,13 +1,13 @@
 //! JSON Schema of scenario files, for editors and for the reference.
 //!
-//! It is derived from the types that the reader reads, so that neither knows what the other does not.
+//! It is derived from the types that the parser deserializes, so that both agree.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema, transform::transform_subschemas};
 use serde_json::{Map, Value};
 
 use crate::parse;
 
-/// The schema. Draft 7, which every editor understands.
+/// Returns the schema. Draft 7, which every editor supports.
 pub fn schema() -> Value {
     let mut schema = without_variables();
     admit_variables(&mut schema);
@@ -15,7 +15,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// The schema of what is left when variables have been replaced: the one to read aloud.
+/// Returns the schema of a file after the substitution of variables, which is the readable one.
 pub(crate) fn without_variables() -> Value {
     let mut schema = parse::schema(SchemaSettings::draft07().into_generator());
     plain(&mut schema);
@@ -26,7 +26,7 @@ pub(crate) fn without_variables() -> Value {
 
 const VARIABLE: &str = "Variable";
 
-/// How the name of a variable is described, where it stands for a value.
+/// Schema of a variable's name in place of a value.
 fn variable() -> Value {
     json_schema!({
         "description": "A variable of `[matrix]` or `[variables]`, as in `\"{waiters}\"`.",
@@ -36,7 +36,7 @@ fn variable() -> Value {
     .to_value()
 }
 
-/// Lets a variable stand wherever a value is wanted that is not just any text.
+/// Allows a variable in place of any value that is not a free text.
 fn admit_variables(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(admit_variables),
@@ -74,14 +74,15 @@ fn or_variable(field: &mut Value) {
     *field = either;
 }
 
-/// A reference to what is described under the type's own name. The type has to be described elsewhere, too.
+/// Returns a reference to the definition of a type. The definition has to be created elsewhere.
 pub(crate) fn reference<T: JsonSchema>() -> Value {
     Value::from(json_schema!({ "$ref": format!("#/definitions/{}", T::schema_name()) }))
 }
 
-/// A table that has exactly one entry, which is one of those that these enums have. Words without anything to say are left out.
+/// Returns the schema of a table with exactly one entry, which is a variant of one of these enums.
+/// Variants without arguments are left out.
 ///
-/// Editors make more of it than of an alternative of tables with one entry each.
+/// Editors support it better than an alternative of tables with one entry each.
 pub(crate) fn one_of_these(enums: &[Schema], description: &str) -> Schema {
     let mut entries = Map::new();
     for variant in enums.iter().filter_map(|it| it.get("oneOf")?.as_array()).flatten() {
@@ -90,7 +91,7 @@ pub(crate) fn one_of_these(enums: &[Schema], description: &str) -> Schema {
         for (name, arguments) in variant.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let mut arguments = arguments.clone();
             if let (Some(arguments), Some(about)) = (arguments.as_object_mut(), variant.get("description")) {
-                // A reference can't have words of its own in draft 7.
+                // A reference can't have a description of its own in draft 7.
                 if let Some(referred) = arguments.remove("$ref") {
                     arguments
                         .insert("allOf".into(), vec![json_schema!({ "$ref": referred }).to_value()].into());
@@ -110,7 +111,7 @@ pub(crate) fn one_of_these(enums: &[Schema], description: &str) -> Schema {
     })
 }
 
-/// The same table with `as` beside its entry.
+/// Adds `as` beside the entry of the same table.
 pub(crate) fn with_a_name(mut operation: Schema) -> Schema {
     if let Some(entries) = operation.get_mut("properties").and_then(Value::as_object_mut) {
         let name = json_schema!({
@@ -124,7 +125,8 @@ pub(crate) fn with_a_name(mut operation: Schema) -> Schema {
     operation
 }
 
-/// Leaves out what TOML does not have (null) and what says nothing to people (the width of integers).
+/// Removes null, which TOML does not have, and the width of integers, which is of no use to
+/// readers.
 fn plain(schema: &mut Schema) {
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|it| it != "null");
@@ -157,12 +159,12 @@ fn plain(schema: &mut Schema) {
     transform_subschemas(&mut plain, schema);
 }
 
-/// Says of the only entry of an enum's variant what is said of the variant: that is where editors look.
+/// Copies the description of a variant to its only entry, where editors look for it.
 fn describe_entry(variant: &mut Value) {
     let Some(about) = variant.get("description").cloned() else { return };
     let Some(entries) = variant.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for entry in entries.values_mut().filter_map(Value::as_object_mut) {
-        // A reference can't have words of its own in draft 7.
+        // A reference can't have a description of its own in draft 7.
         if let Some(referred) = entry.remove("$ref") {
             entry.insert("allOf".into(), vec![json_schema!({ "$ref": referred }).to_value()].into());
         }

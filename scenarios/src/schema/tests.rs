@@ -26,7 +26,8 @@ fn suite() -> Vec<(String, Value)> {
     files
 }
 
-/// Some of the suite, of every family: what takes long need not be done with all. The reader takes each as it is.
+/// Returns a part of the suite, with scenarios of every family, for slow tests. The parser accepts
+/// each of them.
 fn some() -> impl Iterator<Item = (String, Value)> {
     let is_taken = |(file, document): &(String, Value)| assert!(is_read(document), "{file}");
     suite().into_iter().step_by(6).inspect(is_taken)
@@ -87,7 +88,7 @@ fn what_nobody_knows_is_refused_by_the_reader_and_by_the_schema() {
         value.as_object_mut().map(|map| map.insert("nobody-knows".into(), true.into())).is_some()
     };
     for (file, document) in some() {
-        // What stands in a matrix is looked at where it is used.
+        // Values in a matrix are checked where they are used.
         let of_matrix = |place: &str| place.starts_with("/matrix") || place.starts_with("/variables");
         let changed = mutations(&document, add).into_iter().filter(|(place, _)| !of_matrix(place));
         for (place, changed) in changed {
@@ -102,7 +103,7 @@ fn what_the_reader_takes_the_schema_takes() {
     let validator = validator();
     let others: [Value; 5] =
         ["text".into(), 7.into(), true.into(), Value::Array(vec![]), serde_json::json!({})];
-    // serde reads a list of all of a table's values as that table; nobody is told so.
+    // serde reads a list of all of a table's values as that table, which is not documented.
     let is_list_for_table = |old: &Value, new: &Value| old.is_object() && new.is_array();
     for (file, document) in some() {
         for other in &others {
@@ -122,7 +123,7 @@ fn what_the_reader_takes_the_schema_takes() {
     }
 }
 
-/// Every field that a table may have, with where it is described.
+/// Returns every field that a table may have, with the place of its description.
 fn fields<'s>(schema: &'s Value, at: &str, found: &mut Vec<(String, &'s Value)>) {
     match schema {
         Value::Object(map) => {

@@ -1,7 +1,8 @@
-//! Snapshots beside their scenarios, in the form that `cargo insta review` knows.
+//! Snapshots beside their scenarios, in the form that `cargo insta review` supports.
 //!
-//! insta's own assertion prints and panics, which suits a test but not a command with a display of its own. So snapshots are read with
-//! insta and compared here, and a new one is left where `cargo insta` looks for it. The cases of one file share a snapshot, with a section for each.
+//! insta's own assertion prints and panics, which suits a test but not a command with a display of
+//! its own. Snapshots are therefore read with insta and compared here, and a new one is left where
+//! `cargo insta` looks for it. The cases of one file share a snapshot, with a section for each.
 
 mod sections;
 
@@ -17,22 +18,22 @@ use similar::TextDiff;
 use crate::scenario::Scenario;
 use sections::Sections;
 
-/// Cases that are judged at the same time share a file.
+/// Lock of pending snapshots: cases that are judged at the same time share a file.
 static PENDING: Mutex<()> = Mutex::new(());
 
 /// Result of comparing a trace with its snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// They are the same.
+    /// The traces are equal.
     Same,
-    /// They are not: a unified diff, or the whole trace where there is no snapshot.
+    /// They differ: a unified diff, or the whole trace if there is no snapshot.
     Differs(String),
 }
 
-/// The trace in the scenario's snapshot, if it has one.
+/// Returns the trace in the scenario's snapshot, or `None` if there is no snapshot.
 ///
 /// # Errors
-/// When there is one but it can't be read.
+/// It exists but can't be read.
 pub fn read(scenario: &Scenario) -> io::Result<Option<String>> {
     let text = text_of(&scenario.snapshot())?;
     Ok(match (&scenario.case, text) {
@@ -44,7 +45,7 @@ pub fn read(scenario: &Scenario) -> io::Result<Option<String>> {
 /// Compares a trace with the scenario's snapshot.
 ///
 /// # Errors
-/// When there is one but it can't be read.
+/// It exists but can't be read.
 pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Comparison> {
     let Some(before) = read(scenario)? else {
         return Ok(Comparison::Differs(format!("there is no snapshot yet\n{trace}")));
@@ -61,7 +62,7 @@ pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Comparison> {
 /// Leaves a trace where `cargo insta review` finds it as a pending snapshot.
 ///
 /// # Errors
-/// When it can't be written.
+/// It can't be written.
 pub fn propose(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     write(&pending(scenario), scenario, &with_section(scenario, pending_text(scenario)?, trace))
@@ -70,17 +71,18 @@ pub fn propose(scenario: &Scenario, trace: &str) -> io::Result<()> {
 /// Makes a trace the scenario's snapshot.
 ///
 /// # Errors
-/// When it can't be written.
+/// It can't be written.
 pub fn save(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = scenario.snapshot();
     write(&path, scenario, &with_section(scenario, text_of(&path)?.unwrap_or_default(), trace))
 }
 
-/// Makes what runs have left pending, of all the file's cases, the snapshot. Tells whether there was anything.
+/// Makes the pending snapshot of all the file's cases the accepted one. Returns false if none is
+/// pending.
 ///
 /// # Errors
-/// When it is there and can't be renamed.
+/// The pending snapshot can't be renamed.
 pub fn accept(scenario: &Scenario) -> io::Result<bool> {
     match fs::rename(pending(scenario), scenario.snapshot()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -88,7 +90,7 @@ pub fn accept(scenario: &Scenario) -> io::Result<bool> {
     }
 }
 
-/// The text of a snapshot in which this trace takes its place.
+/// Returns the text of a snapshot with this trace in its section.
 fn with_section(scenario: &Scenario, before: String, trace: &str) -> String {
     match &scenario.case {
         None => format!("{trace}\n"),
@@ -100,10 +102,10 @@ fn with_section(scenario: &Scenario, before: String, trace: &str) -> String {
     }
 }
 
-/// Takes back what an earlier run has proposed, since the snapshot holds again.
+/// Removes the pending snapshot of an earlier run, since the accepted one holds again.
 ///
 /// # Errors
-/// When it is there and can't be removed.
+/// It exists and can't be removed.
 pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(case), true) = (&scenario.case, pending(scenario).exists()) {
@@ -120,10 +122,10 @@ pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
     }
 }
 
-/// The cases that a snapshot has a section for.
+/// Returns the cases with a section in a snapshot.
 ///
 /// # Errors
-/// When it can't be read.
+/// It can't be read.
 pub fn cases_in(path: &Path) -> io::Result<Vec<String>> {
     let text = text_of(path)?.unwrap_or_default();
     Ok(Sections::read(&text).cases().map(str::to_owned).collect())
@@ -133,7 +135,7 @@ fn pending(scenario: &Scenario) -> PathBuf {
     scenario.path.with_extension("snap.new")
 }
 
-/// The pending snapshot's text, or the accepted one's if none is pending.
+/// Returns the pending snapshot's text, or the accepted one's if none is pending.
 fn pending_text(scenario: &Scenario) -> io::Result<String> {
     let text = match text_of(&pending(scenario))? {
         None => text_of(&scenario.snapshot())?,
@@ -150,7 +152,7 @@ fn write(path: &Path, scenario: &Scenario, text: &str) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("can't write {}: {error}", path.display())))
 }
 
-/// A snapshot's text. `None` if there is no such file.
+/// Returns a snapshot's text, or `None` if there is no such file.
 fn text_of(path: &Path) -> io::Result<Option<String>> {
     if !path.exists() {
         return Ok(None);

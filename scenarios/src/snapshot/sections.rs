@@ -1,4 +1,4 @@
-//! A snapshot of several cases: a trace for each, told once where several have the same.
+//! Snapshot of several cases. Cases with equal traces share a section.
 //!
 //! ```text
 //! [end=exit]
@@ -14,12 +14,12 @@
 /// The traces of a file's cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sections {
-    /// Each case with its trace, as they stand in the file.
+    /// Each case with its trace, in the file's order.
     traces: Vec<(String, String)>,
 }
 
 impl Sections {
-    /// Reads a snapshot. What stands before the first heading belongs to no case.
+    /// Reads a snapshot. Text before the first heading belongs to no case.
     pub(super) fn read(text: &str) -> Self {
         let mut sections = Self::default();
         let mut labels: Vec<String> = Vec::new();
@@ -46,23 +46,23 @@ impl Sections {
         trace.clear();
     }
 
-    /// The trace of a case.
+    /// Returns the trace of a case.
     pub(super) fn trace(&self, case: &str) -> Option<&str> {
         self.traces.iter().find(|(label, _)| label == case).map(|(_, trace)| trace.as_str())
     }
 
-    /// The cases that have a trace.
+    /// Returns the cases that have a trace.
     pub(super) fn cases(&self) -> impl Iterator<Item = &str> {
         self.traces.iter().map(|(label, _)| label.as_str())
     }
 
-    /// Gives a case another trace, or none.
+    /// Replaces or removes the trace of a case.
     pub(super) fn set(&mut self, case: &str, trace: Option<&str>) {
         self.traces.retain(|(label, _)| label != case);
         self.traces.extend(trace.map(|trace| (case.to_owned(), trace.trim_end().to_owned())));
     }
 
-    /// The text, with the cases in this order and no others.
+    /// Returns the text, with the cases in this order and no others.
     pub(super) fn text(&self, order: &[String]) -> String {
         let mut groups: Vec<(Vec<&str>, &str)> = Vec::new();
         for (label, trace) in order.iter().filter_map(|label| Some((label, self.trace(label)?))) {
@@ -79,7 +79,7 @@ impl Sections {
     }
 }
 
-/// The case that a line is the heading of. No line of a trace begins with a bracket.
+/// Returns the case in a heading. No line of a trace begins with a bracket.
 fn heading(line: &str) -> Option<&str> {
     line.strip_prefix('[')?.strip_suffix(']')
 }

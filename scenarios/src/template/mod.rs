@@ -16,31 +16,31 @@ pub const TRACE: &str = include_str!("trace.txt");
 /// Failure to write a new scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum NewScenarioError {
-    /// It has not the form of a name.
+    /// The name has not the form of a scenario's name.
     #[error(
         "`{0}` is no name for a scenario: say FAMILY/NAME, each of lower-case letters, digits and single hyphens, as in lifetime/agent-gone"
     )]
     InvalidName(String),
-    /// There is one already, or what is left of one.
+    /// The scenario exists already, or a part of it.
     #[error("{} is there already: choose another name, or edit that one", .0.display())]
     Exists(PathBuf),
-    /// It can't be written.
+    /// The file or its folder can't be written.
     #[error("can't write {}: {why}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         why: io::Error,
     },
-    /// It is not sound itself.
+    /// The template has errors.
     #[error("what new scenarios begin with is not sound: {0}")]
     InvalidTemplate(String),
 }
 
-/// Writes `FAMILY/NAME.toml` and its snapshot into a suite's folder, and gives their paths.
+/// Writes `FAMILY/NAME.toml` and its snapshot into a suite's folder, and returns their paths.
 ///
 /// # Errors
-/// Why the name is unfit, or that the files can't be written.
+/// The name is invalid, or the files can't be written.
 pub fn write(suite: &Path, name: &str) -> Result<[PathBuf; 2], NewScenarioError> {
     let (family, file) =
         name.split_once('/').ok_or_else(|| NewScenarioError::InvalidName(name.to_owned()))?;

@@ -40,7 +40,7 @@ fn of_step(plan: &Plan, event: &Event) -> String {
     event.step.and_then(|step| plan.steps.get(step)).map(|step| describe_op(&step.op)).unwrap_or_default()
 }
 
-/// A serial that stands for itself.
+/// Describes an operation with bare serials.
 fn describe_op(op: &Op) -> String {
     let mut op = op.clone();
     for key in op.keys_mut() {

@@ -9,7 +9,7 @@ use crate::{
     wire::{Described, Event, Outcome, Value},
 };
 
-/// A completion of an upcall that a list of calls begins with.
+/// A completion of an upcall by the first calls of a list.
 pub(super) struct Fold {
     /// Number of its calls.
     pub(super) calls: usize,
@@ -21,7 +21,7 @@ pub(super) struct Fold {
 pub(super) enum Completion {
     /// A key with this payload.
     Answer(String),
-    /// This error, for so many seconds.
+    /// This error, with a timeout in seconds.
     Rejection(String, u32),
 }
 
@@ -50,7 +50,7 @@ pub(crate) const ANSWERS: &str = ", and answers with";
 /// Separates an upcall from its ordinary rejection.
 pub(crate) const REJECTS: &str = ", and rejects it with";
 
-/// An upcall, as its request and its signal describe it.
+/// An upcall, as described by its request and its signal.
 pub(super) struct Upcall<'u> {
     pub(super) asked: &'u Asked,
     /// The requester's user id in the agent's signal.
@@ -85,7 +85,7 @@ pub(super) fn ordinary(events: &[&Event], upcall: &Upcall<'_>, names: &Names) ->
 }
 
 impl Upcall<'_> {
-    /// True if a key has the attributes that request_key(2) gives it for this request.
+    /// Returns true if a key has the attributes that request_key(2) gives it for this request.
     fn describes(&self, found: &Described) -> bool {
         found.kind == self.asked.kind
             && self.is(&found.description, &self.asked.description)
@@ -114,9 +114,9 @@ impl Upcall<'_> {
 fn usual_permissions(kind: &str) -> Option<u32> {
     match kind {
         "user" => Some(0x3f01_0000),
-        // Can't be read.
+        // Reading is not supported.
         "logon" => Some(0x3d01_0000),
-        // Can't be updated.
+        // Updates are not supported.
         "dns_resolver" => Some(0x3b01_0000),
         _ => None,
     }

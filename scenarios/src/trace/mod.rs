@@ -1,8 +1,10 @@
-//! Normalised trace of a run: equal runs give equal text, whatever the order of events.
+//! Normalised trace of a run: equal runs give equal text, regardless of the order of events.
 //!
-//! Events arrive in the order of a race. Here each is put where its cause is: what a process does under the step that tells it
-//! to, an upcall under the step whose request raised it. Within one cause the order is the process's own, which no race can
-//! change; between causes it is the scenario's. Serials and pids become names, and workers that all fared alike become one line.
+//! Events arrive in the order of a race. In the trace each event is placed at its cause. An action
+//! of a process follows the step that triggered it, and an upcall follows the step whose request
+//! raised it. Within one cause the order is the process's own, which no race can change. Between
+//! causes it is the scenario's order. Serials and pids become names, and workers with equal results
+//! become one line.
 
 mod event;
 mod fold;
@@ -47,7 +49,8 @@ impl fmt::Display for Trace {
 }
 
 impl Trace {
-    /// Normalises the events of a scenario. Where it expects one of several errors, the trace says so, not which one came.
+    /// Normalises the events of a scenario. Where it expects one of several errors, the trace names
+    /// all of them.
     pub fn of_scenario(scenario: &Scenario, events: &[Event]) -> Self {
         Self::normalised(scenario.plan(), &scenario.expectations, events)
     }
@@ -157,7 +160,7 @@ impl Renderer<'_> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
         let calls: Vec<&Event> = of_step.filter(|event| called(event).is_some()).collect();
         let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
-        // Where several outcomes are allowed, each call is written with those.
+        // If several outcomes are allowed, each call is written with those.
         let is_certain = !matches!(outcome, Some(Expect::AnyOf(_)));
         let mut lines = Vec::new();
         let mut rest = calls.as_slice();
@@ -199,7 +202,7 @@ impl Renderer<'_> {
         op
     }
 
-    /// Records of tracepoints, if the step reads them.
+    /// Returns the records of tracepoints, if the step reads them.
     fn traced(&self, index: usize) -> Vec<String> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
         let records = of_step.filter_map(|event| match &event.kind {
@@ -209,14 +212,15 @@ impl Renderer<'_> {
         records.flatten().map(|it| format!("{INDENT}{}", outcome::traced(it, self.names))).collect()
     }
 
-    /// True if a step is raced and may end in several ways. Then it may or may not cause an upcall.
+    /// Returns true if a step is raced and may end in several ways. Then it may or may not cause an
+    /// upcall.
     fn is_open(&self, index: usize) -> bool {
         let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
         matches!(outcome, Some(Expect::AnyOf(_)))
             && self.plan.block_of(index).is_some_and(|block| block.order == Order::Raced)
     }
 
-    /// The results of a step's workers, each with how often it came.
+    /// Returns the results of a step's workers, each with its number of occurrences.
     fn results(&self, index: usize, step: &Step) -> Vec<(String, usize)> {
         let of_step = self.events.iter().filter(|event| event.step == Some(index));
         let mut results: BTreeMap<String, (usize, BTreeSet<i32>)> = BTreeMap::new();
@@ -233,14 +237,16 @@ impl Renderer<'_> {
         if self.is_open(index) && results.len() == 1 {
             results.values_mut().for_each(|entry| *entry = (1, BTreeSet::new()));
         }
-        // Whether racing workers got one key or each its own matters, although all these keys have one name.
+        // The number of keys of racing workers is significant, although all these keys have one
+        // name.
         let several = |result: String, keys: usize| {
             if keys > 1 { format!("{result}, {keys} different keys") } else { result }
         };
         results.into_iter().map(|(result, (count, keys))| (several(result, keys.len()), count)).collect()
     }
 
-    /// A step's outcome. Where the scenario says that one of several may come, which one does is a race.
+    /// Returns a step's outcome. Where the scenario allows several outcomes, it names all of them,
+    /// since a race decides.
     fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
         let process = self.plan.steps.get(index).map_or("", |step| &step.process);
         let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
@@ -262,7 +268,7 @@ impl Renderer<'_> {
         outcome::of(process, op, outcome, self.names)
     }
 
-    /// The upcalls that a step has caused, those that went alike told once.
+    /// Adds the upcalls that a step has caused. Equal ones are combined.
     fn push_upcalls(&self, step: Option<usize>, lines: &mut Vec<String>) {
         let mut groups: BTreeMap<(usize, Vec<String>), usize> = BTreeMap::new();
         for upcall in self.upcalls.of_step(step) {
@@ -319,7 +325,8 @@ impl Renderer<'_> {
         }
     }
 
-    /// Names all requesters of a race where one of them is named: which one comes first differs from run to run.
+    /// Names all requesters of a race where one of them is named: the first one differs from run to
+    /// run.
     fn first_of_racers(&self, step: Option<usize>, received: &str) -> String {
         let block = step.and_then(|step| self.plan.block_of(step));
         let Some(block) = block.filter(|block| block.order == Order::Raced) else {
@@ -341,11 +348,11 @@ impl Renderer<'_> {
             op::of(op, self.names),
             outcome::of(process, op, &done.outcome, self.names)
         );
-        // What one worker asked for is told as what each of them asked for.
+        // The request of one worker stands for the requests of all workers.
         upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
     }
 
-    /// Upcalls that no request of the scenario explains.
+    /// Writes the upcalls that no request of the scenario explains.
     fn unexplained_upcalls(&self, lines: &mut Vec<String>) {
         let mut unexplained = Vec::new();
         self.push_upcalls(None, &mut unexplained);
@@ -390,7 +397,7 @@ fn ended(ending: Ending) -> String {
     }
 }
 
-/// The call that an event reports, and its outcome.
+/// Returns the call that an event reports, with its outcome.
 fn called(event: &Event) -> Option<(&Op, &Outcome)> {
     match &event.kind {
         EventKind::Called { op, done } => Some((op, &done.outcome)),
@@ -398,7 +405,7 @@ fn called(event: &Event) -> Option<(&Op, &Outcome)> {
     }
 }
 
-/// The target that a call assumes authority over.
+/// Returns the target of a call that assumes authority.
 fn assumed(event: &Event) -> Option<i32> {
     match called(event) {
         Some((Op::Authority(AuthorityOp::Assume { key: Some(KeyRef::Serial(target)) }), _)) => Some(*target),
@@ -406,14 +413,14 @@ fn assumed(event: &Event) -> Option<i32> {
     }
 }
 
-/// The outcomes of a process's set-up, in order.
+/// Returns the outcomes of a process's set-up, in order.
 fn outcomes_of_setup<'e>(process: &'e str, events: &'e [Event]) -> impl Iterator<Item = &'e Outcome> {
     let own =
         move |event: &&Event| event.process == process && event.step.is_none() && event.upcall.is_none();
     events.iter().filter(own).filter_map(|event| called(event).map(|(_, outcome)| outcome))
 }
 
-/// The serial that an outcome gives, if it gives one.
+/// Returns the serial in an outcome, or `None`.
 fn serial(outcome: &Outcome) -> Option<i32> {
     match outcome {
         Outcome::Ok(Value::Serial(serial)) => Some(*serial),

@@ -28,7 +28,8 @@ impl Names {
         }
         names.name_keyrings(plan, events);
         for index in 0..plan.steps.len() {
-            // What is raced may or may not make a key: it must not take a number from those that come for sure.
+            // A raced step may or may not make a key: it must not take a number from those that
+            // always come.
             let raced = plan.block_of(index).is_some_and(|block| block.order == Order::Raced);
             let step = &plan.steps[index];
             let wanted = own_keyring(&step.process, &step.op)
@@ -42,17 +43,17 @@ impl Names {
         names
     }
 
-    /// A serial's name. Those that nobody has named are all alike.
+    /// Returns the name of a serial. All serials without a name share one.
     pub(super) fn key(&self, serial: i32) -> &str {
         self.keys.get(&serial).map_or("some key", String::as_str)
     }
 
-    /// The name of a target's authkey.
+    /// Returns the name of a target's authkey.
     pub(super) fn authkey_of(&self, target: i32) -> String {
         format!("authkey of {}", self.key(target))
     }
 
-    /// Name of the process with this pid in the pid namespace of `seen_by`.
+    /// Returns the name of the process with this pid in the pid namespace of `seen_by`.
     pub(super) fn process(&self, pid: i32, seen_by: &str) -> &str {
         let level = self.levels.get(seen_by).copied().unwrap_or(0);
         match pid {
@@ -76,7 +77,8 @@ impl Names {
         }
     }
 
-    /// Set-up reports its operations in order: the variables are theirs in the same order.
+    /// Names the keys of set-ups. Set-up reports its operations in order, which is the order of the
+    /// variables.
     fn name_setup(&mut self, plan: &Plan, events: &[Event]) {
         for process in &plan.processes {
             let outcomes = outcomes_of_setup(&process.name, events);
@@ -87,7 +89,8 @@ impl Names {
         }
     }
 
-    /// Names what has no name yet. All keys of one step share its name, since which worker got which is a race.
+    /// Names the serials that have no name yet. All keys of one step share its name, since a race
+    /// distributes them to the workers.
     fn name_keys(&mut self, wanted: Option<&str>, mut serials: Vec<i32>) {
         serials.retain(|serial| !self.keys.contains_key(serial));
         if serials.is_empty() {
@@ -105,7 +108,7 @@ impl Names {
         self.keys.extend(serials.into_iter().map(|serial| (serial, name.clone())));
     }
 
-    /// Keyrings that have no other name are called `box:@s`, after the first process that has them.
+    /// Names keyrings without a name `box:@s`, after the first process that has them.
     fn name_keyrings(&mut self, plan: &Plan, events: &[Event]) {
         for process in &plan.processes {
             for event in events.iter().filter(|event| event.process == process.name) {
@@ -119,7 +122,8 @@ impl Names {
         }
     }
 
-    /// Authkeys are named after their targets. Reactions come first, whoever was first to report: they know the target itself.
+    /// Names authkeys after their targets. Reactions come first, regardless of the order of
+    /// reports, since they contain the target.
     fn name_authkeys(&mut self, plan: &Plan, events: &[Event]) {
         let (reactions, steps): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.upcall.is_some());
         for event in reactions.into_iter().chain(steps) {
@@ -130,7 +134,7 @@ impl Names {
                 }
                 _ => continue,
             };
-            // Besides what has a name, a reaction can only speak of its authkey.
+            // Besides keys with a name, a reaction can only refer to its authkey.
             if let (Some(op), Some(target)) = (op, event.upcall) {
                 let name = self.authkey_of(target);
                 let mut op = op.clone();
@@ -148,7 +152,7 @@ impl Names {
         }
     }
 
-    /// The authkeys that an outcome shows, each with what its target is called.
+    /// Returns the authkeys in an outcome, each with its target's name.
     fn authkeys(&self, op: Option<&Op>, outcome: &Outcome) -> Vec<(i32, String)> {
         match (op, outcome) {
             (
@@ -183,13 +187,13 @@ fn own_keyring(process: &str, op: &Op) -> Option<String> {
     }
 }
 
-/// The target in an authkey's line of /proc/keys, as in `key:1a2b3c4d pid:12 ci:5`.
+/// Returns the target in an authkey's line of /proc/keys, as in `key:1a2b3c4d pid:12 ci:5`.
 fn target_of(summary: &str) -> Option<i32> {
     let digits = summary.split("key:").nth(1)?.split([' ', ',']).next()?;
     i32::from_str_radix(digits, 16).ok()
 }
 
-/// The serials that a step gave, and the targets of its own upcalls.
+/// Returns the serials that a step gave, and the targets of its own upcalls.
 fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
     // Authkeys are named after their targets.
     let gives_authkey =

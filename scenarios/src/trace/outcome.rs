@@ -80,7 +80,7 @@ fn signal_with_code(siginfo: &UpcallSignal) -> String {
     format!("{}{code}", signal(siginfo.signal))
 }
 
-/// The signal of a keyagent that asks for no other.
+/// Default signal of a keyagent.
 const USUAL_SIGNAL: i32 = Registration::USUAL_SIGNAL as i32;
 
 /// The si_code of R14.
@@ -121,8 +121,8 @@ pub(super) fn of_tries(
     }
 }
 
-/// How many allocations there are to fail is a matter of the kernel's version, and of what it has at hand: which of them are met is
-/// chance, so that what may come of it is told whether it came or not.
+/// Returns the kinds of results of tries. The number of failing allocations depends on the kernel's
+/// version and its caches. All allowed kinds are named, since chance decides which of them occur.
 fn tries(failed: &[Outcome], last: &Outcome, allowed: &[String]) -> String {
     let kinds: BTreeSet<&str> = failed.iter().map(kind).chain(allowed.iter().map(String::as_str)).collect();
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(" or ");
@@ -160,7 +160,8 @@ fn notification(it: &Notification, names: &Names) -> String {
     }
 }
 
-/// A tracepoint's record, with names for serials, pids and errors. How long a request took is a race, that it took some time is not.
+/// Returns a tracepoint's record, with names for serials, pids and errors. The duration of a
+/// request is a race. The trace shows only that it is not zero.
 pub(super) fn traced(it: &Traced, names: &Names) -> String {
     let field = |(label, value): &(String, String)| {
         let number = value.parse::<i32>();
@@ -176,7 +177,8 @@ pub(super) fn traced(it: &Traced, names: &Names) -> String {
     format!("{}{}", it.event, it.fields.iter().map(field).collect::<String>())
 }
 
-/// A line of /proc/keys without what changes from run to run: the usage count and the exact time left.
+/// Returns a line of /proc/keys without the parts that change from run to run: the usage count and
+/// the exact time left.
 fn proc_key(key: &ProcKey, names: &Names) -> String {
     let timeout = match key.timeout.as_str() {
         "perm" => "",
@@ -188,7 +190,7 @@ fn proc_key(key: &ProcKey, names: &Names) -> String {
     format!("{} {}{timeout} of {}:{}, {perm}: {summary}", key.kind, key.flags, key.uid, key.gid)
 }
 
-/// The pids and serials that key types show in /proc/keys, by name.
+/// Replaces the pids and serials that key types show in /proc/keys by names.
 fn stable(summary: &str, names: &Names) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in summary.split(' ') {
@@ -196,7 +198,7 @@ fn stable(summary: &str, names: &Names) -> String {
         let digits = rest.trim_end_matches([',', ';']);
         let tail = &rest[digits.len()..];
         let named = match label {
-            // Nobody has the name 0, and 1 is the first of a container.
+            // 0 stands for no process, and 1 is the first process of a container.
             "pid:" | "pid=" if !matches!(digits, "0" | "1") => {
                 digits.parse().ok().map(|pid: i32| names.process(pid, "").to_owned())
             }
@@ -210,7 +212,7 @@ fn stable(summary: &str, names: &Names) -> String {
     words.join(" ")
 }
 
-/// Things whose order says nothing.
+/// Joins items whose order is not significant.
 fn list(items: impl Iterator<Item = String>) -> String {
     let mut items: Vec<String> = items.collect();
     items.sort();

@@ -3,7 +3,8 @@
 /// A line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// A process at the start, or an upcall that belongs to no step: for the reader, not for a lane.
+    /// The initial state of a process, or an upcall that belongs to no step. It has no lane in a
+    /// diagram.
     Heading,
     /// A step.
     Step { number: usize, actor: String, text: String, result: Option<String> },
@@ -19,7 +20,7 @@ pub(crate) enum Line {
     Remark(String),
 }
 
-/// The lines of a trace in which these processes take part.
+/// Parses a trace with these processes.
 pub(crate) fn lines(trace: &str, actors: &[&str]) -> Vec<Line> {
     trace.trim_end().lines().map(|line| read(line, actors)).collect()
 }
@@ -51,7 +52,7 @@ fn read(line: &str, actors: &[&str]) -> Line {
     }
 }
 
-/// `box reads k` as `box` and `reads k`.
+/// Splits `box reads k` into `box` and `reads k`.
 fn of_actor<'l>(text: &'l str, actors: &[&str]) -> Option<(&'l str, &'l str)> {
     text.split_once(' ').filter(|(actor, _)| actors.contains(actor))
 }

@@ -2,7 +2,7 @@
 
 use crate::plan::{Hears, IdRange, Namespace, Process, Role, Session};
 
-/// All that a scenario says of it and that is not as usual.
+/// Returns the properties of a process that are not the default.
 pub(super) fn of(process: &Process) -> String {
     let mut parts = vec![role(&process.role).to_owned()];
     parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
@@ -53,14 +53,14 @@ fn session(process: &Process) -> Option<&'static str> {
     }
 }
 
-/// As in `user, net namespaces`.
+/// Lists kinds, as in `user, net namespaces`.
 pub(super) fn namespaces(kinds: &[Namespace]) -> String {
     let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
     let word = if let [_] = kinds { "namespace" } else { "namespaces" };
     format!("{} {word}", names.join(", "))
 }
 
-/// As in `its users 5-6 are 1000-1001 outside`; nothing if the maps are the usual ones.
+/// Describes the maps, as in `its users 5-6 are 1000-1001 outside`. Empty for the default maps.
 fn maps(process: &Process) -> Vec<String> {
     let (users, groups) = (&process.uid_map, &process.gid_map);
     let kinds = if users == groups { vec![("id", users)] } else { vec![("user", users), ("group", groups)] };

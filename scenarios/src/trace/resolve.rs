@@ -1,4 +1,4 @@
-//! Serials of the keys that steps refer to. They give a key one name, whatever the reference.
+//! Serials of the keys that steps refer to. They give a key one name, independent of the reference.
 
 use super::serial;
 use crate::{

@@ -11,7 +11,8 @@ use crate::{
     wire::{Described, Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
 };
 
-/// Two containers ask one agent: the first with three workers that race for one key, the second in the foreground.
+/// Two containers send requests to one agent: the first with three workers that race for one key,
+/// the second in the foreground.
 const SCENARIO: &str = r#"
 title = "t"
 rules = []
@@ -148,7 +149,7 @@ fn interleaved(run: &Run, choices: &[usize]) -> Vec<Event> {
     for place in &order {
         let Some(mut event) = run.0[*place].0.clone() else { continue };
         event.at_us = time(*place);
-        // A request began when what it was told by came.
+        // A request began when its trigger came.
         if let (EventKind::Done(done), Some(step)) = (&mut event.kind, event.step) {
             let began = run.0.iter().position(|(other, _)| match other {
                 Some(other) => matches!(other.kind, EventKind::Begun { .. }) && other.worker == event.worker,
@@ -186,7 +187,7 @@ right is a requester, holding agent
 "##);
 }
 
-/// A helper may be quicker to report than the agent whose reaction it goes on from.
+/// A helper may report before the agent whose reaction it continues.
 #[test]
 fn an_authkey_is_called_after_its_target_whoever_reports_it_first() {
     let scenario = r#"
@@ -226,7 +227,8 @@ helper.assume = { key = "agent.target" }
     assert_eq!(told([begun, rung, assumed, reaction, answered]), usual);
 }
 
-/// Its pid is nobody's, so what a stranger asks for while one runs is its doing.
+/// A command has an unknown pid, so a request of an unknown process during a command is attributed
+/// to it.
 #[test]
 fn what_a_command_asks_for_is_told_under_its_step() {
     let scenario = r#"
@@ -273,7 +275,8 @@ box is a requester, holding agent
     );
 }
 
-/// The calls of an agent that answers `k`, whose serial is 100, and what the kernel gives for each.
+/// Returns the calls of an agent that answers `k`, whose serial is 100, with the kernel's result of
+/// each.
 fn answering() -> Vec<(Op, Value)> {
     let key = || KeyRef::Serial(100);
     let described =
@@ -289,7 +292,7 @@ fn answering() -> Vec<(Op, Value)> {
     ]
 }
 
-/// What is told of a request whose agent makes these calls, after the step.
+/// Returns the trace of a request whose agent makes these calls, after the step.
 fn told_of(calls: Vec<(Op, Outcome)>) -> Vec<String> {
     let scenario = r#"
 title = "t"

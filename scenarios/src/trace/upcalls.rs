@@ -8,26 +8,27 @@ use crate::{
     wire::{Event, EventKind},
 };
 
-/// An upcall that an agent heard of, or /sbin/request-key, which reports under its own name.
+/// An upcall to an agent, or to /sbin/request-key, which reports under its own name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Upcall {
     pub(super) agent: String,
     pub(super) target: i32,
-    /// The step that asked; an upcall that was raised while another was served has the step of that one.
+    /// The step with the request. An upcall that was raised while another was served has the step
+    /// of that one.
     pub(super) step: Option<usize>,
-    /// 0 for a step's own request, 1 for one made while that was served, and so on.
+    /// 0 for a step's own request, 1 for a request made while that was served, and so on.
     pub(super) depth: usize,
     /// The request, if it was made by request_key(2) in the scenario's own words.
     pub(super) asked: Option<Asked>,
     /// Name of the requesting command, if a command requested the key.
     pub(super) command: Option<String>,
-    /// What the worker's own words have to be replaced by.
+    /// Replacements of the worker's own texts.
     general: Vec<(String, String)>,
-    /// What the words of one of many tries have to be replaced by.
+    /// Templates of the texts of tries.
     tries: Vec<String>,
 }
 
-/// A call of request_key(2), in the scenario's words.
+/// A call of request_key(2), with the scenario's texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) kind: String,
@@ -36,7 +37,7 @@ pub(super) struct Asked {
 }
 
 impl Upcall {
-    /// The text with a worker's own description and callout replaced by what they are made from.
+    /// Returns the text with a worker's own description and callout replaced by their templates.
     pub(super) fn generalise(&self, text: &str) -> String {
         let text =
             self.general.iter().fold(text.to_owned(), |text, (own, general)| text.replace(own, general));
@@ -46,7 +47,7 @@ impl Upcall {
     }
 }
 
-/// Whether a text is made from another one by putting a number where `{worker}` stands.
+/// Returns true if a text is a template with a number in place of `{worker}`.
 fn fits(general: &str, text: &str) -> bool {
     let number = general
         .split_once("{worker}")
@@ -58,7 +59,7 @@ fn fits(general: &str, text: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Upcalls {
     all: Vec<Upcall>,
-    /// By agent and target.
+    /// Indices of upcalls by agent and target.
     index: BTreeMap<(String, i32), usize>,
 }
 
@@ -89,7 +90,7 @@ impl Upcalls {
             let candidates =
                 requests.iter().filter(|request| sender == 0 || request.is_command() == by_command);
             let raised = || raiser(candidates, sender, level, event.at_us);
-            // Whoever got the key later may only have found it.
+            // A requester that got the key later may only have found it.
             let served = got.get(&target).copied();
             let request = served.filter(|request| request.begun_us <= event.at_us).or_else(raised).or(served);
             let (step, depth) = request.map_or((None, 0), |request| request.cause(&upcalls));
@@ -112,7 +113,7 @@ impl Upcalls {
         self.index.get(&(agent.to_owned(), target)).and_then(|place| self.all.get(*place))
     }
 
-    /// Those that a step caused; or those that none did.
+    /// Returns the upcalls that a step caused, or those that no step caused.
     pub(super) fn of_step(&self, step: Option<usize>) -> impl Iterator<Item = &Upcall> {
         self.all.iter().filter(move |upcall| upcall.step == step)
     }
@@ -169,7 +170,7 @@ impl Request<'_> {
         if self.worker.is_some() { Vec::new() } else { self.templates().collect() }
     }
 
-    /// What a worker's or a try's description and callout are made from.
+    /// Returns the templates of a worker's or a try's description and callout.
     fn templates(&self) -> impl Iterator<Item = String> {
         let texts = match self.op {
             Op::Key(KeyOp::Request { description, callout, .. }) => [Some(description), callout.as_ref()],
@@ -187,7 +188,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
         let (op, begun_us, serial): (&Op, u64, Option<i32>) = match &event.kind {
             EventKind::Done(done) => (&plan.steps.get(event.step?)?.op, done.begun_us, serial(&done.outcome)),
             EventKind::Called { op, done } => (op, done.begun_us, serial(&done.outcome)),
-            // A worker that did not live to report.
+            // A worker that ended before it reported.
             EventKind::Ended(_) => {
                 (&plan.steps.get(event.step?)?.op, *begun.get(&(event.step, event.worker))?, None)
             }
@@ -204,7 +205,7 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
         may_raise.then_some(Request { op, event, worker: event.worker, pids, begun_us, serial })
     };
     let mut requests: Vec<Request<'_>> = events.iter().filter_map(of_event).collect();
-    // The step that comes first is the one that raised an upcall for which several have waited.
+    // If several steps waited for an upcall, the first of them is the one that raised it.
     requests.sort_by_key(|request| (request.event.step.is_none(), request.event.step, request.event.worker));
     requests
 }
@@ -215,8 +216,9 @@ fn begun(events: &[Event]) -> BTreeMap<(Option<usize>, Option<u32>), u64> {
     begun.map(|event| ((event.step, event.worker), event.at_us)).collect()
 }
 
-/// The request that raised an upcall and got no key for it: the last that the sender of the signal had begun by then; for an
-/// agent that can't see the sender, the last that anybody had begun by then. What a command does, it does under a pid of its own.
+/// Returns the request that raised an upcall and got no key for it. It is the last request that the
+/// sender of the signal had begun by then, or of all processes, if the agent can't see the sender.
+/// A command sends requests with a pid of its own.
 fn raiser<'r>(
     requests: impl Iterator<Item = &'r Request<'r>>,
     sender: i32,
@@ -231,7 +233,7 @@ fn raiser<'r>(
 
 type Pids<'p> = BTreeMap<(&'p str, Option<usize>, Option<u32>), &'p [i32]>;
 
-/// The pids of processes, and of workers by step and number.
+/// Returns the pids of processes, and of workers by step and number.
 fn pids(events: &[Event]) -> Pids<'_> {
     let mut pids = Pids::new();
     for event in events {

@@ -1,20 +1,20 @@
-//! Why a scenario crashed, hung or could not be run, with what shows it.
+//! Cause of a crash, a hang or a broken run, with the evidence.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why a scenario crashed, hung or could not be run.
+/// Cause of a crash, a hang or a broken run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cause {
-    /// What went wrong.
+    /// The error in one sentence.
     pub summary: String,
     /// The lines of the guest's console that show it.
     pub console: Vec<ConsoleLine>,
     /// The file with the whole console, if a guest was started.
     pub log: Option<PathBuf>,
-    /// Why functions in the console have no place in the source.
+    /// Reason why functions in the console have no place in the source.
     pub unlocated: Option<String>,
-    /// The trace up to then, if it had begun.
+    /// The trace up to this point, if there is one.
     pub trace: Option<String>,
 }
 

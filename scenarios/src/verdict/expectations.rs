@@ -7,7 +7,7 @@ use crate::{
     wire::{Described, Done, Event, EventKind, Outcome, Value},
 };
 
-/// The steps that did not go as they say, each once however many workers it has.
+/// Returns the steps that differ from their expectations, each once for all its workers.
 pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<Mismatch> {
     let mut mismatches: Vec<Mismatch> = Vec::new();
     for (index, (step, expectation)) in scenario.plan().steps.iter().zip(&scenario.expectations).enumerate() {
@@ -43,9 +43,9 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<Mismatch>
     mismatches
 }
 
-/// The complaint about those who have neither said how the step went nor were seen to end: one for each worker and round is due.
+/// Returns a complaint if a worker or a round neither reported an outcome nor ended.
 fn missing(plan: &Plan, index: usize, step: &Step, answers: usize, events: &[Event]) -> Option<String> {
-    // A process that ends itself can't report that it has.
+    // A process that ends itself can't report the result.
     if step.op.ends_its_process() {
         return None;
     }
@@ -59,7 +59,8 @@ fn missing(plan: &Plan, index: usize, step: &Step, answers: usize, events: &[Eve
     }
 }
 
-/// When the first of several workers began that all ask for one key: whoever asks later waits less for what becomes of it.
+/// Returns the start of the first of several workers that request one key. A later request waits
+/// less for the same result.
 fn waiting_since_us(step: &Step, results: &[(Option<u32>, &Done)]) -> Option<u64> {
     match step.op.core() {
         Op::Key(KeyOp::Request { description, .. }) if !description.contains("{worker}") => {
@@ -69,7 +70,8 @@ fn waiting_since_us(step: &Step, results: &[(Option<u32>, &Done)]) -> Option<u64
     }
 }
 
-/// The serial that a variable holds at the end; in a repeated block, at the end of this round.
+/// Returns the serial that a variable holds at the end, or at the end of this round in a repeated
+/// block.
 fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32>) -> Option<i32> {
     let plan = scenario.plan();
     let by_step =

@@ -21,24 +21,24 @@ use crate::{
 /// Verdict on a scenario. None is ever counted as another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It went as its expectations and its snapshot say.
+    /// The run agrees with its expectations and its snapshot.
     Passed,
-    /// It went otherwise.
+    /// The run differs.
     Failed(Failure),
-    /// The kernel oopsed, panicked or complained.
+    /// The kernel reported an error.
     Crashed(Cause),
-    /// It did not come to its end.
+    /// The run did not end in time.
     Hung(Cause),
-    /// The testbed's own fault.
+    /// A fault of the testbed.
     Broken(Cause),
-    /// It was not run: why.
+    /// The run was skipped, for this reason.
     Skipped(String),
 }
 
 /// Differences between a run and the scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// What did not go as it should.
+    /// Differences from the expectations.
     pub mismatches: Vec<Mismatch>,
     /// Keys that the scenario left behind, as /proc/keys shows them.
     pub left: Vec<String>,
@@ -49,14 +49,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// True if only the trace differs. It is then pending beside the snapshot.
+    /// Returns true if only the trace differs. It is then pending beside the snapshot.
     pub fn is_pending(&self) -> bool {
         self.mismatches.is_empty() && self.left.is_empty() && self.difference.is_some()
     }
 }
 
 impl Verdict {
-    /// `passed`, `failed`, `crashed`, `hung`, `broken` or `skipped`.
+    /// Returns `passed`, `failed`, `crashed`, `hung`, `broken` or `skipped`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -68,7 +68,7 @@ impl Verdict {
         }
     }
 
-    /// Details beyond the word. May be empty.
+    /// Returns details beyond the word. May be empty.
     pub fn details(&self) -> String {
         match self {
             Self::Passed => String::new(),
@@ -78,7 +78,7 @@ impl Verdict {
         }
     }
 
-    /// The details in one line; empty if there are none.
+    /// Returns the details in one line; empty if there are none.
     pub fn summary(&self) -> String {
         let said = match self {
             Self::Crashed(cause) | Self::Hung(cause) | Self::Broken(cause) => cause.summary.clone(),
@@ -87,7 +87,7 @@ impl Verdict {
         said.lines().next().unwrap_or_default().to_owned()
     }
 
-    /// The exit code of a run of many scenarios in which this is the worst verdict.
+    /// Returns the exit code of a run of many scenarios in which this is the worst verdict.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Passed | Self::Skipped(_) => 0,
@@ -96,7 +96,8 @@ impl Verdict {
         }
     }
 
-    /// The exit code of a command that was to run this scenario alone: skipped, it has not done its part.
+    /// Returns the exit code of a command for this scenario alone, for which a skipped scenario is
+    /// an error.
     pub fn exit_code_alone(&self) -> u8 {
         match self {
             Self::Skipped(_) => 2,
@@ -105,21 +106,21 @@ impl Verdict {
     }
 }
 
-/// Something that did not go as it should: a step, or another part of a test.
+/// A difference from an expectation: a step, or another part of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The step, if it is one.
     pub step: Option<FailedStep>,
-    /// What was expected, and what came.
+    /// Expected and actual outcome.
     pub complaint: String,
 }
 
-/// A step that did not go as it says.
+/// A step that differs from its expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedStep {
     /// Its number, from 1.
     pub number: usize,
-    /// The process that takes it.
+    /// The step's process.
     pub process: String,
 }
 
@@ -142,7 +143,7 @@ impl std::fmt::Display for Failure {
 }
 
 impl FailureKind {
-    /// The verdict of that kind, with what is to be said.
+    /// Returns the verdict for a failure with this cause.
     pub fn verdict(self, said: Cause) -> Verdict {
         match self {
             Self::Crashed => Verdict::Crashed(said),
@@ -152,14 +153,15 @@ impl FailureKind {
     }
 }
 
-/// Judges a scenario that the guest has finished. A trace that differs from its snapshot, though every expectation holds, is
-/// put beside it for `cargo insta review`. An earlier one that is pending is removed.
+/// Judges a scenario that the guest has finished. If every expectation holds and only the trace
+/// differs from its snapshot, the trace is put beside it for `cargo insta review`. An earlier
+/// pending one is removed.
 ///
 /// # Errors
-/// When the snapshot can't be read, or the pending one can't be written.
+/// The snapshot can't be read, or the pending one can't be written.
 pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::Result<Verdict> {
     let trace = Trace::of_scenario(scenario, events).to_string();
-    // What an earlier run has proposed is not this run's trace.
+    // The pending trace of an earlier run is not this run's.
     snapshot::withdraw(scenario)?;
     if let Some(cause) = crash(finished) {
         return Ok(Verdict::Crashed(cause));
@@ -190,7 +192,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     Ok(Verdict::Failed(Failure { mismatches, left, difference, trace }))
 }
 
-/// Taint bits that a kernel gets from complaining: D (it oopsed), W (it warned), L (a lockup).
+/// Taint bits of a faulty kernel: D (it oopsed), W (it warned), L (a lockup).
 const FAULT_TAINTS: u64 = 1 << 7 | 1 << 9 | 1 << 14;
 
 fn crash(finished: &Finished) -> Option<Cause> {

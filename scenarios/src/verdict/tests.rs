@@ -53,7 +53,7 @@ fn a_story_passes_once_its_snapshot_is_accepted() {
     let first = judge(&scenario, &answer(enokey(), 5), &complete).unwrap();
     assert!(matches!(&first, Verdict::Failed(failure) if failure.mismatches.is_empty()), "{first:?}");
 
-    // What `cargo insta accept` does.
+    // As `cargo insta accept` does.
     let pending = insta::Snapshot::from_file(&dir.join("name.snap.new")).unwrap();
     pending.save(&dir.join("name.snap")).unwrap();
     assert_eq!(judge(&scenario, &answer(enokey(), 7), &complete).unwrap(), Verdict::Passed);
@@ -77,7 +77,8 @@ fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
     assert!(!dir.join("name.snap.new").exists());
 }
 
-/// What is complained about when a step's workers began and ended then, in milliseconds.
+/// Returns the complaints about a step whose workers began and ended at these times, in
+/// milliseconds.
 fn complaints_of_workers(description: &str, workers: &[(u32, u64, u64)]) -> Vec<String> {
     let text = format!(
         r#"

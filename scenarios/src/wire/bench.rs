@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measurement {
-    /// The time that `request_key(2)` takes until a key is there that somebody has to make first. All cases take their turns, in an
-    /// order that is drawn anew each round.
+    /// Time of a `request_key(2)` that has to wait for an upcall to make the key. All cases take
+    /// turns, in an order that is drawn anew each round.
     Request {
         /// Samples of each case.
         rounds: u32,
         /// Programs to install as `/sbin/request-key`, in turn.
         upcalls: Vec<Upcall>,
     },
-    /// The time that a keyagent whose `RLIMIT_SIGPENDING` is 64 takes for each of so many requests that all wait for it. One
-    /// sample for each number, in this order.
+    /// Time per request when a number of requests wait for one keyagent, whose `RLIMIT_SIGPENDING`
+    /// is 64. One sample for each number, in this order.
     Pending {
         /// Numbers of requests.
         counts: Vec<u32>,
     },
-    /// The time that a request takes that nobody answers, on a kernel that runs no `/sbin/request-key`.
+    /// Time of a request without an answer, on a kernel that runs no `/sbin/request-key`.
     Miss {
         /// Samples of each case.
         rounds: u32,
         /// Requests that a sample is the mean of.
         calls: u32,
-        /// The keyagent that there is.
+        /// The registered keyagent.
         agent: UnrelatedAgent,
     },
 }
@@ -40,15 +40,15 @@ pub struct Upcall {
     pub program: String,
 }
 
-/// A keyagent that has nothing to do with the requests.
+/// A keyagent without a relation to the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnrelatedAgent {
-    /// There is none, and never was.
+    /// No keyagent, now or earlier.
     None,
-    /// One has registered, and the requester has not its key.
+    /// A registered keyagent whose key the requester does not have.
     Elsewhere,
-    /// The requester has the key of an agent for another type in its session keyring.
+    /// An agent for another type, whose key is in the requester's session keyring.
     OtherType,
 }
 
@@ -57,6 +57,6 @@ pub enum UnrelatedAgent {
 pub struct Series {
     /// Name of the case.
     pub case: String,
-    /// Nanoseconds a request, in the order in which they were measured.
+    /// Nanoseconds per request, in the order of the measurements.
     pub samples_ns: Vec<u64>,
 }

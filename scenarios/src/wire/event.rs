@@ -9,11 +9,11 @@ use crate::plan::Op;
 pub struct Event {
     /// Name of the process that it happened to.
     pub process: String,
-    /// Index into [`Plan::steps`](crate::plan::Plan::steps) of the step that caused it. None: the process's start, its set-up, its reaction to an
-    /// upcall, or its end.
+    /// Index into [`Plan::steps`](crate::plan::Plan::steps) of the step that caused it. None: the
+    /// process's start, its set-up, its reaction to an upcall, or its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// Which of a background step's workers, or which round of a step in a repeated block, from 0.
+    /// Number of a background step's worker, or of a round of a step in a repeated block, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<u32>,
     /// Serial of the target whose upcall the process was serving.
@@ -29,7 +29,8 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// The process is in its namespaces, has its ids and its keyrings, and has not done anything yet.
+    /// The process is in its namespaces, has its ids and its keyrings, and has not executed an
+    /// operation yet.
     Started(Identity),
     /// A step was begun in the background, by a worker with these pids (see [`Identity::pids`]).
     Begun {
@@ -46,11 +47,12 @@ pub enum EventKind {
         #[serde(flatten)]
         done: Done,
     },
-    /// The agent's signal arrived, or a notification was met (then all but [`UpcallSignal::value`] is 0). Comes before the
-    /// [`EventKind::Called`] of the reaction; [`Event::upcall`] is set in all of them.
+    /// The agent's signal arrived, or a notification was read (then all but [`UpcallSignal::value`]
+    /// is 0). Comes before the [`EventKind::Called`] of the reaction; [`Event::upcall`] is set in
+    /// all of them.
     UpcallSignal(UpcallSignal),
-    /// The process, or a worker that did not live to report, ended. Reported for every process, also for those that are
-    /// killed when the plan is over.
+    /// The process, or a worker that ended before it reported, ended. Reported for every process,
+    /// also for those that are killed when the plan is over.
     Ended(Ending),
 }
 
@@ -59,8 +61,8 @@ pub enum EventKind {
 pub struct Done {
     /// The kernel's result.
     pub outcome: Outcome,
-    /// When it was begun: monotonic time since the plan was begun, in microseconds. [`Event::at_us`] tells only when it was
-    /// reported, which may be any time after its end.
+    /// Start of the operation: monotonic time since the plan was begun, in microseconds.
+    /// [`Event::at_us`] is the time of the report, which may be any time after its end.
     pub begun_us: u64,
     /// Duration in microseconds.
     pub elapsed_us: u64,
@@ -70,13 +72,13 @@ pub struct Done {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It succeeded, and gave this.
+    /// It succeeded, with this value.
     Ok(Value),
     /// It failed with the errno of this name, as in `ENOKEY`.
     Error(String),
-    /// It was not tried, since something that it names never came to be.
+    /// It was not tried, since it names something that does not exist.
     Skipped(String),
-    /// What it waited for did not happen in time.
+    /// A condition that did not become true in time.
     TimedOut,
 }
 
@@ -84,7 +86,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
-    /// Nothing but success.
+    /// Success without a value.
     None,
     /// A key's serial number.
     Serial(i32),
@@ -102,11 +104,11 @@ pub enum Value {
     ProcKeys(Vec<ProcKey>),
     /// One line of /proc/key-users.
     KeyUser(KeyUser),
-    /// What came of an operation that was tried with each of its memory allocations failing.
+    /// Results of an operation that was tried with each of its memory allocations failing.
     Tries {
-        /// Of the tries in which one failed, in order.
+        /// Results of the tries in which an allocation failed, in order.
         failed: Vec<Outcome>,
-        /// Of the last, in which none did.
+        /// Result of the last try, in which none failed.
         last: Box<Outcome>,
     },
     /// Records of tracepoints, oldest first.
@@ -115,7 +117,7 @@ pub enum Value {
     Signals(Vec<UpcallSignal>),
     /// Notifications that were read from a watch queue, each as `subtype serial`, as in `linked 305419896`.
     Notifications(Vec<Notification>),
-    /// A command's exit status and what it printed on both its outputs.
+    /// A command's exit status and its output on both streams.
     Command {
         /// Exit code, or 128 plus the signal's number.
         status: i32,
@@ -124,7 +126,7 @@ pub enum Value {
     },
 }
 
-/// The answer of `KEYCTL_DESCRIBE`.
+/// Result of `KEYCTL_DESCRIBE`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     /// Key type.
@@ -132,7 +134,7 @@ pub struct Described {
     pub kind: String,
     /// Owner, as the caller's user namespace sees it.
     pub uid: u32,
-    /// Group, likewise.
+    /// Group, as the caller's user namespace sees it.
     pub gid: u32,
     /// Permission mask.
     pub perm: u32,
@@ -204,12 +206,12 @@ pub struct Notification {
 pub struct Identity {
     /// Its pid in each pid namespace that it is in, the guest's initial one first (`NSpid` of /proc/PID/status).
     pub pids: Vec<i32>,
-    /// User id, as it sees itself.
+    /// User id in its user namespace.
     pub uid: u32,
-    /// Group id, as it sees itself.
+    /// Group id in its user namespace.
     pub gid: u32,
-    /// Serials of the keyrings that it has, by their short names (`@s`, `@p`, …). One that it has not is absent: asking must
-    /// not create it.
+    /// Serials of the keyrings that it has, by their short names (`@s`, `@p`, …). A keyring that
+    /// does not exist is absent: the query must not create it.
     pub keyrings: std::collections::BTreeMap<String, i32>,
 }
 
@@ -226,7 +228,8 @@ pub struct UpcallSignal {
     pub uid: u32,
     /// si_int: the target's serial.
     pub value: i32,
-    /// Offsets of all other bytes of the siginfo that are not zero, where the whole of it was looked at (R14).
+    /// Offsets of all other bytes of the siginfo that are not zero, if the whole of it was read
+    /// (R14).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nonzero_padding: Vec<usize>,
 }

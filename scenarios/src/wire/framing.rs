@@ -1,16 +1,17 @@
-//! Framing of the host's messages: a long one travels as several lines.
+//! Framing of the host's messages: a long one is sent as several lines.
 
-/// Prefix of a part that another part follows.
+/// Prefix of a part that is not the last.
 pub const PART: char = '+';
 
 /// Prefix of the last part.
 pub const LAST_PART: char = '=';
 
-/// Longest line of the host in bytes. A terminal's input buffer has 4096: once it is full, User-Mode Linux's
-/// serial lines stop reading, and have been seen not to go on.
+/// Longest line of the host in bytes. A terminal's input buffer has 4096. When it is full,
+/// User-Mode Linux's serial lines stop reading, in some cases for good.
 pub const LONGEST_LINE: usize = 2048;
 
-/// A message as lines: one, or several if it is long. After each but the last the host waits for an acknowledgement.
+/// Splits a long message into lines. After each line but the last the host waits for an
+/// acknowledgement.
 pub fn split(message: &str) -> Vec<String> {
     if message.len() <= LONGEST_LINE {
         return vec![message.to_owned()];

@@ -1,15 +1,16 @@
 //! Wire format between host and guest: one JSON object a line, in both directions.
 //!
-//! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams [`GuestMessage::Event`]s and closes
-//! with exactly one of [`GuestMessage::Finished`] and [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams
-//! [`GuestMessage::Printed`] and closes with one of [`GuestMessage::Returned`] and [`GuestMessage::Broken`].
-//! So it is for [`HostMessage::Attach`], with [`GuestMessage::Output`]; meanwhile the host may send [`HostMessage::Input`], whose
-//! bytes the guest acknowledges with [`GuestMessage::Ack`] once they are written, [`HostMessage::EndOfInput`] and
-//! [`HostMessage::Resize`].
-//! [`HostMessage::Measure`] is answered with [`GuestMessage::Measured`] or [`GuestMessage::Broken`].
-//! [`HostMessage::PowerOff`] ends the session; before it ends, a kernel that counts how often its lines run tells its
-//! [`GuestMessage::Counters`].
-//! Events carry serials, pids and ids as the guest saw them; giving them stable names is the host's work.
+//! The guest opens with [`GuestMessage::Hello`]. For each [`HostMessage::Run`] it streams
+//! [`GuestMessage::Event`]s and closes with exactly one of [`GuestMessage::Finished`] and
+//! [`GuestMessage::Broken`]. For each [`HostMessage::Execute`] it streams [`GuestMessage::Printed`]
+//! and closes with one of [`GuestMessage::Returned`] and [`GuestMessage::Broken`]. For
+//! [`HostMessage::Attach`] it streams [`GuestMessage::Output`] and closes in the same way.
+//! Meanwhile the host may send [`HostMessage::Input`], [`HostMessage::EndOfInput`] and
+//! [`HostMessage::Resize`]. The guest acknowledges the bytes of an input with [`GuestMessage::Ack`]
+//! once they are written. [`HostMessage::Measure`] is answered with [`GuestMessage::Measured`] or
+//! [`GuestMessage::Broken`]. [`HostMessage::PowerOff`] ends the session. Before it ends, a kernel
+//! with coverage counters sends its [`GuestMessage::Counters`]. Events carry serials, pids and ids
+//! of the guest. The host gives them stable names.
 
 pub mod bench;
 mod event;
@@ -26,15 +27,15 @@ pub use event::{
 };
 use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 
-/// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host and guest must agree on it
-/// exactly.
+/// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host
+/// and guest must use the same version.
 pub const PROTOCOL: u32 = 12;
 
 /// A message from the host to the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostMessage {
-    /// Carry out this plan. The next one comes only after this one has ended.
+    /// Carry out this plan. The next one may follow only after its end.
     Run(Box<Plan>),
     /// Run this program, which is in the initramfs. Between plans only.
     Execute(Program),
@@ -42,11 +43,11 @@ pub enum HostMessage {
     Attach(AttachedProgram),
     /// Bytes for that program's standard input, if it is a pipe.
     Input(Bytes),
-    /// Nothing more comes for its standard input.
+    /// End of its standard input.
     EndOfInput,
-    /// Its terminal has another size now.
+    /// New size of its terminal.
     Resize(WindowSize),
-    /// Measure this, and nothing else meanwhile.
+    /// Run this benchmark, and nothing else meanwhile.
     Measure(Measurement),
     /// End the virtual machine.
     PowerOff,
@@ -82,7 +83,7 @@ pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
     #[derive(Deserialize)]
     struct Head {
         name: String,
-        // The first versions did not say.
+        // The first versions have no such field.
         #[serde(default)]
         protocol: u32,
     }
@@ -100,30 +101,33 @@ pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
 pub enum GuestMessage {
     /// The guest is up. Always the first message.
     Hello(Hello),
-    /// Something happened while a plan was carried out.
+    /// An event of a plan.
     Event(Event),
-    /// The plan ended, and nothing of it runs any more.
+    /// The plan ended, and none of its processes runs any more.
     Finished(Finished),
     /// A program of [`HostMessage::Execute`] printed this line, on either of its outputs.
     Printed(String),
-    /// A program of [`HostMessage::Attach`] has written.
+    /// Output of a program of [`HostMessage::Attach`].
     Output(Output),
-    /// That program has ended.
+    /// Exit of that program.
     Returned(Returned),
     /// Results of a benchmark.
     Measured(Vec<Series>),
-    /// How often the lines of one object have run since the guest was started. Comes after [`HostMessage::PowerOff`].
+    /// Execution counters of the lines of one object since the guest's start. Comes after
+    /// [`HostMessage::PowerOff`].
     Counters(Counters),
-    /// A part of the host's message has been read ([`framing::split`]), or a piece of input has been written: the next one may come.
+    /// Receipt of a part of the host's message ([`framing::split`]), or of a piece of input that
+    /// has been written: the next one may come.
     Ack,
-    /// The guest could not do its own part: says nothing about the kernel under test.
+    /// The guest could not do its own part. No statement about the kernel under test.
     Broken(Broken),
 }
 
 /// Coverage counters of one object file (CONFIG_GCOV_KERNEL).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// The file's path in /sys/kernel/debug/gcov: that of the object where it was built, with `.gcda` at its end.
+    /// Path of the object's counters in /sys/kernel/debug/gcov: the path of its build, with the
+    /// suffix `.gcda`.
     pub file: String,
     /// Its content, for `gcov`.
     pub content: Bytes,
@@ -140,7 +144,8 @@ pub struct Hello {
     pub release: String,
     /// Number of CPUs online.
     pub cpus: u32,
-    /// What the kernel can do, in words that a scenario may require: `keyagents`, `watch_queue`, `user_ns`, `cgroup`, …
+    /// Features of the kernel, in words that a scenario may require: `keyagents`, `watch_queue`,
+    /// `user_ns`, `cgroup`, …
     pub features: Vec<String>,
 }
 
@@ -151,8 +156,8 @@ pub struct Finished {
     pub plan: String,
     /// Its completion.
     pub completion: Completion,
-    /// Keys of the plan that are still in /proc/keys after all its processes have ended and been reaped, and collection has
-    /// been given its time (R26). Empty unless something leaks.
+    /// Keys of the plan that are still in /proc/keys after all its processes have been reaped, and
+    /// the time for collection has passed (R26). Empty unless there is a leak.
     pub left: Vec<ProcKey>,
     /// The kernel's taint mask (/proc/sys/kernel/tainted).
     pub taint: u64,
@@ -178,10 +183,10 @@ pub enum Completion {
     },
 }
 
-/// The guest's own fault, or the host's.
+/// A fault of the guest's or the host's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
-    /// The plan at hand, if there is one.
+    /// The current plan, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// The failed operation and its cause.

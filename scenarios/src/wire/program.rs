@@ -27,7 +27,7 @@ pub struct Program {
     pub deadline_ms: u64,
 }
 
-/// A program's end. Nothing that it has started runs any more.
+/// A program's end. None of its descendants runs any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returned {
     /// [`Program::path`].

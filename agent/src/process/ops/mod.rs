@@ -37,7 +37,7 @@ fn serial(answer: Result<KeySerial, Errno>) -> Outcome {
     outcome(answer, |key| Value::Serial(key.0))
 }
 
-/// Why an operation is skipped: it names something that is missing or invalid.
+/// Reason for skipping an operation: it names something that is missing or invalid.
 pub(super) struct Skip(String);
 
 type OpResult = Result<Outcome, Skip>;

@@ -15,7 +15,7 @@ use crate::sys::errno;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// How long freezing may take on the slowest back end.
+/// Time limit for freezing, sufficient for the slowest back end.
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PlanProcess<'_> {

@@ -64,7 +64,8 @@ fn a_list_of_quilts_is_obeyed() {
         let left_out = "file that `series` does not list: `unlisted.patch`";
         assert_eq!(series.left_out().as_deref(), Some(left_out));
     }
-    // As quilt has it in a source: the patches lie in a directory of their own, and the list may have any name.
+    // As in a source with quilt: the patches lie in a directory of their own, and the list may have
+    // any name.
     bench.write("source/patches/a.diff", unified(1));
     let list = bench.write("source/my-order", "a.diff\n");
     assert_eq!(bench.given(&list).unwrap().patches()[0].title, "a");

@@ -155,12 +155,12 @@ fn patches_without_numbers_are_replaced_and_repeated_by_their_titles() {
         let mail = sample(number).subject(subject).plain();
         mail.replace("1 Jul", &format!("{day} Jul"))
     };
-    // A newer version of one patch is none of the other.
+    // A newer version of one patch is not a version of the other.
     let mailbox = mail("[PATCH] keys: One", 1, 1) + &mail("[PATCH] keys: Two", 3, 1);
     let series = bench.mailbox(mailbox + &mail("[PATCH v2] keys: Two", 2, 1)).unwrap();
     assert!(bench.story(&series).ends_with(lines(&[8, 16]).trim_end()));
     assert_eq!(series.left_out().as_deref(), Some("1 patch of v1, which a newer version replaces"));
-    // What is applied again after its revert is another patch, and the same mail is none.
+    // A patch that is applied again after its revert is another patch, and the same mail is not.
     let revert = mail("[PATCH] keys: Revert", 1, 2).replace("-line 8\n+LINE 8\n", "-LINE 8\n+line 8\n");
     let mails = [mail("[PATCH] keys: One", 1, 1), revert, mail("[PATCH] keys: One", 1, 3)];
     let series = bench.mailbox(mails.concat() + &mails[2]).unwrap();

@@ -57,7 +57,8 @@ impl Bench {
         error.split_once(" as a series of patches: ").map_or(error.clone(), |(_, why)| why.to_owned())
     }
 
-    /// The subjects of the commits that come of it, with author and message, and the file's contents.
+    /// Returns the subjects of the resulting commits, with author and message, and the file's
+    /// contents.
     fn story(&self, series: &Series) -> String {
         let head = series.commit(self.path(), &self.base, |_| {}).unwrap();
         let format = "--format=%an %ae %aI %s %b";
@@ -84,7 +85,7 @@ fn commit_files(repository: &Path, files: &[(&str, &[u8])], message: &str, paren
     read(git(repository).args(author).args(["commit-tree", &tree, "-m", message]).args(parents), b"").unwrap()
 }
 
-/// The file, in which these lines have changed.
+/// Returns the file with these lines changed.
 fn lines(changed: &[usize]) -> String {
     (1..=30)
         .map(|n| if changed.contains(&n) { format!("LINE {n}\n") } else { format!("line {n}\n") })
@@ -98,7 +99,7 @@ struct Sample {
     body: String,
 }
 
-/// The patch with that number of a series of three.
+/// Returns the patch with that number of a series of three.
 fn sample(number: usize) -> Sample {
     Sample { subject: format!("[PATCH {number}/3] keys: Change {number} =at length="), body: body(number) }
 }
@@ -194,7 +195,7 @@ fn gzipped(text: &str) -> Vec<u8> {
 
 const COVER: &str = "[PATCH 0/3] keys: Change";
 
-/// What every encoding of the three patches comes to.
+/// Returns the series that results from every encoding of the three patches.
 fn expected() -> String {
     let commits: String = (1..=3)
         .map(|number| {
@@ -207,7 +208,7 @@ fn expected() -> String {
     format!("{}\n{}", commits.trim_end(), lines(&[8, 16, 24]).trim_end())
 }
 
-/// The object of a commit's files.
+/// Returns the tree object of a commit.
 fn tree_of(repository: &Path, commit: &str) -> String {
     read(git(repository).args(["rev-parse", &format!("{commit}^{{tree}}")]), b"").unwrap()
 }

@@ -31,7 +31,7 @@ fn a_range_is_the_same_patches_whatever_its_commits_are_called_and_git_is_config
     assert_eq!(patches_upon(&other), patches);
 }
 
-/// Bytes that git takes for no text.
+/// Bytes that git treats as binary.
 
 #[test]
 fn a_range_makes_the_files_of_its_end_whatever_stands_in_messages_and_files() {
@@ -102,7 +102,7 @@ fn a_shallow_clone_is_said_to_be_one() {
     let hint =
         format!("it is a shallow clone: fetch the rest with `git -C {} fetch --unshallow`", clone.display());
     assert!(why.ends_with(&hint), "{why}");
-    // The commit is there, but not how the branch came of it.
+    // The commit is there, but not its history.
     read(git(&clone).args(["fetch", "-q", "--depth=1", "origin", &bench.base]), b"").unwrap();
     let why = Series::given(&format!("{}..main", bench.base), &clone).unwrap_err().to_string();
     assert!(why.contains("is a shallow clone, and the history between its two ends is not in it"), "{why}");

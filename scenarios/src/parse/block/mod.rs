@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{diagnostics::Problem, plan::Order};
 
-/// How `order` is described.
+/// Sequence of `steps`, by name or by the number of each step.
 #[derive(JsonSchema)]
 #[schemars(untagged, rename = "StepOrder")]
 #[expect(dead_code, reason = "it is read in parts, and stands here to be described")]
@@ -23,7 +23,7 @@ pub(super) enum OrderSpec {
     Numbers(Vec<usize>),
 }
 
-/// Steps that belong together; a step of its own is a block of one.
+/// Steps that belong together. A single step is a block of one.
 pub(super) struct ParsedBlock {
     pub(super) steps: Vec<ParsedStep>,
     pub(super) order: Order,
@@ -31,7 +31,7 @@ pub(super) struct ParsedBlock {
 }
 
 impl ParsedBlock {
-    /// True if its steps are repeated or raced.
+    /// Returns true if its steps are repeated or raced.
     pub(super) fn is_special(&self) -> bool {
         self.repeat > 1 || self.order == Order::Raced
     }

@@ -16,7 +16,7 @@ use crate::{diagnostics::Problem, scenario, scenario::Scenario};
 pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<Vec<Scenario>, Vec<Problem>> {
     let mut problems = Vec::new();
     let family = matrix::take(document.get_mut(), &mut problems);
-    // A case of a faulty matrix would have faults that come from there.
+    // A case of a faulty matrix would have consequential errors.
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -73,7 +73,7 @@ struct CollectedProblems {
 impl CollectedProblems {
     fn note(&mut self, mut problem: Problem, case: &Case<'_>, uses: &[Use]) {
         let place = problem.span.clone();
-        // What is wrong with a value shows where it is used; where it stands is shown beside.
+        // A problem with a value is shown where it is used, beside the place of the value itself.
         for used in uses.iter().filter(|used| used.place == place) {
             problem = problem.with_related(used.value.clone(), format!("`{}` is this here", used.name));
         }
@@ -99,7 +99,7 @@ impl CollectedProblems {
         }
     }
 
-    /// All of them. One that is not in every case says in which it is.
+    /// Returns all problems. A problem that is not in every case names its first case.
     fn problems(self) -> Vec<Problem> {
         let of = self.of;
         self.problems

@@ -1,7 +1,7 @@
 //! Check of the time limits of steps that expect ETIMEDOUT at an agent's deadline (R19).
 //!
-//! Without a lower bound at the deadline such a step passes when the kernel gives up at once; without an upper one it passes when
-//! the kernel takes another deadline than the agent's.
+//! Without a lower bound at the deadline such a step passes when the kernel gives up at once.
+//! Without an upper bound it passes when the kernel takes another deadline than the agent's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use crate::{
     scenario::Expect,
 };
 
-/// The file below /proc/sys with the deadline of agents that have none of their own, and its value on a kernel that has just been
-/// started.
+/// The file below /proc/sys with the default deadline of agents, and its value on a kernel that has
+/// just booted.
 const SYSCTL: &str = "kernel/keys/keyagent_timeout_ms";
 const DEFAULT_MS: u64 = 10_000;
 
-/// A deadline may pass so much early by the requester's clock: the kernel counts it in ticks, of which a guest has at least a hundred
-/// a second.
+/// Largest advance of a deadline by the requester's clock. The kernel counts it in ticks, of which
+/// a guest has at least a hundred a second.
 const TICK_MS: u64 = 10;
 
 /// Checks the bounds of every step that expects ETIMEDOUT of a request.
@@ -38,7 +38,7 @@ pub(super) fn check(
         let Op::Key(KeyOp::Request { kind, description, callout: Some(_), .. }) = step.step.op.core() else {
             continue;
         };
-        // Who asks for a key that is pending waits no longer than the first who asked.
+        // A later request for a pending key ends with the first request.
         let joins = pending.contains(&(kind, description));
         if step.background.is_some() {
             pending.insert((kind, description));
@@ -69,7 +69,7 @@ fn ops<'s>(
     own.chain(steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core())))
 }
 
-/// An agent's own rejection comes when the agent chooses.
+/// Returns true for an agent's own ETIMEDOUT, which comes when the agent chooses.
 fn rejects_so(op: &Op) -> bool {
     matches!(
         op,
@@ -78,8 +78,9 @@ fn rejects_so(op: &Op) -> bool {
     )
 }
 
-/// The agents that may be asked, each with its deadline: those whose keys the asker holds, or if there are none, all for the type.
-/// None whose payload is spelt out in bytes.
+/// Returns the agents that may get the request, each with its deadline. These are the agents whose
+/// keys the requester holds, or if there are none, all for the type. An agent whose payload is
+/// given as raw bytes is left out.
 fn agents<'s>(
     kind: &str,
     asker: Option<&ParsedProcess>,
@@ -125,7 +126,7 @@ fn wrong_bounds(step: &ParsedStep, agent: &str, deadline_ms: u64, default_ms: u6
             format!("say at_least_ms = {least}: the deadline, less a tick of the kernel's clock"),
         )
     });
-    // Where the agent's own is the longer one, any longer bound will do.
+    // If the agent's own deadline is the longer one, any longer bound is sufficient.
     let other_ms = Some(default_ms).filter(|other| *other > deadline_ms);
     let is_bound = |bound: u64| bound > deadline_ms && other_ms.is_none_or(|other| bound < other);
     let late = (!step.expectation.within_ms.is_some_and(is_bound)).then(|| {

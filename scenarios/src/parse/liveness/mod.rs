@@ -18,9 +18,9 @@ pub(super) type Reason = (String, &'static str);
 /// All operations of a scenario: in steps, set-up and reactions.
 pub(super) struct Effects<'s> {
     ops: Vec<(&'s str, &'s Op)>,
-    /// Descriptions of keys, each time that one is asked for or added.
+    /// Descriptions of keys, once for each request and each addition.
     descriptions: Vec<&'s str>,
-    /// Some step asks for a key.
+    /// True if a step requests a key.
     pub(super) asks: bool,
 }
 
@@ -46,7 +46,7 @@ impl<'s> Effects<'s> {
         Self { ops, descriptions, asks }
     }
 
-    /// Processes that are sent one of these signals, or any signal if `names` is empty.
+    /// Returns the processes that are sent one of these signals, or any signal if `names` is empty.
     fn signalled(&self, names: &[&str]) -> BTreeSet<&'s str> {
         let signals = self.ops.iter().filter_map(|(_, op)| match op {
             Op::Signal(SignalOp::Signal { to, signal } | SignalOp::Forge { to, signal, .. }) => {
@@ -57,7 +57,7 @@ impl<'s> Effects<'s> {
         signals.collect()
     }
 
-    /// Nobody does anything that could take an agent's key away.
+    /// Returns true if no operation can remove an agent's key.
     fn keeps_agents(&self) -> bool {
         self.ops.iter().all(|(_, op)| match op {
             Op::Key(op) => matches!(
@@ -74,7 +74,7 @@ impl<'s> Effects<'s> {
         })
     }
 
-    /// A command may do to anybody what it likes.
+    /// Returns true if a process runs a command, which may affect any process.
     fn runs_commands(&self) -> bool {
         self.ops.iter().any(|(_, op)| matches!(op, Op::Process(ProcessOp::Run { .. })))
     }
@@ -84,7 +84,8 @@ impl<'s> Effects<'s> {
         self.runs_commands() || self.signalled(&STOPPING).contains(name)
     }
 
-    /// A process ends by itself, by a signal, or with those whose namespaces it is in.
+    /// Returns true if the process may end by itself, by a signal, or with processes whose
+    /// namespaces it is in.
     fn may_end(&self, name: &str, processes: &[ParsedProcess]) -> bool {
         let mut with: Vec<&str> = vec![name];
         let mut next = 0;
@@ -179,7 +180,7 @@ pub(super) fn never_returns(
     }
 }
 
-/// The agent that is asked for a type on behalf of a process, if nobody else can be.
+/// Returns the agent that gets a process's requests for a type, if it is the only candidate.
 fn only_agent<'s>(
     asker: &ParsedProcess,
     kind: &str,
