@@ -62,6 +62,9 @@ impl JsonSchema for MatrixSpec {
 /// Pattern of variable names.
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_]*$";
 
+/// Maximum number of cases of a file. All of them are in memory before the first one runs.
+const MAX_CASES: usize = 1000;
+
 /// The values of variables, as cases.
 pub(super) struct Cases<'t> {
     /// At least one, even if there are errors.
@@ -176,12 +179,25 @@ impl Reading<'_> {
 
     fn axes<'t>(&mut self, table: Option<(Key<'t>, Value<'t>)>) -> Vec<Axis<'t>> {
         const HELP: &str = "say NAME = [VALUE, …] under [matrix]";
-        let place = table.as_ref().map(|(key, _)| key.span());
+        let Some(place) = table.as_ref().map(|(key, _)| key.span()) else { return Vec::new() };
         let entries = self.entries(table, HELP);
-        if let (Some(place), true) = (place, entries.is_empty()) {
-            self.refuse(place, "the matrix is empty", HELP);
+        if entries.is_empty() {
+            self.refuse(place.clone(), "the matrix is empty", HELP);
         }
-        entries.into_iter().filter_map(|(name, value)| self.axis(name, value)).collect()
+        let axes = entries.into_iter().filter_map(|(name, value)| self.axis(name, value)).collect();
+        self.limited(place, axes)
+    }
+
+    /// Refuses axes that make too many cases, before any case is made.
+    fn limited<'t>(&mut self, place: Range<usize>, axes: Vec<Axis<'t>>) -> Vec<Axis<'t>> {
+        let many = axes.iter().try_fold(1_usize, |many, axis| many.checked_mul(axis.alternatives.len()));
+        if many.is_some_and(|many| many <= MAX_CASES) {
+            return axes;
+        }
+        let many = many.map_or("more cases than can be counted".to_owned(), |many| format!("{many} cases"));
+        let help = "leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }";
+        self.refuse(place, format!("the matrix has {many}, and at most {MAX_CASES} are allowed"), help);
+        Vec::new()
     }
 
     fn entries<'t>(&mut self, table: Option<(Key<'t>, Value<'t>)>, help: &str) -> Vec<(Key<'t>, Value<'t>)> {

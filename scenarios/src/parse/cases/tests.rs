@@ -320,3 +320,39 @@ fn an_empty_matrix_is_no_matrix() {
 1 problem
 "##);
 }
+
+#[test]
+fn a_matrix_of_more_than_1000_cases_is_refused_before_they_are_made() {
+    let with = |axes: &[(&str, usize)]| {
+        let values = |many: &usize| (0..*many).collect::<Vec<_>>();
+        let axes: String = axes.iter().map(|(name, many)| format!("{name} = {:?}\n", values(many))).collect();
+        format!(
+            "title = \"{{a}} {{b}} {{c}}\"\nrules = []\n[matrix]\n{axes}[process.box]\n[[step]]\nbox.describe = {{ key = \"@s\" }}\n"
+        )
+    };
+    assert_eq!(cases(&with(&[("a", 10), ("b", 10), ("c", 10)])).unwrap().len(), 1000);
+    assert_snapshot!(complaint(&with(&[("a", 7), ("b", 11), ("c", 13)])), @r##"
+      × the matrix has 1001 cases, and at most 1000 are allowed
+       ╭─[name.toml:3:2]
+     2 │ rules = []
+     3 │ [matrix]
+       ·  ──────
+     4 │ a = [0, 1, 2, 3, 4, 5, 6]
+       ╰────
+      help: leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }
+    1 problem
+"##);
+    let names: Vec<String> = (0..70).map(|number| format!("v{number}")).collect();
+    let beyond_counting: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 2)).collect();
+    assert_snapshot!(complaint(&with(&beyond_counting)), @r##"
+      × the matrix has more cases than can be counted, and at most 1000 are allowed
+       ╭─[name.toml:3:2]
+     2 │ rules = []
+     3 │ [matrix]
+       ·  ──────
+     4 │ v0 = [0, 1]
+       ╰────
+      help: leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }
+    1 problem
+"##);
+}
