@@ -152,7 +152,20 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep,
 /// Reads an operation in a table of its own.
 pub(super) fn read_op(value: Value<'_>) -> Result<ParsedOp, Vec<Problem>> {
     let span = value.span();
-    operation(op_table(value)?, &span)
+    by_a_process(operation(op_table(value)?, &span)?)
+}
+
+/// Refuses what only PID 1 can do.
+fn by_a_process(op: ParsedOp) -> Result<ParsedOp, Vec<Problem>> {
+    let Op::Control(control) = op.op.core() else { return Ok(op) };
+    let name = match control {
+        ControlOp::Start {} => "start",
+        ControlOp::Reap {} => "reap",
+        ControlOp::Wait { .. } => "wait",
+        ControlOp::Await { .. } => "await",
+    };
+    let problem = Problem::new(op.place, format!("no process can `{name}`: PID 1 of the guest does"));
+    Err(vec![problem.with_help(format!("make it a step of its own: PROCESS.{name} = {{ … }}"))])
 }
 
 /// Reads an entry of `setup`: an operation, optionally with `as`.
@@ -163,7 +176,7 @@ pub(super) fn read_setup(value: Value<'_>) -> Result<(ParsedOp, Option<String>),
         Some((_, value)) => Some(deserialize::value(value).map_err(|problem| vec![problem])?),
         None => None,
     };
-    Ok((operation(table, &span)?, save))
+    Ok((by_a_process(operation(table, &span)?)?, save))
 }
 
 fn op_table(value: Value<'_>) -> Result<DeTable<'_>, Vec<Problem>> {
@@ -202,7 +215,11 @@ fn take_action<'t>(
     }
     let place = value.span();
     let DeValue::Table(ops) = value.into_inner() else { return None };
-    Some((name, keep(operation(ops, &place), problems)?))
+    let op = operation(ops, &place).and_then(|op| match op.op {
+        Op::Control(_) => Ok(op),
+        _ => by_a_process(op),
+    });
+    Some((name, keep(op, problems)?))
 }
 
 fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Problem>> {

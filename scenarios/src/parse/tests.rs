@@ -575,3 +575,53 @@ box.setperm = { key = "@s", perm = { user = ["view", "serch"] } }
     2 problems
 "##);
 }
+
+#[test]
+fn what_pid_1_does_is_refused_where_a_process_would_have_to_do_it() {
+    let text = r##"title = "t"
+rules = []
+[process.a]
+on_upcall = { ops = [{ wait = { until = "stopped" } }, { in_thread = { of = { start = {} } } }] }
+[process.box]
+setup = [{ wait = { until = "stopped" } }]
+[[step]]
+box.in_thread = { of = { reap = {} } }
+[[step]]
+box.wait = { until = { charged = { uid = 0, keys = 1 } } }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × no process can `wait`: PID 1 of the guest does
+       ╭─[name.toml:4:24]
+     3 │ [process.a]
+     4 │ on_upcall = { ops = [{ wait = { until = "stopped" } }, { in_thread = { of = { start = {} } } }] }
+       ·                        ────
+     5 │ [process.box]
+       ╰────
+      help: make it a step of its own: PROCESS.wait = { … }
+      × no process can `start`: PID 1 of the guest does
+       ╭─[name.toml:4:58]
+     3 │ [process.a]
+     4 │ on_upcall = { ops = [{ wait = { until = "stopped" } }, { in_thread = { of = { start = {} } } }] }
+       ·                                                          ─────────
+     5 │ [process.box]
+       ╰────
+      help: make it a step of its own: PROCESS.start = { … }
+      × no process can `wait`: PID 1 of the guest does
+       ╭─[name.toml:6:12]
+     5 │ [process.box]
+     6 │ setup = [{ wait = { until = "stopped" } }]
+       ·            ────
+     7 │ [[step]]
+       ╰────
+      help: make it a step of its own: PROCESS.wait = { … }
+      × no process can `reap`: PID 1 of the guest does
+       ╭─[name.toml:8:5]
+     7 │ [[step]]
+     8 │ box.in_thread = { of = { reap = {} } }
+       ·     ─────────
+     9 │ [[step]]
+       ╰────
+      help: make it a step of its own: PROCESS.reap = { … }
+    4 problems
+"##);
+}
