@@ -192,9 +192,47 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ParsedProcess, Ve
     list_alone(&mut table, "on_upcall");
     let reactions = deserialize::take(&mut table, "on_upcall")
         .and_then(|(_, value)| keep(on_upcall::read(value), &mut problems));
+    let place = |word: &str| table.keys().find(|key| *key.get_ref() == word).map(Spanned::span);
+    let (hears, with) = (place("hears"), place("with"));
     let spec: Option<Spec> = deserialize::table(Spanned::new(span, table), &mut problems);
     let (Some(spec), true) = (spec, problems.is_empty()) else { return Err(problems) };
-    build(name, spec, setup, reactions)
+    problems.extend(hears.and_then(|place| unheard(&spec, reactions.is_some(), place)));
+    problems.extend(with.and_then(|place| unregistered(&spec, place)));
+    problems.extend(repeated(&spec.session_keys));
+    if problems.is_empty() { build(name, spec, setup, reactions) } else { Err(problems) }
+}
+
+/// Refuses `hears` where no upcalls come.
+fn unheard(spec: &Spec, has_reactions: bool, place: Range<usize>) -> Option<Problem> {
+    let says_so = spec.role.as_ref().is_some_and(|role| matches!(role.get_ref(), RoleName::Keyagent));
+    let is_keyagent = spec.serves.is_some() || has_reactions || says_so;
+    (!is_keyagent && spec.hears != Hears::default()).then(|| {
+        Problem::new(place, "only a keyagent has `hears`")
+            .with_help("say serves = \"TYPE\", or delete `hears`")
+    })
+}
+
+/// Refuses `with` where nothing is registered with it.
+fn unregistered(spec: &Spec, place: Range<usize>) -> Option<Problem> {
+    spec.serves.is_none().then(|| {
+        Problem::new(place, "`with` has no effect without `serves`").with_help(
+            "say serves = \"TYPE\", or put `with` into the operation: register = { type = \"TYPE\", with = { … } }",
+        )
+    })
+}
+
+/// Refuses every name that stands in a list before.
+fn repeated(names: &[Spanned<String>]) -> Vec<Problem> {
+    let is_repeated = |(index, name): &(usize, &Spanned<String>)| {
+        names[..*index].iter().any(|other| other.get_ref() == name.get_ref())
+    };
+    let repeated = names.iter().enumerate().filter(is_repeated);
+    repeated
+        .map(|(_, name)| {
+            let message = format!("`{}` is already in the list", name.get_ref());
+            Problem::new(name.span(), message).with_help("leave one of them out")
+        })
+        .collect()
 }
 
 /// Converts a single value into a list.

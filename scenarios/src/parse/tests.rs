@@ -625,3 +625,116 @@ box.wait = { until = { charged = { uid = 0, keys = 1 } } }
     4 problems
 "##);
 }
+
+#[test]
+fn how_upcalls_come_is_refused_where_none_come() {
+    let text = r##"title = "t"
+rules = []
+[process.box]
+hears = "watch"
+with = { signal = 36 }
+[process.looker]
+role = "observer"
+hears = "nothing"
+[process.by-hand]
+on_upcall = { hold = {} }
+with = { signal = 36 }
+hears = "nothing"
+[[step]]
+box.describe = { key = "@s" }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × only a keyagent has `hears`
+       ╭─[name.toml:4:1]
+     3 │ [process.box]
+     4 │ hears = "watch"
+       · ─────
+     5 │ with = { signal = 36 }
+       ╰────
+      help: say serves = "TYPE", or delete `hears`
+      × `with` has no effect without `serves`
+       ╭─[name.toml:5:1]
+     4 │ hears = "watch"
+     5 │ with = { signal = 36 }
+       · ────
+     6 │ [process.looker]
+       ╰────
+      help: say serves = "TYPE", or put `with` into the operation: register = { type = "TYPE", with = { … } }
+      × only a keyagent has `hears`
+       ╭─[name.toml:8:1]
+     7 │ role = "observer"
+     8 │ hears = "nothing"
+       · ─────
+     9 │ [process.by-hand]
+       ╰────
+      help: say serves = "TYPE", or delete `hears`
+      × `with` has no effect without `serves`
+        ╭─[name.toml:11:1]
+     10 │ on_upcall = { hold = {} }
+     11 │ with = { signal = 36 }
+        · ────
+     12 │ hears = "nothing"
+        ╰────
+      help: say serves = "TYPE", or put `with` into the operation: register = { type = "TYPE", with = { … } }
+    4 problems
+"##);
+}
+
+#[test]
+fn a_session_key_that_is_named_twice_is_refused() {
+    let text = r##"title = "t"
+rules = []
+[process.agent]
+serves = "user"
+[process.box]
+session_keys = ["agent", "agent"]
+[[step]]
+box.describe = { key = "@s" }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × `agent` is already in the list
+       ╭─[name.toml:6:26]
+     5 │ [process.box]
+     6 │ session_keys = ["agent", "agent"]
+       ·                          ───────
+     7 │ [[step]]
+       ╰────
+      help: leave one of them out
+    1 problem
+"##);
+}
+
+#[test]
+fn a_session_key_that_only_an_upcall_creates_is_refused() {
+    let text = r##"title = "t"
+rules = []
+[process.agent]
+serves = "user"
+[process.box]
+session_keys = ["agent", "agent.target"]
+[process.late]
+start = "step"
+session_keys = ["agent.target"]
+[[step]]
+late.start = {}
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × `agent.target` can't be there from the start: an upcall creates it
+       ╭─[name.toml:6:26]
+     5 │ [process.box]
+     6 │ session_keys = ["agent", "agent.target"]
+       ·                          ──────────────
+     7 │ [process.late]
+       ╰────
+      help: let a step link it after the upcall has come
+      × `agent.target` can't be there from the start: an upcall creates it
+        ╭─[name.toml:9:17]
+      8 │ start = "step"
+      9 │ session_keys = ["agent.target"]
+        ·                 ──────────────
+     10 │ [[step]]
+        ╰────
+      help: let a step link it after the upcall has come
+    2 problems
+"##);
+}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use toml::Spanned;
+
 use super::{
     block::ParsedBlock,
     declared::Declared,
@@ -106,7 +108,7 @@ impl<'s> ScenarioState<'s> {
     fn start(&mut self, process: &'s ParsedProcess, problems: &mut Vec<Problem>) {
         self.started.insert(&process.process.name);
         for name in &process.session_keys {
-            self.variable(name.get_ref(), &name.span(), problems);
+            self.session_key(name, problems);
         }
         for (op, setup) in process.setup.iter().zip(&process.process.setup) {
             self.check_references(op, problems);
@@ -249,10 +251,26 @@ impl<'s> ScenarioState<'s> {
         }
     }
 
+    /// A target is lent to nobody: it exists only once an upcall has come.
+    fn session_key(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) {
+        let text = name.get_ref().as_str();
+        if self.is_target(text) && !self.variables.contains(text) {
+            let message = format!("`{text}` can't be there from the start: an upcall creates it");
+            problems.push(
+                Problem::new(name.span(), message).with_help("let a step link it after the upcall has come"),
+            );
+        } else {
+            self.variable(text, &name.span(), problems);
+        }
+    }
+
+    fn is_target(&self, name: &str) -> bool {
+        let agent = name.strip_suffix(".target");
+        agent.is_some_and(|agent| matches!(self.role(agent), Some(Role::Keyagent(_))))
+    }
+
     fn variable(&self, name: &str, place: &std::ops::Range<usize>, problems: &mut Vec<Problem>) {
-        let targets = |process: &&str| matches!(self.role(process), Some(Role::Keyagent(_)));
-        let is_target = name.strip_suffix(".target").filter(targets).is_some();
-        if self.variables.contains(name) || self.forgiven.contains(name) || is_target {
+        if self.variables.contains(name) || self.forgiven.contains(name) || self.is_target(name) {
             return;
         }
         let problem = Problem::new(place.clone(), format!("no key is called `{name}` here"));
