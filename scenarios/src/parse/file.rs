@@ -85,7 +85,7 @@ pub(super) fn read(
     let processes = deserialize::take(document.get_mut(), "process").map(|(_, value)| value);
     let steps = deserialize::take(document.get_mut(), "step").map(|(_, value)| value);
     let head: Option<Head> = deserialize::table(document, &mut problems);
-    problems.extend(head.as_ref().and_then(|head| overlong(&head.title)));
+    problems.extend(head.as_ref().and_then(|head| unfit(&head.title)));
     let rules = rules(head.as_ref(), &mut problems);
     let processes = read_processes(processes, start, &mut problems);
     let blocks = read_blocks(steps, start, &declared.processes, &mut problems);
@@ -125,13 +125,21 @@ pub(super) fn read(
     })
 }
 
-fn overlong(title: &Spanned<String>) -> Option<Problem> {
-    let length = title.get_ref().chars().count();
-    (length > MAX_TITLE).then(|| {
-        let message = format!("the title has {length} characters, and at most {MAX_TITLE} are allowed");
-        let help = "state one rule in a short sentence; details belong in comments";
-        Problem::new(title.span(), message).with_help(help)
-    })
+/// Refuses a title that doesn't fit on a line, breaks it, or says nothing.
+fn unfit(title: &Spanned<String>) -> Option<Problem> {
+    let text = title.get_ref();
+    let length = text.chars().count();
+    let message = if text.trim().is_empty() {
+        "the title says nothing".to_owned()
+    } else if let Some(control) = text.chars().find(|c| c.is_control()) {
+        format!("the title has the control character {}", control.escape_default())
+    } else if length > MAX_TITLE {
+        format!("the title has {length} characters, and at most {MAX_TITLE} are allowed")
+    } else {
+        return None;
+    };
+    let help = "state one rule in a short sentence; details belong in comments";
+    Some(Problem::new(title.span(), message).with_help(help))
 }
 
 fn rules(head: Option<&Head>, problems: &mut Vec<Problem>) -> Vec<Rule> {

@@ -738,3 +738,42 @@ late.start = {}
     2 problems
 "##);
 }
+
+#[test]
+fn a_title_that_says_nothing_or_breaks_a_line_is_refused() {
+    let titled = |title: &str| {
+        complaint(&format!(
+            "title = {title}\nrules = []\n[process.box]\n[[step]]\nbox.describe = {{ key = \"@s\" }}\n"
+        ))
+    };
+    assert_snapshot!(titled(r#""""#), @r##"
+      × the title says nothing
+       ╭─[name.toml:1:9]
+     1 │ title = ""
+       ·         ──
+     2 │ rules = []
+       ╰────
+      help: state one rule in a short sentence; details belong in comments
+    1 problem
+"##);
+    assert_snapshot!(titled(r#"" \t""#), @r##"
+      × the title says nothing
+       ╭─[name.toml:1:9]
+     1 │ title = " \t"
+       ·         ─────
+     2 │ rules = []
+       ╰────
+      help: state one rule in a short sentence; details belong in comments
+    1 problem
+"##);
+    assert_snapshot!(titled(r#""one\ntwo \u001b[1m""#), @r##"
+      × the title has the control character \n
+       ╭─[name.toml:1:9]
+     1 │ title = "one\ntwo \u001b[1m"
+       ·         ────────────────────
+     2 │ rules = []
+       ╰────
+      help: state one rule in a short sentence; details belong in comments
+    1 problem
+"##);
+}
