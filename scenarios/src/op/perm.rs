@@ -37,6 +37,11 @@ impl Permissions {
         Self { possessor, user, group, other }
     }
 
+    /// The bits of the mask that have no name.
+    fn unnamed(self) -> u32 {
+        self.mask() & !u32::from_be_bytes([Rights::ALL.0; 4])
+    }
+
     fn classes(self) -> impl Iterator<Item = (&'static str, Rights)> {
         let classes = [
             ("possessor", self.possessor),
@@ -102,9 +107,35 @@ impl<'de> Visitor<'de> for PermissionsVisitor {
         Ok(Permissions { possessor, user, group, other })
     }
 
-    fn visit_i64<E: de::Error>(self, mask: i64) -> Result<Permissions, E> {
-        let named = u32::try_from(mask).map(Permissions::of).unwrap_or_default();
-        Err(E::custom(format!("a permission mask is written by names: say perm = {}", named.toml())))
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Permissions, E> {
+        Err(by_names(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Permissions, E> {
+        Err(by_names(number))
+    }
+
+    fn visit_i128<E: de::Error>(self, number: i128) -> Result<Permissions, E> {
+        Err(by_names(number))
+    }
+
+    fn visit_u128<E: de::Error>(self, number: u128) -> Result<Permissions, E> {
+        Err(by_names(number))
+    }
+}
+
+/// Says what to write in place of a number.
+fn by_names<E: de::Error>(number: impl TryInto<u32> + fmt::Display + Copy) -> E {
+    const EXAMPLE: &str = "say perm = { possessor = \"all\", user = [\"view\"] }, or other names";
+    let Ok(mask) = number.try_into() else {
+        return E::custom(format!("{number} is no permission mask, which has 32 bits: {EXAMPLE}"));
+    };
+    let permissions = Permissions::of(mask);
+    match permissions.unnamed() {
+        0 => E::custom(format!("a permission mask is written by names: say perm = {}", permissions.toml())),
+        unnamed => E::custom(format!(
+            "a permission mask is written by names, and the bits {unnamed:#x} have none: {EXAMPLE}"
+        )),
     }
 }
 

@@ -777,3 +777,62 @@ fn a_title_that_says_nothing_or_breaks_a_line_is_refused() {
     1 problem
 "##);
 }
+
+#[test]
+fn a_mask_is_translated_into_names_only_without_loss() {
+    let text = r##"title = "t"
+rules = []
+[process.box]
+[[step]]
+box.setperm = { key = "@s", perm = -1 }
+[[step]]
+box.setperm = { key = "@s", perm = 0x100000000 }
+[[step]]
+box.setperm = { key = "@s", perm = 0x81000040 }
+[[step]]
+box.setperm = { key = "@s", perm = 0 }
+[[step]]
+box.setperm = { key = "@s", perm = 0xffffffffffffffff }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × -1 is no permission mask, which has 32 bits: say perm = { possessor = "all", user = ["view"] }, or other
+      │ names
+       ╭─[name.toml:5:36]
+     4 │ [[step]]
+     5 │ box.setperm = { key = "@s", perm = -1 }
+       ·                                    ──
+     6 │ [[step]]
+       ╰────
+      × 4294967296 is no permission mask, which has 32 bits: say perm = { possessor = "all", user = ["view"] },
+      │ or other names
+       ╭─[name.toml:7:36]
+     6 │ [[step]]
+     7 │ box.setperm = { key = "@s", perm = 0x100000000 }
+       ·                                    ───────────
+     8 │ [[step]]
+       ╰────
+      × a permission mask is written by names, and the bits 0x80000040 have none: say perm = { possessor =
+      │ "all", user = ["view"] }, or other names
+        ╭─[name.toml:9:36]
+      8 │ [[step]]
+      9 │ box.setperm = { key = "@s", perm = 0x81000040 }
+        ·                                    ──────────
+     10 │ [[step]]
+        ╰────
+      × a permission mask is written by names: say perm = {}
+        ╭─[name.toml:11:36]
+     10 │ [[step]]
+     11 │ box.setperm = { key = "@s", perm = 0 }
+        ·                                    ─
+     12 │ [[step]]
+        ╰────
+      × 18446744073709551615 is no permission mask, which has 32 bits: say perm = { possessor = "all", user =
+      │ ["view"] }, or other names
+        ╭─[name.toml:13:36]
+     12 │ [[step]]
+     13 │ box.setperm = { key = "@s", perm = 0xffffffffffffffff }
+        ·                                    ──────────────────
+        ╰────
+    5 problems
+"##);
+}
