@@ -73,6 +73,10 @@ fn looks_like_errno(text: &str) -> bool {
 pub(super) fn known(name: &str) -> Result<(), Problem> {
     match errno::number(name) {
         Some(_) => Ok(()),
-        None => Err(Problem::new(0..0, format!("no errno `{name}`")).with_names(name, errno::names())),
+        None => {
+            let problem = Problem::new(0..0, format!("no errno `{name}`"));
+            let problem = problem.with_help("say one of the names in errno(3), as in ENOKEY");
+            Err(problem.with_names(name, errno::names()))
+        }
     }
 }

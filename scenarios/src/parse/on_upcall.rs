@@ -64,10 +64,22 @@ fn action(value: Value<'_>) -> Result<Vec<ParsedOp>, Vec<Problem>> {
         let message = "exactly one thing can be done with an upcall";
         return Err(vec![Problem::new(span, message).with_help(HELP)]);
     }
+    if let Some(problem) = argument(&table) {
+        return Err(vec![problem]);
+    }
     match deserialize::take(&mut table, "ops") {
         Some((_, value)) => ops(value),
         None => completion(table, span).map(|op| op.into_iter().collect()).map_err(|problem| vec![problem]),
     }
+}
+
+/// Refuses an argument of what has none.
+fn argument(table: &DeTable<'_>) -> Option<Problem> {
+    ["negate", "hold"].into_iter().find_map(|word| {
+        let value = table.get(word).filter(|value| !value.get_ref().is_table())?;
+        let problem = Problem::new(value.span(), format!("`{word}` is written with an empty table"));
+        Some(problem.with_help(format!("say {word} = {{}}")))
+    })
 }
 
 fn ops(value: Value<'_>) -> Result<Vec<ParsedOp>, Vec<Problem>> {

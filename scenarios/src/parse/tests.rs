@@ -836,3 +836,75 @@ box.setperm = { key = "@s", perm = 0xffffffffffffffff }
     5 problems
 "##);
 }
+
+#[test]
+fn an_action_without_arguments_is_written_with_an_empty_table() {
+    let text = r##"title = "t"
+rules = []
+[process.a]
+on_upcall = { negate = true }
+[process.b]
+on_upcall = { hold = true }
+[process.c]
+on_upcall = { reject = "EBOGUS" }
+[process.box]
+[[step]]
+box.reject = { key = "@s", error = "EBOGUS" }
+[[step]]
+box.describe = { key = "@s" }
+expect = "EBOGUS"
+[[step]]
+box.describe = { key = "@s" }
+expect = { error = "EBOGUS" }
+"##;
+    assert_snapshot!(complaint(text), @r##"
+      × `negate` is written with an empty table
+       ╭─[name.toml:4:24]
+     3 │ [process.a]
+     4 │ on_upcall = { negate = true }
+       ·                        ────
+     5 │ [process.b]
+       ╰────
+      help: say negate = {}
+      × `hold` is written with an empty table
+       ╭─[name.toml:6:22]
+     5 │ [process.b]
+     6 │ on_upcall = { hold = true }
+       ·                      ────
+     7 │ [process.c]
+       ╰────
+      help: say hold = {}
+      × no errno `EBOGUS`
+       ╭─[name.toml:8:24]
+     7 │ [process.c]
+     8 │ on_upcall = { reject = "EBOGUS" }
+       ·                        ────────
+     9 │ [process.box]
+       ╰────
+      help: say one of the names in errno(3), as in ENOKEY
+      × no errno `EBOGUS`
+        ╭─[name.toml:11:36]
+     10 │ [[step]]
+     11 │ box.reject = { key = "@s", error = "EBOGUS" }
+        ·                                    ────────
+     12 │ [[step]]
+        ╰────
+      help: say one of the names in errno(3), as in ENOKEY
+      × no errno `EBOGUS`
+        ╭─[name.toml:14:10]
+     13 │ box.describe = { key = "@s" }
+     14 │ expect = "EBOGUS"
+        ·          ────────
+     15 │ [[step]]
+        ╰────
+      help: say one of the names in errno(3), as in ENOKEY
+      × no errno `EBOGUS`
+        ╭─[name.toml:17:10]
+     16 │ box.describe = { key = "@s" }
+     17 │ expect = { error = "EBOGUS" }
+        ·          ────────────────────
+        ╰────
+      help: say one of the names in errno(3), as in ENOKEY
+    6 problems
+"##);
+}
