@@ -1,6 +1,7 @@
 //! Session with one guest: the hello message, plans and their events, and the shutdown.
 
 mod attach;
+mod boot;
 mod failure;
 pub mod probe;
 pub mod raw_terminal;
@@ -13,9 +14,9 @@ use anyhow::Result;
 use scenarios::plan::Plan;
 use scenarios::wire::bench::{Measurement, Series};
 use scenarios::wire::program::Program;
-use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hello, HostMessage, PROTOCOL};
+use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hello, HostMessage};
 
-use crate::vm::{Backend, BootConfig, Kind, Machine, MachineEvent};
+use crate::vm::{Kind, Machine, MachineEvent};
 
 pub use attach::Used;
 use failure::End;
@@ -47,43 +48,6 @@ pub struct Run {
 }
 
 impl Session {
-    /// Starts a guest and waits for its hello. Retries if the emulated timer failed on a busy host.
-    ///
-    /// # Errors
-    /// `Ok(Err(_))` if the guest did not come up; `Err` if it could not be started.
-    pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Box<Failure>>> {
-        const TRIES: usize = 3;
-        let deadline = boot.patience.unwrap_or(backend.boot_deadline());
-        let open = || Self::open_within(deadline, backend, boot);
-        let mut opened = open()?;
-        for _ in 1..TRIES {
-            match &opened {
-                Err(failure) if failure.is_for_want_of_time() => opened = open()?,
-                _ => break,
-            }
-        }
-        Ok(opened)
-    }
-
-    /// Starts a guest once, and waits for its hello until the caller's deadline.
-    ///
-    /// # Errors
-    /// See [`Self::open`].
-    pub fn open_within(
-        deadline: Duration,
-        backend: &dyn Backend,
-        boot: &BootConfig,
-    ) -> Result<Result<Self, Box<Failure>>> {
-        let mut machine = Machine::start(backend, boot)?;
-        let within = boot.pace.scale(deadline);
-        Ok(match hello(&mut machine, within) {
-            Ok(hello) => {
-                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.scale(POWER_OFF) })
-            }
-            Err(end) => Err(end.explain(&mut machine, Vec::new())),
-        })
-    }
-
     /// Returns the guest's hello message.
     pub fn hello(&self) -> &Hello {
         &self.hello
@@ -218,18 +182,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-}
-
-fn hello(machine: &mut Machine, within: Duration) -> Result<Hello, End> {
-    match next_message(machine, Instant::now() + within)? {
-        GuestMessage::Hello(hello) if hello.protocol == PROTOCOL => Ok(hello),
-        GuestMessage::Hello(hello) => Err(End::Guest(format!(
-            "it speaks version {} of the protocol, and the host version {PROTOCOL}: rebuild both",
-            hello.protocol
-        ))),
-        GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
-        other => Err(End::Guest(format!("it said {other:?} before hello"))),
     }
 }
 

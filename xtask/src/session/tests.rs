@@ -1,8 +1,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use scenarios::wire::PROTOCOL;
+
 use super::*;
 use crate::vm::time_scale::TimeScale;
+use crate::vm::{Backend, BootConfig};
 
 /// A shell script in the place of a guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);

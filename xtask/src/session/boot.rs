@@ -1,0 +1,61 @@
+//! Boot of a guest: its start, its hello message, and the retry of a guest that did not come up.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use scenarios::wire::{GuestMessage, Hello, PROTOCOL};
+
+use super::failure::End;
+use super::{Failure, POWER_OFF, Session, next_message};
+use crate::vm::{Backend, BootConfig, Machine};
+
+impl Session {
+    /// Starts a guest and waits for its hello. Retries if the emulated timer failed on a busy host.
+    ///
+    /// # Errors
+    /// `Ok(Err(_))` if the guest did not come up; `Err` if it could not be started.
+    pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Box<Failure>>> {
+        const TRIES: usize = 3;
+        let deadline = boot.patience.unwrap_or(backend.boot_deadline());
+        let open = || Self::open_within(deadline, backend, boot);
+        let mut opened = open()?;
+        for _ in 1..TRIES {
+            match &opened {
+                Err(failure) if failure.is_for_want_of_time() => opened = open()?,
+                _ => break,
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Starts a guest once, and waits for its hello until the caller's deadline.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub fn open_within(
+        deadline: Duration,
+        backend: &dyn Backend,
+        boot: &BootConfig,
+    ) -> Result<Result<Self, Box<Failure>>> {
+        let mut machine = Machine::start(backend, boot)?;
+        let within = boot.pace.scale(deadline);
+        Ok(match hello(&mut machine, within) {
+            Ok(hello) => {
+                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.scale(POWER_OFF) })
+            }
+            Err(end) => Err(end.explain(&mut machine, Vec::new())),
+        })
+    }
+}
+
+fn hello(machine: &mut Machine, within: Duration) -> Result<Hello, End> {
+    match next_message(machine, Instant::now() + within)? {
+        GuestMessage::Hello(hello) if hello.protocol == PROTOCOL => Ok(hello),
+        GuestMessage::Hello(hello) => Err(End::Guest(format!(
+            "it speaks version {} of the protocol, and the host version {PROTOCOL}: rebuild both",
+            hello.protocol
+        ))),
+        GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
+        other => Err(End::Guest(format!("it said {other:?} before hello"))),
+    }
+}
