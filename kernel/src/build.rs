@@ -178,17 +178,8 @@ impl Build<'_> {
         // Symbols have the paths of files in the tree, independent of the tree's own path.
         let (tree, directory) = (self.tree.display(), self.directory.display());
         let maps = format!("-ffile-prefix-map={tree}/= -ffile-prefix-map={directory}={SOURCE}");
-        command.args([format!("KCFLAGS={maps}{}", self.stand_in()), format!("KAFLAGS={maps}")]);
+        command.args([format!("KCFLAGS={maps}"), format!("KAFLAGS={maps}")]);
         command
-    }
-
-    /// Returns a substitute for a function that older User-Mode Linux kernels export to modules,
-    /// and that glibc lacks since 2.33. Without it they don't link. No module calls it.
-    fn stand_in(&self) -> &'static str {
-        let exports =
-            || fs::read_to_string(self.tree.join("arch/um/os-Linux/user_syms.c")).unwrap_or_default();
-        let is_older = self.arch == Arch::Um && exports().contains("(__xmknod)");
-        if is_older { " -D__xmknod=mkfifo" } else { "" }
     }
 
     fn failure(&self, status: ExitStatus, mut first: Vec<String>) -> Error {

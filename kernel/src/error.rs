@@ -37,7 +37,7 @@ pub enum Error {
     },
 
     /// None of the named kernel's origins can be used here.
-    #[error("no source for kernel {kernel}:{}\ngive one of your own (a tarball or a directory)", attempts.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    #[error("no source for kernel {kernel}:{}\nname another kernel with --kernel, or a source of your own (a tarball or a directory) with --kernel-src", attempts.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     NoOrigin {
         /// The kernel's name.
         kernel: String,

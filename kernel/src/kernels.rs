@@ -1,23 +1,21 @@
 //! Named kernels.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::{Error, Origin, Result, Series};
+use crate::{Error, Origin, Progress, Result, Series, image::has_image, tree::cached_origin};
 
 /// The contents of `kernels.toml`.
 #[derive(Debug)]
 pub struct Kernels {
-    default: String,
-    named: BTreeMap<String, KernelSpec>,
+    /// In the order of the file.
+    named: Vec<KernelSpec>,
 }
 
 /// One named kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KernelSpec {
     /// The name, such as `6.12`.
     pub name: String,
@@ -34,39 +32,90 @@ impl Kernels {
 
     fn parse(text: &str) -> Result<Self> {
         let table: Table = toml::from_str(text).map_err(|why| Error::Kernels { why: why.into() })?;
-        let named = table
-            .kernel
-            .into_iter()
-            .map(|(name, entry)| {
-                (name.clone(), KernelSpec { name, origins: entry.origins, series: entry.series })
-            })
-            .collect();
-        let kernels = Self { default: table.default, named };
-        kernels.get(&kernels.default)?;
-        Ok(kernels)
-    }
-
-    /// Returns the kernel of that name, or the default one. [`Error::NoSuchKernel`] lists the known
-    /// names.
-    pub fn get_or_default(&self, name: Option<&str>) -> Result<&KernelSpec> {
-        self.get(name.unwrap_or(&self.default))
+        Ok(Self { named: table.kernel })
     }
 
     /// Returns the kernel of that name. [`Error::NoSuchKernel`] lists the known names.
     pub fn get(&self, name: &str) -> Result<&KernelSpec> {
-        self.named.get(name).ok_or_else(|| Error::NoSuchKernel {
+        self.iter().find(|kernel| kernel.name == name).ok_or_else(|| Error::NoSuchKernel {
             name: name.to_owned(),
             known: self.names().collect::<Vec<_>>().join(", "),
         })
     }
 
-    /// Returns all names, in order.
+    /// Returns the first kernel that this machine can have: its source or its image is in the cache,
+    /// or one of its origins can be used. The network is used only for the latter.
+    ///
+    /// # Errors
+    /// There is none, or the cache can't be read.
+    pub fn first_available(&self, cache: &Path, progress: &dyn Progress) -> Result<Available<'_>> {
+        let mut passed_over = Vec::new();
+        for kernel in self.iter() {
+            match kernel.require_source(cache, progress) {
+                Ok(()) => return Ok(Available { kernel, passed_over }),
+                Err(Error::NoOrigin { attempts, .. }) => {
+                    passed_over.push(format!("{}: {}", kernel.name, attempts.join("; ")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let kernel = self.names().collect::<Vec<_>>().join(" or ");
+        Err(Error::NoOrigin { kernel, attempts: passed_over })
+    }
+
+    /// Returns all kernels, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &KernelSpec> {
+        self.named.iter()
+    }
+
+    /// Returns all names, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.named.keys().map(String::as_str)
+        self.iter().map(|kernel| kernel.name.as_str())
     }
 }
 
+/// The first kernel that a machine can have.
+#[derive(Clone, Debug)]
+pub struct Available<'a> {
+    /// The kernel.
+    pub kernel: &'a KernelSpec,
+    /// The kernels before it, each with the reason why this machine can't have it.
+    pub passed_over: Vec<String>,
+}
+
 impl KernelSpec {
+    /// Checks that the source is at hand or can be fetched, as far as that is known without its
+    /// download.
+    ///
+    /// # Errors
+    /// [`Error::NoOrigin`] with each origin's reason.
+    pub fn require_source(&self, cache: &Path, progress: &dyn Progress) -> Result<()> {
+        if cached_origin(&self.name, &self.origins, cache)?.is_some() {
+            return Ok(());
+        }
+        for origin in &self.origins {
+            if origin.identity(cache)?.is_some_and(|identity| has_image(&identity, cache)) {
+                return Ok(());
+            }
+        }
+        let mut attempts = Vec::new();
+        for origin in &self.origins {
+            match origin.check(cache, progress) {
+                Ok(()) => return Ok(()),
+                Err(Error::Download { reason, .. }) => attempts.push(format!("{origin}: {reason}")),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::NoOrigin { kernel: self.name.clone(), attempts })
+    }
+
+    /// Describes the origin of the source that is in the cache, or else of the one that is tried
+    /// first.
+    pub fn origin(&self, cache: &Path) -> Result<String> {
+        let cached = cached_origin(&self.name, &self.origins, cache)?.map(|(origin, ..)| origin);
+        Ok(cached.or(self.origins.first()).map(ToString::to_string).unwrap_or_default())
+    }
+
     /// Returns this repository's series for this kernel, which may be empty.
     pub fn series(&self) -> Result<Series> {
         Series::read(&self.series_directory())
@@ -81,31 +130,46 @@ impl KernelSpec {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    default: String,
-    kernel: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    series: String,
-    origins: Vec<Origin>,
+    kernel: Vec<KernelSpec>,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::{NoProgress, sources::place};
+
+    /// A kernel that no machine can have, and one that every machine can.
+    const TWO: &str = "[[kernel]]\nname = '2'\nseries = 's'\norigins = [{ debian = { package = 'linux-source-2', suite = 'never' } }]\n\
+                       [[kernel]]\nname = '1'\nseries = 's'\norigins = [{ download = { url = 'http://localhost/x.tar', sha256 = '0' } }]\n";
 
     #[test]
-    fn the_table_names_both_kernels_and_a_default() {
-        let kernels = Kernels::load().unwrap();
-        assert_eq!(kernels.names().collect::<Vec<_>>(), ["6.1", "6.12"]);
-        assert_eq!(kernels.get_or_default(None).unwrap().name, "6.12");
+    fn names_come_in_the_order_of_the_file() {
+        assert_eq!(Kernels::parse(TWO).unwrap().names().collect::<Vec<_>>(), ["2", "1"]);
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
-        let error = Kernels::load().unwrap().get("5.4").unwrap_err();
-        assert_eq!(error.to_string(), "there is no kernel named `5.4`; there are 6.1, 6.12");
+        let error = Kernels::parse(TWO).unwrap().get("5.4").unwrap_err();
+        assert_eq!(error.to_string(), "there is no kernel named `5.4`; there are 2, 1");
+    }
+
+    #[test]
+    fn the_first_kernel_that_can_be_had_is_taken_and_the_others_come_with_the_reason() {
+        let kernels = Kernels::parse(TWO).unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let found = kernels.first_available(cache.path(), &NoProgress).unwrap();
+        assert_eq!(found.kernel.name, "1");
+        let [reason] = &*found.passed_over else { panic!("{:?}", found.passed_over) };
+        assert!(reason.starts_with("2: Debian package linux-source-2 from never: "), "{reason}");
+
+        // Its source in the cache makes all the difference, and needs no archive.
+        let identity = "debian linux-source-2 2.0-1";
+        fs::create_dir_all(cache.path().join("sources")).unwrap();
+        fs::write(cache.path().join("sources/linux-source-2"), identity).unwrap();
+        fs::create_dir_all(place(cache.path(), "2", identity)).unwrap();
+        let found = kernels.first_available(cache.path(), &NoProgress).unwrap();
+        assert_eq!((found.kernel.name.as_str(), found.passed_over.len()), ("2", 0));
     }
 }

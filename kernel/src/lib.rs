@@ -49,7 +49,7 @@ pub use crate::{
     export::{Exported, export},
     fingerprint::Inputs,
     image::{Image, Request, cached, image},
-    kernels::{KernelSpec, Kernels},
+    kernels::{Available, KernelSpec, Kernels},
     lock::{lock_holders, waiting},
     packages::{Manager, install_command},
     programs::{has_program, is_executable, places_in_path},
@@ -58,7 +58,7 @@ pub use crate::{
     requirements::{Requirement, missing, requirements},
     selftests::selftests,
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},
-    sources::{Origin, hex},
+    sources::{DebianPackage, Origin, hex},
     tree::{Tree, fetch_tree, tree, whereabouts},
     words::counted,
 };

@@ -18,7 +18,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// An empty folder.
     pub(crate) fn new() -> Self {
-        let kernel = Kernels::load().unwrap().get_or_default(None).unwrap().clone();
+        let kernel = Kernels::load().unwrap().get("6.12").unwrap().clone();
         Self { directory: tempfile::tempdir().unwrap(), kernel }
     }
 

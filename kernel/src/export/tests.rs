@@ -147,8 +147,8 @@ fn a_tree_of_someone_elses_is_refused() {
     let error = export(&bench.tree(), &Kernels::load().unwrap(), None).unwrap_err();
     assert!(error.to_string().ends_with("it was not made by `kernel edit`"), "{error}");
 
-    bench.git(&["config", KERNEL_OF, "6.1"]);
+    bench.git(&["config", KERNEL_OF, "7.3"]);
     bench.git(&["config", BASE_OF, &bench.base]);
     let error = export(&bench.tree(), &Kernels::load().unwrap(), Some("6.12")).unwrap_err();
-    assert!(error.to_string().ends_with("it has the series for 6.1, not for 6.12"), "{error}");
+    assert!(error.to_string().ends_with("it has the series for 7.3, not for 6.12"), "{error}");
 }

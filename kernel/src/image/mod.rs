@@ -115,6 +115,13 @@ pub fn cached(request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
     Recipe::read(request)?.at_hand(request, cache)
 }
 
+/// Returns true if the cache has an image of that source, though perhaps no tree any more.
+pub(crate) fn has_image(identity: &str, cache: &Path) -> bool {
+    let images = fs::read_dir(cache.join("images")).into_iter().flatten().flatten();
+    let source = |image: fs::DirEntry| fs::read_to_string(image.path().join(IDENTITY)).ok();
+    images.filter_map(source).any(|source| source == identity)
+}
+
 impl Request<'_> {
     pub(crate) fn origins(&self) -> &[Origin] {
         self.origin.as_ref().map_or(&self.kernel.origins, std::slice::from_ref)
@@ -268,6 +275,8 @@ impl Recipe {
             let file = partial.join(WARNINGS);
             fs::write(&file, warnings.join("\n")).map_err(Error::io("writing", file))?;
         }
+        let file = partial.join(IDENTITY);
+        fs::write(&file, identity).map_err(Error::io("writing", file))?;
         let file = partial.join("release");
         fs::write(&file, &release).map_err(Error::io("writing", file))?;
 
@@ -280,8 +289,8 @@ impl Recipe {
     fn image(&self, directory: &Path, release: String, key: String) -> Image {
         let (program, entered) = match (self.arch, self.profile) {
             (Arch::Um, _) => ("linux", "linux"),
-            // KASAN has no shadow yet where a kernel is entered by its PVH note, and 6.1
-            // instruments the code that runs there.
+            // KASAN has no shadow yet where a kernel is entered by its PVH note, and some kernels
+            // instrument the code that runs there.
             (Arch::X86_64, Profile::Debug) => ("bzImage", "bzImage"),
             (Arch::X86_64, _) => ("bzImage", "vmlinux.stripped"),
         };
@@ -299,6 +308,9 @@ impl Recipe {
         }
     }
 }
+
+/// The file of an image with the identity of its source.
+const IDENTITY: &str = "source";
 
 /// The file of an image with its warnings. It does not exist if there were none.
 const WARNINGS: &str = "warnings";

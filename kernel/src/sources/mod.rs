@@ -1,5 +1,6 @@
 //! Sources of kernels, and the retrieval of their archives.
 
+mod apt;
 pub(crate) mod copy;
 mod debian;
 mod download;
@@ -14,6 +15,7 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+pub use self::debian::DebianPackage;
 pub(crate) use self::unpack::{BASE, import};
 use crate::{Error, Progress, Result, Series};
 
@@ -21,8 +23,8 @@ use crate::{Error, Progress, Result, Series};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The Debian package of that name, from apt's archive.
-    Debian(String),
+    /// A source package of Debian's.
+    Debian(DebianPackage),
     /// An archive on the network.
     Download {
         /// Its address.
@@ -77,7 +79,7 @@ impl Origin {
     /// Returns the identity of its content, or `None` if it is not known without fetching.
     pub(crate) fn identity(&self, cache: &Path) -> Result<Option<String>> {
         match self {
-            Self::Debian(package) => debian::last_seen(package, cache),
+            Self::Debian(package) => package.last_seen(cache),
             Self::Download { sha256, .. } => Ok(Some(format!("sha256 {sha256}"))),
             Self::Tarball(path) => Ok(Some(format!("sha256 {}", hash(path)?))),
             Self::Directory(_) => Ok(None),
@@ -85,12 +87,20 @@ impl Origin {
         }
     }
 
+    /// Checks whether this machine can fetch the archive, as far as that is known without its
+    /// download.
+    pub(crate) fn check(&self, cache: &Path, progress: &dyn Progress) -> Result<()> {
+        match self {
+            Self::Debian(package) => package.check(&downloads(cache)?, progress),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the archive, which is fetched into `downloads` if need be.
     pub(crate) fn fetch(&self, cache: &Path, progress: &dyn Progress) -> Result<Archive> {
-        let downloads = cache.join("downloads");
-        fs::create_dir_all(&downloads).map_err(Error::io("creating", &downloads))?;
+        let downloads = downloads(cache)?;
         match self {
-            Self::Debian(package) => debian::fetch(package, cache, &downloads, progress),
+            Self::Debian(package) => package.fetch(cache, &downloads, progress),
             Self::Download { url, sha256 } => download::fetch(url, sha256, &downloads, progress),
             Self::Tarball(path) | Self::Directory(path) | Self::Commit { repository: path, .. } => {
                 Ok(Archive {
@@ -101,6 +111,13 @@ impl Origin {
             }
         }
     }
+}
+
+/// Returns the directory for archives, created if need be.
+fn downloads(cache: &Path) -> Result<PathBuf> {
+    let downloads = cache.join("downloads");
+    fs::create_dir_all(&downloads).map_err(Error::io("creating", &downloads))?;
+    Ok(downloads)
 }
 
 impl std::fmt::Display for Origin {

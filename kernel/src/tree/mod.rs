@@ -108,6 +108,23 @@ impl Base {
     }
 }
 
+/// Returns the first origin that has a tree already, with the tree and the identity of its source.
+pub(crate) fn cached_origin<'o>(
+    name: &str,
+    origins: &'o [Origin],
+    cache: &Path,
+) -> Result<Option<(&'o Origin, PathBuf, String)>> {
+    for origin in origins {
+        if let Some(identity) = origin.identity(cache)? {
+            let path = place(cache, name, &identity);
+            if path.is_dir() {
+                return Ok(Some((origin, path, identity)));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Returns the tree of the first origin that has one already, or else of the first that can be
 /// fetched.
 fn one_of(
@@ -116,21 +133,15 @@ fn one_of(
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<(PathBuf, String)> {
-    for origin in origins {
-        if let Some(identity) = origin.identity(cache)? {
-            let path = place(cache, name, &identity);
-            if path.is_dir() {
-                return Ok((path, identity));
-            }
-        }
+    if let Some((_, path, identity)) = cached_origin(name, origins, cache)? {
+        return Ok((path, identity));
     }
     let mut attempts = Vec::new();
     for origin in origins {
         match unpack(name, origin, cache, progress) {
             Ok(tree) => return Ok(tree),
-            Err(error @ (Error::Download { .. } | Error::Command { .. })) if origins.len() > 1 => {
-                attempts.push(format!("{origin}: {error}"));
-            }
+            Err(Error::Download { reason, .. }) => attempts.push(format!("{origin}: {reason}")),
+            Err(error @ Error::Command { .. }) => attempts.push(format!("{origin}: {error}")),
             Err(error) => return Err(error),
         }
     }

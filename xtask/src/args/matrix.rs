@@ -10,6 +10,7 @@ use kernel::Kernels;
 
 use super::at_least_one;
 use crate::artifacts::image::{Profile, SeriesOption};
+use crate::artifacts::kernel_choice;
 use crate::host::completion;
 use crate::host::packages::Purpose;
 use crate::vm::Kind;
@@ -17,7 +18,7 @@ use crate::vm::Kind;
 /// Kernels, series, profiles and virtual machines; each combination is a column.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MatrixOptions {
-    /// Kernels of kernel/kernels.toml, separated by commas: 6.12,6.1 [default: the one named there]
+    /// Kernels of kernel/kernels.toml, separated by commas: 7.3,6.12 [default: the first that this machine can have]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', add = completion::kernel())]
     pub(crate) kernel: Vec<String>,
 
@@ -104,8 +105,9 @@ impl MatrixOptions {
         if self.kernel_src.is_some() && self.kernel.len() > 1 {
             bail!("--kernel-src is the source of one kernel: name one with --kernel");
         }
-        let default = kernels.get_or_default(self.kernel.first().map(String::as_str))?;
-        self.series.of(default, self.kernel_src.as_deref())?;
+        let name = self.kernel.first().map(String::as_str);
+        let first = kernel_choice::kernel(&kernels, name, self.kernel_src.is_some())?;
+        self.series.of(first, self.kernel_src.as_deref())?;
         Ok(())
     }
 

@@ -9,13 +9,14 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use kernel::{Arch, ChangedFile, Fragment, Image, KernelSpec, Kernels, Origin, Patch, Request, Series};
 
+use crate::artifacts::kernel_choice;
 use crate::host::completion;
 use crate::host::terminal::Terminal;
 
 /// Kernel, source, series and profile of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct KernelOptions {
-    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
+    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the first that this machine can have]
     #[arg(long, value_name = "NAME", add = completion::kernel())]
     pub kernel: Option<String>,
 
@@ -242,13 +243,47 @@ impl KernelOptions {
         .collect()
     }
 
+    /// Returns the named kernel, or the first that this machine can have.
+    ///
+    /// # Errors
+    /// See [`kernel_choice::kernel`].
+    pub fn spec<'k>(&self, kernels: &'k Kernels) -> Result<&'k KernelSpec> {
+        kernel_choice::kernel(kernels, self.kernel.as_deref(), self.kernel_src.is_some())
+    }
+
+    /// Checks that the source is at hand or can be fetched, before any long work.
+    ///
+    /// # Errors
+    /// It can't; each origin comes with the reason.
+    pub fn require_source(&self, cache: &Path, terminal: &Terminal) -> Result<()> {
+        let kernels = Kernels::load()?;
+        if self.kernel_src.is_none() {
+            self.spec(&kernels)?.require_source(cache, terminal)?;
+        }
+        Ok(())
+    }
+
+    /// Describes the origin of the source, and why the kernel is not the first of the list.
+    ///
+    /// # Errors
+    /// The kernel is unknown.
+    pub fn origin(&self, cache: &Path) -> Result<String> {
+        if let Some(source) = &self.kernel_src {
+            return Ok(source.display().to_string());
+        }
+        let origin = self.spec(&Kernels::load()?)?.origin(cache)?;
+        let passed_over = if self.kernel.is_none() { kernel_choice::passed_over() } else { &[] };
+        let reasons = passed_over.iter().map(|reason| format!("; not {reason}"));
+        Ok(std::iter::once(origin).chain(reasons).collect())
+    }
+
     /// Describes the kernel in words.
     ///
     /// # Errors
     /// The kernel is unknown.
     pub fn described(&self) -> Result<String> {
         let kernels = Kernels::load()?;
-        let name = kernels.get_or_default(self.kernel.as_deref())?.name.clone();
+        let name = &self.spec(&kernels)?.name;
         let source = if self.kernel_src.is_some() { ", a source of its own" } else { "" };
         let series = if self.series.series.is_some() { ", a series of its own" } else { "" };
         Ok(format!("{name}{source}{series}"))
@@ -262,7 +297,7 @@ impl KernelOptions {
     }
 
     fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {
-        let kernel = kernels.get_or_default(self.kernel.as_deref())?;
+        let kernel = self.spec(kernels)?;
         let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
         Ok(Request {
             kernel,

@@ -3,6 +3,7 @@
 pub mod guest_file;
 pub mod image;
 pub mod initramfs;
+pub mod kernel_choice;
 pub mod libraries;
 pub mod program_closure;
 mod shebang;

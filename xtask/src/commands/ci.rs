@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci --matrix            the same, on every kernel and in every profile; takes long
   cargo xtask ci checks              formatting, lints, licences, the workflow, all tests
   cargo xtask ci lints               the same without the tests
-  cargo xtask ci scenarios --kernel 6.1 --profile debug
+  cargo xtask ci scenarios --kernel 6.12 --profile debug
 
 Advisories are looked at where their list can be fetched, and left out with a note elsewhere. All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
 add to the job's summary, and annotate their lines.";
@@ -49,7 +49,7 @@ enum Part {
     Lints,
     /// The scenarios, with the options of `cargo xtask test`
     #[command(
-        after_help = "Example:\n  cargo xtask ci scenarios --kernel 6.1 --profile debug --report html=report.html"
+        after_help = "Example:\n  cargo xtask ci scenarios --kernel 6.12 --profile debug --report html=report.html"
     )]
     Scenarios {
         /// Options of `cargo xtask test`

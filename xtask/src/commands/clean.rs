@@ -230,11 +230,11 @@ mod tests {
     fn what_another_command_has_locked_is_not_to_be_had() {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("locks")).unwrap();
-        for name in ["6.1", cache::GUESTS] {
+        for name in ["7.3", cache::GUESTS] {
             fs::write(place.path().join("locks").join(name), "").unwrap();
         }
         let builds = Kind::Builds.locks(place.path());
-        assert_eq!(builds, [place.path().join("locks/6.1")]);
+        assert_eq!(builds, [place.path().join("locks/7.3")]);
         assert_eq!(Kind::Images.locks(place.path()), [place.path().join("locks/guests")]);
         assert!(Kind::Checks.locks(place.path()).is_empty());
         let held = lock(&builds).unwrap();

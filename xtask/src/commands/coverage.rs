@@ -23,10 +23,10 @@ const EXAMPLES: &str = "Examples:
   cargo xtask coverage                            requires every line of the series
   cargo xtask coverage --html coverage.html       the sources, with the count of each line
   cargo xtask coverage timeout --lcov timeout.info   lines that one family reaches
-  cargo xtask coverage --kernel 6.1 --series v3.mbox";
+  cargo xtask coverage --kernel 6.12 --series v3.mbox";
 
 /// Help of `--kernel`, which takes only one kernel here.
-pub const KERNEL: &str = "A kernel of kernel/kernels.toml [default: the one named there]";
+pub const KERNEL: &str = "A kernel of kernel/kernels.toml [default: the first that this machine can have]";
 
 /// Scenarios, kernel and output files.
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask shell                                   a shell; exit or Ctrl-D ends it
-  cargo xtask shell --vm tcg --kernel 6.1             on another kernel, with two processors
+  cargo xtask shell --vm tcg --kernel 6.12            on another kernel, with two processors
   cargo xtask shell --host                            with the host's files and programs
   cargo xtask shell --host -- make -C ~/src check     one command, with its exit code
   echo 'keyctl show @s; exit 3' | cargo xtask shell   a script: its output, and its exit code 3";

@@ -23,7 +23,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test timeout linking/confined         scenarios with these names
   cargo xtask test --failed --fail-fast             the last run's failures, until one fails again
   cargo xtask test --vm uml --fresh                 a new kernel for each scenario
-  cargo xtask test --kernel 6.12,6.1 --vm uml,tcg   four columns, and a table of what differs
+  cargo xtask test --kernel 7.3,6.12 --vm uml,tcg   four columns, and a table of what differs
   cargo xtask test --shard 2/3 --retries 2          the second of three shares
   cargo xtask test timeout --list                   the names of the selected scenarios
   cargo xtask test --message-format jsonl | jq -r 'select(.verdict == \"failed\").scenario'

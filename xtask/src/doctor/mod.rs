@@ -1,5 +1,6 @@
 //! Examination of the host, with a remedy for each problem.
 
+mod kernels;
 mod machine;
 mod programs;
 mod vms;
@@ -52,6 +53,7 @@ pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Chapte
     Ok(vec![
         Chapter { title: "Machine", findings: machine::findings(cache.as_deref())? },
         Chapter { title: "Programs", findings: programs::findings() },
+        Chapter { title: "Kernels", findings: kernels::findings(memory, terminal)? },
         Chapter { title: "Virtual machines", findings: vms::findings(memory, terminal)? },
     ])
 }

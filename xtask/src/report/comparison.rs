@@ -117,11 +117,11 @@ mod tests {
         let passed = || Verdict::Passed;
         let columns = [
             column("6.12 tcg", &[passed(), hung.clone(), passed(), passed(), skipped]),
-            column("6.1 tcg", &[passed(), hung.clone(), hung, passed(), passed()]),
+            column("7.3 tcg", &[passed(), hung.clone(), hung, passed(), passed()]),
         ];
         let table = console::strip_ansi_codes(&table(&columns)).into_owned();
         let expected = [
-            "                            6.12 tcg   6.1 tcg",
+            "                            6.12 tcg   7.3 tcg",
             "  f/2                       ✓          … hung",
             "  f/1                       … hung     … hung",
             "  f/4                       – skipped  ✓",
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_flaky_somewhere_is_no_difference_but_is_shown() {
-        let mut columns = [column("6.12", &[Verdict::Passed]), column("6.1", &[Verdict::Passed])];
+        let mut columns = [column("6.12", &[Verdict::Passed]), column("7.3", &[Verdict::Passed])];
         let verdict = Verdict::Hung(Default::default());
         columns[1].reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
         assert_eq!(rows(&columns)[0].rank(), 2);

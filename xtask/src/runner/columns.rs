@@ -150,10 +150,10 @@ pub(super) fn about(settings: &[EnvironmentSpec], columns: &[Column]) -> Result<
     let kernels = Kernels::load()?;
     let one = |column: &Column| {
         let kernel = column.environments.first().map(|environment| &settings[*environment].kernel);
-        let name = kernel.and_then(|kernel| kernel.kernel.as_deref());
         Ok(ColumnInfo {
             title: column.title.clone(),
-            kernel: kernels.get_or_default(name)?.name.clone(),
+            kernel: kernel
+                .map_or(Ok(String::new()), |kernel| kernel.spec(&kernels).map(|spec| spec.name.clone()))?,
             profile: kernel.map_or_else(Profile::default, |kernel| kernel.profile),
             vm: column.vm.to_owned(),
             optional: column.optional,
@@ -185,13 +185,13 @@ mod tests {
     #[test]
     fn a_title_says_what_tells_the_column_from_the_others() {
         let options = MatrixOptions {
-            kernel: vec!["6.12".into(), "6.1".into()],
+            kernel: vec!["6.12".into(), "7.3".into()],
             profile: vec![Profile::Plain, Profile::Debug],
             ..MatrixOptions::default()
         };
         let (settings, columns) = layout(&options, &chosen()[..1]);
         let titles: Vec<_> = columns.iter().map(|it| it.title.as_str()).collect();
-        assert_eq!(titles, ["6.12 plain", "6.12 debug", "6.1 plain", "6.1 debug"]);
+        assert_eq!(titles, ["6.12 plain", "6.12 debug", "7.3 plain", "7.3 debug"]);
         // A debug kernel is not spread over UML, which checks less.
         assert_eq!(
             columns[1].environments.iter().map(|it| settings[*it].kind).collect::<Vec<_>>(),

@@ -87,6 +87,8 @@ pub struct Environment {
     /// Features that a guest has announced; `None` if no guest has been up yet.
     pub features: Option<Vec<String>>,
     release: String,
+    /// Origin of the kernel's source.
+    origin: String,
     backend: Box<dyn Backend>,
     why: String,
     label: String,
@@ -157,6 +159,7 @@ impl Environment {
             notes: image.notes,
             warnings: image.warnings,
             release: image.release,
+            origin: setting.kernel.origin(cache)?,
             backend,
             why,
             label: label.to_owned(),
@@ -178,7 +181,7 @@ impl Environment {
 
     /// Describes the environment in one line.
     pub fn describe(&self) -> String {
-        format!("kernel {} · {} ({})", self.release, self.backend.kind(), self.why)
+        format!("kernel {} ({}) · {} ({})", self.release, self.origin, self.backend.kind(), self.why)
     }
 
     /// Returns the kernel's release, as printed by `uname -r`.

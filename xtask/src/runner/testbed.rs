@@ -56,6 +56,7 @@ impl Testbed {
         packages::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
         let (settings, columns) = layout(options, &choices(options, &cache, terminal)?);
+        settings.iter().try_for_each(|setting| setting.kernel.require_source(&cache, terminal))?;
         let initramfs = thread::scope(|scope| {
             // Unpacking takes one processor for half a minute, and so does the last part of
             // compilation. A failure is reported again where the source is used.

@@ -205,10 +205,9 @@ fn names_and_dates_do_nothing_to_a_terminal() {
 #[test]
 fn the_repositorys_own_patches_are_read_and_written_without_a_change() {
     let kernels = Kernels::load().unwrap();
-    for name in kernels.names() {
-        let kernel = kernels.get(name).unwrap();
+    for kernel in kernels.iter().filter(|kernel| kernel.series_directory().is_dir()) {
         let series = kernel.series().unwrap();
-        assert!(!series.is_empty(), "{name}");
+        assert!(!series.is_empty(), "{}", kernel.name);
         for patch in series.patches() {
             let bytes = fs::read(kernel.series_directory().join(&patch.name)).unwrap();
             assert_eq!(
@@ -224,7 +223,7 @@ fn the_repositorys_own_patches_are_read_and_written_without_a_change() {
 #[test]
 fn the_repositorys_own_series_is_the_same_through_a_list_and_a_gateway() {
     let kernels = Kernels::load().unwrap();
-    let own = kernels.get_or_default(None).unwrap().series().unwrap();
+    let own = kernels.get("6.12").unwrap().series().unwrap();
     let count = own.patches().len();
     let mut mails: Vec<String> = Vec::new();
     for (index, patch) in own.patches().iter().enumerate() {

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use kernel::{Edit, Kernels, Origin};
 
+use crate::artifacts::kernel_choice;
 use crate::host::cache;
 use crate::host::process::quoted;
 use crate::host::terminal::Terminal;
@@ -15,11 +16,11 @@ use crate::host::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask kernel edit ~/keyagents-6.12
-  git -C ~/keyagents-6.12 rebase -i HEAD~3                  # work on the commits, then export them
-  cargo xtask kernel edit --kernel 6.1 ~/keyagents-6.1")]
+  cargo xtask kernel edit ~/keyagents
+  git -C ~/keyagents rebase -i HEAD~3                       # work on the commits, then export them
+  cargo xtask kernel edit --kernel 6.12 ~/keyagents-6.12")]
 pub struct EditOptions {
-    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the one named there]
+    /// A kernel of kernel/kernels.toml, such as 6.12 [default: the first that this machine can have]
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
@@ -53,7 +54,7 @@ pub struct ExportOptions {
 pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let edit = Edit {
-        kernel: kernels.get_or_default(options.kernel.as_deref())?,
+        kernel: kernel_choice::kernel(&kernels, options.kernel.as_deref(), options.kernel_src.is_some())?,
         origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
         directory: options.directory.clone(),
     };

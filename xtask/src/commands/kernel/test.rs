@@ -26,7 +26,7 @@ const COLLECTION: &str = "keys";
 Examples:
   cargo xtask kernel test                     # all of them
   cargo xtask kernel test kunit/              # only KUnit's cases
-  cargo xtask kernel test user/ --kernel 6.1  # cases of an ordinary user, on another kernel")]
+  cargo xtask kernel test user/ --kernel 6.12 # cases of an ordinary user, on another kernel")]
 pub struct Options {
     /// Report only cases whose names contain one of these, such as kunit/ or root/payload
     #[arg(value_name = "FILTER")]

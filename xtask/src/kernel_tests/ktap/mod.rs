@@ -301,7 +301,7 @@ impl Reader {
     }
 }
 
-/// Returns the name of a result without one: the selftests of 6.1 leave it out for skipped tests,
+/// Returns the name of a result without one: some selftests leave it out for skipped tests,
 /// but announce each test.
 fn announced(notes: &[String], number: usize) -> String {
     let begun = |note: &String| Some(note.strip_prefix("RUN ")?.trim_end_matches("...").trim().to_owned());
