@@ -222,14 +222,20 @@ impl Build<'_> {
         Ok(relative.collect())
     }
 
-    /// Returns true if this kernel has such an option. Reads every Kconfig file, so it is called
-    /// only after a failure.
+    /// Returns true if this kernel has such an option on this architecture. Reads every Kconfig
+    /// file, so it is called only where the option is missing.
     fn has_option(&self, option: &str) -> bool {
         let name = option.trim_start_matches("CONFIG_");
         let pattern = format!("^(menu)?config {name}$");
-        let mut grep = command::git(self.tree);
-        grep.args(["grep", "-qE", &pattern, "--", "*Kconfig*"]);
-        command::output(&mut grep, b"").is_ok_and(|output| output.status.success())
+        let of_architecture: &[&str] = match self.arch {
+            Arch::X86_64 => &["arch/Kconfig", "arch/x86/*Kconfig*", ":!arch/x86/um"],
+            Arch::Um => &["arch/Kconfig", "arch/um/*Kconfig*", "arch/x86/um/*Kconfig*"],
+        };
+        [&["*Kconfig*", ":!arch"], of_architecture].into_iter().any(|files| {
+            let mut grep = command::git(self.tree);
+            grep.args(["grep", "-qE", &pattern, "--"]).args(files);
+            command::output(&mut grep, b"").is_ok_and(|output| output.status.success())
+        })
     }
 }
 

@@ -81,8 +81,13 @@ pub struct Fragment {
 struct Requested {
     option: String,
     value: String,
+    /// True if a kernel without such an option is fine.
+    is_optional: bool,
     line: usize,
 }
+
+/// Word before an option that not every kernel has.
+const OPTIONAL: &str = "optional ";
 
 impl Fragment {
     /// Returns a fragment of this project by its purpose: `kunit`.
@@ -103,9 +108,14 @@ impl Fragment {
         let mut requests = Vec::new();
         for (index, text) in text.lines().enumerate() {
             let line = index + 1;
-            match assignment(text) {
+            let (is_optional, request) = match text.strip_prefix(OPTIONAL) {
+                Some(request) => (true, request),
+                None => (false, text),
+            };
+            match assignment(request) {
                 Some((option, value)) => {
-                    requests.push(Requested { option: option.to_owned(), value: value.to_owned(), line });
+                    let (option, value) = (option.to_owned(), value.to_owned());
+                    requests.push(Requested { option, value, is_optional, line });
                 }
                 None if text.is_empty() || text.starts_with('#') => {}
                 None => {
@@ -155,13 +165,17 @@ pub(crate) fn check(fragments: &[Fragment], config: &str, exists: impl Fn(&str) 
         .into_iter()
         .filter_map(|(option, (file, request))| {
             let found = config.get(option).copied().unwrap_or("n");
-            (found != request.value).then(|| ConfigMismatch {
+            if found == request.value {
+                return None;
+            }
+            let exists = exists(option);
+            (exists || !request.is_optional).then(|| ConfigMismatch {
                 option: option.to_owned(),
                 wanted: request.value.clone(),
                 found: found.to_owned(),
                 file: file.to_owned(),
                 line: request.line,
-                hint: match (request.value.as_str(), exists(option)) {
+                hint: match (request.value.as_str(), exists) {
                     (_, false) => "this kernel has no such option",
                     ("n", true) => "something else selects it",
                     (_, true) => "its dependencies are not met",
@@ -219,6 +233,15 @@ mod tests {
              \n  base.config:5: CONFIG_BUG=n was asked for, the final .config has y (something else selects it)\
              \n  base.config:4: CONFIG_GONE=y was asked for, the final .config has n (this kernel has no such option)"
         );
+    }
+
+    #[test]
+    fn an_optional_option_may_be_missing_from_the_kernel_but_not_be_dropped() {
+        let fragments = [fragment("a.config", "optional CONFIG_NEW=y\nCONFIG_OLD=y\n")];
+        assert_eq!(merged(&fragments), "CONFIG_NEW=y\nCONFIG_OLD=y\n");
+        check(&fragments, "CONFIG_OLD=y\n", |_| false).unwrap();
+        let error = check(&fragments, "CONFIG_OLD=y\n", |_| true).unwrap_err().to_string();
+        assert!(error.contains("a.config:1: CONFIG_NEW=y was asked for"), "{error}");
     }
 
     #[test]
