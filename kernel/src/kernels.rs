@@ -63,6 +63,18 @@ impl Kernels {
         Err(Error::NoOrigin { kernel, attempts: passed_over })
     }
 
+    /// Returns the kernel with the series that people edit, which the other series follow: the first
+    /// that has one.
+    ///
+    /// # Errors
+    /// None has a series.
+    pub fn primary(&self) -> Result<&KernelSpec> {
+        let has_series = |kernel: &&KernelSpec| kernel.series_directory().is_dir();
+        let known = || self.names().collect::<Vec<_>>().join(", ");
+        let none = || Error::NoSuchKernel { name: "with a series".into(), known: known() };
+        self.iter().find(has_series).ok_or_else(none)
+    }
+
     /// Returns all kernels, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &KernelSpec> {
         self.named.iter()

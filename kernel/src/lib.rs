@@ -7,6 +7,7 @@
 //! [`image()`] carries out all of these steps, and none of them when the image is already in the cache.
 //! The cache can be deleted at any moment. A run repeats the steps that an earlier one left incomplete.
 
+mod backport;
 mod build;
 mod changed_lines;
 mod check;
@@ -15,6 +16,7 @@ mod command;
 mod config;
 mod diagnostics;
 mod diff;
+mod differences;
 mod edit;
 mod error;
 mod export;
@@ -39,11 +41,13 @@ mod warnings;
 mod words;
 
 pub use crate::{
+    backport::{Backport, Backported, Conflict, Start, abort, backport},
     build::{SOURCE, unbuildable},
     changed_lines::{ChangedFile, changed_files},
     check::{Check, CheckKind, Outcome, Report, Row, check},
     command::{command_line, quoted},
     config::{Arch, Fragment, Profile},
+    differences::{Difference, UnlikeLine, differences, explanation},
     edit::{Edit, Edited, edit},
     error::Error,
     export::{Exported, export},

@@ -176,7 +176,7 @@ fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
 }
 
 /// Returns the names of the patches in a directory, without the cover letter.
-fn patches(directory: &Path) -> Result<BTreeSet<String>> {
+pub(crate) fn patches(directory: &Path) -> Result<BTreeSet<String>> {
     let entries = fs::read_dir(directory).map_err(Error::io("reading", directory))?;
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     Ok(names.filter(|name| name.ends_with(".patch") && !name.starts_with("0000-")).collect())

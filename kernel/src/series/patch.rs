@@ -44,6 +44,33 @@ impl Patch {
         [header.as_bytes(), encoding.as_bytes(), b"\n", message.as_bytes(), remarks, diff].concat()
     }
 
+    /// Returns the text between `---` and the diffstat; `None` if there is none.
+    pub(crate) fn notes(&self) -> Option<String> {
+        let remarks = String::from_utf8_lossy(&self.remarks);
+        let text = remarks.strip_prefix("---\n")?;
+        let is_stat = |line: &&str| line.starts_with(' ') && line.contains(" | ");
+        let lines: Vec<&str> = text.lines().take_while(|line| !is_stat(line)).collect();
+        let notes = lines.join("\n").trim_matches('\n').to_owned();
+        (!notes.is_empty()).then_some(notes)
+    }
+
+    /// Returns the patch, which has no notes, with these between `---` and the diffstat.
+    pub(crate) fn with_notes(mut self, notes: Option<&str>) -> Self {
+        if let (Some(notes), Some(stat)) = (notes, self.remarks.strip_prefix(b"---\n")) {
+            self.remarks = [b"---\n", notes.as_bytes(), b"\n\n", stat].concat();
+        }
+        self
+    }
+
+    /// Returns the paragraph that begins with those words, in the message or behind `---`.
+    pub(crate) fn paragraph(&self, words: &str) -> Option<String> {
+        let text = format!("{}\n\n{}", self.message, self.notes().unwrap_or_default());
+        let mut lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with(words));
+        let first = lines.next()?.to_owned();
+        let rest = lines.take_while(|line| !line.is_empty());
+        Some(rest.fold(first, |paragraph, line| paragraph + " " + line))
+    }
+
     /// Returns a file name by which patches sort in their order. It is the original one if that
     /// begins with the number, or one made of the title in the manner of `git format-patch`.
     pub fn file_name(&self, number: usize) -> Cow<'_, str> {

@@ -47,7 +47,7 @@ pub enum Kind {
     Guest,
     /// Built kernels
     Images,
-    /// Build directories of `kernel check` and of the kernel's own tests
+    /// Build directories of `kernel check` and of the kernel's own tests, and work trees of `kernel backport`
     Checks,
     /// The kernels' object files, which make a rebuild take seconds
     Builds,
@@ -79,7 +79,7 @@ impl Kind {
             Self::Memory => named(&["times.json", "kvm-verdict.json", "uml-verdict.json"]),
             Self::Guest => vec![cache.join("initramfs"), initramfs::directory()],
             Self::Images => named(&["images", "selftests"]),
-            Self::Checks => named(&["checks"]),
+            Self::Checks => named(&["checks", "backports"]),
             Self::Builds => named(&["builds"]),
             Self::Trees => named(&["trees"]),
             Self::Sources => named(&["sources", "downloads"]),
@@ -96,7 +96,7 @@ impl Kind {
         };
         let guests = |name: &str| name == cache::GUESTS;
         let kept = |name: &str| matches!(name, "images" | "selftests");
-        let checked = |name: &str| name.starts_with("check-");
+        let checked = |name: &str| name.starts_with("check-") || name.starts_with("backport-");
         match self {
             Self::Memory => Vec::new(),
             Self::Logs => named_so(&guests),

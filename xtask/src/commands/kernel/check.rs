@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Result, bail};
 use clap::Args;
 use console::{Style, style};
-use kernel::{Check, CheckKind, KernelSpec, Kernels, Origin, Outcome, Report, Row};
+use kernel::{Check, CheckKind, Difference, KernelSpec, Kernels, Origin, Outcome, Report, Row};
 
 use crate::artifacts::image::SeriesOption;
 use crate::host::cache;
@@ -63,8 +63,52 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for (kernel, report) in &reports {
         terminal.say(&table(kernel, report));
     }
-    let failed = reports.iter().any(|(_, report)| report.failed());
+    let has_own_series = options.series.given().is_none() && options.kernel_src.is_none();
+    let compared = reports.iter().map(|(kernel, _)| *kernel).filter(|_| has_own_series);
+    let unexplained = compare(compared, kernels.primary()?, terminal)?;
+    let failed = unexplained || reports.iter().any(|(_, report)| report.failed());
     Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// Prints the differences of each series from the primary one. Returns true if one has no
+/// explanation.
+fn compare<'k>(
+    kernels: impl Iterator<Item = &'k KernelSpec>,
+    primary: &KernelSpec,
+    terminal: &Terminal,
+) -> Result<bool> {
+    let mut unexplained = false;
+    for kernel in kernels.filter(|kernel| kernel.name != primary.name) {
+        for difference in kernel::differences(primary, kernel)? {
+            unexplained |= difference.explanation.is_none();
+            told(&difference, primary, kernel).iter().for_each(|line| terminal.say(line));
+        }
+    }
+    Ok(unexplained)
+}
+
+/// Returns a heading, the explanation or the lack of one, and the lines that differ.
+fn told(difference: &Difference, primary: &KernelSpec, kernel: &KernelSpec) -> Vec<String> {
+    let heading = format!("{} {}: differs from {}", kernel.name, difference.patch, primary.name);
+    let (heading, why) = match &difference.explanation {
+        Some(explanation) => (style(format!("~ {heading}")).yellow(), explanation.clone()),
+        None => {
+            let words = kernel::explanation(primary);
+            let why = format!("no paragraph of the patch begins with `{words}` and explains it");
+            (style(format!("✗ {heading}")).red().bold(), why)
+        }
+    };
+    let mut lines = vec![heading.to_string(), format!("    {why}")];
+    let width = primary.name.len().max(kernel.name.len());
+    let mut file = "";
+    for unlike in &difference.lines {
+        if file != unlike.file {
+            file = &unlike.file;
+            lines.push(format!("    {file}"));
+        }
+        lines.push(format!("      {:<width$}  {}", unlike.kernel, unlike.line));
+    }
+    lines
 }
 
 impl Options {
@@ -186,6 +230,8 @@ fn heading(aspect: CheckKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use kernel::UnlikeLine;
+
     use super::*;
 
     #[test]
@@ -195,6 +241,33 @@ mod tests {
         for wrong in ["0", "5..3", "3..", "a", "1..2..3"] {
             assert!(wrong.parse::<Range>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_difference_without_words_is_a_finding_with_its_lines() {
+        let kernels = Kernels::load().unwrap();
+        let [new, old] = ["7.3", "6.12"].map(|name| kernels.get(name).unwrap());
+        let line = |kernel: &str, line: &str| UnlikeLine {
+            file: "a.c".into(),
+            kernel: kernel.into(),
+            line: line.into(),
+        };
+        let lines = vec![line("7.3", "+new();"), line("6.12", "+old();")];
+        let mut difference = Difference { patch: "0001-a.patch".into(), lines, explanation: None };
+        let text = |difference: &Difference| {
+            console::strip_ansi_codes(&told(difference, new, old).join("\n")).into_owned()
+        };
+        assert_eq!(
+            text(&difference),
+            "✗ 6.12 0001-a.patch: differs from 7.3\n    \
+             no paragraph of the patch begins with `Differs from 7.3:` and explains it\n    \
+             a.c\n      7.3   +new();\n      6.12  +old();"
+        );
+        difference.explanation = Some("Differs from 7.3: so.".into());
+        assert!(
+            text(&difference)
+                .starts_with("~ 6.12 0001-a.patch: differs from 7.3\n    Differs from 7.3: so.\n")
+        );
     }
 
     #[test]

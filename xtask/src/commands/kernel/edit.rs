@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kernel::{Edit, Kernels, Origin};
+use kernel::{Edit, Exported, Kernels, Origin};
 
 use crate::artifacts::kernel_choice;
 use crate::host::cache;
@@ -80,6 +80,12 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
 /// The tree was not made by `edit`, or its commits are not a series.
 pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> {
     let exported = kernel::export(&options.directory, &Kernels::load()?, options.kernel.as_deref())?;
+    say_written(&exported, terminal);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the patches that were written and removed.
+pub(super) fn say_written(exported: &Exported, terminal: &Terminal) {
     for (what, names) in [("written", &exported.written), ("removed", &exported.removed)] {
         for name in names {
             terminal.say(&format!("{what}: {name}"));
@@ -91,7 +97,6 @@ pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> 
         exported.directory.display(),
         count(exported.patches, "patch"),
     ));
-    Ok(ExitCode::SUCCESS)
 }
 
 fn count(number: usize, thing: &str) -> String {

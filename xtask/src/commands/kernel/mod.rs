@@ -1,5 +1,6 @@
 //! `cargo xtask kernel`: commands for the patched kernel and its series.
 
+pub mod backport;
 pub mod check;
 pub mod edit;
 pub mod test;
@@ -25,7 +26,15 @@ pub enum Command {
     /// root and as an ordinary user. Each case has a name: kunit/SUITE/TEST, PROGRAM/root/TEST, PROGRAM/user/TEST. Missing or
     /// incomplete results are failures. A case during which the kernel reports a fault has crashed.
     Test(test::Options),
+    /// Apply the changes of the first kernel's series to another kernel's
+    ///
+    /// The other series keeps its own differences. A patch with conflicts stops the command: the conflict is in a work tree, and nothing
+    /// is written before all are resolved. The file `backported-from` beside the patches records what they were made of.
+    Backport(backport::Options),
     /// Check each patch with compilers, sparse, checkpatch and kernel-doc
+    ///
+    /// Where a kernel's series differs from that of the first kernel in lines that it adds or removes, the differences are shown. A
+    /// paragraph `Differs from 7.3: …` in the patch explains them, in its message or behind `---`; without one they are a finding.
     Check(check::Options),
     /// Make a git tree with the series as commits
     Edit(edit::EditOptions),
@@ -67,6 +76,7 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Test(options) => test::run(options, terminal),
+        Command::Backport(options) => backport::run(options, terminal),
         Command::Check(options) => check::run(options, terminal),
         Command::Edit(options) => edit::edit(options, terminal),
         Command::Export(options) => edit::export(options, terminal),
