@@ -86,8 +86,7 @@ impl MatrixOptions {
         }
         if self.vm.iter().any(|choice| matches!(choice, Choice::All | Choice::One(Kind::Uml))) {
             bail!(
-                "--vm is tcg or kvm here: User-Mode Linux can't run the whole suite, having one processor and no 32-bit \
-                 programs"
+                "--vm is tcg or kvm here: User-Mode Linux can't run the whole suite, having no 32-bit programs"
             );
         }
         Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })

@@ -89,7 +89,7 @@ pub fn files(
         ("facts.txt".to_owned(), File::text(build_info::told(environment, kernel)?)),
         ("README".to_owned(), File::text(readme(is_uml))),
         (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
-        ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, environment)) }),
+        ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, environment)?) }),
     ]);
     if !is_uml {
         // User-Mode Linux's program contains its symbols.
@@ -152,7 +152,7 @@ fn readme(is_uml: bool) -> String {
 }
 
 /// Returns the script that runs the scenario.
-fn run(scenario: &Scenario, environment: &Environment) -> String {
+fn run(scenario: &Scenario, environment: &Environment) -> Result<String> {
     let mut boot = BootConfig {
         image: "bzImage".into(),
         initramfs: "initramfs.cpio".into(),
@@ -162,9 +162,10 @@ fn run(scenario: &Scenario, environment: &Environment) -> String {
     boot.parameters.push(format!("keyagents.play={FOLDER}"));
     let (needs, check, files, command) = if environment.kind() == Kind::Uml {
         boot.image = "./linux".into();
+        let uml = Uml::of(&environment.config).context("can't read the kernel's configuration")?;
         let command = format!(
             "GLIBC_TUNABLES=glibc.pthread.rseq=0 {} </dev/null >console 2>&1 3>report &",
-            command_line(&Uml.lone_command(&boot))
+            command_line(&uml.lone_command(&boot))
         );
         let check =
             "[ \"$(uname -sm)\" = 'Linux x86_64' ] || give_up \"User-Mode Linux needs Linux on x86-64\"";
@@ -180,7 +181,7 @@ fn run(scenario: &Scenario, environment: &Environment) -> String {
         (" and QEMU", check.to_owned(), "bzImage initramfs.cpio", command)
     };
     let limit = environment.boot.pace.plan(scenario).deadline_ms / 1000 + LEAVE;
-    script(&scenario.name, needs, &check, files, &command, limit)
+    Ok(script(&scenario.name, needs, &check, files, &command, limit))
 }
 
 fn script(scenario: &str, needs: &str, check: &str, files: &str, command: &str, limit: u64) -> String {

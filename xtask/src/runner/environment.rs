@@ -142,7 +142,10 @@ impl Environment {
         let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Probe::unneeded("an emulated processor works everywhere")),
             Kind::Kvm => (Box::new(Qemu::kvm()), probe::kvm(&boot, retry, cache, terminal)?),
-            Kind::Uml => (Box::new(Uml), probe::uml(&boot, &image.key, retry, cache)?),
+            Kind::Uml => {
+                let uml = Uml::of(&image.config).context("can't read the kernel's configuration")?;
+                (Box::new(uml), probe::uml(&uml, &boot, &image.key, retry, cache)?)
+            }
         };
         let (why, spare) = match trial {
             Probe::Works { why, guest } => (why, guest.map(|guest| *guest)),

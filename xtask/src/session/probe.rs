@@ -160,7 +160,7 @@ pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -
 ///
 /// # Errors
 /// The result can't be written.
-pub fn uml(boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result<Probe> {
+pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result<Probe> {
     let remembered = recall(cache, "uml", image)?.filter(|it| !it.works && it.age() < PROBE_TTL);
     if let Some(remembered) = remembered.filter(|_| retry == Retry::WhenForgotten) {
         return Ok(Probe::Fails { why: remembered.told() });
@@ -169,7 +169,7 @@ pub fn uml(boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result
     if let Err(why) = uml_memory::directory(boot.memory_mib) {
         return Ok(Probe::Fails { why: why.to_string() });
     }
-    let failure = match Session::open_within(DEADLINE, &Uml, boot)? {
+    let failure = match Session::open_within(DEADLINE, uml, boot)? {
         Ok(guest) => return Ok(Probe::by(guest)),
         Err(failure) => failure,
     };
@@ -354,9 +354,9 @@ mod tests {
             patience: None,
             listener: Default::default(),
         };
-        let trial = uml(&boot, "image", Retry::WhenForgotten, cache.path()).unwrap();
+        let trial = uml(&Uml::default(), &boot, "image", Retry::WhenForgotten, cache.path()).unwrap();
         assert!(matches!(trial, Probe::Fails { why } if why.starts_with("it hung (seen ")));
-        let error = uml(&boot, "image", Retry::Always, cache.path()).err().unwrap();
+        let error = uml(&Uml::default(), &boot, "image", Retry::Always, cache.path()).err().unwrap();
         assert!(error.to_string().starts_with("can't start: /no/such/image"), "{error}");
     }
 

@@ -67,7 +67,7 @@ pub enum Kind {
     Kvm,
     /// QEMU with an emulated processor: works everywhere
     Tcg,
-    /// User-Mode Linux: the quickest to start, with one processor
+    /// User-Mode Linux: the quickest to start; with one processor up to Linux 6.12
     Uml,
 }
 

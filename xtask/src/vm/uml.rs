@@ -30,15 +30,31 @@ const CHANNEL: &str = "ssl0=fd:0";
 /// Console on standard output, without input.
 pub(crate) const CONSOLE: &str = "con0=null,fd:1";
 
+/// Parameter of kernels with several processors that runs the guest's processes without ptrace(2)
+/// where the host allows it, which is quicker. All of these kernels have it.
+const WITHOUT_PTRACE: &str = "seccomp=auto";
+
 /// Back end of User-Mode Linux. The kernel image is the program.
-#[derive(Debug, Clone, Copy)]
-pub struct Uml;
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uml {
+    /// True if the kernel can have several processors.
+    is_smp: bool,
+}
 
 impl Uml {
+    /// Returns the back end for a kernel with this configuration.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub fn of(config: &Path) -> io::Result<Self> {
+        let config = fs::read_to_string(config)?;
+        Ok(Self { is_smp: config.lines().any(|line| line == "CONFIG_SMP=y") })
+    }
+
     /// Returns the command that boots a guest without a session: PID 1's messages go to descriptor
     /// 3, the console to descriptor 1.
     pub fn lone_command(self, boot: &BootConfig) -> Command {
-        wired(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
+        self.wired(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
     }
 
     /// Returns the command that starts a kernel with `memory_mib` of memory and no root. It writes
@@ -55,9 +71,24 @@ impl Uml {
         // restartable sequence registered by the C library would then point to unmapped memory.
         // Newer hosts kill such a process at its first system call.
         command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
-        // Kernel and process alternate, several times a page fault. Waking the other on an idle
-        // processor takes longer than all the rest.
-        pin_to_cpu(&mut command);
+        command
+    }
+
+    /// Returns the command with these ends of the channel and the console.
+    fn wired(self, boot: &BootConfig, instance: &Path, ends: [&str; 2]) -> Command {
+        let mut command = Self::kernel(&boot.image, boot.memory_mib, instance);
+        let mut initrd = OsString::from("initrd=");
+        initrd.push(&boot.initramfs);
+        command.arg(initrd).args(ends);
+        if self.is_smp {
+            command.arg(format!("ncpus={}", boot.cpus)).arg(WITHOUT_PTRACE);
+        }
+        if !self.is_smp || boot.cpus == 1 {
+            // Kernel and process alternate, several times a page fault. Waking the other on an idle
+            // processor takes longer than all the rest.
+            pin_to_cpu(&mut command);
+        }
+        command.args(&boot.parameters);
         command
     }
 }
@@ -68,7 +99,11 @@ impl Backend for Uml {
     }
 
     fn command(&self, boot: &BootConfig) -> Command {
-        wired(boot, &instance(&boot.log), [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }])
+        self.wired(
+            boot,
+            &instance(&boot.log),
+            [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }],
+        )
     }
 
     fn boot_deadline(&self) -> Duration {
@@ -137,15 +172,6 @@ fn pid_file(instance: &Path) -> [OsString; 2] {
     [parameter(DIRECTORY, place.as_os_str()), parameter(NAME, name)]
 }
 
-/// Returns the command with these ends of the channel and the console.
-fn wired(boot: &BootConfig, instance: &Path, ends: [&str; 2]) -> Command {
-    let mut command = Uml::kernel(&boot.image, boot.memory_mib, instance);
-    let mut initrd = OsString::from("initrd=");
-    initrd.push(&boot.initramfs);
-    command.arg(initrd).args(ends).args(&boot.parameters);
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Stdio;
@@ -154,6 +180,37 @@ mod tests {
     use nix::unistd::Pid;
 
     use super::*;
+    use crate::vm::time_scale::TimeScale;
+    use crate::vm::{Clock, Tap};
+
+    #[test]
+    fn a_kernel_with_several_processors_gets_as_many_as_the_guest_has() {
+        let place = tempfile::tempdir().unwrap();
+        let parameters = |config: &str| {
+            let file = place.path().join("config");
+            fs::write(&file, config).unwrap();
+            let boot = BootConfig {
+                image: "linux".into(),
+                initramfs: "initramfs".into(),
+                parameters: Vec::new(),
+                memory_mib: 64,
+                cpus: 2,
+                clock: Clock::default(),
+                pace: TimeScale::PLAIN,
+                log: place.path().join("log"),
+                interactive: false,
+                debugger: None,
+                patience: None,
+                listener: Tap::default(),
+            };
+            let command = Uml::of(&file).unwrap().command(&boot);
+            let is_meant = |word: &&str| word.starts_with("ncpus=") || word.starts_with("seccomp=");
+            let words = command.get_args().filter_map(OsStr::to_str).filter(is_meant);
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(parameters("CONFIG_UML=y\nCONFIG_SMP=y\n"), ["ncpus=2", "seccomp=auto"]);
+        assert_eq!(parameters("CONFIG_UML=y\n# CONFIG_SMP is not set\n"), Vec::<String>::new());
+    }
 
     #[test]
     fn directories_of_killed_guests_are_removed_once_who_started_them_is_gone_even_as_a_zombie() {
