@@ -17,6 +17,10 @@ use crate::{
 const KEYRINGS: [&str; 2] =
     ["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
 
+/// Address of the archive for machines whose sources have none, such as Ubuntu's. The signature
+/// tells whether it is Debian's.
+const EVERYWHERE: &str = "http://deb.debian.org/debian";
+
 /// Time for which the lists of a suite are not updated again: the commands before a first fetch ask
 /// for them several times.
 const LATELY: Duration = Duration::from_secs(60 * 60);
@@ -62,7 +66,7 @@ impl<'a> Suite<'a> {
             .map(Path::new)
             .find(|keyring| keyring.is_file())
             .ok_or_else(|| format!("{} is missing: install debian-archive-keyring", KEYRINGS[0]))?;
-        let mirror = mirror().ok_or("apt's sources on this machine have no mirror of Debian's archive")?;
+        let mirror = mirror().unwrap_or_else(|| EVERYWHERE.to_owned());
         Ok(Self { name, mirror, keyring: keyring.to_owned() })
     }
 }

@@ -280,7 +280,8 @@ mod tests {
         };
         let mut profiles: Vec<_> = PROFILES.split(',').map(str::to_owned).collect();
         profiles.sort();
-        let kernels: Vec<_> = Kernels::load().unwrap().names().map(str::to_owned).collect();
+        let mut kernels: Vec<_> = Kernels::load().unwrap().names().map(str::to_owned).collect();
+        kernels.sort();
         assert_eq!((listed("kernel:"), listed("profile:")), (kernels, profiles));
     }
 
