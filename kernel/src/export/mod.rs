@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error, Kernels, Result,
+    Error, Kernels, Patch, Result, Series,
     command::{git, output, read},
     format_patch::format_patch,
 };
@@ -132,6 +132,7 @@ fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a
 pub(crate) fn restyled(work_tree: &Path, base: &str, directory: &Path) -> Result<Vec<String>> {
     let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
     format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
+    keep_notes(directory, scratch.path())?;
     let (old, new) = (patches(directory)?, patches(scratch.path())?);
     let bytes = |directory: &Path, name: &String| {
         let path = directory.join(name);
@@ -156,6 +157,7 @@ fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
         .tempdir_in(directory)
         .map_err(Error::io("creating a directory in", directory))?;
     format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
+    keep_notes(directory, scratch.path())?;
     let names = patches(scratch.path())?;
     let mut written = Vec::new();
     for name in &names {
@@ -173,6 +175,21 @@ fn replace(work_tree: &Path, base: &str, directory: &Path) -> Result<Exported> {
         fs::remove_file(&path).map_err(Error::io("removing", &path))?;
     }
     Ok(Exported { directory: directory.to_owned(), patches: names.len(), written, removed: stale })
+}
+
+/// Adds the text behind `---`, which no commit has, to patches with the same title as those that are
+/// replaced.
+fn keep_notes(old: &Path, new: &Path) -> Result<()> {
+    let before = Series::read(old)?;
+    for patch in Series::read(new)?.patches() {
+        let same = before.patches().iter().find(|before| before.title == patch.title);
+        if let Some(notes) = same.and_then(Patch::notes) {
+            let path = new.join(&patch.name);
+            let mail = patch.clone().with_notes(Some(&notes)).mail();
+            fs::write(&path, mail).map_err(Error::io("writing", path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the names of the patches in a directory, without the cover letter.

@@ -152,3 +152,21 @@ fn a_tree_of_someone_elses_is_refused() {
     let error = export(&bench.tree(), &Kernels::load().unwrap(), Some("6.12")).unwrap_err();
     assert!(error.to_string().ends_with("it has the series for 7.3, not for 6.12"), "{error}");
 }
+
+#[test]
+fn the_text_behind_the_dashes_stays_when_the_commit_changes() {
+    let bench = Bench::new();
+    let file = bench.series().join(PATCHES[1].0);
+    let text = fs::read_to_string(&file).unwrap().replace("---\n b.c", "---\nDiffers from 7.3: so.\n\n b.c");
+    fs::write(&file, &text).unwrap();
+    assert_eq!(restyled(&bench.tree(), &bench.base, &bench.series()).unwrap(), Vec::<String>::new());
+    assert_eq!(bench.export().written, Vec::<String>::new());
+    fs::write(bench.tree().join("b.c"), "bar\n").unwrap();
+    bench.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    assert_eq!(bench.export().written, [PATCHES[1].0]);
+    let after = fs::read_to_string(&file).unwrap();
+    assert!(
+        after.contains("---\nDiffers from 7.3: so.\n\n b.c | 1 +\n") && after.contains("+bar\n"),
+        "{after}"
+    );
+}
