@@ -102,6 +102,7 @@ pub fn backport(
     let primary = Base::prepare(from, None, cache, progress)?;
     keep_up(&base, &directory)?;
     borrow_objects(&directory, &primary)?;
+    keep_attributes(&directory, &base.commit)?;
 
     let series = from.series()?;
     progress.started(&Phase::Series, Some(series.patches().len() as u64));
@@ -150,6 +151,16 @@ fn borrow_objects(directory: &Path, primary: &Base) -> Result<()> {
     let file = directory.join(".git/objects/info/alternates");
     let objects = primary.path.join(".git/objects");
     fs::write(&file, format!("{}\n", objects.display())).map_err(Error::io("writing", file))
+}
+
+/// Lets git find the functions of hunks by the tree's attributes, as in a checkout: their names are
+/// in the patches.
+fn keep_attributes(directory: &Path, commit: &str) -> Result<()> {
+    let shown = output(git(directory).args(["show", &format!("{commit}:.gitattributes")]), b"")?;
+    let file = directory.join(".git/info/attributes");
+    let place = directory.join(".git/info");
+    fs::create_dir_all(&place).map_err(Error::io("creating", place))?;
+    fs::write(&file, shown.stdout).map_err(Error::io("writing", file))
 }
 
 /// Returns the primary series that the other one was made of; `None` if it is not known any more.

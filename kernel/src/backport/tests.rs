@@ -9,7 +9,10 @@ struct Bench {
 
 const NAMES: [&str; 2] = ["2", "1"];
 
-/// Files of each kernel, before the series.
+/// Beginning of `a.c`. Only git's attributes tell that the function is not `error`.
+const TOP: &str = "int f(void)\nerror:\n 1\n 2\n 3\n";
+
+/// Rest of `a.c` for each kernel, before the series.
 const SOURCES: [&str; 2] = ["new\none\ntwo\nthree\nfour\n", "old\n\none\ntwo\nthree\nfour\n"];
 
 impl Bench {
@@ -25,7 +28,8 @@ impl Bench {
         };
         let bench = Self { kernels: NAMES.map(spec), directory };
         for (name, source) in NAMES.into_iter().zip(SOURCES) {
-            bench.write(&format!("sources/{name}/a.c"), source);
+            bench.write(&format!("sources/{name}/a.c"), &format!("{TOP}{source}"));
+            bench.write(&format!("sources/{name}/.gitattributes"), "*.c diff=cpp\n");
             bench.write(&format!("sources/{name}/Makefile"), name);
             bench.write(&format!("sources/{name}/Kconfig"), "");
             bench.run("tar", &["-cf", &format!("{name}.tar"), "-C", "sources", name]);
@@ -73,7 +77,8 @@ impl Bench {
         git(&["commit", "-qm", "base"]);
         let base = git(&["rev-parse", "HEAD"]);
         for (title, file, text) in changes {
-            self.write(&format!("{tree}/{file}"), text);
+            let top = if *file == "a.c" { TOP } else { "" };
+            self.write(&format!("{tree}/{file}"), &format!("{top}{text}"));
             git(&["add", "."]);
             git(&["commit", "-qm", &format!("{title}\n\nBecause.")]);
         }
@@ -159,7 +164,8 @@ fn a_conflict_stops_until_it_is_resolved_and_nothing_is_written_before() {
     assert!(refusal(Start::New).ends_with("a backport is under way: --continue or --abort it"));
     assert!(refusal(Start::Resolved).ends_with("resolve these files, then `git add` them:\na.c"));
 
-    fs::write(conflict.tree.join("a.c"), "old\n\none\n2 /* own */\nthree\nfour\n").unwrap();
+    let resolved = format!("{TOP}old\n\none\n2 /* own */\nthree\nfour\n");
+    fs::write(conflict.tree.join("a.c"), resolved).unwrap();
     read(git(&conflict.tree).args(["add", "a.c"]), b"").unwrap();
     assert_eq!(bench.done(Start::Resolved).written, ["0001-Change.patch", "0002-Add.patch"]);
     let after = bench.series();
