@@ -22,7 +22,8 @@ use signal_hook::low_level::{emulate_default_handler, signal_name};
 pub const BROKEN: u8 = 2;
 
 /// Signals that end a process by default.
-pub const ENDS: [i32; 9] = [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
+pub const ENDING_SIGNALS: [i32; 9] =
+    [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
 
 /// Cause of the process's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pub fn before_end(cleanup: impl FnOnce(&Cause) + Send + 'static) -> Registered {
 /// # Errors
 /// Signals can't be handled.
 pub fn watch() -> Result<()> {
-    let mut signals = Signals::new(not_ignored(&ENDS)).context("can't handle signals")?;
+    let mut signals = Signals::new(not_ignored(&ENDING_SIGNALS)).context("can't handle signals")?;
     thread::spawn(move || {
         for signal in signals.forever() {
             if HELD.load(Ordering::SeqCst) > 0 {
@@ -98,7 +99,7 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// While it exists, the signals of [`ENDS`] do not end the process: its owner handles all of them.
+/// While it exists, the signals of [`ENDING_SIGNALS`] do not end the process: its owner handles all of them.
 #[derive(Debug)]
 pub struct Hold(());
 

@@ -7,18 +7,23 @@ use std::thread;
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::host::interruption::{self, ENDS};
+use crate::host::interruption::{self, ENDING_SIGNALS};
 use crate::host::process::spawn_pdeathsig;
 
 /// Ending of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Exited(ExitStatus),
-    /// A signal meant for the program or for this process ended it; following work is not wanted.
+    /// The user ended the program or this process by this signal; following work is not wanted.
     Interrupted(i32),
 }
+
+/// Signals with which a user or a supervisor ends a program. Any other signal that ends it, such as
+/// SIGALRM, is a failure of its own.
+const REQUESTS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /// Runs a program without input, and waits for its end. Signals that would end this process go to
 /// the program and its descendants.
@@ -26,36 +31,36 @@ pub enum End {
 /// # Errors
 /// The program can't be started.
 pub fn run(command: Command) -> Result<End> {
-    run_heeding(&ENDS, command)
+    run_forwarding(&ENDING_SIGNALS, command)
 }
 
-fn run_heeding(ends: &[i32], mut command: Command) -> Result<End> {
+fn run_forwarding(signals: &[i32], mut command: Command) -> Result<End> {
     let _held = interruption::hold();
-    let mut signals = Signals::new(interruption::not_ignored(ends)).context("can't listen to signals")?;
+    let mut signals = Signals::new(interruption::not_ignored(signals)).context("can't handle signals")?;
     // A group of its own, since this process may share one with its parent.
     command.process_group(0).stdin(Stdio::null());
     let mut child = spawn_pdeathsig(command)?;
     let group = Pid::from_raw(child.id().cast_signed());
     let handle = signals.handle();
     let listener = thread::spawn(move || {
-        let mut heard = None;
+        let mut received = None;
         for signal in signals.forever() {
-            heard = Some(signal);
+            received = Some(signal);
             // The process may have ended.
             let _ = Signal::try_from(signal).and_then(|signal| killpg(group, signal));
         }
-        heard
+        received
     });
-    let status = child.wait().context("can't wait for it");
+    let status = child.wait().context("can't wait for the program");
     handle.close();
-    let heard = listener.join().unwrap_or_default();
-    if heard.is_some() {
+    let received = listener.join().unwrap_or_default();
+    if received.is_some() {
         // Some of them may ignore Ctrl-C.
         let _ = killpg(group, Signal::SIGTERM);
     }
     let status = status?;
-    let died_of = status.signal().filter(|signal| ends.contains(signal));
-    Ok(heard.or(died_of).map_or(End::Exited(status), End::Interrupted))
+    let requested = status.signal().filter(|signal| REQUESTS.contains(signal));
+    Ok(received.or(requested).map_or(End::Exited(status), End::Interrupted))
 }
 
 #[cfg(test)]
@@ -65,7 +70,7 @@ mod tests {
 
     use nix::sys::signal::kill;
     use nix::unistd::getpid;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
     use super::*;
 
@@ -76,19 +81,21 @@ mod tests {
     }
 
     /// Runs a script, and handles only signals that no other test sends to this process.
-    fn heeding(text: &str) -> Result<End> {
-        run_heeding(&[SIGHUP, SIGINT, SIGTERM], script(text))
+    fn run_script(text: &str) -> Result<End> {
+        run_forwarding(&[SIGHUP, SIGINT, SIGTERM], script(text))
     }
 
     #[test]
     fn a_program_ends_by_itself_or_is_interrupted() {
-        let code = |text: &str| match heeding(text).unwrap() {
+        let code = |text: &str| match run_script(text).unwrap() {
             End::Exited(status) => status.code().unwrap(),
             End::Interrupted(signal) => -signal,
         };
         assert_eq!([code("exit 3"), code("kill -TERM $$"), code("kill -INT $$")], [3, -SIGTERM, -SIGINT]);
-        // A fault of the program is no interruption.
-        assert!(matches!(heeding("kill -SEGV $$").unwrap(), End::Exited(_)));
+        // A failure of the program is no interruption.
+        for fault in ["SEGV", "ALRM", "USR1"] {
+            assert!(matches!(run_script(&format!("kill -{fault} $$")).unwrap(), End::Exited(_)), "{fault}");
+        }
     }
 
     #[test]
@@ -116,7 +123,7 @@ mod tests {
         let file = directory.path().join("pid");
         let text = format!("sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", file.display());
         // A signal that no other test handles.
-        let runner = thread::spawn(move || run_heeding(&[SIGUSR2], script(&text)));
+        let runner = thread::spawn(move || run_forwarding(&[SIGUSR2], script(&text)));
         let deadline = Instant::now() + Duration::from_secs(20);
         while !file.exists() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
