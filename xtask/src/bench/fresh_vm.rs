@@ -63,7 +63,7 @@ fn judge(environment: &Environment, scenario: &Scenario) -> Result<Option<f64>> 
     let begun = Instant::now();
     let verdict = worker.run(environment, scenario);
     let took = begun.elapsed();
-    worker.leave();
+    worker.shut_down(environment);
     match verdict {
         Verdict::Skipped(_) => Ok(None),
         Verdict::Broken(why) => bail!("{} could not be judged: {why}", scenario.name),

@@ -89,7 +89,11 @@ impl Options {
             .map(|environment| {
                 let mut worker = Worker::default();
                 let verdict = worker.run(&environment, scenario);
-                worker.leave().verdict.filter(|_| verdict == Verdict::Passed).unwrap_or(verdict)
+                worker
+                    .shut_down(&environment)
+                    .verdict
+                    .filter(|_| verdict == Verdict::Passed)
+                    .unwrap_or(verdict)
             })
             .unwrap_or_else(|error| Verdict::Broken(format!("{error:#}").into()));
         let log = log(&format!("{patch:02}"));

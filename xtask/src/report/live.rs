@@ -162,7 +162,7 @@ impl<'a> LiveReporter<'a> {
             Event::Left { worker, environment, shutdown, took } => {
                 self.display.begun(worker, "has nothing to do".into());
                 if let Some(verdict) = shutdown.verdict {
-                    // A leak shows only at the shutdown, and belongs to no single scenario.
+                    // A leak shows only at the shutdown; any scenario of the guest may have caused it.
                     let column =
                         self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
                     let vm = Some(self.testbed.settings[environment].kind);

@@ -186,7 +186,7 @@ impl Executor<'_> {
                 Next::Wait | Next::Done => None,
             };
             if let Some(environment) = at.filter(|_| at != to) {
-                self.leave(&mut worker, number, environment, events);
+                self.shut_down(&mut worker, number, environment, events);
             }
             at = to;
             match next {
@@ -253,7 +253,7 @@ impl Executor<'_> {
                 lost,
             });
             if retried || self.testbed.fresh {
-                self.leave(worker, number, environment, events);
+                self.shut_down(worker, number, environment, events);
             }
             if !retried {
                 return;
@@ -261,9 +261,12 @@ impl Executor<'_> {
         }
     }
 
-    fn leave(&self, worker: &mut Worker, number: usize, environment: usize, events: &Sender<Event>) {
+    fn shut_down(&self, worker: &mut Worker, number: usize, environment: usize, events: &Sender<Event>) {
         let begun = Instant::now();
-        let shutdown = worker.leave();
+        let shutdown = match self.testbed.environment(environment, self.terminal) {
+            Ok(environment) => worker.shut_down(environment),
+            Err(_) => ShutdownReport::default(),
+        };
         let _ = events.send(Event::Left { worker: number, environment, shutdown, took: begun.elapsed() });
     }
 }

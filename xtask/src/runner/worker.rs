@@ -1,5 +1,7 @@
 //! Worker that runs scenarios one after the other, in the same guest while it stays usable.
 
+use std::path::Path;
+
 use scenarios::plan::Plan;
 use scenarios::scenario::{SHELL, Scenario};
 use scenarios::verdict::{Verdict, judge};
@@ -8,26 +10,36 @@ use scenarios::wire::{Counters, Event};
 use crate::debug::symbolize;
 use crate::host::packages::install_command;
 use crate::runner::environment::Environment;
-use crate::session::Session;
+use crate::session::{Failure, Session};
 
 /// A worker and its current guest.
 #[derive(Default)]
 pub struct Worker {
     guest: Option<Session>,
+    /// Names of the scenarios that the current guest has run.
+    ran: Vec<String>,
 }
 
 impl Worker {
     /// Runs a scenario and returns its verdict. A guest that is no longer usable is dropped.
     ///
-    /// A guest that is kept must belong to `environment`: call [`Self::leave`] before a change.
+    /// A guest that is kept must belong to `environment`: call [`Self::shut_down`] before a change.
     pub fn run(&mut self, environment: &Environment, scenario: &Scenario) -> Verdict {
-        let guest = match self.guest.take().map_or_else(|| environment.open(), Ok) {
+        let guest = match self.guest.take() {
+            Some(guest) => Ok(guest),
+            None => {
+                self.ran.clear();
+                environment.open()
+            }
+        };
+        self.ran.push(scenario.name.clone());
+        let guest = match guest {
             Ok(guest) => guest,
             Err(failure) => {
                 return symbolize::located(failure.verdict(scenario.plan()), &environment.vmlinux);
             }
         };
-        let judged = Judged::of(guest, environment, scenario, &environment.boot.pace.plan(scenario));
+        let judged = Judged::of(guest, environment, scenario, &environment.boot.time_scale.plan(scenario));
         self.guest = judged.guest;
         judged.verdict
     }
@@ -37,13 +49,14 @@ impl Worker {
         self.guest.is_some()
     }
 
-    /// Shuts the guest down in good order.
-    pub fn leave(&mut self) -> ShutdownReport {
+    /// Shuts the guest down in good order. A kernel report comes with the scenarios of the guest,
+    /// since any of them may have caused it.
+    pub fn shut_down(&mut self, environment: &Environment) -> ShutdownReport {
         match self.guest.take().map(Session::close) {
             None => ShutdownReport::default(),
             Some(Ok(counters)) => ShutdownReport { verdict: None, counters },
             Some(Err(failure)) => {
-                let verdict = failure.kind.verdict(failure.cause.clone());
+                let verdict = shutdown_verdict(&failure, &self.ran, &environment.vmlinux);
                 ShutdownReport { verdict: Some(verdict), counters: Vec::new() }
             }
         }
@@ -69,10 +82,11 @@ impl Judged {
         }
         let (verdict, events, guest) = match guest.run(plan) {
             Ok(run) => {
-                let verdict = judge(&environment.boot.pace.scenario(scenario), &run.events, &run.finished)
-                    .unwrap_or_else(|error| {
-                        Verdict::Broken(format!("the scenario can't be judged: {error}").into())
-                    });
+                let verdict =
+                    judge(&environment.boot.time_scale.scenario(scenario), &run.events, &run.finished)
+                        .unwrap_or_else(|error| {
+                            Verdict::Broken(format!("the scenario can't be judged: {error}").into())
+                        });
                 let guest = is_as_before(&verdict).then_some(guest);
                 (verdict, run.events, guest)
             }
@@ -89,6 +103,13 @@ pub struct ShutdownReport {
     pub verdict: Option<Verdict>,
     /// Counters that the kernel has sent.
     pub counters: Vec<Counters>,
+}
+
+/// Returns the verdict of a kernel report during the shutdown, with its functions symbolized.
+fn shutdown_verdict(failure: &Failure, ran: &[String], vmlinux: &Path) -> Verdict {
+    let mut cause = failure.cause.clone();
+    cause.summary.push_str(&format!("\nscenarios that this guest had run: {}", ran.join(", ")));
+    symbolize::located(failure.kind.verdict(cause), vmlinux)
 }
 
 /// Checks whether a guest is usable for another scenario. After a kernel report the kernel stays
@@ -109,4 +130,24 @@ pub fn missing_feature(feature: &str) -> String {
         _ => String::new(),
     };
     format!("this guest has no {feature}{why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::FailureKind;
+
+    #[test]
+    fn shutdown_report_is_symbolized_and_names_the_scenarios_of_its_guest() {
+        let mut failure = Failure::broken("kernel memory leak: x");
+        failure.kind = FailureKind::Crashed;
+        failure.cause.console = vec!["key_put+0x1/0x2".into()];
+        let ran = ["a/one", "b/two"].map(str::to_owned);
+        let verdict = shutdown_verdict(&failure, &ran, Path::new("/dev/null"));
+        let details = verdict.details();
+        let first = "kernel memory leak: x\nscenarios that this guest had run: a/one, b/two\n";
+        assert!(verdict.word() == "crashed" && details.starts_with(first), "{details}");
+        // Without symbols in the file, the attempt to read them is reported.
+        assert!(details.contains("can't read the symbols of /dev/null"), "{details}");
+    }
 }
