@@ -20,7 +20,7 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
     }
     let kvm = match probe::kvm_unusable(cache, terminal)? {
         None => Finding::good("kvm", "runs guests, as far as can be told without a kernel of one".into()),
-        Some(why) => Finding::poor("kvm", why.clone(), format!("{}; {SERVES}", probe::kvm_remedy(&why))),
+        Some(why) => Finding::poor("kvm", why.to_string(), format!("{}; {SERVES}", why.kvm_remedy())),
     };
     let tcg = Finding::good("tcg", "an emulated processor works everywhere".into());
     Ok(vec![kvm, uml(cache)?, tcg])

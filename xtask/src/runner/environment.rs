@@ -16,7 +16,7 @@ use crate::artifacts::image::{self, KernelOptions, Profile};
 use crate::artifacts::initramfs;
 use crate::host::terminal::Terminal;
 use crate::host::workspace;
-use crate::session::probe::{self, Probe, Retry};
+use crate::session::probe::{self, Probe, Retry, Unusable};
 use crate::session::{Failure, Session};
 use crate::vm::qemu::Qemu;
 use crate::vm::time_scale::TimeScale;
@@ -132,12 +132,12 @@ impl Environment {
             memory_mib: memory_mib(profile),
             cpus: cpus(),
             clock: Clock::default(),
-            pace: TimeScale::of(profile),
+            time_scale: TimeScale::of(profile),
             log: log(label, setting.kind, 0),
             interactive: false,
             debugger: None,
-            patience: None,
-            listener: Tap::default(),
+            boot_deadline: None,
+            tap: Tap::default(),
         };
         let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Probe::unneeded("an emulated processor works everywhere")),
@@ -149,7 +149,7 @@ impl Environment {
         };
         let (why, spare) = match trial {
             Probe::Works { why, guest } => (why, guest.map(|guest| *guest)),
-            Probe::Fails { why } => {
+            Probe::Fails(why) => {
                 bail!("{}", runs_no_guest(setting.kind, &why))
             }
         };
@@ -237,9 +237,9 @@ impl Environment {
 }
 
 /// Returns the error for a kind of virtual machine that runs no guest here, with a remedy.
-fn runs_no_guest(kind: Kind, why: &str) -> String {
+fn runs_no_guest(kind: Kind, why: &Unusable) -> String {
     let remedy = match kind {
-        Kind::Kvm => format!("{}, or use --vm tcg or --vm uml", probe::kvm_remedy(why)),
+        Kind::Kvm => format!("{}, or use --vm tcg or --vm uml", why.kvm_remedy()),
         Kind::Uml => "use --vm tcg, or --vm kvm where that works".to_owned(),
         Kind::Tcg => "use --vm uml".to_owned(),
     };
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_kvm_that_was_asked_for_and_runs_no_guest_has_a_remedy() {
-        let said = runs_no_guest(Kind::Kvm, "/dev/kvm: Permission denied (os error 13)");
+        let said = runs_no_guest(Kind::Kvm, &Unusable::Device(nix::errno::Errno::EACCES));
         assert!(said.contains("usermod") && said.ends_with("or use --vm tcg or --vm uml"), "{said}");
     }
 }

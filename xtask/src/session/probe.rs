@@ -3,6 +3,7 @@
 //! processors.
 
 use std::env;
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use indicatif::HumanDuration;
 use kernel::hex;
+use nix::errno::Errno;
 use scenarios::verdict::ConsoleLine;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,7 +38,7 @@ const FIRMWARE_DEADLINE: Duration = Duration::from_secs(3);
 const PROBE_TTL: Duration = Duration::from_secs(600);
 
 /// Memory in MiB of a kernel that is only to boot.
-const TRIAL_MEMORY: u32 = 64;
+const PROBE_MEMORY: u32 = 64;
 
 /// Policy for a virtual machine with a recorded failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub enum Retry {
     /// Probe it again: it was requested by name.
     Always,
     /// Probe it again only after the record has expired: there is an alternative.
-    WhenForgotten,
+    WhenExpired,
 }
 
 /// Result of a probe.
@@ -57,16 +59,46 @@ pub enum Probe {
         guest: Option<Box<Session>>,
     },
     /// Guests don't run.
-    Fails {
-        /// Observed cause.
-        why: String,
-    },
+    Fails(Unusable),
+}
+
+/// Reason that a kind of virtual machine runs no guest here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// `/dev/kvm` can't be opened.
+    Device(Errno),
+    /// A guest did not come up, for this reason.
+    Guest(String),
+}
+
+impl Unusable {
+    /// Returns a remedy for this failure of KVM.
+    pub fn kvm_remedy(&self) -> &'static str {
+        match self {
+            Self::Device(Errno::EACCES | Errno::EPERM) => {
+                "add yourself to its group (`sudo usermod --append --groups kvm $USER`) and log in again"
+            }
+            Self::Device(_) => {
+                "enable virtualisation in the firmware; in a virtual machine, nested virtualisation"
+            }
+            Self::Guest(_) => "in a virtual machine, its host must support nested virtualisation",
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(errno) => write!(f, "/dev/kvm: {}", errno.desc()),
+            Self::Guest(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Probe {
     /// Returns the result of a probe whose guest came up.
     fn by(guest: Session) -> Self {
-        let why = format!("a trial guest was up in {:.1} s", guest.age().as_secs_f32());
+        let why = format!("a guest booted in {:.1} s", guest.age().as_secs_f32());
         Self::Works { why, guest: Some(Box::new(guest)) }
     }
 
@@ -78,7 +110,7 @@ impl Probe {
 
 /// Recorded result of a probe, valid until the host's next boot.
 #[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
+struct Record {
     boot_id: String,
     /// Rights and limits of the process that ran the probe: see [`environment`].
     environment: String,
@@ -90,14 +122,14 @@ struct Remembered {
     at: u64,
 }
 
-impl Remembered {
+impl Record {
     fn age(&self) -> Duration {
         Duration::from_secs(now().saturating_sub(self.at))
     }
 
     /// Returns the cause of the failure, and its age.
-    fn told(&self) -> String {
-        format!("{} (seen {} ago; --vm with its name tries it again)", self.why, HumanDuration(self.age()))
+    fn describe(&self) -> String {
+        format!("{} (seen {} ago; name it with --vm to try again)", self.why, HumanDuration(self.age()))
     }
 }
 
@@ -106,27 +138,27 @@ impl Remembered {
 ///
 /// # Errors
 /// QEMU is missing, or the host's boot can't be identified.
-pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<String>> {
+pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<Unusable>> {
     if let Some(why) = kvm_is_denied() {
         return Ok(Some(why));
     }
-    if let Some(remembered) = recall(cache, "kvm", "any")? {
-        return Ok((!remembered.works).then(|| remembered.told()));
+    if let Some(record) = load_record(cache, "kvm", "any")? {
+        return Ok((!record.works).then(|| Unusable::Guest(record.describe())));
     }
     if firmware_runs()? {
         return Ok(None);
     }
-    let why = "not even QEMU's firmware ran on it";
-    remember(cache, "kvm", "any", false, why)?;
+    let why = "QEMU's firmware does not run on it";
+    save_record(cache, "kvm", "any", false, why)?;
     terminal.note(&format!("KVM runs no guest on this machine: {why}"));
-    Ok(Some(why.into()))
+    Ok(Some(Unusable::Guest(why.into())))
 }
 
 /// Returns the reason that `/dev/kvm` can't be opened. Not recorded: permission may change, and the
 /// check is cheap.
-fn kvm_is_denied() -> Option<String> {
+fn kvm_is_denied() -> Option<Unusable> {
     let opened = OpenOptions::new().read(true).write(true).open("/dev/kvm");
-    opened.err().map(|error| format!("/dev/kvm: {error}"))
+    opened.err().map(|error| Unusable::Device(Errno::from_raw(error.raw_os_error().unwrap_or_default())))
 }
 
 /// Checks that KVM runs this guest, by the record or by a probe.
@@ -134,25 +166,25 @@ fn kvm_is_denied() -> Option<String> {
 /// # Errors
 /// QEMU is missing, or the result can't be written.
 pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -> Result<Probe> {
-    let out = match retry {
+    let failure = match retry {
         Retry::Always => kvm_is_denied(),
-        Retry::WhenForgotten => kvm_unusable(cache, terminal)?,
+        Retry::WhenExpired => kvm_unusable(cache, terminal)?,
     };
-    if let Some(why) = out {
-        return Ok(Probe::Fails { why });
+    if let Some(why) = failure {
+        return Ok(Probe::Fails(why));
     }
-    if let Some(remembered) = recall(cache, "kvm", "any")?.filter(|it| it.works) {
-        return Ok(Probe::unneeded(&remembered.why));
+    if let Some(record) = load_record(cache, "kvm", "any")?.filter(|it| it.works) {
+        return Ok(Probe::unneeded(&record.why));
     }
-    let trial = match Session::open_within(DEADLINE, &Qemu::kvm(), boot)? {
+    let probe = match Session::open_within(DEADLINE, &Qemu::kvm(), boot)? {
         Ok(guest) => Probe::by(guest),
-        Err(failure) => Probe::Fails { why: cause(&failure) },
+        Err(failure) => Probe::Fails(Unusable::Guest(cause(&failure))),
     };
-    match &trial {
-        Probe::Works { why, .. } => remember(cache, "kvm", "any", true, why)?,
-        Probe::Fails { why } => remember(cache, "kvm", "any", false, why)?,
+    match &probe {
+        Probe::Works { why, .. } => save_record(cache, "kvm", "any", true, why)?,
+        Probe::Fails(why) => save_record(cache, "kvm", "any", false, &why.to_string())?,
     }
-    Ok(trial)
+    Ok(probe)
 }
 
 /// Checks that User-Mode Linux runs this guest. The probe is quick unless the guest stays silent;
@@ -161,13 +193,13 @@ pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -
 /// # Errors
 /// The result can't be written.
 pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result<Probe> {
-    let remembered = recall(cache, "uml", image)?.filter(|it| !it.works && it.age() < PROBE_TTL);
-    if let Some(remembered) = remembered.filter(|_| retry == Retry::WhenForgotten) {
-        return Ok(Probe::Fails { why: remembered.told() });
+    let record = load_record(cache, "uml", image)?.filter(|it| !it.works && it.age() < PROBE_TTL);
+    if let Some(record) = record.filter(|_| retry == Retry::WhenExpired) {
+        return Ok(Probe::Fails(Unusable::Guest(record.describe())));
     }
     // Not recorded, since the check is cheap.
     if let Err(why) = uml_memory::directory(boot.memory_mib) {
-        return Ok(Probe::Fails { why: why.to_string() });
+        return Ok(Probe::Fails(Unusable::Guest(why.to_string())));
     }
     let failure = match Session::open_within(DEADLINE, uml, boot)? {
         Ok(guest) => return Ok(Probe::by(guest)),
@@ -175,9 +207,9 @@ pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path
     };
     let why = cause(&failure);
     if failure.kind == FailureKind::Hung {
-        remember(cache, "uml", image, false, &why)?;
+        save_record(cache, "uml", image, false, &why)?;
     }
-    Ok(Probe::Fails { why })
+    Ok(Probe::Fails(Unusable::Guest(why)))
 }
 
 /// Returns the reason that User-Mode Linux runs no guest here, by the last probe; `None` without a
@@ -186,8 +218,8 @@ pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path
 /// # Errors
 /// The host's boot can't be identified.
 pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
-    let remembered = here(cache, "uml")?.filter(|it| !it.works && it.age() < PROBE_TTL);
-    Ok(remembered.map(|it| it.told()))
+    let record = valid_record(cache, "uml")?.filter(|it| !it.works && it.age() < PROBE_TTL);
+    Ok(record.map(|it| it.describe()))
 }
 
 /// Returns the time that User-Mode Linux's kernel takes to boot and to find that it has no root;
@@ -196,21 +228,21 @@ pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
 /// # Errors
 /// The kernel can't be started.
 pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
-    uml_memory::directory(TRIAL_MEMORY)?;
+    uml_memory::directory(PROBE_MEMORY)?;
     let began = Instant::now();
     let place = tempfile::tempdir().context("no place for its pid")?;
-    let mut command = Uml::kernel(image, TRIAL_MEMORY, &place.path().join("trial"));
+    let mut command = Uml::kernel(image, PROBE_MEMORY, &place.path().join("probe"));
     command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = spawn_pdeathsig(command)?;
-    let Some(words) = child.stdout.take() else { return Ok(None) };
-    let (heard, word) = mpsc::channel();
+    let Some(stdout) = child.stdout.take() else { return Ok(None) };
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let mut lines = BufReader::new(words).split(b'\n').map_while(Result::ok);
-        let rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
+        let mut lines = BufReader::new(stdout).split(b'\n').map_while(Result::ok);
+        let is_rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
         // The receiver is gone after the deadline.
-        let _ = heard.send(lines.any(rootless));
+        let _ = sender.send(lines.any(is_rootless));
     });
-    let up = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
+    let up = receiver.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
     let took = began.elapsed();
     // Errors mean that it has ended already.
     let _ = child.kill();
@@ -218,26 +250,15 @@ pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     Ok(up.then_some(took))
 }
 
-/// Returns a remedy for this failure of KVM.
-pub fn kvm_remedy(why: &str) -> &'static str {
-    if why.contains("Permission denied") {
-        "let yourself in with `sudo usermod --append --groups kvm $USER`, then log in again"
-    } else if why.contains("No such file") {
-        "enable virtualisation in the firmware, or nested virtualisation where this is a guest itself"
-    } else {
-        "where this is a guest itself, its host has to support nested virtualisation"
-    }
-}
-
 /// Returns the reason that a guest did not come up.
 fn cause(failure: &Failure) -> String {
-    let last_words = failure.cause.console.last().map(|line| format!("; its last words: {line}"));
-    let seen = || format!("{}{}", failure.cause.summary, last_words.unwrap_or_default());
-    denied(&failure.cause.console).map_or_else(seen, str::to_owned)
+    let last_line = failure.cause.console.last().map(|line| format!("; last line of the console: {line}"));
+    let seen = || format!("{}{}", failure.cause.summary, last_line.unwrap_or_default());
+    ptrace_hint(&failure.cause.console).map_or_else(seen, str::to_owned)
 }
 
 /// Returns the hint for a console that shows a denied ptrace(2).
-fn denied(console: &[ConsoleLine]) -> Option<&'static str> {
+fn ptrace_hint(console: &[ConsoleLine]) -> Option<&'static str> {
     console.iter().any(|line| line.text.contains("ptrace: Operation not permitted")).then_some(
         "ptrace(2) is denied here, and User-Mode Linux needs it; allow it in the container's seccomp profile, or in Yama's \
          kernel.yama.ptrace_scope",
@@ -248,17 +269,17 @@ fn denied(console: &[ConsoleLine]) -> Option<&'static str> {
 fn firmware_runs() -> Result<bool> {
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "64", "-nodefaults"]);
-    command.args(["-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=words"]);
-    command.args(["-device", "isa-debugcon,iobase=0x402,chardev=words"]);
+    command.args(["-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=firmware"]);
+    command.args(["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = spawn_pdeathsig(command)?;
-    let Some(mut words) = child.stdout.take() else { return Ok(false) };
-    let (heard, word) = mpsc::channel();
+    let Some(mut stdout) = child.stdout.take() else { return Ok(false) };
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         // The receiver is gone after the deadline.
-        let _ = heard.send(matches!(words.read(&mut [0; 16]), Ok(1..)));
+        let _ = sender.send(matches!(stdout.read(&mut [0; 16]), Ok(1..)));
     });
-    let runs = word.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
+    let runs = receiver.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
     // Errors mean that it has ended already.
     let _ = child.kill();
     let _ = child.wait();
@@ -270,7 +291,7 @@ fn path(cache: &Path, kind: &str) -> std::path::PathBuf {
 }
 
 fn boot_id() -> Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").context("can't tell this boot of the host")
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").context("can't identify this boot of the host")
 }
 
 /// Properties of this process that may decide a probe: limits, rights, mounts, and the programs and
@@ -297,18 +318,18 @@ fn now() -> u64 {
 }
 
 /// Returns the record for this boot of the host and an environment equal to this process's.
-fn here(cache: &Path, kind: &str) -> Result<Option<Remembered>> {
-    let remembered = fs::read(path(cache, kind)).ok().and_then(|json| serde_json::from_slice(&json).ok());
+fn valid_record(cache: &Path, kind: &str) -> Result<Option<Record>> {
+    let record = fs::read(path(cache, kind)).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let (boot_id, environment) = (boot_id()?, environment());
-    Ok(remembered.filter(|it: &Remembered| it.boot_id == boot_id && it.environment == environment))
+    Ok(record.filter(|it: &Record| it.boot_id == boot_id && it.environment == environment))
 }
 
-fn recall(cache: &Path, kind: &str, what: &str) -> Result<Option<Remembered>> {
-    Ok(here(cache, kind)?.filter(|it| it.what == what))
+fn load_record(cache: &Path, kind: &str, what: &str) -> Result<Option<Record>> {
+    Ok(valid_record(cache, kind)?.filter(|it| it.what == what))
 }
 
-fn remember(cache: &Path, kind: &str, what: &str, works: bool, why: &str) -> Result<()> {
-    let remembered = Remembered {
+fn save_record(cache: &Path, kind: &str, what: &str, works: bool, why: &str) -> Result<()> {
+    let record = Record {
         boot_id: boot_id()?,
         environment: environment(),
         what: what.into(),
@@ -316,20 +337,19 @@ fn remember(cache: &Path, kind: &str, what: &str, works: bool, why: &str) -> Res
         why: why.into(),
         at: now(),
     };
-    cache::write_whole(&path(cache, kind), &serde_json::to_vec_pretty(&remembered)?)
+    cache::write_whole(&path(cache, kind), &serde_json::to_vec_pretty(&record)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vm::time_scale::TimeScale;
 
     #[test]
     fn a_failure_is_told_with_its_age_and_not_where_other_limits_hold() {
         let cache = tempfile::tempdir().unwrap();
-        remember(cache.path(), "uml", "image", false, "it hung").unwrap();
-        let told = uml_unusable(cache.path()).unwrap().unwrap();
-        assert!(told.starts_with("it hung (seen ") && told.contains(" ago"), "{told}");
+        save_record(cache.path(), "uml", "image", false, "it hung").unwrap();
+        let message = uml_unusable(cache.path()).unwrap().unwrap();
+        assert!(message.starts_with("it hung (seen ") && message.contains(" ago"), "{message}");
         let file = path(cache.path(), "uml");
         let other = fs::read_to_string(&file).unwrap().replace(&environment(), "of another shell");
         fs::write(&file, other).unwrap();
@@ -339,50 +359,37 @@ mod tests {
     #[test]
     fn who_names_the_machine_has_it_tried_whatever_is_remembered() {
         let cache = tempfile::tempdir().unwrap();
-        remember(cache.path(), "uml", "image", false, "it hung").unwrap();
-        let boot = BootConfig {
-            image: "/no/such/image".into(),
-            initramfs: "/dev/null".into(),
-            parameters: Vec::new(),
-            memory_mib: 1,
-            cpus: 1,
-            clock: Default::default(),
-            pace: TimeScale::PLAIN,
-            log: "/dev/null".into(),
-            interactive: false,
-            debugger: None,
-            patience: None,
-            listener: Default::default(),
-        };
-        let trial = uml(&Uml::default(), &boot, "image", Retry::WhenForgotten, cache.path()).unwrap();
-        assert!(matches!(trial, Probe::Fails { why } if why.starts_with("it hung (seen ")));
+        save_record(cache.path(), "uml", "image", false, "it hung").unwrap();
+        let boot = BootConfig::without_files();
+        let probe = uml(&Uml::default(), &boot, "image", Retry::WhenExpired, cache.path()).unwrap();
+        assert!(matches!(probe, Probe::Fails(why) if why.to_string().starts_with("it hung (seen ")));
         let error = uml(&Uml::default(), &boot, "image", Retry::Always, cache.path()).err().unwrap();
         assert!(error.to_string().starts_with("can't start: /no/such/image"), "{error}");
     }
 
     #[test]
     fn each_reason_why_kvm_is_out_has_its_remedy() {
-        assert!(kvm_remedy("/dev/kvm: Permission denied (os error 13)").contains("usermod"));
-        assert!(kvm_remedy("/dev/kvm: No such file or directory (os error 2)").contains("firmware"));
-        assert!(kvm_remedy("not even QEMU's firmware ran on it").contains("nested"));
+        assert!(Unusable::Device(Errno::EACCES).kvm_remedy().contains("usermod"));
+        assert!(Unusable::Device(Errno::ENOENT).kvm_remedy().contains("firmware"));
+        assert!(Unusable::Guest("no output".into()).kvm_remedy().contains("nested"));
     }
 
     #[test]
     fn denied_ptrace_is_named() {
-        let said = [
+        let console = [
             "Checking that ptrace can change system call numbers...ptrace: Operation not permitted",
             "status = 9",
         ];
-        assert!(denied(&said.map(Into::into)).unwrap().starts_with("ptrace(2) is denied here"));
-        assert_eq!(denied(&["status = 9".into()]), None);
+        assert!(ptrace_hint(&console.map(Into::into)).unwrap().starts_with("ptrace(2) is denied here"));
+        assert_eq!(ptrace_hint(&["status = 9".into()]), None);
     }
 
     #[test]
     fn a_failure_is_forgotten_after_a_while() {
         let cache = tempfile::tempdir().unwrap();
-        remember(cache.path(), "uml", "image", false, "it hung").unwrap();
+        save_record(cache.path(), "uml", "image", false, "it hung").unwrap();
         let file = path(cache.path(), "uml");
-        let mut old = here(cache.path(), "uml").unwrap().unwrap();
+        let mut old = valid_record(cache.path(), "uml").unwrap().unwrap();
         old.at -= PROBE_TTL.as_secs();
         fs::write(&file, serde_json::to_vec(&old).unwrap()).unwrap();
         assert_eq!(uml_unusable(cache.path()).unwrap(), None);
