@@ -112,7 +112,7 @@ fn sums(files: &Files) -> String {
 
 /// Returns the guest's initramfs, followed by the plan to run without a host connection.
 fn initramfs(scenario: &Scenario, environment: &Environment, judge: &Path) -> Result<Vec<u8>> {
-    let plan = HostMessage::Run(Box::new(environment.boot.pace.plan(scenario)));
+    let plan = HostMessage::Run(Box::new(environment.boot.time_scale.plan(scenario)));
     let messages = [plan, HostMessage::PowerOff];
     let lines = messages.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     let mut files = BTreeMap::from([
@@ -180,7 +180,7 @@ fn run(scenario: &Scenario, environment: &Environment) -> Result<String> {
                      give_up \"this machine has no qemu-system-x86_64: install QEMU (Debian: qemu-system-x86)\"";
         (" and QEMU", check.to_owned(), "bzImage initramfs.cpio", command)
     };
-    let limit = environment.boot.pace.plan(scenario).deadline_ms / 1000 + LEAVE;
+    let limit = environment.boot.time_scale.plan(scenario).deadline_ms / 1000 + LEAVE;
     Ok(script(&scenario.name, needs, &check, files, &command, limit))
 }
 
@@ -237,8 +237,8 @@ mod tests {
             ("[  1.0] WARNING: CPU: 1 PID: 77 at security/keys/request_key.c:450 x+0x1", 1),
             ("<3>[    0.000000] Bus error - the host /dev/shm or /tmp mount likely just ran out of space", 2),
         ] {
-            let trouble = kernel_report::begun_by(line);
-            let testbeds = trouble.map_or("passed", |it| it.kind.failure().verdict(Cause::default()).word());
+            let report = kernel_report::begun_by(line);
+            let testbeds = report.map_or("passed", |it| it.kind.failure().verdict(Cause::default()).word());
             let console = format!("[  0.1] quiet\n{line}\nmore\n");
             assert_eq!(verdict(&console), (testbeds.to_owned(), Some(code)), "{line}");
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
 use crate::session::FailureKind;
 use crate::session::raw_terminal::{self, RawTerminal};
-use crate::vm::{BootConfig, Ending, Heard, KernelReport, Kind, Machine, MachineEvent, Tap};
+use crate::vm::{BootConfig, Ending, GuestOutput, KernelReport, Kind, Machine, MachineEvent, Tap};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask boot --initramfs rootfs.cpio.gz                      with its console on this terminal
@@ -59,14 +59,14 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         memory_mib: environment.boot.memory_mib + u32::try_from(archive.len() >> 19).unwrap_or(u32::MAX / 2),
         ..environment.boot.clone()
     };
-    let (ending, trouble) = if RawTerminal::is_tty() {
-        let about = format!("{} · {}", environment.describe(), raw_terminal::WAY_OUT);
+    let (ending, report) = if RawTerminal::is_tty() {
+        let about = format!("{} · {}", environment.describe(), raw_terminal::ESCAPE_HINT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
         sit_at(&environment, boot)?
     } else {
         look_on(&environment, boot)?
     };
-    conclude(ending, trouble.as_ref(), terminal)
+    conclude(ending, report.as_ref(), terminal)
 }
 
 /// Reads and unpacks the archive, and checks that a guest can start its /init.
@@ -89,36 +89,33 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 
 /// Attaches a raw-mode terminal to the guest's console.
 fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
-    let raw_terminal = RawTerminal::take()?;
-    raw_terminal.listen();
-    let boot = BootConfig {
-        interactive: true,
-        listener: plain_lines(raw_terminal.listener(), environment.kind()),
-        ..boot
-    };
+    let raw_terminal = RawTerminal::enable()?;
+    raw_terminal.show_output();
+    let boot =
+        BootConfig { interactive: true, tap: plain_lines(raw_terminal.tap(), environment.kind()), ..boot };
     let mut machine = environment.machine(&boot)?;
-    raw_terminal.type_at(machine.keyboard()?);
-    Ok(watch(&mut machine, || raw_terminal.is_left()))
+    raw_terminal.forward_input(machine.console_writer()?);
+    Ok(watch(&mut machine, || raw_terminal.is_escaped()))
 }
 
 /// Console without a terminal: its output is standard output, and it gets no input, which would arrive before it is read.
 fn look_on(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
-    let listener = Tap::new(|heard| {
-        if let Heard::Console(bytes) = heard {
+    let tap = Tap::new(|output| {
+        if let GuestOutput::Console(bytes) = output {
             output::put(bytes);
         }
     });
-    let mut machine = environment.machine(&BootConfig { listener, ..boot })?;
+    let mut machine = environment.machine(&BootConfig { tap, ..boot })?;
     Ok(watch(&mut machine, || false))
 }
 
 /// Adds carriage returns to User-Mode Linux's kernel lines, which end as in files; a raw-mode terminal needs them.
-fn plain_lines(listener: Tap, kind: Kind) -> Tap {
+fn plain_lines(tap: Tap, kind: Kind) -> Tap {
     if kind != Kind::Uml {
-        return listener;
+        return tap;
     }
-    Tap::new(move |heard| match heard {
-        Heard::Console(bytes) => {
+    Tap::new(move |output| match output {
+        GuestOutput::Console(bytes) => {
             let mut lines = Vec::with_capacity(bytes.len() + 8);
             let mut before = 0;
             for byte in bytes {
@@ -128,36 +125,36 @@ fn plain_lines(listener: Tap, kind: Kind) -> Tap {
                 lines.push(*byte);
                 before = *byte;
             }
-            listener.hear(Heard::Console(&lines));
+            tap.observe(GuestOutput::Console(&lines));
         }
-        other => listener.hear(other),
+        other => tap.observe(other),
     })
 }
 
 /// Waits for the guest's end, or for the user's escape sequence (`None`). Reports the first fault that the kernel reported.
 fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Option<KernelReport>) {
     const GLANCE: Duration = Duration::from_millis(200);
-    let mut trouble = None;
+    let mut report = None;
     loop {
-        match machine.next(GLANCE) {
-            Some(MachineEvent::KernelReport(heard)) => _ = trouble.get_or_insert(heard),
-            Some(MachineEvent::Gone) => return (Some(machine.end_within(SETTLE)), trouble),
+        match machine.next(Instant::now() + GLANCE) {
+            Some(MachineEvent::KernelReport(output)) => _ = report.get_or_insert(output),
+            Some(MachineEvent::Gone) => return (Some(machine.end_within(SETTLE)), report),
             Some(MachineEvent::Message(_)) | None => {}
         }
         if left() {
             machine.stop();
-            return (None, trouble);
+            return (None, report);
         }
     }
 }
 
-fn conclude(ending: Option<Ending>, trouble: Option<&KernelReport>, terminal: &Terminal) -> Result<ExitCode> {
+fn conclude(ending: Option<Ending>, report: Option<&KernelReport>, terminal: &Terminal) -> Result<ExitCode> {
     const INTERRUPTED: u8 = 130;
-    if let Some(trouble) = trouble {
-        if trouble.kind.failure() == FailureKind::Broken {
-            bail!("{trouble}");
+    if let Some(report) = report {
+        if report.kind.failure() == FailureKind::Broken {
+            bail!("{report}");
         }
-        terminal.note(&format!("the guest's kernel reported trouble: {trouble}"));
+        terminal.note(&format!("the guest's kernel reported report: {report}"));
         return Ok(ExitCode::from(1));
     }
     match ending {

@@ -114,7 +114,7 @@ impl Options {
 fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
     let guest = environment.open().map_err(|failure| anyhow!("{failure}"))?;
     let Judged { verdict, events, .. } =
-        Judged::of(guest, environment, scenario, &environment.boot.pace.plan(scenario));
+        Judged::of(guest, environment, scenario, &environment.boot.time_scale.plan(scenario));
     if let Verdict::Skipped(why) = verdict {
         bail!("{} can't run on {}: {why}", scenario.name, environment.kind().full_name());
     }

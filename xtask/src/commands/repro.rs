@@ -140,7 +140,7 @@ impl Options {
     fn once(&self, environment: &Environment, scenario: &Scenario, terminal: &Terminal) -> Verdict {
         let seed = self.first_seed();
         self.tell_seed(scenario.plan(), seed, terminal);
-        let plan = Plan { seed: Some(seed), ..environment.boot.pace.plan(scenario) };
+        let plan = Plan { seed: Some(seed), ..environment.boot.time_scale.plan(scenario) };
         let told = told_boot(environment);
         carry_out(environment, &told, scenario, &plan, show)
     }
@@ -164,9 +164,9 @@ impl Options {
         let plan = Plan {
             seed: Some(seed),
             deadline_ms: AGES.as_millis() as u64,
-            ..environment.boot.pace.plan(scenario)
+            ..environment.boot.time_scale.plan(scenario)
         };
-        let boot = BootConfig { debugger: Some(port), patience: Some(AGES), ..told_boot(environment) };
+        let boot = BootConfig { debugger: Some(port), boot_deadline: Some(AGES), ..told_boot(environment) };
         Ok(carry_out(environment, &boot, scenario, &plan, show))
     }
 
@@ -185,7 +185,7 @@ impl Options {
         for run in 0..runs {
             let seed = first.wrapping_add(run.into());
             let began = Instant::now();
-            let plan = Plan { seed: Some(seed), ..environment.boot.pace.plan(scenario) };
+            let plan = Plan { seed: Some(seed), ..environment.boot.time_scale.plan(scenario) };
             let lines = Arc::new(Mutex::new(Vec::new()));
             let kept = Arc::clone(&lines);
             let keep = move |line: &str| {
@@ -241,7 +241,7 @@ fn carry_out(
     tell: impl FnMut(&str) + Send + 'static,
 ) -> Verdict {
     let transcript = Transcript::of(plan.clone(), tell);
-    let boot = BootConfig { listener: transcript.listener(), ..boot.clone() };
+    let boot = BootConfig { tap: transcript.tap(), ..boot.clone() };
     let verdict = match environment.start(&boot) {
         Err(failure) => symbolize::located(failure.verdict(plan), &environment.vmlinux),
         Ok(guest) => Judged::of(guest, environment, scenario, plan).verdict,

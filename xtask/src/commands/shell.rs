@@ -18,7 +18,7 @@ use crate::host::terminal::{Terminal, takes_colours};
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::single_guest;
 use crate::session::raw_terminal::{self, RawTerminal};
-use crate::session::{Failure, Session, Used};
+use crate::session::{AttachedRun, Failure, Session};
 use crate::vm::vng::{self, Vng};
 use crate::vm::{BootConfig, Kind};
 
@@ -55,7 +55,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         false => options.by_itself(terminal)?,
     };
     if RawTerminal::is_tty() && options.command.is_empty() {
-        let about = format!("{}{what} · exit leaves, {}", environment.describe(), raw_terminal::WAY_OUT);
+        let about = format!("{}{what} · exit leaves, {}", environment.describe(), raw_terminal::ESCAPE_HINT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
     single_guest::conclude(use_program(&environment, shell), terminal)
@@ -127,13 +127,12 @@ impl Options {
 ///
 /// # Errors
 /// The guest did not come up, or ended too early.
-pub fn use_program(environment: &Environment, program: AttachedProgram) -> Result<Used, Box<Failure>> {
+pub fn use_program(environment: &Environment, program: AttachedProgram) -> Result<AttachedRun, Box<Failure>> {
     if !RawTerminal::is_tty() {
         return environment.start(&environment.boot)?.pipe(&program);
     }
-    let raw_terminal = RawTerminal::take().map_err(|error| Failure::broken(&format!("{error:#}")))?;
-    let boot =
-        BootConfig { interactive: true, listener: raw_terminal.listener(), ..environment.boot.clone() };
+    let raw_terminal = RawTerminal::enable().map_err(|error| Failure::broken(&format!("{error:#}")))?;
+    let boot = BootConfig { interactive: true, tap: raw_terminal.tap(), ..environment.boot.clone() };
     let program = AttachedProgram { streams: Streams::Terminal(RawTerminal::size()), ..program };
     let mut session: Session = environment.start(&boot)?;
     session.raw_terminal(&program, &raw_terminal)

@@ -15,7 +15,7 @@ use scenarios::plan::Plan;
 use scenarios::trace;
 use scenarios::wire::{Event, GuestMessage};
 
-use crate::vm::{Heard, Tap};
+use crate::vm::{GuestOutput, Tap};
 
 /// Reordering delay: the console and the channel have different latencies.
 const GRACE: Duration = Duration::from_millis(150);
@@ -64,13 +64,13 @@ impl Transcript {
     }
 
     /// Returns the observer of the guest's output.
-    pub fn listener(&self) -> Tap {
+    pub fn tap(&self) -> Tap {
         let said = self.said.clone();
         let unfinished = Mutex::new(Vec::new());
-        Tap::new(move |heard| {
+        Tap::new(move |output| {
             let Some(said) = &said else { return };
-            match heard {
-                Heard::Console(bytes) => {
+            match output {
+                GuestOutput::Console(bytes) => {
                     let mut unfinished = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
                     unfinished.extend_from_slice(bytes);
                     while let Some(end) = unfinished.iter().position(|byte| *byte == b'\n') {
@@ -80,7 +80,7 @@ impl Transcript {
                         let _ = said.send(Said::Console(line));
                     }
                 }
-                Heard::Message(line) => {
+                GuestOutput::Message(line) => {
                     if let Ok(GuestMessage::Event(event)) = serde_json::from_str(line) {
                         let _ = said.send(Said::Event(Box::new(event)));
                     }
@@ -212,12 +212,12 @@ mod tests {
         let transcript = Transcript::of(serde_json::from_str(plan).unwrap(), move |line| {
             let _ = told.send(console::strip_ansi_codes(line).into_owned());
         });
-        let listener = transcript.listener();
+        let tap = transcript.tap();
         let event = r#"{"event":{"process":"box","at_us":100,"kind":{"ended":{"exited":3}}}}"#;
-        listener.hear(Heard::Message(event));
-        listener.hear(Heard::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
-        listener.hear(Heard::Console(b"lo\n"));
-        drop(listener);
+        tap.observe(GuestOutput::Message(event));
+        tap.observe(GuestOutput::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
+        tap.observe(GuestOutput::Console(b"lo\n"));
+        drop(tap);
         transcript.end();
         let lines: Vec<String> = lines.into_iter().collect();
         let expected = [

@@ -86,7 +86,7 @@ impl<'a> Selftests<'a> {
 
     /// Runs the program at this path.
     pub fn run(&mut self, path: &str, user: User) -> Part {
-        let deadline = self.environment.boot.pace.scale(DEADLINE);
+        let deadline = self.environment.boot.time_scale.scale(DEADLINE);
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         let program = Program { path: path.to_owned(), arguments: Vec::new(), uid: user.uid(), deadline_ms };
         let mut lines = Vec::new();

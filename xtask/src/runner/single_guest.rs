@@ -13,7 +13,7 @@ use crate::artifacts::image::Profile;
 use crate::host::cache;
 use crate::host::terminal::Terminal;
 use crate::session::probe::{self, Retry};
-use crate::session::{Failure, Used};
+use crate::session::{AttachedRun, Failure};
 use crate::vm::Kind;
 
 impl GuestOptions {
@@ -50,7 +50,7 @@ impl GuestOptions {
         let initramfs = extras.initramfs(&cache, terminal)?;
         environment::clear_logs(label)?;
         let mut last = anyhow!("there is no virtual machine to choose from");
-        let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenForgotten };
+        let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenExpired };
         for (index, kind) in kinds.iter().enumerate() {
             let setting = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };
             match Environment::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
@@ -86,10 +86,10 @@ impl GuestOptions {
 ///
 /// # Errors
 /// The guest ended before the program.
-pub fn conclude(used: Result<Used, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
+pub fn conclude(used: Result<AttachedRun, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
     let used = used.map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
-    if let Some(trouble) = used.troubles.first() {
-        terminal.note(&format!("the guest's kernel reported trouble: {trouble}"));
+    if let Some(report) = used.reports.first() {
+        terminal.note(&format!("the guest's kernel reported report: {report}"));
     }
     Ok(exit_code(used.ending))
 }

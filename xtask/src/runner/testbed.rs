@@ -101,7 +101,7 @@ impl Testbed {
             // A column with only this environment has requested it by name.
             let by_name =
                 self.columns.iter().any(|column| column.environments == [number] && !column.optional);
-            let retry = if by_name { Retry::Always } else { Retry::WhenForgotten };
+            let retry = if by_name { Retry::Always } else { Retry::WhenExpired };
             Environment::on(
                 setting,
                 &self.initramfs,

@@ -16,12 +16,12 @@ impl Session {
     /// `Ok(Err(_))` if the guest did not come up; `Err` if it could not be started.
     pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Box<Failure>>> {
         const TRIES: usize = 3;
-        let deadline = boot.patience.unwrap_or(backend.boot_deadline());
+        let deadline = boot.boot_deadline.unwrap_or(backend.boot_deadline());
         let open = || Self::open_within(deadline, backend, boot);
         let mut opened = open()?;
         for _ in 1..TRIES {
             match &opened {
-                Err(failure) if failure.is_for_want_of_time() => opened = open()?,
+                Err(failure) if failure.is_late_timer() => opened = open()?,
                 _ => break,
             }
         }
@@ -38,10 +38,10 @@ impl Session {
         boot: &BootConfig,
     ) -> Result<Result<Self, Box<Failure>>> {
         let mut machine = Machine::start(backend, boot)?;
-        let within = boot.pace.scale(deadline);
+        let within = boot.time_scale.scale(deadline);
         Ok(match hello(&mut machine, within) {
             Ok(hello) => {
-                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.pace.scale(POWER_OFF) })
+                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.time_scale.scale(POWER_OFF) })
             }
             Err(end) => Err(end.explain(&mut machine, Vec::new())),
         })
@@ -52,10 +52,9 @@ fn hello(machine: &mut Machine, within: Duration) -> Result<Hello, End> {
     match next_message(machine, Instant::now() + within)? {
         GuestMessage::Hello(hello) if hello.protocol == PROTOCOL => Ok(hello),
         GuestMessage::Hello(hello) => Err(End::Guest(format!(
-            "it speaks version {} of the protocol, and the host version {PROTOCOL}: rebuild both",
+            "the agent has protocol version {}, and the host version {PROTOCOL}: rebuild both",
             hello.protocol
         ))),
-        GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
-        other => Err(End::Guest(format!("it said {other:?} before hello"))),
+        other => Err(End::unexpected(&other)),
     }
 }

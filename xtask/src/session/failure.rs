@@ -8,7 +8,7 @@ use scenarios::kernel_report::{FailureKind, KernelReportKind};
 use scenarios::plan::Plan;
 use scenarios::trace::Trace;
 use scenarios::verdict::{Cause, ConsoleLine, Verdict};
-use scenarios::wire::Event;
+use scenarios::wire::{Event, GuestMessage};
 
 use super::POWER_OFF;
 use crate::vm::{Ending, KernelReport, Machine, MachineEvent};
@@ -44,7 +44,7 @@ impl Failure {
 
     /// Checks for a kernel panic at boot because the emulated timer did not tick during
     /// `check_timer()`. That happens on a busy host, and is no fault of the kernel.
-    pub(super) fn is_for_want_of_time(&self) -> bool {
+    pub(super) fn is_late_timer(&self) -> bool {
         self.report.as_ref().is_some_and(|report| report.line.contains("IO-APIC + timer doesn't work"))
     }
 
@@ -65,49 +65,55 @@ impl fmt::Display for Failure {
 pub(super) enum End {
     KernelReport(KernelReport),
     Gone,
-    Silence,
+    Timeout,
     Guest(String),
 }
 
 impl End {
+    /// Returns the failure of a guest that sends a message which the session does not expect.
+    pub(super) fn unexpected(message: &GuestMessage) -> Self {
+        Self::Guest(format!("unexpected message: {message:?}"))
+    }
+
     /// Reads the guest's last output, stops the guest, and returns the failure.
     pub(super) fn explain(self, machine: &mut Machine, events: Vec<Event>) -> Box<Failure> {
-        let trouble = match &self {
-            Self::KernelReport(trouble) => Some(trouble.clone()),
+        let report = match &self {
+            Self::KernelReport(report) => Some(report.clone()),
             // The kernel report may not have arrived yet.
-            Self::Gone | Self::Silence => settle(machine),
+            Self::Gone | Self::Timeout => settle(machine),
             Self::Guest(_) => None,
         };
         if matches!(self, Self::KernelReport(_)) {
             settle(machine);
         }
         let age = machine.age().as_secs_f32();
-        let (kind, why) = match (&trouble, self) {
-            (Some(trouble), _) if trouble.kind == KernelReportKind::HostFull => {
-                (trouble.kind.failure(), host_full(machine))
+        let (kind, why) = match (&report, self) {
+            (Some(report), _) if report.kind == KernelReportKind::HostFull => {
+                (report.kind.failure(), host_full(machine))
             }
-            (Some(trouble), _) => (trouble.kind.failure(), trouble.to_string()),
-            (None, Self::Guest(why)) => (FailureKind::Broken, format!("the guest's fault: {why}")),
-            (None, Self::Silence) => {
-                (FailureKind::Hung, format!("the guest is silent, {age:.0} s after its start"))
-            }
+            (Some(report), _) => (report.kind.failure(), report.to_string()),
+            (None, Self::Guest(why)) => (FailureKind::Broken, format!("the agent failed: {why}")),
+            (None, Self::Timeout) => (
+                FailureKind::Hung,
+                format!("the guest sent nothing until its deadline, {age:.0} s after its start"),
+            ),
             (None, Self::Gone | Self::KernelReport(_)) => gone(machine),
         };
         machine.stop();
-        let console = match &trouble {
+        let console = match &report {
             Some(report) => machine.console().around(&report.line, REPORT_LINES),
             None => machine.console().tail(CONSOLE_LINES),
         };
         let console = console.into_iter().map(ConsoleLine::from).collect();
         let cause = Cause { console, log: Some(machine.log().to_path_buf()), ..why.into() };
-        Box::new(Failure { kind, cause, report: trouble, events })
+        Box::new(Failure { kind, cause, report, events })
     }
 }
 
 fn gone(machine: &mut Machine) -> (FailureKind, String) {
     match machine.end_within(POWER_OFF) {
         // A processor that resets without output has hit a fault that the kernel could not report.
-        Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without a word".into()),
+        Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without output".into()),
         Ending::Stopped => (FailureKind::Broken, "the guest closed its console and did not end".into()),
         Ending::Failed(status) => (
             FailureKind::Broken,
@@ -130,20 +136,20 @@ fn host_full(machine: &Machine) -> String {
 fn settle(machine: &Machine) -> Option<KernelReport> {
     let deadline = Instant::now() + SETTLE;
     let mut first = None;
-    let mut heard = machine.console().bytes();
+    let mut bytes = machine.console().bytes();
     loop {
-        match machine.next(QUIET.min(deadline.saturating_duration_since(Instant::now()))) {
-            Some(MachineEvent::KernelReport(trouble)) => {
-                first.get_or_insert(trouble);
+        match machine.next(deadline.min(Instant::now() + QUIET)) {
+            Some(MachineEvent::KernelReport(report)) => {
+                first.get_or_insert(report);
             }
             Some(MachineEvent::Message(_)) => {}
             Some(MachineEvent::Gone) => return first,
             None => {
                 let now = machine.console().bytes();
-                if now == heard || Instant::now() >= deadline {
+                if now == bytes || Instant::now() >= deadline {
                     return first;
                 }
-                heard = now;
+                bytes = now;
             }
         }
     }

@@ -18,7 +18,7 @@ use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hel
 
 use crate::vm::{Kind, Machine, MachineEvent};
 
-pub use attach::Used;
+pub use attach::AttachedRun;
 use failure::End;
 pub use failure::Failure;
 pub use scenarios::kernel_report::FailureKind;
@@ -69,7 +69,7 @@ impl Session {
     /// The guest is no longer usable: drop the session.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Box<Failure>> {
         let mut events = Vec::new();
-        match self.carry_out(plan, &mut events) {
+        match self.run_plan(plan, &mut events) {
             Ok(finished) => Ok(Run { events, finished }),
             Err(end) => Err(end.explain(&mut self.machine, events)),
         }
@@ -86,7 +86,7 @@ impl Session {
         mut printed: impl FnMut(String),
     ) -> Result<Option<Ending>, Box<Failure>> {
         let ending = self.watch(program, &mut printed);
-        ending.map_err(|end| end.explain(&mut self.machine, Vec::new()))
+        self.explained(ending)
     }
 
     /// Runs a measurement in the guest.
@@ -100,14 +100,13 @@ impl Session {
     ) -> Result<Vec<Series>, Box<Failure>> {
         let deadline = Instant::now() + within;
         let measured =
-            self.say(&HostMessage::Measure(measurement.clone())).and_then(|()| {
+            self.send(&HostMessage::Measure(measurement.clone())).and_then(|()| {
                 match next_message(&self.machine, deadline)? {
                     GuestMessage::Measured(series) => Ok(series),
-                    GuestMessage::Broken(broken) => Err(End::Guest(broken.why)),
-                    other => Err(End::Guest(format!("it said {other:?} while it measured"))),
+                    other => Err(End::unexpected(&other)),
                 }
             });
-        measured.map_err(|end| end.explain(&mut self.machine, Vec::new()))
+        self.explained(measured)
     }
 
     /// Shuts the guest down in good order. Returns its kernel's coverage counters: all of them or
@@ -118,7 +117,7 @@ impl Session {
     pub fn close(mut self) -> Result<Vec<Counters>, Box<Failure>> {
         let mut counted: Vec<Counters> = Vec::new();
         // If the message can't be sent, dropping the session ends the guest.
-        if self.say(&HostMessage::PowerOff).is_err() {
+        if self.send(&HostMessage::PowerOff).is_err() {
             return Ok(counted);
         }
         let mut deadline = Instant::now() + self.power_off;
@@ -138,35 +137,36 @@ impl Session {
         }
     }
 
-    fn carry_out(&mut self, plan: &Plan, events: &mut Vec<Event>) -> Result<Finished, End> {
-        self.say(&HostMessage::Run(Box::new(plan.clone())))?;
+    fn run_plan(&mut self, plan: &Plan, events: &mut Vec<Event>) -> Result<Finished, End> {
+        self.send(&HostMessage::Run(Box::new(plan.clone())))?;
         let deadline = Instant::now() + Duration::from_millis(plan.deadline_ms) + GRACE;
         loop {
             match next_message(&self.machine, deadline)? {
                 GuestMessage::Event(event) => events.push(event),
                 GuestMessage::Finished(finished) if finished.plan == plan.name => return Ok(finished),
-                GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
-                other => {
-                    return Err(End::Guest(format!("it said {other:?} while it carried out {}", plan.name)));
-                }
+                other => return Err(End::unexpected(&other)),
             }
         }
     }
 
     fn watch(&mut self, program: &Program, printed: &mut dyn FnMut(String)) -> Result<Option<Ending>, End> {
-        self.say(&HostMessage::Execute(program.clone()))?;
+        self.send(&HostMessage::Execute(program.clone()))?;
         let deadline = Instant::now() + Duration::from_millis(program.deadline_ms) + GRACE;
         loop {
             match next_message(&self.machine, deadline)? {
                 GuestMessage::Printed(line) => printed(line),
                 GuestMessage::Returned(returned) => return Ok(returned.ending),
-                GuestMessage::Broken(broken) => return Err(End::Guest(broken.why)),
-                other => return Err(End::Guest(format!("it said {other:?} while it ran {}", program.path))),
+                other => return Err(End::unexpected(&other)),
             }
         }
     }
 
-    fn say(&mut self, message: &HostMessage) -> Result<(), End> {
+    /// Returns the result with the failure that explains an early end.
+    fn explained<T>(&mut self, result: Result<T, End>) -> Result<T, Box<Failure>> {
+        result.map_err(|end| end.explain(&mut self.machine, Vec::new()))
+    }
+
+    fn send(&mut self, message: &HostMessage) -> Result<(), End> {
         let line = serde_json::to_string(message).map_err(|error| End::Guest(error.to_string()))?;
         let mut parts = wire::framing::split(&line).into_iter();
         let mut next = parts.next();
@@ -177,7 +177,7 @@ impl Session {
             if next.is_some() {
                 match next_message(&self.machine, Instant::now() + GRACE)? {
                     GuestMessage::Ack => {}
-                    other => return Err(End::Guest(format!("it said {other:?} while it was being told"))),
+                    other => return Err(End::unexpected(&other)),
                 }
             }
         }
@@ -185,12 +185,20 @@ impl Session {
     }
 }
 
+/// Parses a message of the guest. An error that the guest reports is a failure.
+fn parse(line: &str) -> Result<GuestMessage, End> {
+    match serde_json::from_str(line) {
+        Ok(GuestMessage::Broken(broken)) => Err(End::Guest(broken.why)),
+        Ok(message) => Ok(message),
+        Err(error) => Err(End::Guest(format!("invalid message ({error}): {line}"))),
+    }
+}
+
 fn next_message(machine: &Machine, deadline: Instant) -> Result<GuestMessage, End> {
-    match machine.next(deadline.saturating_duration_since(Instant::now())) {
-        Some(MachineEvent::Message(line)) => serde_json::from_str(&line)
-            .map_err(|error| End::Guest(format!("it said what nobody understands ({error}): {line}"))),
-        Some(MachineEvent::KernelReport(trouble)) => Err(End::KernelReport(trouble)),
+    match machine.next(deadline) {
+        Some(MachineEvent::Message(line)) => parse(&line),
+        Some(MachineEvent::KernelReport(report)) => Err(End::KernelReport(report)),
         Some(MachineEvent::Gone) => Err(End::Gone),
-        None => Err(End::Silence),
+        None => Err(End::Timeout),
     }
 }

@@ -17,13 +17,13 @@ use signal_hook_registry::{register_signal_unchecked, unregister};
 use crate::host::interruption::{self, Registered};
 use crate::host::output;
 use crate::vm::machine::ConsoleWriter;
-use crate::vm::{Heard, Tap};
+use crate::vm::{GuestOutput, Tap};
 
 /// Description of the escape sequence, for the user.
-pub const WAY_OUT: &str = "Ctrl-] three times ends the guest";
+pub const ESCAPE_HINT: &str = "Ctrl-] three times ends the guest";
 
 /// Signals of a crash, after which only their handler runs.
-const CRASHES: [i32; 7] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
+const CRASH_SIGNALS: [i32; 7] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
 
 /// Mode of the terminal before raw mode, while raw mode lasts.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -32,10 +32,10 @@ static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 /// process but by SIGKILL.
 #[derive(Debug)]
 pub struct RawTerminal {
-    crashes: Vec<SigId>,
+    crash_handlers: Vec<SigId>,
     _end: Registered,
-    left: Arc<AtomicBool>,
-    listens: Arc<AtomicBool>,
+    escaped: Arc<AtomicBool>,
+    shows_output: Arc<AtomicBool>,
 }
 
 impl RawTerminal {
@@ -48,14 +48,18 @@ impl RawTerminal {
     ///
     /// # Errors
     /// Standard input is not a terminal.
-    pub fn take() -> Result<Self> {
+    pub fn enable() -> Result<Self> {
         let before = tcgetattr(io::stdin()).context("standard input is no terminal")?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
         let end = interruption::before_end(|_| restore(SetArg::TCSANOW));
-        let raw_terminal =
-            Self { crashes: on_crash()?, _end: end, left: Arc::default(), listens: Arc::default() };
+        let raw_terminal = Self {
+            crash_handlers: on_crash()?,
+            _end: end,
+            escaped: Arc::default(),
+            shows_output: Arc::default(),
+        };
         tcsetattr(io::stdin(), SetArg::TCSADRAIN, &raw).context("can't set the terminal up")?;
         Ok(raw_terminal)
     }
@@ -67,52 +71,52 @@ impl RawTerminal {
     }
 
     /// Starts showing the guest's console output.
-    pub fn listen(&self) {
-        self.listens.store(true, Ordering::Relaxed);
+    pub fn show_output(&self) {
+        self.shows_output.store(true, Ordering::Relaxed);
     }
 
-    /// Returns an observer that shows the guest's console output from [`Self::listen`] until the
+    /// Returns an observer that shows the guest's console output from [`Self::show_output`] until the
     /// drop.
-    pub fn listener(&self) -> Tap {
-        let listens = Arc::clone(&self.listens);
-        Tap::new(move |heard| {
-            if let (Heard::Console(bytes), true) = (heard, listens.load(Ordering::Relaxed)) {
+    pub fn tap(&self) -> Tap {
+        let shows_output = Arc::clone(&self.shows_output);
+        Tap::new(move |output| {
+            if let (GuestOutput::Console(bytes), true) = (output, shows_output.load(Ordering::Relaxed)) {
                 output::put(bytes);
             }
         })
     }
 
     /// Passes keys on to the guest from now on. Ends with the process at the latest.
-    pub fn type_at(&self, mut keyboard: ConsoleWriter) {
-        let left = Arc::clone(&self.left);
+    pub fn forward_input(&self, mut console: ConsoleWriter) {
+        let escaped = Arc::clone(&self.escaped);
         thread::spawn(move || {
             let mut keys = [0; 256];
-            let mut way_out = EscapeSequence::default();
+            let mut escape = EscapeSequence::default();
             while let Ok(count @ 1..) = io::stdin().read(&mut keys) {
-                if way_out.is_tty(&keys[..count], Instant::now()) {
-                    left.store(true, Ordering::Relaxed);
+                if escape.is_complete(&keys[..count], Instant::now()) {
+                    escaped.store(true, Ordering::Relaxed);
                     return;
                 }
-                if keyboard.type_in(&keys[..count]).is_err() {
+                if console.write_all(&keys[..count]).is_err() {
                     return;
                 }
             }
             // The terminal is gone.
-            left.store(true, Ordering::Relaxed);
+            escaped.store(true, Ordering::Relaxed);
         });
     }
 
     /// Checks whether the user has typed the escape sequence, or the terminal is gone.
-    pub fn is_left(&self) -> bool {
-        self.left.load(Ordering::Relaxed)
+    pub fn is_escaped(&self) -> bool {
+        self.escaped.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        self.listens.store(false, Ordering::Relaxed);
+        self.shows_output.store(false, Ordering::Relaxed);
         restore(SetArg::TCSADRAIN);
-        self.crashes.drain(..).for_each(|id| _ = unregister(id));
+        self.crash_handlers.drain(..).for_each(|id| _ = unregister(id));
     }
 }
 
@@ -137,7 +141,7 @@ fn on_crash() -> Result<Vec<SigId>> {
         // SAFETY: the handler tries a lock, makes system calls and ends the process; it neither waits nor allocates.
         unsafe { register_signal_unchecked(signal, restore) }.context("can't handle signals")
     };
-    CRASHES.into_iter().map(register).collect()
+    CRASH_SIGNALS.into_iter().map(register).collect()
 }
 
 /// Escape sequence as in systemd-nspawn: Ctrl-] three times within a second.
@@ -151,7 +155,7 @@ impl EscapeSequence {
     const TIMES: usize = 3;
     const WITHIN: Duration = Duration::from_secs(1);
 
-    fn is_tty(&mut self, keys: &[u8], now: Instant) -> bool {
+    fn is_complete(&mut self, keys: &[u8], now: Instant) -> bool {
         for key in keys {
             if *key == Self::KEY {
                 self.presses.push(now);
@@ -169,16 +173,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_out_takes_three_presses_in_a_second_and_nothing_between() {
+    fn the_escape_takes_three_presses_in_a_second_and_nothing_between() {
         let start = Instant::now();
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
-        let taken = |keys: &[(&[u8], u64)]| {
-            let mut way_out = EscapeSequence::default();
-            keys.iter().fold(false, |_, (keys, at)| way_out.is_tty(keys, after(*at)))
+        let is_complete = |keys: &[(&[u8], u64)]| {
+            let mut escape = EscapeSequence::default();
+            keys.iter().fold(false, |_, (keys, at)| escape.is_complete(keys, after(*at)))
         };
-        assert!(taken(&[(b"\x1d\x1d\x1d", 0)]));
-        assert!(taken(&[(b"\x1d", 0), (b"\x1d", 400), (b"\x1d", 900)]));
-        assert!(!taken(&[(b"\x1d", 0), (b"\x1d", 400), (b"\x1d", 1200)]));
-        assert!(!taken(&[(b"\x1d\x1dx\x1d", 0)]));
+        assert!(is_complete(&[(b"\x1d\x1d\x1d", 0)]));
+        assert!(is_complete(&[(b"\x1d", 0), (b"\x1d", 400), (b"\x1d", 900)]));
+        assert!(!is_complete(&[(b"\x1d", 0), (b"\x1d", 400), (b"\x1d", 1200)]));
+        assert!(!is_complete(&[(b"\x1d\x1dx\x1d", 0)]));
     }
 }

@@ -1,11 +1,10 @@
-use std::path::PathBuf;
 use std::process::Command;
+use std::sync::mpsc;
 
 use scenarios::wire::PROTOCOL;
 
 use super::*;
-use crate::vm::time_scale::TimeScale;
-use crate::vm::{Backend, BootConfig};
+use crate::vm::{Backend, BootConfig, GuestOutput, Tap};
 
 /// A shell script in the place of a guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);
@@ -30,22 +29,7 @@ const HELLO: &str = r#"echo '{"hello":{"protocol":PROTOCOL,"release":"r","cpus":
 
 fn open(script: &str) -> Result<Session, Box<Failure>> {
     let script = script.replace("HELLO", HELLO).replace("PROTOCOL", &PROTOCOL.to_string());
-    let nowhere = PathBuf::from("/dev/null");
-    let boot = BootConfig {
-        image: nowhere.clone(),
-        initramfs: nowhere.clone(),
-        parameters: Vec::new(),
-        memory_mib: 1,
-        cpus: 1,
-        clock: Default::default(),
-        pace: TimeScale::PLAIN,
-        log: nowhere,
-        interactive: false,
-        debugger: None,
-        patience: None,
-        listener: Default::default(),
-    };
-    Session::open(&Script(script), &boot).unwrap()
+    Session::open(&Script(script), &BootConfig::without_files()).unwrap()
 }
 
 /// Lets the script run an empty plan.
@@ -100,6 +84,25 @@ fn a_silent_guest_is_hung_and_one_that_fails_is_broken() {
     let failure = open("echo no such machine; exit 3").unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
     assert_eq!(failure.cause.console, ["no such machine".into()]);
+}
+
+#[test]
+fn queued_messages_do_not_extend_a_deadline() {
+    let (seen, observer) = mpsc::channel();
+    let tap = Tap::new(move |output| {
+        if matches!(output, GuestOutput::Message("second")) {
+            seen.send(()).unwrap();
+        }
+    });
+    let boot = BootConfig { tap, ..BootConfig::without_files() };
+    let script = Script("echo first >&0; echo second >&0; sleep 9".into());
+    let machine = Machine::start(&script, &boot).unwrap();
+    let past = Instant::now();
+    // The first message is in the queue when the second one is read.
+    observer.recv().unwrap();
+    assert_eq!(machine.next(past), None);
+    let message = machine.next(Instant::now() + Duration::from_secs(60));
+    assert_eq!(message, Some(MachineEvent::Message("first".into())));
 }
 
 #[test]

@@ -30,12 +30,12 @@ impl Console {
         let _ = self.log.write_all(bytes);
         self.bytes += bytes.len() as u64;
         self.unfinished.extend_from_slice(bytes);
-        let mut troubles = Vec::new();
+        let mut reports = Vec::new();
         while let Some(end) = self.unfinished.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.unfinished.drain(..=end).collect();
-            troubles.extend(self.finish_line(&line));
+            reports.extend(self.finish_line(&line));
         }
-        troubles
+        reports
     }
 
     /// Returns the last lines, with the unfinished one.
@@ -61,12 +61,12 @@ impl Console {
 
     fn finish_line(&mut self, line: &[u8]) -> Option<KernelReport> {
         let line = text(line);
-        let trouble = kernel_report::begun_by(&line);
+        let report = kernel_report::begun_by(&line);
         if self.lines.len() == KEPT_LINES {
             self.lines.pop_front();
         }
         self.lines.push_back(line);
-        trouble
+        report
     }
 }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::console::Console;
-use super::tap::{Heard, Tap};
+use super::tap::{GuestOutput, Tap};
 use super::{Backend, BootConfig, KernelReport};
 use crate::host::process::{command_line, spawn_pdeathsig};
 
@@ -32,7 +32,7 @@ const QUEUE: usize = 1024;
 pub enum MachineEvent {
     /// PID 1 sent this line over the channel.
     Message(String),
-    /// The kernel reported trouble on the console.
+    /// The kernel reported report on the console.
     KernelReport(KernelReport),
     /// The back end's process has closed the console: the guest has ended.
     Gone,
@@ -54,8 +54,8 @@ pub enum Ending {
 pub struct Machine {
     child: Child,
     channel: UnixStream,
-    typed: UnixStream,
-    happenings: Receiver<MachineEvent>,
+    console_input: UnixStream,
+    events: Receiver<MachineEvent>,
     console: Arc<Mutex<Console>>,
     log: PathBuf,
     command_line: String,
@@ -75,7 +75,7 @@ impl Machine {
         let (channel, guest_channel) = UnixStream::pair().context("no socket for the channel")?;
         let (console_end, guest_console) = UnixStream::pair().context("no socket for the console")?;
         console_end.set_nonblocking(true)?;
-        let typed = console_end.try_clone()?;
+        let console_input = console_end.try_clone()?;
         channel.set_write_timeout(Some(WRITE_TIMEOUT))?;
 
         let mut command = backend.command(boot);
@@ -91,22 +91,22 @@ impl Machine {
         let child = spawn_pdeathsig(command)?;
 
         let console = Arc::new(Mutex::new(Console::new(log)));
-        let (queue, happenings) = mpsc::sync_channel(QUEUE);
-        let pump = IoThread {
+        let (queue, events) = mpsc::sync_channel(QUEUE);
+        let io_thread = IoThread {
             channel: channel.try_clone()?,
             console_end,
             console: Arc::clone(&console),
-            listener: boot.listener.clone(),
+            tap: boot.tap.clone(),
             queue,
         };
-        thread::spawn(move || pump.run());
+        thread::spawn(move || io_thread.run());
         let started = Instant::now();
         let log = boot.log.clone();
         Ok(Self {
             child,
             channel,
-            typed,
-            happenings,
+            console_input,
+            events,
             console,
             log,
             command_line,
@@ -128,7 +128,7 @@ impl Machine {
     ///
     /// # Errors
     /// No file descriptors are left.
-    pub fn voice(&self) -> io::Result<ChannelWriter> {
+    pub fn channel_writer(&self) -> io::Result<ChannelWriter> {
         self.channel.try_clone().map(ChannelWriter)
     }
 
@@ -137,14 +137,16 @@ impl Machine {
     ///
     /// # Errors
     /// No file descriptors are left.
-    pub fn keyboard(&self) -> io::Result<ConsoleWriter> {
-        self.typed.try_clone().map(ConsoleWriter)
+    pub fn console_writer(&self) -> io::Result<ConsoleWriter> {
+        self.console_input.try_clone().map(ConsoleWriter)
     }
 
-    /// Returns the next event; `None` if there is none within the given time.
-    pub fn next(&self, within: Duration) -> Option<MachineEvent> {
-        match self.happenings.recv_timeout(within) {
-            Ok(happening) => Some(happening),
+    /// Returns the next event; `None` after the deadline, even if events are queued: a guest that
+    /// sends without end does not extend it.
+    pub fn next(&self, deadline: Instant) -> Option<MachineEvent> {
+        let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        match self.events.recv_timeout(left) {
+            Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(MachineEvent::Gone),
         }
@@ -191,7 +193,7 @@ impl Machine {
     pub fn end_within(&mut self, time: Duration) -> Ending {
         let deadline = Instant::now() + time;
         loop {
-            match self.next(deadline.saturating_duration_since(Instant::now())) {
+            match self.next(deadline) {
                 Some(MachineEvent::Gone) => break,
                 Some(_) => {}
                 None => {
@@ -227,11 +229,11 @@ impl ChannelWriter {
 pub struct ConsoleWriter(UnixStream);
 
 impl ConsoleWriter {
-    /// Types all bytes, as fast as the guest accepts them.
+    /// Writes all bytes, as fast as the guest accepts them.
     ///
     /// # Errors
     /// The guest has ended.
-    pub fn type_in(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
@@ -257,7 +259,7 @@ struct IoThread {
     channel: UnixStream,
     console_end: UnixStream,
     console: Arc<Mutex<Console>>,
-    listener: Tap,
+    tap: Tap,
     queue: SyncSender<MachineEvent>,
 }
 
@@ -273,7 +275,7 @@ impl IoThread {
             let messages = if ready { self.read_channel(&mut line, &mut channel_open) } else { Vec::new() };
             console_open = self.drain_console();
             for message in messages {
-                self.listener.hear(Heard::Message(&message));
+                self.tap.observe(GuestOutput::Message(&message));
                 // The receiver is gone if the machine was dropped.
                 let _ = self.queue.send(MachineEvent::Message(message));
             }
@@ -315,7 +317,7 @@ impl IoThread {
         loop {
             match self.console_end.read(&mut buffer) {
                 Ok(0) => return false,
-                Ok(count) => self.tell(&buffer[..count]),
+                Ok(count) => self.receive(&buffer[..count]),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return true,
                     ErrorKind::Interrupted => {}
@@ -325,11 +327,11 @@ impl IoThread {
         }
     }
 
-    fn tell(&self, bytes: &[u8]) {
-        self.listener.hear(Heard::Console(bytes));
-        let troubles = self.console.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
-        for trouble in troubles {
-            let _ = self.queue.send(MachineEvent::KernelReport(trouble));
+    fn receive(&self, bytes: &[u8]) {
+        self.tap.observe(GuestOutput::Console(bytes));
+        let reports = self.console.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
+        for report in reports {
+            let _ = self.queue.send(MachineEvent::KernelReport(report));
         }
     }
 }

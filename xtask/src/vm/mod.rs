@@ -21,7 +21,7 @@ use crate::vm::time_scale::TimeScale;
 
 pub use machine::{Ending, Machine, MachineEvent};
 pub use scenarios::kernel_report::{KernelReport, KernelReportKind};
-pub use tap::{Heard, Tap};
+pub use tap::{GuestOutput, Tap};
 
 /// Configuration of a guest's boot.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct BootConfig {
     /// Clock source of the guest.
     pub clock: Clock,
     /// Time scale for the guest's kernel.
-    pub pace: TimeScale,
+    pub time_scale: TimeScale,
     /// Path of the console's log.
     pub log: PathBuf,
     /// True if the guest reads input from its console.
@@ -44,9 +44,30 @@ pub struct BootConfig {
     /// that.
     pub debugger: Option<u16>,
     /// Maximum time to PID 1's hello message; `None` for the back end's default.
-    pub patience: Option<Duration>,
+    pub boot_deadline: Option<Duration>,
     /// Observer of the guest's output.
-    pub listener: Tap,
+    pub tap: Tap,
+}
+
+#[cfg(test)]
+impl BootConfig {
+    /// Returns a configuration for a guest that needs no file.
+    pub(crate) fn without_files() -> Self {
+        Self {
+            image: "/no/such/image".into(),
+            initramfs: "/dev/null".into(),
+            parameters: Vec::new(),
+            memory_mib: 1,
+            cpus: 1,
+            clock: Clock::Real,
+            time_scale: TimeScale::PLAIN,
+            log: "/dev/null".into(),
+            interactive: false,
+            debugger: None,
+            boot_deadline: None,
+            tap: Tap::default(),
+        }
+    }
 }
 
 /// Clock source of a guest.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// Output of a guest.
 #[derive(Debug, Clone, Copy)]
-pub enum Heard<'a> {
+pub enum GuestOutput<'a> {
     /// Bytes on the console.
     Console(&'a [u8]),
     /// Line of PID 1 on the channel.
@@ -15,26 +15,26 @@ pub enum Heard<'a> {
 /// Observer that is called in the reading thread, before the output is processed further. Empty by
 /// default.
 #[derive(Clone, Default)]
-pub struct Tap(Option<Arc<Hear>>);
+pub struct Tap(Option<Arc<Observer>>);
 
-type Hear = dyn Fn(Heard<'_>) + Send + Sync;
+type Observer = dyn Fn(GuestOutput<'_>) + Send + Sync;
 
 impl Tap {
-    /// Creates an observer that calls `hear`, which must not take long.
-    pub fn new(hear: impl Fn(Heard<'_>) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(hear)))
+    /// Creates an observer that calls `observe`, which must not take long.
+    pub fn new(observe: impl Fn(GuestOutput<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observe)))
     }
 
     /// Passes output to the observer.
-    pub fn hear(&self, heard: Heard<'_>) {
-        if let Some(hear) = &self.0 {
-            hear(heard);
+    pub fn observe(&self, output: GuestOutput<'_>) {
+        if let Some(observe) = &self.0 {
+            observe(output);
         }
     }
 }
 
 impl fmt::Debug for Tap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "somebody" } else { "nobody" })
+        f.write_str(if self.0.is_some() { "Tap(observed)" } else { "Tap(empty)" })
     }
 }
