@@ -19,6 +19,7 @@ use xtask::report::live;
 use xtask::runner::executor::{Event, Policy};
 use xtask::runner::results::SharedResults;
 use xtask::runner::testbed::{MatrixOptions, Testbed};
+use xtask::runner::word::Word;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -62,7 +63,7 @@ fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() ->
     let entries = results.entries();
     let reports = entries.complete(&entries.parts[0]);
     let words: Vec<_> = reports.iter().map(|report| report.word()).collect();
-    assert_eq!((code, begun, words), (1, 1, vec!["failed", "skipped", "skipped"]));
+    assert_eq!((code, begun, words), (1, 1, vec![Word::Failed, Word::Skipped, Word::Skipped]));
     assert_eq!(reports[2].verdict.details(), "not run: a/bad failed (--fail-fast)");
     Ok(())
 }
@@ -91,7 +92,7 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     })?;
     let entries = results.entries();
     let report = entries.parts[0].verdicts[0].clone().context("no verdict")?;
-    assert_eq!((code, report.word()), (0, "flaky"));
+    assert_eq!((code, report.word()), (0, Word::Flaky));
     assert!(matches!(&report.earlier[0].verdict, Verdict::Failed(failure) if failure.is_pending()));
     happened.retain(|event| !event.is_empty());
     assert_eq!(happened[..4], ["begun 1", "judged", "left", "begun 2"]);

@@ -19,8 +19,8 @@ use crate::host::terminal::{Terminal, seconds};
 use crate::host::workspace;
 use crate::runner::bisect::{Bisection, Next, Try};
 use crate::runner::environment::{self, Extras};
-use crate::runner::result::{colour, mark};
 use crate::runner::selection;
+use crate::runner::word::Word;
 use crate::runner::worker::Worker;
 
 /// Scenario, series and guest of a bisection.
@@ -99,11 +99,11 @@ impl Options {
         let log = log(&format!("{patch:02}"));
         fs::write(&log, format!("{} {}\n{}\n", scenario.name, verdict.word(), verdict.details()))
             .with_context(|| format!("can't write {}", log.display()))?;
-        let word = verdict.word();
-        let what = format!("{} {word:<7}", mark(word));
+        let word = Word::of(&verdict, false);
+        let what = format!("{} {word:<7}", word.mark());
         terminal.say(&format!(
             "  {} {patch:>2}/{} {}  {}",
-            colour(word).apply_to(what),
+            word.colour().apply_to(what),
             patches.len(),
             name(patch, patches),
             style(seconds(began.elapsed())).dim(),

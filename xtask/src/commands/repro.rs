@@ -21,8 +21,9 @@ use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
-use crate::runner::result::{colour, how_to_accept, mark};
+use crate::runner::result::how_to_accept;
 use crate::runner::selection;
+use crate::runner::word::Word;
 use crate::runner::worker::{self, Judged};
 use crate::vm::{BootConfig, Kind};
 
@@ -192,10 +193,10 @@ impl Options {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
             };
             let verdict = carry_out(environment, &environment.boot, scenario, &plan, keep);
-            let word = verdict.word();
+            let word = Word::of(&verdict, false);
             let of = self.repeat.map(|runs| format!("/{runs}")).unwrap_or_default();
             let time = style(format!("· seed {seed} · {}", seconds(began.elapsed()))).dim();
-            terminal.say(&format!("  {} {}{of} {word} {time}", colour(word).apply_to(mark(word)), run + 1));
+            terminal.say(&format!("  {} {}{of} {word} {time}", word.coloured_mark(), run + 1));
             done = run + 1;
             if verdict != Verdict::Passed {
                 let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -253,9 +254,9 @@ fn carry_out(
 }
 
 fn conclude(scenario: &Scenario, verdict: &Verdict, terminal: &Terminal) {
-    let word = verdict.word();
+    let word = Word::of(verdict, false);
     let details = verdict.details();
     let details = if details.is_empty() { details } else { format!("\n{}", details.trim_end()) };
-    terminal.say(&format!("\n{} {word}{details}", colour(word).apply_to(mark(word))));
+    terminal.say(&format!("\n{} {word}{details}", word.coloured_mark()));
     how_to_accept(&scenario.name, verdict).iter().for_each(|line| terminal.say(line));
 }

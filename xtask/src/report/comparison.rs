@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 
 use console::{measure_text_width, style};
 
-use crate::runner::result::{Column, ScenarioResult, colour, mark};
+use crate::runner::result::{Column, ScenarioResult};
+use crate::runner::word::Word;
 
 /// Verdict words of one scenario by column; `None` without a verdict.
 struct Row<'a> {
     scenario: &'a str,
-    words: Vec<Option<&'static str>>,
+    words: Vec<Option<Word>>,
 }
 
 impl Row<'_> {
     /// Sort key of the row. 0: a bad column differs from the others; 1: all are bad; 2: some are
     /// flaky or skipped; 3: all passed.
     fn rank(&self) -> u8 {
-        let words: BTreeSet<&str> = self.words.iter().flatten().copied().collect();
-        let bad = words.iter().any(|word| !matches!(*word, "passed" | "flaky" | "skipped"));
-        match (bad, words.len()) {
+        let words: BTreeSet<Word> = self.words.iter().flatten().copied().collect();
+        match (words.iter().any(|word| word.is_bad()), words.len()) {
             (true, 2..) => 0,
             (true, _) => 1,
-            (false, _) if words.contains("flaky") || words.contains("skipped") => 2,
+            (false, _) if words.iter().any(|word| *word != Word::Passed) => 2,
             (false, _) => 3,
         }
     }
@@ -49,8 +49,9 @@ pub fn table(columns: &[Column]) -> String {
         lines.push(line(width, row.scenario, cells, columns));
     }
     if let Some(fold) = fold {
-        let cells =
-            columns.iter().map(|column| if column.lost.is_none() { cell("passed") } else { String::new() });
+        let cells = columns
+            .iter()
+            .map(|column| if column.lost.is_none() { cell(Word::Passed) } else { String::new() });
         lines.push(line(width, &fold, cells, columns));
     }
     lines.join("\n")
@@ -73,9 +74,11 @@ fn rows(columns: &[Column]) -> Vec<Row<'_>> {
     names.into_iter().map(row).collect()
 }
 
-fn cell(word: &'static str) -> String {
-    let text = if word == "passed" { mark(word).to_owned() } else { format!("{} {word}", mark(word)) };
-    colour(word).apply_to(text).to_string()
+fn cell(word: Word) -> String {
+    match word {
+        Word::Passed => word.coloured_mark().to_string(),
+        other => other.colour().apply_to(format!("{} {other}", other.mark())).to_string(),
+    }
 }
 
 /// Formats a line whose cells are as wide as the columns' titles, or the longest word.

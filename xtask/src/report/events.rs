@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor;
-use crate::runner::result::{WORDS, word};
 use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
+use crate::runner::word::Word;
 
 /// Version of the documented format. Events and fields may be added in the same version; existing
 /// ones keep their meaning.
@@ -116,11 +116,11 @@ pub enum End {
 #[derive(Debug, Default)]
 pub struct Stream {
     /// Written verdicts by column and scenario. A signal may arrive before the results have them.
-    written: Mutex<BTreeMap<(usize, usize), String>>,
+    written: Mutex<BTreeMap<(usize, usize), Word>>,
 }
 
 impl Stream {
-    fn written(&self) -> MutexGuard<'_, BTreeMap<(usize, usize), String>> {
+    fn written(&self) -> MutexGuard<'_, BTreeMap<(usize, usize), Word>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -163,15 +163,15 @@ impl Stream {
                 attempt: *attempt,
             }),
             executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
-                let word = word(verdict, *attempt > 1);
+                let word = Word::of(verdict, *attempt > 1);
                 if !retried {
-                    self.written().insert((job.column, job.scenario), word.to_owned());
+                    self.written().insert((job.column, job.scenario), word);
                 }
                 Some(Line::ScenarioFinished {
                     scenario: entries.scenarios[job.scenario].name.clone(),
                     place: on(job.column, *environment),
                     attempt: *attempt,
-                    verdict: word.to_owned(),
+                    verdict: word.to_string(),
                     seconds: super::seconds(*took),
                     retried: *retried,
                     detail: plain(&verdict.details()),
@@ -197,24 +197,24 @@ impl Stream {
 
     /// Writes the scenarios without a verdict, and the last event.
     pub fn finish(&self, entries: &RunResults, end: End) {
-        let mut verdicts: BTreeMap<String, usize> = WORDS.map(|word| (word.to_owned(), 0)).into();
+        let mut verdicts: BTreeMap<String, usize> = Word::ALL.map(|word| (word.to_string(), 0)).into();
         let written = self.written();
         for (column, part) in entries.parts.iter().enumerate().filter(|(_, part)| !part.is_spared()) {
             let absent = entries.verdict_of_absent(part);
             for (index, scenario) in entries.scenarios.iter().enumerate() {
-                let word = written.get(&(column, index)).cloned().unwrap_or_else(|| {
+                let word = written.get(&(column, index)).copied().unwrap_or_else(|| {
                     write(&Line::ScenarioNotRun {
                         scenario: scenario.name.clone(),
                         place: place(part, &part.about.vm),
                         verdict: absent.word().to_owned(),
                         detail: plain(&absent.details()),
                     });
-                    absent.word().to_owned()
+                    Word::of(&absent, false)
                 });
-                *verdicts.entry(word).or_default() += 1;
+                *verdicts.entry(word.to_string()).or_default() += 1;
             }
             for end in &part.ends {
-                *verdicts.entry(end.word().to_owned()).or_default() += 1;
+                *verdicts.entry(end.word().to_string()).or_default() += 1;
             }
         }
         let exit_code = match (end, &entries.cut_short) {

@@ -43,7 +43,7 @@ pub(super) fn text(entries: &RunResults) -> Result<String> {
 
 fn row(part: &ColumnResults, report: ScenarioResult) -> Row<'_> {
     Row {
-        verdict: report.word(),
+        verdict: report.word().name(),
         reason: match &report.verdict {
             Verdict::Skipped(why) => Some(why.clone()),
             _ => None,

@@ -2,8 +2,9 @@
 
 use scenarios::verdict::Verdict;
 
-use crate::runner::result::{FLAKY, ScenarioResult};
+use crate::runner::result::ScenarioResult;
 use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::word::Word;
 
 const VERSION: &str = "KTAP version 1";
 
@@ -63,7 +64,7 @@ impl Outcome {
     fn of(report: &ScenarioResult) -> Self {
         let summary = || report.verdict.summary();
         let (ok, directive) = match &report.verdict {
-            Verdict::Passed if report.word() == FLAKY => {
+            Verdict::Passed if report.word() == Word::Flaky => {
                 (true, Some(format!("flaky: {}", report.attempts())))
             }
             Verdict::Passed => (true, None),

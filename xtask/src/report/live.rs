@@ -14,10 +14,11 @@ use crate::host::terminal::Terminal;
 use crate::report::comparison;
 use crate::report::progress::Display;
 use crate::runner::executor::{self, Event, Policy};
-use crate::runner::result::{Attempt, Column, ScenarioResult, colour, mark, summary};
+use crate::runner::result::{Attempt, Column, ScenarioResult, summary};
 use crate::runner::results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
+use crate::runner::word::Word;
 
 /// Runs the scenarios in every column; records and shows the results. Returns the exit code.
 /// `witness` observes every event.
@@ -178,8 +179,8 @@ impl<'a> LiveReporter<'a> {
 
     /// Prints a retry at once. The scenario's own line follows with its verdict.
     fn say_retried(&self, column: &str, scenario: &str, attempt: u32, verdict: &Verdict) {
-        let word = verdict.word();
-        let sign = colour(word).apply_to(mark(word));
+        let word = Word::of(verdict, false);
+        let sign = word.coloured_mark();
         let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
         let attempts = self.policy.retries.saturating_add(1);
         let line = format!("  {sign} {scenario} {word}{column}, attempt {attempt} of {attempts}");

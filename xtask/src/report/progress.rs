@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 
 use crate::host::terminal::{self, Terminal};
 use crate::runner::result::Tally;
+use crate::runner::word::Word;
 
 const LANE: &str = "  {spinner:.cyan} {past:>4.dim} {msg}";
 const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
@@ -44,7 +45,7 @@ impl Display {
     }
 
     /// Counts a verdict with this word.
-    pub fn judged(&mut self, word: &'static str) {
+    pub fn judged(&mut self, word: Word) {
         self.tally.count(word);
         self.whole.inc(1);
         self.tell();

@@ -9,10 +9,10 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::host::terminal::Terminal;
-use crate::runner::result::is_bad;
 use crate::runner::scheduler::{Job, Next, PickOrder, Schedule};
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
+use crate::runner::word::Word;
 use crate::runner::worker::{ShutdownReport, Worker};
 
 /// Policy for scenarios with a bad verdict.
@@ -27,12 +27,12 @@ pub struct Policy {
 impl Policy {
     /// Checks whether a scenario is retried after this attempt, counted from 1.
     fn retries_after(self, attempt: u32, verdict: &Verdict) -> bool {
-        is_bad(verdict) && attempt <= self.retries
+        Word::of(verdict, false).is_bad() && attempt <= self.retries
     }
 
     /// Checks whether the run stops after this verdict, which counts.
     pub fn stops_after(self, verdict: &Verdict) -> bool {
-        self.fail_fast && is_bad(verdict)
+        self.fail_fast && Word::of(verdict, false).is_bad()
     }
 }
 

@@ -13,4 +13,5 @@ pub mod shard;
 pub mod single_guest;
 pub mod testbed;
 pub mod timings;
+pub mod word;
 pub mod worker;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use console::{Style, style};
+use console::style;
 use kernel::counted;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::host::process::quoted;
 use crate::host::terminal::seconds;
+use crate::runner::word::Word;
 use crate::vm::Kind;
 
 /// Result of a scenario.
@@ -47,20 +48,16 @@ pub struct Column {
     pub lost: Option<String>,
 }
 
-/// Verdict words in the order in which a summary counts them.
-pub const WORDS: [&str; 7] = ["passed", "flaky", "failed", "crashed", "hung", "broken", "skipped"];
-
 impl ScenarioResult {
-    /// Returns the verdict's word, or `flaky` for a scenario that passed in a retry.
-    pub fn word(&self) -> &'static str {
-        word(&self.verdict, !self.earlier.is_empty())
+    /// Returns the word for the result.
+    pub fn word(&self) -> Word {
+        Word::of(&self.verdict, !self.earlier.is_empty())
     }
 
     /// Returns the result's line and, separately, the title. `with_vm` adds the virtual machine.
     pub fn line(&self, scenario: &Scenario, with_vm: bool) -> (String, String) {
         let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
         let word = self.word();
-        let colour = colour(word);
         let verdict = match &self.verdict {
             Verdict::Passed if self.earlier.is_empty() => String::new(),
             Verdict::Skipped(why) => format!("skipped: {why}  "),
@@ -71,9 +68,9 @@ impl ScenarioResult {
         let time = format!("{:>6.2} s{vm}", self.took.as_secs_f64());
         let line = format!(
             "    {} {name:<32} {}  {}",
-            colour.apply_to(mark(word)),
+            word.coloured_mark(),
             style(time).dim(),
-            colour.apply_to(verdict),
+            word.colour().apply_to(verdict),
         );
         (line, style(&scenario.title).dim().to_string())
     }
@@ -81,25 +78,24 @@ impl ScenarioResult {
     /// Returns the line of a KUnit or kselftest case whose name begins with `title`.
     pub fn case_line(&self, title: &str) -> String {
         let name = self.scenario.strip_prefix(title).unwrap_or(&self.scenario).trim_start_matches('/');
-        let word = self.verdict.word();
-        let colour = colour(word);
-        let line = format!("    {} {name}", colour.apply_to(mark(word)));
+        let word = self.word();
+        let line = format!("    {} {name}", word.coloured_mark());
         match &self.verdict {
             Verdict::Passed => line,
-            Verdict::Skipped(why) => format!("{line}  {}", colour.apply_to(format!("skipped: {why}"))),
-            _ => format!("{line}  {}", colour.apply_to(word)),
+            Verdict::Skipped(why) => format!("{line}  {}", word.colour().apply_to(format!("skipped: {why}"))),
+            _ => format!("{line}  {}", word.colour().apply_to(word)),
         }
     }
 
     /// Returns the result's line in a run of several columns.
     pub fn line_of_many(&self, column: &str) -> String {
         let word = self.word();
-        format!("  {} {} {word} on {column}", colour(word).apply_to(mark(word)), self.scenario)
+        format!("  {} {} {word} on {column}", word.coloured_mark(), self.scenario)
     }
 
     /// Checks whether the verdict is bad: neither passed, in the last attempt, nor skipped.
     pub fn is_bad(&self) -> bool {
-        is_bad(&self.verdict)
+        self.word().is_bad()
     }
 
     /// Checks whether the result has more to report than that it passed or was skipped.
@@ -145,11 +141,11 @@ impl ScenarioResult {
         let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
         let attempts = self.attempts();
         let attempts = if attempts.is_empty() { attempts } else { format!(" (attempts: {attempts})") };
-        let heading = format!("{} {} {word}{column}{attempts}", mark(word), self.scenario);
+        let heading = format!("{} {} {word}{column}{attempts}", word.mark(), self.scenario);
         let body = self.body();
         let body = body.trim_end().lines().map(painted);
         let body: Vec<String> = body.chain(self.how_to_accept()).map(|line| format!("    {line}")).collect();
-        Some(format!("\n{}\n{}", colour(word).bold().apply_to(heading), body.join("\n")))
+        Some(format!("\n{}\n{}", word.colour().bold().apply_to(heading), body.join("\n")))
     }
 }
 
@@ -169,25 +165,19 @@ impl Column {
     }
 }
 
-/// Word for a scenario that passed in a retry.
-pub const FLAKY: &str = "flaky";
-
-/// Returns the verdict's word, or [`FLAKY`] if the scenario passed in a retry.
-pub fn word(verdict: &Verdict, was_run_again: bool) -> &'static str {
-    match verdict {
-        Verdict::Passed if was_run_again => FLAKY,
-        verdict => verdict.word(),
-    }
-}
-
 /// Number of results by word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<&'static str, usize>);
+pub struct Tally(BTreeMap<Word, usize>);
 
 impl Tally {
     /// Counts one more result with this word.
-    pub fn count(&mut self, word: &'static str) {
+    pub fn count(&mut self, word: Word) {
         *self.0.entry(word).or_default() += 1;
+    }
+
+    /// Returns each word that occurs, with its number.
+    pub fn counts(&self) -> impl Iterator<Item = (Word, usize)> {
+        self.0.iter().map(|(word, count)| (*word, *count))
     }
 
     /// Returns the total number of results.
@@ -198,17 +188,10 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = WORDS.into_iter().filter_map(|word| Some((word, self.0.get(word)?)));
-        let counts: Vec<String> = counts
-            .map(|(word, count)| colour(word).apply_to(format!("{count} {word}")).to_string())
-            .collect();
-        f.write_str(&counts.join(", "))
+        let counts =
+            self.counts().map(|(word, count)| word.colour().apply_to(format!("{count} {word}")).to_string());
+        f.write_str(&counts.collect::<Vec<_>>().join(", "))
     }
-}
-
-/// Checks whether a verdict is neither passed nor skipped.
-pub fn is_bad(verdict: &Verdict) -> bool {
-    !matches!(verdict, Verdict::Passed | Verdict::Skipped(_))
 }
 
 /// Returns the command that accepts the new trace; `None` if the verdict has another cause.
@@ -227,35 +210,6 @@ pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
     let tally = column.tally();
     let time = style(format!("· {}", seconds(took))).dim();
     format!("{}: {tally} {time}", counted(tally.total(), noun, &format!("{noun}s")))
-}
-
-/// Severity of a verdict's word: higher is worse.
-pub fn rank(word: &str) -> usize {
-    const RISING: [&str; 7] = ["passed", "skipped", "flaky", "broken", "failed", "hung", "crashed"];
-    RISING.iter().position(|other| *other == word).unwrap_or(0)
-}
-
-/// Symbol of a verdict's word.
-pub fn mark(word: &str) -> &'static str {
-    match word {
-        "passed" => "✓",
-        "flaky" => "~",
-        "failed" => "✗",
-        "crashed" => "‼",
-        "hung" => "…",
-        "broken" => "?",
-        _ => "–",
-    }
-}
-
-/// Colour of a verdict's word.
-pub fn colour(word: &str) -> Style {
-    match word {
-        "passed" => Style::new().green(),
-        "failed" | "crashed" | "hung" => Style::new().red(),
-        "broken" | "flaky" => Style::new().yellow(),
-        _ => Style::new().dim(),
-    }
 }
 
 /// Colours a line of a diff.
@@ -329,7 +283,7 @@ mod tests {
             "\n~ family/name flaky (attempts: hung, passed)\n    attempt 1 hung:\n    step 2"
         );
         let failed = retried(Verdict::Crashed("Oops".into()));
-        assert_eq!((failed.exit_code(), failed.reports[0].word()), (1, "crashed"));
+        assert_eq!((failed.exit_code(), failed.reports[0].word()), (1, Word::Crashed));
         assert_eq!(failed.reports[0].body(), "Oops");
     }
 

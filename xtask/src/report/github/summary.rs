@@ -1,8 +1,9 @@
 //! Summary of the job: the counts of each column, and each failure with its diff.
 
 use crate::host::terminal::seconds;
-use crate::runner::result::{Column, ScenarioResult, mark};
+use crate::runner::result::{Column, ScenarioResult};
 use crate::runner::results::RunResults;
+use crate::runner::word::Word;
 
 /// Maximum size. GitHub rejects the whole summary of a step above 1 MiB.
 const MOST_BYTES: usize = 900 << 10;
@@ -47,8 +48,8 @@ fn tell(column: &str, report: &ScenarioResult) -> String {
         body.push_str(&format!("\n… {more} more lines"));
     }
     let fence = fence(&body);
-    let language = if word == "failed" { "diff" } else { "text" };
-    let heading = format!("{} {} {word} on {column}", mark(word), report.scenario);
+    let language = if word == Word::Failed { "diff" } else { "text" };
+    let heading = format!("{} {} {word} on {column}", word.mark(), report.scenario);
     let open = if report.is_bad() { " open" } else { "" };
     format!(
         "<details{open}><summary>{}</summary>\n\n{fence}{language}\n{body}\n{fence}\n\n</details>\n\n",

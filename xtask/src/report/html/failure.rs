@@ -7,15 +7,15 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::{self, Cause, Verdict};
 
 use super::sequence;
-use crate::runner::result::{ScenarioResult, mark};
+use crate::runner::result::ScenarioResult;
+use crate::runner::word::Word;
 
 /// View of a verdict other than `passed`.
 #[derive(PartialEq, Eq)]
 pub(super) struct FailureView {
     /// Titles of the columns with this failure, separated by commas.
     pub(super) columns: String,
-    pub(super) word: &'static str,
-    pub(super) mark: &'static str,
+    pub(super) word: Word,
     /// Number of the attempt, from 1; `None` if there was only one.
     pub(super) attempt: Option<usize>,
     pub(super) plain: Vec<String>,
@@ -59,11 +59,10 @@ impl FailureView {
 
     /// Returns the view of a verdict; `None` for a scenario that passed.
     fn of(column: &str, scenario: Option<&Scenario>, verdict: &Verdict) -> Option<Self> {
-        let word = verdict.word();
+        let word = Word::of(verdict, false);
         let mut told = Self {
             columns: column.to_owned(),
             word,
-            mark: mark(word),
             attempt: None,
             plain: Vec::new(),
             diff: Vec::new(),

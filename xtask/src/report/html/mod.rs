@@ -4,14 +4,13 @@ mod failure;
 mod row;
 mod sequence;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use askama::Template;
 
 use crate::host::terminal::seconds;
-use crate::runner::result::{ScenarioResult, WORDS, rank};
+use crate::runner::result::{ScenarioResult, Tally};
 use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::word::Word;
 use row::Row;
 
 /// Maximum number of bad rows that are shown unfolded; more would be hard to survey.
@@ -41,14 +40,14 @@ struct Column {
 /// Number of verdicts with the same word.
 struct Count {
     number: usize,
-    word: &'static str,
+    word: Word,
 }
 
 /// Link to a row.
 struct Link {
     id: String,
     name: String,
-    word: &'static str,
+    word: Word,
 }
 
 struct Family {
@@ -61,9 +60,10 @@ pub(super) fn text(entries: &RunResults) -> Result<String> {
     let parts: Vec<(&ColumnResults, Vec<ScenarioResult>)> =
         entries.counted().map(|part| (part, entries.complete(part))).collect();
     let mut rows = row::rows(entries, &parts);
-    let bad: Vec<Link> = rows.iter().filter(|row| rank(row.worst) > rank("skipped")).map(Row::link).collect();
+    let is_shown = |row: &Row| row.worst.severity() > Word::Skipped.severity();
+    let bad: Vec<Link> = rows.iter().filter(|row| is_shown(row)).map(Row::link).collect();
     if bad.len() <= UNFOLDED {
-        rows.iter_mut().for_each(|row| row.open = rank(row.worst) > rank("skipped"));
+        rows.iter_mut().for_each(|row| row.open = is_shown(row));
     }
     let counts = counts(parts.iter().flat_map(|(_, reports)| reports));
     let columns = parts.iter().map(|(part, reports)| Column {
@@ -90,10 +90,9 @@ pub(super) fn text(entries: &RunResults) -> Result<String> {
 }
 
 fn counts<'a>(reports: impl IntoIterator<Item = &'a ScenarioResult>) -> Vec<Count> {
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    reports.into_iter().for_each(|report| *numbers.entry(report.word()).or_default() += 1);
-    let counts = WORDS.into_iter().filter_map(|word| Some(Count { number: *numbers.get(word)?, word }));
-    counts.collect()
+    let mut tally = Tally::default();
+    reports.into_iter().for_each(|report| tally.count(report.word()));
+    tally.counts().map(|(word, number)| Count { number, word }).collect()
 }
 
 fn families(rows: Vec<Row>) -> Vec<Family> {

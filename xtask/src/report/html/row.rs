@@ -7,8 +7,9 @@ use scenarios::snapshot;
 use super::Link;
 use super::failure::FailureView;
 use super::sequence;
-use crate::runner::result::{ScenarioResult, mark, rank};
+use crate::runner::result::ScenarioResult;
 use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::word::Word;
 
 /// A scenario and its results by column.
 pub(super) struct Row {
@@ -22,7 +23,7 @@ pub(super) struct Row {
     pub(super) told: Vec<FailureView>,
     pub(super) trace: Option<String>,
     pub(super) trace_title: &'static str,
-    pub(super) worst: &'static str,
+    pub(super) worst: Word,
     pub(super) open: bool,
     /// Text that the filter searches.
     pub(super) words: String,
@@ -33,8 +34,7 @@ pub(super) struct Row {
 /// Result of the scenario in one column.
 pub(super) struct Cell {
     pub(super) column: String,
-    pub(super) word: &'static str,
-    pub(super) mark: &'static str,
+    pub(super) word: Word,
     pub(super) time: String,
 }
 
@@ -64,7 +64,7 @@ impl Row {
         reports: &[(&ColumnResults, &ScenarioResult)],
     ) -> Self {
         let (family, name) = full_name.split_once('/').unwrap_or(("", full_name));
-        let words: Vec<&'static str> = reports.iter().map(|(_, report)| report.word()).collect();
+        let words: Vec<Word> = reports.iter().map(|(_, report)| report.word()).collect();
         let explanation = scenario.and_then(|scenario| Explanation::of(scenario, 100).ok());
         let rules: Vec<RuleLine> = explanation
             .iter()
@@ -83,7 +83,7 @@ impl Row {
         let told = FailureView::merged(told);
         // A trace that a failure shows already is not repeated.
         let trace = trace.filter(|trace| told.iter().all(|told| told.trace.as_ref() != Some(trace)));
-        let as_told = words.contains(&"passed") || words.contains(&"flaky");
+        let has_passed = words.contains(&Word::Passed) || words.contains(&Word::Flaky);
         Self {
             id: full_name.replace(char::is_whitespace, "-"),
             family: family.to_owned(),
@@ -93,11 +93,11 @@ impl Row {
             cells: reports.iter().map(|(part, report)| Cell::of(part, report)).collect(),
             told,
             trace,
-            trace_title: if as_told { "What happened" } else { "What the snapshot says" },
-            worst: words.iter().copied().max_by_key(|word| rank(word)).unwrap_or("skipped"),
+            trace_title: if has_passed { "What happened" } else { "What the snapshot says" },
+            worst: words.iter().copied().max_by_key(|word| word.severity()).unwrap_or(Word::Skipped),
             open: false,
             words: format!("{full_name} {title} {}", rule_names.join(" ")).to_lowercase(),
-            verdicts: words.join(" "),
+            verdicts: words.iter().map(|word| word.name()).collect::<Vec<_>>().join(" "),
             rules,
         }
     }
@@ -118,7 +118,6 @@ impl Cell {
         Self {
             column: part.about.short_title(),
             word,
-            mark: mark(word),
             time: if ran { format!("{:.2} s{vm}", report.took.as_secs_f64()) } else { String::new() },
         }
     }
