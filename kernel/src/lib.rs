@@ -30,6 +30,7 @@ mod packages;
 mod programs;
 mod progress;
 mod rejects;
+mod request;
 mod requirements;
 mod selftests;
 mod series;
@@ -45,20 +46,21 @@ pub use crate::{
     build::{SOURCE, unbuildable},
     changed_lines::{ChangedFile, changed_files},
     check::{Check, CheckKind, Outcome, Report, Row, check},
-    command::{command_line, quoted},
+    command::{command_line, git, quoted},
     config::{Arch, Fragment, Profile},
     differences::{Difference, UnlikeLine, differences, explanation},
     edit::{Edit, Edited, edit},
     error::Error,
     export::{Exported, export},
     fingerprint::Inputs,
-    image::{Image, Request, cached, image},
+    image::{Image, cached, image},
     kernels::{Available, KernelSpec, Kernels},
-    lock::{lock_holders, waiting},
+    lock::{Lock, LockMode, lock_holders},
     packages::{Manager, install_command},
     programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},
     rejects::{Line, RejectReason, RejectedHunk},
+    request::Request,
     requirements::{Requirement, missing, requirements},
     selftests::selftests,
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},

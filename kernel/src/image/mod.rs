@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Fragment, Inputs, KernelSpec, Origin, Profile, Progress, Result, Series, Tree,
+    Arch, Error, Fragment, Inputs, Profile, Progress, Request, Result, Tree,
     build::{Build, Toolchain},
     changed_lines::files_of_series,
     command::{read, tool},
@@ -20,25 +20,6 @@ use crate::{
     tree::tree,
     warnings::Warnings,
 };
-
-/// Parameters of a build.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    /// The named kernel.
-    pub kernel: &'a KernelSpec,
-    /// A source of the user's own in place of the named kernel's.
-    pub origin: Option<Origin>,
-    /// The patches to apply; see [`KernelSpec::series`].
-    pub series: Series,
-    /// The architecture to build for.
-    pub arch: Arch,
-    /// The purpose of the kernel.
-    pub profile: Profile,
-    /// Further fragments, merged last.
-    pub fragments: Vec<Fragment>,
-    /// Number of parallel compilers.
-    pub jobs: usize,
-}
 
 /// A bootable kernel. All its files lie in the cache, and disappear if the user deletes the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,12 +101,6 @@ pub(crate) fn has_image(identity: &str, cache: &Path) -> bool {
     let images = fs::read_dir(cache.join("images")).into_iter().flatten().flatten();
     let source = |image: fs::DirEntry| fs::read_to_string(image.path().join(IDENTITY)).ok();
     images.filter_map(source).any(|source| source == identity)
-}
-
-impl Request<'_> {
-    pub(crate) fn origins(&self) -> &[Origin] {
-        self.origin.as_ref().map_or(&self.kernel.origins, std::slice::from_ref)
-    }
 }
 
 /// Checks that the programs and packages for every build are installed.

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::{
-    NoProgress, Phase,
+    NoProgress, Phase, Series,
     testutil::{Bench, lacks_make},
 };
 
