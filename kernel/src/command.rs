@@ -49,7 +49,7 @@ pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Returns `git` on that repository, independent of the user's own configuration and environment.
-pub(crate) fn git(repository: &Path) -> Command {
+pub fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(repository).args([
         "-c",

@@ -1,4 +1,4 @@
-//! Lock of a tree, for one command at a time.
+//! File locks in the cache. A note names the command that one is waited for.
 
 use std::{
     fs::{self, File},
@@ -16,21 +16,38 @@ use crate::{Error, Progress, Result};
 
 /// A lock, held until it is dropped or the process exits.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     _file: Flock<File>,
 }
 
+/// Mode of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    Exclusive,
+    Shared,
+}
+
 impl Lock {
-    /// Takes the lock of that name. Waits for another command that holds it.
+    /// Takes the exclusive lock at that path. Waits for another command that holds it.
     pub(crate) fn take(path: &Path, progress: &dyn Progress) -> Result<Self> {
+        Self::wait(path, LockMode::Exclusive, |text| progress.note(text))
+    }
+
+    /// Takes the lock at that path, whose directory is created when missing. Waits, after a note,
+    /// for another command that holds it.
+    pub fn wait(path: &Path, mode: LockMode, note: impl FnOnce(&str)) -> Result<Self> {
+        let (at_once, blocking) = match mode {
+            LockMode::Exclusive => (FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive),
+            LockMode::Shared => (FlockArg::LockSharedNonblock, FlockArg::LockShared),
+        };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
         }
         let file = File::create(path).map_err(Error::io("creating", path))?;
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let file = match Flock::lock(file, at_once) {
             Err((file, Errno::EWOULDBLOCK)) => {
-                progress.note(&waiting(path));
-                Flock::lock(file, FlockArg::LockExclusive)
+                note(&waiting(path));
+                Flock::lock(file, blocking)
             }
             taken => taken,
         };
@@ -40,7 +57,7 @@ impl Lock {
 }
 
 /// Returns the message for a wait for a lock.
-pub fn waiting(path: &Path) -> String {
+fn waiting(path: &Path) -> String {
     match lock_holders(path).as_slice() {
         [] => format!("waiting for another command that holds {}", path.display()),
         holders => format!("waiting for {}, which holds {}", holders.join(" and "), path.display()),

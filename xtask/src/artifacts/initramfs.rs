@@ -41,7 +41,7 @@ pub fn initramfs(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<PathBuf> {
-    cache::use_for_guests(cache, |who| terminal.note(who))?;
+    cache::lock_for_guests(cache, |who| terminal.note(who))?;
     let work = terminal.work("Building the guest");
     let agent = read(&build("agent", "agent", "guest", &work)?)?;
     let mut manifest = Manifest::testbed()?;

@@ -1,7 +1,7 @@
 //! Cache directory. Its entries are keyed by content and can be deleted at any time.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag};
+use kernel::{Lock, LockMode};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{AccessFlags, access, linkat};
 
 use crate::host::workspace;
@@ -74,22 +74,12 @@ fn check_path(directory: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The cache can't be written to.
-pub fn use_for_guests(cache: &Path, note: impl Fn(&str)) -> Result<()> {
-    static HELD: OnceLock<Flock<File>> = OnceLock::new();
-    if HELD.get().is_some() {
-        return Ok(());
+pub fn lock_for_guests(cache: &Path, note: impl FnOnce(&str)) -> Result<()> {
+    static HELD: OnceLock<Lock> = OnceLock::new();
+    if HELD.get().is_none() {
+        let _ = HELD.set(lock(cache, GUESTS, LockMode::Shared, note)?);
     }
-    let _ = HELD.set(lock(cache, GUESTS, Share::WithOthers, note)?);
     Ok(())
-}
-
-/// Mode of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
-    /// Exclusive.
-    Alone,
-    /// Shared.
-    WithOthers,
 }
 
 /// Takes a lock shared by the processes that use the cache. Waits for it, with a note of its
@@ -97,22 +87,8 @@ pub enum Share {
 ///
 /// # Errors
 /// The cache can't be written to.
-pub fn lock(cache: &Path, name: &str, share: Share, note: impl Fn(&str)) -> Result<Flock<File>> {
-    let (at_once, waiting) = match share {
-        Share::Alone => (FlockArg::LockExclusiveNonblock, FlockArg::LockExclusive),
-        Share::WithOthers => (FlockArg::LockSharedNonblock, FlockArg::LockShared),
-    };
-    let path = cache.join("locks").join(name);
-    let file = fs::create_dir_all(cache.join("locks")).and_then(|()| File::create(&path));
-    let file = file.with_context(|| format!("can't create {}", path.display()))?;
-    let lock = Flock::lock(file, at_once).or_else(|(file, errno)| match errno {
-        Errno::EWOULDBLOCK => {
-            note(&kernel::waiting(&path));
-            Flock::lock(file, waiting)
-        }
-        _ => Err((file, errno)),
-    });
-    lock.map_err(|(_, errno)| errno).with_context(|| format!("can't lock {}", path.display()))
+pub fn lock(cache: &Path, name: &str, mode: LockMode, note: impl FnOnce(&str)) -> Result<Lock> {
+    Ok(Lock::wait(&cache.join("locks").join(name), mode, note)?)
 }
 
 /// Name of the lock that is held while guests are started from the cache.

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 pub use kernel::install_command;
-use kernel::{Manager, has_program};
+use kernel::{LockMode, Manager, has_program};
 use nix::unistd::geteuid;
 
 use crate::host::cache;
@@ -129,7 +129,7 @@ pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result
     // Package managers refuse to run in parallel. Another process of the testbed may have installed
     // everything in the meantime.
     let _one_at_a_time =
-        cache::lock(&cache::directory()?, "packages", cache::Share::Alone, |who| terminal.note(who))?;
+        cache::lock(&cache::directory()?, "packages", LockMode::Exclusive, |who| terminal.note(who))?;
     install(&purpose.missing(), manager, sudo, terminal)?;
     work.done();
     match purpose.missing().required.as_slice() {

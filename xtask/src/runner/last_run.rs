@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use kernel::LockMode;
 use scenarios::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::host::cache::{self, Share};
+use crate::host::cache;
 use crate::host::workspace;
 use crate::runner::result::ScenarioResult;
 use crate::runner::results::RunResults;
@@ -88,7 +89,7 @@ impl LastRun {
     pub fn write(&self, entries: &RunResults) -> Result<()> {
         // Another run may write at the same time; the lock is held briefly.
         let directory = self.file.parent().unwrap_or(Path::new("."));
-        let _lock = cache::lock(directory, "last-run", Share::Alone, |_| ())?;
+        let _lock = cache::lock(directory, "last-run", LockMode::Exclusive, |_| ())?;
         let mut records = self.read();
         let mut seen = BTreeMap::new();
         for part in entries.counted() {
