@@ -18,7 +18,7 @@ const NONE: &str = "none";
 ///
 /// # Errors
 /// The kernel is unknown.
-pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<String> {
+pub(super) fn text(environment: &Environment, kernel: &KernelOptions) -> Result<String> {
     let system = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let facts = [
         (
@@ -34,19 +34,19 @@ pub(super) fn told(environment: &Environment, kernel: &KernelOptions) -> Result<
         ("testbed", revision(workspace::root())),
         ("host kernel", system),
         ("host processor", processor()),
-        ("compiler", first_line("gcc", &["--version"])),
-        ("linker", first_line("ld", &["--version"])),
-        ("rust", first_line("rustc", &["--version"])),
-        ("qemu", first_line("qemu-system-x86_64", &["--version"])),
+        ("compiler", version("gcc")),
+        ("linker", version("ld")),
+        ("rust", version("rustc")),
+        ("qemu", version("qemu-system-x86_64")),
     ];
     Ok(facts.iter().map(|(name, value)| format!("{name:<15} {value}\n")).collect())
 }
 
 /// Returns the commit of a checkout, with a mark if it has uncommitted changes.
 fn revision(checkout: &Path) -> String {
-    let checkout = checkout.to_string_lossy();
-    let commit = first_line("git", &["-C", &checkout, "describe", "--always", "--abbrev=12"]);
-    match first_line("git", &["-C", &checkout, "status", "--porcelain"]).as_str() {
+    let git = |words: &[&str]| first_line(kernel::git(checkout).args(words));
+    let commit = git(&["describe", "--always", "--abbrev=12"]);
+    match git(&["status", "--porcelain"]).as_str() {
         NONE => commit,
         _ => format!("{commit}, with changes that are not committed"),
     }
@@ -59,10 +59,14 @@ fn processor() -> String {
     format!("{count} × {}", model.map_or("unknown", |(_, model)| model))
 }
 
-fn first_line(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    said.lines().next().unwrap_or(NONE).to_owned()
+fn version(program: &str) -> String {
+    first_line(Command::new(program).arg("--version"))
+}
+
+fn first_line(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or(NONE).to_owned()
 }
 
 #[cfg(test)]
@@ -70,11 +74,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkout_with_a_new_file_is_told_from_its_commit() {
+    fn revision_marks_a_checkout_with_a_new_file() {
+        const CONFIGURATION: &str = "GIT_CONFIG_GLOBAL";
         let checkout = tempfile::tempdir().unwrap();
+        if std::env::var_os(CONFIGURATION).is_none() {
+            // The user's configuration, under which git would not show the file, must not count.
+            let file = checkout.path().join("gitconfig");
+            fs::write(&file, "[status]\n\tshowUntrackedFiles = no\n").unwrap();
+            let test = concat!(module_path!(), "::revision_marks_a_checkout_with_a_new_file")
+                .trim_start_matches("xtask::");
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            let done = command.args(["--exact", test]).env(CONFIGURATION, file).output().unwrap();
+            assert!(done.status.success(), "{done:?}");
+            return;
+        }
         let git = |words: &[&str]| {
-            let mut command = Command::new("git");
-            command.arg("-C").arg(checkout.path()).args(["-c", "user.name=x", "-c", "user.email=x@y"]);
+            let mut command = kernel::git(checkout.path());
+            command.args(["-c", "user.name=x", "-c", "user.email=x@y"]);
             assert!(command.args(words).stdout(Stdio::null()).status().unwrap().success());
         };
         git(&["init", "-q"]);

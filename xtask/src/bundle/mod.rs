@@ -86,7 +86,7 @@ pub fn files(
         ),
         ("scenario.toml".to_owned(), File::of(&scenario.path, false)?),
         ("trace.txt".to_owned(), File::text(trace)),
-        ("facts.txt".to_owned(), File::text(build_info::told(environment, kernel)?)),
+        ("facts.txt".to_owned(), File::text(build_info::text(environment, kernel)?)),
         ("README".to_owned(), File::text(readme(is_uml))),
         (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
         ("run.sh".to_owned(), File { executable: true, ..File::text(run(scenario, environment)?) }),
