@@ -16,14 +16,13 @@ use crate::artifacts::image::KernelOptions;
 use crate::artifacts::initramfs;
 use crate::bundle;
 use crate::host::completion;
+use crate::host::output;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
-use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::selection;
 use crate::runner::word::Word;
 use crate::runner::worker::Judged;
-use crate::session::probe;
 use crate::vm::Kind;
 
 const EXAMPLES: &str = "Examples:
@@ -98,15 +97,7 @@ impl Options {
     fn environment(&self, terminal: &Terminal) -> Result<Environment> {
         let vm = (self.vm == Machine::Uml).then_some(Kind::Uml);
         let guest = GuestOptions { kernel: self.kernel.clone(), vm, install: self.install };
-        guest.ensure_host(terminal)?;
-        let kinds = match self.vm {
-            Machine::Uml => vec![Kind::Uml],
-            Machine::Qemu if probe::kvm_unusable(&cache::directory()?, terminal)?.is_none() => {
-                vec![Kind::Kvm, Kind::Tcg]
-            }
-            Machine::Qemu => vec![Kind::Tcg],
-        };
-        guest.environment(&kinds, &Extras::default(), "bundle", terminal)
+        guest.qemu_environment(&Extras::default(), "bundle", terminal)
     }
 }
 
