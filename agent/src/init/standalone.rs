@@ -8,10 +8,10 @@ use nix::sys::termios::tcdrain;
 use crate::channel::{self, Channel, ChannelError};
 use crate::sys::{kmsg, procfs};
 
-const PARAMETER: &str = "keyagents.play=";
+const PARAMETER: &str = "keyagents.standalone=";
 
 /// File for the messages that a host would receive.
-const ANSWERS: &str = "/run/heard.jsonl";
+const ANSWERS: &str = "/run/answers.jsonl";
 
 /// Directory of the initramfs with the recorded messages, the scenario and the judge.
 pub(super) struct Standalone {
@@ -26,7 +26,7 @@ impl Standalone {
 
     /// A channel that reads and writes files.
     pub(super) fn channel(&self) -> Result<Channel, ChannelError> {
-        Channel::from_files(&self.folder.join("said.jsonl"), Path::new(ANSWERS))
+        Channel::from_files(&self.folder.join("messages.jsonl"), Path::new(ANSWERS))
     }
 
     /// Runs the judge, whose verdict goes to the channel's device.
@@ -39,7 +39,7 @@ impl Standalone {
     fn run_judge(&self) -> Result<(), Box<dyn std::error::Error>> {
         let device = channel::device()?;
         let mut judge = Command::new(self.folder.join("judge"));
-        judge.arg(self.folder.join("scenario.toml")).arg(self.folder.join("said.jsonl")).arg(ANSWERS);
+        judge.arg(self.folder.join("scenario.toml")).arg(self.folder.join("messages.jsonl")).arg(ANSWERS);
         judge.env_clear().stdout(device.try_clone()?).status()?;
         // Only a serial line buffers output.
         let _ = tcdrain(&device);

@@ -38,7 +38,7 @@ const REPORT_LINES: usize = 90;
 
 /// Seconds that a guest may take beyond its plan's deadline: to boot on a slow machine, and to
 /// judge.
-const LEAVE: u64 = 180;
+const GUEST_OVERHEAD_S: u64 = 180;
 
 /// A file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn initramfs(scenario: &Scenario, environment: &Environment, judge: &Path) -> Re
     let messages = [plan, HostMessage::PowerOff];
     let lines = messages.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     let mut files = BTreeMap::from([
-        (format!("{FOLDER}/said.jsonl"), File::text(format!("{}\n", lines.join("\n")))),
+        (format!("{FOLDER}/messages.jsonl"), File::text(format!("{}\n", lines.join("\n")))),
         (format!("{FOLDER}/judge"), File::of(judge, true)?),
         (format!("{FOLDER}/scenario.toml"), File::of(&scenario.path, false)?),
     ]);
@@ -159,20 +159,21 @@ fn run(scenario: &Scenario, environment: &Environment) -> Result<String> {
         log: "console.log".into(),
         ..environment.boot.clone()
     };
-    boot.parameters.push(format!("keyagents.play={FOLDER}"));
+    boot.parameters.push(format!("keyagents.standalone={FOLDER}"));
     let (needs, check, files, command) = if environment.kind() == Kind::Uml {
         boot.image = "./linux".into();
         let uml = Uml::of(&environment.config).context("can't read the kernel's configuration")?;
         let command = format!(
             "GLIBC_TUNABLES=glibc.pthread.rseq=0 {} </dev/null >console 2>&1 3>report &",
-            command_line(&uml.lone_command(&boot))
+            command_line(&uml.standalone_command(&boot))
         );
         let check =
             "[ \"$(uname -sm)\" = 'Linux x86_64' ] || give_up \"User-Mode Linux needs Linux on x86-64\"";
         ("", check.to_owned(), "linux initramfs.cpio", command)
     } else {
-        let start =
-            |qemu: Qemu| format!("{} </dev/null >>console 2>&1 &", command_line(&qemu.lone_command(&boot)));
+        let start = |qemu: Qemu| {
+            format!("{} </dev/null >>console 2>&1 &", command_line(&qemu.standalone_command(&boot)))
+        };
         let command =
             format!("case $kvm in\nno) {} ;;\nyes) {} ;;\nesac", start(Qemu::tcg()), start(Qemu::kvm()));
         let check = "case ${1-} in\n'') kvm=no ;;\n--kvm) kvm=yes ;;\n*) give_up \"$1 is unknown: --kvm is all there is\" ;;\nesac\n\
@@ -180,7 +181,7 @@ fn run(scenario: &Scenario, environment: &Environment) -> Result<String> {
                      give_up \"this machine has no qemu-system-x86_64: install QEMU (Debian: qemu-system-x86)\"";
         (" and QEMU", check.to_owned(), "bzImage initramfs.cpio", command)
     };
-    let limit = environment.boot.time_scale.plan(scenario).deadline_ms / 1000 + LEAVE;
+    let limit = environment.boot.time_scale.plan(scenario).deadline_ms / 1000 + GUEST_OVERHEAD_S;
     Ok(script(&scenario.name, needs, &check, files, &command, limit))
 }
 
@@ -204,13 +205,13 @@ mod tests {
 
     /// Runs a bundle whose guest prints this on its console, and otherwise passes.
     fn verdict(console: &str) -> (String, Option<i32>) {
-        let guest = "{ cat console.said >console; echo 'verdict: passed' >report; } &";
+        let guest = "{ cat console.txt >console; echo 'verdict: passed' >report; } &";
         let mut files = Files::from([
-            ("console.said".to_owned(), File::text(console)),
+            ("console.txt".to_owned(), File::text(console)),
             (CONSOLE_READER.to_owned(), File::text(kernel_report::awk(REPORT_LINES))),
             (
                 "run.sh".to_owned(),
-                File { executable: true, ..File::text(script("f/n", "", ":", "console.said", guest, 60)) },
+                File { executable: true, ..File::text(script("f/n", "", ":", "console.txt", guest, 60)) },
             ),
         ]);
         files.insert("SHA256SUMS".to_owned(), File::text(sums(&files)));
@@ -221,8 +222,8 @@ mod tests {
         let program = folder.path().join("run.sh");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let output = Command::new("sh").arg(&program).env("TMPDIR", folder.path()).output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        (said.rsplit("verdict: ").next().unwrap_or_default().trim().to_owned(), output.status.code())
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        (stdout.rsplit("verdict: ").next().unwrap_or_default().trim().to_owned(), output.status.code())
     }
 
     #[test]

@@ -10,7 +10,7 @@ give_up() {
 	exit 2
 }
 
-here=$(cd "$(dirname "$0")" && pwd) || give_up "can't tell where this bundle is"
+here=$(cd "$(dirname "$0")" && pwd) || give_up "can't find the directory of this bundle"
 cd "$here" || give_up "can't enter $here"
 
 if command -v sha256sum >/dev/null 2>&1; then
@@ -54,11 +54,11 @@ kill "$watch" 2>/dev/null
 
 verdict=$(sed -n 's/^verdict: //p' report | tail -n 1)
 sed '/^verdict: /d; /^$/d' report
-said=$(LC_ALL=C awk -f "$here/kernel-report.awk" console) || give_up "can't read the console: awk failed"
-if [ -n "$said" ]; then
-	verdict=$(printf '%s\n' "$said" | sed -n 1p)
-	printf 'The kernel said:\n'
-	printf '%s\n' "$said" | sed 1d
+report=$(LC_ALL=C awk -f "$here/kernel-report.awk" console) || give_up "can't read the console: awk failed"
+if [ -n "$report" ]; then
+	verdict=$(printf '%s\n' "$report" | sed -n 1p)
+	printf 'The kernel reported:\n'
+	printf '%s\n' "$report" | sed 1d
 elif [ -z "$verdict" ] && [ -e late ]; then
 	verdict=hung
 	printf 'Nothing came of it within @LIMIT@ s.\n'
@@ -67,7 +67,7 @@ case $verdict in
 passed | failed | crashed | hung | skipped | broken) printf 'verdict: %s\n' "$verdict" ;;
 *)
 	tail -n 20 console
-	give_up "there is no verdict: the virtual machine ended with status $status, and above is what it said last"
+	give_up "there is no verdict: the virtual machine ended with status $status, and its last output is above"
 	;;
 esac
 case $verdict in
