@@ -10,6 +10,7 @@ use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor;
 use crate::runner::results::{ColumnResults, RunResults, SharedResults};
+use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
 use crate::runner::word::Word;
 
@@ -132,74 +133,27 @@ impl Stream {
     }
 
     /// Writes the line for an event of the run, if it has one.
-    pub fn tell(
+    pub fn write_event(
         &self,
         event: &executor::Event,
         testbed: &Testbed,
         results: &SharedResults,
         terminal: &Terminal,
     ) {
-        let entries = results.entries();
-        let on = |column: usize, environment: usize| {
-            place(&entries.parts[column], &testbed.settings[environment].kind.to_string())
-        };
-        // An environment is named by the first column that uses it.
-        let kernel = |environment: usize| {
-            let column = testbed.columns.iter().position(|it| it.environments.contains(&environment));
-            column.map(|column| on(column, environment).kernel)
-        };
-        let line = match event {
-            executor::Event::Ready { environment } => {
-                let Ok(ready) = testbed.environment(*environment, terminal) else { return };
-                let (release, warnings) = (ready.release().to_owned(), ready.warnings.clone());
-                kernel(*environment).map(|kernel| Line::KernelReady { kernel, release, warnings })
-            }
-            executor::Event::Lost { environment, why, .. } => {
-                kernel(*environment).map(|kernel| Line::KernelFailed { kernel, detail: plain(why) })
-            }
-            executor::Event::Begun { environment, job, attempt, .. } => Some(Line::ScenarioStarted {
-                scenario: entries.scenarios[job.scenario].name.clone(),
-                place: on(job.column, *environment),
-                attempt: *attempt,
-            }),
-            executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
-                let word = Word::of(verdict, *attempt > 1);
-                if !retried {
-                    self.written().insert((job.column, job.scenario), word);
-                }
-                Some(Line::ScenarioFinished {
-                    scenario: entries.scenarios[job.scenario].name.clone(),
-                    place: on(job.column, *environment),
-                    attempt: *attempt,
-                    verdict: word.to_string(),
-                    seconds: super::seconds(*took),
-                    retried: *retried,
-                    detail: plain(&verdict.details()),
-                })
-            }
-            executor::Event::Left { environment, shutdown, .. } => {
-                shutdown.verdict.as_ref().zip(kernel(*environment)).map(|(verdict, kernel)| {
-                    Line::GuestFailed {
-                        kernel,
-                        verdict: verdict.word().to_owned(),
-                        detail: plain(&verdict.details()),
-                    }
-                })
-            }
-        };
-        // Released early: the reader may be slow, and an ending signal needs the results for the
-        // reports.
-        drop(entries);
-        if let Some(line) = line {
-            write(&line);
+        // The results are not locked while the line is written: the reader may be slow, and an
+        // ending signal needs them for the reports.
+        let line = Line::of(event, testbed, &results.entries(), terminal);
+        if let executor::Event::Judged { job, attempt, verdict, retried: false, .. } = event {
+            self.written().insert((job.column, job.scenario), Word::of(verdict, *attempt > 1));
         }
+        line.iter().for_each(write);
     }
 
     /// Writes the scenarios without a verdict, and the last event.
     pub fn finish(&self, entries: &RunResults, end: End) {
         let mut verdicts: BTreeMap<String, usize> = Word::ALL.map(|word| (word.to_string(), 0)).into();
         let written = self.written();
-        for (column, part) in entries.parts.iter().enumerate().filter(|(_, part)| !part.is_spared()) {
+        for (column, part) in entries.parts.iter().enumerate().filter(|(_, part)| !part.is_left_out()) {
             let absent = entries.verdict_of_absent(part);
             for (index, scenario) in entries.scenarios.iter().enumerate() {
                 let word = written.get(&(column, index)).copied().unwrap_or_else(|| {
@@ -227,10 +181,60 @@ impl Stream {
     }
 }
 
+impl Line {
+    /// Returns the line for an event, if it has one.
+    fn of(
+        event: &executor::Event,
+        testbed: &Testbed,
+        entries: &RunResults,
+        terminal: &Terminal,
+    ) -> Option<Self> {
+        let on = |column: usize, environment: usize| {
+            place(&entries.parts[column], &testbed.specs[environment].kind.to_string())
+        };
+        // An environment is named by the first column that uses it.
+        let kernel = |environment: usize| {
+            let column = testbed.columns.iter().position(|it| it.environments.contains(&environment));
+            column.map(|column| on(column, environment).kernel)
+        };
+        let scenario = |job: &Job| entries.scenarios[job.scenario].name.clone();
+        Some(match event {
+            executor::Event::Ready { environment } => {
+                let ready = testbed.environment(*environment, terminal).ok()?;
+                let (release, warnings) = (ready.release().to_owned(), ready.warnings.clone());
+                Self::KernelReady { kernel: kernel(*environment)?, release, warnings }
+            }
+            executor::Event::Lost { environment, why, .. } => {
+                Self::KernelFailed { kernel: kernel(*environment)?, detail: plain(why) }
+            }
+            executor::Event::Started { environment, job, attempt, .. } => {
+                let place = on(job.column, *environment);
+                Self::ScenarioStarted { scenario: scenario(job), place, attempt: *attempt }
+            }
+            executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
+                Self::ScenarioFinished {
+                    scenario: scenario(job),
+                    place: on(job.column, *environment),
+                    attempt: *attempt,
+                    verdict: Word::of(verdict, *attempt > 1).to_string(),
+                    seconds: super::seconds(*took),
+                    retried: *retried,
+                    detail: plain(&verdict.details()),
+                }
+            }
+            executor::Event::ShutDown { environment, shutdown, .. } => {
+                let (verdict, kernel) = (shutdown.verdict.as_ref()?, kernel(*environment)?);
+                let detail = plain(&verdict.details());
+                Self::GuestFailed { kernel, verdict: verdict.word().to_owned(), detail }
+            }
+        })
+    }
+}
+
 /// Writes a line at once, so that the reader can act on it.
 fn write(line: &Line) {
     match serde_json::to_string(line) {
-        Ok(text) => output::put(format!("{text}\n").as_bytes()),
+        Ok(text) => output::write_stdout(format!("{text}\n").as_bytes()),
         Err(error) => output::check("standard output", Err(error.into())),
     }
 }

@@ -52,8 +52,8 @@ fn scenario(report: &ScenarioResult) -> Test {
     let name = report.scenario.split_once('/').map_or(&*report.scenario, |(_, name)| name);
     let lines = if report.has_details() {
         let body = report.body();
-        let said = body.trim_end().lines().map(|line| format!("# {line}"));
-        [format!("# {name}: {}", report.word())].into_iter().chain(said).collect()
+        let notes = body.trim_end().lines().map(|line| format!("# {line}"));
+        [format!("# {name}: {}", report.word())].into_iter().chain(notes).collect()
     } else {
         Vec::new()
     };

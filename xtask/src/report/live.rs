@@ -12,51 +12,52 @@ use scenarios::verdict::Verdict;
 use crate::artifacts::image::Profile;
 use crate::host::terminal::Terminal;
 use crate::report::comparison;
-use crate::report::progress::Display;
+use crate::report::progress::ProgressDisplay;
 use crate::runner::executor::{self, Event, Policy};
 use crate::runner::result::{Attempt, Column, ScenarioResult, summary};
 use crate::runner::results::{ColumnResults, RunResults, SharedResults};
+use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
 use crate::runner::word::Word;
 
 /// Runs the scenarios in every column; records and shows the results. Returns the exit code.
-/// `witness` observes every event.
+/// `observer` observes every event.
 ///
 /// # Errors
 /// No kernel could be provided, so there is no verdict at all.
-pub fn judge(
+pub fn run(
     testbed: &Testbed,
     results: &SharedResults,
     policy: Policy,
     terminal: &Terminal,
-    mut witness: impl FnMut(&Event),
+    mut observer: impl FnMut(&Event),
 ) -> Result<u8> {
     let started = Instant::now();
-    let mut times = Timings::load(&testbed.cache);
+    let mut timings = Timings::load(&testbed.cache);
     results.entries().lay_out(testbed.about()?);
     let scenarios = &results.entries().scenarios.clone();
-    let mut show = LiveReporter::new(testbed, scenarios, results, policy, terminal);
-    let mut learnt = Vec::new();
-    executor::run(testbed, scenarios, &times, policy, terminal, |event| {
+    let mut reporter = LiveReporter::new(testbed, scenarios, results, policy, terminal);
+    let mut durations = Vec::new();
+    executor::run(testbed, scenarios, &timings, policy, terminal, |event| {
         if let Event::Judged { environment, job, verdict: Verdict::Passed, took, .. } = &event {
-            learnt.push((*environment, job.scenario, *took));
+            durations.push((*environment, job.scenario, *took));
         }
-        witness(&event);
-        show.hear(event);
+        observer(&event);
+        reporter.on_event(event);
     });
-    for (environment, scenario, took) in learnt {
-        times.record(&testbed.settings[environment], &scenarios[scenario].name, took);
+    for (environment, scenario, took) in durations {
+        timings.record(&testbed.specs[environment], &scenarios[scenario].name, took);
     }
-    times.save();
-    let columns = show.finish()?;
-    tell(&columns, started.elapsed(), terminal);
-    tell_of_stop(&results.entries(), terminal);
+    timings.save();
+    let columns = reporter.finish()?;
+    print_results(&columns, started.elapsed(), terminal);
+    print_stop(&results.entries(), terminal);
     Ok(columns.iter().map(Column::exit_code).max().unwrap_or(0))
 }
 
 /// Prints the number of scenarios left by an early stop.
-fn tell_of_stop(entries: &RunResults, terminal: &Terminal) {
+fn print_stop(entries: &RunResults, terminal: &Terminal) {
     let Some(why) = &entries.stopped else { return };
     let left = |part: &ColumnResults| part.verdicts.iter().filter(|it| it.is_none()).count();
     let left: usize = entries.counted().filter(|part| part.lost.is_none()).map(left).sum();
@@ -67,7 +68,7 @@ fn tell_of_stop(entries: &RunResults, terminal: &Terminal) {
 }
 
 /// Prints the details and the summary at the end of a run.
-fn tell(columns: &[Column], took: Duration, terminal: &Terminal) {
+fn print_results(columns: &[Column], took: Duration, terminal: &Terminal) {
     for column in columns {
         column.reports.iter().filter_map(|it| it.details(&column.title)).for_each(|it| terminal.say(&it));
     }
@@ -95,7 +96,7 @@ struct LiveReporter<'a> {
     results: &'a SharedResults,
     policy: Policy,
     terminal: &'a Terminal,
-    display: Display,
+    display: ProgressDisplay,
     /// Number of results shown, with a single column.
     shown: usize,
     /// Earlier attempts, by column and scenario.
@@ -111,86 +112,96 @@ impl<'a> LiveReporter<'a> {
         terminal: &'a Terminal,
     ) -> Self {
         let total = testbed.columns.len() * scenarios.len();
-        let display = Display::new(testbed.jobs.min(total), total, terminal);
+        let display = ProgressDisplay::new(testbed.jobs.min(total), total, terminal);
         let earlier = BTreeMap::new();
         Self { testbed, scenarios, results, policy, terminal, display, shown: 0, earlier }
     }
 
-    fn hear(&mut self, event: Event) {
+    fn on_event(&mut self, event: Event) {
         match event {
-            Event::Ready { environment } => self.introduce(environment),
-            Event::Lost { why, stranded, .. } => {
-                if stranded.is_empty() {
-                    self.terminal.note(&why);
-                }
-                self.display.stranded(stranded.len());
-                for job in stranded {
-                    self.results.entries().parts[job.column].lost.get_or_insert_with(|| why.clone());
-                }
-            }
-            Event::Begun { worker, environment, job, attempt, waiting } => {
+            Event::Ready { environment } => self.print_environment(environment),
+            Event::Lost { why, stranded, .. } => self.lose(&why, &stranded),
+            Event::Started { worker, environment, job, attempt, waiting } => {
                 let scenario = &self.scenarios[job.scenario].name;
                 let title = &self.testbed.columns[job.column].title;
-                let kind = self.testbed.settings[environment].kind.to_string();
+                let kind = self.testbed.specs[environment].kind.to_string();
                 let title = if title.ends_with(&kind) { title.clone() } else { format!("{title} {kind}") };
                 let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-                self.display.begun(worker, format!("{}  {scenario}{again}", title.trim_start()));
-                self.display.left(waiting);
+                self.display.started(worker, format!("{}  {scenario}{again}", title.trim_start()));
+                self.display.set_remaining(waiting);
             }
             Event::Judged { job, attempt, verdict, took, retried: true, .. } => {
                 let column = &self.testbed.columns[job.column].title;
-                self.say_retried(column, &self.scenarios[job.scenario].name, attempt, &verdict);
+                self.print_retry(column, &self.scenarios[job.scenario].name, attempt, &verdict);
                 let attempts = self.earlier.entry((job.column, job.scenario)).or_default();
                 attempts.push(Attempt { verdict, took });
             }
             Event::Judged { environment, job, verdict, took, .. } => {
-                let stops = self.policy.stops_after(&verdict);
-                let earlier = self.earlier.remove(&(job.column, job.scenario)).unwrap_or_default();
-                let vm = Some(self.testbed.settings[environment].kind);
                 let scenario = self.scenarios[job.scenario].name.clone();
-                let report = ScenarioResult { scenario, verdict, took, vm, earlier };
-                self.display.judged(report.word());
-                let mut entries = self.results.entries();
-                if stops && entries.stopped.is_none() {
-                    entries.stopped = Some(format!("{} {} (--fail-fast)", report.scenario, report.word()));
-                }
-                entries.parts[job.column].verdicts[job.scenario] = Some(report);
-                match entries.parts.as_slice() {
-                    [part] => self.shown = self.show(part),
-                    parts => self.show_of_many(&parts[job.column], job.scenario),
-                }
+                let earlier = self.earlier.remove(&(job.column, job.scenario)).unwrap_or_default();
+                let vm = Some(self.testbed.specs[environment].kind);
+                self.record(&job, ScenarioResult { scenario, verdict, took, vm, earlier });
             }
-            Event::Left { worker, environment, shutdown, took } => {
-                self.display.begun(worker, "has nothing to do".into());
+            Event::ShutDown { worker, environment, shutdown, took } => {
+                self.display.started(worker, "idle".into());
                 if let Some(verdict) = shutdown.verdict {
-                    // A leak shows only at the shutdown; any scenario of the guest may have caused it.
-                    let column =
-                        self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
-                    let vm = Some(self.testbed.settings[environment].kind);
-                    let scenario = "all/the guest's end".into();
-                    let report = ScenarioResult { scenario, verdict, took, vm, earlier: Vec::new() };
-                    if let Some(column) = column {
-                        self.results.entries().parts[column].ends.push(report);
-                    }
+                    self.record_shutdown(environment, verdict, took);
                 }
             }
         }
     }
 
+    /// Records an environment that can't be prepared.
+    fn lose(&mut self, why: &str, stranded: &[Job]) {
+        if stranded.is_empty() {
+            self.terminal.note(why);
+        }
+        self.display.stranded(stranded.len());
+        for job in stranded {
+            self.results.entries().parts[job.column].lost.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
+    /// Records and shows a result.
+    fn record(&mut self, job: &Job, report: ScenarioResult) {
+        self.display.judged(report.word());
+        let mut entries = self.results.entries();
+        if self.policy.stops_after(&report.verdict) && entries.stopped.is_none() {
+            entries.stopped = Some(format!("{} {} (--fail-fast)", report.scenario, report.word()));
+        }
+        entries.parts[job.column].verdicts[job.scenario] = Some(report);
+        match entries.parts.as_slice() {
+            [part] => self.shown = self.show(part),
+            parts => self.show_in_matrix(&parts[job.column], job.scenario),
+        }
+    }
+
+    /// Records a kernel report from a guest's shutdown. A leak shows only then; any scenario of the
+    /// guest may have caused it.
+    fn record_shutdown(&self, environment: usize, verdict: Verdict, took: Duration) {
+        let column = self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
+        let vm = Some(self.testbed.specs[environment].kind);
+        let scenario = "all/shutdown of the guest".into();
+        let report = ScenarioResult { scenario, verdict, took, vm, earlier: Vec::new() };
+        if let Some(column) = column {
+            self.results.entries().parts[column].ends.push(report);
+        }
+    }
+
     /// Prints a retry at once. The scenario's own line follows with its verdict.
-    fn say_retried(&self, column: &str, scenario: &str, attempt: u32, verdict: &Verdict) {
+    fn print_retry(&self, column: &str, scenario: &str, attempt: u32, verdict: &Verdict) {
         let word = Word::of(verdict, false);
-        let sign = word.coloured_mark();
+        let mark = word.coloured_mark();
         let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
         let attempts = self.policy.retries.saturating_add(1);
-        let line = format!("  {sign} {scenario} {word}{column}, attempt {attempt} of {attempts}");
-        self.terminal.say_in_one_line(&line, ": is run again in a new guest");
+        let line = format!("  {mark} {scenario} {word}{column}, attempt {attempt} of {attempts}");
+        self.terminal.print_line(&line, ": is run again in a new guest");
     }
 
     /// Prints the description of an environment once it is known.
-    fn introduce(&self, number: usize) {
+    fn print_environment(&self, number: usize) {
         let Ok(environment) = self.testbed.environment(number, self.terminal) else { return };
-        let about = match self.testbed.settings[number].kernel.profile {
+        let about = match self.testbed.specs[number].kernel.profile {
             Profile::Plain => environment.describe(),
             profile => format!("{} {}", profile.name(), environment.describe()),
         };
@@ -208,7 +219,7 @@ impl<'a> LiveReporter<'a> {
                 self.terminal.say(&format!("\n  {}", style(&scenario.family).bold()));
             }
             let (line, title) = report.line(scenario, spread);
-            self.terminal.say_in_one_line(&line, &title);
+            self.terminal.print_line(&line, &title);
             shown += 1;
         }
         shown
@@ -216,10 +227,10 @@ impl<'a> LiveReporter<'a> {
 
     /// Shows only bad verdicts of several columns at once, and the counts of a column when it is
     /// complete.
-    fn show_of_many(&self, part: &ColumnResults, scenario: usize) {
+    fn show_in_matrix(&self, part: &ColumnResults, scenario: usize) {
         let title = &part.about.title;
         if let Some(report) = part.verdicts[scenario].as_ref().filter(|report| report.has_details()) {
-            self.terminal.say_in_one_line(&report.line_of_many(title), "");
+            self.terminal.print_line(&report.matrix_line(title), "");
         }
         if part.verdicts.iter().all(Option::is_some) {
             self.terminal.say(&format!("  {}: {}", style(title).bold(), part.column().tally()));
@@ -228,7 +239,7 @@ impl<'a> LiveReporter<'a> {
 
     fn finish(self) -> Result<Vec<Column>> {
         let entries = self.results.entries();
-        for part in entries.parts.iter().filter(|part| part.is_spared()) {
+        for part in entries.parts.iter().filter(|part| part.is_left_out()) {
             let why = part.lost.as_deref().unwrap_or_default();
             self.terminal.note(&format!("no column for {}: {why}", part.about.title));
         }

@@ -58,7 +58,7 @@ impl Outlets {
 
     fn remember(&self, entries: &RunResults) {
         if let Some(last_run) = &self.last_run {
-            // The file could be written when the run began, and is not the purpose of a run.
+            // The file could be written when the run started, and is not the purpose of a run.
             let _ = last_run.write(entries);
         }
     }
@@ -124,7 +124,7 @@ impl ReportWriter {
             if !**done {
                 let mut entries = results.entries();
                 entries.cut_short = Some(cause.describe());
-                // The path was valid when the run began, and an error could no longer be reported.
+                // The path was valid when the run started, and an error could no longer be reported.
                 let _ = outlets.finish(&entries, End::Killed);
             }
         })
@@ -161,7 +161,7 @@ pub fn check(report_args: &[ReportArg]) -> Result<()> {
 
 /// Returns the start time of the run.
 fn when(entries: &RunResults) -> DateTime<Utc> {
-    entries.began.into()
+    entries.started.into()
 }
 
 /// Returns the reports that are written at the start: all but standard output, which is written
@@ -178,7 +178,7 @@ fn write<'w>(report_args: impl IntoIterator<Item = &'w ReportArg>, entries: &Run
             Format::Json => json::text(entries)?,
             Format::Html => html::text(entries)?,
         };
-        output::put_file(&report_arg.file, text.as_bytes())
+        output::write_file(&report_arg.file, text.as_bytes())
             .with_context(|| format!("--report {report_arg}"))?;
     }
     Ok(())

@@ -9,28 +9,28 @@ use crate::host::terminal::{self, Terminal};
 use crate::runner::result::Tally;
 use crate::runner::word::Word;
 
-const LANE: &str = "  {spinner:.cyan} {past:>4.dim} {msg}";
-const WHOLE: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
+const WORKER: &str = "  {spinner:.cyan} {spent:>4.dim} {msg}";
+const TOTAL: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";
 
 /// The display. It ends when it is dropped.
-pub struct Display {
+pub struct ProgressDisplay {
     workers: Vec<ProgressBar>,
-    whole: ProgressBar,
+    total_bar: ProgressBar,
     tally: Tally,
     left: Duration,
 }
 
-impl Display {
+impl ProgressDisplay {
     /// Creates a display for `workers` workers and `total` verdicts.
     pub fn new(workers: usize, total: usize, terminal: &Terminal) -> Self {
-        let worker = |_| terminal.bar(LANE, None).with_message("waits for a kernel");
+        let worker = |_| terminal.bar(WORKER, None).with_message("waiting for a kernel");
         let workers = (0..workers).map(worker).collect();
-        let whole = terminal.bar(WHOLE, Some(total as u64));
-        Self { workers, whole, tally: Tally::default(), left: Duration::ZERO }
+        let total_bar = terminal.bar(TOTAL, Some(total as u64));
+        Self { workers, total_bar, tally: Tally::default(), left: Duration::ZERO }
     }
 
     /// Shows a worker's next scenario.
-    pub fn begun(&self, worker: usize, what: String) {
+    pub fn started(&self, worker: usize, what: String) {
         if let Some(bar) = self.workers.get(worker) {
             bar.reset_elapsed();
             bar.set_message(what);
@@ -38,34 +38,34 @@ impl Display {
     }
 
     /// Sets the remaining work in seconds of one worker; `None` while a kernel is missing.
-    pub fn left(&mut self, work: Option<f64>) {
+    pub fn set_remaining(&mut self, work: Option<f64>) {
         let left = work.unwrap_or_default() / self.workers.len().max(1) as f64;
         self.left = Duration::try_from_secs_f64(left).unwrap_or_default();
-        self.tell();
+        self.update();
     }
 
     /// Counts a verdict with this word.
     pub fn judged(&mut self, word: Word) {
         self.tally.count(word);
-        self.whole.inc(1);
-        self.tell();
+        self.total_bar.inc(1);
+        self.update();
     }
 
     /// Removes `count` verdicts from the total.
     pub fn stranded(&self, count: usize) {
-        self.whole.set_length(self.whole.length().unwrap_or_default().saturating_sub(count as u64));
+        self.total_bar.set_length(self.total_bar.length().unwrap_or_default().saturating_sub(count as u64));
     }
 
-    fn tell(&self) {
-        let told = [self.tally.to_string(), terminal::left(self.left)];
-        let told: Vec<&str> = told.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-        self.whole.set_message(told.join(" · "));
+    fn update(&self) {
+        let parts = [self.tally.to_string(), terminal::remaining(self.left)];
+        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        self.total_bar.set_message(parts.join(" · "));
     }
 }
 
-impl Drop for Display {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
-        for bar in self.workers.iter().chain([&self.whole]) {
+        for bar in self.workers.iter().chain([&self.total_bar]) {
             bar.finish_and_clear();
         }
     }

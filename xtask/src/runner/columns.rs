@@ -89,7 +89,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
     };
     let profiles =
         if options.profile.is_empty() { vec![Profile::default()] } else { options.profile.clone() };
-    let mut settings: Vec<EnvironmentSpec> = Vec::new();
+    let mut specs: Vec<EnvironmentSpec> = Vec::new();
     let mut columns: Vec<Column> = Vec::new();
     for kernel in &kernels {
         for profile in &profiles {
@@ -107,10 +107,10 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
                         profile: *profile,
                         ..KernelOptions::default()
                     };
-                    let setting = EnvironmentSpec { kernel, kind: *kind };
-                    let number = settings.iter().position(|it| *it == setting).unwrap_or_else(|| {
-                        settings.push(setting);
-                        settings.len() - 1
+                    let spec = EnvironmentSpec { kernel, kind: *kind };
+                    let number = specs.iter().position(|it| *it == spec).unwrap_or_else(|| {
+                        specs.push(spec);
+                        specs.len() - 1
                     });
                     environments.push(number);
                 }
@@ -124,7 +124,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
             }
         }
     }
-    (settings, columns)
+    (specs, columns)
 }
 
 impl MatrixOptions {
@@ -140,16 +140,16 @@ impl MatrixOptions {
             Choice::All => Chosen { title: "all", ..Chosen::one(Kind::Tcg) },
             Choice::One(kind) => Chosen::one(*kind),
         };
-        let (settings, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>());
-        about(&settings, &columns)
+        let (specs, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>());
+        about(&specs, &columns)
     }
 }
 
 /// Returns the description of each column, for reports.
-pub(super) fn about(settings: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec<ColumnInfo>> {
+pub(super) fn about(specs: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec<ColumnInfo>> {
     let kernels = Kernels::load()?;
     let one = |column: &Column| {
-        let kernel = column.environments.first().map(|environment| &settings[*environment].kernel);
+        let kernel = column.environments.first().map(|environment| &specs[*environment].kernel);
         Ok(ColumnInfo {
             title: column.title.clone(),
             kernel: kernel
@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn columns_that_want_the_same_ground_share_it() {
-        let (settings, columns) = layout(&MatrixOptions::default(), &chosen());
-        assert_eq!(settings.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
+        let (specs, columns) = layout(&MatrixOptions::default(), &chosen());
+        assert_eq!(specs.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
         let columns: Vec<_> =
             columns.iter().map(|it| (it.title.as_str(), it.environments.as_slice())).collect();
         assert_eq!(columns, [("auto", [0, 1].as_slice()), ("tcg", &[1])]);
@@ -189,13 +189,10 @@ mod tests {
             profile: vec![Profile::Plain, Profile::Debug],
             ..MatrixOptions::default()
         };
-        let (settings, columns) = layout(&options, &chosen()[..1]);
+        let (specs, columns) = layout(&options, &chosen()[..1]);
         let titles: Vec<_> = columns.iter().map(|it| it.title.as_str()).collect();
         assert_eq!(titles, ["6.12 plain", "6.12 debug", "7.3 plain", "7.3 debug"]);
         // A debug kernel is not spread over UML, which checks less.
-        assert_eq!(
-            columns[1].environments.iter().map(|it| settings[*it].kind).collect::<Vec<_>>(),
-            [Kind::Tcg]
-        );
+        assert_eq!(columns[1].environments.iter().map(|it| specs[*it].kind).collect::<Vec<_>>(), [Kind::Tcg]);
     }
 }

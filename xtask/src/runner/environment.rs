@@ -74,6 +74,30 @@ impl EnvironmentSpec {
         }
     }
 
+    fn boot(
+        &self,
+        image: PathBuf,
+        initramfs: PathBuf,
+        parameters: &[&'static str],
+        label: &str,
+    ) -> BootConfig {
+        let profile = self.kernel.profile;
+        BootConfig {
+            image,
+            initramfs,
+            parameters: parameters.iter().map(|it| (*it).to_owned()).collect(),
+            memory_mib: memory_mib(profile),
+            cpus: cpus(),
+            clock: Clock::default(),
+            time_scale: TimeScale::of(profile),
+            log: log(label, self.kind, 0),
+            interactive: false,
+            debugger: None,
+            boot_deadline: None,
+            tap: Tap::default(),
+        }
+    }
+
     /// Returns the architecture that the kernel is built for.
     pub fn arch(&self) -> Arch {
         if self.kind == Kind::Uml { Arch::Um } else { Arch::X86_64 }
@@ -113,8 +137,8 @@ impl Environment {
     ///
     /// # Errors
     /// The kernel does not build, or this kind of virtual machine runs no guest here.
-    pub fn on(
-        setting: &EnvironmentSpec,
+    pub fn prepare(
+        spec: &EnvironmentSpec,
         initramfs: &Path,
         extras: &Extras,
         label: &str,
@@ -122,24 +146,10 @@ impl Environment {
         cache: &Path,
         terminal: &Terminal,
     ) -> Result<Self> {
-        let image = image::image(&setting.kernel, setting.arch(), &extras.fragments, cache, terminal)?;
+        let image = image::image(&spec.kernel, spec.arch(), &extras.fragments, cache, terminal)?;
         let initramfs = initramfs::with_modules(initramfs, &image.modules, cache)?;
-        let profile = setting.kernel.profile;
-        let boot = BootConfig {
-            image: image.entered,
-            initramfs,
-            parameters: extras.parameters.iter().map(|it| (*it).to_owned()).collect(),
-            memory_mib: memory_mib(profile),
-            cpus: cpus(),
-            clock: Clock::default(),
-            time_scale: TimeScale::of(profile),
-            log: log(label, setting.kind, 0),
-            interactive: false,
-            debugger: None,
-            boot_deadline: None,
-            tap: Tap::default(),
-        };
-        let (backend, trial): (Box<dyn Backend>, _) = match setting.kind {
+        let boot = spec.boot(image.entered, initramfs, &extras.parameters, label);
+        let (backend, probe): (Box<dyn Backend>, _) = match spec.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Probe::unneeded("an emulated processor works everywhere")),
             Kind::Kvm => (Box::new(Qemu::kvm()), probe::kvm(&boot, retry, cache, terminal)?),
             Kind::Uml => {
@@ -147,11 +157,9 @@ impl Environment {
                 (Box::new(uml), probe::uml(&uml, &boot, &image.key, retry, cache)?)
             }
         };
-        let (why, spare) = match trial {
+        let (why, spare) = match probe {
             Probe::Works { why, guest } => (why, guest.map(|guest| *guest)),
-            Probe::Fails(why) => {
-                bail!("{}", runs_no_guest(setting.kind, &why))
-            }
+            Probe::Fails(why) => bail!("{}", runs_no_guest(spec.kind, &why)),
         };
         Ok(Self {
             features: spare.as_ref().map(|guest| guest.hello().features.clone()),
@@ -178,7 +186,7 @@ impl Environment {
     }
 
     /// Replaces the back end, and drops the guest that the probe has started.
-    pub fn through(self, backend: Box<dyn Backend>) -> Self {
+    pub fn with_backend(self, backend: Box<dyn Backend>) -> Self {
         Self { backend, spare: Mutex::default(), ..self }
     }
 
@@ -201,7 +209,7 @@ impl Environment {
     ///
     /// # Errors
     /// The guest did not come up.
-    pub fn open(&self) -> Result<Session, Box<Failure>> {
+    pub fn guest(&self) -> Result<Session, Box<Failure>> {
         if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(spare);
         }
@@ -210,19 +218,19 @@ impl Environment {
         }
         let number = self.guests.fetch_add(1, Ordering::Relaxed);
         let boot = BootConfig { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };
-        let opened = self.start(&boot);
-        match opened {
+        let started = self.start(&boot);
+        match started {
             Ok(_) => self.failed_starts.store(0, Ordering::Relaxed),
             Err(_) => _ = self.failed_starts.fetch_add(1, Ordering::Relaxed),
         }
-        opened
+        started
     }
 
     /// Starts a guest that need not run the agent.
     ///
     /// # Errors
     /// The back end's program is missing, or the log can't be written.
-    pub fn machine(&self, boot: &BootConfig) -> Result<Machine> {
+    pub fn start_machine(&self, boot: &BootConfig) -> Result<Machine> {
         Machine::start(&*self.backend, boot)
     }
 
@@ -288,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_kvm_that_was_asked_for_and_runs_no_guest_has_a_remedy() {
-        let said = runs_no_guest(Kind::Kvm, &Unusable::Device(nix::errno::Errno::EACCES));
-        assert!(said.contains("usermod") && said.ends_with("or use --vm tcg or --vm uml"), "{said}");
+        let message = runs_no_guest(Kind::Kvm, &Unusable::Device(nix::errno::Errno::EACCES));
+        assert!(message.contains("usermod") && message.ends_with("or use --vm tcg or --vm uml"), "{message}");
     }
 }

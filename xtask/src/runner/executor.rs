@@ -52,7 +52,7 @@ pub enum Event {
         stranded: Vec<Job>,
     },
     /// A worker begins a scenario.
-    Begun {
+    Started {
         worker: usize,
         environment: usize,
         job: Job,
@@ -77,7 +77,7 @@ pub enum Event {
         lost: bool,
     },
     /// A worker has shut its guest down.
-    Left {
+    ShutDown {
         worker: usize,
         environment: usize,
         /// Reports and counters from the shutdown.
@@ -87,48 +87,48 @@ pub enum Event {
     },
 }
 
-/// Runs all scenarios; passes each event to `hear` in the calling thread.
+/// Runs all scenarios; passes each event to `on_event` in the calling thread.
 pub fn run(
     testbed: &Testbed,
     scenarios: &[Scenario],
-    times: &Timings,
+    timings: &Timings,
     policy: Policy,
     terminal: &Terminal,
-    mut hear: impl FnMut(Event),
+    mut on_event: impl FnMut(Event),
 ) {
-    let jobs = jobs(testbed, scenarios, times);
+    let jobs = jobs(testbed, scenarios, timings);
     let workers = testbed.jobs.min(jobs.len());
-    let board = Executor {
-        schedule: Mutex::new(Schedule::new(jobs, &testbed.terms(), testbed.fresh)),
+    let executor = Executor {
+        schedule: Mutex::new(Schedule::new(jobs, &testbed.limits(), testbed.fresh)),
         changed: Condvar::new(),
         testbed,
         scenarios,
         policy,
         terminal,
     };
-    let (events, news): (Sender<Event>, Receiver<Event>) = channel();
+    let (events, receiver): (Sender<Event>, Receiver<Event>) = channel();
     thread::scope(|scope| {
-        let board = &board;
+        let executor = &executor;
         for worker in 0..workers {
             let events = events.clone();
-            scope.spawn(move || board.drive(worker, &events));
+            scope.spawn(move || executor.run_worker(worker, &events));
         }
-        scope.spawn(move || board.prepare(&events));
-        news.into_iter().for_each(&mut hear);
+        scope.spawn(move || executor.prepare(&events));
+        receiver.into_iter().for_each(&mut on_event);
     });
 }
 
-fn jobs(testbed: &Testbed, scenarios: &[Scenario], times: &Timings) -> Vec<Job> {
+fn jobs(testbed: &Testbed, scenarios: &[Scenario], timings: &Timings) -> Vec<Job> {
     let columns = testbed.columns.iter().enumerate();
     columns
         .flat_map(|(column, it)| {
-            let environment = it.environments.first().map(|environment| &testbed.settings[*environment]);
+            let environment = it.environments.first().map(|environment| &testbed.specs[*environment]);
             scenarios.iter().enumerate().map(move |(scenario, one)| Job {
                 column,
                 scenario,
                 environments: it.environments.clone(),
                 needs: one.requirements(),
-                seconds: environment.map_or(0.0, |setting| times.of(setting, &one.name)),
+                seconds: environment.map_or(0.0, |spec| timings.of(spec, &one.name)),
             })
         })
         .collect()
@@ -155,7 +155,7 @@ impl Executor<'_> {
             let wanted = self.schedule().wanted();
             let built = |environment: &&usize| self.testbed.is_built(**environment);
             let Some(environment) = wanted.iter().find(built).or(wanted.first()).copied() else { return };
-            self.schedule().in_work(environment);
+            self.schedule().set_preparing(environment);
             let event = match self.testbed.environment(environment, self.terminal) {
                 Ok(prepared) => {
                     self.schedule().ready(environment, prepared.features.clone());
@@ -175,12 +175,12 @@ impl Executor<'_> {
     }
 
     /// Main loop of a worker.
-    fn drive(&self, number: usize, events: &Sender<Event>) {
+    fn run_worker(&self, number: usize, events: &Sender<Event>) {
         let mut worker = Worker::default();
-        let taste = if number.is_multiple_of(2) { PickOrder::Long } else { PickOrder::Short };
+        let order = if number.is_multiple_of(2) { PickOrder::Long } else { PickOrder::Short };
         let mut at = None;
         loop {
-            let (next, waiting) = self.next(at, taste);
+            let (next, waiting) = self.next(at, order);
             let to = match &next {
                 Next::Run(_, environment) => Some(*environment),
                 Next::Wait | Next::Done => None,
@@ -191,7 +191,7 @@ impl Executor<'_> {
             at = to;
             match next {
                 Next::Run(job, environment) => {
-                    self.carry_out(&mut worker, number, environment, &job, waiting, events);
+                    self.run_scenario(&mut worker, number, environment, &job, waiting, events);
                 }
                 Next::Wait => self.wait(),
                 Next::Done => return,
@@ -199,9 +199,9 @@ impl Executor<'_> {
         }
     }
 
-    fn next(&self, at: Option<usize>, taste: PickOrder) -> (Next, Option<f64>) {
+    fn next(&self, at: Option<usize>, order: PickOrder) -> (Next, Option<f64>) {
         let mut schedule = self.schedule();
-        (schedule.next(at, taste), schedule.seconds_left())
+        (schedule.next(at, order), schedule.seconds_left())
     }
 
     /// Waits until an environment is ready or lost. The timeout covers a change since the worker's
@@ -219,7 +219,7 @@ impl Executor<'_> {
     }
 
     /// Runs a scenario with the retries that the policy allows, each in another guest.
-    fn carry_out(
+    fn run_scenario(
         &self,
         worker: &mut Worker,
         number: usize,
@@ -229,14 +229,19 @@ impl Executor<'_> {
         events: &Sender<Event>,
     ) {
         for attempt in 1.. {
-            let _ =
-                events.send(Event::Begun { worker: number, environment, job: job.clone(), attempt, waiting });
-            let begun = Instant::now();
+            let _ = events.send(Event::Started {
+                worker: number,
+                environment,
+                job: job.clone(),
+                attempt,
+                waiting,
+            });
+            let started = Instant::now();
             let verdict = match self.testbed.environment(environment, self.terminal) {
                 Ok(environment) => worker.run(environment, &self.scenarios[job.scenario]),
                 Err(error) => Verdict::Broken(format!("{error:#}").into()),
             };
-            let (took, lost) = (begun.elapsed(), !worker.has_guest());
+            let (took, lost) = (started.elapsed(), !worker.has_guest());
             let retried = self.policy.retries_after(attempt, &verdict);
             if !retried && self.policy.stops_after(&verdict) {
                 self.stop();
@@ -262,12 +267,13 @@ impl Executor<'_> {
     }
 
     fn shut_down(&self, worker: &mut Worker, number: usize, environment: usize, events: &Sender<Event>) {
-        let begun = Instant::now();
+        let started = Instant::now();
         let shutdown = match self.testbed.environment(environment, self.terminal) {
             Ok(environment) => worker.shut_down(environment),
             Err(_) => ShutdownReport::default(),
         };
-        let _ = events.send(Event::Left { worker: number, environment, shutdown, took: begun.elapsed() });
+        let _ =
+            events.send(Event::ShutDown { worker: number, environment, shutdown, took: started.elapsed() });
     }
 }
 

@@ -88,7 +88,7 @@ impl ScenarioResult {
     }
 
     /// Returns the result's line in a run of several columns.
-    pub fn line_of_many(&self, column: &str) -> String {
+    pub fn matrix_line(&self, column: &str) -> String {
         let word = self.word();
         format!("  {} {} {word} on {column}", word.coloured_mark(), self.scenario)
     }
@@ -118,17 +118,16 @@ impl ScenarioResult {
         if self.is_bad() || self.earlier.is_empty() {
             return self.verdict.details();
         }
-        let attempts = self.earlier.iter().enumerate();
-        let told = attempts.map(|(index, attempt)| {
+        let attempts = self.earlier.iter().enumerate().map(|(index, attempt)| {
             let (number, verdict) = (index + 1, &attempt.verdict);
             format!("attempt {number} {}:\n{}", verdict.word(), verdict.details().trim_end())
         });
-        told.collect::<Vec<_>>().join("\n")
+        attempts.collect::<Vec<_>>().join("\n")
     }
 
     /// Returns the command that accepts the new trace; `None` if the verdict has another cause.
-    pub fn how_to_accept(&self) -> Option<String> {
-        how_to_accept(&self.scenario, &self.verdict)
+    pub fn accept_hint(&self) -> Option<String> {
+        accept_hint(&self.scenario, &self.verdict)
     }
 
     /// Returns the full report; `None` for a scenario that passed or was skipped. A `column` that
@@ -143,8 +142,8 @@ impl ScenarioResult {
         let attempts = if attempts.is_empty() { attempts } else { format!(" (attempts: {attempts})") };
         let heading = format!("{} {} {word}{column}{attempts}", word.mark(), self.scenario);
         let body = self.body();
-        let body = body.trim_end().lines().map(painted);
-        let body: Vec<String> = body.chain(self.how_to_accept()).map(|line| format!("    {line}")).collect();
+        let body = body.trim_end().lines().map(coloured_diff_line);
+        let body: Vec<String> = body.chain(self.accept_hint()).map(|line| format!("    {line}")).collect();
         Some(format!("\n{}\n{}", word.colour().bold().apply_to(heading), body.join("\n")))
     }
 }
@@ -195,7 +194,7 @@ impl fmt::Display for Tally {
 }
 
 /// Returns the command that accepts the new trace; `None` if the verdict has another cause.
-pub fn how_to_accept(scenario: &str, verdict: &Verdict) -> Option<String> {
+pub fn accept_hint(scenario: &str, verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Failed(failure) if failure.is_pending() => {
             Some(format!("if this is right: cargo xtask scenarios accept {}", quoted(scenario)))
@@ -213,7 +212,7 @@ pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
 }
 
 /// Colours a line of a diff.
-fn painted(line: &str) -> String {
+fn coloured_diff_line(line: &str) -> String {
     match line.as_bytes().first() {
         Some(b'+') => style(line).green().to_string(),
         Some(b'-') => style(line).red().to_string(),
@@ -258,13 +257,13 @@ mod tests {
         let pending = Failure { difference, ..Failure::default() };
         let mismatches = vec![Mismatch { step: None, complaint: "no answer".into() }];
         let wrong = Failure { mismatches, ..pending.clone() };
-        let told = |failure| {
+        let details = |failure| {
             let details = column(&[Verdict::Failed(failure)]).reports[0].details("").unwrap();
             console::strip_ansi_codes(&details).into_owned()
         };
         let hint = "\n    if this is right: cargo xtask scenarios accept family/name";
-        assert!(told(pending.clone()).ends_with(hint), "{}", told(pending));
-        assert!(!told(wrong.clone()).contains("accept"), "{}", told(wrong));
+        assert!(details(pending.clone()).ends_with(hint), "{}", details(pending));
+        assert!(!details(wrong.clone()).contains("accept"), "{}", details(wrong));
     }
 
     #[test]

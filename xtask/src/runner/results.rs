@@ -21,7 +21,7 @@ pub struct RunResults {
     /// The columns, in the order of the command line.
     pub parts: Vec<ColumnResults>,
     /// Start time of the run.
-    pub began: SystemTime,
+    pub started: SystemTime,
     /// The cause if the run was interrupted.
     pub cut_short: Option<String>,
     /// The cause if the run was to stop early, such as `--fail-fast`.
@@ -62,7 +62,7 @@ impl SharedResults {
         let entries = RunResults {
             scenarios,
             parts,
-            began: SystemTime::now(),
+            started: SystemTime::now(),
             cut_short: None,
             stopped: None,
             clock: Instant::now(),
@@ -96,7 +96,7 @@ impl RunResults {
 
     /// Returns the columns that count: all but the optional ones that could not run here.
     pub fn counted(&self) -> impl Iterator<Item = &ColumnResults> {
-        self.parts.iter().filter(|part| !part.is_spared())
+        self.parts.iter().filter(|part| !part.is_left_out())
     }
 
     /// Returns the column's results in the suite's order. Scenarios without a result count as
@@ -137,7 +137,7 @@ impl ColumnResults {
     }
 
     /// Checks whether the column is optional and could not run here.
-    pub fn is_spared(&self) -> bool {
+    pub fn is_left_out(&self) -> bool {
         self.about.optional && self.lost.is_some() && self.verdicts.iter().all(Option::is_none)
     }
 

@@ -40,8 +40,8 @@ pub enum PickOrder {
 /// Preparation state of an environment.
 #[derive(Debug, Clone, PartialEq)]
 enum State {
-    Untouched,
-    InWork,
+    Unprepared,
+    Preparing,
     /// Prepared, with these features. `None` if they are unknown; it then counts as having all.
     Ready(Option<Vec<String>>),
     Lost,
@@ -53,13 +53,13 @@ pub struct Limits {
     /// A guest's start-up time in seconds.
     pub start: f64,
     /// Maximum number of workers at the same time.
-    pub most: usize,
+    pub max_workers: usize,
 }
 
 #[derive(Debug)]
 struct EnvironmentState {
     state: State,
-    terms: Limits,
+    limits: Limits,
     /// Number of workers that use the environment.
     workers: usize,
 }
@@ -76,30 +76,30 @@ pub struct Schedule {
 
 /// Minimum work left for a further worker to start on an environment, as a multiple of the start-up
 /// time.
-const WORTH_A_START: f64 = 2.0;
+const MIN_WORK_PER_START: f64 = 2.0;
 
 impl Schedule {
-    /// Creates a schedule with all jobs waiting. `terms` lists the environments.
-    pub fn new(mut jobs: Vec<Job>, terms: &[Limits], fresh: bool) -> Self {
+    /// Creates a schedule with all jobs waiting. `limits` lists the environments.
+    pub fn new(mut jobs: Vec<Job>, limits: &[Limits], fresh: bool) -> Self {
         jobs.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         let environment =
-            |terms: &Limits| EnvironmentState { state: State::Untouched, terms: *terms, workers: 0 };
-        Self { waiting: jobs, environments: terms.iter().map(environment).collect(), fresh }
+            |limits: &Limits| EnvironmentState { state: State::Unprepared, limits: *limits, workers: 0 };
+        Self { waiting: jobs, environments: limits.iter().map(environment).collect(), fresh }
     }
 
     /// Returns the environments that jobs wait for and whose preparation has not started.
     pub fn wanted(&self) -> Vec<usize> {
-        let untouched = |environment: &usize| self.environments[*environment].state == State::Untouched;
+        let unprepared = |environment: &usize| self.environments[*environment].state == State::Unprepared;
         let mut wanted: Vec<usize> =
-            self.waiting.iter().filter_map(|job| self.place(job)).filter(untouched).collect();
+            self.waiting.iter().filter_map(|job| self.place(job)).filter(unprepared).collect();
         wanted.sort_unstable();
         wanted.dedup();
         wanted
     }
 
     /// Marks an environment as being prepared.
-    pub fn in_work(&mut self, environment: usize) {
-        self.environments[environment].state = State::InWork;
+    pub fn set_preparing(&mut self, environment: usize) {
+        self.environments[environment].state = State::Preparing;
     }
 
     /// Marks an environment as prepared. Without features it counts as having all.
@@ -122,31 +122,31 @@ impl Schedule {
     }
 
     /// Returns the next instruction for a worker, which uses the environment `at` or none.
-    pub fn next(&mut self, at: Option<usize>, taste: PickOrder) -> Next {
+    pub fn next(&mut self, at: Option<usize>, order: PickOrder) -> Next {
         if let Some(environment) = at {
-            if !self.is_called_away(environment)
-                && let Some(job) = self.take(environment, taste)
+            if !self.should_switch(environment)
+                && let Some(job) = self.take(environment, order)
             {
                 return Next::Run(job, environment);
             }
             self.environments[environment].workers -= 1;
         }
-        if let Some(environment) = self.worth_starting() {
+        if let Some(environment) = self.best_to_start() {
             self.environments[environment].workers += 1;
-            if let Some(job) = self.take(environment, taste) {
+            if let Some(job) = self.take(environment, order) {
                 return Next::Run(job, environment);
             }
         }
-        if self.waits_for_a_ground() { Next::Wait } else { Next::Done }
+        if self.waits_for_environment() { Next::Wait } else { Next::Done }
     }
 
     /// Returns the expected seconds for all waiting jobs; `None` while one waits for an
     /// environment.
     pub fn seconds_left(&self) -> Option<f64> {
-        (!self.waits_for_a_ground()).then(|| self.waiting.iter().map(|job| job.seconds).sum())
+        (!self.waits_for_environment()).then(|| self.waiting.iter().map(|job| job.seconds).sum())
     }
 
-    fn waits_for_a_ground(&self) -> bool {
+    fn waits_for_environment(&self) -> bool {
         self.waiting.iter().filter_map(|job| self.place(job)).any(|environment| !self.is_ready(environment))
     }
 
@@ -154,10 +154,10 @@ impl Schedule {
         matches!(self.environments[environment].state, State::Ready(_))
     }
 
-    fn take(&mut self, environment: usize, taste: PickOrder) -> Option<Job> {
+    fn take(&mut self, environment: usize, order: PickOrder) -> Option<Job> {
         let mut there =
             (0..self.waiting.len()).filter(|job| self.place(&self.waiting[*job]) == Some(environment));
-        let index = match taste {
+        let index = match order {
             PickOrder::Short if self.environments[environment].workers > 1 => there.next_back(),
             PickOrder::Long | PickOrder::Short => there.next(),
         }?;
@@ -165,16 +165,16 @@ impl Schedule {
     }
 
     /// Checks whether an environment with a slower start has work and no worker yet.
-    fn is_called_away(&self, environment: usize) -> bool {
-        self.worth_starting().is_some_and(|other| {
+    fn should_switch(&self, environment: usize) -> bool {
+        self.best_to_start().is_some_and(|other| {
             self.environments[other].workers == 0
-                && self.environments[other].terms.start > self.environments[environment].terms.start
+                && self.environments[other].limits.start > self.environments[environment].limits.start
         })
     }
 
     /// Returns the best environment for a further worker to start on. Slow starts come first, since
     /// the others fill the gaps.
-    fn worth_starting(&self) -> Option<usize> {
+    fn best_to_start(&self) -> Option<usize> {
         let worth = |index: &usize| {
             let environment = &self.environments[*index];
             let left: f64 = self
@@ -187,10 +187,10 @@ impl Schedule {
             let first = environment.workers == 0 && left > 0.0;
             self.is_ready(*index)
                 && left > 0.0
-                && environment.workers < environment.terms.most
-                && (first || self.fresh || share >= WORTH_A_START * environment.terms.start)
+                && environment.workers < environment.limits.max_workers
+                && (first || self.fresh || share >= MIN_WORK_PER_START * environment.limits.start)
         };
-        let start = |environment: usize| self.environments[environment].terms.start;
+        let start = |environment: usize| self.environments[environment].limits.start;
         let all = (0..self.environments.len()).filter(worth);
         all.max_by(|a, b| start(*a).total_cmp(&start(*b)).then(b.cmp(a)))
     }
@@ -198,20 +198,20 @@ impl Schedule {
     /// Returns the first environment of the job that has its features. If none has, returns one
     /// that will report the missing feature.
     fn place(&self, job: &Job) -> Option<usize> {
-        let standing = || {
+        let usable = || {
             job.environments
                 .iter()
                 .copied()
                 .filter(|environment| self.environments[*environment].state != State::Lost)
         };
-        standing().find(|environment| self.suits(*environment, job)).or_else(|| standing().next_back())
+        usable().find(|environment| self.has_features(*environment, job)).or_else(|| usable().next_back())
     }
 
-    fn suits(&self, environment: usize, job: &Job) -> bool {
+    fn has_features(&self, environment: usize, job: &Job) -> bool {
         match &self.environments[environment].state {
             State::Ready(Some(features)) => job.needs.iter().all(|need| features.contains(need)),
             State::Lost => false,
-            State::Untouched | State::InWork | State::Ready(None) => true,
+            State::Unprepared | State::Preparing | State::Ready(None) => true,
         }
     }
 }
@@ -229,8 +229,8 @@ mod tests {
     }
 
     fn schedule(jobs: Vec<Job>) -> Schedule {
-        let terms = |start| Limits { start, most: 2 };
-        Schedule::new(jobs, &[terms(0.2), terms(2.0)], false)
+        let limits = |start| Limits { start, max_workers: 2 };
+        Schedule::new(jobs, &[limits(0.2), limits(2.0)], false)
     }
 
     /// Returns the scenario and the environment that a worker is given.
@@ -245,7 +245,7 @@ mod tests {
     fn the_longest_is_run_first_and_lanes_wait_for_what_is_not_prepared() {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 9.0, &[])]);
         assert_eq!(schedule.wanted(), [UML]);
-        schedule.in_work(UML);
+        schedule.set_preparing(UML);
         assert_eq!((schedule.wanted(), schedule.next(None, PickOrder::Long)), (vec![], Next::Wait));
         schedule.ready(UML, Some(vec![]));
         assert_eq!(given(schedule.next(None, PickOrder::Long)), (1, UML));

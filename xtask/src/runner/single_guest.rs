@@ -52,8 +52,8 @@ impl GuestOptions {
         let mut last = anyhow!("there is no virtual machine to choose from");
         let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenExpired };
         for (index, kind) in kinds.iter().enumerate() {
-            let setting = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };
-            match Environment::on(&setting, &initramfs, extras, label, retry, &cache, terminal) {
+            let spec = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };
+            match Environment::prepare(&spec, &initramfs, extras, label, retry, &cache, terminal) {
                 Ok(environment) => return Ok(environment),
                 Err(error) if index + 1 == kinds.len() => last = error,
                 // TCG would run the same kernel, so one that does not build is not built again.

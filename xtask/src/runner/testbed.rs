@@ -27,7 +27,7 @@ pub use crate::args::matrix::{Choice, MatrixOptions};
 /// A testbed. Environments are prepared on first use.
 pub struct Testbed {
     /// The environments, by number.
-    pub settings: Vec<EnvironmentSpec>,
+    pub specs: Vec<EnvironmentSpec>,
     /// The columns, in the order of the command line.
     pub columns: Vec<Column>,
     /// Number of virtual machines at the same time. It exceeds the number of processors, since
@@ -55,20 +55,20 @@ impl Testbed {
         options.check()?;
         packages::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
         let cache = cache::directory()?;
-        let (settings, columns) = layout(options, &choices(options, &cache, terminal)?);
-        settings.iter().try_for_each(|setting| setting.kernel.require_source(&cache, terminal))?;
+        let (specs, columns) = layout(options, &choices(options, &cache, terminal)?);
+        specs.iter().try_for_each(|spec| spec.kernel.require_source(&cache, terminal))?;
         let initramfs = thread::scope(|scope| {
             // Unpacking takes one processor for half a minute, and so does the last part of
             // compilation. A failure is reported again where the source is used.
             scope.spawn(|| {
-                settings.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
+                specs.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
             });
             initramfs::initramfs(&[], &[], &[], &[], &cache, terminal)
         })?;
         environment::clear_logs(label)?;
         Ok(Self {
-            environments: settings.iter().map(|_| OnceLock::new()).collect(),
-            settings,
+            environments: specs.iter().map(|_| OnceLock::new()).collect(),
+            specs,
             columns,
             jobs: options.jobs.map_or(3 * processors(), NonZero::get),
             qemu_jobs: options.jobs.map_or(processors() + 1, NonZero::get),
@@ -81,29 +81,29 @@ impl Testbed {
     }
 
     /// Returns the scheduler's limits for each environment.
-    pub fn terms(&self) -> Vec<Limits> {
-        let terms = |setting: &EnvironmentSpec| Limits {
-            start: setting.start_seconds(),
-            most: if setting.kind == Kind::Uml { self.jobs } else { self.qemu_jobs },
+    pub fn limits(&self) -> Vec<Limits> {
+        let limits = |spec: &EnvironmentSpec| Limits {
+            start: spec.start_seconds(),
+            max_workers: if spec.kind == Kind::Uml { self.jobs } else { self.qemu_jobs },
         };
-        self.settings.iter().map(terms).collect()
+        self.specs.iter().map(limits).collect()
     }
 
     /// Returns the environment with this number; prepares it on first use, which may take minutes.
     ///
     /// # Errors
-    /// See [`Environment::on`].
+    /// See [`Environment::prepare`].
     pub fn environment(&self, number: usize, terminal: &Terminal) -> Result<&Environment> {
         let prepare = || {
-            let setting = &self.settings[number];
+            let spec = &self.specs[number];
             let label =
-                if self.settings.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
+                if self.specs.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
             // A column with only this environment has requested it by name.
             let by_name =
                 self.columns.iter().any(|column| column.environments == [number] && !column.optional);
             let retry = if by_name { Retry::Always } else { Retry::WhenExpired };
-            Environment::on(
-                setting,
+            Environment::prepare(
+                spec,
                 &self.initramfs,
                 &Extras::default(),
                 &label,
@@ -121,13 +121,13 @@ impl Testbed {
     /// # Errors
     /// A kernel is unknown.
     pub fn about(&self) -> Result<Vec<ColumnInfo>> {
-        about(&self.settings, &self.columns)
+        about(&self.specs, &self.columns)
     }
 
     /// Checks whether the environment's kernel is built, as far as a quick check shows.
     pub fn is_built(&self, number: usize) -> bool {
-        let setting = &self.settings[number];
-        image::is_built(&setting.kernel, setting.arch(), &self.cache).unwrap_or(false)
+        let spec = &self.specs[number];
+        image::is_built(&spec.kernel, spec.arch(), &self.cache).unwrap_or(false)
     }
 
     /// Runs one scenario on the first environment of the first column that works. Keeps the guest
@@ -150,7 +150,7 @@ impl Testbed {
                     continue;
                 }
             };
-            let mut worker = self.idle_lane(*number).unwrap_or_default();
+            let mut worker = self.idle_worker(*number).unwrap_or_default();
             let verdict = worker.run(environment, scenario);
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, worker));
             let skipped = matches!(verdict, Verdict::Skipped(_));
@@ -162,7 +162,7 @@ impl Testbed {
         last
     }
 
-    fn idle_lane(&self, environment: usize) -> Option<Worker> {
+    fn idle_worker(&self, environment: usize) -> Option<Worker> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let index = idle.iter().position(|(number, _)| *number == environment)?;
         Some(idle.swap_remove(index).1)

@@ -28,15 +28,15 @@ impl Timings {
     }
 
     /// Returns the scenario's expected duration in seconds.
-    pub fn of(&self, setting: &EnvironmentSpec, scenario: &str) -> f64 {
-        let times = self.seconds.get(&key(setting));
+    pub fn of(&self, spec: &EnvironmentSpec, scenario: &str) -> f64 {
+        let times = self.seconds.get(&key(spec));
         times.and_then(|times| times.get(scenario)).copied().unwrap_or(UNKNOWN)
     }
 
     /// Records a scenario's duration.
-    pub fn record(&mut self, setting: &EnvironmentSpec, scenario: &str, took: Duration) {
+    pub fn record(&mut self, spec: &EnvironmentSpec, scenario: &str, took: Duration) {
         let milliseconds = took.as_millis() as f64;
-        self.seconds.entry(key(setting)).or_default().insert(scenario.to_owned(), milliseconds / 1000.0);
+        self.seconds.entry(key(spec)).or_default().insert(scenario.to_owned(), milliseconds / 1000.0);
     }
 
     /// Saves the durations for the next run. Errors, such as a full disk, are ignored: only the
@@ -48,6 +48,6 @@ impl Timings {
     }
 }
 
-fn key(setting: &EnvironmentSpec) -> String {
-    format!("{} {}", setting.kind, setting.kernel.profile.name())
+fn key(spec: &EnvironmentSpec) -> String {
+    format!("{} {}", spec.kind, spec.kernel.profile.name())
 }

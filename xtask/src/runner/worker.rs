@@ -29,7 +29,7 @@ impl Worker {
             Some(guest) => Ok(guest),
             None => {
                 self.ran.clear();
-                environment.open()
+                environment.guest()
             }
         };
         self.ran.push(scenario.name.clone());

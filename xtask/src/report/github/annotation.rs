@@ -45,12 +45,12 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
     });
     let details = report.body();
     let level = if report.is_bad() { "error" } else { "warning" };
-    let said: Vec<&str> = details.lines().take(LINES).collect();
+    let shown: Vec<&str> = details.lines().take(LINES).collect();
     format!(
         "::{level} {}title={}::{}",
         place.unwrap_or_default(),
         property(&title),
-        message(&said.join("\n"))
+        message(&shown.join("\n"))
     )
 }
 

@@ -16,7 +16,7 @@ use crate::host::terminal::Terminal;
 use crate::runner::results::RunResults;
 
 /// Writes annotations and the summary if GitHub asks for them. A failed write is only a note.
-pub fn tell(entries: &RunResults, terminal: &Terminal) {
+pub fn write(entries: &RunResults, terminal: &Terminal) {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     if set("GITHUB_ACTIONS").is_some() {
         annotation::lines(entries).iter().for_each(|line| terminal.say(line));

@@ -17,19 +17,24 @@ pub(super) fn markdown(entries: &RunResults) -> String {
     if let Some(why) = &entries.cut_short {
         text.push_str(&format!("> [!WARNING]\n> {}\n\n", plain(why)));
     }
-    let mut told = Vec::new();
+    let mut failures = Vec::new();
     text.push_str("| on | verdicts |\n|---|---|\n");
     for part in entries.counted() {
         let title = part.about.full_title();
         let column = Column { title: title.clone(), reports: entries.complete(part), lost: None };
         let tally = column.tally().to_string();
         text.push_str(&format!("| {} | {} |\n", plain(&title), console::strip_ansi_codes(&tally)));
-        told.extend(column.reports.iter().filter(|report| report.has_details()).map(|it| tell(&title, it)));
+        failures.extend(
+            column.reports.iter().filter(|report| report.has_details()).map(|it| failure(&title, it)),
+        );
     }
     text.push_str(&format!("\nTook {}.\n\n", seconds(entries.age())));
-    for (index, one) in told.iter().enumerate() {
+    for (index, one) in failures.iter().enumerate() {
         if text.len() + one.len() > MOST_BYTES {
-            text.push_str(&format!("\n{} more are not shown here: see the report.\n", told.len() - index));
+            text.push_str(&format!(
+                "\n{} more are not shown here: see the report.\n",
+                failures.len() - index
+            ));
             break;
         }
         text.push_str(one);
@@ -37,7 +42,7 @@ pub(super) fn markdown(entries: &RunResults) -> String {
     text
 }
 
-fn tell(column: &str, report: &ScenarioResult) -> String {
+fn failure(column: &str, report: &ScenarioResult) -> String {
     let word = report.word();
     let details = report.body();
     let mut lines: Vec<&str> = details.trim_end().lines().collect();

@@ -52,7 +52,7 @@ impl FailureView {
             })
             .collect();
         if let Some(last) = told.last_mut() {
-            last.plain.extend(report.how_to_accept());
+            last.plain.extend(report.accept_hint());
         }
         told
     }
