@@ -25,8 +25,8 @@ fn main() -> ExitCode {
         }
     };
     // Output of other code may still be in the buffer of standard output.
-    output::put(b"");
-    interruption::settle();
+    output::write_stdout(b"");
+    interruption::wait_for_end();
     code
 }
 

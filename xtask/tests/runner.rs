@@ -57,8 +57,8 @@ fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() ->
     let results = SharedResults::new(scenarios.collect::<Result<_>>()?, testbed.about()?);
     let policy = Policy { fail_fast: true, retries: 0 };
     let mut begun = 0;
-    let code = live::judge(&testbed, &results, policy, &terminal, |event| {
-        begun += usize::from(matches!(event, Event::Begun { .. }));
+    let code = live::run(&testbed, &results, policy, &terminal, |event| {
+        begun += usize::from(matches!(event, Event::Started { .. }));
     })?;
     let entries = results.entries();
     let reports = entries.complete(&entries.parts[0]);
@@ -77,16 +77,16 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     // More retries than it takes until the snapshot exists.
     let policy = Policy { fail_fast: true, retries: 50 };
     let mut happened = Vec::new();
-    let code = live::judge(&testbed, &results, policy, &terminal, |event| {
+    let code = live::run(&testbed, &results, policy, &terminal, |event| {
         happened.push(match event {
-            Event::Begun { attempt, .. } => format!("begun {attempt}"),
+            Event::Started { attempt, .. } => format!("begun {attempt}"),
             Event::Judged { verdict, retried: true, .. } => {
                 if let Verdict::Failed(failure) = verdict {
                     snapshot::save(&scenario, &failure.trace).expect("a snapshot can be written");
                 }
                 "judged".into()
             }
-            Event::Left { .. } => "left".into(),
+            Event::ShutDown { .. } => "left".into(),
             _ => String::new(),
         });
     })?;

@@ -51,9 +51,9 @@ pub fn initramfs(
     for link in &shell.links {
         manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
     }
-    let brought: Vec<&Program> = shell.programs.iter().chain(programs).collect();
-    let files = brought.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
-    for (program, file) in brought.into_iter().zip(&files) {
+    let added: Vec<&Program> = shell.programs.iter().chain(programs).collect();
+    let files = added.iter().map(|program| read(&program.file)).collect::<Result<Vec<_>>>()?;
+    for (program, file) in added.into_iter().zip(&files) {
         if artefacts.insert(&program.path, file).is_none() {
             manifest.remove(&program.path);
             manifest.insert_deep(&program.path, mode(&program.file)?)?;
@@ -219,13 +219,13 @@ fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<Pat
     let line = command_line(&command);
     let mut cargo = spawn_pdeathsig(command)?;
     let errors = cargo.stderr.take();
-    let (output, said) = thread::scope(|scope| {
-        let said = scope.spawn(|| errors.map(|errors| follow(errors, work)).unwrap_or_default());
-        (cargo.wait_with_output(), said.join().unwrap_or_default())
+    let (output, stderr) = thread::scope(|scope| {
+        let stderr = scope.spawn(|| errors.map(|errors| follow(errors, work)).unwrap_or_default());
+        (cargo.wait_with_output(), stderr.join().unwrap_or_default())
     });
     let output = output.with_context(|| format!("can't run: {line}"))?;
     if !output.status.success() {
-        bail!("`{line}` failed ({}):\n{}", output.status, said.trim_end());
+        bail!("`{line}` failed ({}):\n{}", output.status, stderr.trim_end());
     }
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -238,20 +238,20 @@ fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<Pat
 /// Returns cargo's output. Meanwhile shows the crate that it compiles, or the lock that it waits
 /// for.
 fn follow(errors: impl Read, work: &Work) -> String {
-    let mut said = String::new();
+    let mut stderr = String::new();
     for line in BufReader::new(errors).split(b'\n').map_while(io::Result::ok) {
         let line = String::from_utf8_lossy(&line);
-        if let Some(doing) = doing(&line) {
-            work.show(&doing);
+        if let Some(step) = progress_of(&line) {
+            work.show(&step);
         }
-        said.push_str(&line);
-        said.push('\n');
+        stderr.push_str(&line);
+        stderr.push('\n');
     }
-    said
+    stderr
 }
 
 /// Returns the current step from a line of output, as in `compiling serde v1.0.229`.
-fn doing(line: &str) -> Option<String> {
+fn progress_of(line: &str) -> Option<String> {
     let (verb, what) = line.trim_start().split_once(' ')?;
     let what = what.split(" (").next()?.trim();
     matches!(verb, "Blocking" | "Compiling" | "Downloading" | "Downloaded" | "Updating")
@@ -277,10 +277,10 @@ mod tests {
     #[test]
     fn what_cargo_is_at_is_told_from_what_else_it_says() {
         let compiling = "   Compiling scenarios v0.1.0 (/home/me/keyagents/scenarios)";
-        assert_eq!(doing(compiling).as_deref(), Some("compiling scenarios v0.1.0"));
+        assert_eq!(progress_of(compiling).as_deref(), Some("compiling scenarios v0.1.0"));
         let waits = "    Blocking waiting for file lock on build directory";
-        assert_eq!(doing(waits).as_deref(), Some("blocking waiting for file lock on build directory"));
-        assert_eq!(doing("error[E0432]: unresolved import"), None);
-        assert_eq!(doing("  --> agent/src/main.rs:1:1"), None);
+        assert_eq!(progress_of(waits).as_deref(), Some("blocking waiting for file lock on build directory"));
+        assert_eq!(progress_of("error[E0432]: unresolved import"), None);
+        assert_eq!(progress_of("  --> agent/src/main.rs:1:1"), None);
     }
 }

@@ -14,10 +14,10 @@ use crate::host::program::{library_path, search_directories};
 /// # Errors
 /// A library is missing on the host, or a file can't be read.
 pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
-    let told = library_path();
+    let listed = library_path();
     // The analyzer takes relative entries for absolute ones, and ignores that a library inherits
     // its program's RPATH.
-    let further = told.iter().map(|(_, place)| place.clone()).chain(search_directories(program));
+    let further = listed.iter().map(|(_, place)| place.clone()).chain(search_directories(program));
     let tree = DependencyAnalyzer::default()
         .library_paths(further.collect())
         .analyze(program)
@@ -34,7 +34,7 @@ pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
         let missing = || anyhow!("{} loads {}, which this host lacks", program.display(), library.name);
         let file = library.realpath.ok_or_else(missing)?;
         // The loader prefers these directories to a RUNPATH; the analyzer does not.
-        let preferred = told.iter().map(|(_, place)| place.join(&library.name)).find(|file| file.is_file());
+        let preferred = listed.iter().map(|(_, place)| place.join(&library.name)).find(|file| file.is_file());
         if let Some(preferred) = preferred.filter(|preferred| *preferred != library.path) {
             files.push(Program { path: preferred.to_string_lossy().into_owned(), file: preferred });
         }

@@ -22,7 +22,7 @@ use crate::host::program::{in_path, library_path, search_directories};
 const LOADER_CACHE: &str = "/etc/ld.so.cache";
 
 /// Maximum depth of scripts interpreted by scripts, as in the kernel (`fs/exec.c`).
-const DEEPEST: usize = 5;
+const MAX_DEPTH: usize = 5;
 
 /// Files to copy into the guest. Links of the host are links in the guest, so that every path leads
 /// to the same file.
@@ -32,11 +32,11 @@ pub struct ProgramClosure {
     directories: BTreeSet<String>,
     links: BTreeMap<String, String>,
     /// Links in packed directories, and the directories that they lead to.
-    leads: Vec<(PathBuf, PathBuf)>,
+    directory_links: Vec<(PathBuf, PathBuf)>,
     /// Remarks on entries that were left out.
     left: Vec<String>,
     /// True if a packed program is 32-bit code.
-    pub narrow: bool,
+    pub is_32bit: bool,
 }
 
 impl ProgramClosure {
@@ -56,7 +56,7 @@ impl ProgramClosure {
         if metadata.permissions().mode() & 0o111 == 0 {
             bail!("can't run {program}: it is not executable (chmod +x {})", quoted(program));
         }
-        self.pack_executable(&path, DEEPEST)?;
+        self.pack_executable(&path, MAX_DEPTH)?;
         key(&path)
     }
 
@@ -69,7 +69,7 @@ impl ProgramClosure {
         let include = || format!("can't include {}", path.display());
         let real = self.resolve(&path).with_context(include)?;
         let metadata = fs::metadata(&real).with_context(include)?;
-        match unfit(metadata.file_type()) {
+        match special_kind(metadata.file_type()) {
             Some(kind) => bail!("{}: it is {kind}", include()),
             None => self.pack_entry(&real).with_context(include),
         }
@@ -78,25 +78,25 @@ impl ProgramClosure {
     /// Returns the packed files, for the initramfs.
     pub fn programs(&self) -> Vec<Program> {
         let files = self.files.iter();
-        files.map(|(path, file)| Program { path: self.settled(path), file: file.clone() }).collect()
+        files.map(|(path, file)| Program { path: self.resolved(path), file: file.clone() }).collect()
     }
 
     /// Returns the packed links, for the initramfs.
     pub fn links(&self) -> Vec<Link> {
-        let links = self.links.iter().map(|(path, target)| (self.settled(path), target));
-        let leads = links.filter(|(path, target)| path != *target);
-        leads.map(|(path, target)| Link { path, target: target.clone() }).collect()
+        let links = self.links.iter().map(|(path, target)| (self.resolved(path), target));
+        let kept = links.filter(|(path, target)| path != *target);
+        kept.map(|(path, target)| Link { path, target: target.clone() }).collect()
     }
 
     /// Returns the packed directories, for the initramfs.
     pub fn directories(&self) -> Vec<String> {
-        self.directories.iter().map(|path| self.settled(path)).collect()
+        self.directories.iter().map(|path| self.resolved(path)).collect()
     }
 
     /// Returns a remark on each entry that was left out.
     pub fn remarks(&self) -> Vec<String> {
         let comes = |place: &Path| self.directories.contains(&*place.to_string_lossy());
-        let lost = self.leads.iter().filter(|(_, place)| !comes(place));
+        let lost = self.directory_links.iter().filter(|(_, place)| !comes(place));
         let lost = lost.map(|(link, place)| {
             format!(
                 "{} leads to {}, which the guest does not have: --include {}",
@@ -133,10 +133,10 @@ impl ProgramClosure {
     }
 
     /// Resolves links in the parent directories of a path. A link at its end is kept.
-    fn settled(&self, path: &str) -> String {
-        const LONGEST_CHAIN: usize = 40;
+    fn resolved(&self, path: &str) -> String {
+        const MAX_LINKS: usize = 40;
         let mut path = PathBuf::from(path);
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_LINKS {
             let above = path.ancestors().skip(1);
             let link = above.filter_map(|above| Some((above, self.links.get(above.to_str()?)?))).last();
             let Some((link, target)) = link else { break };
@@ -163,7 +163,7 @@ impl ProgramClosure {
         let metadata =
             fs::symlink_metadata(path).with_context(|| format!("can't look at {}", path.display()))?;
         let kind = metadata.file_type();
-        if let Some(kind) = unfit(kind) {
+        if let Some(kind) = special_kind(kind) {
             self.left.push(format!("{} is left out: it is {kind}", path.display()));
             return Ok(());
         }
@@ -198,7 +198,7 @@ impl ProgramClosure {
         let Ok(real) = path.canonicalize() else { return Ok(()) };
         self.resolve(&absolute(&path.parent().unwrap_or(path).join(&target))?)?;
         if real.is_dir() {
-            self.leads.push((path.to_owned(), real));
+            self.directory_links.push((path.to_owned(), real));
         } else if !self.files.contains_key(&key(&real)?) {
             self.pack_entry(&real)?;
         }
@@ -214,7 +214,7 @@ impl ProgramClosure {
             [b'#', b'!', ..] => is_executable,
             _ => false,
         };
-        if runs && let Err(error) = self.pack_executable(path, DEEPEST) {
+        if runs && let Err(error) = self.pack_executable(path, MAX_DEPTH) {
             self.left.push(format!("{error:#}"));
         }
         Ok(())
@@ -230,22 +230,22 @@ impl ProgramClosure {
                 .pack_interpreter(&bytes, depth)
                 .with_context(|| format!("can't run {}", path.display()));
         }
-        self.narrow |= check(&bytes, path)? == Width::Narrow;
+        self.is_32bit |= check(&bytes, path)? == Width::Bits32;
         let packed = with_libraries(&file, &key(&file)?)?;
         if packed.len() > 1 && Path::new(LOADER_CACHE).exists() {
             self.files.insert(LOADER_CACHE.to_owned(), LOADER_CACHE.into());
         }
         for program in packed {
-            self.pack_ways_to_libraries(&program.file)?;
+            self.pack_library_paths(&program.file)?;
             self.files.insert(program.path, program.file);
         }
         Ok(())
     }
 
     /// Packs links that lead to the directories where the loader searches for libraries.
-    fn pack_ways_to_libraries(&mut self, file: &Path) -> Result<()> {
-        let told = library_path().into_iter().map(|(_, place)| place);
-        for place in search_directories(file).into_iter().chain(told).filter(|place| place.is_dir()) {
+    fn pack_library_paths(&mut self, file: &Path) -> Result<()> {
+        let listed = library_path().into_iter().map(|(_, place)| place);
+        for place in search_directories(file).into_iter().chain(listed).filter(|place| place.is_dir()) {
             // A directory before a `..` must exist.
             for before in place.ancestors().filter(|it| it.ends_with("..")).filter_map(Path::parent) {
                 let real = self.resolve(&absolute(before)?)?;
@@ -263,8 +263,8 @@ impl ProgramClosure {
             bail!("scripts interpret scripts too deeply");
         }
         let interpreter = &shebang.interpreter;
-        self.pack_interpreting(Path::new(interpreter), depth)?;
-        let Some(name) = shebang.looked_for()? else { return Ok(()) };
+        self.pack_interpreter_program(Path::new(interpreter), depth)?;
+        let Some(name) = shebang.env_program()? else { return Ok(()) };
         if name.ends_with('\r') {
             bail!(carriage_return(&name));
         }
@@ -273,10 +273,10 @@ impl ProgramClosure {
             true => format!("{interpreter} looks for a program `{name}`, and with -S for its first word"),
             false => format!("{interpreter} looks for {name}"),
         })?;
-        self.pack_interpreting(&found, depth)
+        self.pack_interpreter_program(&found, depth)
     }
 
-    fn pack_interpreting(&mut self, program: &Path, depth: usize) -> Result<()> {
+    fn pack_interpreter_program(&mut self, program: &Path, depth: usize) -> Result<()> {
         let path = absolute(program)?;
         if path.exists() && !is_executable(&path) {
             bail!("its interpreter {} is not executable", program.display());
@@ -287,7 +287,7 @@ impl ProgramClosure {
 }
 
 /// Returns the kind of a special file, which can't be packed.
-fn unfit(kind: FileType) -> Option<&'static str> {
+fn special_kind(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_socket() => Some("a socket"),
         kind if kind.is_fifo() => Some("a named pipe"),
@@ -312,9 +312,9 @@ fn begins_with(path: &Path) -> Result<Vec<u8>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// 32-bit code.
-    Narrow,
+    Bits32,
     /// 64-bit code.
-    Wide,
+    Bits64,
 }
 
 /// Returns the width of a program's code.
@@ -326,8 +326,8 @@ pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
         bail!("{} is no program: neither ELF nor a script that begins with #!", path.display());
     };
     match elf.header.e_machine {
-        EM_X86_64 => Ok(Width::Wide),
-        EM_386 => Ok(Width::Narrow),
+        EM_X86_64 => Ok(Width::Bits64),
+        EM_386 => Ok(Width::Bits32),
         other => {
             let name = machine_to_str(other).trim_start_matches("EM_").to_lowercase();
             bail!("{} is a program for {name}, and guests are x86-64: build it for x86-64", path.display())
@@ -477,17 +477,17 @@ mod tests {
         fs::write(folder.join("file"), "").unwrap();
         let script =
             |name: &str, line: &str| executable(&folder.join(name), format!("{line}\nexit\n").as_bytes());
-        let said =
+        let error =
             |program: &str| format!("{:#}", ProgramClosure::default().pack_program(program).unwrap_err());
         assert_eq!(
-            said(&foreign),
+            error(&foreign),
             format!("{foreign} is a program for aarch64, and guests are x86-64: build it for x86-64")
         );
-        assert!(said(&text).ends_with("is no program: neither ELF nor a script that begins with #!"));
-        assert!(said("./no-such-program").starts_with("can't run ./no-such-program: No such file"));
-        assert_eq!(said("no-such-program"), "there is no program `no-such-program` in PATH");
-        assert!(said(&folder.join("file").to_string_lossy()).contains("it is not executable"));
-        assert!(said(&folder.to_string_lossy()).ends_with("it is a directory"));
+        assert!(error(&text).ends_with("is no program: neither ELF nor a script that begins with #!"));
+        assert!(error("./no-such-program").starts_with("can't run ./no-such-program: No such file"));
+        assert_eq!(error("no-such-program"), "there is no program `no-such-program` in PATH");
+        assert!(error(&folder.join("file").to_string_lossy()).contains("it is not executable"));
+        assert!(error(&folder.to_string_lossy()).ends_with("it is a directory"));
         for (line, why) in [
             ("#!/bin/sh\r", "its lines end in CRLF, so that a program `/bin/sh\\r` is looked for (sed"),
             ("#!/usr/bin/env sh\r", "its lines end in CRLF, so that a program `sh\\r` is looked for (sed"),
@@ -501,8 +501,8 @@ mod tests {
             ("#!/no/such", "its interpreter is /no/such: can't read /no/such: No such file"),
         ] {
             let script = script("script", line);
-            let said = said(&script);
-            assert!(said.starts_with(&format!("can't run {script}: ")) && said.contains(why), "{said}");
+            let error = error(&script);
+            assert!(error.starts_with(&format!("can't run {script}: ")) && error.contains(why), "{error}");
         }
     }
 }

@@ -29,7 +29,7 @@ impl Shebang {
     }
 
     /// Returns the program that `env` searches for in `PATH`.
-    pub(super) fn looked_for(&self) -> Result<Option<String>> {
+    pub(super) fn env_program(&self) -> Result<Option<String>> {
         let Some(argument) = self.argument.as_ref().filter(|_| self.interpreter.ends_with("/env")) else {
             return Ok(None);
         };
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn env_is_told_what_to_look_for_in_many_ways() {
-        let looked_for = |line: &str| {
+        let env_program = |line: &str| {
             let shebang = Shebang::of(format!("#!/usr/bin/env {line}\nexit\n").as_bytes()).unwrap();
-            shebang.looked_for().unwrap()
+            shebang.env_program().unwrap()
         };
         for (line, name) in [
             ("sh", "sh"),
@@ -84,8 +84,8 @@ mod tests {
             ("--split-string='a b' c", "a b"),
             ("-S sh\r", "sh"),
         ] {
-            assert_eq!(looked_for(line).as_deref(), Some(name), "{line}");
+            assert_eq!(env_program(line).as_deref(), Some(name), "{line}");
         }
-        assert_eq!(looked_for("-i"), None);
+        assert_eq!(env_program("-i"), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::host::program::find;
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Optional programs, each with its Debian package.
-const WELCOME: &[(&str, &str)] = &[("keyctl", "keyutils"), ("strace", "strace")];
+const OPTIONAL: &[(&str, &str)] = &[("keyctl", "keyutils"), ("strace", "strace")];
 
 /// Programs and links of a user space, and missing programs.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Userland {
     /// Links from busybox's command names.
     pub links: Vec<Link>,
     /// Programs that the host lacks, each with its package.
-    pub lacks: Vec<(&'static str, &'static str)>,
+    pub missing: Vec<(&'static str, &'static str)>,
 }
 
 impl Userland {
@@ -51,15 +51,15 @@ impl Userland {
     ///
     /// # Errors
     /// The host has no shell for the guest.
-    pub fn gather() -> Result<Self> {
+    pub fn collect() -> Result<Self> {
         if Self::shell()?.is_none() {
             bail!("this machine has no busybox with a shell, which is the guest's")
         }
         let mut userland = Self::default();
-        for (name, package) in WELCOME {
+        for (name, package) in OPTIONAL {
             match find(name) {
                 Some(program) => userland.programs.extend(with_libraries(&program, &format!("/bin/{name}"))?),
-                None => userland.lacks.push((name, package)),
+                None => userland.missing.push((name, package)),
             }
         }
         Ok(userland)

@@ -18,7 +18,7 @@ const UDEVD: [&str; 2] = ["/lib/systemd/systemd-udevd", "/usr/lib/systemd/system
 
 /// Guest or command whose start is measured.
 enum Starter {
-    Ours(Box<Environment>),
+    Testbed(Box<Environment>),
     Vng(Vng),
 }
 
@@ -28,7 +28,7 @@ enum Starter {
 /// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
-    let (program, lack) = match right_vng() {
+    let (program, lack) = match supported_vng() {
         Ok(program) => (Some(program), None),
         Err(why) => (None, Some(why)),
     };
@@ -43,16 +43,17 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     results.remarks.extend(left_out);
     results.remarks.extend(lack.map(|why| format!("vng is left out: {why}")));
 
-    let vng = program.and_then(|program| Vng::beside(&environments, program));
-    let mut starters: Vec<(String, Starter, Vec<f64>)> = environments
-        .into_iter()
-        .map(|environment| (environment.kind().to_string(), Starter::Ours(Box::new(environment)), Vec::new()))
-        .chain(
-            vng.map(|vng| {
+    let vng = program.and_then(|program| Vng::on_first_of(&environments, program));
+    let mut starters: Vec<(String, Starter, Vec<f64>)> =
+        environments
+            .into_iter()
+            .map(|environment| {
+                (environment.kind().to_string(), Starter::Testbed(Box::new(environment)), Vec::new())
+            })
+            .chain(vng.map(|vng| {
                 (format!("vng {} true, {}", vng::VERSION, vng.kind), Starter::Vng(vng), Vec::new())
-            }),
-        )
-        .collect();
+            }))
+            .collect();
     let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
     // The first round warms the disk cache, and does not count.
     for round in 0..=setup.rounds {
@@ -85,8 +86,8 @@ impl Starter {
     fn seconds(&self) -> Result<f64> {
         let begun = Instant::now();
         match self {
-            Self::Ours(environment) => {
-                let session = environment.open().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
+            Self::Testbed(environment) => {
+                let session = environment.guest().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
                 let took = begun.elapsed();
                 session.close().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
                 Ok(took.as_secs_f64())
@@ -110,7 +111,7 @@ struct Vng {
 
 impl Vng {
     /// Returns virtme-ng with the kernel of the first QEMU environment.
-    fn beside(environments: &[Environment], program: PathBuf) -> Option<Self> {
+    fn on_first_of(environments: &[Environment], program: PathBuf) -> Option<Self> {
         let environment = environments.iter().find(|environment| environment.kind() != Kind::Uml)?;
         let (image, cpus) = (environment.boot.image.clone(), environment.boot.cpus);
         Some(Self { program, image, kind: environment.kind(), cpus, memory_mib: environment.boot.memory_mib })
@@ -129,14 +130,14 @@ impl Vng {
         if output.status.success() {
             return Ok(());
         }
-        let said =
+        let output_text =
             [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-        bail!("`{line}` failed ({}):\n{}", output.status, said.join("\n"))
+        bail!("`{line}` failed ({}):\n{}", output.status, output_text.join("\n"))
     }
 }
 
 /// Returns vng's path if its version is the supported one; else the reason.
-fn right_vng() -> Result<PathBuf, String> {
+fn supported_vng() -> Result<PathBuf, String> {
     if !UDEVD.iter().any(|path| Path::new(path).exists()) {
         return Err(
             "without this machine's udev no exit status comes back from its guest: install the package udev"

@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(1800);
 /// # Errors
 /// The guest failed.
 pub fn measure(environment: &Environment, measurement: &Measurement) -> Result<Vec<Series>> {
-    let mut session = environment.open().map_err(|why| failed(&why))?;
+    let mut session = environment.guest().map_err(|why| failed(&why))?;
     let series = session.measure(measurement, GRACE).map_err(|why| failed(&why))?;
     session.close().map_err(|why| failed(&why))?;
     Ok(series)

@@ -91,7 +91,7 @@ impl Options {
     fn write(&self, measured: &[(Subject, Results)], terminal: &Terminal) -> Result<()> {
         if let Some(path) = &self.json {
             let figures: Vec<&Figure> = measured.iter().flat_map(|(_, results)| &results.figures).collect();
-            output::put_file(path, &serde_json::to_vec_pretty(&figures)?)?;
+            output::write_file(path, &serde_json::to_vec_pretty(&figures)?)?;
             terminal.note(&format!("the figures are in {}", path.display()));
         }
         if let Some(path) = &self.svg {
@@ -99,7 +99,7 @@ impl Options {
                 |(subject, results): &'_ (Subject, Results)| (subject.title(), results.figures.clone());
             let groups: Vec<_> = measured.iter().map(group).collect();
             let groups: Vec<_> = groups.iter().map(|(title, figures)| Group { title, figures }).collect();
-            output::put_file(path, svg(&groups).as_bytes())?;
+            output::write_file(path, svg(&groups).as_bytes())?;
             terminal.note(&format!("the picture is in {}", path.display()));
         }
         Ok(())

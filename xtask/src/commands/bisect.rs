@@ -133,7 +133,7 @@ fn conclude(
     let scenario = &scenario.name;
     let why = |patch: usize| verdicts.get(&patch).map(Verdict::details).unwrap_or_default();
     let bold = |patch: usize| style(name(patch, patches)).bold();
-    let (said, culprit) = match end {
+    let (message, culprit) = match end {
         Next::Well => {
             terminal.say(&format!("\n{scenario} passes with all {} patches.", patches.len()));
             return Ok(ExitCode::SUCCESS);
@@ -146,22 +146,22 @@ fn conclude(
         }
         Next::Found(culprits) => {
             let (first, last) = (bold(*culprits.start()), bold(*culprits.end()));
-            let said = format!(
+            let message = format!(
                 "{scenario} fails since one of {first} to {last}: those before the last can't be judged"
             );
-            (said, *culprits.end())
+            (message, *culprits.end())
         }
         Next::Always(first) => {
-            let said = format!(
+            let message = format!(
                 "{scenario} fails after every patch that can be judged, {} the first of them",
                 bold(first)
             );
-            (said, first)
+            (message, first)
         }
     };
     let why = why(culprit);
     let why = why.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    terminal.say(&format!("\n{said}:\n  {why}"));
+    terminal.say(&format!("\n{message}:\n  {why}"));
     terminal.say(&format!("  {}", style(format!("each step's log: {}", log("NN").display())).dim()));
     Ok(ExitCode::from(1))
 }

@@ -62,9 +62,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (ending, report) = if RawTerminal::is_tty() {
         let about = format!("{} · {}", environment.describe(), raw_terminal::ESCAPE_HINT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
-        sit_at(&environment, boot)?
+        attach_terminal(&environment, boot)?
     } else {
-        look_on(&environment, boot)?
+        print_console(&environment, boot)?
     };
     conclude(ending, report.as_ref(), terminal)
 }
@@ -72,14 +72,16 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 /// Reads and unpacks the archive, and checks that a guest can start its /init.
 fn read(file: &Path) -> Result<Vec<u8>> {
     let packed = fs::read(file).with_context(|| format!("can't read the initramfs {}", file.display()))?;
-    let no_good = || format!("{} can't be booted: it", file.display());
-    let archive = rootfs::unpack(&packed).map_err(|why| anyhow!("{} {why}", no_good()))?;
-    let contents = Contents::read(&archive).map_err(|why| anyhow!("{} {why}", no_good()))?;
-    let init = contents.executable("/init").map_err(|why| anyhow!("{} {why}", no_good()))?;
+    let unbootable = || format!("{} can't be booted: it", file.display());
+    let archive = rootfs::unpack(&packed).map_err(|why| anyhow!("{} {why}", unbootable()))?;
+    let contents = Contents::read(&archive).map_err(|why| anyhow!("{} {why}", unbootable()))?;
+    let init = contents.executable("/init").map_err(|why| anyhow!("{} {why}", unbootable()))?;
     if let Some(line) = init.strip_prefix(b"#!") {
         let line = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default());
         let interpreter = line.split_whitespace().next().unwrap_or_default();
-        contents.executable(interpreter).map_err(|why| anyhow!("{} {why} to interpret /init", no_good()))?;
+        contents
+            .executable(interpreter)
+            .map_err(|why| anyhow!("{} {why} to interpret /init", unbootable()))?;
     } else {
         program_closure::check(init, Path::new("/init"))
             .with_context(|| format!("{} can't be booted", file.display()))?;
@@ -88,29 +90,38 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// Attaches a raw-mode terminal to the guest's console.
-fn sit_at(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
+fn attach_terminal(
+    environment: &Environment,
+    boot: BootConfig,
+) -> Result<(Option<Ending>, Option<KernelReport>)> {
     let raw_terminal = RawTerminal::enable()?;
     raw_terminal.show_output();
-    let boot =
-        BootConfig { interactive: true, tap: plain_lines(raw_terminal.tap(), environment.kind()), ..boot };
-    let mut machine = environment.machine(&boot)?;
+    let boot = BootConfig {
+        interactive: true,
+        tap: with_carriage_returns(raw_terminal.tap(), environment.kind()),
+        ..boot
+    };
+    let mut machine = environment.start_machine(&boot)?;
     raw_terminal.forward_input(machine.console_writer()?);
     Ok(watch(&mut machine, || raw_terminal.is_escaped()))
 }
 
 /// Console without a terminal: its output is standard output, and it gets no input, which would arrive before it is read.
-fn look_on(environment: &Environment, boot: BootConfig) -> Result<(Option<Ending>, Option<KernelReport>)> {
+fn print_console(
+    environment: &Environment,
+    boot: BootConfig,
+) -> Result<(Option<Ending>, Option<KernelReport>)> {
     let tap = Tap::new(|output| {
         if let GuestOutput::Console(bytes) = output {
-            output::put(bytes);
+            output::write_stdout(bytes);
         }
     });
-    let mut machine = environment.machine(&BootConfig { tap, ..boot })?;
+    let mut machine = environment.start_machine(&BootConfig { tap, ..boot })?;
     Ok(watch(&mut machine, || false))
 }
 
 /// Adds carriage returns to User-Mode Linux's kernel lines, which end as in files; a raw-mode terminal needs them.
-fn plain_lines(tap: Tap, kind: Kind) -> Tap {
+fn with_carriage_returns(tap: Tap, kind: Kind) -> Tap {
     if kind != Kind::Uml {
         return tap;
     }
@@ -133,10 +144,10 @@ fn plain_lines(tap: Tap, kind: Kind) -> Tap {
 
 /// Waits for the guest's end, or for the user's escape sequence (`None`). Reports the first fault that the kernel reported.
 fn watch(machine: &mut Machine, left: impl Fn() -> bool) -> (Option<Ending>, Option<KernelReport>) {
-    const GLANCE: Duration = Duration::from_millis(200);
+    const POLL_INTERVAL: Duration = Duration::from_millis(200);
     let mut report = None;
     loop {
-        match machine.next(Instant::now() + GLANCE) {
+        match machine.next(Instant::now() + POLL_INTERVAL) {
             Some(MachineEvent::KernelReport(output)) => _ = report.get_or_insert(output),
             Some(MachineEvent::Gone) => return (Some(machine.end_within(SETTLE)), report),
             Some(MachineEvent::Message(_)) | None => {}

@@ -76,7 +76,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     output::check_writable(&options.output)?;
     let environment = options.environment(terminal)?;
-    let (verdict, trace) = carry_out(&environment, &scenario)?;
+    let (verdict, trace) = run_here(&environment, &scenario)?;
     let judge = initramfs::judge(terminal)?;
     let began = Instant::now();
     let work = terminal.work("Packing");
@@ -102,8 +102,8 @@ impl Options {
 }
 
 /// Runs the scenario on this machine, and returns its verdict and transcript.
-fn carry_out(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
-    let guest = environment.open().map_err(|failure| anyhow!("{failure}"))?;
+fn run_here(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
+    let guest = environment.guest().map_err(|failure| anyhow!("{failure}"))?;
     let Judged { verdict, events, .. } =
         Judged::of(guest, environment, scenario, &environment.boot.time_scale.plan(scenario));
     if let Verdict::Skipped(why) = verdict {

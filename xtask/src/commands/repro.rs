@@ -14,14 +14,14 @@ use scenarios::verdict::Verdict;
 
 use crate::args::at_least_one;
 use crate::args::vm::GuestOptions;
-use crate::debug::timeline::Transcript;
+use crate::debug::timeline::Timeline;
 use crate::debug::{gdb, symbolize};
 use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
-use crate::runner::result::how_to_accept;
+use crate::runner::result::accept_hint;
 use crate::runner::selection;
 use crate::runner::word::Word;
 use crate::runner::worker::{self, Judged};
@@ -34,7 +34,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
 
 /// Time limit of a guest under a debugger, long enough never to expire.
-const AGES: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+const NO_LIMIT: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// Scenario, repetition and debugger.
 #[derive(Debug, Args)]
@@ -85,9 +85,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let verdict = match port {
         Some(port) => options.debug(&environment, &scenario, port, terminal)?,
         None if options.repeat.is_none() && !options.until_fail => {
-            options.once(&environment, &scenario, terminal)
+            options.run_once(&environment, &scenario, terminal)
         }
-        None => return Ok(options.again_and_again(&environment, &scenario, terminal)),
+        None => return Ok(options.run_repeatedly(&environment, &scenario, terminal)),
     };
     conclude(&scenario, &verdict, terminal);
     Ok(ExitCode::from(verdict.exit_code_alone()))
@@ -127,7 +127,7 @@ impl Options {
     }
 
     /// Prints the seed and its effect on this plan. Without an effect, only a seed that was asked for is worth a line.
-    fn tell_seed(&self, plan: &Plan, seed: u64, terminal: &Terminal) {
+    fn print_seed(&self, plan: &Plan, seed: u64, terminal: &Terminal) {
         let line = if plan.blocks.iter().any(|block| block.order == Order::Raced) {
             format!("seed {seed}: it decides how far apart the raced steps begin")
         } else if self.seed.is_some() {
@@ -138,12 +138,12 @@ impl Options {
         terminal.say(&format!("{}\n", style(line).dim()));
     }
 
-    fn once(&self, environment: &Environment, scenario: &Scenario, terminal: &Terminal) -> Verdict {
+    fn run_once(&self, environment: &Environment, scenario: &Scenario, terminal: &Terminal) -> Verdict {
         let seed = self.first_seed();
-        self.tell_seed(scenario.plan(), seed, terminal);
+        self.print_seed(scenario.plan(), seed, terminal);
         let plan = Plan { seed: Some(seed), ..environment.boot.time_scale.plan(scenario) };
-        let told = told_boot(environment);
-        carry_out(environment, &told, scenario, &plan, show)
+        let boot = verbose_boot(environment);
+        run_in_new_guest(environment, &boot, scenario, &plan, print_line)
     }
 
     fn debug(
@@ -160,27 +160,28 @@ impl Options {
         let cache = cache::directory()?;
         let command = gdb::command(&self.guest.kernel, &environment.vmlinux, &cache, port, function)?;
         let seed = self.first_seed();
-        self.tell_seed(scenario.plan(), seed, terminal);
+        self.print_seed(scenario.plan(), seed, terminal);
         terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));
         let plan = Plan {
             seed: Some(seed),
-            deadline_ms: AGES.as_millis() as u64,
+            deadline_ms: NO_LIMIT.as_millis() as u64,
             ..environment.boot.time_scale.plan(scenario)
         };
-        let boot = BootConfig { debugger: Some(port), boot_deadline: Some(AGES), ..told_boot(environment) };
-        Ok(carry_out(environment, &boot, scenario, &plan, show))
+        let boot =
+            BootConfig { debugger: Some(port), boot_deadline: Some(NO_LIMIT), ..verbose_boot(environment) };
+        Ok(run_in_new_guest(environment, &boot, scenario, &plan, print_line))
     }
 
-    /// Runs the scenario repeatedly, with one line for each run, and the whole transcript of each
+    /// Runs the scenario repeatedly, with one line for each run, and the whole timeline of each
     /// run that fails.
-    fn again_and_again(
+    fn run_repeatedly(
         &self,
         environment: &Environment,
         scenario: &Scenario,
         terminal: &Terminal,
     ) -> ExitCode {
         let first = self.first_seed();
-        self.tell_seed(scenario.plan(), first, terminal);
+        self.print_seed(scenario.plan(), first, terminal);
         let runs = self.repeat.map_or(u32::MAX, NonZero::get);
         let (mut done, mut bad) = (0, Vec::new());
         for run in 0..runs {
@@ -192,7 +193,7 @@ impl Options {
             let keep = move |line: &str| {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
             };
-            let verdict = carry_out(environment, &environment.boot, scenario, &plan, keep);
+            let verdict = run_in_new_guest(environment, &environment.boot, scenario, &plan, keep);
             let word = Word::of(&verdict, false);
             let of = self.repeat.map(|runs| format!("/{runs}")).unwrap_or_default();
             let time = style(format!("· seed {seed} · {}", seconds(began.elapsed()))).dim();
@@ -221,35 +222,35 @@ impl Options {
     }
 }
 
-/// Prints a line of the transcript at once.
-fn show(line: &str) {
-    output::put(format!("{line}\n").as_bytes());
+/// Prints a line of the timeline at once.
+fn print_line(line: &str) {
+    output::write_stdout(format!("{line}\n").as_bytes());
 }
 
 /// Returns a boot configuration that prints all kernel messages, with tracepoints.
-fn told_boot(environment: &Environment) -> BootConfig {
+fn verbose_boot(environment: &Environment) -> BootConfig {
     let mut parameters = environment.boot.parameters.clone();
     parameters.extend(["loglevel=7", "tp_printk", "trace_event=keyagent:*"].map(str::to_owned));
     BootConfig { parameters, ..environment.boot.clone() }
 }
 
-/// Runs the scenario in a new guest, which ends before the transcript is complete.
-fn carry_out(
+/// Runs the scenario in a new guest, which ends before the timeline is complete.
+fn run_in_new_guest(
     environment: &Environment,
     boot: &BootConfig,
     scenario: &Scenario,
     plan: &Plan,
-    tell: impl FnMut(&str) + Send + 'static,
+    print: impl FnMut(&str) + Send + 'static,
 ) -> Verdict {
-    let transcript = Transcript::of(plan.clone(), tell);
-    let boot = BootConfig { tap: transcript.tap(), ..boot.clone() };
+    let timeline = Timeline::of(plan.clone(), print);
+    let boot = BootConfig { tap: timeline.tap(), ..boot.clone() };
     let verdict = match environment.start(&boot) {
         Err(failure) => symbolize::located(failure.verdict(plan), &environment.vmlinux),
         Ok(guest) => Judged::of(guest, environment, scenario, plan).verdict,
     };
-    // This sender keeps the transcript open.
+    // This sender keeps the timeline open.
     drop(boot);
-    transcript.end();
+    timeline.end();
     verdict
 }
 
@@ -258,5 +259,5 @@ fn conclude(scenario: &Scenario, verdict: &Verdict, terminal: &Terminal) {
     let details = verdict.details();
     let details = if details.is_empty() { details } else { format!("\n{}", details.trim_end()) };
     terminal.say(&format!("\n{} {word}{details}", word.coloured_mark()));
-    how_to_accept(&scenario.name, verdict).iter().for_each(|line| terminal.say(line));
+    accept_hint(&scenario.name, verdict).iter().for_each(|line| terminal.say(line));
 }

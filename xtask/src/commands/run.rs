@@ -58,17 +58,17 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     started.into_iter().try_for_each(|path| closure.pack(path))?;
     closure.remarks().iter().for_each(|remark| terminal.note(remark));
     let directory = env::current_dir().context("can't tell the current directory")?;
-    if closure.narrow && options.guest.vm == Some(Kind::Uml) {
+    if closure.is_32bit && options.guest.vm == Some(Kind::Uml) {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
     }
     options.guest.ensure_host(terminal)?;
     // The program may start others. Packed files take precedence at their paths.
-    let Userland { mut programs, .. } = Userland::gather().unwrap_or_default();
+    let Userland { mut programs, .. } = Userland::collect().unwrap_or_default();
     programs.extend(closure.programs());
     let directories = closure.directories();
     let extras = Extras { programs, directories, links: closure.links(), ..Extras::default() };
     let mut kinds = options.guest.kinds(&cache::directory()?, terminal)?;
-    kinds.retain(|kind| !(closure.narrow && *kind == Kind::Uml));
+    kinds.retain(|kind| !(closure.is_32bit && *kind == Kind::Uml));
     let mut environment = options.guest.environment(&kinds, &extras, "run", terminal)?;
     environment.boot.memory_mib += memory_for(closure.size());
     let program = AttachedProgram {
@@ -78,7 +78,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         directory: directory.to_string_lossy().into_owned(),
         streams: Streams::Pipes,
     };
-    single_guest::conclude(shell::use_program(&environment, program), terminal)
+    single_guest::conclude(shell::attach_program(&environment, program), terminal)
 }
 
 /// Returns the guest's environment, with the directories of the user's programs and libraries.

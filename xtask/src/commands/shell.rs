@@ -14,7 +14,7 @@ use crate::args::vm::GuestOptions;
 use crate::artifacts::initramfs;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;
-use crate::host::terminal::{Terminal, takes_colours};
+use crate::host::terminal::{Terminal, supports_colours};
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::single_guest;
 use crate::session::raw_terminal::{self, RawTerminal};
@@ -51,22 +51,22 @@ pub struct Options {
 /// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (environment, shell, what) = match options.host {
-        true => options.among_the_hosts_files(terminal)?,
-        false => options.by_itself(terminal)?,
+        true => options.on_host_files(terminal)?,
+        false => options.in_own_userland(terminal)?,
     };
     if RawTerminal::is_tty() && options.command.is_empty() {
         let about = format!("{}{what} · exit leaves, {}", environment.describe(), raw_terminal::ESCAPE_HINT);
         terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
-    single_guest::conclude(use_program(&environment, shell), terminal)
+    single_guest::conclude(attach_program(&environment, shell), terminal)
 }
 
 impl Options {
     /// Prepares a guest with the testbed's own small user space.
-    fn by_itself(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
+    fn in_own_userland(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
         self.guest.ensure_shell(terminal)?;
-        let Userland { programs, lacks, .. } = Userland::gather()?;
-        for (name, package) in lacks {
+        let Userland { programs, missing, .. } = Userland::collect()?;
+        for (name, package) in missing {
             terminal.note(&format!(
                 "the guest goes without {name}, which this machine lacks (package {package})"
             ));
@@ -78,10 +78,7 @@ impl Options {
     }
 
     /// Prepares virtme-ng's guest.
-    fn among_the_hosts_files(
-        &self,
-        terminal: &Terminal,
-    ) -> Result<(Environment, AttachedProgram, &'static str)> {
+    fn on_host_files(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
         let (vng, version) = vng::find()?;
         if version != vng::VERSION {
             let known = vng::VERSION;
@@ -100,8 +97,8 @@ impl Options {
         environment.boot.memory_mib += 512;
         let guest = Vng::compose(&vng, &initramfs::agent(terminal)?, environment.kind(), &environment.boot)?;
         let shell = env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
-        let program = self.program(shell, hosts_guest_variables(), directory.to_string_lossy().into_owned());
-        Ok((environment.through(Box::new(guest)), program, " · your files, copied when written to"))
+        let program = self.program(shell, host_variables(), directory.to_string_lossy().into_owned());
+        Ok((environment.with_backend(Box::new(guest)), program, " · your files, copied when written to"))
     }
 
     /// Returns the shell, or the command in its place.
@@ -127,7 +124,10 @@ impl Options {
 ///
 /// # Errors
 /// The guest did not come up, or ended too early.
-pub fn use_program(environment: &Environment, program: AttachedProgram) -> Result<AttachedRun, Box<Failure>> {
+pub fn attach_program(
+    environment: &Environment,
+    program: AttachedProgram,
+) -> Result<AttachedRun, Box<Failure>> {
     if !RawTerminal::is_tty() {
         return environment.start(&environment.boot)?.pipe(&program);
     }
@@ -143,22 +143,22 @@ pub fn guest_variables() -> BTreeMap<String, String> {
     let own = [
         ("HOME", "/root"),
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("PS1", if takes_colours() { r"\[\e[1m\]keyagents:\w\$\[\e[0m\] " } else { r"keyagents:\w\$ " }),
+        ("PS1", if supports_colours() { r"\[\e[1m\]keyagents:\w\$\[\e[0m\] " } else { r"keyagents:\w\$ " }),
         ("USER", "root"),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     // The guest can't detect the type of the terminal.
-    own.into_iter().chain(passed_on(&["TERM", "COLORTERM", "LANG", "LC_ALL"])).collect()
+    own.into_iter().chain(inherited(&["TERM", "COLORTERM", "LANG", "LC_ALL"])).collect()
 }
 
 /// Returns the environment variables of programs with the host's files: the host's, with another
 /// user.
-fn hosts_guest_variables() -> BTreeMap<String, String> {
+fn host_variables() -> BTreeMap<String, String> {
     let who = ["USER", "LOGNAME"].map(|name| (name.to_owned(), "root".to_owned()));
     let same = ["HOME", "PATH", "SHELL", "TERM", "COLORTERM", "LANG", "LC_ALL", "EDITOR", "PAGER"];
-    who.into_iter().chain(passed_on(&same)).collect()
+    who.into_iter().chain(inherited(&same)).collect()
 }
 
-fn passed_on<'a>(names: &'a [&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
+fn inherited<'a>(names: &'a [&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
     names.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
 }

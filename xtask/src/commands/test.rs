@@ -164,7 +164,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         ReportWriter::begin(Outlets { report_args: common.report.clone(), last_run, events }, &results)?;
     let judged = if has_any { judge(common, &results, &reporter, terminal) } else { Ok(0) };
     reporter.finish(judged.as_ref().err())?;
-    github::tell(&results.entries(), terminal);
+    github::write(&results.entries(), terminal);
     Ok(judged?.into())
 }
 
@@ -176,8 +176,8 @@ fn judge(
     terminal: &Terminal,
 ) -> Result<u8> {
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
-    live::judge(&testbed, results, options.policy(), terminal, |event| {
-        reporter.write_event(|events| events.tell(event, &testbed, results, terminal));
+    live::run(&testbed, results, options.policy(), terminal, |event| {
+        reporter.write_event(|events| events.write_event(event, &testbed, results, terminal));
     })
 }
 

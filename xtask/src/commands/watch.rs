@@ -37,10 +37,10 @@ pub struct Options {
 }
 
 /// Edits within this time are one change: an editor writes a file in several steps, a checkout many files.
-const TOGETHER: Duration = Duration::from_millis(200);
+const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// Interval of checks for a closed standard output.
-const GLANCE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Source directories of the testbed.
 const SOURCES: [&str; 5] = ["agent", "kernel", "rootfs", "scenarios", "xtask"];
@@ -96,7 +96,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 fn next_change(changes: &Receiver<Event>, mut is_closed: impl FnMut() -> bool) -> Result<BTreeSet<PathBuf>> {
     let gone = || anyhow!("files are not watched any more");
     let mut events = loop {
-        match changes.recv_timeout(GLANCE) {
+        match changes.recv_timeout(POLL_INTERVAL) {
             Ok(event) => break vec![event],
             Err(RecvTimeoutError::Timeout) if is_closed() => {
                 output::check("standard output", Err(ErrorKind::BrokenPipe.into()));
@@ -106,7 +106,7 @@ fn next_change(changes: &Receiver<Event>, mut is_closed: impl FnMut() -> bool) -
         }
     };
     loop {
-        match changes.recv_timeout(TOGETHER) {
+        match changes.recv_timeout(DEBOUNCE) {
             Ok(event) => events.push(event),
             Err(RecvTimeoutError::Timeout) => return Ok(files(&events)),
             Err(RecvTimeoutError::Disconnected) => return Err(gone()),

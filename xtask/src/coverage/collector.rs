@@ -9,7 +9,7 @@ use crate::runner::executor::Event;
 
 /// Counters of the guests that have ended.
 #[derive(Default)]
-pub struct Gathering {
+pub struct Collector {
     /// Environment and counters of each guest.
     pub guests: Vec<(usize, Vec<Counters>)>,
     /// Scenarios that each worker's current guest has run.
@@ -18,9 +18,9 @@ pub struct Gathering {
     lost: Vec<(usize, &'static str, usize)>,
 }
 
-impl Gathering {
+impl Collector {
     /// Processes an event of the run.
-    pub fn hear(&mut self, event: &Event) {
+    pub fn on_event(&mut self, event: &Event) {
         match event {
             Event::Judged { worker, job, verdict, lost, .. } => {
                 let run = self.running.entry(*worker).or_default();
@@ -30,17 +30,17 @@ impl Gathering {
                     run.clear();
                 }
             }
-            Event::Left { worker, environment, shutdown, .. } => {
+            Event::ShutDown { worker, environment, shutdown, .. } => {
                 let run = self.running.remove(worker).unwrap_or_default();
                 match run.last() {
                     None => {}
                     Some(last) if shutdown.counters.is_empty() => {
-                        self.lost.push((*last, "it did not tell them", run.len()));
+                        self.lost.push((*last, "it sent none", run.len()));
                     }
                     Some(_) => self.guests.push((*environment, shutdown.counters.clone())),
                 }
             }
-            Event::Ready { .. } | Event::Lost { .. } | Event::Begun { .. } => {}
+            Event::Ready { .. } | Event::Lost { .. } | Event::Started { .. } => {}
         }
     }
 
@@ -77,7 +77,7 @@ mod tests {
 
     fn left(counters: Vec<Counters>) -> Event {
         let shutdown = ShutdownReport { verdict: None, counters };
-        Event::Left { worker: 7, environment: 0, shutdown, took: Duration::ZERO }
+        Event::ShutDown { worker: 7, environment: 0, shutdown, took: Duration::ZERO }
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
                     expect = 'ENOKEY'\n";
         let scenario = |name: &str| parse::scenarios(name, Path::new("x.toml"), text).unwrap().remove(0);
         let scenarios = ["f/a", "f/b", "f/c"].map(scenario);
-        let mut gathering = Gathering::default();
+        let mut collector = Collector::default();
         let counted = Counters { file: "a.gcda".into(), content: Bytes(vec![1]), left: 0 };
         let events = [
             judged(0, Verdict::Passed),
@@ -95,9 +95,9 @@ mod tests {
             left(vec![counted.clone()]),
             left(Vec::new()),
         ];
-        events.iter().for_each(|event| gathering.hear(event));
-        assert_eq!(gathering.guests, [(0, vec![counted])]);
-        let losses = gathering.losses(&scenarios);
+        events.iter().for_each(|event| collector.on_event(event));
+        assert_eq!(collector.guests, [(0, vec![counted])]);
+        let losses = collector.losses(&scenarios);
         assert_eq!(
             losses,
             ["counters of 2 scenarios are missing, those of the guest that last ran f/b: crashed"]

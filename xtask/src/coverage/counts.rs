@@ -42,19 +42,19 @@ pub struct Function {
 
 /// Output of `gcov --json-format` for one object.
 #[derive(Debug, Deserialize)]
-pub(super) struct Said {
-    files: Vec<SaidFile>,
+pub(super) struct GcovOutput {
+    files: Vec<GcovFile>,
 }
 
 #[derive(Debug, Deserialize)]
-struct SaidFile {
+struct GcovFile {
     file: String,
-    functions: Vec<SaidFunction>,
-    lines: Vec<SaidLine>,
+    functions: Vec<GcovFunction>,
+    lines: Vec<GcovLine>,
 }
 
 #[derive(Debug, Deserialize)]
-struct SaidFunction {
+struct GcovFunction {
     name: String,
     start_line: usize,
     end_line: usize,
@@ -62,22 +62,22 @@ struct SaidFunction {
 }
 
 #[derive(Debug, Deserialize)]
-struct SaidLine {
+struct GcovLine {
     line_number: usize,
     count: u64,
-    branches: Vec<SaidBranch>,
+    branches: Vec<GcovBranch>,
 }
 
 #[derive(Debug, Deserialize)]
-struct SaidBranch {
+struct GcovBranch {
     count: u64,
 }
 
 impl Tally {
     /// Adds an object's counters. Lines of a header, or of code inlined into several functions,
     /// occur more than once.
-    pub(super) fn add(&mut self, said: Said) {
-        for one in said.files {
+    pub(super) fn add(&mut self, output: GcovOutput) {
+        for one in output.files {
             let file = self.files.entry(one.file).or_default();
             for function in one.functions {
                 let key = (function.start_line, function.name.clone());

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use scenarios::wire::Counters;
 
-use super::counts::{Said, Tally};
+use super::counts::{GcovOutput, Tally};
 use crate::host::packages::install_command;
 
 /// Checks that gcov is installed.
@@ -51,8 +51,8 @@ pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()>
     if !output.status.success() || !complaints.trim().is_empty() {
         bail!("gcov does not understand what the guest's kernel has counted: {}", complaints.trim());
     }
-    for said in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Said>() {
-        tally.add(said.context("gcov says what nobody understands")?);
+    for object in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<GcovOutput>() {
+        tally.add(object.context("can't parse the output of gcov")?);
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub struct Coverage {
     /// C files of the series without code in the kernel.
     pub absent: Vec<String>,
     /// Errors in the list of unreachable lines.
-    pub flaws: Vec<String>,
+    pub list_errors: Vec<String>,
 }
 
 /// A file with code of the series.
@@ -78,7 +78,7 @@ pub struct Share {
 impl Coverage {
     /// Combines the counters with the series' lines and the list of unreachable ones.
     pub fn of(own: &[ChangedFile], tally: &Tally, list: &[Unreachable]) -> Self {
-        let mut coverage = Self { files: Vec::new(), absent: Vec::new(), flaws: Vec::new() };
+        let mut coverage = Self { files: Vec::new(), absent: Vec::new(), list_errors: Vec::new() };
         for file in own {
             let counted = tally.files.get(&file.path).map(|counted| File::of(file, counted));
             match counted.filter(|file| !file.lines.is_empty()) {
@@ -90,11 +90,11 @@ impl Coverage {
         }
         for entry in list {
             let file = coverage.files.iter_mut().find(|file| file.path == entry.file);
-            let flaw = match file {
+            let list_error = match file {
                 Some(file) => entry.apply(file).err(),
                 None => Some("the series has no code in that file".to_owned()),
             };
-            coverage.flaws.extend(flaw.map(|flaw| format!("{entry}: {flaw}")));
+            coverage.list_errors.extend(list_error.map(|list_error| format!("{entry}: {list_error}")));
         }
         coverage
     }

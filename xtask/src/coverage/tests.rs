@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use counts::Said;
+use counts::GcovOutput;
 
 const SOURCE: &str = "int f(int a)\n{\n\tif (a)\n\t\tgoto out;\n\ta++;\nout:\n\treturn a;\n}\nint g(void)\n{\n\treturn 1;\n}\n";
 
 /// Output of gcov for a call of f() without its goto, and no call of g().
-fn said() -> Said {
+fn output() -> GcovOutput {
     let branches =
         r#"[{"count":0,"throw":false,"fallthrough":false},{"count":3,"throw":false,"fallthrough":true}]"#;
     let line = |number: usize, count: u64, branches: &str| {
@@ -32,7 +32,7 @@ fn own(lines: impl IntoIterator<Item = usize>) -> [ChangedFile; 1] {
 
 fn tally() -> Tally {
     let mut tally = Tally::default();
-    tally.add(said());
+    tally.add(output());
     tally
 }
 
@@ -45,15 +45,15 @@ fn list(entries: &str) -> Vec<Unreachable> {
 }
 
 /// Returns the error of a list with this entry for a.c.
-fn flaw(entry: &str) -> String {
+fn list_error(entry: &str) -> String {
     let list = list(&format!("[[unreachable]]\nfile = 'a.c'\nreason = 'so'\n{entry}\n"));
-    Coverage::of(&own(1..=12), &tally(), &list).flaws.join("\n")
+    Coverage::of(&own(1..=12), &tally(), &list).list_errors.join("\n")
 }
 
 #[test]
 fn only_lines_of_the_series_count_and_those_of_all_guests_are_added_up() {
     let mut tally = tally();
-    tally.add(said());
+    tally.add(output());
     let coverage = Coverage::of(&own([4, 5, 6]), &tally, &[]);
     assert_eq!(coverage.lines(), Share { reached: 1, of: 2 });
     assert_eq!(coverage.files[0].lines[&5].state, State::Reached(6));
@@ -68,21 +68,27 @@ fn what_cant_be_reached_is_neither_reached_nor_missed() {
     let entry = "[[unreachable]]\nfile = 'a.c'\nfunction = 'f'\ncode = 'goto out;'\nreason = 'so'\n\
                  [[unreachable]]\nfile = 'a.c'\nfunction = 'g'\nreason = 'nobody calls it'\n";
     let coverage = Coverage::of(&own(1..=12), &tally(), &list(entry));
-    assert_eq!((coverage.flaws.as_slice(), coverage.lines().percent()), (&[][..], 100));
+    assert_eq!((coverage.list_errors.as_slice(), coverage.lines().percent()), (&[][..], 100));
     assert_eq!(coverage.unreachable(), 2);
     assert_eq!(coverage.files[0].share_of_functions(), Share { reached: 1, of: 1 });
 }
 
 #[test]
 fn an_entry_that_is_not_true_any_more_is_told() {
-    assert_eq!(flaw("function = 'f'\ncode = 'goto in;'"), "a.c, f(), `goto in;`: there is no such code");
-    assert_eq!(flaw("code = 'a++;'"), "a.c, `a++;`: line 5 was reached");
-    assert_eq!(flaw("code = '{'"), "a.c, `{`: it is in lines 2, 10: say which with `after`");
-    assert_eq!(flaw("code = '{'\nafter = 'int g(void)'"), "a.c, `{`: there is no code of the series' there");
-    assert_eq!(flaw("function = 'h'"), "a.c, h(): the series has no code in that function");
+    assert_eq!(
+        list_error("function = 'f'\ncode = 'goto in;'"),
+        "a.c, f(), `goto in;`: there is no such code"
+    );
+    assert_eq!(list_error("code = 'a++;'"), "a.c, `a++;`: line 5 was reached");
+    assert_eq!(list_error("code = '{'"), "a.c, `{`: it is in lines 2, 10: say which with `after`");
+    assert_eq!(
+        list_error("code = '{'\nafter = 'int g(void)'"),
+        "a.c, `{`: there is no code of the series' there"
+    );
+    assert_eq!(list_error("function = 'h'"), "a.c, h(): the series has no code in that function");
     let elsewhere = list("[[unreachable]]\nfile = 'b.c'\nreason = 'so'\ncode = 'x'\n");
-    let flaws = Coverage::of(&own(1..=12), &tally(), &elsewhere).flaws;
-    assert_eq!(flaws, ["b.c, `x`: the series has no code in that file"]);
+    let list_errors = Coverage::of(&own(1..=12), &tally(), &elsewhere).list_errors;
+    assert_eq!(list_errors, ["b.c, `x`: the series has no code in that file"]);
 }
 
 #[test]

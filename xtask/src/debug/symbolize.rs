@@ -154,10 +154,10 @@ mod tests {
         assert_eq!(error.to_string(), "can't read the symbols of /dev/null");
         let console = vec!["key_put+0x1/0x2".into()];
         let verdict = Verdict::Hung(Cause { console, .."hung task".into() });
-        let said = located(verdict, Path::new("/dev/null")).details();
+        let details = located(verdict, Path::new("/dev/null")).details();
         assert!(
-            said.contains("  (functions without file and line: can't read the symbols of /dev/null"),
-            "{said}"
+            details.contains("  (functions without file and line: can't read the symbols of /dev/null"),
+            "{details}"
         );
     }
 }

@@ -21,21 +21,21 @@ use crate::vm::{GuestOutput, Tap};
 const GRACE: Duration = Duration::from_millis(150);
 
 /// Message that PID 1 logs at the start of a plan.
-const BEGINNING: &str = "keyagents: begins ";
+const START_MESSAGE: &str = "keyagents: begins ";
 
 /// Prefix of a tracepoint's record on the console.
 const TRACEPOINT: &str = "keyagent_";
 
 /// Source of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum Source {
     Console,
     Event,
     Trace,
 }
 
 /// Received output, before conversion to the plan's time.
-enum Said {
+enum Received {
     Console(String),
     Event(Box<Event>),
 }
@@ -45,30 +45,30 @@ enum Said {
 struct Line {
     /// Seconds since the start of the plan.
     at: f64,
-    side: Side,
+    source: Source,
     text: String,
 }
 
 /// Timeline that is printed as the run proceeds.
-pub struct Transcript {
-    teller: Option<JoinHandle<()>>,
-    said: Option<Sender<Said>>,
+pub struct Timeline {
+    printer: Option<JoinHandle<()>>,
+    sender: Option<Sender<Received>>,
 }
 
-impl Transcript {
-    /// Creates a timeline for a plan, whose lines are passed to `tell`.
-    pub fn of(plan: Plan, tell: impl FnMut(&str) + Send + 'static) -> Self {
-        let (said, inbox) = channel();
-        let teller = thread::spawn(move || Teller::new(plan, tell).listen(&inbox));
-        Self { teller: Some(teller), said: Some(said) }
+impl Timeline {
+    /// Creates a timeline for a plan, whose lines are passed to `print`.
+    pub fn of(plan: Plan, print: impl FnMut(&str) + Send + 'static) -> Self {
+        let (sender, inbox) = channel();
+        let printer = thread::spawn(move || Printer::new(plan, print).run(&inbox));
+        Self { printer: Some(printer), sender: Some(sender) }
     }
 
     /// Returns the observer of the guest's output.
     pub fn tap(&self) -> Tap {
-        let said = self.said.clone();
+        let sender = self.sender.clone();
         let unfinished = Mutex::new(Vec::new());
         Tap::new(move |output| {
-            let Some(said) = &said else { return };
+            let Some(sender) = &sender else { return };
             match output {
                 GuestOutput::Console(bytes) => {
                     let mut unfinished = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,12 +77,12 @@ impl Transcript {
                         let line: Vec<u8> = unfinished.drain(..=end).collect();
                         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
                         // The receiver is gone at the end.
-                        let _ = said.send(Said::Console(line));
+                        let _ = sender.send(Received::Console(line));
                     }
                 }
                 GuestOutput::Message(line) => {
                     if let Ok(GuestMessage::Event(event)) = serde_json::from_str(line) {
-                        let _ = said.send(Said::Event(Box::new(event)));
+                        let _ = sender.send(Received::Event(Box::new(event)));
                     }
                 }
             }
@@ -91,72 +91,72 @@ impl Transcript {
 
     /// Waits until all lines are printed. The guest must have ended.
     pub fn end(mut self) {
-        self.said = None;
-        if let Some(teller) = self.teller.take() {
+        self.sender = None;
+        if let Some(printer) = self.printer.take() {
             // A panic of the thread would only lose further lines.
-            let _ = teller.join();
+            let _ = printer.join();
         }
     }
 }
 
-struct Teller<F> {
+struct Printer<F> {
     plan: Plan,
-    tell: F,
+    print: F,
     clock: Clock,
     waiting: Vec<(Instant, Line)>,
 }
 
-impl<F: FnMut(&str)> Teller<F> {
-    fn new(plan: Plan, tell: F) -> Self {
-        Self { plan, tell, clock: Clock::default(), waiting: Vec::new() }
+impl<F: FnMut(&str)> Printer<F> {
+    fn new(plan: Plan, print: F) -> Self {
+        Self { plan, print, clock: Clock::default(), waiting: Vec::new() }
     }
 
-    fn listen(mut self, inbox: &Receiver<Said>) {
+    fn run(mut self, inbox: &Receiver<Received>) {
         loop {
             match inbox.recv_timeout(GRACE / 3) {
-                Ok(said) => {
-                    let line = self.line(said);
+                Ok(received) => {
+                    let line = self.line(received);
                     self.waiting.extend(line.map(|line| (Instant::now(), line)));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.tell_older_than(GRACE);
+            self.print_older_than(GRACE);
         }
-        self.tell_older_than(Duration::ZERO);
+        self.print_older_than(Duration::ZERO);
     }
 
-    fn line(&mut self, said: Said) -> Option<Line> {
-        match said {
-            Said::Console(text) => self.clock.console_line(&text),
-            Said::Event(event) => Some(Line {
+    fn line(&mut self, received: Received) -> Option<Line> {
+        match received {
+            Received::Console(text) => self.clock.console_line(&text),
+            Received::Event(event) => Some(Line {
                 at: event.at_us as f64 / 1e6,
-                side: Side::Event,
+                source: Source::Event,
                 text: trace::describe_event(&self.plan, &event),
             }),
         }
     }
 
     /// Prints, in order, all lines up to the last one that has waited for `age`.
-    fn tell_older_than(&mut self, age: Duration) {
+    fn print_older_than(&mut self, age: Duration) {
         let due = self.waiting.iter().filter(|(since, _)| since.elapsed() >= age).map(|(_, line)| line.at);
         let Some(until) = due.reduce(f64::max) else { return };
         self.waiting.sort_by(|(_, one), (_, other)| one.at.total_cmp(&other.at));
         let later = self.waiting.partition_point(|(_, line)| line.at <= until);
         for (_, line) in self.waiting.drain(..later) {
-            (self.tell)(&line.shown());
+            (self.print)(&line.shown());
         }
     }
 }
 
 impl Line {
     fn shown(&self) -> String {
-        let (side, text) = match self.side {
-            Side::Console => ("console", style(&self.text).dim()),
-            Side::Event => ("event  ", style(&self.text)),
-            Side::Trace => ("trace  ", style(&self.text).cyan()),
+        let (source, text) = match self.source {
+            Source::Console => ("console", style(&self.text).dim()),
+            Source::Event => ("event  ", style(&self.text)),
+            Source::Trace => ("trace  ", style(&self.text).cyan()),
         };
-        format!("{:>11.6} {} {text}", self.at, style(side).dim())
+        format!("{:>11.6} {} {text}", self.at, style(source).dim())
     }
 }
 
@@ -164,7 +164,7 @@ impl Line {
 #[derive(Debug, Default)]
 struct Clock {
     /// Start of the plan, in the kernel's time.
-    begun: Option<f64>,
+    start: Option<f64>,
     /// Time of the last line, in the plan's time.
     last: f64,
 }
@@ -174,13 +174,13 @@ impl Clock {
     fn console_line(&mut self, line: &str) -> Option<Line> {
         let stamp = stamp(line);
         let text = message(line);
-        if let (true, Some(stamp)) = (text.starts_with(BEGINNING), stamp) {
-            self.begun = Some(stamp);
+        if let (true, Some(stamp)) = (text.starts_with(START_MESSAGE), stamp) {
+            self.start = Some(stamp);
         }
-        let begun = self.begun?;
-        self.last = stamp.map_or(self.last, |stamp| stamp - begun);
-        let side = if text.starts_with(TRACEPOINT) { Side::Trace } else { Side::Console };
-        Some(Line { at: self.last, side, text: text.to_owned() })
+        let start = self.start?;
+        self.last = stamp.map_or(self.last, |stamp| stamp - start);
+        let source = if text.starts_with(TRACEPOINT) { Source::Trace } else { Source::Console };
+        Some(Line { at: self.last, source, text: text.to_owned() })
     }
 }
 
@@ -199,26 +199,26 @@ mod tests {
         assert_eq!(clock.console_line("[    1.000000] Linux version"), None);
         assert!(clock.console_line("[    1.500000] keyagents: begins f/n").is_some());
         let line = clock.console_line("[    1.750000] keyagent_register: key=7").unwrap();
-        assert_eq!(line, Line { at: 0.25, side: Side::Trace, text: "keyagent_register: key=7".into() });
+        assert_eq!(line, Line { at: 0.25, source: Source::Trace, text: "keyagent_register: key=7".into() });
         // A line without a time stamp has the time of the line before it.
         let line = clock.console_line("Oops: 0000 [#1]").unwrap();
-        assert_eq!((line.at, line.side), (0.25, Side::Console));
+        assert_eq!((line.at, line.source), (0.25, Source::Console));
     }
 
     #[test]
     fn lines_are_told_in_the_order_in_which_they_happened() {
-        let (told, lines) = channel();
+        let (printed, lines) = channel();
         let plan = r#"{"protocol":0,"name":"f/n","deadline_ms":1,"processes":[],"steps":[]}"#;
-        let transcript = Transcript::of(serde_json::from_str(plan).unwrap(), move |line| {
-            let _ = told.send(console::strip_ansi_codes(line).into_owned());
+        let timeline = Timeline::of(serde_json::from_str(plan).unwrap(), move |line| {
+            let _ = printed.send(console::strip_ansi_codes(line).into_owned());
         });
-        let tap = transcript.tap();
+        let tap = timeline.tap();
         let event = r#"{"event":{"process":"box","at_us":100,"kind":{"ended":{"exited":3}}}}"#;
         tap.observe(GuestOutput::Message(event));
         tap.observe(GuestOutput::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
         tap.observe(GuestOutput::Console(b"lo\n"));
         drop(tap);
-        transcript.end();
+        timeline.end();
         let lines: Vec<String> = lines.into_iter().collect();
         let expected = [
             "   0.000000 console keyagents: begins f/n",

@@ -31,9 +31,9 @@ pub(super) fn findings(cache: Result<&Path, &Error>) -> Result<Vec<Finding>> {
     let cache = match cache {
         Ok(cache) => disk("cache", cache)?,
         Err(why) => {
-            let said = why.to_string();
-            let said = said.trim_end_matches(&format!("; {}", cache::REMEDY)).to_owned();
-            Finding::lacking("cache", said, cache::REMEDY.into())
+            let observed = why.to_string();
+            let observed = observed.trim_end_matches(&format!("; {}", cache::REMEDY)).to_owned();
+            Finding::missing("cache", observed, cache::REMEDY.into())
         }
     };
     Ok(vec![system(), processors(), memory()?, cache, disk("target", &workspace::target())?])
@@ -44,29 +44,29 @@ fn system() -> Finding {
     let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let name = name.unwrap_or("an unknown distribution").trim_matches('"');
     let kernel = uname().map(|it| it.release().to_string_lossy().into_owned()).unwrap_or_default();
-    let said = format!("{name}, {OS} {kernel}, {ARCH}");
+    let observed = format!("{name}, {OS} {kernel}, {ARCH}");
     if (OS, ARCH) == ("linux", "x86_64") {
-        Finding::good("system", said)
+        Finding::good("system", observed)
     } else {
         let remedy = "the kernels are built for x86-64 on Linux: use such a machine, real or virtual";
-        Finding::lacking("system", said, remedy.into())
+        Finding::missing("system", observed, remedy.into())
     }
 }
 
 fn processors() -> Finding {
     let count = thread::available_parallelism().map_or(1, NonZero::get);
-    let said = count.to_string();
+    let observed = count.to_string();
     if count > 1 {
-        Finding::good("processors", said)
+        Finding::good("processors", observed)
     } else {
         let remedy = "races need two: scenarios that need SMP see one; give the machine a second one";
-        Finding::poor("processors", said, remedy.into())
+        Finding::degraded("processors", observed, remedy.into())
     }
 }
 
 fn memory() -> Result<Finding> {
     let text = fs::read_to_string("/proc/meminfo").context("can't read /proc/meminfo")?;
-    Ok(judged_memory(kibibytes(&text, "MemAvailable:"), kibibytes(&text, "MemTotal:")))
+    Ok(memory_finding(kibibytes(&text, "MemAvailable:"), kibibytes(&text, "MemTotal:")))
 }
 
 fn kibibytes(text: &str, field: &str) -> u64 {
@@ -74,16 +74,16 @@ fn kibibytes(text: &str, field: &str) -> u64 {
     value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-fn judged_memory(available: u64, total: u64) -> Finding {
-    let said = format!("{} available of {}", HumanBytes(available), HumanBytes(total));
+fn memory_finding(available: u64, total: u64) -> Finding {
+    let observed = format!("{} available of {}", HumanBytes(available), HumanBytes(total));
     if available < MEMORY {
         let remedy = format!("{} are needed: end other programs, or add swap", HumanBytes(MEMORY));
-        Finding::lacking("memory", said, remedy)
+        Finding::missing("memory", observed, remedy)
     } else if available < MEMORY_DEBUG {
         let remedy = "--profile debug needs 3 GiB for each guest: run that with --jobs 1 on a larger machine";
-        Finding::poor("memory", said, remedy.into())
+        Finding::degraded("memory", observed, remedy.into())
     } else {
-        Finding::good("memory", said)
+        Finding::good("memory", observed)
     }
 }
 
@@ -93,19 +93,19 @@ fn disk(about: &str, place: &Path) -> Result<Finding> {
     let found =
         statvfs(existing).with_context(|| format!("can't ask for the disk of {}", place.display()))?;
     let free = found.blocks_available() * found.fragment_size();
-    Ok(judged_disk(about, place, free))
+    Ok(disk_finding(about, place, free))
 }
 
-fn judged_disk(about: &str, place: &Path, free: u64) -> Finding {
-    let said = format!("{} free for {}", HumanBytes(free), place.display());
+fn disk_finding(about: &str, place: &Path, free: u64) -> Finding {
+    let observed = format!("{} free for {}", HumanBytes(free), place.display());
     let remedy = "`cargo xtask clean` frees space by kind; $KEYAGENTS_CACHE puts the cache elsewhere";
     if free < DISK_AT_LEAST {
-        Finding::lacking(about, said, remedy.into())
+        Finding::missing(about, observed, remedy.into())
     } else if free < DISK {
         let remedy = format!("a kernel that is yet to be built takes up to {}: {remedy}", HumanBytes(DISK));
-        Finding::poor(about, said, remedy)
+        Finding::degraded(about, observed, remedy)
     } else {
-        Finding::good(about, said)
+        Finding::good(about, observed)
     }
 }
 
@@ -116,13 +116,13 @@ mod tests {
 
     #[test]
     fn too_little_is_told_from_little() {
-        let memory = |gib: u64| judged_memory(gib * GIB, 64 * GIB).state;
-        assert!(matches!(memory(0), State::Lacking(_)));
-        assert!(matches!(memory(2), State::Poor(_)));
+        let memory = |gib: u64| memory_finding(gib * GIB, 64 * GIB).state;
+        assert!(matches!(memory(0), State::Missing(_)));
+        assert!(matches!(memory(2), State::Degraded(_)));
         assert_eq!(memory(4), State::Good);
-        let disk = |bytes| judged_disk("cache", Path::new("/x"), bytes).state;
-        assert!(matches!(disk(GIB / 4), State::Lacking(remedy) if remedy.contains("cargo xtask clean")));
-        assert!(matches!(disk(GIB), State::Poor(_)));
+        let disk = |bytes| disk_finding("cache", Path::new("/x"), bytes).state;
+        assert!(matches!(disk(GIB / 4), State::Missing(remedy) if remedy.contains("cargo xtask clean")));
+        assert!(matches!(disk(GIB), State::Degraded(_)));
         assert_eq!(disk(8 * GIB), State::Good);
     }
 
@@ -130,8 +130,8 @@ mod tests {
     fn a_cache_that_can_t_be_used_is_lacking() {
         let why = anyhow::anyhow!("can't use the cache /a b: make; {}", cache::REMEDY);
         let found = findings(Err(&why)).unwrap();
-        let remedy = State::Lacking(cache::REMEDY.into());
-        assert!(found.iter().any(|it| it.said == "can't use the cache /a b: make" && it.state == remedy));
+        let remedy = State::Missing(cache::REMEDY.into());
+        assert!(found.iter().any(|it| it.observed == "can't use the cache /a b: make" && it.state == remedy));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Finding {
     /// Subject of the check.
     pub about: String,
     /// Observation, in a few words.
-    pub said: String,
+    pub observed: String,
     /// Assessment of the observation.
     pub state: State,
 }
@@ -28,14 +28,14 @@ pub enum State {
     /// No problem.
     Good,
     /// Tests run slower, or fewer of them run.
-    Poor(String),
+    Degraded(String),
     /// No test can run.
-    Lacking(String),
+    Missing(String),
 }
 
 /// Findings on one topic.
 #[derive(Debug)]
-pub struct Chapter {
+pub struct Section {
     pub title: &'static str,
     pub findings: Vec<Finding>,
 }
@@ -45,37 +45,37 @@ pub struct Chapter {
 ///
 /// # Errors
 /// The machine can't be examined.
-pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Chapter>> {
+pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Section>> {
     // Without a cache, results of probes are not recorded.
     let scratch =
         tempfile::tempdir().context("can't create a directory: set TMPDIR to one that you may write to")?;
     let memory = cache.as_ref().map_or(scratch.path(), PathBuf::as_path);
     Ok(vec![
-        Chapter { title: "Machine", findings: machine::findings(cache.as_deref())? },
-        Chapter { title: "Programs", findings: programs::findings() },
-        Chapter { title: "Kernels", findings: kernels::findings(memory, terminal)? },
-        Chapter { title: "Virtual machines", findings: vms::findings(memory, terminal)? },
+        Section { title: "Machine", findings: machine::findings(cache.as_deref())? },
+        Section { title: "Programs", findings: programs::findings() },
+        Section { title: "Kernels", findings: kernels::findings(memory, terminal)? },
+        Section { title: "Virtual machines", findings: vms::findings(memory, terminal)? },
     ])
 }
 
-/// Returns the number of poor findings and of lacking ones.
-pub fn tally(chapters: &[Chapter]) -> (usize, usize) {
-    let states = || chapters.iter().flat_map(|chapter| &chapter.findings).map(|finding| &finding.state);
-    let poor = states().filter(|state| matches!(state, State::Poor(_))).count();
-    let lacking = states().filter(|state| matches!(state, State::Lacking(_))).count();
-    (poor, lacking)
+/// Returns the number of degraded findings and of missing ones.
+pub fn counts(sections: &[Section]) -> (usize, usize) {
+    let states = || sections.iter().flat_map(|section| &section.findings).map(|finding| &finding.state);
+    let degraded = states().filter(|state| matches!(state, State::Degraded(_))).count();
+    let missing = states().filter(|state| matches!(state, State::Missing(_))).count();
+    (degraded, missing)
 }
 
 impl Finding {
-    fn good(about: &str, said: String) -> Self {
-        Self { about: about.to_owned(), said, state: State::Good }
+    fn good(about: &str, observed: String) -> Self {
+        Self { about: about.to_owned(), observed, state: State::Good }
     }
 
-    fn poor(about: &str, said: String, remedy: String) -> Self {
-        Self { about: about.to_owned(), said, state: State::Poor(remedy) }
+    fn degraded(about: &str, observed: String, remedy: String) -> Self {
+        Self { about: about.to_owned(), observed, state: State::Degraded(remedy) }
     }
 
-    fn lacking(about: &str, said: String, remedy: String) -> Self {
-        Self { about: about.to_owned(), said, state: State::Lacking(remedy) }
+    fn missing(about: &str, observed: String, remedy: String) -> Self {
+        Self { about: about.to_owned(), observed, state: State::Missing(remedy) }
     }
 }

@@ -9,7 +9,7 @@ use crate::host::packages;
 use crate::vm::vng;
 
 /// Optional programs, their Debian packages and their purposes.
-const HELPFUL: [(&str, &str, &str); 6] = [
+const OPTIONAL: [(&str, &str, &str); 6] = [
     ("busybox", "busybox-static", "scenarios that run a shell in the guest need it, and `cargo xtask shell`"),
     ("keyctl", "keyutils", "`cargo xtask shell` and `run` take it along into the guest"),
     ("ccache", "ccache", "kernels are built again much quicker with it"),
@@ -22,7 +22,7 @@ pub(super) fn findings() -> Vec<Finding> {
     let mut findings = vec![rust()];
     let required = kernel::requirements().iter().map(|it| (it.name, it.package, it.is_there()));
     let qemu = ("qemu-system-x86_64", packages::QEMU, has_program("qemu-system-x86_64"));
-    let (there, lacking): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
+    let (there, missing): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
     for (name, ..) in &there {
         // A header has no version.
         if !name.ends_with(".h") {
@@ -34,16 +34,16 @@ pub(super) fn findings() -> Vec<Finding> {
     if !headers.is_empty() {
         findings.push(Finding::good("headers", headers.join(", ")));
     }
-    for (name, package, _) in lacking {
-        findings.push(Finding::lacking(name, "not found".into(), packages::install_command(&[package])));
+    for (name, package, _) in missing {
+        findings.push(Finding::missing(name, "not found".into(), packages::install_command(&[package])));
     }
     findings.push(virtme_ng());
-    for (name, package, purpose) in HELPFUL {
+    for (name, package, purpose) in OPTIONAL {
         findings.push(if has_program(name) {
             Finding::good(name, version(name).unwrap_or_else(|| "there".into()))
         } else {
             let remedy = format!("{purpose}: {}", packages::install_command(&[package]));
-            Finding::poor(name, "not found".into(), remedy)
+            Finding::degraded(name, "not found".into(), remedy)
         });
     }
     findings
@@ -55,7 +55,7 @@ fn virtme_ng() -> Finding {
         Ok((_, version)) => Finding::good("vng", version),
         Err(_) => {
             let remedy = format!("`cargo xtask shell --host` needs it: {}", vng::INSTALL);
-            Finding::poor("vng", "not found".into(), remedy)
+            Finding::degraded("vng", "not found".into(), remedy)
         }
     }
 }
@@ -64,7 +64,7 @@ fn virtme_ng() -> Finding {
 fn rust() -> Finding {
     match version("rustc") {
         Some(version) => Finding::good("rustc", version),
-        None => Finding::lacking("rustc", "not found".into(), "install Rust: https://rustup.rs".into()),
+        None => Finding::missing("rustc", "not found".into(), "install Rust: https://rustup.rs".into()),
     }
 }
 

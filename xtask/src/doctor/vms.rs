@@ -11,16 +11,18 @@ use crate::host::packages;
 use crate::host::terminal::Terminal;
 use crate::session::probe;
 
-const SERVES: &str = "tests run without it, on User-Mode Linux and an emulated processor";
+const ALTERNATIVE: &str = "tests run without it, on User-Mode Linux and an emulated processor";
 
 pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>> {
     if !has_program("qemu-system-x86_64") {
         let remedy = format!("install QEMU: {}", packages::install_command(&[packages::QEMU]));
-        return Ok(vec![uml(cache)?, Finding::poor("kvm", "not tried without QEMU".into(), remedy)]);
+        return Ok(vec![uml(cache)?, Finding::degraded("kvm", "not tried without QEMU".into(), remedy)]);
     }
     let kvm = match probe::kvm_unusable(cache, terminal)? {
-        None => Finding::good("kvm", "runs guests, as far as can be told without a kernel of one".into()),
-        Some(why) => Finding::poor("kvm", why.to_string(), format!("{}; {SERVES}", why.kvm_remedy())),
+        None => Finding::good("kvm", "runs guests, as far as QEMU's firmware shows".into()),
+        Some(why) => {
+            Finding::degraded("kvm", why.to_string(), format!("{}; {ALTERNATIVE}", why.kvm_remedy()))
+        }
     };
     let tcg = Finding::good("tcg", "an emulated processor works everywhere".into());
     Ok(vec![kvm, uml(cache)?, tcg])
@@ -28,9 +30,9 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
 
 /// Checks User-Mode Linux: boots a built kernel without a root, unless the last probe has failed.
 fn uml(cache: &Path) -> Result<Finding> {
-    const SERVES: &str = "tests run without it, on QEMU";
+    const ALTERNATIVE: &str = "tests run without it, on QEMU";
     if let Some(why) = probe::uml_unusable(cache)? {
-        return Ok(Finding::poor("uml", why, SERVES.into()));
+        return Ok(Finding::degraded("uml", why, ALTERNATIVE.into()));
     }
     // Missing build tools have findings of their own.
     let built = image::built(&KernelOptions::default(), Arch::Um, cache).ok().flatten();
@@ -38,10 +40,12 @@ fn uml(cache: &Path) -> Result<Finding> {
         return Ok(Finding::good("uml", "yet to be built, and then tried".into()));
     };
     Ok(match probe::uml_boots(&image.path) {
-        Err(why) => Finding::poor("uml", format!("{why:#}"), SERVES.into()),
+        Err(why) => Finding::degraded("uml", format!("{why:#}"), ALTERNATIVE.into()),
         Ok(Some(took)) => Finding::good("uml", format!("its kernel came up in {:.2} s", took.as_secs_f32())),
-        Ok(None) => {
-            Finding::poor("uml", "its kernel does not come up on this processor".into(), SERVES.into())
-        }
+        Ok(None) => Finding::degraded(
+            "uml",
+            "its kernel does not come up on this processor".into(),
+            ALTERNATIVE.into(),
+        ),
     })
 }

@@ -18,19 +18,19 @@ use crate::host::workspace;
 /// Remedy for an unusable cache.
 pub const REMEDY: &str = "set KEYAGENTS_CACHE to another directory";
 
-/// Returns the cache's directory: [`place`], created if missing.
+/// Returns the cache's directory: [`configured_path`], created if missing.
 ///
 /// # Errors
 /// No path is configured, or the directory can't be written to or can't hold kernel builds. Builds
 /// take minutes, so this is checked first.
 pub fn directory() -> Result<PathBuf> {
-    let directory = place()?;
+    let directory = configured_path()?;
     check_path(&directory)?;
     let made = fs::create_dir_all(&directory).and_then(|()| fs::canonicalize(&directory));
-    let leads_to =
+    let target =
         made.map_err(|why| anyhow!("can't create the cache {}: {why}; {REMEDY}", directory.display()))?;
     // Kernels are built at the target of links.
-    check_path(&leads_to)?;
+    check_path(&target)?;
     access(&directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|why| {
         anyhow!("can't write to the cache {}: {}; {REMEDY}", directory.display(), why.desc())
     })?;
@@ -41,13 +41,13 @@ pub fn directory() -> Result<PathBuf> {
 ///
 /// # Errors
 /// None of the three is set.
-pub fn place() -> Result<PathBuf> {
-    place_by(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+pub fn configured_path() -> Result<PathBuf> {
+    configured_by(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
 /// Resolves a relative path against the checkout, since tests and commands run in several
 /// directories and share one cache.
-fn place_by(set: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
+fn configured_by(set: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
     let absolute = |name: &str| set(name).filter(|path| path.is_absolute());
     set("KEYAGENTS_CACHE")
         .map(|cache| workspace::root().join(cache))
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_relative_cache_counts_from_the_checkout_and_other_relative_paths_do_not_count() {
         let place = |set: &[(&str, &str)]| {
-            place_by(|name| set.iter().find(|(it, _)| *it == name).map(|(_, path)| path.into())).ok()
+            configured_by(|name| set.iter().find(|(it, _)| *it == name).map(|(_, path)| path.into())).ok()
         };
         assert_eq!(place(&[("KEYAGENTS_CACHE", "c"), ("HOME", "/h")]), Some(workspace::root().join("c")));
         assert_eq!(place(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]), Some("/h/.cache/keyagents".into()));
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn a_cache_in_which_no_kernel_can_be_built_is_refused() {
-        let said = check_path(Path::new("/my cache")).unwrap_err().to_string();
+        let message = check_path(Path::new("/my cache")).unwrap_err().to_string();
         let cause = "make can't build a kernel at a path with ' ' in it";
-        assert_eq!(said, format!("can't use the cache /my cache: {cause}; {REMEDY}"));
+        assert_eq!(message, format!("can't use the cache /my cache: {cause}; {REMEDY}"));
         check_path(Path::new("/home/me/.cache/keyagents")).unwrap();
     }
 

@@ -54,7 +54,7 @@ static CLEANUPS: Mutex<Vec<(u64, Cleanup)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Taken by the thread that ends the process, and never released.
 static ENDING: Mutex<()> = Mutex::new(());
-static BEGUN: AtomicBool = AtomicBool::new(false);
+static STARTED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -91,7 +91,7 @@ pub fn watch() -> Result<()> {
             if HELD.load(Ordering::SeqCst) > 0 {
                 continue;
             }
-            if !begin(Cause::Signal(signal)) {
+            if !end_process(Cause::Signal(signal)) {
                 let _ = emulate_default_handler(signal);
             }
         }
@@ -125,15 +125,15 @@ pub fn not_ignored(signals: &[i32]) -> Vec<i32> {
 
 /// Ends the process from a thread of its own, since the caller may hold locks that cleanups need.
 /// Returns whether this is the first cause.
-pub(crate) fn begin(cause: Cause) -> bool {
-    let is_first = !BEGUN.swap(true, Ordering::SeqCst);
+pub(crate) fn end_process(cause: Cause) -> bool {
+    let is_first = !STARTED.swap(true, Ordering::SeqCst);
     if is_first {
-        thread::spawn(move || end(&cause));
+        thread::spawn(move || run_cleanups(&cause));
     }
     is_first
 }
 
-fn end(cause: &Cause) {
+fn run_cleanups(cause: &Cause) {
     let _held = lock(&ENDING);
     // Restoring the terminal's mode must work even for a background process.
     let mut background = SigSet::empty();
@@ -153,8 +153,8 @@ fn end(cause: &Cause) {
 }
 
 /// Waits at the end of `main` for an end of the process that has begun.
-pub fn settle() {
-    while BEGUN.load(Ordering::SeqCst) {
+pub fn wait_for_end() {
+    while STARTED.load(Ordering::SeqCst) {
         thread::park();
     }
     std::mem::forget(lock(&ENDING));

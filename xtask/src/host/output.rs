@@ -21,14 +21,14 @@ use crate::host::process::quoted;
 static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output.
-pub fn put(bytes: &[u8]) {
+pub fn write_stdout(bytes: &[u8]) {
     // Locked so that lines of several threads stay whole.
     let mut stdout = io::stdout().lock();
     check("standard output", stdout.flush().and_then(|()| write_all(&stdout, bytes)));
 }
 
 /// Writes a guest program's standard error to this process's.
-pub fn put_error(bytes: &[u8]) {
+pub fn write_stderr(bytes: &[u8]) {
     check("standard error", write_all(io::stderr().lock(), bytes));
 }
 
@@ -41,9 +41,9 @@ pub fn is_standard_output(file: &Path) -> bool {
 ///
 /// # Errors
 /// The file can't be written.
-pub fn put_file(file: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_file(file: &Path, bytes: &[u8]) -> Result<()> {
     if is_standard_output(file) {
-        put(bytes);
+        write_stdout(bytes);
         return Ok(());
     }
     // Written through a symbolic link, which is kept.
@@ -103,7 +103,7 @@ pub fn check(stream: &str, written: io::Result<()>) {
     if FAILED.swap(true, Ordering::SeqCst) {
         return;
     }
-    interruption::begin(match error.kind() {
+    interruption::end_process(match error.kind() {
         io::ErrorKind::BrokenPipe => Cause::Closed,
         _ => {
             let why = format!("can't write to {stream}: {error}");

@@ -76,17 +76,17 @@ impl Purpose {
     }
 
     fn missing(self) -> Missing {
-        let lacks = |providers: &[Provider]| {
-            let lacks = providers.iter().filter(|(program, _)| !has_program(program));
-            lacks.map(|(_, package)| *package).collect::<Vec<_>>()
+        let missing = |providers: &[Provider]| {
+            let missing = providers.iter().filter(|(program, _)| !has_program(program));
+            missing.map(|(_, package)| *package).collect::<Vec<_>>()
         };
-        let mut required = lacks(self.required());
+        let mut required = missing(self.required());
         if self != Self::Shell {
             required.extend(kernel::missing().into_iter().map(|tool| tool.package));
         }
         required.sort_unstable();
         required.dedup();
-        Missing { required, useful: lacks(self.useful()) }
+        Missing { required, useful: missing(self.useful()) }
     }
 }
 
@@ -168,6 +168,6 @@ fn run(words: &[&str]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    bail!("`{line}` failed ({}):\n{}", output.status, said.trim_end())
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    bail!("`{line}` failed ({}):\n{}", output.status, stderr.trim_end())
 }

@@ -40,7 +40,7 @@ pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
     let line = command_line(&command);
     let parent = getpid();
     // SAFETY: the closure runs between fork and exec and makes two system calls, both async-signal-safe.
-    unsafe { command.pre_exec(move || die_with(parent)) };
+    unsafe { command.pre_exec(move || set_pdeathsig(parent)) };
     let (reply, answer) = sync_channel(1);
     SPAWNER.send(Request { command, reply }).map_err(|_| anyhow!("the spawning thread is gone"))?;
     answer
@@ -52,26 +52,26 @@ pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
 /// Pins the command and its descendants to one processor that this process may use, another one
 /// each time.
 pub fn pin_to_cpu(command: &mut Command) {
-    static TURN: AtomicUsize = AtomicUsize::new(0);
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
     let Ok(allowed) = sched_getaffinity(Pid::this()) else { return };
     let processors: Vec<usize> =
         (0..CpuSet::count()).filter(|one| allowed.is_set(*one) == Ok(true)).collect();
     // The offset differs between processes of this program.
-    let turn = TURN.fetch_add(1, Ordering::Relaxed) + getpid().as_raw() as usize;
+    let offset = NEXT.fetch_add(1, Ordering::Relaxed) + getpid().as_raw() as usize;
     let mut chosen = CpuSet::new();
-    if processors.is_empty() || chosen.set(processors[turn % processors.len()]).is_err() {
+    if processors.is_empty() || chosen.set(processors[offset % processors.len()]).is_err() {
         return;
     }
-    let settle = move || {
+    let pin = move || {
         // Pinning only improves speed.
         let _ = sched_setaffinity(Pid::from_raw(0), &chosen);
         Ok(())
     };
     // SAFETY: the closure runs between fork and exec and makes one system call, which is async-signal-safe.
-    unsafe { command.pre_exec(settle) };
+    unsafe { command.pre_exec(pin) };
 }
 
-fn die_with(parent: Pid) -> io::Result<()> {
+fn set_pdeathsig(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // The parent may have exited before the line above took effect.
     if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }

@@ -21,12 +21,12 @@ use kernel::Phase;
 
 use crate::host::output;
 
-const SPINNER: &str = "  {spinner:.cyan} {msg} {past:.dim}";
-const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {ahead:.dim}";
-const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {ahead:.dim}";
+const SPINNER: &str = "  {spinner:.cyan} {msg} {spent:.dim}";
+const BYTES: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes} {left:.dim}";
+const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {left:.dim}";
 
 /// Minimum duration of a task that gets a line of its own.
-const WORTH_TELLING: Duration = Duration::from_millis(1500);
+const MIN_SHOWN: Duration = Duration::from_millis(1500);
 
 /// The terminal, or the files in its place.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ pub struct Terminal {
     /// Notes that are printed only once.
     noted: Mutex<BTreeSet<String>>,
     /// True if standard output is reserved for a program, so that results go to standard error.
-    results_aside: AtomicBool,
+    results_redirected: AtomicBool,
     cancelled: AtomicBool,
 }
 
 impl Terminal {
     /// Detects the capabilities of the terminal.
     pub fn new() -> Self {
-        let colours = takes_colours();
+        let colours = supports_colours();
         console::set_colors_enabled(colours && io::stdout().is_terminal());
         console::set_colors_enabled_stderr(colours && io::stderr().is_terminal());
         let live = colours && io::stderr().is_terminal() && !is_set("CI");
@@ -55,7 +55,7 @@ impl Terminal {
             bars,
             phase: Mutex::default(),
             noted: Mutex::default(),
-            results_aside: AtomicBool::default(),
+            results_redirected: AtomicBool::default(),
             cancelled: AtomicBool::default(),
         }
     }
@@ -68,16 +68,16 @@ impl Terminal {
     pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
         match files.into_iter().filter(|file| output::is_standard_output(file)).count() {
             0 => {}
-            1 => self.step_aside(),
+            1 => self.redirect_results(),
             _ => bail!("only one of several files can go to standard output (-): name the others"),
         }
         Ok(())
     }
 
     /// Redirects results to standard error from now on: standard output is reserved for a program.
-    pub fn step_aside(&self) {
+    pub fn redirect_results(&self) {
         console::set_colors_enabled(console::colors_enabled_stderr());
-        self.results_aside.store(true, Ordering::Relaxed);
+        self.results_redirected.store(true, Ordering::Relaxed);
     }
 
     /// Cancels the builds whose results are no longer needed.
@@ -101,11 +101,11 @@ impl Terminal {
     }
 
     /// Adds a progress bar below all other output; hidden without a terminal. The template may
-    /// contain `{past}`, the elapsed time, and `{ahead}`, the remaining time.
+    /// contain `{spent}`, the elapsed time, and `{left}`, the remaining time.
     pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
-            let style = style.with_key("past", past).with_key("ahead", ahead);
+            let style = style.with_key("spent", write_spent).with_key("left", write_left);
             bar.set_style(style.progress_chars("━╸─"));
         }
         let bar = self.bars.add(bar);
@@ -116,34 +116,40 @@ impl Terminal {
     }
 
     fn counted(&self, what: &str, template: &str, total: Option<u64>) -> Work {
-        let unseen = (!self.live).then(|| announce_later(what.to_owned()));
+        let announcement = (!self.live).then(|| announce_later(what.to_owned()));
         let bar = self.bar(template, total).with_message(what.to_owned());
-        Work { bar, bars: self.bars.clone(), what: what.to_owned(), started: Instant::now(), _unseen: unseen }
+        Work {
+            bar,
+            bars: self.bars.clone(),
+            what: what.to_owned(),
+            started: Instant::now(),
+            _announcement: announcement,
+        }
     }
 
     /// Prints a result on standard output.
     pub fn say(&self, line: &str) {
-        self.above(|| match self.results_aside.load(Ordering::Relaxed) {
-            true => complain(line),
-            false => output::put(format!("{line}\n").as_bytes()),
+        self.above(|| match self.results_redirected.load(Ordering::Relaxed) {
+            true => eprint_line(line),
+            false => output::write_stdout(format!("{line}\n").as_bytes()),
         });
     }
 
     /// Prints a result of one line. On a narrow terminal, `rest` is cut and `line` is kept whole.
-    pub fn say_in_one_line(&self, line: &str, rest: &str) {
-        let screen = match self.results_aside.load(Ordering::Relaxed) {
+    pub fn print_line(&self, line: &str, rest: &str) {
+        let screen = match self.results_redirected.load(Ordering::Relaxed) {
             true => console::Term::stderr(),
             false => console::Term::stdout(),
         };
         match screen.size_checked().filter(|_| screen.is_term()) {
-            Some((_, width)) => self.say(&fitted(line, rest, width.into())),
+            Some((_, width)) => self.say(&fit(line, rest, width.into())),
             None => self.say(&format!("{line}{rest}")),
         }
     }
 
     /// Prints a note for the user on standard error.
     pub fn note(&self, text: &str) {
-        self.above(|| complain(&format!("  {} {text}", style("note:").for_stderr().yellow())));
+        self.above(|| eprint_line(&format!("  {} {text}", style("note:").for_stderr().yellow())));
     }
 
     /// Prints a note that several parts of a command may produce, once.
@@ -167,7 +173,7 @@ impl Terminal {
 }
 
 /// Joins both parts into one line of `width` columns; `rest` is cut.
-fn fitted(line: &str, rest: &str, width: usize) -> String {
+fn fit(line: &str, rest: &str, width: usize) -> String {
     match width.checked_sub(console::measure_text_width(line)) {
         None | Some(0) => line.trim_end().to_owned(),
         Some(left) => format!("{line}{}", console::truncate_str(rest, left, "…")),
@@ -175,7 +181,7 @@ fn fitted(line: &str, rest: &str, width: usize) -> String {
 }
 
 /// Checks whether a terminal should get colours and cursor movement.
-pub fn takes_colours() -> bool {
+pub fn supports_colours() -> bool {
     let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
     !is_set("NO_COLOR") && !dumb
 }
@@ -194,7 +200,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn complain(line: &str) {
+fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
@@ -203,8 +209,8 @@ fn complain(line: &str) {
 fn announce_later(what: String) -> Sender<()> {
     let (alive, end) = channel();
     thread::spawn(move || {
-        if end.recv_timeout(WORTH_TELLING) == Err(RecvTimeoutError::Timeout) {
-            complain(&format!("  {what} …"));
+        if end.recv_timeout(MIN_SHOWN) == Err(RecvTimeoutError::Timeout) {
+            eprint_line(&format!("  {what} …"));
         }
     });
     alive
@@ -214,7 +220,7 @@ fn announce_later(what: String) -> Sender<()> {
 #[derive(Debug)]
 pub struct Work {
     /// Announces the task without a terminal.
-    _unseen: Option<Sender<()>>,
+    _announcement: Option<Sender<()>>,
     bar: ProgressBar,
     bars: MultiProgress,
     what: String,
@@ -236,10 +242,10 @@ impl Work {
     pub fn done(self) {
         let took = self.started.elapsed();
         self.bar.finish_and_clear();
-        if took >= WORTH_TELLING {
+        if took >= MIN_SHOWN {
             let tick = style("✓").for_stderr().green();
             let line = format!("  {tick} {} {}", self.what, style(seconds(took)).for_stderr().dim());
-            self.bars.suspend(|| complain(&line));
+            self.bars.suspend(|| eprint_line(&line));
         }
     }
 }
@@ -250,13 +256,13 @@ impl Drop for Work {
     }
 }
 
-fn past(bar: &ProgressState, to: &mut dyn fmt::Write) {
+fn write_spent(bar: &ProgressState, to: &mut dyn fmt::Write) {
     // Writing to the bar's own line can't fail.
     let _ = to.write_str(&clock(bar.elapsed()));
 }
 
-fn ahead(bar: &ProgressState, to: &mut dyn fmt::Write) {
-    let _ = to.write_str(&left(bar.eta()));
+fn write_left(bar: &ProgressState, to: &mut dyn fmt::Write) {
+    let _ = to.write_str(&remaining(bar.eta()));
 }
 
 /// Formats a duration.
@@ -276,7 +282,7 @@ fn clock(time: Duration) -> String {
 }
 
 /// Formats the remaining time; empty if it is unknown or below a second.
-pub fn left(time: Duration) -> String {
+pub fn remaining(time: Duration) -> String {
     match time.as_secs() {
         0 => String::new(),
         _ => format!("{} left", clock(time)),
@@ -338,16 +344,16 @@ mod tests {
     #[test]
     fn a_narrow_terminal_cuts_a_title_and_no_reason() {
         let line = "    – name  skipped: no smp  ";
-        assert_eq!(fitted(line, "A title", 80), format!("{line}A title"));
-        assert_eq!(fitted(line, "A title", 32), format!("{line}A …"));
-        assert_eq!(fitted(line, "A title", 20), line.trim_end());
+        assert_eq!(fit(line, "A title", 80), format!("{line}A title"));
+        assert_eq!(fit(line, "A title", 32), format!("{line}A …"));
+        assert_eq!(fit(line, "A title", 20), line.trim_end());
     }
 
     #[test]
     fn times_are_told_as_people_say_them() {
         assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
         assert_eq!(seconds(Duration::from_secs(185)), "3 min 05 s");
-        assert_eq!(left(Duration::from_millis(95_900)), "1 min 35 s left");
-        assert_eq!(left(Duration::from_millis(900)), "");
+        assert_eq!(remaining(Duration::from_millis(95_900)), "1 min 35 s left");
+        assert_eq!(remaining(Duration::from_millis(900)), "");
     }
 }

@@ -14,7 +14,7 @@ use crate::runner::environment::Environment;
 use crate::runner::result::ScenarioResult;
 use crate::session::{Failure, Session};
 use crate::vm::BootConfig;
-use ktap::{Case, Flaw, Outcome, Results};
+use ktap::{Case, Outcome, Problem, Results};
 
 /// Time limit of a program on a plain kernel.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -48,7 +48,7 @@ pub struct Part {
     /// Results of the cases.
     pub cases: Vec<ScenarioResult>,
     /// Failure outside of the cases, if any.
-    pub beyond: Option<ScenarioResult>,
+    pub outside: Option<ScenarioResult>,
 }
 
 /// Boots a guest that runs KUnit.
@@ -60,15 +60,15 @@ pub fn kunit(environment: &Environment) -> Part {
     let log = String::from_utf8_lossy(&log);
     let results = ktap::read(log.lines().map(message));
     let end = match opened {
-        Err(failure) => Some(("the guest's start", failure)),
-        Ok(session) => session.close().err().map(|failure| ("the guest's end", failure)),
+        Err(failure) => Some(("boot of the guest", failure)),
+        Ok(session) => session.close().err().map(|failure| ("shutdown of the guest", failure)),
     };
-    let beyond = match (end, &results.flaw) {
-        (Some((when, failure)), flaw) => Some((when, failed_guest(&failure, flaw.as_ref()))),
-        (None, Some(flaw)) => Some(("all", Verdict::Broken(flaw.to_string().into()))),
+    let outside = match (end, &results.problem) {
+        (Some((when, failure)), problem) => Some((when, failed_guest(&failure, problem.as_ref()))),
+        (None, Some(problem)) => Some(("all", Verdict::Broken(problem.to_string().into()))),
         (None, None) => None,
     };
-    Part::new("kunit".into(), results, beyond)
+    Part::new("kunit".into(), results, outside)
 }
 
 /// Runs selftests in a guest, which is replaced when it is no longer usable.
@@ -92,18 +92,18 @@ impl<'a> Selftests<'a> {
         let mut lines = Vec::new();
         let ended = self.execute(&program, &mut lines);
         let results = ktap::read(lines.iter().map(String::as_str));
-        let beyond = match ended {
-            Err(failure) => Some(failed_guest(&failure, results.flaw.as_ref())),
+        let outside = match ended {
+            Err(failure) => Some(failed_guest(&failure, results.problem.as_ref())),
             Ok(ending) => failed_program(ending, &results, deadline),
         };
-        Part::new(title(path, user), results, beyond.map(|verdict| ("all", verdict)))
+        Part::new(title(path, user), results, outside.map(|verdict| ("all", verdict)))
     }
 
     /// Shuts the guest down. Returns the failure if the kernel reports a fault.
     pub fn close(self) -> Option<Part> {
         let failure = self.guest?.close().err()?;
-        let beyond = ("the guest's end", failed_guest(&failure, None));
-        Some(Part::new("selftests".into(), Results::default(), Some(beyond)))
+        let outside = ("shutdown of the guest", failed_guest(&failure, None));
+        Some(Part::new("selftests".into(), Results::default(), Some(outside)))
     }
 
     fn execute(
@@ -122,7 +122,7 @@ impl<'a> Selftests<'a> {
 }
 
 impl Part {
-    fn new(title: String, results: Results, beyond: Option<(&str, Verdict)>) -> Self {
+    fn new(title: String, results: Results, outside: Option<(&str, Verdict)>) -> Self {
         let report = |name: &str, verdict: Verdict| ScenarioResult {
             scenario: format!("{title}/{name}"),
             verdict,
@@ -131,8 +131,8 @@ impl Part {
             earlier: Vec::new(),
         };
         let cases = results.cases.into_iter().map(|case| report(&case.name.clone(), verdict(case))).collect();
-        let beyond = beyond.map(|(what, verdict)| report(what, verdict));
-        Self { cases, beyond, title }
+        let outside = outside.map(|(what, verdict)| report(what, verdict));
+        Self { cases, outside, title }
     }
 }
 
@@ -157,34 +157,34 @@ fn boot(environment: &Environment, what: &str, parameters: &[&'static str]) -> B
 }
 
 /// Returns the verdict of a guest that is no longer usable.
-fn failed_guest(failure: &Failure, flaw: Option<&Flaw>) -> Verdict {
+fn failed_guest(failure: &Failure, problem: Option<&Problem>) -> Verdict {
     let mut cause = failure.cause.clone();
-    if let Some(flaw) = flaw {
-        cause.summary.push_str(&format!("\n{flaw}"));
+    if let Some(problem) = problem {
+        cause.summary.push_str(&format!("\n{problem}"));
     }
     failure.kind.verdict(cause)
 }
 
 /// Returns the verdict on a program's exit; `None` if the cases cover it.
 fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration) -> Option<Verdict> {
-    let and_flaw = |what: String| match &results.flaw {
-        Some(flaw) => format!("{what}: {flaw}"),
+    let with_problem = |what: String| match &results.problem {
+        Some(problem) => format!("{what}: {problem}"),
         None => what,
     };
     let failed = |what: String| Some(failed_with([what]));
     let any_failed = results.cases.iter().any(|case| case.outcome == Outcome::Failed);
-    match (ending, &results.flaw) {
-        (None, _) => {
-            Some(Verdict::Hung(and_flaw(format!("it did not end within {} s", deadline.as_secs())).into()))
-        }
+    match (ending, &results.problem) {
+        (None, _) => Some(Verdict::Hung(
+            with_problem(format!("it did not end within {} s", deadline.as_secs())).into(),
+        )),
         (Some(Ending::Killed(signal)), _) => {
-            Some(Verdict::Crashed(and_flaw(format!("signal {signal} killed it")).into()))
+            Some(Verdict::Crashed(with_problem(format!("signal {signal} killed it")).into()))
         }
-        (Some(Ending::Exited(code)), Some(Flaw::Cut { .. })) => {
-            failed(and_flaw(format!("it exited with {code}")))
+        (Some(Ending::Exited(code)), Some(Problem::Truncated { .. })) => {
+            failed(with_problem(format!("it exited with {code}")))
         }
         (Some(Ending::Exited(code)), Some(_)) => {
-            Some(Verdict::Broken(and_flaw(format!("it exited with {code}")).into()))
+            Some(Verdict::Broken(with_problem(format!("it exited with {code}")).into()))
         }
         (Some(Ending::Exited(0)), None) => None,
         (Some(Ending::Exited(_)), None) if any_failed => None,
@@ -217,9 +217,9 @@ mod tests {
 
     fn judged(output: &str, ending: Option<Ending>) -> Vec<(String, &'static str, String)> {
         let results = ktap::read(output.lines());
-        let beyond = failed_program(ending, &results, DEADLINE).map(|verdict| ("all", verdict));
-        let part = Part::new("p".into(), results, beyond);
-        let reports = part.cases.into_iter().chain(part.beyond);
+        let outside = failed_program(ending, &results, DEADLINE).map(|verdict| ("all", verdict));
+        let part = Part::new("p".into(), results, outside);
+        let reports = part.cases.into_iter().chain(part.outside);
         reports.map(|one| (one.scenario, one.verdict.word(), one.verdict.details())).collect()
     }
 

@@ -111,8 +111,8 @@ impl Session {
 
 fn print(output: &Output) {
     match output.stream {
-        Stream::Output => output::put(&output.bytes.0),
-        Stream::Error => output::put_error(&output.bytes.0),
+        Stream::Output => output::write_stdout(&output.bytes.0),
+        Stream::Error => output::write_stderr(&output.bytes.0),
     }
 }
 

@@ -81,7 +81,7 @@ impl RawTerminal {
         let shows_output = Arc::clone(&self.shows_output);
         Tap::new(move |output| {
             if let (GuestOutput::Console(bytes), true) = (output, shows_output.load(Ordering::Relaxed)) {
-                output::put(bytes);
+                output::write_stdout(bytes);
             }
         })
     }

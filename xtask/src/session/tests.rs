@@ -114,9 +114,9 @@ fn a_guest_that_restarts_without_a_word_has_crashed() {
 fn a_programs_lines_and_its_end_are_heard() {
     let program = r#"{"path":"/p","uid":7,"deadline_ms":100}"#;
     let program: Program = serde_json::from_str(program).unwrap();
-    let run = |said: &str| {
+    let run = |output: &str| {
         let mut lines = Vec::new();
-        let session = open(&format!("HELLO read program; {said} sleep 9"));
+        let session = open(&format!("HELLO read program; {output} sleep 9"));
         let ended = session.unwrap().execute(&program, |line| lines.push(line));
         (ended, lines)
     };
@@ -142,9 +142,10 @@ fn counters_are_heard_as_a_whole_or_not_at_all() {
     let counters = |left: usize| {
         format!(r#"echo '{{"counters":{{"file":"a.gcda","content":"AA==","left":{left}}}}}' >&0;"#)
     };
-    let heard = |said: &str| open(&format!("HELLO read power_off; {said}")).unwrap().close().unwrap().len();
-    assert_eq!(heard(&(counters(1) + &counters(0))), 2);
-    assert_eq!(heard(&counters(1)), 0);
+    let counters_of =
+        |output: &str| open(&format!("HELLO read power_off; {output}")).unwrap().close().unwrap().len();
+    assert_eq!(counters_of(&(counters(1) + &counters(0))), 2);
+    assert_eq!(counters_of(&counters(1)), 0);
 }
 
 #[test]

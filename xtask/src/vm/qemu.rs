@@ -16,11 +16,11 @@ const KERNEL_COMMAND_LINE: &str =
 
 /// The emulated processor. Kernels prefer `rep movsb` and `rep stosb` if the processor reports them
 /// as fast, but the emulator executes them byte by byte.
-const EMULATED: &str = "max,-erms,-fsrm";
+const TCG_CPU: &str = "max,-erms,-fsrm";
 
 /// Parameter for an emulated processor whose counter has an unknown frequency: calibration on a
 /// busy host fails, and the clock drifts.
-const OTHER_CLOCK: &str = "tsc=unstable";
+const UNSTABLE_TSC: &str = "tsc=unstable";
 
 /// QEMU's system emulator.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +47,8 @@ impl Qemu {
 
     /// Returns the command that boots a guest without a session, on any host. PID 1's messages go
     /// to a file `report` in the current directory, the console to a file `console`.
-    pub fn lone_command(&self, boot: &BootConfig) -> Command {
-        self.wired(boot, ["file,id=channel,path=report", "file,id=console,path=console"], OTHER_CLOCK)
+    pub fn standalone_command(&self, boot: &BootConfig) -> Command {
+        self.command_with(boot, ["file,id=channel,path=report", "file,id=console,path=console"], UNSTABLE_TSC)
     }
 }
 
@@ -62,7 +62,7 @@ impl Backend for Qemu {
 
     fn command(&self, boot: &BootConfig) -> Command {
         // Descriptors 0 and 1 are sockets: see `Backend`.
-        self.wired(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"], &clock(boot.clock))
+        self.command_with(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"], &clock(boot.clock))
     }
 
     fn boot_deadline(&self) -> Duration {
@@ -76,11 +76,11 @@ impl Backend for Qemu {
 impl Qemu {
     /// Returns the command with these ends of the channel and the console, and this parameter for
     /// an emulated processor's clock.
-    fn wired(&self, boot: &BootConfig, ends: [&str; 2], clock: &str) -> Command {
+    fn command_with(&self, boot: &BootConfig, ends: [&str; 2], clock: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         match (self.accelerator, boot.clock) {
             (Accelerator::Kvm, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
-            (Accelerator::Tcg, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", EMULATED]),
+            (Accelerator::Tcg, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", TCG_CPU]),
             (Accelerator::Tcg, Clock::Instructions) => {
                 command.args(["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off"])
             }
@@ -95,8 +95,8 @@ impl Qemu {
             Accelerator::Kvm => "",
             Accelerator::Tcg => clock,
         };
-        let ours = [KERNEL_COMMAND_LINE, clock].into_iter();
-        let parameters: Vec<&str> = ours.chain(boot.parameters.iter().map(String::as_str)).collect();
+        let own = [KERNEL_COMMAND_LINE, clock].into_iter();
+        let parameters: Vec<&str> = own.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("-append").arg(parameters.join(" "));
         if let Some(port) = boot.debugger {
             command.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
@@ -109,5 +109,5 @@ impl Qemu {
 /// host's; reading it takes no QEMU lock, unlike any other clock.
 fn clock(clock: Clock) -> String {
     let frequency = (clock == Clock::Real).then(host_tsc::frequency).flatten();
-    frequency.map_or_else(|| OTHER_CLOCK.to_owned(), |khz| format!("tsc=reliable tsc_early_khz={khz}"))
+    frequency.map_or_else(|| UNSTABLE_TSC.to_owned(), |khz| format!("tsc=reliable tsc_early_khz={khz}"))
 }

@@ -53,8 +53,8 @@ impl Uml {
 
     /// Returns the command that boots a guest without a session: PID 1's messages go to descriptor
     /// 3, the console to descriptor 1.
-    pub fn lone_command(self, boot: &BootConfig) -> Command {
-        self.wired(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
+    pub fn standalone_command(self, boot: &BootConfig) -> Command {
+        self.command_with(boot, &boot.log.with_extension("pid"), ["ssl0=null,fd:3", CONSOLE])
     }
 
     /// Returns the command that starts a kernel with `memory_mib` of memory and no root. It writes
@@ -75,7 +75,7 @@ impl Uml {
     }
 
     /// Returns the command with these ends of the channel and the console.
-    fn wired(self, boot: &BootConfig, instance: &Path, ends: [&str; 2]) -> Command {
+    fn command_with(self, boot: &BootConfig, instance: &Path, ends: [&str; 2]) -> Command {
         let mut command = Self::kernel(&boot.image, boot.memory_mib, instance);
         let mut initrd = OsString::from("initrd=");
         initrd.push(&boot.initramfs);
@@ -99,7 +99,7 @@ impl Backend for Uml {
     }
 
     fn command(&self, boot: &BootConfig) -> Command {
-        self.wired(
+        self.command_with(
             boot,
             &instance(&boot.log),
             [CHANNEL, if boot.interactive { "con0=fd:1" } else { CONSOLE }],
@@ -112,8 +112,9 @@ impl Backend for Uml {
     }
 
     fn left_behind(&self, command: &Command) -> Option<PathBuf> {
-        let said = |name: &str| command.get_args().find_map(|argument| argument.to_str()?.strip_prefix(name));
-        Some(Path::new(said(DIRECTORY)?).join(said(NAME)?))
+        let parameter =
+            |name: &str| command.get_args().find_map(|argument| argument.to_str()?.strip_prefix(name));
+        Some(Path::new(parameter(DIRECTORY)?).join(parameter(NAME)?))
     }
 }
 

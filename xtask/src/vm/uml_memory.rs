@@ -15,11 +15,11 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 const MIB: u64 = 1 << 20;
 
 /// Minimum room for a guest, which touches 20 MiB to boot.
-const LEAST: u64 = 64 * MIB;
+const MIN_FREE: u64 = 64 * MIB;
 
 /// Maximum excess of the file's size over the memory: the kernel skips the area that the host has
 /// mapped behind its program.
-const GAP: u64 = 1024 * MIB;
+const MAX_GAP: u64 = 1024 * MIB;
 
 /// Returns the directory for a guest with this memory, in MiB.
 ///
@@ -27,22 +27,22 @@ const GAP: u64 = 1024 * MIB;
 /// No directory serves; the error has the reason for each.
 pub(crate) fn directory(memory_mib: u32) -> Result<PathBuf> {
     let need = u64::from(memory_mib) * MIB;
-    check_file_size(need + GAP, file_size_limit())?;
+    check_file_size(need + MAX_GAP, file_size_limit())?;
     // Files in `/dev/shm` are in memory, and are not written to a disk over and over.
     let places = ["/dev/shm".into(), env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-    chosen(&places, need)
+    choose(&places, need)
 }
 
 /// Returns the first place with room for all of a guest's memory, else the one with the most room.
-fn chosen(places: &[PathBuf], need: u64) -> Result<PathBuf> {
-    let mut roomiest: Option<(u64, &PathBuf)> = None;
+fn choose(places: &[PathBuf], need: u64) -> Result<PathBuf> {
+    let mut largest: Option<(u64, &PathBuf)> = None;
     let mut unfit = Vec::new();
     for place in places {
         match room(place) {
             Ok(free) if free >= need => return Ok(place.clone()),
-            Ok(free) if free >= LEAST => {
-                if roomiest.is_none_or(|(most, _)| free > most) {
-                    roomiest = Some((free, place));
+            Ok(free) if free >= MIN_FREE => {
+                if largest.is_none_or(|(largest_free, _)| free > largest_free) {
+                    largest = Some((free, place));
                 }
             }
             Ok(free) => unfit.push(format!("{} has only {} free", place.display(), HumanBytes(free))),
@@ -54,7 +54,7 @@ fn chosen(places: &[PathBuf], need: u64) -> Result<PathBuf> {
         let hint = "set TMPDIR to a directory with room that is not mounted noexec";
         anyhow!("no directory serves for the file with a guest's memory: {}; {hint}", unfit.join(", "))
     };
-    roomiest.map(|(_, place)| place.clone()).ok_or_else(none)
+    largest.map(|(_, place)| place.clone()).ok_or_else(none)
 }
 
 /// Returns the room, in bytes, for a file that is mapped for execution.
@@ -103,10 +103,10 @@ mod tests {
     fn a_place_that_can_t_be_used_is_passed_over_and_named_if_there_is_no_other() {
         let place = tempfile::tempdir().unwrap();
         let (good, missing) = (place.path().to_owned(), place.path().join("missing"));
-        assert_eq!(chosen(&[missing.clone(), good.clone()], MIB).unwrap(), good);
-        let said = chosen(&[missing, "/proc".into()], MIB).unwrap_err().to_string();
-        assert!(said.contains("missing can't be used: ENOENT"), "{said}");
-        assert!(said.contains("set TMPDIR"), "{said}");
+        assert_eq!(choose(&[missing.clone(), good.clone()], MIB).unwrap(), good);
+        let message = choose(&[missing, "/proc".into()], MIB).unwrap_err().to_string();
+        assert!(message.contains("missing can't be used: ENOENT"), "{message}");
+        assert!(message.contains("set TMPDIR"), "{message}");
     }
 
     #[test]
@@ -119,6 +119,6 @@ mod tests {
     #[test]
     fn the_roomiest_place_serves_where_none_has_room_for_all() {
         let place = tempfile::tempdir().unwrap();
-        assert_eq!(chosen(&["/proc".into(), place.path().to_owned()], u64::MAX).unwrap(), place.path());
+        assert_eq!(choose(&["/proc".into(), place.path().to_owned()], u64::MAX).unwrap(), place.path());
     }
 }

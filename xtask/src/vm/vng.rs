@@ -23,7 +23,7 @@ pub const INSTALL: &str = "pipx install virtme-ng==1.42";
 pub const PORTABLE: [&str; 2] = ["--force-9p", "--disable-microvm"];
 
 /// Directories in the root that belong to each guest alone.
-const ITS_OWN: [&str; 5] = ["dev", "lost+found", "proc", "run", "sys"];
+const GUEST_DIRECTORIES: [&str; 5] = ["dev", "lost+found", "proc", "run", "sys"];
 
 /// Back end for a guest composed by virtme-ng, with the agent's channel as its only connection.
 #[derive(Debug)]
@@ -56,11 +56,11 @@ impl Vng {
         command.stdin(Stdio::null());
         let line = command_line(&command);
         let output = command.output().with_context(|| format!("can't start: {line}"))?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let words = said.lines().rev().find_map(shlex::split).unwrap_or_default();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let words = stdout.lines().rev().find_map(shlex::split).unwrap_or_default();
         if !output.status.success() || !words.iter().any(|word| word == "-kernel") {
-            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-            bail!("`{line}` composed no guest ({}): {}", output.status, format!("{said}{complaint}").trim());
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            bail!("`{line}` composed no guest ({}): {}", output.status, format!("{stdout}{stderr}").trim());
         }
         Ok(Self { kind, words })
     }
@@ -72,7 +72,7 @@ impl Backend for Vng {
     }
 
     fn command(&self, _: &BootConfig) -> Command {
-        self.rewired()
+        self.command_with_own_channel()
     }
 
     fn boot_deadline(&self) -> Duration {
@@ -82,18 +82,18 @@ impl Backend for Vng {
 
 impl Vng {
     /// Returns the command with the agent's channel and console only.
-    fn rewired(&self) -> Command {
+    fn command_with_own_channel(&self) -> Command {
         let mut words = self.words.iter();
         let mut command = Command::new(words.next().map_or("qemu-system-x86_64", String::as_str));
         // virtme-ng's own lines lead to descriptors 0 and 1, which are sockets here.
-        let mut leads_out = false;
+        let mut is_chardev = false;
         for word in words {
-            if leads_out {
-                command.arg(nowhere(word))
+            if is_chardev {
+                command.arg(disconnected(word))
             } else {
                 command.arg(word)
             };
-            leads_out = word == "-chardev";
+            is_chardev = word == "-chardev";
         }
         let port = format!("virtserialport,bus=keyagents.0,chardev=channel,name={EXEC_SERVER_PORT}");
         command.args(["-chardev", "socket,id=channel,fd=0", "-chardev", "socket,id=typed,fd=1"]);
@@ -104,7 +104,7 @@ impl Vng {
 }
 
 /// Returns the same character device without a connection.
-fn nowhere(chardev: &str) -> String {
+fn disconnected(chardev: &str) -> String {
     let id = chardev.split(',').find(|part| part.starts_with("id=")).unwrap_or("id=unnamed");
     format!("null,{id}")
 }
@@ -115,7 +115,7 @@ fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
     let mut directories: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter(|entry| !ITS_OWN.iter().any(|own| entry.file_name() == *own))
+        .filter(|entry| !GUEST_DIRECTORIES.iter().any(|own| entry.file_name() == *own))
         .map(|entry| entry.path())
         .collect();
     directories.sort();
@@ -133,8 +133,8 @@ pub fn find() -> Result<(PathBuf, String)> {
     let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("can't start {}", program.display()))?;
     // `virtme-ng 1.42`.
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    match said.split_whitespace().last() {
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    match stdout.split_whitespace().last() {
         Some(version) if output.status.success() => Ok((program, version.to_owned())),
         _ => bail!("{} does not tell its version ({})", program.display(), output.status),
     }
@@ -149,7 +149,7 @@ mod tests {
         let composed =
             "qemu -chardev stdio,id=stdin,signal=on -chardev file,id=ret,path=/tmp/x -append 'a b'";
         let vng = Vng { kind: Kind::Tcg, words: shlex::split(composed).unwrap() };
-        let line = command_line(&vng.rewired());
+        let line = command_line(&vng.command_with_own_channel());
         assert!(
             line.starts_with("qemu -chardev 'null,id=stdin' -chardev 'null,id=ret' -append 'a b' "),
             "{line}"

@@ -64,7 +64,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     selftests.close().into_iter().for_each(show);
 
-    let column = Column { title: String::new(), reports: options.asked_for(parts)?, lost: None };
+    let column = Column { title: String::new(), reports: options.selected(parts)?, lost: None };
     column.reports.iter().filter_map(|it| it.details("")).for_each(|it| terminal.say(&it));
     terminal.say(&format!("\n{}", summary(&column, "case", started.elapsed())));
     Ok(column.exit_code().into())
@@ -89,12 +89,12 @@ fn prepare(options: &GuestOptions, terminal: &Terminal) -> Result<(Environment, 
 impl Options {
     fn show(&self, part: &Part, terminal: &Terminal) {
         terminal.say(&format!("\n  {}", style(&part.title).bold()));
-        for report in part.cases.iter().filter(|case| self.asks_for(case)).chain(&part.beyond) {
+        for report in part.cases.iter().filter(|case| self.selects(case)).chain(&part.outside) {
             terminal.say(&report.case_line(&part.title));
         }
     }
 
-    fn asks_for(&self, case: &ScenarioResult) -> bool {
+    fn selects(&self, case: &ScenarioResult) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| case.scenario.contains(filter))
     }
 
@@ -102,8 +102,8 @@ impl Options {
     ///
     /// # Errors
     /// Nothing failed outside of the cases, and a filter matches no case.
-    fn asked_for(&self, parts: Vec<Part>) -> Result<Vec<ScenarioResult>> {
-        let all_well = parts.iter().all(|part| part.beyond.is_none());
+    fn selected(&self, parts: Vec<Part>) -> Result<Vec<ScenarioResult>> {
+        let all_well = parts.iter().all(|part| part.outside.is_none());
         let fits = |filter: &String| {
             parts.iter().any(|part| part.cases.iter().any(|case| case.scenario.contains(filter)))
         };
@@ -112,7 +112,7 @@ impl Options {
             bail!("no case's name contains `{filter}`; they begin with {}", titles.join(", "));
         }
         let of_part = |part: Part| {
-            part.cases.into_iter().filter(|case| self.asks_for(case)).chain(part.beyond).collect::<Vec<_>>()
+            part.cases.into_iter().filter(|case| self.selects(case)).chain(part.outside).collect::<Vec<_>>()
         };
         Ok(parts.into_iter().flat_map(of_part).collect())
     }

@@ -8,7 +8,7 @@ pub struct Results {
     /// All cases, in order.
     pub cases: Vec<Case>,
     /// Error that makes the cases unreliable.
-    pub flaw: Option<Flaw>,
+    pub problem: Option<Problem>,
 }
 
 /// A test without subtests.
@@ -35,13 +35,13 @@ pub enum Outcome {
 
 /// Error that makes results incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flaw {
+pub enum Problem {
     /// There is no KTAP.
-    Absent,
+    Missing,
     /// No test was planned, for this reason.
     Empty(String),
     /// The output is truncated.
-    Cut {
+    Truncated {
         /// The enclosing tests; empty for the outermost ones.
         within: String,
         /// Number of planned tests.
@@ -52,25 +52,25 @@ pub enum Flaw {
         notes: Vec<String>,
     },
     /// A line that is invalid at its position.
-    Nonsense {
+    Malformed {
         line: String,
         /// Description of the error.
         why: String,
     },
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent => f.write_str("no test results were printed"),
+            Self::Missing => f.write_str("no test results were printed"),
             Self::Empty(why) => write!(f, "no test was run: {why}"),
-            Self::Cut { within, planned, ran, notes } => {
+            Self::Truncated { within, planned, ran, notes } => {
                 let of = planned.map_or("an unknown number of".to_owned(), |planned| planned.to_string());
                 let within = if within.is_empty() { "" } else { &format!(" of {within}") };
                 write!(f, "only {ran} of {of} tests{within} came to their end")?;
                 notes.iter().try_for_each(|note| write!(f, "\n{note}"))
             }
-            Self::Nonsense { line, why } => write!(f, "the results make no sense: {why}: `{}`", line.trim()),
+            Self::Malformed { line, why } => write!(f, "the results make no sense: {why}: `{}`", line.trim()),
         }
     }
 }
@@ -80,8 +80,8 @@ pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Results {
     let mut reader = Reader::default();
     for line in lines {
         if let Err(why) = reader.line(line) {
-            let flaw = Flaw::Nonsense { line: line.to_owned(), why };
-            return Results { cases: reader.into_cases(), flaw: Some(flaw) };
+            let problem = Problem::Malformed { line: line.to_owned(), why };
+            return Results { cases: reader.into_cases(), problem: Some(problem) };
         }
     }
     reader.finish()
@@ -271,19 +271,19 @@ impl Reader {
     }
 
     fn finish(self) -> Results {
-        let flaw = self.flaw();
-        Results { cases: self.into_cases(), flaw }
+        let problem = self.problem();
+        Results { cases: self.into_cases(), problem }
     }
 
-    fn flaw(&self) -> Option<Flaw> {
-        let Some(group) = self.groups.last() else { return Some(Flaw::Absent) };
+    fn problem(&self) -> Option<Problem> {
+        let Some(group) = self.groups.last() else { return Some(Problem::Missing) };
         let is_whole = self.groups.len() == 1 && group.is_whole();
         if is_whole && group.ran == 0 {
-            return Some(Flaw::Empty(group.empty.clone().unwrap_or("none was planned".into())));
+            return Some(Problem::Empty(group.empty.clone().unwrap_or("none was planned".into())));
         }
         let names: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).collect();
         let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
-        (!is_whole).then(|| Flaw::Cut {
+        (!is_whole).then(|| Problem::Truncated {
             within: names.join("/"),
             planned: group.planned,
             ran: group.ran,

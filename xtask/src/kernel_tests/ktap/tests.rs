@@ -21,14 +21,14 @@ fn counts(results: &Results) -> (usize, usize, usize) {
     )
 }
 
-fn flaw(output: &str) -> Option<String> {
-    read(output.lines()).flaw.map(|flaw| flaw.to_string())
+fn problem(output: &str) -> Option<String> {
+    read(output.lines()).problem.map(|problem| problem.to_string())
 }
 
 #[test]
 fn a_kernels_log_gives_each_case_with_the_tests_that_it_is_in() {
     let results = kunit(KUNIT);
-    assert_eq!((counts(&results), &results.flaw), ((68, 0, 0), &None));
+    assert_eq!((counts(&results), &results.problem), ((68, 0, 0), &None));
     let names: Vec<&str> = results.cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names[1], "keyagent/keyagent_test_description/with a space");
     assert_eq!(names[67], "keyagent/keyagent_test_type_unregistered");
@@ -37,7 +37,7 @@ fn a_kernels_log_gives_each_case_with_the_tests_that_it_is_in() {
 #[test]
 fn a_case_that_failed_has_what_was_said_of_it() {
     let results = kunit(BROKEN_KUNIT);
-    assert_eq!((counts(&results), &results.flaw), ((56, 12, 0), &None));
+    assert_eq!((counts(&results), &results.problem), ((56, 12, 0), &None));
     let failed: Vec<&Case> = results.cases.iter().filter(|case| case.outcome == Outcome::Failed).collect();
     assert_eq!(failed[0].name, "keyagent/keyagent_test_payload/reserved");
     assert_eq!(
@@ -56,7 +56,7 @@ fn a_case_that_failed_has_what_was_said_of_it() {
 #[test]
 fn a_programs_output_gives_each_case_and_why_it_was_skipped() {
     let results = read(KSELFTEST.lines());
-    assert_eq!((counts(&results), &results.flaw), ((78, 0, 7), &None));
+    assert_eq!((counts(&results), &results.problem), ((78, 0, 7), &None));
     assert_eq!(results.cases[0].name, "payload.signal_alone.register");
     assert_eq!(results.cases[58].outcome, Outcome::Skipped("needs root".into()));
 }
@@ -69,7 +69,7 @@ fn what_is_skipped_without_a_name_has_that_under_which_it_was_begun() {
     let case = |at: usize| (results.cases[at].name.as_str(), &results.cases[at].outcome);
     assert_eq!(case(0), ("power.a.request", &Outcome::Skipped("needs root".into())));
     assert_eq!(case(1), ("test 2", &Outcome::Skipped(String::new())));
-    assert_eq!((case(2), &results.flaw), (("b", &Outcome::Passed), &None));
+    assert_eq!((case(2), &results.problem), (("b", &Outcome::Passed), &None));
 }
 
 #[test]
@@ -77,42 +77,43 @@ fn output_that_is_cut_short_anywhere_is_never_whole() {
     // The last two lines are totals, which are redundant.
     let lines: Vec<&str> = KSELFTEST.lines().collect();
     for end in 0..lines.len() - 2 {
-        assert!(read(lines[..end].iter().copied()).flaw.is_some(), "after {end} lines");
+        assert!(read(lines[..end].iter().copied()).problem.is_some(), "after {end} lines");
     }
     let lines: Vec<&str> = KUNIT.lines().take_while(|line| !line.ends_with("] ok 1 keyagent")).collect();
     for end in 0..=lines.len() {
         let results = read(lines[..end].iter().map(|line| message(line)));
-        assert!(results.flaw.is_some(), "after {end} lines");
+        assert!(results.problem.is_some(), "after {end} lines");
     }
 }
 
 #[test]
 fn what_is_missing_is_named() {
-    assert_eq!(flaw("[ 1.0] Run /init\n").unwrap(), "no test results were printed");
+    assert_eq!(problem("[ 1.0] Run /init\n").unwrap(), "no test results were printed");
     assert_eq!(
-        flaw("TAP version 13\n1..3\nok 1 a\n# about to do b\n").unwrap(),
+        problem("TAP version 13\n1..3\nok 1 a\n# about to do b\n").unwrap(),
         "only 1 of 3 tests came to their end\nabout to do b"
     );
     assert_eq!(
-        flaw("TAP version 13\nok 1 a\n").unwrap(),
+        problem("TAP version 13\nok 1 a\n").unwrap(),
         "only 1 of an unknown number of tests came to their end"
     );
     assert_eq!(
-        flaw("KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..2\n    ok 1 a\n").unwrap(),
+        problem("KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..2\n    ok 1 a\n")
+            .unwrap(),
         "only 1 of 2 tests of s came to their end"
     );
 }
 
 #[test]
 fn no_tests_are_no_success() {
-    assert_eq!(flaw("TAP version 13\n1..0\n").unwrap(), "no test was run: none was planned");
+    assert_eq!(problem("TAP version 13\n1..0\n").unwrap(), "no test was run: none was planned");
     let skipped = "TAP version 13\n1..0 # SKIP the kernel has no keyagents\n";
-    assert_eq!(flaw(skipped).unwrap(), "no test was run: the kernel has no keyagents");
+    assert_eq!(problem(skipped).unwrap(), "no test was run: the kernel has no keyagents");
 }
 
 #[test]
 fn results_that_do_not_add_up_make_no_sense() {
-    let nonsense = [
+    let malformed = [
         ("TAP version 13\n1..2\nok 2 b\n", "test 1 of 2 was due: `ok 2 b`"),
         ("TAP version 13\n1..1\nok 1 a\nok 2 b\n", "test 2 of 1 was due: `ok 2 b`"),
         ("TAP version 13\n1..1\nok 1 a\n1..1\n", "a second plan: `1..1`"),
@@ -133,8 +134,8 @@ fn results_that_do_not_add_up_make_no_sense() {
             "2 tests were announced within it, and 1 ran: `ok 1 s`",
         ),
     ];
-    for (output, why) in nonsense {
-        assert_eq!(flaw(output).unwrap_or_default(), format!("the results make no sense: {why}"));
+    for (output, why) in malformed {
+        assert_eq!(problem(output).unwrap_or_default(), format!("the results make no sense: {why}"));
     }
 }
 
@@ -142,7 +143,7 @@ fn results_that_do_not_add_up_make_no_sense() {
 fn a_suite_that_fails_without_a_case_that_did_is_a_case_itself() {
     let output = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..1\n    ok 1 a\n# s: init failed\nnot ok 1 s\n";
     let results = read(output.lines());
-    assert_eq!((counts(&results), &results.flaw), ((1, 1, 0), &None));
+    assert_eq!((counts(&results), &results.problem), ((1, 1, 0), &None));
     assert_eq!(
         (results.cases[1].name.as_str(), &results.cases[1].notes),
         ("s", &vec!["s: init failed".to_owned()])
