@@ -49,7 +49,7 @@ fn find_temporary_directory(terminal: &Terminal) {
     let other = ["/tmp", "/var/tmp"].map(Path::new).into_iter().find(|directory| can_hold(directory));
     if let Some(other) = other.filter(|other| tempfile::env::override_temp_dir(other).is_ok()) {
         terminal.note(&format!(
-            "no file can be made in {} (TMPDIR): using {}",
+            "can't create files in {} (TMPDIR); using {} instead",
             named.display(),
             other.display()
         ));

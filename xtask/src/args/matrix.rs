@@ -79,14 +79,14 @@ impl MatrixOptions {
     /// Several kernels, another profile, or User-Mode Linux.
     pub fn for_coverage(&self) -> Result<Self> {
         if self.kernel.len() > 1 {
-            bail!("--kernel names one kernel here: what two of them reach can't be added up");
+            bail!("--kernel takes one kernel here: coverage of two kernels can't be combined");
         }
         if self.profile.iter().any(|profile| *profile != Profile::Coverage) {
-            bail!("--profile is coverage here: leave it out");
+            bail!("--profile can't be set here: it is coverage");
         }
         if self.vm.iter().any(|choice| matches!(choice, Choice::All | Choice::One(Kind::Uml))) {
             bail!(
-                "--vm is tcg or kvm here: User-Mode Linux can't run the whole suite, having no 32-bit programs"
+                "--vm takes tcg or kvm here: User-Mode Linux can't run the whole suite, having no 32-bit programs"
             );
         }
         Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })
@@ -145,7 +145,7 @@ mod tests {
     fn coverage_is_refused_where_not_the_whole_suite_can_run() {
         let on = |vm: &[Choice]| MatrixOptions { vm: vm.to_vec(), ..MatrixOptions::default() }.for_coverage();
         for vm in [[Choice::One(Kind::Tcg), Choice::One(Kind::Uml)], [Choice::One(Kind::Kvm), Choice::All]] {
-            assert!(on(&vm).unwrap_err().to_string().starts_with("--vm is tcg or kvm here"));
+            assert!(on(&vm).unwrap_err().to_string().starts_with("--vm takes tcg or kvm here"));
         }
         assert!(on(&[]).is_ok() && on(&[Choice::Auto, Choice::One(Kind::Kvm)]).is_ok());
     }

@@ -11,5 +11,5 @@ use std::str::FromStr;
 /// # Errors
 /// The text is not such a number.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| "it takes a whole number, 1 or more".to_owned())
+    text.parse().map_err(|_| "a whole number is expected, 1 or more".to_owned())
 }

@@ -36,7 +36,7 @@ impl FromStr for ReportArg {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((format, file)) = text.split_once('=').filter(|(_, file)| !file.is_empty()) else {
-            return Err("it takes a format and a file, as in json=report.json".into());
+            return Err("a format and a file are expected, as in json=report.json".into());
         };
         let Ok(format) = Format::from_str(format, false) else {
             let formats = Format::value_variants().iter().map(ToString::to_string);

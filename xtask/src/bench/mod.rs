@@ -29,11 +29,11 @@ use crate::vm::Kind;
 pub enum Subject {
     /// The whole suite, from the command to the last verdict
     Suite,
-    /// From the start of a virtual machine to PID 1's first word
+    /// From the start of a virtual machine to PID 1's first message
     Boot,
     /// A scenario on a pristine kernel, from the start of the guest to the verdict
     Fresh,
-    /// A request answered by a keyagent, by /sbin/request-key, and the least that it can take
+    /// A request answered by a keyagent, by /sbin/request-key, and the lower bound
     Request,
     /// A request that thousands of others wait with, from 1 to 10,000
     Pending,
@@ -51,11 +51,11 @@ impl Subject {
     pub fn title(self) -> &'static str {
         match self {
             Self::Suite => "The whole suite, from the command to the last verdict",
-            Self::Boot => "From the start of a virtual machine to PID 1's first word",
+            Self::Boot => "From the start of a virtual machine to PID 1's first message",
             Self::Fresh => "A scenario on a pristine kernel, from the start of the guest to the verdict",
-            Self::Request => "A request, from asking to having the key",
-            Self::Pending => "A request while so many are pending with one agent (RLIMIT_SIGPENDING 64)",
-            Self::Miss => "A request that nobody answers, on a kernel that starts no program for it",
+            Self::Request => "A request, from the call to the key",
+            Self::Pending => "A request while others are pending with one agent (RLIMIT_SIGPENDING 64)",
+            Self::Miss => "A request without an answer, on a kernel that starts no program for it",
         }
     }
 }

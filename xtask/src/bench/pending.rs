@@ -23,7 +23,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     shuffle(&mut counts);
     let counts = counts.into_iter().map(|(_, count)| count).collect();
     let vm = environment.kind().to_string();
-    let work = setup.terminal.work(&format!("Measuring crowds of requests on {vm}"));
+    let work = setup.terminal.work(&format!("Measuring pending requests on {vm}"));
     let series = in_guest::measure(&environment, &Measurement::Pending { counts })?;
     work.done();
     let mut results = Results::default();
@@ -32,6 +32,8 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         let case = format!("{vm}: {}", one.case);
         results.figures.extend(Figure::of("pending", case, Unit::Microseconds, &samples));
     }
-    results.remarks.push("All were answered, and /proc/key-users was as before each time.".into());
+    results
+        .remarks
+        .push("All requests were answered, and /proc/key-users was unchanged after each run.".into());
     Ok(results)
 }

@@ -100,7 +100,7 @@ impl Options {
             let groups: Vec<_> = measured.iter().map(group).collect();
             let groups: Vec<_> = groups.iter().map(|(title, figures)| Group { title, figures }).collect();
             output::write_file(path, svg(&groups).as_bytes())?;
-            terminal.note(&format!("the picture is in {}", path.display()));
+            terminal.note(&format!("the diagram is in {}", path.display()));
         }
         Ok(())
     }

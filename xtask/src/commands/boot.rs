@@ -165,7 +165,7 @@ fn conclude(ending: Option<Ending>, report: Option<&KernelReport>, terminal: &Te
         if report.kind.failure() == FailureKind::Broken {
             bail!("{report}");
         }
-        terminal.note(&format!("the guest's kernel reported report: {report}"));
+        terminal.note(&format!("the guest's kernel reported: {report}"));
         return Ok(ExitCode::from(1));
     }
     match ending {

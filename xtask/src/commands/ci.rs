@@ -23,8 +23,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci lints               the same without the tests
   cargo xtask ci scenarios --kernel 6.12 --profile debug
 
-Advisories are looked at where their list can be fetched, and left out with a note elsewhere. All steps are carried out, whatever becomes of those before; Ctrl-C or SIGTERM ends the step at hand, and the rest is left. Where GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
-add to the job's summary, and annotate their lines.";
+Advisories are checked if their list can be fetched, and left out with a note otherwise. A step that fails does not prevent the later ones. Ctrl-C or SIGTERM ends the current step and skips the rest. If GITHUB_STEP_SUMMARY and GITHUB_ACTIONS are set, scenarios \
+add to the job's summary and annotate their lines.";
 
 /// Part of the checks.
 #[derive(Debug, Args)]
@@ -103,7 +103,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
             Outcome::Interrupted(signal) => {
                 terminal.say("");
                 results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
-                terminal.note(&format!("{name} was ended by a signal; what would have followed is left"));
+                terminal.note(&format!("a signal ended {name}; the steps after it are not run"));
                 return Ok(ExitCode::from(128u8.wrapping_add(signal as u8)));
             }
         }

@@ -41,7 +41,7 @@ pub struct Options {
 pub enum Kind {
     /// Logs of the guests' consoles
     Logs,
-    /// Times of scenarios, and the virtual machines that work on this machine
+    /// Recorded times of scenarios and probes of virtual machines
     Memory,
     /// The guest's programs
     Guest,
@@ -62,7 +62,7 @@ impl Kind {
     fn cost(self) -> &'static str {
         match self {
             Self::Logs => "the next test writes new ones",
-            Self::Memory => "the next test tries and learns again",
+            Self::Memory => "the next test probes and measures again",
             Self::Guest => "built again in a minute",
             Self::Images => "copied from the builds, or built again",
             Self::Checks => "the next check builds it all again",
@@ -158,9 +158,9 @@ enum Locks {
 /// Returns the reason that files of a kind are left.
 fn busy_remark(holders: &[String]) -> String {
     match holders {
-        [] => "left: another command is at work on it".to_owned(),
-        [one] => format!("left: {one} is at work on it"),
-        several => format!("left: {} are at work on it", several.join(" and ")),
+        [] => "left: another command uses it".to_owned(),
+        [one] => format!("left: {one} uses it"),
+        several => format!("left: {} use it", several.join(" and ")),
     }
 }
 

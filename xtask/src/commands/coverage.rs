@@ -87,7 +87,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 /// Sums the counters of all guests.
 fn tally(testbed: &Testbed, collector: &Collector, terminal: &Terminal) -> Result<Tally> {
     if collector.guests.is_empty() {
-        bail!("no guest has told what its kernel counted: there is nothing to report");
+        bail!("no guest has sent coverage counters: there is nothing to report");
     }
     let mut tally = Tally::default();
     for (environment, counters) in &collector.guests {
@@ -125,7 +125,7 @@ impl Options {
         }
         if !coverage.list_errors.is_empty() {
             terminal.say(&format!(
-                "\n{list} is not true of {kernel}. Take these off, or limit them with `kernels` to where they hold:"
+                "\n{list} has wrong entries for {kernel}. Remove them, or limit them to other kernels with `kernels`:"
             ));
             coverage.list_errors.iter().for_each(|list_error| terminal.say(&format!("    {list_error}")));
         }

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use console::style;
+use kernel::counted;
 
 use crate::doctor::{self, Finding, State};
 use crate::host::cache;
 use crate::host::terminal::Terminal;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask doctor                 what this machine has, with a remedy for each lack
+  cargo xtask doctor                 this machine's programs and virtual machines
   cargo xtask doctor && cargo xtask test
   cargo xtask host --install         installs all missing packages
 
@@ -39,12 +40,15 @@ pub fn run(_: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (degraded, missing) = doctor::counts(&sections);
     terminal.say("");
     if missing > 0 {
-        let things = if missing == 1 { "one thing is" } else { "several things are" };
-        terminal
-            .say(&style(format!("`cargo xtask test` can't run here: {things} missing.")).red().to_string());
+        let requirements = counted(missing, "requirement is", "requirements are");
+        let message = format!("`cargo xtask test` can't run here: {requirements} missing (✗).");
+        terminal.say(&style(message).red().to_string());
         return Ok(ExitCode::from(2));
     }
-    let aside = if degraded == 0 { "" } else { ", though not everything is at its best" };
+    let aside = match degraded {
+        0 => String::new(),
+        count => format!("; {} it (–)", counted(count, "finding limits", "findings limit")),
+    };
     terminal.say(&style(format!("`cargo xtask test` can run here{aside}.")).green().to_string());
     Ok(ExitCode::SUCCESS)
 }

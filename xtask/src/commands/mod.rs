@@ -26,10 +26,10 @@ use clap::{Parser, Subcommand};
 use crate::host::terminal::Terminal;
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask doctor                          what this machine has and lacks
-  cargo xtask test                            builds the kernel, boots it, judges every scenario
+  cargo xtask doctor                          checks this machine
+  cargo xtask test                            builds the kernel, boots it and runs every scenario
   cargo xtask scenarios explain two-containers
-  cargo xtask test --report html=report.html  with one page for other readers
+  cargo xtask test --report html=report.html  with a report on one page
 
 Each command has examples: cargo xtask COMMAND --help";
 
@@ -74,7 +74,7 @@ enum Command {
     ///
     /// The bundle holds the kernel with its symbols, its configuration, the series, the guest, the scenario with its snapshot, the
     /// trace of its run, and run.sh. That script runs the scenario again and exits with its verdict: 0 passed; 1 failed, crashed or
-    /// hung; 2 not carried out. The bundle holds no name or path of this machine, and the same inputs make the same bytes.
+    /// hung; 2 not run. The bundle holds no name or path of this machine, and the same inputs make the same bytes.
     Bundle(bundle::Options),
 
     /// Start a shell on the patched kernel
@@ -86,9 +86,9 @@ enum Command {
 
     /// Run a program of the host on the patched kernel
     ///
-    /// The program has the same path in the guest as on the host. So have its interpreter, the libraries that it loads and the programs
-    /// that its arguments name by a path. PATH and LD_LIBRARY_PATH are the host's. Standard input, output and error and the exit code are
-    /// passed through, and a terminal stays one. A closed standard output or error ends the guest.
+    /// The program, its interpreter, the libraries that it loads and the programs that its arguments name by a path
+    /// have the same paths in the guest as on the host. PATH and LD_LIBRARY_PATH are the host's. Standard input, output and error and the exit code are
+    /// passed through; so is a terminal. A closed standard output or error ends the guest.
     Run(run::Options),
 
     /// Boot another initramfs on the patched kernel
@@ -111,7 +111,7 @@ enum Command {
     /// Measure keyagents and the testbed in comparison with a stock kernel and other tools
     Bench(bench::Options),
 
-    /// Show what this machine has and lacks, with a remedy for each lack
+    /// Check this machine's programs and virtual machines, with a remedy for each problem
     Doctor(doctor::Options),
 
     /// Install missing host packages, or print the command that does
@@ -120,7 +120,7 @@ enum Command {
     /// Free disk space, by kind
     Clean(clean::Options),
 
-    /// Run the build server's checks, which a change must pass before it lands
+    /// Run the build server's checks, which a change must pass
     Ci(ci::Options),
 
     /// Write a shell's completion script for these commands

@@ -75,7 +75,7 @@ pub struct Options {
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     if options.gdb.is_some() && options.guest.vm == Some(Kind::Uml) {
-        bail!("gdb is waited for by QEMU alone: use --vm tcg or --vm kvm");
+        bail!("only QEMU supports gdb: use --vm tcg or --vm kvm");
     }
     let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
     options.guest.ensure_host(terminal)?;
@@ -129,7 +129,7 @@ impl Options {
     /// Prints the seed and its effect on this plan. Without an effect, only a seed that was asked for is worth a line.
     fn print_seed(&self, plan: &Plan, seed: u64, terminal: &Terminal) {
         let line = if plan.blocks.iter().any(|block| block.order == Order::Raced) {
-            format!("seed {seed}: it decides how far apart the raced steps begin")
+            format!("seed {seed}: it sets the delays between raced steps")
         } else if self.seed.is_some() {
             "no steps are raced: the seed has no effect".to_owned()
         } else {
@@ -213,7 +213,7 @@ impl Options {
             return ExitCode::SUCCESS;
         };
         terminal.say(&format!(
-            "\n{} went wrong {} of {done} times; once more: cargo xtask repro {} --seed {seed}",
+            "\n{} failed {} of {done} times; to run it again: cargo xtask repro {} --seed {seed}",
             scenario.name,
             bad.len(),
             quoted(&scenario.name)

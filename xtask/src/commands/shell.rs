@@ -67,9 +67,7 @@ impl Options {
         self.guest.ensure_shell(terminal)?;
         let Userland { programs, missing, .. } = Userland::collect()?;
         for (name, package) in missing {
-            terminal.note(&format!(
-                "the guest goes without {name}, which this machine lacks (package {package})"
-            ));
+            terminal.note(&format!("the guest has no {name}: install the package {package} on this machine"));
         }
         let extras = Extras { programs, ..Extras::default() };
         let kinds = self.guest.kinds(&cache::directory()?, terminal)?;

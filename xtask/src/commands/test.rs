@@ -157,7 +157,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let last_run = Some(last_run).filter(|_| has_any).filter(|last_run| {
         let written = last_run.write(&results.entries());
         written
-            .map_err(|error| terminal.note(&format!("--failed will not know of this run: {error:#}")))
+            .map_err(|error| terminal.note(&format!("this run is not recorded for --failed: {error:#}")))
             .is_ok()
     });
     let reporter =
@@ -198,16 +198,17 @@ impl Options {
             let own = shard.of(&selection::select(&[])?);
             scenarios.retain(|scenario| own.contains(&scenario.name));
             if scenarios.is_empty() {
-                terminal.note(&format!("--shard {shard} has none of these scenarios: nothing is run"));
+                terminal.note(&format!("--shard {shard} has none of these scenarios; none runs"));
             }
         }
         if self.common.failed && !scenarios.is_empty() {
             match last_run.failed(entries) {
-                None => terminal.note("--failed: no run on this kernel is remembered: all is run"),
+                None => terminal.note("--failed: no run on this kernel is recorded; all scenarios run"),
                 Some(failed) => {
                     scenarios.retain(|scenario| failed.contains(&scenario.name));
                     if scenarios.is_empty() {
-                        terminal.note("--failed: nothing failed or was left the last time: nothing is run");
+                        terminal
+                            .note("--failed: no scenario failed or was left out in the last run; none runs");
                     }
                 }
             }

@@ -59,7 +59,7 @@ fn processors() -> Finding {
     if count > 1 {
         Finding::good("processors", observed)
     } else {
-        let remedy = "races need two: scenarios that need SMP see one; give the machine a second one";
+        let remedy = "scenarios that race two processors are skipped: add a second processor";
         Finding::degraded("processors", observed, remedy.into())
     }
 }
@@ -77,10 +77,11 @@ fn kibibytes(text: &str, field: &str) -> u64 {
 fn memory_finding(available: u64, total: u64) -> Finding {
     let observed = format!("{} available of {}", HumanBytes(available), HumanBytes(total));
     if available < MEMORY {
-        let remedy = format!("{} are needed: end other programs, or add swap", HumanBytes(MEMORY));
+        let remedy =
+            format!("at least {} must be available: end other programs, or add swap", HumanBytes(MEMORY));
         Finding::missing("memory", observed, remedy)
     } else if available < MEMORY_DEBUG {
-        let remedy = "--profile debug needs 3 GiB for each guest: run that with --jobs 1 on a larger machine";
+        let remedy = "--profile debug needs 3 GiB for each guest";
         Finding::degraded("memory", observed, remedy.into())
     } else {
         Finding::good("memory", observed)
@@ -91,7 +92,7 @@ fn memory_finding(available: u64, total: u64) -> Finding {
 fn disk(about: &str, place: &Path) -> Result<Finding> {
     let existing = place.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     let found =
-        statvfs(existing).with_context(|| format!("can't ask for the disk of {}", place.display()))?;
+        statvfs(existing).with_context(|| format!("can't examine the disk of {}", place.display()))?;
     let free = found.blocks_available() * found.fragment_size();
     Ok(disk_finding(about, place, free))
 }
@@ -102,7 +103,7 @@ fn disk_finding(about: &str, place: &Path, free: u64) -> Finding {
     if free < DISK_AT_LEAST {
         Finding::missing(about, observed, remedy.into())
     } else if free < DISK {
-        let remedy = format!("a kernel that is yet to be built takes up to {}: {remedy}", HumanBytes(DISK));
+        let remedy = format!("a kernel that is not built yet takes up to {}: {remedy}", HumanBytes(DISK));
         Finding::degraded(about, observed, remedy)
     } else {
         Finding::good(about, observed)

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use kernel::has_program;
+use regex::Regex;
 
 use super::Finding;
 use crate::host::packages;
@@ -10,12 +11,16 @@ use crate::vm::vng;
 
 /// Optional programs, their Debian packages and their purposes.
 const OPTIONAL: [(&str, &str, &str); 6] = [
-    ("busybox", "busybox-static", "scenarios that run a shell in the guest need it, and `cargo xtask shell`"),
-    ("keyctl", "keyutils", "`cargo xtask shell` and `run` take it along into the guest"),
-    ("ccache", "ccache", "kernels are built again much quicker with it"),
-    ("clang", "clang", "`cargo xtask kernel check` builds with it, too"),
-    ("sparse", "sparse", "`cargo xtask kernel check` has it look for more"),
-    ("gdb", "gdb", "debugging a guest's kernel needs it"),
+    (
+        "busybox",
+        "busybox-static",
+        "needed by `cargo xtask shell`, and by scenarios that run a shell in the guest",
+    ),
+    ("keyctl", "keyutils", "available in the guests of `cargo xtask shell` and `run`"),
+    ("ccache", "ccache", "makes rebuilds of kernels faster"),
+    ("clang", "clang", "used by `cargo xtask kernel check` as a second compiler"),
+    ("sparse", "sparse", "used by `cargo xtask kernel check`"),
+    ("gdb", "gdb", "needed to debug a guest's kernel"),
 ];
 
 pub(super) fn findings() -> Vec<Finding> {
@@ -26,7 +31,7 @@ pub(super) fn findings() -> Vec<Finding> {
     for (name, ..) in &there {
         // A header has no version.
         if !name.ends_with(".h") {
-            findings.push(Finding::good(name, version(name).unwrap_or_else(|| "there".into())));
+            findings.push(Finding::good(name, version(name).unwrap_or_else(|| "found".into())));
         }
     }
     let headers: Vec<&str> =
@@ -40,9 +45,9 @@ pub(super) fn findings() -> Vec<Finding> {
     findings.push(virtme_ng());
     for (name, package, purpose) in OPTIONAL {
         findings.push(if has_program(name) {
-            Finding::good(name, version(name).unwrap_or_else(|| "there".into()))
+            Finding::good(name, version(name).unwrap_or_else(|| "found".into()))
         } else {
-            let remedy = format!("{purpose}: {}", packages::install_command(&[package]));
+            let remedy = format!("{purpose}; install with: {}", packages::install_command(&[package]));
             Finding::degraded(name, "not found".into(), remedy)
         });
     }
@@ -54,7 +59,7 @@ fn virtme_ng() -> Finding {
     match vng::find() {
         Ok((_, version)) => Finding::good("vng", version),
         Err(_) => {
-            let remedy = format!("`cargo xtask shell --host` needs it: {}", vng::INSTALL);
+            let remedy = format!("needed by `cargo xtask shell --host`; install with: {}", vng::INSTALL);
             Finding::degraded("vng", "not found".into(), remedy)
         }
     }
@@ -75,10 +80,9 @@ fn version(program: &str) -> Option<String> {
         command.arg("--version").stdin(Stdio::null()).output().ok().filter(|it| it.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    let number = line.split_whitespace().find(|word| {
-        word.trim_start_matches(['(', 'v']).starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')
-    });
-    Some(number.map_or(line, |number| number.trim_matches(['(', ')', ',', 'v'])).to_owned())
+    // `keyctl from keyutils-1.6.3 (Built 2022-12-18)`, `gcc (Debian 12.2.0-14) 12.2.0`.
+    let number = Regex::new(r"\d+\.\d[\w.+~-]*").ok().and_then(|pattern| pattern.find(line));
+    Some(number.map_or(line, |number| number.as_str()).to_owned())
 }
 
 #[cfg(test)]

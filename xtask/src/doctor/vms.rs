@@ -11,7 +11,7 @@ use crate::host::packages;
 use crate::host::terminal::Terminal;
 use crate::session::probe;
 
-const ALTERNATIVE: &str = "tests run without it, on User-Mode Linux and an emulated processor";
+const ALTERNATIVE: &str = "tests run without KVM, on User-Mode Linux and TCG";
 
 pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>> {
     if !has_program("qemu-system-x86_64") {
@@ -24,7 +24,7 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
             Finding::degraded("kvm", why.to_string(), format!("{}; {ALTERNATIVE}", why.kvm_remedy()))
         }
     };
-    let tcg = Finding::good("tcg", "an emulated processor works everywhere".into());
+    let tcg = Finding::good("tcg", "runs on any machine".into());
     Ok(vec![kvm, uml(cache)?, tcg])
 }
 
@@ -37,15 +37,13 @@ fn uml(cache: &Path) -> Result<Finding> {
     // Missing build tools have findings of their own.
     let built = image::built(&KernelOptions::default(), Arch::Um, cache).ok().flatten();
     let Some(image) = built else {
-        return Ok(Finding::good("uml", "yet to be built, and then tried".into()));
+        return Ok(Finding::good("uml", "not built yet; the first test builds and probes it".into()));
     };
     Ok(match probe::uml_boots(&image.path) {
         Err(why) => Finding::degraded("uml", format!("{why:#}"), ALTERNATIVE.into()),
-        Ok(Some(took)) => Finding::good("uml", format!("its kernel came up in {:.2} s", took.as_secs_f32())),
-        Ok(None) => Finding::degraded(
-            "uml",
-            "its kernel does not come up on this processor".into(),
-            ALTERNATIVE.into(),
-        ),
+        Ok(Some(took)) => Finding::good("uml", format!("its kernel boots in {:.2} s", took.as_secs_f32())),
+        Ok(None) => {
+            Finding::degraded("uml", "its kernel does not boot on this processor".into(), ALTERNATIVE.into())
+        }
     })
 }

@@ -61,10 +61,10 @@ pub fn check_writable(file: &Path) -> Result<()> {
     let refuse = |why: String| anyhow!("can't write {}: {why}", file.display());
     match fs::metadata(file) {
         Ok(found) if found.is_dir() => {
-            bail!(refuse("that is a directory; name a file in it".into()))
+            bail!(refuse("it is a directory; name a file in it".into()))
         }
         Ok(found) if !found.is_file() => {
-            bail!(refuse("that is no regular file; name another".into()))
+            bail!(refuse("it is not a regular file; name another".into()))
         }
         _ => {}
     }
@@ -85,7 +85,7 @@ pub fn check_writable(file: &Path) -> Result<()> {
         Err(error) => bail!(refuse(format!("{}: {error}", directory.display()))),
     }
     probe(&directory).map_err(|error| {
-        refuse(format!("{}: {error}; name a place that you may write to", directory.display()))
+        refuse(format!("{}: {error}; name a file in a writable directory", directory.display()))
     })
 }
 

@@ -178,7 +178,7 @@ fn failed_program(ending: Option<Ending>, results: &Results, deadline: Duration)
             with_problem(format!("it did not end within {} s", deadline.as_secs())).into(),
         )),
         (Some(Ending::Killed(signal)), _) => {
-            Some(Verdict::Crashed(with_problem(format!("signal {signal} killed it")).into()))
+            Some(Verdict::Crashed(with_problem(format!("killed by signal {signal}")).into()))
         }
         (Some(Ending::Exited(code)), Some(Problem::Truncated { .. })) => {
             failed(with_problem(format!("it exited with {code}")))
@@ -244,9 +244,9 @@ mod tests {
             ("failed", "it exited with 1, and no case failed".into())
         );
         let cut = "TAP version 13\n1..2\nok 1 a\n";
-        let only = "only 1 of 2 tests came to their end";
+        let only = "only 1 of 2 tests completed";
         assert_eq!(last(cut, Some(Ending::Exited(0))), ("failed", format!("it exited with 0: {only}")));
-        assert_eq!(last(cut, Some(Ending::Killed(11))), ("crashed", format!("signal 11 killed it: {only}")));
+        assert_eq!(last(cut, Some(Ending::Killed(11))), ("crashed", format!("killed by signal 11: {only}")));
         assert_eq!(last(cut, None), ("hung", format!("it did not end within 300 s: {only}")));
         assert_eq!(
             last("TAP version 13\n1..0 # SKIP no such kernel\n", Some(Ending::Exited(4))),

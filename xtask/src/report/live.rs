@@ -10,7 +10,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::artifacts::image::Profile;
-use crate::host::terminal::Terminal;
+use crate::host::terminal::{Terminal, seconds};
 use crate::report::comparison;
 use crate::report::progress::ProgressDisplay;
 use crate::runner::executor::{self, Event, Policy};
@@ -63,7 +63,7 @@ fn print_stop(entries: &RunResults, terminal: &Terminal) {
     let left: usize = entries.counted().filter(|part| part.lost.is_none()).map(left).sum();
     if left > 0 {
         let what = counted(left, "scenario was", "scenarios were");
-        terminal.say(&format!("{what} not run: {why}; --failed runs what failed and what was left"));
+        terminal.say(&format!("{what} not run: {why}; --failed runs those that failed or were left out"));
     }
 }
 
@@ -73,7 +73,7 @@ fn print_results(columns: &[Column], took: Duration, terminal: &Terminal) {
         column.reports.iter().filter_map(|it| it.details(&column.title)).for_each(|it| terminal.say(&it));
     }
     match columns {
-        [one] => terminal.say(&format!("\n{}", summary(one, "scenario", took))),
+        [one] => terminal.say(&format!("\n{}", summary(one, "scenario", Some(took)))),
         several => {
             terminal.say(&format!("\n{}\n", comparison::table(several)));
             for column in several {
@@ -82,9 +82,10 @@ fn print_results(columns: &[Column], took: Duration, terminal: &Terminal) {
                 terminal.say(&format!(
                     "{}: {}{lost}",
                     style(&column.title).bold(),
-                    summary(column, "scenario", took)
+                    summary(column, "scenario", None)
                 ));
             }
+            terminal.say(&style(format!("All columns took {}.", seconds(took))).dim().to_string());
         }
     }
 }
@@ -195,7 +196,7 @@ impl<'a> LiveReporter<'a> {
         let column = if column.is_empty() { String::new() } else { format!(" on {column}") };
         let attempts = self.policy.retries.saturating_add(1);
         let line = format!("  {mark} {scenario} {word}{column}, attempt {attempt} of {attempts}");
-        self.terminal.print_line(&line, ": is run again in a new guest");
+        self.terminal.print_line(&line, "; retried in a new guest");
     }
 
     /// Prints the description of an environment once it is known.

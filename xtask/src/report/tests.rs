@@ -93,7 +93,7 @@ fn junit_tells_failures_by_type_and_survives_what_a_console_prints() {
         r#"<testsuite name="6.12 plain auto" tests="6" skipped="1" errors="1" failures="3""#,
         r#"<testcase name="failed[n=1]" classname="a" time="1.235">"#,
         r#"<failure message="Oops: 0002 [#1] SMP" type="crashed">"#,
-        r#"<error message="not run: the run has not come to its end" type="broken">"#,
+        r#"<error message="not run: the run has not ended" type="broken">"#,
         r#"<skipped message="this guest has no smp"/>"#,
         "step 1, box: &lt;ENOKEY&gt; &amp; more",
     ] {
@@ -126,7 +126,7 @@ fn ktap_says_of_a_group_what_its_parts_say() {
             "  not ok 2 b",
             "    KTAP version 1",
             "    1..1",
-            "    not ok 1 never # ERROR not run: the run has not come to its end",
+            "    not ok 1 never # ERROR not run: the run has not ended",
             "  not ok 3 c",
             "not ok 1 6.12 plain auto",
         ]
@@ -210,8 +210,8 @@ fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
         let report_arg = ReportArg { format: Format::Json, file: file.into() };
         check(&[report_arg]).unwrap_err().to_string()
     };
-    assert!(refused(directory).ends_with("that is a directory; name a file in it"));
-    assert!(refused(Path::new("/dev/null")).ends_with("that is no regular file; name another"));
+    assert!(refused(directory).ends_with("it is a directory; name a file in it"));
+    assert!(refused(Path::new("/dev/null")).ends_with("it is not a regular file; name another"));
     let missing = directory.join("no/such");
     let parent = missing.parent().unwrap().display().to_string();
     assert!(refused(&missing).ends_with(&format!("there is no {parent}; `mkdir -p {parent}` makes it")));

@@ -203,12 +203,12 @@ pub fn accept_hint(scenario: &str, verdict: &Verdict) -> Option<String> {
     }
 }
 
-/// Returns the summary line: the number of results by word, and the duration. `noun` names the
-/// items.
-pub fn summary(column: &Column, noun: &str, took: Duration) -> String {
+/// Returns the summary line: the number of results by word, and the duration if given. `noun` names
+/// the items.
+pub fn summary(column: &Column, noun: &str, took: Option<Duration>) -> String {
     let tally = column.tally();
-    let time = style(format!("· {}", seconds(took))).dim();
-    format!("{}: {tally} {time}", counted(tally.total(), noun, &format!("{noun}s")))
+    let time = took.map(|took| format!(" {}", style(format!("· {}", seconds(took))).dim()));
+    format!("{}: {tally}{}", counted(tally.total(), noun, &format!("{noun}s")), time.unwrap_or_default())
 }
 
 /// Colours a line of a diff.
@@ -289,8 +289,8 @@ mod tests {
     #[test]
     fn the_summary_counts_each_kind_by_itself() {
         let column = column(&[Verdict::Hung(Default::default()), Verdict::Passed, Verdict::Passed]);
-        let summary =
-            console::strip_ansi_codes(&summary(&column, "scenario", Duration::from_secs(2))).into_owned();
+        let summary = console::strip_ansi_codes(&summary(&column, "scenario", Some(Duration::from_secs(2))))
+            .into_owned();
         assert_eq!(summary, "3 scenarios: 2 passed, 1 hung · 2.0 s");
     }
 }

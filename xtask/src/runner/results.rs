@@ -121,7 +121,7 @@ impl RunResults {
         match (fault, &self.stopped) {
             (Some(why), _) => Verdict::Broken(format!("not run: {why}").into()),
             (None, Some(why)) => Verdict::Skipped(format!("not run: {why}")),
-            (None, None) => Verdict::Broken("not run: the run has not come to its end".into()),
+            (None, None) => Verdict::Broken("not run: the run has not ended".into()),
         }
     }
 

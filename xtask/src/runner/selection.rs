@@ -16,12 +16,14 @@ pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     if scenarios.is_empty() {
         bail!("there are no scenarios in {}", workspace::suite().display());
     }
-    for filter in filters {
-        if !scenarios.iter().any(|scenario| scenario.name.contains(filter)) {
-            let mut families: Vec<&str> = scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
-            families.dedup();
-            bail!("no scenario's name contains `{filter}`; the families are {}", families.join(", "));
-        }
+    if let Some(filter) = filters.iter().find(|filter| !scenarios.iter().any(|it| it.name.contains(*filter)))
+    {
+        let mut families: Vec<&str> = scenarios.iter().map(|scenario| scenario.family.as_str()).collect();
+        families.dedup();
+        let names: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        let near = family_like(filter, &families).or_else(|| nearest(filter, &names));
+        let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        bail!("no scenario's name contains `{filter}`; {near}the families are {}", families.join(", "));
     }
     scenarios.retain(|scenario| filters.is_empty() || filters.iter().any(|f| scenario.name.contains(f)));
     Ok(scenarios)
@@ -57,10 +59,20 @@ pub fn named(name: &str) -> Result<Scenario> {
     let alike: Vec<usize> = (0..names.len()).filter(|index| names[*index].ends_with(&ending)).collect();
     match alike.as_slice() {
         [one] => Ok(scenarios.swap_remove(*one)),
-        [] => bail!("there is no scenario `{name}`{}", hint(name, &names)),
+        [] => {
+            let is_case =
+                |it: &&Scenario| it.case.is_some() && (it.file == name || it.file.ends_with(&ending));
+            match scenarios.iter().filter(is_case).count() {
+                0 => bail!("there is no scenario `{name}`{}", hint(name, &names)),
+                count => {
+                    let first = scenarios.iter().find(is_case).map_or(name, |it| it.name.as_str());
+                    bail!("`{name}` has {count} cases: name one, such as '{first}'")
+                }
+            }
+        }
         several => {
             let several: Vec<&str> = several.iter().map(|index| names[*index]).collect();
-            bail!("`{name}` may be {}: say which", several.join(" or "))
+            bail!("`{name}` is ambiguous: name {}", several.join(" or "))
         }
     }
 }
@@ -73,14 +85,25 @@ fn hint(wrong: &str, names: &[&str]) -> String {
     }
 }
 
+/// Returns the family that a filter names incompletely or mistypes.
+fn family_like<'n>(filter: &str, families: &[&'n str]) -> Option<&'n str> {
+    let wrong = filter.split('/').next().unwrap_or(filter);
+    let extends = |family: &&&str| !wrong.is_empty() && family.starts_with(wrong);
+    families.iter().find(extends).copied().or_else(|| nearest(wrong, families))
+}
+
 /// Returns the scenario name most similar to a mistyped one, in any family.
 fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
-    let slips = |name: &str| {
+    let distance = |name: &str| {
         let whole = strsim::damerau_levenshtein(wrong, name);
         let (_, file) = name.split_once('/').unwrap_or(("", name));
         whole.min(strsim::damerau_levenshtein(wrong, file))
     };
-    names.iter().copied().filter(|name| slips(name) <= 1.max(wrong.len() / 3)).min_by_key(|name| slips(name))
+    names
+        .iter()
+        .copied()
+        .filter(|name| distance(name) <= 1.max(wrong.len() / 3))
+        .min_by_key(|name| distance(name))
 }
 
 /// Prints a note for each snapshot, or part of one, without a scenario.
@@ -113,5 +136,30 @@ mod tests {
         assert!(!select(&[begun.to_owned()]).unwrap().is_empty());
         let error = names(begun).unwrap_err().to_string();
         assert!(error.contains(&format!("no scenario `{begun}`; did you mean {}", case.file)), "{error}");
+    }
+
+    #[test]
+    fn unmatched_filter_gets_the_family_or_scenario_that_it_resembles() {
+        let error = |filter: &str| select(&[filter.to_owned()]).unwrap_err().to_string();
+        for (filter, near) in [
+            ("kernel/", "kernel-requests"),
+            ("linkng/confined", "linking"),
+            ("chosen-eror", "rejection/chosen-error"),
+        ] {
+            assert!(error(filter).contains(&format!("did you mean {near}? ")), "{}", error(filter));
+        }
+        assert!(
+            error("zzzzzz").contains("`zzzzzz`; the families are agent-selection, "),
+            "{}",
+            error("zzzzzz")
+        );
+    }
+
+    #[test]
+    fn name_of_a_file_with_cases_is_refused_with_one_of_them() {
+        let all = select(&[]).unwrap();
+        let case = all.iter().find(|scenario| scenario.case.is_some()).unwrap();
+        let error = named(&case.file).unwrap_err().to_string();
+        assert!(error.ends_with(&format!(" cases: name one, such as '{}'", case.name)), "{error}");
     }
 }

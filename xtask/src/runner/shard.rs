@@ -23,8 +23,8 @@ impl FromStr for Shard {
             .split_once('/')
             .and_then(|(index, count)| Some((index.parse::<usize>().ok()?, count.parse::<usize>().ok()?)));
         match numbers {
-            None => Err("it takes two numbers, as in 1/3: the first of three shares".into()),
-            Some((_, 0)) => Err("there is no suite in 0 shares: the second number is 1 or more".into()),
+            None => Err("two numbers are expected, as in 1/3: the first of three shares".into()),
+            Some((_, 0)) => Err("the number of shares must be 1 or more".into()),
             Some((index, count)) if !(1..=count).contains(&index) => {
                 Err(format!("the shares are 1/{count} to {count}/{count}"))
             }

@@ -89,7 +89,7 @@ impl GuestOptions {
 pub fn conclude(used: Result<AttachedRun, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
     let used = used.map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
     if let Some(report) = used.reports.first() {
-        terminal.note(&format!("the guest's kernel reported report: {report}"));
+        terminal.note(&format!("the guest's kernel reported: {report}"));
     }
     Ok(exit_code(used.ending))
 }

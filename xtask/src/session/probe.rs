@@ -79,9 +79,9 @@ impl Unusable {
                 "add yourself to its group (`sudo usermod --append --groups kvm $USER`) and log in again"
             }
             Self::Device(_) => {
-                "enable virtualisation in the firmware; in a virtual machine, nested virtualisation"
+                "enable virtualisation in the firmware; if this machine is virtual, nested virtualisation on its host"
             }
-            Self::Guest(_) => "in a virtual machine, its host must support nested virtualisation",
+            Self::Guest(_) => "if this machine is virtual, its host must support nested virtualisation",
         }
     }
 }
@@ -148,7 +148,7 @@ pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<Unusable
     if firmware_runs()? {
         return Ok(None);
     }
-    let why = "QEMU's firmware does not run on it";
+    let why = "QEMU's firmware does not start with it";
     save_record(cache, "kvm", "any", false, why)?;
     terminal.note(&format!("KVM runs no guest on this machine: {why}"));
     Ok(Some(Unusable::Guest(why.into())))

@@ -32,7 +32,7 @@ const QUEUE: usize = 1024;
 pub enum MachineEvent {
     /// PID 1 sent this line over the channel.
     Message(String),
-    /// The kernel reported report on the console.
+    /// The kernel printed a report on the console.
     KernelReport(KernelReport),
     /// The back end's process has closed the console: the guest has ended.
     Gone,

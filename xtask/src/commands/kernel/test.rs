@@ -66,7 +66,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
     let column = Column { title: String::new(), reports: options.selected(parts)?, lost: None };
     column.reports.iter().filter_map(|it| it.details("")).for_each(|it| terminal.say(&it));
-    terminal.say(&format!("\n{}", summary(&column, "case", started.elapsed())));
+    terminal.say(&format!("\n{}", summary(&column, "case", Some(started.elapsed()))));
     Ok(column.exit_code().into())
 }
 

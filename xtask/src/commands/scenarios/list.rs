@@ -100,8 +100,25 @@ fn chosen(filters: &[Filter]) -> Result<Vec<Scenario>> {
 /// Formats a rule as the contract states it.
 fn quote(rule: Rule) -> String {
     let lines: Vec<String> =
-        rule.text().lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+        plain(rule.text()).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
     format!("{}\n\n{}", style(format!("{rule}: {}", rule.title())).bold(), lines.join("\n"))
+}
+
+/// Removes Markdown's marks of quotations and emphasis.
+fn plain(text: &str) -> String {
+    let lines = text.lines().map(|line| line.strip_prefix('>').map_or(line, |rest| rest.trim_start()));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let mut plain = String::with_capacity(text.len());
+    // Code keeps its asterisks.
+    for (index, part) in text.split('`').enumerate() {
+        let is_code = index % 2 == 1;
+        let mark = if is_code { "`" } else { "" };
+        plain.push_str(&format!(
+            "{mark}{}{mark}",
+            if is_code { part.to_owned() } else { part.replace('*', "") }
+        ));
+    }
+    plain
 }
 
 /// Returns a line for each scenario, under its family.
@@ -183,6 +200,13 @@ mod tests {
             "{quoted}"
         );
         assert_eq!(quoted.lines().count(), rule.text().lines().count() + 2);
+    }
+
+    #[test]
+    fn planned_part_of_a_rule_is_quoted_without_markdown() {
+        let quoted = console::strip_ansi_codes(&quote("R29".parse().unwrap())).into_owned();
+        assert!(quoted.contains("\n\n  Planned: A keyring whose links"), "{quoted}");
+        assert_eq!(plain("> The *holder* of `a*b`\n> **counts**"), "The holder of `a*b`\ncounts");
     }
 
     #[test]

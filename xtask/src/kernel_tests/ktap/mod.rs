@@ -67,10 +67,10 @@ impl fmt::Display for Problem {
             Self::Truncated { within, planned, ran, notes } => {
                 let of = planned.map_or("an unknown number of".to_owned(), |planned| planned.to_string());
                 let within = if within.is_empty() { "" } else { &format!(" of {within}") };
-                write!(f, "only {ran} of {of} tests{within} came to their end")?;
+                write!(f, "only {ran} of {of} tests{within} completed")?;
                 notes.iter().try_for_each(|note| write!(f, "\n{note}"))
             }
-            Self::Malformed { line, why } => write!(f, "the results make no sense: {why}: `{}`", line.trim()),
+            Self::Malformed { line, why } => write!(f, "the results are malformed: {why}: `{}`", line.trim()),
         }
     }
 }

@@ -91,16 +91,16 @@ fn what_is_missing_is_named() {
     assert_eq!(problem("[ 1.0] Run /init\n").unwrap(), "no test results were printed");
     assert_eq!(
         problem("TAP version 13\n1..3\nok 1 a\n# about to do b\n").unwrap(),
-        "only 1 of 3 tests came to their end\nabout to do b"
+        "only 1 of 3 tests completed\nabout to do b"
     );
     assert_eq!(
         problem("TAP version 13\nok 1 a\n").unwrap(),
-        "only 1 of an unknown number of tests came to their end"
+        "only 1 of an unknown number of tests completed"
     );
     assert_eq!(
         problem("KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..2\n    ok 1 a\n")
             .unwrap(),
-        "only 1 of 2 tests of s came to their end"
+        "only 1 of 2 tests of s completed"
     );
 }
 
@@ -135,7 +135,7 @@ fn results_that_do_not_add_up_make_no_sense() {
         ),
     ];
     for (output, why) in malformed {
-        assert_eq!(problem(output).unwrap_or_default(), format!("the results make no sense: {why}"));
+        assert_eq!(problem(output).unwrap_or_default(), format!("the results are malformed: {why}"));
     }
 }
 
