@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_serialized_event_is_sent_like_one_that_was_parsed() {
+    fn serialized_event_is_sent_unchanged() {
         let kind = EventKind::Begun { pids: vec![7, 1] };
         let event =
             Event { process: "box".to_owned(), step: Some(0), worker: None, upcall: None, at_us: 9, kind };

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use scenarios::wire::Ending;
 
 #[test]
-fn a_child_that_is_not_reaped_stays_a_zombie_until_told() {
+fn unreaped_child_is_a_zombie_until_reaped() {
     let spawn = |script: &str| Command::new("sh").args(["-c", script]).spawn().unwrap().id() as i32;
     let mut children = Children::default();
     children.insert(spawn("exit 3"), "kept", false);

@@ -98,7 +98,7 @@ impl Build<'_> {
             if progress.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            warnings.hear(&line)?;
+            warnings.add_line(&line)?;
             if is_step(&line) {
                 steps += 1;
                 progress.done(steps);
@@ -290,7 +290,7 @@ mod tests {
     use crate::testutil::lacks_make;
 
     #[test]
-    fn only_a_directory_that_was_begun_without_ccache_stays_without() {
+    fn directory_begun_without_ccache_stays_without() {
         let directory = tempfile::tempdir().unwrap();
         assert!(!began_without_cache(directory.path()));
         let first = directory.path().join("scripts/basic/.fixdep.cmd");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_make_would_misread_is_told_by_its_character() {
+    fn character_that_make_misreads_is_found_in_a_path() {
         for (path, bad) in
             [("/a b", ' '), ("/a:b", ':'), ("/a'b", '\''), ("/a$b", '$'), ("/a%b/c", '%'), ("/a\nb", '\n')]
         {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn make_sees_nothing_of_the_environment_but_where_things_are() {
+    fn make_inherits_only_paths() {
         if lacks_make() {
             return;
         }
@@ -320,7 +320,7 @@ mod tests {
         if env::var_os(MARK).is_none() {
             // The environment of a process can't be changed safely while other tests run in it.
             let mut again = Command::new(env::current_exe().unwrap());
-            let test = "build::tests::make_sees_nothing_of_the_environment_but_where_things_are";
+            let test = "build::tests::make_inherits_only_paths";
             again.args(["--exact", test, "--nocapture"]).env(MARK, "1");
             again.envs([
                 ("LLVM", "1"),
@@ -337,8 +337,9 @@ mod tests {
         }
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("Makefile"), "all:\n\t@env\n").unwrap();
-        let seen = command::read(make_in(place.path()).arg("--no-print-directory"), b"").unwrap();
-        let names: BTreeSet<&str> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        let environment = command::read(make_in(place.path()).arg("--no-print-directory"), b"").unwrap();
+        let names: BTreeSet<&str> =
+            environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
         // Make and its shell have some of their own.
         let own = [
             "MAKEFLAGS",
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn assembly_is_compiled_without_the_cache_in_makes_below_too() {
+    fn assembly_bypasses_ccache_in_recursive_makes() {
         if lacks_make() {
             return;
         }
@@ -373,7 +374,8 @@ mod tests {
         .unwrap();
         ["a.S", "b.c"].iter().for_each(|name| fs::write(place.path().join(name), "").unwrap());
         let mut make = make_in(place.path());
-        let said = command::read(make.arg("--no-print-directory").arg(format!("CC={}", cached("gcc"))), b"");
-        assert_eq!(said.unwrap(), "gcc a.S\nccache gcc b.c");
+        let output =
+            command::read(make.arg("--no-print-directory").arg(format!("CC={}", cached("gcc"))), b"");
+        assert_eq!(output.unwrap(), "gcc a.S\nccache gcc b.c");
     }
 }

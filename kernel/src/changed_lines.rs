@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_counted_in_the_file_as_it_is_afterwards() {
+    fn changed_lines_are_numbered_in_the_new_file() {
         let diff = "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -3 +3,2 @@ f\n-x\n+y\n+--- z\n@@ -9,2 +10,0 @@\n-p\n-q\n\
                     @@ -20,0 +20 @@\n+last\ndiff --git a/b.c b/b.c\nnew file mode 100644\n--- /dev/null\n+++ b/b.c\n@@ -0,0 +1,2 @@\n+a\n+b\n";
         let files = added(diff);

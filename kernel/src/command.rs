@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_can_be_pasted_into_a_shell() {
+    fn command_line_is_quoted_for_a_shell() {
         let mut command = Command::new("qemu");
         command.args(["-append", "quiet panic=-1", "it's", ""]);
         assert_eq!(command_line(&command), r#"qemu -append 'quiet panic=-1' "it's" ''"#);

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_fragment_overrides_an_earlier_one() {
+    fn later_fragment_overrides_an_earlier_one() {
         let fragments = [
             fragment("a.config", "CONFIG_X=y\nCONFIG_N=8\n"),
             fragment("b.config", "# CONFIG_X is not set\n"),
@@ -222,21 +222,21 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_option_names_fragment_and_line() {
+    fn dropped_option_names_fragment_and_line() {
         let fragments =
             [fragment("base.config", "# why\nCONFIG_KEYS=y\n\nCONFIG_GONE=y\n# CONFIG_BUG is not set\n")];
         let error =
             check(&fragments, "CONFIG_KEYS=y\nCONFIG_BUG=y\n", |option| option != "CONFIG_GONE").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the kernel's configuration is not what was asked for:\
-             \n  base.config:5: CONFIG_BUG=n was asked for, the final .config has y (something else selects it)\
-             \n  base.config:4: CONFIG_GONE=y was asked for, the final .config has n (this kernel has no such option)"
+            "the kernel's configuration differs from the request:\
+             \n  base.config:5: CONFIG_BUG=n was requested, and the final .config has y (something else selects it)\
+             \n  base.config:4: CONFIG_GONE=y was requested, and the final .config has n (this kernel has no such option)"
         );
     }
 
     #[test]
-    fn an_optional_option_may_be_missing_from_the_kernel_but_not_be_dropped() {
+    fn optional_option_may_be_missing_from_the_kernel_but_not_be_dropped() {
         let fragments = [fragment("a.config", "optional CONFIG_NEW=y\nCONFIG_OLD=y\n")];
         assert_eq!(merged(&fragments), "CONFIG_NEW=y\nCONFIG_OLD=y\n");
         check(&fragments, "CONFIG_OLD=y\n", |_| false).unwrap();
@@ -245,13 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_option_is_an_error_with_its_place() {
+    fn invalid_line_of_a_fragment_is_an_error_with_its_place() {
         let error = Fragment::parse(Path::new("x.config"), "CONFIG_A=y\nCONFIG-B=y\n").unwrap_err();
         assert_eq!(error.to_string(), "x.config:2: neither an option nor a comment: `CONFIG-B=y`");
     }
 
     #[test]
-    fn every_profile_has_its_fragments() {
+    fn every_profile_has_fragments() {
         for profile in [Profile::Plain, Profile::Debug, Profile::Coverage] {
             for arch in [Arch::X86_64, Arch::Um] {
                 assert!(profile.fragments(arch, true).unwrap().len() >= 3);

@@ -48,14 +48,14 @@ impl Diagnostic {
 /// file and its message.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    heard: HashSet<(String, String)>,
+    known: HashSet<(String, String)>,
 }
 
 impl Known {
     /// Records these diagnostics, and returns the new ones.
-    pub(crate) fn news(&mut self, complaints: Vec<Diagnostic>) -> Vec<String> {
-        let is_new = |one: &Diagnostic| self.heard.insert((one.file.clone(), one.message.clone()));
-        complaints.into_iter().filter(is_new).map(Diagnostic::into_line).collect()
+    pub(crate) fn new_ones(&mut self, diagnostics: Vec<Diagnostic>) -> Vec<String> {
+        let is_new = |one: &Diagnostic| self.known.insert((one.file.clone(), one.message.clone()));
+        diagnostics.into_iter().filter(is_new).map(Diagnostic::into_line).collect()
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_told_from_other_output() {
+    fn diagnostic_is_distinguished_from_other_output() {
         let output = "  CC      security/keys/key.o\n\
                       /t/tree/security/keys/key.c: In function 'f':\n\
                       /t/tree/security/keys/key.c:12:5: warning: unused variable 'i' [-Wunused-variable]\n\
@@ -91,11 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_that_only_moved_is_not_new() {
+    fn moved_diagnostic_is_not_new() {
         let mut known = Known::default();
-        assert_eq!(known.news(all("a.c:1:2: warning: old\n")).len(), 1);
-        let news = known.news(all("a.c:7:2: warning: old\nb.c:1: warning: old\na.c:9:1: error: worse\n"));
-        assert_eq!(news, ["b.c:1: warning: old", "a.c:9:1: error: worse"]);
-        assert!(known.news(all("a.c:10:1: error: worse\n")).is_empty());
+        assert_eq!(known.new_ones(all("a.c:1:2: warning: old\n")).len(), 1);
+        let new_ones =
+            known.new_ones(all("a.c:7:2: warning: old\nb.c:1: warning: old\na.c:9:1: error: worse\n"));
+        assert_eq!(new_ones, ["b.c:1: warning: old", "a.c:9:1: error: worse"]);
+        assert!(known.new_ones(all("a.c:10:1: error: worse\n")).is_empty());
     }
 }

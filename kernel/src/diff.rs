@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_diff_is_not_part_of_it() {
+    fn text_around_a_diff_is_ignored() {
         let diff = "diff --git a/a b/a\nindex 1..2 100644\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n x\n-- y\n+-- z\n\
                     diff --git a/b b/c\nrename from b\nrename to c\n";
         let text = format!("---\n a | 2 +-\n\n{diff}\n-- \n2.39.5\n");
@@ -170,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn words_and_quoted_diffs_are_none() {
+    fn text_and_quoted_diffs_are_no_diff() {
         assert_eq!(found("> diff --git a/a b/a\n--- a/a is the file\n+++ b\nwords\n"), None);
     }
 
     #[test]
-    fn a_hunk_with_more_lines_than_it_counts_is_found() {
+    fn hunk_with_surplus_lines_is_found() {
         let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n+z\n";
         assert_eq!(extent(text.as_bytes()), Err(Overlong { line: 6 }));
         let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n context\n\n+z\n";

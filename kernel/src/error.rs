@@ -157,7 +157,7 @@ pub enum Error {
     },
 
     /// Requested options that are not in the final configuration.
-    #[error("the kernel's configuration is not what was asked for:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
+    #[error("the kernel's configuration differs from the request:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
     ConfigMismatch(Vec<ConfigMismatch>),
 
     /// The build ended in an error.
@@ -234,9 +234,9 @@ impl std::fmt::Display for DoesNotApply {
         if self.rejects.is_empty() {
             self.git.trim_end().lines().try_for_each(|line| write!(f, "\n{}", printable(line)))?;
         }
-        let mut lines = self.rejects.iter().map(|misfit| misfit.to_string().replace('\n', "\n  "));
+        let mut lines = self.rejects.iter().map(|reject| reject.to_string().replace('\n', "\n  "));
         lines.try_for_each(|line| write!(f, "\n  {line}"))?;
-        let is_applied = |misfit: &RejectedHunk| matches!(misfit.instead, RejectReason::Applied(_));
+        let is_applied = |reject: &RejectedHunk| matches!(reject.instead, RejectReason::Applied(_));
         if self.is_all_applied {
             f.write_str(
                 "\nthe source has the whole series already: with `--series none` it is taken as it is",
@@ -277,7 +277,7 @@ impl std::fmt::Display for ConfigMismatch {
         let Self { option, wanted, found, file, line, hint } = self;
         write!(
             f,
-            "{}:{line}: {option}={wanted} was asked for, the final .config has {found} ({hint})",
+            "{}:{line}: {option}={wanted} was requested, and the final .config has {found} ({hint})",
             file.display()
         )
     }

@@ -22,7 +22,7 @@ impl Inputs {
     }
 
     /// Reads the inputs of the last build.
-    pub fn recall(file: &Path) -> Option<Self> {
+    pub fn read(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         Some(Self(lines.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect()))
@@ -32,7 +32,7 @@ impl Inputs {
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn remember(&self, file: &Path) -> io::Result<()> {
+    pub fn write(&self, file: &Path) -> io::Result<()> {
         let lines: String = self.0.iter().map(|(name, hash)| format!("{hash} {name}\n")).collect();
         fs::write(file, lines)
     }
@@ -48,7 +48,7 @@ impl Inputs {
             }
         }
         let gone = before.0.keys().filter(|name| !self.0.contains_key(*name));
-        changes.extend(gone.map(|name| format!("{name} is gone")));
+        changes.extend(gone.map(|name| format!("{name} was removed")));
         match changes.len() {
             0 => "what it was made into is not in the cache any more".to_owned(),
             1..=NAMED => changes.join(", "),
@@ -68,10 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_that_changed_came_or_went_is_named() {
+    fn changed_added_and_removed_inputs_are_named() {
         let before = inputs(&[("0001-a.patch", "x"), ("base.config", "y"), ("the compiler", "z")]);
         let now = inputs(&[("0001-a.patch", "x"), ("base.config", "new"), ("0002-b.patch", "w")]);
-        let words = "0002-b.patch is new, base.config has changed, the compiler is gone";
+        let words = "0002-b.patch is new, base.config has changed, the compiler was removed";
         assert_eq!(now.changes_since(&before), words);
         assert_eq!(now.changes_since(&now), "what it was made into is not in the cache any more");
         let none = inputs(&[]);
@@ -80,10 +80,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_down_is_recalled() {
+    fn written_inputs_are_read_back() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let inputs = inputs(&[("a name with blanks", "x")]);
-        inputs.remember(file.path()).unwrap();
-        assert_eq!(Inputs::recall(file.path()), Some(inputs));
+        inputs.write(file.path()).unwrap();
+        assert_eq!(Inputs::read(file.path()), Some(inputs));
     }
 }

@@ -15,6 +15,6 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 
 /// Returns true if the output of a program reports a full disk, in the words of the kernel or of
 /// git.
-pub(crate) fn is_full(said: &str) -> bool {
-    ["No space left on device", "Out of diskspace"].iter().any(|words| said.contains(words))
+pub(crate) fn is_full(output: &str) -> bool {
+    ["No space left on device", "Out of diskspace"].iter().any(|words| output.contains(words))
 }

@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
+    fn unknown_kernel_is_refused_with_the_known_names() {
         let error = Kernels::parse(TWO).unwrap().get("5.4").unwrap_err();
         assert_eq!(error.to_string(), "there is no kernel named `5.4`; there are 2, 1");
     }
 
     #[test]
-    fn the_first_kernel_that_can_be_had_is_taken_and_the_others_come_with_the_reason() {
+    fn first_kernel_that_can_be_had_is_taken_and_the_others_come_with_the_reason() {
         let kernels = Kernels::parse(TWO).unwrap();
         let cache = tempfile::tempdir().unwrap();
         let found = kernels.first_available(cache.path(), &NoProgress).unwrap();

@@ -98,7 +98,7 @@ mod tests {
     use crate::NoProgress;
 
     #[test]
-    fn a_lock_tells_who_holds_it() {
+    fn waiting_message_names_the_holder() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let held = Lock::take(&path, &NoProgress).unwrap();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_lock_does_not_hold_it() {
+    fn waiting_process_is_no_holder() {
         let id = "08:02:131";
         assert_eq!(holder("1: FLOCK  ADVISORY  WRITE 17 08:02:131 0 EOF", id), Some("17"));
         assert_eq!(holder("1: -> FLOCK  ADVISORY  WRITE 18 08:02:131 0 EOF", id), None);

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_package_that_a_kernel_needs_has_a_name_everywhere() {
+    fn required_packages_have_names_in_every_distribution() {
         for requirement in crate::requirements() {
             assert!(
                 PACKAGES.iter().any(|package| package.debian == requirement.package),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn one_command_installs_them_all_under_the_managers_own_names() {
+    fn install_command_has_the_managers_own_names() {
         assert_eq!(
             Manager::Dnf.install(&["bc", "libelf-dev"]).join(" "),
             "dnf install --assumeyes bc elfutils-libelf-devel"

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_can_t_be_executed_is_no_program() {
+    fn file_without_execute_permission_is_no_program() {
         const NAME: &str = "KEYAGENTS_TEST_PROGRAM";
         if let Some(name) = env::var_os(NAME) {
             let is_there = has_program(name.to_str().unwrap());
@@ -40,7 +40,7 @@ mod tests {
         }
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let has = |name: &str| {
-            let test = "programs::tests::a_file_that_can_t_be_executed_is_no_program";
+            let test = "programs::tests::file_without_execute_permission_is_no_program";
             let mut command = Command::new(env::current_exe().unwrap());
             command.args(["--exact", test]).env(NAME, name);
             command.env("PATH", env::join_paths([first.path(), second.path()]).unwrap());

@@ -90,8 +90,8 @@ pub(crate) fn rejects(patch: &str, source: impl Fn(&str) -> Option<String>) -> V
         let instead = match source(hunk.file) {
             Some(text) => hunk.instead(&text.lines().collect::<Vec<_>>()),
             None => {
-                let mut known = rejects.iter_mut().filter(|misfit| misfit.file == hunk.file);
-                let known = known.find_map(|misfit| match &mut misfit.instead {
+                let mut known = rejects.iter_mut().filter(|reject| reject.file == hunk.file);
+                let known = known.find_map(|reject| match &mut reject.instead {
                     RejectReason::NoFile(hunks) => Some(hunks),
                     _ => None,
                 });
@@ -101,13 +101,13 @@ pub(crate) fn rejects(patch: &str, source: impl Fn(&str) -> Option<String>) -> V
                 })
             }
         };
-        let misfit = |instead| RejectedHunk {
+        let reject = |instead| RejectedHunk {
             file: hunk.file.into(),
             header: hunk.header.into(),
             line: hunk.line,
             instead,
         };
-        rejects.extend(instead.map(misfit));
+        rejects.extend(instead.map(reject));
     }
     rejects
 }
@@ -298,23 +298,23 @@ Subject: x
 2.39.5
 ";
 
-    fn told(source: Option<&str>) -> Vec<String> {
+    fn messages(source: Option<&str>) -> Vec<String> {
         rejects(PATCH, |_| source.map(str::to_owned)).iter().map(RejectedHunk::to_string).collect()
     }
 
     #[test]
-    fn hunks_that_fit_elsewhere_are_no_misfits() {
+    fn displaced_hunks_are_not_rejected() {
         let source =
             "\n\nint one(void)\n{\n\treturn 1;\n}\nint second(void)\n{\n\treturn second_of(two);\n}\n";
-        assert!(told(Some(source)).is_empty());
+        assert!(messages(Some(source)).is_empty());
     }
 
     #[test]
-    fn the_nearest_place_is_shown_line_by_line() {
+    fn nearest_match_is_shown_line_by_line() {
         let source = "int one(void)\n{\n\treturn 1;\n}\nint third(void)\n{\n}\n\
                       int second(void)\n{\n\tlock();\n\treturn second_of(three);\n}\n";
         assert_eq!(
-            told(Some(source)),
+            messages(Some(source)),
             [
                 "a.c: hunk `@@ -9,4 +9,4 @@ int second(void)` (line 10 of the patch) fits nowhere; nearest is line 8, \
               which has 3 of its 4 lines (`-` the hunk expects, `+` the source has):\
@@ -327,10 +327,10 @@ Subject: x
     }
 
     #[test]
-    fn what_is_there_already_what_is_unlike_and_what_is_missing_are_told_apart() {
+    fn applied_different_and_missing_lines_are_distinguished() {
         let source = "int one(void)\n{ /* so */\n\treturn 1;\n}\n";
         assert_eq!(
-            told(Some(source)),
+            messages(Some(source)),
             [
                 "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) is applied already, at line 1",
                 "a.c: hunk `@@ -9,4 +9,4 @@ int second(void)` (line 10 of the patch) fits nowhere: nothing in the \
@@ -338,7 +338,7 @@ Subject: x
             ]
         );
         let missing = "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) and 1 more are for a file that the source does not have";
-        assert_eq!(told(None), [missing]);
+        assert_eq!(messages(None), [missing]);
         let one = PATCH.replace("@@ -9,4 +9,4 @@", "words");
         let missing = "a.c: hunk `@@ -1,3 +1,3 @@ first` (line 5 of the patch) is for a file that the source does not have";
         assert_eq!(

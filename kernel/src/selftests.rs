@@ -145,8 +145,8 @@ fn run(make: &mut Command, log: &Path) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let said = fs::read_to_string(log).unwrap_or_default();
-    let first = said.lines().filter(|line| is_error(line)).map(str::to_owned).take(SHOWN_ERRORS).collect();
+    let output = fs::read_to_string(log).unwrap_or_default();
+    let first = output.lines().filter(|line| is_error(line)).map(str::to_owned).take(SHOWN_ERRORS).collect();
     Err(Error::Build { status: format!("the selftests: {status}"), first, log: log.into() })
 }
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_built_with_the_trees_own_headers_and_kept() {
+    fn selftests_are_built_with_the_trees_headers_and_cached() {
         if lacks_make() {
             return;
         }
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_such_selftests_is_named() {
+    fn kernel_without_the_selftests_is_named() {
         if lacks_make() {
             return;
         }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_compiler_says_is_shown() {
+    fn compiler_output_is_shown() {
         if lacks_make() {
             return;
         }

@@ -10,12 +10,12 @@ use std::{
 
 use crate::{Arch, KernelSpec, Kernels, Origin, Profile, Request, Result, Series};
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     directory: tempfile::TempDir,
     pub(crate) kernel: KernelSpec,
 }
 
-impl Bench {
+impl Fixture {
     /// An empty folder.
     pub(crate) fn new() -> Self {
         let kernel = Kernels::load().unwrap().get("6.12").unwrap().clone();
@@ -24,11 +24,11 @@ impl Bench {
 
     /// Returns a folder with these files in the directory `source`.
     pub(crate) fn with_source(files: &[(&str, &str)]) -> Self {
-        let bench = Self::new();
+        let fixture = Self::new();
         for (name, contents) in files {
-            bench.write(format!("source/{name}"), contents);
+            fixture.write(format!("source/{name}"), contents);
         }
-        bench
+        fixture
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {

@@ -38,7 +38,7 @@ impl Warnings {
 
     /// Records a line of the build's output, on disk at once, since an interrupted build leaves
     /// objects, too.
-    pub(crate) fn hear(&mut self, line: &str) -> Result<()> {
+    pub(crate) fn add_line(&mut self, line: &str) -> Result<()> {
         let warning = Diagnostic::parse(line, &self.tree).filter(Diagnostic::is_warning);
         let Some(warning) = warning.filter(|it| self.files.contains(it.file())) else { return Ok(()) };
         let line = warning.into_line();

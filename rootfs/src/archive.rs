@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_archive_holds_what_the_manifest_says_in_order() {
+    fn archive_has_the_manifests_entries_in_order() {
         let none = (0, 0);
         let expected = [
             ("dev", 0o040_755, none, &b""[..]),
@@ -145,19 +145,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_input_gives_the_same_bytes() {
+    fn equal_inputs_give_equal_bytes() {
         assert_eq!(built(Compression::None), built(Compression::None));
         assert_eq!(built(Compression::Zstd), built(Compression::Zstd));
     }
 
     #[test]
-    fn zstd_packs_the_same_archive() {
+    fn zstd_round_trips() {
         let unpacked = zstd::decode_all(built(Compression::Zstd).as_slice()).unwrap();
         assert_eq!(unpacked, built(Compression::None));
     }
 
     #[test]
-    fn a_missing_artefact_is_named() {
+    fn missing_artefact_is_named() {
         let manifest = Manifest::read(MANIFEST).unwrap();
         let error = build(&manifest, &Artefacts::new(), Compression::None).unwrap_err();
         assert_eq!(error.to_string(), "/init comes from \"agent\", which was not supplied");

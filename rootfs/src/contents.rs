@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn init_is_found_where_its_links_lead() {
+    fn init_is_found_through_links() {
         let systemd = contents(
             r#"
             [dirs]
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_that_no_guest_can_begin_with_is_told_why() {
+    fn archive_without_a_runnable_init_is_refused() {
         let said = |manifest: &str| contents(manifest).executable("/init").unwrap_err().to_string();
         let file = "[files]\n\"/linuxrc\" = { text = \"\", mode = \"0755\" }";
         assert_eq!(said(file), "has no /init, which the kernel starts; it has /linuxrc");

@@ -215,25 +215,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_testbeds_manifest_is_sound() {
+    fn testbed_manifest_is_valid() {
         let manifest = Manifest::testbed().unwrap();
         assert!(manifest.nodes().any(|(path, _)| path == "/init"));
     }
 
     #[test]
-    fn an_entry_without_its_directory_is_refused() {
+    fn entry_without_its_directory_is_refused() {
         let error = Manifest::read("[links]\n\"/sbin/x\" = \"/init\"").unwrap_err();
         assert_eq!(error.to_string(), "/sbin/x lies in /sbin, which [dirs] does not list");
     }
 
     #[test]
-    fn a_file_is_no_parent() {
+    fn file_as_a_parent_is_refused() {
         let text = "[files]\n\"/a\" = { text = \"\", mode = \"0644\" }\n[dirs]\n\"/a/b\" = \"0755\"";
         assert!(matches!(Manifest::read(text), Err(ManifestError::NoParent { .. })));
     }
 
     #[test]
-    fn paths_that_leave_the_root_and_odd_modes_are_refused() {
+    fn escaping_paths_and_invalid_modes_are_refused() {
         for path in ["etc", "/etc/", "/../etc", "/a//b", "/"] {
             let text = format!("[dirs]\n{path:?} = \"0755\"");
             assert!(matches!(Manifest::read(&text), Err(ManifestError::Path(_))), "{path}");
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_with_the_directories_that_it_lies_in() {
+    fn file_creates_its_parent_directories() {
         let mut manifest = Manifest::testbed().unwrap();
         manifest.insert_deep("/lib/x86_64-linux-gnu/libc.so.6", 0o755).unwrap();
         manifest.insert_deep("/lib/x86_64-linux-gnu/libm.so.6", 0o755).unwrap();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_two_tables_is_refused() {
+    fn path_in_two_tables_is_refused() {
         let text = "[dirs]\n\"/a\" = \"0755\"\n[links]\n\"/a\" = \"/b\"";
         assert!(matches!(Manifest::read(text), Err(ManifestError::Twice(_))));
     }

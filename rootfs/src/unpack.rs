@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_packing_gives_the_archive_that_was_packed() {
+    fn every_compression_round_trips() {
         let plain = archive("init");
         let xz = liblzma::encode_all(plain.as_slice(), 1).unwrap();
         let zstd = zstd::encode_all(plain.as_slice(), 1).unwrap();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_that_follow_one_another_are_all_unpacked() {
+    fn concatenated_archives_are_all_unpacked() {
         let (one, other) = (archive("early"), archive("init"));
         let mut file = one.clone();
         file.extend([0; 512]);
@@ -195,15 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_initramfs_is_told_what_it_is() {
-        let said = |bytes: &[u8]| unpack(bytes).unwrap_err().to_string();
-        assert_eq!(said(&[0; 4]), "is empty");
-        assert!(said(b"#!/bin/sh").starts_with("is no initramfs"));
-        assert!(said(b"070707123").contains("--format=newc"));
-        assert!(said(b"BZh91AY").contains("packed with bzip2"));
+    fn error_of_a_foreign_file_names_its_format() {
+        let error = |bytes: &[u8]| unpack(bytes).unwrap_err().to_string();
+        assert_eq!(error(&[0; 4]), "is empty");
+        assert!(error(b"#!/bin/sh").starts_with("is no initramfs"));
+        assert!(error(b"070707123").contains("--format=newc"));
+        assert!(error(b"BZh91AY").contains("packed with bzip2"));
         let whole = archive("init");
-        assert!(said(&whole[..whole.len() / 2]).starts_with("is damaged"));
+        assert!(error(&whole[..whole.len() / 2]).starts_with("is damaged"));
         let packed = gzip(&whole);
-        assert!(said(&packed[..packed.len() / 2]).starts_with("is damaged"));
+        assert!(error(&packed[..packed.len() / 2]).starts_with("is damaged"));
     }
 }

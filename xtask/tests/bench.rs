@@ -14,9 +14,9 @@ fn bench(arguments: &[&str]) -> std::io::Result<(Option<i32>, String, String)> {
 fn requests_are_measured_in_a_guest() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("bench.json");
-    let (code, table, said) =
+    let (code, table, stderr) =
         bench(&["request", "--rounds", "1", "--vm", "tcg", "--json", json.to_str().unwrap()]).unwrap();
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{stderr}");
     assert!(table.contains("tcg: keyagent "), "{table}");
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     let cases: Vec<&str> =
@@ -30,9 +30,9 @@ fn requests_are_measured_in_a_guest() {
 }
 
 #[test]
-fn a_file_that_cant_be_written_is_refused_before_any_work() {
-    let (code, table, said) = bench(&["--json", "/does/not/exist/bench.json"]).unwrap();
+fn unwritable_file_is_refused_before_any_work() {
+    let (code, table, stderr) = bench(&["--json", "/does/not/exist/bench.json"]).unwrap();
     assert_eq!((code, table.as_str()), (Some(2), ""));
-    assert!(said.starts_with("error: can't write /does/not/exist/bench.json: "), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(stderr.starts_with("error: can't write /does/not/exist/bench.json: "), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }

@@ -11,7 +11,7 @@ use scenarios::verdict::Verdict;
 use xtask::host::terminal::Terminal;
 use xtask::runner::testbed::{MatrixOptions, Testbed};
 
-const WELL: &str = r#"
+const PASSES: &str = r#"
 title = "A key is added"
 rules = []
 [process.box]
@@ -32,7 +32,7 @@ glutton.add = { type = "user", description = "k", payload = { fill = 4000000000 
 
 /// A step waits for an event that never happens.
 const HANGS: &str = r#"
-title = "Nobody answers"
+title = "No answer"
 rules = []
 deadline_ms = 500
 [process.agent]
@@ -63,26 +63,26 @@ fn scenario(name: &str, text: &str) -> Result<Scenario> {
 }
 
 #[test]
-fn a_panic_a_hang_and_a_leak_are_laid_to_who_caused_them_and_all_others_are_judged() -> Result<()> {
+fn panic_hang_and_leak_are_attributed_to_their_scenarios() -> Result<()> {
     let terminal = Terminal::new();
     let testbed = Testbed::prepare(&MatrixOptions::default(), "containment", &terminal)?;
-    let story = [
-        ("a/well", WELL),
+    let scenarios = [
+        ("a/well", PASSES),
         ("b/panics", PANICS),
-        ("c/well", WELL),
+        ("c/well", PASSES),
         ("d/hangs", HANGS),
-        ("e/well", WELL),
+        ("e/well", PASSES),
         ("f/leaks", LEAKS),
-        ("g/well", WELL),
+        ("g/well", PASSES),
     ];
     let mut words = Vec::new();
     let mut report = String::new();
     let mut left = Vec::new();
-    for (name, text) in story {
+    for (name, text) in scenarios {
         let verdict = testbed.run(&scenario(name, text)?, &terminal)?;
         words.push(match &verdict {
             // The scenarios have no snapshot, which must be the only difference.
-            Verdict::Failed(failure) if failure.is_pending() => "went well",
+            Verdict::Failed(failure) if failure.is_pending() => "passed",
             Verdict::Failed(failure) => {
                 left.extend(failure.left.clone());
                 "failed"
@@ -93,7 +93,7 @@ fn a_panic_a_hang_and_a_leak_are_laid_to_who_caused_them_and_all_others_are_judg
             report = verdict.details();
         }
     }
-    assert_eq!(words, ["went well", "crashed", "went well", "hung", "went well", "failed", "went well"]);
+    assert_eq!(words, ["passed", "crashed", "passed", "hung", "passed", "failed", "passed"]);
     assert_eq!(left.first().map(String::as_str), Some("keyring _uid_left: empty"));
 
     assert!(report.starts_with("kernel panic: Kernel panic - not syncing: Out of memory"), "{report}");

@@ -17,7 +17,7 @@ fn run(program: &[&str]) -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -45,10 +45,10 @@ fn instance(command: &Child) -> Result<PathBuf> {
 }
 
 #[test]
-fn a_command_that_is_killed_leaves_nothing_that_the_next_one_does_not_remove() -> Result<()> {
+fn leftovers_of_a_killed_command_are_removed_by_the_next() -> Result<()> {
     // Builds missing kernels first.
     let output = run(&["true"]).output()?;
-    ensure!(output.status.success(), "{}", said(&output));
+    ensure!(output.status.success(), "{}", stderr(&output));
     let before = directories()?;
 
     let mut killed = run(&["sleep", "1000"]).spawn()?;
@@ -58,12 +58,12 @@ fn a_command_that_is_killed_leaves_nothing_that_the_next_one_does_not_remove() -
     killed.wait()?;
     for _ in 0..2 {
         let output = run(&["true"]).output()?;
-        ensure!(output.status.success(), "{}", said(&output));
+        ensure!(output.status.success(), "{}", stderr(&output));
     }
     // Guests of other tests have directories of their own while they run.
-    let strange = |path: &&PathBuf| path.extension().is_none_or(|end| end != "uml");
+    let foreign = |path: &&PathBuf| path.extension().is_none_or(|end| end != "uml");
     let after = directories()?;
-    let new: Vec<_> = after.difference(&before).filter(strange).collect();
+    let new: Vec<_> = after.difference(&before).filter(foreign).collect();
     assert!(new.is_empty() && !left.exists(), "{new:?} {}", left.display());
     let guest = fs::read_link(format!("/proc/{}/exe", pid.trim()));
     assert!(guest.is_err(), "the guest runs on: {guest:?}");
@@ -71,23 +71,23 @@ fn a_command_that_is_killed_leaves_nothing_that_the_next_one_does_not_remove() -
 }
 
 #[test]
-fn user_mode_linux_finds_a_place_for_its_memory_whatever_tmpdir_says() -> Result<()> {
+fn uml_boots_with_an_unusable_tmpdir() -> Result<()> {
     let output = run(&["true"]).output()?;
-    ensure!(output.status.success(), "{}", said(&output));
+    ensure!(output.status.success(), "{}", stderr(&output));
     let output = run(&["true"]).env("TMPDIR", "/nonexistent").output()?;
-    ensure!(output.status.success(), "{}", said(&output));
+    ensure!(output.status.success(), "{}", stderr(&output));
     Ok(())
 }
 
 #[test]
-fn a_cache_in_which_no_kernel_can_be_built_is_refused_at_once_and_told_by_doctor() -> Result<()> {
+fn cache_path_that_make_misreads_is_refused_by_every_command() -> Result<()> {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("my cache");
     for arguments in
         [["test", "--vm", "uml"].as_slice(), &["run", "--", "true"], &["kernel", "image"], &["doctor"]]
     {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let output = command.args(arguments).env("KEYAGENTS_CACHE", &cache).stdin(Stdio::null()).output()?;
-        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
         assert_eq!(output.status.code(), Some(2), "{all}");
         all.find("make can't build a kernel at a path with ' ' in it").context(all)?;
     }

@@ -29,7 +29,7 @@ fn folder(test: &str) -> Result<PathBuf> {
 }
 
 #[test]
-fn what_new_scenarios_begin_with_passes() -> Result<()> {
+fn scenario_template_passes() -> Result<()> {
     let folder = folder("new")?;
     template::write(&folder, "example/new")?;
     assert_eq!(verdicts(&suite::load(&folder)?, "example-new")?, [Verdict::Passed]);
@@ -43,25 +43,25 @@ fn blocks(page: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn every_scenario_of_the_tutorial_goes_as_the_tutorial_tells() -> Result<()> {
+fn tutorial_scenarios_have_the_documented_traces() -> Result<()> {
     let page = fs::read_to_string(workspace::root().join("docs/scenarios-tutorial.md"))?;
     let folder = folder("tutorial")?;
     fs::create_dir_all(folder.join("tutorial"))?;
-    let mut stories = Vec::new();
+    let mut traces = Vec::new();
     for (language, text) in blocks(&page) {
         match language {
-            "toml" => fs::write(folder.join(format!("tutorial/{}.toml", stories.len() + 1)), text)?,
-            "text" => stories.push(text.trim_end()),
+            "toml" => fs::write(folder.join(format!("tutorial/{}.toml", traces.len() + 1)), text)?,
+            "text" => traces.push(text.trim_end()),
             _ => {}
         }
     }
     let scenarios = suite::load(&folder)?;
     ensure!(
-        scenarios.len() >= 3 && scenarios.len() == stories.len(),
-        "each scenario of the tutorial has its story"
+        scenarios.len() >= 3 && scenarios.len() == traces.len(),
+        "each scenario of the tutorial has its trace"
     );
-    for (scenario, story) in scenarios.iter().zip(&stories) {
-        snapshot::save(scenario, story)?;
+    for (scenario, trace) in scenarios.iter().zip(&traces) {
+        snapshot::save(scenario, trace)?;
     }
     for (scenario, verdict) in scenarios.iter().zip(verdicts(&scenarios, "tutorial")?) {
         assert_eq!(verdict, Verdict::Passed, "{}: {}", scenario.title, verdict.details());

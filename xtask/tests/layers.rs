@@ -19,7 +19,7 @@ fn imports(line: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn no_folder_imports_from_one_above_it() -> Result<()> {
+fn folders_import_downwards_only() -> Result<()> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let documentation = fs::read_to_string(source.join("lib.rs"))?;
     let layers = layers(&documentation);

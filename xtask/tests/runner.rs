@@ -49,7 +49,7 @@ fn scenario(name: &str, expected: &str) -> Result<Scenario> {
 }
 
 #[test]
-fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() -> Result<()> {
+fn fail_fast_skips_the_scenarios_after_the_first_failure() -> Result<()> {
     let terminal = Terminal::new();
     let testbed = testbed("fail-fast", &terminal)?;
     let scenarios = [("a/bad", "EPERM"), ("b/left", "ENOKEY"), ("c/left", "ENOKEY")];
@@ -69,16 +69,16 @@ fn nothing_is_begun_after_the_first_that_is_bad_and_what_is_left_is_skipped() ->
 }
 
 #[test]
-fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Result<()> {
+fn scenario_that_passes_in_another_guest_is_flaky_with_its_failure() -> Result<()> {
     let terminal = Terminal::new();
     let testbed = testbed("retries", &terminal)?;
     let scenario = scenario("a/flaky", "ENOKEY")?;
     let results = SharedResults::new(vec![scenario.clone()], testbed.about()?);
     // More retries than it takes until the snapshot exists.
     let policy = Policy { fail_fast: true, retries: 50 };
-    let mut happened = Vec::new();
+    let mut seen = Vec::new();
     let code = live::run(&testbed, &results, policy, &terminal, |event| {
-        happened.push(match event {
+        seen.push(match event {
             Event::Started { attempt, .. } => format!("begun {attempt}"),
             Event::Judged { verdict, retried: true, .. } => {
                 if let Verdict::Failed(failure) = verdict {
@@ -94,8 +94,8 @@ fn what_passes_only_in_another_guest_is_flaky_and_keeps_what_went_wrong() -> Res
     let report = entries.parts[0].verdicts[0].clone().context("no verdict")?;
     assert_eq!((code, report.word()), (0, Word::Flaky));
     assert!(matches!(&report.earlier[0].verdict, Verdict::Failed(failure) if failure.is_pending()));
-    happened.retain(|event| !event.is_empty());
-    assert_eq!(happened[..4], ["begun 1", "judged", "left", "begun 2"]);
+    seen.retain(|event| !event.is_empty());
+    assert_eq!(seen[..4], ["begun 1", "judged", "left", "begun 2"]);
     Ok(())
 }
 
@@ -114,7 +114,7 @@ fn lines(output: &Output) -> Result<Vec<String>> {
 }
 
 #[test]
-fn the_shares_together_list_the_suite() -> Result<()> {
+fn shares_together_list_the_suite() -> Result<()> {
     let list = |more: &[&str]| lines(&xtask(&[&["test", "--list"], more].concat()).output()?);
     let all = list(&[])?;
     let shares = [list(&["--shard", "1/2"])?, list(&["--shard", "2/2"])?].concat();
@@ -126,7 +126,7 @@ fn the_shares_together_list_the_suite() -> Result<()> {
 }
 
 #[test]
-fn what_makes_no_sense_together_is_refused_before_any_work() -> Result<()> {
+fn contradictory_options_are_refused_before_any_work() -> Result<()> {
     for (line, why) in [
         (&["test", "--list", "--report", "json=x"][..], "cannot be used with"),
         (&["test", "--list", "--message-format", "jsonl"], "cannot be used with"),
@@ -136,9 +136,9 @@ fn what_makes_no_sense_together_is_refused_before_any_work() -> Result<()> {
         (&["watch", "--shard", "1/2"], "unexpected argument '--shard'"),
     ] {
         let output = xtask(line).output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{line:?}");
-        assert!(said.contains(why) && output.stdout.is_empty(), "{line:?}: {said}");
+        assert!(stderr.contains(why) && output.stdout.is_empty(), "{line:?}: {stderr}");
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn what_makes_no_sense_together_is_refused_before_any_work() -> Result<()> {
 const EVENTS: [&str; 6] = ["test", "rejection", "--vm", "uml", "--message-format", "jsonl"];
 
 #[test]
-fn events_are_alone_on_standard_output_and_each_scenario_has_its_last() -> Result<()> {
+fn each_scenario_has_a_final_event_on_standard_output() -> Result<()> {
     let lines = lines(&xtask(&EVENTS).output()?)?;
     let events: Vec<serde_json::Value> =
         lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
@@ -161,7 +161,7 @@ fn events_are_alone_on_standard_output_and_each_scenario_has_its_last() -> Resul
 }
 
 #[test]
-fn events_of_a_terminated_run_account_for_each_scenario_once() -> Result<()> {
+fn terminated_run_has_one_final_event_per_scenario() -> Result<()> {
     let mut run = xtask(&EVENTS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (mut events, mut terminated) = (Vec::new(), false);
     for line in BufReader::new(run.stdout.take().context("no pipe")?).lines() {
@@ -188,12 +188,12 @@ fn events_of_a_terminated_run_account_for_each_scenario_once() -> Result<()> {
 }
 
 #[test]
-fn a_run_ends_when_nobody_reads_its_events() -> Result<()> {
+fn run_ends_by_sigpipe_without_a_reader() -> Result<()> {
     let mut run = xtask(&EVENTS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut first = String::new();
     BufReader::new(run.stdout.take().context("no pipe")?).read_line(&mut first)?;
     let output = run.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.signal(), Some(Signal::SIGPIPE as i32), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(Signal::SIGPIPE as i32), "{stderr}");
     Ok(())
 }

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use rstest::rstest;
 
 /// Time limit for everything here, kernel builds included.
-const AGES: Duration = Duration::from_secs(1800);
+const TIME_LIMIT: Duration = Duration::from_secs(1800);
 
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -44,23 +44,23 @@ fn ended(child: &mut Child) -> Result<ExitStatus> {
 }
 
 #[rstest]
-#[case::for_people(&["scenarios", "list"])]
+#[case::for_readers(&["scenarios", "list"])]
 #[case::for_programs(&["scenarios", "list", "--json"])]
 #[case::help(&["--help"])]
 #[case::completions(&["completions", "bash"])]
-fn output_that_is_full_is_an_error(#[case] arguments: &[&str]) -> Result<()> {
+fn full_standard_output_is_an_error(#[case] arguments: &[&str]) -> Result<()> {
     let full = OpenOptions::new().write(true).open("/dev/full")?;
     let output = xtask(arguments).stdout(full).spawn()?.wait_with_output()?;
-    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{complained}");
-    assert_eq!(complained, "error: can't write to standard output: No space left on device (os error 28)\n");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert_eq!(stderr, "error: can't write to standard output: No space left on device (os error 28)\n");
     Ok(())
 }
 
 #[rstest]
-#[case::for_people(&["scenarios", "list"])]
+#[case::for_readers(&["scenarios", "list"])]
 #[case::help(&["test", "--help"])]
-fn output_that_is_closed_ends_a_command_as_it_ends_others(#[case] arguments: &[&str]) -> Result<()> {
+fn closed_standard_output_ends_a_command_by_sigpipe(#[case] arguments: &[&str]) -> Result<()> {
     let (reader, writer) = pipe()?;
     drop(reader);
     let output = xtask(arguments).stdout(writer).spawn()?.wait_with_output()?;
@@ -73,7 +73,7 @@ fn output_that_is_closed_ends_a_command_as_it_ends_others(#[case] arguments: &[&
 #[case::a_program(&["run", "--", "sh", "-c", "while :; do echo y; done"])]
 #[case::its_errors(&["run", "--", "sh", "-c", "while :; do echo y >&2; done"])]
 #[case::a_scenario(&["repro", "chosen-error", "--until-fail"])]
-fn output_that_is_closed_ends_the_guest(#[case] arguments: &[&str]) -> Result<()> {
+fn closed_standard_output_ends_the_guest(#[case] arguments: &[&str]) -> Result<()> {
     let (reader, writer) = pipe()?;
     let mut command = xtask(arguments);
     command.stdout(writer.try_clone()?).stderr(writer);
@@ -89,51 +89,51 @@ fn output_that_is_closed_ends_the_guest(#[case] arguments: &[&str]) -> Result<()
 }
 
 /// A terminal for this test alone.
-struct Screen {
-    ours: File,
-    theirs: File,
+struct PseudoTerminal {
+    master: File,
+    slave: File,
 }
 
-impl Screen {
+impl PseudoTerminal {
     fn new() -> Result<Self> {
         let OpenptyResult { master, slave } = openpty(None, None)?;
-        Ok(Self { ours: master.into(), theirs: slave.into() })
+        Ok(Self { master: master.into(), slave: slave.into() })
     }
 
     /// Starts a command on the terminal.
     fn start(&self, arguments: &[&str], terminal: &str) -> Result<Child> {
         let mut command = xtask(arguments);
-        let end = || self.theirs.try_clone();
+        let end = || self.slave.try_clone();
         command.stdin(end()?).stdout(end()?).stderr(end()?).env("TERM", terminal).env_remove("NO_COLOR");
         Ok(command.spawn()?)
     }
 
     /// Reads the output on the terminal until it is closed.
     fn watch(&self) -> Result<thread::JoinHandle<Vec<u8>>> {
-        let mut ours = self.ours.try_clone()?;
+        let mut master = self.master.try_clone()?;
         Ok(thread::spawn(move || {
             let mut drawn = Vec::new();
             // Reading from a closed terminal fails.
-            let _ = ours.read_to_end(&mut drawn);
+            let _ = master.read_to_end(&mut drawn);
             drawn
         }))
     }
 
     fn is_raw(&self) -> Result<bool> {
-        Ok(!tcgetattr(&self.theirs)?.local_flags.contains(LocalFlags::ICANON))
+        Ok(!tcgetattr(&self.slave)?.local_flags.contains(LocalFlags::ICANON))
     }
 }
 
 #[test]
-fn a_signal_leaves_the_terminal_as_it_was() -> Result<()> {
+fn signal_restores_the_terminal_mode() -> Result<()> {
     use Signal::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGSEGV, SIGTERM, SIGUSR1};
     for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGABRT, SIGSEGV] {
-        let screen = Screen::new()?;
-        let before = tcgetattr(&screen.theirs)?;
-        screen.watch()?;
-        let mut child = screen.start(&["run", "--", "sleep", "1000"], "xterm")?;
-        let deadline = Instant::now() + AGES;
-        while !screen.is_raw()? {
+        let terminal = PseudoTerminal::new()?;
+        let before = tcgetattr(&terminal.slave)?;
+        terminal.watch()?;
+        let mut child = terminal.start(&["run", "--", "sleep", "1000"], "xterm")?;
+        let deadline = Instant::now() + TIME_LIMIT;
+        while !terminal.is_raw()? {
             if let Some(status) = child.try_wait()? {
                 bail!("it ended before it had the terminal: {status}");
             }
@@ -142,7 +142,7 @@ fn a_signal_leaves_the_terminal_as_it_was() -> Result<()> {
         }
         kill(Pid::from_raw(child.id().cast_signed()), signal)?;
         assert_eq!(ended(&mut child)?.signal(), Some(signal as i32));
-        assert_eq!(tcgetattr(&screen.theirs)?, before, "{signal}");
+        assert_eq!(tcgetattr(&terminal.slave)?, before, "{signal}");
     }
     Ok(())
 }
@@ -150,12 +150,12 @@ fn a_signal_leaves_the_terminal_as_it_was() -> Result<()> {
 #[rstest]
 #[case::able("xterm", true)]
 #[case::dumb("dumb", false)]
-fn a_terminal_gets_colours_if_it_knows_them(#[case] terminal: &str, #[case] coloured: bool) -> Result<()> {
-    let screen = Screen::new()?;
-    let drawn = screen.watch()?;
-    let mut child = screen.start(&["scenarios", "list", "linking"], terminal)?;
+fn colours_depend_on_the_terminal_type(#[case] kind: &str, #[case] coloured: bool) -> Result<()> {
+    let terminal = PseudoTerminal::new()?;
+    let drawn = terminal.watch()?;
+    let mut child = terminal.start(&["scenarios", "list", "linking"], kind)?;
     assert!(ended(&mut child)?.success());
-    drop(screen);
+    drop(terminal);
     let drawn = drawn.join().unwrap_or_default();
     assert!(drawn.starts_with(if coloured { b"\x1b[1mlinking" } else { b"linking" }), "{drawn:?}");
     assert_eq!(drawn.contains(&0x1b), coloured);
@@ -163,30 +163,30 @@ fn a_terminal_gets_colours_if_it_knows_them(#[case] terminal: &str, #[case] colo
 }
 
 #[test]
-fn a_report_has_standard_output_to_itself_and_a_summary_that_can_t_be_written_is_noted() -> Result<()> {
+fn report_is_alone_on_standard_output_and_unwritable_summary_is_noted() -> Result<()> {
     let mut command = xtask(&["test", "rejection/chosen-error", "--vm", "uml", "--report", "json=-"]);
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", "/no/such/place");
     let output = command.output()?;
-    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{complained}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(report[0]["verdict"], "passed");
-    assert!(complained.contains("note: can't write the job's summary to /no/such/place"), "{complained}");
-    assert!(complained.contains("1 passed"), "{complained}");
+    assert!(stderr.contains("note: can't write the job's summary to /no/such/place"), "{stderr}");
+    assert!(stderr.contains("1 passed"), "{stderr}");
     Ok(())
 }
 
 #[test]
-fn two_reports_can_t_both_have_standard_output() -> Result<()> {
+fn second_report_on_standard_output_is_refused() -> Result<()> {
     let output = xtask(&["test", "--report", "json=-", "--report", "junit=-"]).output()?;
-    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{complained}");
-    assert!(complained.starts_with("error: two reports can't be one file"), "{complained}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: two reports can't be one file"), "{stderr}");
     Ok(())
 }
 
 #[test]
-fn output_that_is_read_slowly_does_not_pile_up_in_memory() -> Result<()> {
+fn unread_output_is_bounded_in_memory() -> Result<()> {
     let mut run = xtask(&["run", "--vm", "uml", "--", "yes"]).stderr(Stdio::null()).spawn()?;
     run.stdout.as_mut().context("no pipe")?.read_exact(&mut [0])?;
     let status = format!("/proc/{}/status", run.id());

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_whole_however_they_were_written() {
+    fn lines_are_split_independent_of_writes() {
         let mut lines = LineBuffer::default();
         lines.push(b"ok 1 a\nok");
         assert_eq!(lines.next().as_deref(), Some("ok 1 a"));

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notifications_are_taken_apart() {
+    fn notifications_are_parsed() {
         let words: [u32; 6] = [2 << 24 | 1, 16, 7, 9, 1 << 24, 8];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert_eq!(parse(&bytes), [notification("linked", 7, 9), notification("lost", 0, 0)]);

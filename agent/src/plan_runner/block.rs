@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_always_gives_the_same_distances_and_another_seed_others() {
+    fn seed_determines_the_delays() {
         let distances =
             |seed| (0..20).map(|round| offset_us(Some(seed), round, round % 3)).collect::<Vec<_>>();
         assert_eq!(distances(7), distances(7));

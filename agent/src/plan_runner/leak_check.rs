@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn users_own_keyrings_are_not_left_behind_but_those_of_other_namespaces_and_hidden_keys_are() {
+    fn user_keyrings_are_no_leak_except_those_of_other_namespaces() {
         let before = KeySnapshot {
             seen: BTreeMap::from([key(1, 0, "_ses: 1")]),
             hidden_counts: BTreeMap::from([(0, 1)]),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_that_stays_is_left_behind() {
+    fn remaining_quota_charge_is_a_leak() {
         let user = |uid, quota_keys| KeyUser { uid, keys: 1, instantiated: 1, quota_keys, quota_bytes: 9 };
         let accounts =
             |users: &[KeyUser]| QuotaSnapshot(users.iter().map(|it| (it.uid, it.clone())).collect());

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_known_by_the_pid_of_the_lookers_namespace() {
+    fn process_has_the_pid_of_the_observing_namespace() {
         let (outside, inside, beside) = (place(&[7], &[]), place(&[9, 1], &["a"]), place(&[11, 1], &["b"]));
         assert_eq!(outside.pid_of(&inside), 9);
         assert_eq!(inside.pid_of(&inside), 1);

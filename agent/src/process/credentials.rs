@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_go_by_their_lower_case_names() {
+    fn capability_names_are_lower_case() {
         let set = capability_set(&["sys_ptrace".to_owned(), "setuid".to_owned()]).unwrap();
         assert_eq!(set, CapabilitySet::SYS_PTRACE | CapabilitySet::SETUID);
         assert_eq!(capability_set(&["flying".to_owned()]), Err(Errno::EINVAL));

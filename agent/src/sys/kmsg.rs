@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_kernels_own_warnings_count() {
+    fn only_kernel_warnings_are_reported() {
         assert_eq!(warning("4,1,99,-;WARNING: CPU: 0\n SUBSYSTEM=x\n"), Some("WARNING: CPU: 0".to_owned()));
         assert_eq!(warning("6,2,99,-;fine\n"), None);
         assert_eq!(warning("12,3,99,-;keyagents: a line from user space\n"), None);

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_writes_to_its_data_heap_and_stack() {
+    fn data_heap_and_stack_are_writable_ranges() {
         let maps = "\
 40074000-40247000 r-xp 00073000 00:02 290                                /init
 40254000-40258000 rw-p 00251000 00:02 290                                /init

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_parameter_is_found_among_others() {
+    fn kernel_parameter_is_found_among_others() {
         let found =
             parameter_in("console=ttyS0 keyagents.channel=/dev/vport0p1 quiet\n", "keyagents.channel=");
         assert_eq!(found, Some(PathBuf::from("/dev/vport0p1")));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_proc_keys_is_taken_apart() {
+    fn line_of_proc_keys_is_parsed() {
         let line = "0bb5a1c5 I--Q---     1 perm 1f3f0000     0 65534 keyring   _uid_ses.0: 1";
         let key = parse_key(line).unwrap();
         assert_eq!((key.serial, key.flags.as_str(), key.usage), (0x0bb5_a1c5, "I--Q---", 1));
@@ -163,19 +163,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_description_still_has_a_line() {
+    fn key_without_description_is_parsed() {
         assert_eq!(parse_key("00000001 I------ 2 expd 00000000 0 -1 user      ").unwrap().summary, "");
     }
 
     #[test]
-    fn a_line_of_key_users_is_taken_apart() {
+    fn line_of_key_users_is_parsed() {
         let user = parse_user("    0:     5 4/3 2/1000000 79/25000000").unwrap();
         let expected = KeyUser { uid: 0, keys: 4, instantiated: 3, quota_keys: 2, quota_bytes: 79 };
         assert_eq!(user, expected);
     }
 
     #[test]
-    fn every_process_has_a_pid_and_runs_while_it_looks() {
+    fn own_process_is_listed_as_running() {
         let pids = pids(&File::open("/proc").unwrap(), "self").unwrap();
         assert_eq!(pids.first(), Some(&(std::process::id() as i32)));
         assert!(!blocked_in_key_syscall(std::process::id() as i32));

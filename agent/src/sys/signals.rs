@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn real_time_names_count_from_the_c_library() {
+    fn real_time_signals_count_from_the_c_librarys_minimum() {
         assert_eq!(number("SIGRTMIN+1"), Some(35));
         assert_eq!(number("SIGRTMAX-2"), Some(62));
         assert_eq!(number("32"), Some(32));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_signal_of_the_c_library_is_taken_from_the_descriptor() {
+    fn signalfd_returns_a_blocked_signal_of_the_c_library() {
         std::thread::spawn(|| {
             Signals::REAL_TIME.block().unwrap();
             let mut fd = SignalFd::new(Signals::REAL_TIME).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_a_siginfo_that_nobody_speaks_of_are_told() {
+    fn nonzero_padding_of_siginfo_is_reported() {
         let send_and_take = |rest: [u8; 96]| {
             let thread = nix::unistd::gettid().as_raw();
             let (pid, uid) = (std::process::id() as i32, 7);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_interrupts_a_sleep() {
+    fn alarm_interrupts_a_sleep() {
         let alarm = Alarm::after(Duration::from_millis(5), false).unwrap();
         // SAFETY: takes a number.
         let left = unsafe { libc::usleep(5_000_000) };

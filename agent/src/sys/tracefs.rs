@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_taken_apart_and_a_heading_is_none() {
+    fn log_record_is_parsed_and_continuation_is_none() {
         let line = " kworker/u8:1-33  [001] .....  5.1: keyagent_complete: key=7 result=-126 usec=12";
         let fields = [("key", "7"), ("result", "-126"), ("usec", "12")];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

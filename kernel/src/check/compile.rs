@@ -25,7 +25,7 @@ const NOT_KERNEL: [&str; 5] = ["Documentation/", "samples/", "scripts/", "tools/
 
 /// A build directory in which the tree is compiled again after each patch.
 pub(super) struct Compiler<'a> {
-    workshop: &'a Worktree<'a>,
+    worktree: &'a Worktree<'a>,
     build: Build<'a>,
     switch: Switch,
     /// The files outside of [`KEYS`] that the series touches.
@@ -44,12 +44,12 @@ pub(super) struct News {
 impl<'a> Compiler<'a> {
     /// Compiles the current checkout, which must succeed, and records its warnings. `touched` are
     /// all files that later patches touch.
-    pub(super) fn begin(workshop: &'a Worktree<'a>, switch: Switch, touched: &[String]) -> Result<Self> {
+    pub(super) fn begin(worktree: &'a Worktree<'a>, switch: Switch, touched: &[String]) -> Result<Self> {
         let name = match switch {
             Switch::On => "on",
             Switch::Off => "off",
         };
-        let build = build(workshop, name, Toolchain::Gnu);
+        let build = build(worktree, name, Toolchain::Gnu);
         let is_object = |file: &&String| {
             file.ends_with(".c")
                 && !file.starts_with(KEYS)
@@ -57,16 +57,16 @@ impl<'a> Compiler<'a> {
         };
         let files = touched.iter().filter(is_object).cloned().collect();
         let (known, known_to_sparse) = Default::default();
-        let mut compiler = Self { workshop, build, switch, files, known, known_to_sparse };
+        let mut compiler = Self { worktree, build, switch, files, known, known_to_sparse };
         compiler.forget()?;
         let made = compiler.configure().and_then(|()| compiler.make())?;
         if made.failed {
             let first = made.compiler.into_iter().map(Diagnostic::into_line).take(8).collect();
-            let status = format!("{} without the patches", workshop.kernel());
+            let status = format!("{} without the patches", worktree.kernel());
             return Err(Error::Build { status, first, log: compiler.log() });
         }
-        compiler.known.news(made.compiler);
-        compiler.known_to_sparse.news(made.sparse);
+        compiler.known.new_ones(made.compiler);
+        compiler.known_to_sparse.new_ones(made.sparse);
         Ok(compiler)
     }
 
@@ -81,11 +81,11 @@ impl<'a> Compiler<'a> {
             done => done?,
         }
         let made = self.make()?;
-        let mut compiler = self.known.news(made.compiler);
+        let mut compiler = self.known.new_ones(made.compiler);
         if made.failed {
             compiler.push(format!("it does not compile; the whole log: {}", self.log().display()));
         }
-        Ok(News { compiler, sparse: sparse.map(|_| self.known_to_sparse.news(made.sparse)) })
+        Ok(News { compiler, sparse: sparse.map(|_| self.known_to_sparse.new_ones(made.sparse)) })
     }
 
     /// Removes the checked objects, since only a compilation has diagnostics.
@@ -104,7 +104,7 @@ impl<'a> Compiler<'a> {
         for purpose in ["keys", "kunit"] {
             fragments.push(Fragment::named(purpose)?);
         }
-        let added = self.workshop.added_options()?;
+        let added = self.worktree.added_options()?;
         let setting = |option: &String| match self.switch {
             Switch::On => format!("{option}=y\n"),
             Switch::Off => format!("# {option} is not set\n"),
@@ -115,7 +115,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn make(&self) -> Result<Made> {
-        let tree = self.workshop.tree();
+        let tree = self.worktree.tree();
         let sparse_log = self.build.directory.join("sparse.log");
         let mut command = self.build.make();
         command.arg(format!("-j{}", self.build.jobs)).args(["--keep-going", "W=1"]);
@@ -160,14 +160,14 @@ pub(super) fn has_clang() -> bool {
 }
 
 /// Builds the whole current checkout with clang.
-pub(super) fn with_clang(workshop: &Worktree<'_>) -> Result<Outcome> {
-    let build = build(workshop, "clang", Toolchain::Llvm);
+pub(super) fn with_clang(worktree: &Worktree<'_>) -> Result<Outcome> {
+    let build = build(worktree, "clang", Toolchain::Llvm);
     build.configure(&Profile::Plain.fragments(Arch::X86_64, true)?, &NoProgress)?;
     let log = build.directory.join("build.log");
     let mut command = build.make();
     let built = run(command.arg(format!("-j{}", build.jobs)).arg("bzImage"), &log)?;
-    let said = fs::read(&log).map_err(Error::io("reading", &log))?;
-    let complaints = Diagnostic::all(&String::from_utf8_lossy(&said), workshop.tree());
+    let output = fs::read(&log).map_err(Error::io("reading", &log))?;
+    let complaints = Diagnostic::all(&String::from_utf8_lossy(&output), worktree.tree());
     let mut lines: Vec<String> = complaints
         .into_iter()
         .filter(|one| !built || one.file().starts_with(KEYS))
@@ -179,10 +179,10 @@ pub(super) fn with_clang(workshop: &Worktree<'_>) -> Result<Outcome> {
     Ok(Outcome::of(lines))
 }
 
-fn build<'a>(workshop: &'a Worktree<'a>, name: &str, toolchain: Toolchain) -> Build<'a> {
-    let directory = workshop.build_directory(name);
+fn build<'a>(worktree: &'a Worktree<'a>, name: &str, toolchain: Toolchain) -> Build<'a> {
+    let directory = worktree.build_directory(name);
     let is_new = !directory.exists();
-    let (tree, jobs) = (workshop.tree(), workshop.jobs());
+    let (tree, jobs) = (worktree.tree(), worktree.jobs());
     Build { tree, directory, arch: Arch::X86_64, profile: Profile::Plain, toolchain, jobs, is_new }
 }
 

@@ -95,7 +95,7 @@ impl Outcome {
     }
 }
 
-/// Checks a series. Reports each patch's row to `told` as soon as it is complete.
+/// Checks a series. Reports each patch's row to `on_row` as soon as it is complete.
 ///
 /// # Errors
 /// The check itself could not be done: no such patches, no source, or a base that does not build.
@@ -103,7 +103,7 @@ pub fn check(
     check: &Check<'_>,
     cache: &Path,
     progress: &dyn Progress,
-    mut told: impl FnMut(&Row),
+    mut on_row: impl FnMut(&Row),
 ) -> Result<Report> {
     require_tools()?;
     let patches = check.series.patches();
@@ -111,20 +111,20 @@ pub fn check(
     if first == 0 || first > last || last > patches.len() {
         return Err(Error::NoSuchPatches { kernel: check.kernel.name.clone(), count: patches.len() });
     }
-    let workshop = Worktree::open(check, cache, progress)?;
-    let (commits, obstacle) = workshop.commits(&patches[..last])?;
+    let worktree = Worktree::open(check, cache, progress)?;
+    let (commits, obstacle) = worktree.commits(&patches[..last])?;
     let applied = commits.len() - 1;
 
     let mut rows = Vec::new();
     if first <= applied {
-        let mut inspection = Inspection::begin(&workshop, &commits[first - 1..], progress)?;
+        let mut inspection = Inspection::begin(&worktree, &commits[first - 1..], progress)?;
         for (index, patch) in patches.iter().enumerate().take(applied).skip(first - 1) {
             let what = format!("{} {}/{last} {}", check.kernel.name, index + 1, patch.name);
             progress.started(&Phase::Check { what }, None);
             let outcomes = inspection.patch(index + 1, patch, &commits[index], &commits[index + 1])?;
             progress.finished();
             let row = Row { number: index + 1, patch: patch.name.clone(), outcomes };
-            told(&row);
+            on_row(&row);
             rows.push(row);
         }
     }
@@ -133,14 +133,14 @@ pub fn check(
             let complaints = reason.to_string().lines().map(str::to_owned).collect();
             let outcomes = vec![(CheckKind::Applies, Outcome::Failed(complaints))];
             let row = Row { number: applied + 1, patch: patches[applied].name.clone(), outcomes };
-            told(&row);
+            on_row(&row);
             rows.push(row);
             Outcome::Skipped("not all patches apply".into())
         }
         None if !compile::has_clang() => Outcome::Skipped("no clang".into()),
         None => {
             progress.started(&Phase::Check { what: format!("{} with clang", check.kernel.name) }, None);
-            let outcome = compile::with_clang(&workshop)?;
+            let outcome = compile::with_clang(&worktree)?;
             progress.finished();
             outcome
         }
@@ -150,7 +150,7 @@ pub fn check(
 
 /// A series under inspection. Each complaint is attributed to the patch with which it appears.
 struct Inspection<'a> {
-    workshop: &'a Worktree<'a>,
+    worktree: &'a Worktree<'a>,
     on: Compiler<'a>,
     off: Compiler<'a>,
     docs: Known,
@@ -158,22 +158,22 @@ struct Inspection<'a> {
 
 impl<'a> Inspection<'a> {
     /// Records the complaints about the base, in all files that the patches touch.
-    fn begin(workshop: &'a Worktree<'a>, commits: &[String], progress: &dyn Progress) -> Result<Self> {
+    fn begin(worktree: &'a Worktree<'a>, commits: &[String], progress: &dyn Progress) -> Result<Self> {
         let (Some(base), Some(last)) = (commits.first(), commits.last()) else {
-            return Err(Error::NoSuchPatches { kernel: workshop.kernel().to_owned(), count: 0 });
+            return Err(Error::NoSuchPatches { kernel: worktree.kernel().to_owned(), count: 0 });
         };
-        let touched = workshop.touched(base, last)?;
-        workshop.check_out(base)?;
+        let touched = worktree.touched(base, last)?;
+        worktree.check_out(base)?;
         progress.started(
-            &Phase::Check { what: format!("{}: what the base complains about", workshop.kernel()) },
+            &Phase::Check { what: format!("{}: what the base complains about", worktree.kernel()) },
             None,
         );
-        let on = Compiler::begin(workshop, Switch::On, &touched)?;
-        let off = Compiler::begin(workshop, Switch::Off, &touched)?;
+        let on = Compiler::begin(worktree, Switch::On, &touched)?;
+        let off = Compiler::begin(worktree, Switch::Off, &touched)?;
         let mut docs = Known::default();
-        docs.news(scripts::kernel_doc(workshop, &touched)?);
+        docs.new_ones(scripts::kernel_doc(worktree, &touched)?);
         progress.finished();
-        Ok(Self { workshop, on, off, docs })
+        Ok(Self { worktree, on, off, docs })
     }
 
     fn patch(
@@ -183,12 +183,12 @@ impl<'a> Inspection<'a> {
         before: &str,
         commit: &str,
     ) -> Result<Vec<(CheckKind, Outcome)>> {
-        let touched = self.workshop.touched(before, commit)?;
-        self.workshop.check_out(commit)?;
+        let touched = self.worktree.touched(before, commit)?;
+        self.worktree.check_out(commit)?;
         let on = self.on.compile()?;
         let off = self.off.compile()?;
-        let style = scripts::checkpatch(self.workshop, number, patch)?;
-        let docs = self.docs.news(scripts::kernel_doc(self.workshop, &touched)?);
+        let style = scripts::checkpatch(self.worktree, number, patch)?;
+        let docs = self.docs.new_ones(scripts::kernel_doc(self.worktree, &touched)?);
         let sparse = match on.sparse {
             Some(complaints) => Outcome::of(complaints),
             None => Outcome::Skipped("no sparse".into()),

@@ -6,7 +6,7 @@ use std::{
 use super::*;
 use crate::{
     NoProgress,
-    testutil::{Bench, lacks_make},
+    testutil::{Fixture, lacks_make},
 };
 
 /// Makefile of a fake kernel. Its compiler is grep: it complains about every line with `WARN` and
@@ -38,13 +38,13 @@ const FILES: &[(&str, &str)] = &[
     ("fs/exec.c", "one\nWARN old\n"),
 ];
 
-fn bench() -> Bench {
-    let bench = Bench::with_source(FILES);
-    fs::set_permissions(bench.path("source/scripts/kernel-doc"), Permissions::from_mode(0o755)).unwrap();
-    bench
+fn fixture() -> Fixture {
+    let fixture = Fixture::with_source(FILES);
+    fs::set_permissions(fixture.path("source/scripts/kernel-doc"), Permissions::from_mode(0o755)).unwrap();
+    fixture
 }
 
-impl Bench {
+impl Fixture {
     /// Returns a patch that puts a line at the top of a file.
     fn patch(&self, number: usize, file: &str, first: &str, line: &str) {
         self.write_patch(number, file, &format!("@@ -1 +1,2 @@\n+{line}\n {first}"));
@@ -58,10 +58,10 @@ impl Bench {
             patches,
             jobs: 1,
         };
-        let mut told = Vec::new();
-        let tell = |row: &Row| told.push(row.clone());
-        let report = super::check(&check, &self.path("cache"), &NoProgress, tell)?;
-        assert_eq!(told, report.rows);
+        let mut rows = Vec::new();
+        let on_row = |row: &Row| rows.push(row.clone());
+        let report = super::check(&check, &self.path("cache"), &NoProgress, on_row)?;
+        assert_eq!(rows, report.rows);
         Ok(report)
     }
 }
@@ -81,15 +81,15 @@ fn complaints(report: &Report) -> Vec<(usize, CheckKind, String)> {
 }
 
 #[test]
-fn each_complaint_is_laid_to_the_patch_that_brings_it() {
+fn diagnostic_is_attributed_to_its_patch() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.patch(1, "security/keys/a.c", "one", "WARN new");
-    bench.patch(2, "fs/exec.c", "one", "UNDOCUMENTED");
-    bench.patch(3, "fs/exec.c", "UNDOCUMENTED", "UGLY");
-    let report = bench.check(1..=3).unwrap();
+    let fixture = fixture();
+    fixture.patch(1, "security/keys/a.c", "one", "WARN new");
+    fixture.patch(2, "fs/exec.c", "one", "UNDOCUMENTED");
+    fixture.patch(3, "fs/exec.c", "UNDOCUMENTED", "UGLY");
+    let report = fixture.check(1..=3).unwrap();
     let found = complaints(&report);
     let expected = [
         (1, CheckKind::On, "security/keys/a.c:1:1: warning: WARN new"),
@@ -100,33 +100,33 @@ fn each_complaint_is_laid_to_the_patch_that_brings_it() {
     assert_eq!(found, expected.map(|(number, aspect, line)| (number, aspect, line.to_owned())));
     assert!(report.failed());
 
-    assert_eq!(bench.check(2..=2).unwrap().rows.len(), 1);
+    assert_eq!(fixture.check(2..=2).unwrap().rows.len(), 1);
 }
 
 #[test]
-fn a_patch_that_does_not_compile_does_not_stop_the_next_one() {
+fn check_continues_after_a_patch_that_does_not_compile() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.patch(1, "fs/exec.c", "one", "BREAK");
-    bench.patch(2, "security/keys/a.c", "one", "fine");
-    let report = bench.check(1..=2).unwrap();
+    let fixture = fixture();
+    fixture.patch(1, "fs/exec.c", "one", "BREAK");
+    fixture.patch(2, "security/keys/a.c", "one", "fine");
+    let report = fixture.check(1..=2).unwrap();
     let found = complaints(&report);
     assert!(found[0].2.starts_with("it does not compile; the whole log: "), "{found:?}");
     assert_eq!(report.rows[1].outcomes[4], (CheckKind::Style, Outcome::Clean));
 }
 
 #[test]
-fn a_patch_that_does_not_apply_is_the_last_one() {
+fn check_stops_at_a_patch_that_does_not_apply() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.patch(1, "fs/exec.c", "one", "fine");
-    bench.patch(2, "fs/exec.c", "elsewhere", "x");
-    bench.patch(3, "fs/exec.c", "one", "x");
-    let report = bench.check(1..=3).unwrap();
+    let fixture = fixture();
+    fixture.patch(1, "fs/exec.c", "one", "fine");
+    fixture.patch(2, "fs/exec.c", "elsewhere", "x");
+    fixture.patch(3, "fs/exec.c", "one", "x");
+    let report = fixture.check(1..=3).unwrap();
     assert_eq!(report.rows.len(), 2);
     let found = complaints(&report);
     assert_eq!((found[0].0, found[0].1), (2, CheckKind::Applies));
@@ -134,12 +134,12 @@ fn a_patch_that_does_not_apply_is_the_last_one() {
 }
 
 #[test]
-fn patches_that_there_are_not_are_refused() {
+fn unknown_patch_numbers_are_refused() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.patch(1, "fs/exec.c", "one", "fine");
-    let error = bench.check(1..=2).unwrap_err();
+    let fixture = fixture();
+    fixture.patch(1, "fs/exec.c", "one", "fine");
+    let error = fixture.check(1..=2).unwrap_err();
     assert!(error.to_string().ends_with("has 1 patches: there are none with those numbers"), "{error}");
 }

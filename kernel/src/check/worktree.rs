@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_found_in_what_a_patch_adds() {
+    fn options_in_added_lines_are_found() {
         let diff = "+++ b/security/keys/Kconfig\n@@ -1,0 +2,3 @@\n+config KEYAGENT\n+\tbool \"config of X\"\n\
                     -config GONE\n+menuconfig MORE\n";
         assert_eq!(added_options(diff), ["CONFIG_KEYAGENT", "CONFIG_MORE"]);

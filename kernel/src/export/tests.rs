@@ -25,35 +25,35 @@ const PATCHES: [(&str, &str); 2] = [
 ];
 
 /// A work tree as `edit` makes it, and the directory with the series.
-struct Bench {
+struct Fixture {
     directory: tempfile::TempDir,
     base: String,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let bench = Self { directory, base: String::new() };
-        fs::create_dir_all(bench.series()).unwrap();
+        let fixture = Self { directory, base: String::new() };
+        fs::create_dir_all(fixture.series()).unwrap();
         for (name, mail) in PATCHES {
-            fs::write(bench.series().join(name), mail).unwrap();
+            fs::write(fixture.series().join(name), mail).unwrap();
         }
-        fs::create_dir_all(bench.tree()).unwrap();
-        bench.git(&["init", "-q", "--initial-branch=keyagents"]);
-        bench.git(&["config", "user.name", "Zoe"]);
-        bench.git(&["config", "user.email", "zoe@example.org"]);
-        fs::write(bench.tree().join("a.c"), "one\ntwo\nthree\n").unwrap();
-        bench.git(&["add", "a.c"]);
-        bench.git(&["commit", "-qm", "base"]);
-        let base = bench.git(&["rev-parse", "HEAD"]);
-        let tree = bench.tree();
+        fs::create_dir_all(fixture.tree()).unwrap();
+        fixture.git(&["init", "-q", "--initial-branch=keyagents"]);
+        fixture.git(&["config", "user.name", "Zoe"]);
+        fixture.git(&["config", "user.email", "zoe@example.org"]);
+        fs::write(fixture.tree().join("a.c"), "one\ntwo\nthree\n").unwrap();
+        fixture.git(&["add", "a.c"]);
+        fixture.git(&["commit", "-qm", "base"]);
+        let base = fixture.git(&["rev-parse", "HEAD"]);
+        let tree = fixture.tree();
         let mut stack = Stack::on(&tree, &base).unwrap();
         let mut head = base.clone();
-        for patch in Series::read(&bench.series()).unwrap().patches() {
+        for patch in Series::read(&fixture.series()).unwrap().patches() {
             head = stack.push(patch).unwrap().to_owned();
         }
-        bench.git(&["reset", "-q", "--hard", &head]);
-        Self { base, ..bench }
+        fixture.git(&["reset", "-q", "--hard", &head]);
+        Self { base, ..fixture }
     }
 
     fn tree(&self) -> PathBuf {
@@ -83,87 +83,91 @@ impl Bench {
 }
 
 #[test]
-fn an_untouched_series_comes_back_byte_for_byte() {
-    let bench = Bench::new();
-    assert_eq!(bench.refusal(), "none");
+fn unchanged_series_is_exported_byte_for_byte() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.refusal(), "none");
     for (name, _) in PATCHES {
-        fs::remove_file(bench.series().join(name)).unwrap();
+        fs::remove_file(fixture.series().join(name)).unwrap();
     }
-    assert_eq!(bench.export().written.len(), 2);
+    assert_eq!(fixture.export().written.len(), 2);
     for (name, mail) in PATCHES {
-        assert_eq!(fs::read_to_string(bench.series().join(name)).unwrap(), mail);
+        assert_eq!(fs::read_to_string(fixture.series().join(name)).unwrap(), mail);
     }
-    assert_eq!(restyled(&bench.tree(), &bench.base, &bench.series()).unwrap(), Vec::<String>::new());
-    assert_eq!(bench.export().written, Vec::<String>::new());
+    assert_eq!(restyled(&fixture.tree(), &fixture.base, &fixture.series()).unwrap(), Vec::<String>::new());
+    assert_eq!(fixture.export().written, Vec::<String>::new());
 }
 
 #[test]
-fn a_patch_that_is_gone_takes_its_file_with_it_and_the_cover_letter_stays() {
-    let bench = Bench::new();
-    fs::write(bench.series().join("0000-cover-letter.patch"), "words").unwrap();
-    bench.git(&["reset", "-q", "--hard", "HEAD^"]);
-    bench.git(&["commit", "-q", "--amend", "-m", "keys: Say hi"]);
-    let exported = bench.export();
+fn export_removes_dropped_patches_and_keeps_the_cover_letter() {
+    let fixture = Fixture::new();
+    fs::write(fixture.series().join("0000-cover-letter.patch"), "words").unwrap();
+    fixture.git(&["reset", "-q", "--hard", "HEAD^"]);
+    fixture.git(&["commit", "-q", "--amend", "-m", "keys: Say hi"]);
+    let exported = fixture.export();
     assert_eq!(exported.written, ["0001-keys-Say-hi.patch"]);
     assert_eq!(exported.removed, PATCHES.map(|(name, _)| name.to_owned()));
     let mut left: Vec<_> =
-        fs::read_dir(bench.series()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        fs::read_dir(fixture.series()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["0000-cover-letter.patch", "0001-keys-Say-hi.patch"]);
 }
 
 #[test]
-fn what_is_no_series_is_refused_with_the_reason() {
-    let bench = Bench::new();
-    fs::write(bench.tree().join("new.c"), "").unwrap();
-    assert_eq!(bench.refusal(), "there are changes that are not committed:\n?? new.c");
-    fs::remove_file(bench.tree().join("new.c")).unwrap();
+fn invalid_series_is_refused_with_the_reason() {
+    let fixture = Fixture::new();
+    fs::write(fixture.tree().join("new.c"), "").unwrap();
+    assert_eq!(fixture.refusal(), "there are changes that are not committed:\n?? new.c");
+    fs::remove_file(fixture.tree().join("new.c")).unwrap();
 
-    bench.git(&["commit", "-q", "--allow-empty", "-m", "nothing"]);
-    assert!(bench.refusal().starts_with("this commit changes nothing: "), "{}", bench.refusal());
-    bench.git(&["commit", "-q", "--amend", "--allow-empty", "-m", "fixup! keys: Add a file"]);
-    assert!(bench.refusal().contains("--autosquash"), "{}", bench.refusal());
-    bench.git(&["reset", "-q", "--hard", "HEAD^"]);
+    fixture.git(&["commit", "-q", "--allow-empty", "-m", "nothing"]);
+    assert!(fixture.refusal().starts_with("this commit changes nothing: "), "{}", fixture.refusal());
+    fixture.git(&["commit", "-q", "--amend", "--allow-empty", "-m", "fixup! keys: Add a file"]);
+    assert!(fixture.refusal().contains("--autosquash"), "{}", fixture.refusal());
+    fixture.git(&["reset", "-q", "--hard", "HEAD^"]);
 
-    bench.git(&["checkout", "-q", "-b", "side", "HEAD^"]);
-    fs::write(bench.tree().join("c.c"), "c\n").unwrap();
-    bench.git(&["add", "c.c"]);
-    bench.git(&["commit", "-qm", "side"]);
-    bench.git(&["checkout", "-q", "keyagents"]);
-    bench.git(&["merge", "-q", "--no-edit", "side"]);
-    assert!(bench.refusal().starts_with("a series has no merge commits"), "{}", bench.refusal());
+    fixture.git(&["checkout", "-q", "-b", "side", "HEAD^"]);
+    fs::write(fixture.tree().join("c.c"), "c\n").unwrap();
+    fixture.git(&["add", "c.c"]);
+    fixture.git(&["commit", "-qm", "side"]);
+    fixture.git(&["checkout", "-q", "keyagents"]);
+    fixture.git(&["merge", "-q", "--no-edit", "side"]);
+    assert!(fixture.refusal().starts_with("a series has no merge commits"), "{}", fixture.refusal());
 
-    bench.git(&["checkout", "-q", "--orphan", "lost"]);
-    bench.git(&["commit", "-qm", "lost"]);
-    assert!(bench.refusal().starts_with("HEAD is not based on the pristine source"), "{}", bench.refusal());
+    fixture.git(&["checkout", "-q", "--orphan", "lost"]);
+    fixture.git(&["commit", "-qm", "lost"]);
+    assert!(
+        fixture.refusal().starts_with("HEAD is not based on the pristine source"),
+        "{}",
+        fixture.refusal()
+    );
 
-    bench.git(&["reset", "-q", "--hard", &bench.base]);
-    assert!(bench.refusal().starts_with("there are no commits on top of "), "{}", bench.refusal());
+    fixture.git(&["reset", "-q", "--hard", &fixture.base]);
+    assert!(fixture.refusal().starts_with("there are no commits on top of "), "{}", fixture.refusal());
 }
 
 #[test]
-fn a_tree_of_someone_elses_is_refused() {
-    let bench = Bench::new();
-    let error = export(&bench.tree(), &Kernels::load().unwrap(), None).unwrap_err();
+fn tree_without_a_mark_is_refused() {
+    let fixture = Fixture::new();
+    let error = export(&fixture.tree(), &Kernels::load().unwrap(), None).unwrap_err();
     assert!(error.to_string().ends_with("it was not made by `kernel edit`"), "{error}");
 
-    bench.git(&["config", KERNEL_OF, "7.3"]);
-    bench.git(&["config", BASE_OF, &bench.base]);
-    let error = export(&bench.tree(), &Kernels::load().unwrap(), Some("6.12")).unwrap_err();
+    fixture.git(&["config", KERNEL_OF, "7.3"]);
+    fixture.git(&["config", BASE_OF, &fixture.base]);
+    let error = export(&fixture.tree(), &Kernels::load().unwrap(), Some("6.12")).unwrap_err();
     assert!(error.to_string().ends_with("it has the series for 7.3, not for 6.12"), "{error}");
 }
 
 #[test]
-fn the_text_behind_the_dashes_stays_when_the_commit_changes() {
-    let bench = Bench::new();
-    let file = bench.series().join(PATCHES[1].0);
+fn text_behind_the_dashes_stays_when_the_commit_changes() {
+    let fixture = Fixture::new();
+    let file = fixture.series().join(PATCHES[1].0);
     let text = fs::read_to_string(&file).unwrap().replace("---\n b.c", "---\nDiffers from 7.3: so.\n\n b.c");
     fs::write(&file, &text).unwrap();
-    assert_eq!(restyled(&bench.tree(), &bench.base, &bench.series()).unwrap(), Vec::<String>::new());
-    assert_eq!(bench.export().written, Vec::<String>::new());
-    fs::write(bench.tree().join("b.c"), "bar\n").unwrap();
-    bench.git(&["commit", "-qa", "--amend", "--no-edit"]);
-    assert_eq!(bench.export().written, [PATCHES[1].0]);
+    assert_eq!(restyled(&fixture.tree(), &fixture.base, &fixture.series()).unwrap(), Vec::<String>::new());
+    assert_eq!(fixture.export().written, Vec::<String>::new());
+    fs::write(fixture.tree().join("b.c"), "bar\n").unwrap();
+    fixture.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    assert_eq!(fixture.export().written, [PATCHES[1].0]);
     let after = fs::read_to_string(&file).unwrap();
     assert!(
         after.contains("---\nDiffers from 7.3: so.\n\n b.c | 1 +\n") && after.contains("+bar\n"),

@@ -191,7 +191,7 @@ impl Recipe {
         let mut inputs = self.inputs.clone();
         inputs.add("the source", |hash| hash.update(&tree.identity));
         let record = directory.join("inputs");
-        if let Some(before) = Inputs::recall(&record) {
+        if let Some(before) = Inputs::read(&record) {
             let what = directory.file_name().unwrap_or_default().to_string_lossy();
             progress.note(&format!("{what} is built again: {}", inputs.changes_since(&before)));
         }
@@ -201,7 +201,7 @@ impl Recipe {
         build.configure(&self.fragments, progress)?;
         let mut warnings = Warnings::of(build.tree, &build.directory, files)?;
         build.run(&mut warnings, progress)?;
-        inputs.remember(&record).map_err(Error::io("writing", &record))?;
+        inputs.write(&record).map_err(Error::io("writing", &record))?;
         self.keep(&build, &warnings.into_lines(), identity, cache, progress)
     }
 
@@ -303,8 +303,8 @@ pub(crate) fn toolchain() -> Result<String> {
     }
     let mut versions = Vec::new();
     for program in ["gcc", "ld"] {
-        let said = read(tool(program).arg("--version"), b"")?;
-        versions.push(said.lines().next().unwrap_or_default().to_owned());
+        let output = read(tool(program).arg("--version"), b"")?;
+        versions.push(output.lines().next().unwrap_or_default().to_owned());
     }
     Ok(VERSIONS.get_or_init(|| versions.join("\n")).clone())
 }

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::{
     NoProgress, Phase, Series,
-    testutil::{Bench, lacks_make},
+    testutil::{Fixture, lacks_make},
 };
 
 /// Makefile of a fake kernel with the required targets, which records each build.
@@ -14,7 +14,7 @@ bzImage:
 \t@mkdir -p $(O)/arch/x86/boot $(O)/include/config
 \t@echo '  CC      a.o'; echo build >> $(O)/builds
 \t@test ! -e broken.c || { echo 'broken.c:1:2: error: expected expression' >&2; false; }
-\t@test -e $(O)/a.o || { touch $(O)/a.o; sed 's|^|$(CURDIR)/|' said >&2 2>/dev/null || true; }
+\t@test -e $(O)/a.o || { touch $(O)/a.o; sed 's|^|$(CURDIR)/|' shown >&2 2>/dev/null || true; }
 \t@echo image > $(O)/arch/x86/boot/bzImage; cp /bin/true $(O)/vmlinux
 \t@echo 1.2.3-keyagents > $(O)/include/config/kernel.release
 modules:
@@ -22,12 +22,12 @@ modules:
 EXTRA = extra.config
 ";
 
-fn bench() -> Bench {
+fn fixture() -> Fixture {
     let kconfig = "config UNIX\n\tbool\n";
-    Bench::with_source(&[("Makefile", MAKEFILE), ("Kconfig", kconfig), ("extra.config", "CONFIG_UNIX=y\n")])
+    Fixture::with_source(&[("Makefile", MAKEFILE), ("Kconfig", kconfig), ("extra.config", "CONFIG_UNIX=y\n")])
 }
 
-impl Bench {
+impl Fixture {
     fn image(&self) -> Result<Image> {
         image(&self.request("source", Series::default())?, &self.path("cache"), &NoProgress)
     }
@@ -41,69 +41,69 @@ impl Bench {
 }
 
 #[test]
-fn an_image_is_built_once_for_the_same_input() {
+fn image_is_built_once_for_equal_inputs() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    let first = bench.image().unwrap();
+    let fixture = fixture();
+    let first = fixture.image().unwrap();
     assert_eq!(fs::read_to_string(&first.path).unwrap(), "image\n");
     assert_eq!(first.release, "1.2.3-keyagents");
-    assert_eq!(bench.image().unwrap(), first);
-    assert_eq!(bench.builds(), 1);
+    assert_eq!(fixture.image().unwrap(), first);
+    assert_eq!(fixture.builds(), 1);
 
-    bench.write("source/a.c", "");
-    let second = bench.image().unwrap();
+    fixture.write("source/a.c", "");
+    let second = fixture.image().unwrap();
     assert_ne!(second.key, first.key);
-    assert_eq!(bench.builds(), 2);
+    assert_eq!(fixture.builds(), 2);
     assert!(first.path.exists());
 }
 
 #[test]
-fn an_image_that_somebody_deleted_is_built_again() {
+fn deleted_image_is_built_again() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    let first = bench.image().unwrap();
+    let fixture = fixture();
+    let first = fixture.image().unwrap();
     fs::remove_file(first.path.with_file_name("release")).unwrap();
-    assert_eq!(bench.image().unwrap(), first);
-    assert_eq!(bench.builds(), 2);
+    assert_eq!(fixture.image().unwrap(), first);
+    assert_eq!(fixture.builds(), 2);
 }
 
 #[test]
-fn a_dropped_option_stops_before_the_build() {
+fn dropped_option_prevents_the_build() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.write("source/extra.config", "# CONFIG_UNIX is not set\n");
-    let error = bench.image().unwrap_err().to_string();
+    let fixture = fixture();
+    fixture.write("source/extra.config", "# CONFIG_UNIX is not set\n");
+    let error = fixture.image().unwrap_err().to_string();
     assert!(error.contains("base.config:"), "{error}");
-    let wanted = "CONFIG_UNIX=y was asked for, the final .config has n (its dependencies are not met)";
+    let wanted = "CONFIG_UNIX=y was requested, and the final .config has n (its dependencies are not met)";
     assert!(error.ends_with(wanted), "{error}");
 }
 
 #[test]
-fn a_failed_build_shows_the_compilers_error_and_the_log() {
+fn failed_build_shows_the_error_and_the_log() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.write("source/broken.c", "");
-    let error = bench.image().unwrap_err();
+    let fixture = fixture();
+    fixture.write("source/broken.c", "");
+    let error = fixture.image().unwrap_err();
     let Error::Build { first, log, .. } = &error else { panic!("{error}") };
     assert_eq!(first[0], "broken.c:1:2: error: expected expression");
     assert!(fs::read_to_string(log).unwrap().contains("  CC      a.o\n"));
 
-    fs::remove_file(bench.path("source/broken.c")).unwrap();
-    bench.image().unwrap();
+    fs::remove_file(fixture.path("source/broken.c")).unwrap();
+    fixture.image().unwrap();
 }
 
 /// Records notes, and cancels a build on request.
 #[derive(Default)]
 struct Notes {
-    heard: Mutex<Vec<String>>,
+    notes: Mutex<Vec<String>>,
     cancels: bool,
 }
 
@@ -113,7 +113,7 @@ impl Progress for Notes {
     fn finished(&self) {}
 
     fn note(&self, text: &str) {
-        self.heard.lock().unwrap().push(text.to_owned());
+        self.notes.lock().unwrap().push(text.to_owned());
     }
 
     fn is_cancelled(&self) -> bool {
@@ -122,49 +122,49 @@ impl Progress for Notes {
 }
 
 #[test]
-fn warnings_in_files_of_the_series_are_noted_of_a_built_a_cached_and_a_half_built_image() {
+fn warnings_in_series_files_are_noted_for_built_and_cached_images() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    bench.write("source/a.c", "one\ntwo\n");
-    bench.write_patch(1, "a.c", "@@ -1,2 +1,2 @@\n one\n-two\n+TWO");
-    bench.write(
-        "source/said",
+    let fixture = fixture();
+    fixture.write("source/a.c", "one\ntwo\n");
+    fixture.write_patch(1, "a.c", "@@ -1,2 +1,2 @@\n one\n-two\n+TWO");
+    fixture.write(
+        "source/shown",
         "a.c:2:1: warning: unused\nb.c:1:1: warning: not the series'\na.c:2:1: note: x\n",
     );
     let noted = || {
         let notes = Notes::default();
-        let request = bench.request("source", bench.patches().unwrap()).unwrap();
-        let image = image(&request, &bench.path("cache"), &notes).unwrap();
-        let heard = notes.heard.into_inner().unwrap();
-        (image, heard.into_iter().filter(|note| note.contains("warning")).collect::<Vec<_>>())
+        let request = fixture.request("source", fixture.patches().unwrap()).unwrap();
+        let image = image(&request, &fixture.path("cache"), &notes).unwrap();
+        let notes = notes.notes.into_inner().unwrap();
+        (image, notes.into_iter().filter(|note| note.contains("warning")).collect::<Vec<_>>())
     };
-    let (built, said) = noted();
-    let name = &bench.kernel.name;
-    assert_eq!(said, [format!("kernel {name} x86_64: a.c:2:1: warning: unused")]);
-    assert_eq!(noted(), (built.clone(), said.clone()));
-    assert_eq!(bench.builds(), 1);
+    let (built, shown) = noted();
+    let name = &fixture.kernel.name;
+    assert_eq!(shown, [format!("kernel {name} x86_64: a.c:2:1: warning: unused")]);
+    assert_eq!(noted(), (built.clone(), shown.clone()));
+    assert_eq!(fixture.builds(), 1);
 
     // The object with the warning is up to date.
-    bench.write("source/other.c", "");
+    fixture.write("source/other.c", "");
     let (other, again) = noted();
-    assert_eq!((bench.builds(), again), (2, said));
+    assert_eq!((fixture.builds(), again), (2, shown));
     assert_ne!(other.key, built.key);
 
-    bench.write("source/said", "");
+    fixture.write("source/shown", "");
     assert_eq!(noted().1, Vec::<String>::new());
 }
 
 #[test]
-fn a_build_that_nobody_waits_for_is_given_up() {
+fn cancelled_build_is_stopped() {
     if lacks_make() {
         return;
     }
-    let bench = bench();
-    let request = bench.request("source", Series::default()).unwrap();
+    let fixture = fixture();
+    let request = fixture.request("source", Series::default()).unwrap();
     let cancelled = Notes { cancels: true, ..Notes::default() };
-    let error = image(&request, &bench.path("cache"), &cancelled).unwrap_err();
+    let error = image(&request, &fixture.path("cache"), &cancelled).unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
-    assert!(bench.image().is_ok());
+    assert!(fixture.image().is_ok());
 }

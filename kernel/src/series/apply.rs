@@ -35,10 +35,10 @@ impl<'a> Stack<'a> {
 
     /// Puts a patch on top, and returns its commit.
     pub(crate) fn push(&mut self, patch: &Patch) -> Result<&str> {
-        if let Some(said) = self.apply(patch, &[])? {
+        if let Some(stderr_line) = self.apply(patch, &[])? {
             let source = |file: &str| read(self.git().args(["show", &format!(":{file}")]), b"").ok();
             let rejects = rejects(&String::from_utf8_lossy(&patch.mail()), source);
-            let (patch, git) = (patch.name.clone(), said);
+            let (patch, git) = (patch.name.clone(), stderr_line);
             return Err(Error::DoesNotApply(Box::new(DoesNotApply {
                 patch,
                 rejects,

@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_names_sort_as_numbers() {
+    fn numbers_in_names_sort_numerically() {
         let mut names = ["10.patch", "1.patch", "a2b", "a10", "2.patch", "0002.patch", "a2", "a"];
         names.sort_by(|one, other| natural(one, other));
         assert_eq!(names, ["1.patch", "0002.patch", "2.patch", "10.patch", "a", "a2", "a2b", "a10"]);

@@ -284,8 +284,9 @@ fn undecodable(error: Error, patch: String) -> Error {
     match error {
         // Without a word from git the fault is not the mail's: git was not started, or killed.
         Error::Command { stderr, .. } if !stderr.is_empty() => {
-            let said = stderr.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Error::NotAPatch { patch, why: PatchProblem::Undecodable(said) }
+            let stderr_line =
+                stderr.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Error::NotAPatch { patch, why: PatchProblem::Undecodable(stderr_line) }
         }
         error => error,
     }

@@ -113,14 +113,14 @@ pub enum SeriesProblem {
 
     /// Commits that git does not find.
     #[error(
-        "there is no such file, and git finds no such commits in {}: {said}{}", repository.display(),
+        "there is no such file, and git finds no such commits in {}: {stderr_line}{}", repository.display(),
         if *.is_shallow { format!("; it is a shallow clone: {}", unshallow(.repository)) } else { String::new() }
     )]
     NoSuchCommits {
         /// The repository that was searched.
         repository: PathBuf,
         /// git's own message.
-        said: String,
+        stderr_line: String,
         /// True if the repository lacks a part of its history.
         is_shallow: bool,
     },

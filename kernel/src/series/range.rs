@@ -163,9 +163,14 @@ fn ends(range: &str, repository: &Path) -> Result<(String, Vec<String>)> {
     let ask = |arguments: &[&str]| read(git(repository).args(arguments).args([range, "--"]), b"");
     ask(&["rev-list", "--max-count=0"]).map_err(|error| match error {
         Error::Command { stderr, .. } => {
-            let said = stderr.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
+            let stderr_line =
+                stderr.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
             let is_shallow = is_shallow(repository);
-            refuse(SeriesProblem::NoSuchCommits { repository: repository.to_owned(), said, is_shallow })
+            refuse(SeriesProblem::NoSuchCommits {
+                repository: repository.to_owned(),
+                stderr_line,
+                is_shallow,
+            })
         }
         error => error,
     })?;
@@ -191,8 +196,8 @@ fn merges(range: &str, repository: &Path) -> Result<Vec<String>> {
 }
 
 fn is_shallow(repository: &Path) -> bool {
-    let asked = read(git(repository).args(["rev-parse", "--is-shallow-repository"]), b"");
-    asked.is_ok_and(|answer| answer == "true")
+    let shallow = read(git(repository).args(["rev-parse", "--is-shallow-repository"]), b"");
+    shallow.is_ok_and(|answer| answer == "true")
 }
 
 #[cfg(test)]
@@ -200,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_told_from_a_path() {
+    fn range_is_distinguished_from_a_path() {
         for range in ["v6.12..work", "a...b", "HEAD~3..", "..topic", "me/topic..you/topic", "v1..v2.mbox"] {
             assert!(is_range(range), "{range}");
         }

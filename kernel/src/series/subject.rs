@@ -191,7 +191,7 @@ mod tests {
     use crate::command::{git, read};
 
     #[test]
-    fn a_place_and_a_version_are_found_in_every_form_that_tools_write() {
+    fn hunk_headers_of_every_tool_are_parsed() {
         let numbered = [
             ("[PATCH v2 03/17] a", 3, 17, "v2"),
             ("[list] [PATCH 01/18] a", 1, 18, "v1"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_told_from_patches_in_any_language() {
+    fn replies_are_recognized_in_any_language() {
         let replies = [
             "Re: [PATCH 08/18] a",
             "RE:[PATCH 08/18] a",
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_title_is_what_git_makes_of_it() {
+    fn title_equals_that_of_git() {
         let subjects = [
             "[PATCH 1/2] keys: a",
             "[list] Re: [PATCH]  keys:  a ",

@@ -151,10 +151,10 @@ fn listed(directory: &Path) -> Result<Vec<u8>> {
     if listed.status.success() {
         return Ok(listed.stdout);
     }
-    let said = String::from_utf8_lossy(&listed.stderr);
-    let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
+    let output = String::from_utf8_lossy(&listed.stderr);
+    let output = output.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
     let reason = format!(
-        "git can't tell which files are in its repository ({said}): mend that, or give a copy without `.git`"
+        "git can't list the files of its repository ({output}): repair it, or give a copy without `.git`"
     );
     Err(Error::NotASource { path: directory.into(), reason })
 }

@@ -232,7 +232,7 @@ mod tests {
     use crate::{NoProgress, hex};
 
     #[test]
-    fn the_status_line_tells_the_percentage() {
+    fn status_line_has_the_percentage() {
         assert_eq!(percent("dlstatus:1:37.5:Retrieving file 1 of 1"), Some(37.5));
         assert_eq!(percent("pmstatus:dpkg:50:Installing"), None);
     }

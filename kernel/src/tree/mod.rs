@@ -206,9 +206,9 @@ pub(crate) fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> R
     command.args(["checkout", "--force", "--progress", "--detach", commit]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut checkout = Running::start(&mut command)?;
-    let said = checkout.stderr().map(|stderr| follow(stderr, progress)).unwrap_or_default();
+    let output = checkout.stderr().map(|stderr| follow(stderr, progress)).unwrap_or_default();
     if !checkout.wait()?.success() {
-        return Err(checkout.failure("failed", said));
+        return Err(checkout.failure("failed", output));
     }
     if !trusted {
         read(git(path).args(["clean", "-fdq"]), b"")?;
@@ -219,7 +219,7 @@ pub(crate) fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> R
 /// Reads git's progress lines to their end. Returns all other output. git does not report progress
 /// of a checkout that takes less than two seconds.
 fn follow(stderr: impl Read, progress: &dyn Progress) -> String {
-    let mut said = String::new();
+    let mut output = String::new();
     let mut started = false;
     for piece in BufReader::new(stderr).split(b'\r').map_while(io::Result::ok) {
         let piece = String::from_utf8_lossy(&piece);
@@ -231,13 +231,13 @@ fn follow(stderr: impl Read, progress: &dyn Progress) -> String {
                 started = true;
                 progress.done(done);
             }
-            None => said.push_str(&piece),
+            None => output.push_str(&piece),
         }
     }
     if started {
         progress.finished();
     }
-    said
+    output
 }
 
 /// Parses `Updating files:  12% (10080/84000)` into the two numbers.

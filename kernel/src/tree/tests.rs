@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt, sync::Mutex};
 use rstest::rstest;
 
 use super::*;
-use crate::{NoProgress, testutil::Bench};
+use crate::{NoProgress, testutil::Fixture};
 
 /// Returns a tarball whose files are in one directory, as kernel.org's are.
 fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
@@ -20,7 +20,7 @@ fn tarball(files: &[(&str, &str)]) -> Vec<u8> {
 const FILES: &[(&str, &str)] =
     &[("Makefile", "VERSION = 1\n"), ("Kconfig", "\n"), ("a.c", "one\ntwo\nthree\n")];
 
-impl Bench {
+impl Fixture {
     fn tree(&self, source: &str, series: Series) -> Result<Tree> {
         tree(&self.request(source, series)?, &self.path("cache"), &NoProgress)
     }
@@ -47,16 +47,16 @@ fn times(directory: &Path) -> BTreeMap<String, (i64, i64)> {
 }
 
 #[test]
-fn another_version_of_the_series_rewrites_only_what_it_changes() {
-    let bench = Bench::new();
-    bench.write("linux.tar", tarball(FILES));
-    let first = bench.tree("linux.tar", bench.series("TWO")).unwrap();
+fn other_version_of_the_series_rewrites_only_differing_files() {
+    let fixture = Fixture::new();
+    fixture.write("linux.tar", tarball(FILES));
+    let first = fixture.tree("linux.tar", fixture.series("TWO")).unwrap();
     assert_eq!(second_line(&first), "TWO");
     assert_ne!(first.base, first.head);
     let (path, before) = (first.path.clone(), times(&first.path));
     drop(first);
 
-    let second = bench.tree("linux.tar", bench.series("2")).unwrap();
+    let second = fixture.tree("linux.tar", fixture.series("2")).unwrap();
     assert_eq!((second.path.as_path(), second_line(&second).as_str()), (path.as_path(), "2"));
     let after = times(&path);
     assert_eq!(before["Makefile"], after["Makefile"]);
@@ -77,12 +77,13 @@ impl Progress for Phases {
 }
 
 #[test]
-fn a_series_is_applied_once_to_the_same_source() {
-    let bench = Bench::new();
-    bench.write("linux.tar", tarball(FILES));
+fn series_is_applied_once_per_source() {
+    let fixture = Fixture::new();
+    fixture.write("linux.tar", tarball(FILES));
     let again = |word: &str| {
-        let (phases, request) = (Phases::default(), bench.request("linux.tar", bench.series(word)).unwrap());
-        let head = tree(&request, &bench.path("cache"), &phases).unwrap().head;
+        let (phases, request) =
+            (Phases::default(), fixture.request("linux.tar", fixture.series(word)).unwrap());
+        let head = tree(&request, &fixture.path("cache"), &phases).unwrap().head;
         (head, phases.0.into_inner().unwrap().contains(&Phase::Series))
     };
     let (first, second, third) = (again("TWO"), again("2"), again("TWO"));
@@ -92,70 +93,70 @@ fn a_series_is_applied_once_to_the_same_source() {
 }
 
 #[test]
-fn an_empty_series_checks_the_pristine_source_out() {
-    let bench = Bench::new();
+fn empty_series_checks_out_the_pristine_source() {
+    let fixture = Fixture::new();
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
     io::Write::write_all(&mut xz, &tarball(FILES)).unwrap();
-    bench.write("linux.tar.xz", xz.finish().unwrap());
-    let tree = bench.tree("linux.tar.xz", Series::default()).unwrap();
+    fixture.write("linux.tar.xz", xz.finish().unwrap());
+    let tree = fixture.tree("linux.tar.xz", Series::default()).unwrap();
     assert_eq!(tree.base, tree.head);
     assert_eq!(second_line(&tree), "two");
 }
 
 #[test]
-fn an_unpacking_that_was_interrupted_starts_again() {
-    let bench = Bench::new();
-    bench.write("linux.tar", tarball(FILES));
-    let path = bench.tree("linux.tar", Series::default()).unwrap().path.clone();
+fn interrupted_unpacking_is_repeated() {
+    let fixture = Fixture::new();
+    fixture.write("linux.tar", tarball(FILES));
+    let path = fixture.tree("linux.tar", Series::default()).unwrap().path.clone();
     let partial = path.with_file_name(format!("{}.partial", path.file_name().unwrap().to_str().unwrap()));
     fs::rename(&path, &partial).unwrap();
     fs::remove_dir_all(partial.join(".git/objects")).unwrap();
-    assert_eq!(second_line(&bench.tree("linux.tar", Series::default()).unwrap()), "two");
+    assert_eq!(second_line(&fixture.tree("linux.tar", Series::default()).unwrap()), "two");
     assert!(!partial.exists());
 }
 
 #[test]
-fn a_checkout_that_was_interrupted_starts_again() {
-    let bench = Bench::new();
-    bench.write("linux.tar", tarball(FILES));
-    let path = bench.tree("linux.tar", Series::default()).unwrap().path.clone();
+fn interrupted_checkout_is_repeated() {
+    let fixture = Fixture::new();
+    fixture.write("linux.tar", tarball(FILES));
+    let path = fixture.tree("linux.tar", Series::default()).unwrap().path.clone();
     fs::write(path.join(".git/unfinished-checkout"), "").unwrap();
     fs::write(path.join(".git/index.lock"), "").unwrap();
     fs::write(path.join("a.c"), "half").unwrap();
     fs::write(path.join("stray.c"), "").unwrap();
     fs::remove_file(path.join("Makefile")).unwrap();
-    let tree = bench.tree("linux.tar", bench.series("TWO")).unwrap();
+    let tree = fixture.tree("linux.tar", fixture.series("TWO")).unwrap();
     assert_eq!(second_line(&tree), "TWO");
     assert!(path.join("Makefile").exists() && !path.join("stray.c").exists());
 }
 
 #[test]
-fn a_tree_that_was_edited_by_hand_is_not_overwritten() {
-    let bench = Bench::new();
-    bench.write("linux.tar", tarball(FILES));
-    let path = bench.tree("linux.tar", Series::default()).unwrap().path.clone();
+fn edited_tree_is_not_overwritten() {
+    let fixture = Fixture::new();
+    fixture.write("linux.tar", tarball(FILES));
+    let path = fixture.tree("linux.tar", Series::default()).unwrap().path.clone();
     fs::write(path.join("a.c"), "an hour's work\n").unwrap();
-    let error = bench.tree("linux.tar", bench.series("TWO")).unwrap_err();
+    let error = fixture.tree("linux.tar", fixture.series("TWO")).unwrap_err();
     assert!(matches!(&error, Error::EditedTree { files, .. } if files == " M a.c"), "{error}");
     assert_eq!(fs::read_to_string(path.join("a.c")).unwrap(), "an hour's work\n");
 }
 
 #[test]
-fn a_truncated_archive_says_so_and_leaves_no_tree() {
-    let bench = Bench::new();
+fn truncated_archive_is_an_error_and_leaves_no_tree() {
+    let fixture = Fixture::new();
     let whole = tarball(FILES);
-    bench.write("linux.tar", &whole[..700]);
-    let error = bench.tree("linux.tar", Series::default()).unwrap_err();
+    fixture.write("linux.tar", &whole[..700]);
+    let error = fixture.tree("linux.tar", Series::default()).unwrap_err();
     assert!(error.to_string().contains("truncated"), "{error}");
-    bench.write("linux.tar", &whole);
-    assert_eq!(second_line(&bench.tree("linux.tar", Series::default()).unwrap()), "two");
+    fixture.write("linux.tar", &whole);
+    assert_eq!(second_line(&fixture.tree("linux.tar", Series::default()).unwrap()), "two");
 }
 
 #[test]
-fn an_archive_of_something_else_is_no_kernel_source() {
-    let bench = Bench::new();
-    bench.write("other.tar", tarball(&[("README", "hello\n")]));
-    let error = bench.tree("other.tar", Series::default()).unwrap_err();
+fn archive_without_a_kernel_is_refused() {
+    let fixture = Fixture::new();
+    fixture.write("other.tar", tarball(&[("README", "hello\n")]));
+    let error = fixture.tree("other.tar", Series::default()).unwrap_err();
     assert!(
         error.to_string().ends_with("is not a kernel source: there is no Makefile at its top"),
         "{error}"
@@ -163,24 +164,24 @@ fn an_archive_of_something_else_is_no_kernel_source() {
 }
 
 #[test]
-fn a_directory_of_the_users_is_followed_and_never_written_to() {
-    let bench = Bench::new();
+fn source_directory_is_followed_and_never_written_to() {
+    let fixture = Fixture::new();
     for (name, contents) in FILES {
-        bench.write(format!("mine/{name}"), contents);
+        fixture.write(format!("mine/{name}"), contents);
     }
-    bench.write("mine/.gitignore", "*.o\n");
-    bench.write("mine/a.o", "object");
-    let before = times(&bench.path("mine"));
+    fixture.write("mine/.gitignore", "*.o\n");
+    fixture.write("mine/a.o", "object");
+    let before = times(&fixture.path("mine"));
 
-    let tree = bench.tree("mine", bench.series("TWO")).unwrap();
+    let tree = fixture.tree("mine", fixture.series("TWO")).unwrap();
     assert_eq!(second_line(&tree), "TWO");
     assert!(!tree.path.join("a.o").exists());
-    assert_eq!(times(&bench.path("mine")), before);
+    assert_eq!(times(&fixture.path("mine")), before);
     let (path, identity) = (tree.path.clone(), tree.identity.clone());
     drop(tree);
 
-    bench.write("mine/a.c", "one\ntwo\nthree\nfour\n");
-    let tree = bench.tree("mine", Series::default()).unwrap();
+    fixture.write("mine/a.c", "one\ntwo\nthree\nfour\n");
+    let tree = fixture.tree("mine", Series::default()).unwrap();
     assert_eq!(fs::read_to_string(path.join("a.c")).unwrap().lines().count(), 4);
     assert_ne!(tree.identity, identity);
 }
@@ -189,27 +190,27 @@ fn a_directory_of_the_users_is_followed_and_never_written_to() {
 const IGNORES_EVERYTHING: &str = "*.o\n/*\n!/debian/\n";
 
 #[test]
-fn of_a_repository_that_ignores_its_own_files_all_that_is_in_it_is_brought() {
-    let bench = Bench::new();
+fn tracked_files_are_copied_even_if_ignored() {
+    let fixture = Fixture::new();
     for (name, contents) in FILES {
-        bench.write(format!("mine/{name}"), contents);
+        fixture.write(format!("mine/{name}"), contents);
     }
-    bench.write("mine/.gitignore", IGNORES_EVERYTHING);
-    let error = bench.tree("mine", Series::default()).unwrap_err();
+    fixture.write("mine/.gitignore", IGNORES_EVERYTHING);
+    let error = fixture.tree("mine", Series::default()).unwrap_err();
     assert!(error.to_string().contains("its .gitignore names its own Makefile"), "{error}");
 
-    let mine = bench.path("mine");
+    let mine = fixture.path("mine");
     read(git(&mine).args(["init", "-q"]), b"").unwrap();
     read(git(&mine).args(["add", "--force", "--all", "."]), b"").unwrap();
-    bench.write("mine/a.o", "object");
-    let tree = bench.tree("mine", bench.series("TWO")).unwrap();
+    fixture.write("mine/a.o", "object");
+    let tree = fixture.tree("mine", fixture.series("TWO")).unwrap();
     assert_eq!(second_line(&tree), "TWO");
     assert!(!tree.path.join("a.o").exists());
     let path = tree.path.clone();
     drop(tree);
 
     fs::remove_file(mine.join("a.c")).unwrap();
-    bench.tree("mine", Series::applied()).unwrap();
+    fixture.tree("mine", Series::applied()).unwrap();
     assert!(!path.join("a.c").exists());
 }
 
@@ -222,7 +223,7 @@ fn commit(directory: &Path) -> String {
     read(git(directory).args(["rev-parse", "HEAD"]), b"").unwrap()
 }
 
-impl Bench {
+impl Fixture {
     /// Returns the tree for a series of these commits in the repository `source`.
     fn range(&self, range: &str) -> Result<Tree> {
         let series = Series::given(range, &self.path("source"))?;
@@ -233,17 +234,17 @@ impl Bench {
 }
 
 #[test]
-fn commits_of_the_source_itself_are_applied_to_what_they_begin_with() {
-    let bench = Bench::with_source(FILES);
-    let source = bench.path("source");
+fn range_of_the_source_is_applied_to_its_begin() {
+    let fixture = Fixture::with_source(FILES);
+    let source = fixture.path("source");
     let old = commit(&source);
-    bench.write("source/a.c", "one\nTWO\nthree\n");
-    bench.write("source/b.c", "new\n");
+    fixture.write("source/a.c", "one\nTWO\nthree\n");
+    fixture.write("source/b.c", "new\n");
     let new = commit(&source);
-    bench.write("source/a.c", "edited, and not committed\n");
+    fixture.write("source/a.c", "edited, and not committed\n");
     let before = times(&source);
 
-    let tree = bench.range(&format!("{old}..topic")).unwrap();
+    let tree = fixture.range(&format!("{old}..topic")).unwrap();
     assert_eq!(second_line(&tree), "TWO");
     let base = read(git(&tree.path).args(["show", &format!("{}:a.c", tree.base)]), b"").unwrap();
     assert_eq!(base, "one\ntwo\nthree");
@@ -251,9 +252,9 @@ fn commits_of_the_source_itself_are_applied_to_what_they_begin_with() {
 
     // Files of the new base are added, and those that it lacks are removed.
     fs::remove_file(source.join("b.c")).unwrap();
-    bench.write("source/a.c", "one\nThree\n");
+    fixture.write("source/a.c", "one\nThree\n");
     commit(&source);
-    let tree = bench.range(&format!("{new}..")).unwrap();
+    let tree = fixture.range(&format!("{new}..")).unwrap();
     assert_eq!(second_line(&tree), "Three");
     assert!(!tree.path.join("b.c").exists());
     let base = read(git(&tree.path).args(["show", &format!("{}:b.c", tree.base)]), b"").unwrap();
@@ -262,59 +263,59 @@ fn commits_of_the_source_itself_are_applied_to_what_they_begin_with() {
     drop(tree);
 
     read(git(&source).args(["checkout", "-q", &new]), b"").unwrap();
-    let tree = bench.tree("source", Series::default()).unwrap();
+    let tree = fixture.tree("source", Series::default()).unwrap();
     assert_eq!((&tree.path, &tree.identity), (&path, &identity));
     drop(tree);
     assert_eq!(times(&source)["Makefile"], before["Makefile"]);
 }
 
 #[test]
-fn commits_begin_where_their_branch_left_the_other() {
-    let bench = Bench::with_source(FILES);
-    let source = bench.path("source");
+fn range_begins_at_the_merge_base() {
+    let fixture = Fixture::with_source(FILES);
+    let source = fixture.path("source");
     let fork = commit(&source);
     read(git(&source).args(["branch", "main"]), b"").unwrap();
-    bench.write("source/a.c", "one\nTWO\nthree\n");
+    fixture.write("source/a.c", "one\nTWO\nthree\n");
     commit(&source);
     read(git(&source).args(["checkout", "-q", "main"]), b"").unwrap();
-    bench.write("source/a.c", "another\n");
+    fixture.write("source/a.c", "another\n");
     commit(&source);
     let series = Series::given("main..topic", &source).unwrap();
     assert_eq!(series.begins_with(), Some(fork.as_str()));
-    assert_eq!(second_line(&bench.range("main..topic").unwrap()), "TWO");
+    assert_eq!(second_line(&fixture.range("main..topic").unwrap()), "TWO");
     assert_eq!(fs::read_to_string(source.join("a.c")).unwrap(), "another\n");
 }
 
 #[test]
-fn commits_that_begin_with_no_kernel_or_nowhere_are_refused() {
-    let bench = Bench::with_source(&[("README", "hello\n")]);
-    let source = bench.path("source");
+fn range_without_a_kernel_at_its_begin_is_refused() {
+    let fixture = Fixture::with_source(&[("README", "hello\n")]);
+    let source = fixture.path("source");
     let first = commit(&source);
-    FILES.iter().for_each(|(name, contents)| _ = bench.write(format!("source/{name}"), contents));
+    FILES.iter().for_each(|(name, contents)| _ = fixture.write(format!("source/{name}"), contents));
     commit(&source);
-    let error = bench.range(&format!("{first}..")).unwrap_err().to_string();
+    let error = fixture.range(&format!("{first}..")).unwrap_err().to_string();
     assert!(error.ends_with(&format!(
         "there is no Makefile at the top of its commit {first}, where the series begins"
     )));
     read(git(&source).args(["checkout", "-q", "--orphan", "other"]), b"").unwrap();
     commit(&source);
-    let error = bench.range("topic..other").unwrap_err().to_string();
+    let error = fixture.range("topic..other").unwrap_err().to_string();
     assert!(error.contains("its two ends have no commit in common"), "{error}");
 }
 
 #[rstest]
 #[case::some("*.o\n")]
 #[case::everything(IGNORES_EVERYTHING)]
-fn a_repository_that_git_can_not_read_is_no_source_whatever_it_ignores(#[case] ignores: &str) {
-    let bench = Bench::with_source(FILES);
-    bench.write("source/.gitignore", ignores);
-    bench.write("source/.git", "gitdir: /nowhere\n");
-    let error = bench.tree("source", Series::default()).unwrap_err().to_string();
+fn unreadable_repository_is_refused_as_a_source(#[case] ignores: &str) {
+    let fixture = Fixture::with_source(FILES);
+    fixture.write("source/.gitignore", ignores);
+    fixture.write("source/.git", "gitdir: /nowhere\n");
+    let error = fixture.tree("source", Series::default()).unwrap_err().to_string();
     assert!(error.contains("which files are in its repository (not a git repository: /nowhere)"), "{error}");
 }
 
 #[test]
-fn gits_progress_line_tells_how_many_files() {
+fn git_progress_line_is_parsed() {
     assert_eq!(updated("Updating files:  12% (10080/84000)"), Some((10080, 84000)));
     assert_eq!(updated("HEAD is now at 1234567 Change"), None);
 }

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn coverage_is_refused_where_not_the_whole_suite_can_run() {
+    fn coverage_is_refused_on_user_mode_linux() {
         let on = |vm: &[Choice]| MatrixOptions { vm: vm.to_vec(), ..MatrixOptions::default() }.for_coverage();
         for vm in [[Choice::One(Kind::Tcg), Choice::One(Kind::Uml)], [Choice::One(Kind::Kvm), Choice::All]] {
             assert!(on(&vm).unwrap_err().to_string().starts_with("--vm takes tcg or kvm here"));

@@ -164,10 +164,10 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
         inputs.add(&program.path, |hash| hash.update(bytes));
     }
     let record = directory().join("inputs");
-    if let Some(before) = Inputs::recall(&record) {
+    if let Some(before) = Inputs::read(&record) {
         terminal.note(&format!("the guest is another one: {}", inputs.changes_since(&before)));
     }
-    inputs.remember(&record).with_context(|| format!("can't write {}", record.display()))
+    inputs.write(&record).with_context(|| format!("can't write {}", record.display()))
 }
 
 /// A line of cargo's JSON messages.
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cargo_is_at_is_told_from_what_else_it_says() {
+    fn progress_lines_of_cargo_are_recognized() {
         let compiling = "   Compiling scenarios v0.1.0 (/home/me/keyagents/scenarios)";
         assert_eq!(progress_of(compiling).as_deref(), Some("compiling scenarios v0.1.0"));
         let waits = "    Blocking waiting for file lock on build directory";

@@ -49,7 +49,7 @@ mod tests {
     use crate::host::program::find;
 
     #[test]
-    fn a_dynamic_program_brings_its_loader_and_its_c_library() {
+    fn dynamic_program_includes_its_loader_and_libc() {
         let files = with_libraries(&find("sh").unwrap(), "/bin/sh").unwrap();
         let has = |part: &str| files.iter().filter(|it| it.path.contains(part)).count();
         assert_eq!((has("/bin/sh"), has("/ld-linux"), has("/libc.so")), (1, 1, 1), "{files:?}");

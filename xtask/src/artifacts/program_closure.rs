@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_loses_its_privilege_is_named() {
+    fn set_user_id_program_is_remarked() {
         let directory = tempfile::tempdir().unwrap();
         let script = executable(&directory.path().join("a"), b"#!/bin/sh\n");
         fs::set_permissions(&script, fs::Permissions::from_mode(0o4755)).unwrap();
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_brings_its_interpreter_and_what_that_loads() {
+    fn script_includes_its_interpreter_and_libraries() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
         let script = executable(&folder.join("a"), b"#!/usr/bin/env -S sh -e\nexit 3\n");
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_comes_with_its_links_and_what_is_empty_and_what_does_not_is_said() {
+    fn packed_directory_keeps_links_and_empty_directories_and_reports_omissions() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
         let under = |name: &str| folder.join(name);
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_behind_a_link_that_comes_along_is_where_that_leads() {
+    fn path_below_a_packed_link_is_resolved() {
         let link = |path: &str, target: &str| (path.to_owned(), target.to_owned());
         let closure = ProgramClosure {
             files: BTreeMap::from([("/a/way/lib/x.so".to_owned(), "/x".into())]),
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_program_among_included_files_is_one_of_them() {
+    fn included_program_of_another_architecture_is_a_plain_file() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
         let mut foreign = fs::read("/proc/self/exe").unwrap();
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_guest_can_run_is_refused_in_one_sentence() {
+    fn unrunnable_program_is_refused_with_the_reason() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
         let mut foreign = fs::read("/proc/self/exe").unwrap();

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn env_is_told_what_to_look_for_in_many_ways() {
+    fn program_of_env_is_found_in_every_form() {
         let env_program = |line: &str| {
             let shebang = Shebang::of(format!("#!/usr/bin/env {line}\nexit\n").as_bytes()).unwrap();
             shebang.env_program().unwrap()

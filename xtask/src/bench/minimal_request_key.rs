@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_minimal_program_needs_no_loader() {
+    fn minimal_program_needs_no_loader() {
         let program = fs::read(build().unwrap()).unwrap();
         assert!(program.len() < 20_000, "{} bytes", program.len());
         assert!(!program.windows(8).any(|window| window == b"ld-linux"));

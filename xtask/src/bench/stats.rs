@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_even_number_lies_between_the_middle_two() {
+    fn median_of_even_count_is_the_midpoint() {
         assert_eq!(figure(&[9.0, 1.0, 2.0]), Some((2.0, 9.0, 3)));
         assert_eq!(figure(&[4.0, 1.0, 9.0, 2.0]), Some((3.0, 9.0, 4)));
         assert_eq!(figure(&[]), None);
     }
 
     #[test]
-    fn one_sample_in_a_hundred_is_above_the_99th_percentile() {
+    fn one_percent_of_samples_is_above_the_99th_percentile() {
         let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
         assert_eq!(figure(&hundred), Some((50.5, 99.0, 100)));
         let two_hundred: Vec<f64> = (1..=200).rev().map(f64::from).collect();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_the_six_promised_keys_and_no_other() {
+    fn json_has_exactly_the_six_documented_keys() {
         let figure = Figure::of("boot", "tcg", Unit::Microseconds, &[1.5]);
         let json = serde_json::to_string(&figure).unwrap();
         assert_eq!(json, r#"{"bench":"boot","case":"tcg","unit":"µs","median":1.5,"p99":1.5,"runs":1}"#);

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_its_median() {
+    fn bar_length_is_proportional_to_the_median() {
         let figures = [figure("long", &[8.0]), figure("half", &[4.0])];
         let picture = svg(&[Group { title: "T", figures: &figures }]);
         let widths: Vec<f64> = picture
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn names_can_hold_anything_and_a_wild_sample_stays_in_the_picture() {
+    fn names_are_escaped_and_outliers_are_clipped() {
         let figures = [figure("<a & \"b\">", &[1.0, 1.0, 900.0])];
         let picture = svg(&[Group { title: "1 < 2", figures: &figures }]);
         assert!(

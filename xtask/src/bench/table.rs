@@ -31,7 +31,7 @@ mod tests {
     use crate::bench::Unit;
 
     #[test]
-    fn columns_stand_under_one_another_whatever_the_names() {
+    fn columns_are_aligned() {
         let figure = |case: &str, sample| Figure::of("b", case, Unit::Microseconds, &[sample]).unwrap();
         let figures = vec![figure("größer", 1234.5), figure("x", 0.25)];
         let text = table("T", &Results { figures, remarks: vec!["and so on".to_owned()] });

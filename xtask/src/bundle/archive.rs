@@ -47,7 +47,7 @@ mod tests {
     use crate::bundle::File;
 
     #[test]
-    fn the_same_files_make_the_same_bytes_and_come_out_as_they_were() {
+    fn archive_is_reproducible_and_unpacks_unchanged() {
         let files = Files::from([
             ("run.sh".to_owned(), File { bytes: b"#!/bin/sh\n".to_vec(), executable: true }),
             ("series/1.patch".to_owned(), File { bytes: b"diff".to_vec(), executable: false }),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_written_nothing_is_left() {
+    fn unwritable_archive_is_named() {
         let error = write(&Files::new(), "b", Path::new("/proc/bundle.tar.zst")).unwrap_err();
         assert!(error.to_string().starts_with("can't write /proc/bundle.tar.zst"));
     }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_judges_a_console_as_the_testbed_does() {
+    fn bundle_and_testbed_give_a_console_the_same_verdict() {
         for (line, code) in [
             ("[  1.0] all is well", 0),
             ("[  1.0] INFO: task agent:88 blocked for more than 60 seconds.", 1),

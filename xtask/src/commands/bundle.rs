@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_that_is_shown_unpacks_a_bundle_of_any_name() {
+    fn shown_command_unpacks_a_bundle_of_any_name() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["plain.tar.zst", "with space.tar.zst", "it's.tar.zst", "host:1.tar.zst", "-x.tar.zst"] {
             let tar = directory.path().join(name);

@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_workflow_runs_the_matrix_that_this_command_does() {
+    fn workflow_and_command_have_the_same_matrix() {
         let workflow = include_str!("../../../.github/workflows/ci.yml");
         let listed = |key: &str| {
             let line = workflow.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
@@ -282,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_fails_keeps_none_from_being_carried_out_and_is_told_apart_from_a_missing_one() {
+    fn failed_step_differs_from_a_missing_program() {
         let terminal = Terminal::new();
         let code = |command: &str| run_step("x", Command::new(command), &terminal).unwrap().0;
         assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Outcome::Exited));
     }
 
     #[test]
-    fn a_step_is_left_out_with_the_last_that_is_said_where_what_it_needs_is_not_to_be_had() {
+    fn failed_precondition_gives_its_last_line() {
         let says = |script: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", script]);

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_command_has_locked_is_not_to_be_had() {
+    fn lock_of_another_command_is_busy_with_its_holder() {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("locks")).unwrap();
         for name in ["7.3", cache::GUESTS] {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_two_names_counts_once_and_what_is_not_there_not_at_all() {
+    fn hard_linked_file_counts_once_and_missing_file_is_empty() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("place");
         fs::create_dir_all(place.join("inner")).unwrap();

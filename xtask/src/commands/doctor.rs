@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lack_is_told_with_its_remedy_below_it() {
+    fn problem_is_followed_by_its_remedy() {
         let state = State::Missing("apt-get install bison".into());
         let finding = Finding { about: "bison".into(), observed: "not found".into(), state };
         let formatted = console::strip_ansi_codes(&formatted(&finding)).into_owned();

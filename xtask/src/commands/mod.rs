@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_shows_examples_of_itself() {
+    fn every_command_has_examples() {
         for (name, help, has_commands) in ends_of_help() {
             let shows = help.contains("Example") && help.contains("cargo xtask");
             assert!(shows || has_commands, "`{name} --help` shows no example");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_fit_a_line_and_paragraphs_are_left_to_be_wrapped() {
+    fn examples_fit_the_width_of_the_help() {
         for (name, help, _) in ends_of_help() {
             let lines: Vec<&str> = help.lines().collect();
             for pair in lines.windows(2).filter(|pair| pair[0].chars().count() > WIDTH) {

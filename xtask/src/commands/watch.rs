@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_of_a_scenario_or_its_snapshot_affects_that_one_alone() {
+    fn edited_scenario_or_snapshot_affects_only_itself() {
         assert_eq!(after(&["scenarios/suite/linking/confined.toml"]), only("linking/confined"));
         assert_eq!(after(&["scenarios/suite/linking/confined.snap"]), only("linking/confined"));
         assert_eq!(
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_came_and_went_is_no_change_and_one_that_was_removed_is() {
+    fn temporary_file_is_no_change_and_removed_file_is() {
         let event = |kind, path: &str| Event::new(kind).add_path(path.into());
         let events = [
             event(EventKind::Create(CreateKind::File), "/no/sedA1B2"),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_affects_nothing() {
+    fn unrelated_file_affects_nothing() {
         assert_eq!(after(&["scenarios/suite/linking/confined.snap.new", "agent/src/.main.rs.swp"]), None);
         assert_eq!(after(&["kernel/patches/6.12/0001.patch"]), Some(Affected::All));
     }

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_guest_had_counted_is_told_and_the_next_one_counts() {
+    fn lost_counters_are_reported_and_later_ones_count() {
         let text = "title = 't'\nrules = ['R9']\n[process.box]\n[[step]]\nbox.request = { description = 'k' }\n\
                     expect = 'ENOKEY'\n";
         let scenario = |name: &str| parse::scenarios(name, Path::new("x.toml"), text).unwrap().remove(0);

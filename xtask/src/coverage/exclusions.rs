@@ -135,14 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_for_the_kernels_that_it_names() {
+    fn entry_applies_to_the_named_kernels() {
         let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['7.3']\n";
         assert_eq!(parse(text, Path::new("u.toml"), "7.3").unwrap().len(), 1);
         assert_eq!(parse(text, Path::new("u.toml"), "6.12").unwrap(), []);
     }
 
     #[test]
-    fn an_entry_for_a_kernel_that_there_is_not_is_refused() {
+    fn entry_for_an_unknown_kernel_is_refused() {
         let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['6.l']\n";
         let error = parse(text, Path::new("u.toml"), "7.3").unwrap_err();
         let expected = "u.toml, the entry a.c, `x;`: `kernels`: there is no kernel named `6.l`; there are ";
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_a_reason_is_refused() {
+    fn entry_without_a_reason_is_refused() {
         let error = parse("[[unreachable]]\nfile = 'a.c'\n", Path::new("u.toml"), "7.3").unwrap_err();
         assert!(format!("{error:#}").contains("missing field `reason`"), "{error:#}");
     }

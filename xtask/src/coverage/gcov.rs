@@ -111,7 +111,7 @@ mod tests {
         "int main(int count, char **words)\n{\n\tif (count > 1)\n\t\treturn 1;\n\treturn 0;\n}\n";
 
     #[test]
-    fn what_a_program_has_counted_is_added_up() {
+    fn counts_of_a_program_are_summed() {
         let build = tempfile::tempdir().unwrap();
         let counters = run(build.path(), SOURCE);
         let mut tally = Tally::default();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn of_notes_that_fit_the_longest_is_the_objects_own() {
+    fn notes_file_with_the_longest_common_suffix_is_chosen() {
         let notes = Path::new("/n");
         let known = ["/n/kernel/signal.gcno", "/n/arch/x86/kernel/signal.gcno"].map(PathBuf::from);
         let found = |object: &str| note_of(object, &known, notes);

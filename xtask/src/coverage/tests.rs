@@ -51,7 +51,7 @@ fn list_error(entry: &str) -> String {
 }
 
 #[test]
-fn only_lines_of_the_series_count_and_those_of_all_guests_are_added_up() {
+fn counts_of_series_lines_are_summed_over_guests() {
     let mut tally = tally();
     tally.add(output());
     let coverage = Coverage::of(&own([4, 5, 6]), &tally, &[]);
@@ -64,7 +64,7 @@ fn only_lines_of_the_series_count_and_those_of_all_guests_are_added_up() {
 }
 
 #[test]
-fn what_cant_be_reached_is_neither_reached_nor_missed() {
+fn unreachable_line_is_neither_reached_nor_missed() {
     let entry = "[[unreachable]]\nfile = 'a.c'\nfunction = 'f'\ncode = 'goto out;'\nreason = 'so'\n\
                  [[unreachable]]\nfile = 'a.c'\nfunction = 'g'\nreason = 'nobody calls it'\n";
     let coverage = Coverage::of(&own(1..=12), &tally(), &list(entry));
@@ -74,7 +74,7 @@ fn what_cant_be_reached_is_neither_reached_nor_missed() {
 }
 
 #[test]
-fn an_entry_that_is_not_true_any_more_is_told() {
+fn outdated_entry_is_an_error() {
     assert_eq!(
         list_error("function = 'f'\ncode = 'goto in;'"),
         "a.c, f(), `goto in;`: there is no such code"
@@ -92,19 +92,19 @@ fn an_entry_that_is_not_true_any_more_is_told() {
 }
 
 #[test]
-fn a_file_of_the_series_that_is_not_in_the_kernel_is_named() {
+fn file_without_code_in_the_kernel_is_named() {
     let coverage = Coverage::of(&own([1]), &Tally::default(), &[]);
     assert_eq!(coverage.absent, ["a.c"]);
 }
 
 #[test]
-fn only_all_is_a_hundred_percent() {
+fn only_full_coverage_is_a_hundred_percent() {
     assert_eq!(Share { reached: 999, of: 1000 }.percent(), 99);
     assert_eq!(Share { reached: 0, of: 0 }.percent(), 100);
 }
 
 #[test]
-fn a_tracefile_has_what_can_be_reached() {
+fn tracefile_has_the_reachable_lines() {
     let text = lcov::text(&Coverage::of(&own(1..=12), &tally(), &[]));
     let expected = "TN:\nSF:a.c\nFN:1,f\nFNDA:3,f\nFN:9,g\nFNDA:0,g\nFNF:2\nFNH:1\nBRDA:3,0,0,0\nBRDA:3,0,1,3\nBRF:2\nBRH:1\n\
                     DA:3,3\nDA:4,0\nDA:5,3\nDA:7,3\nDA:11,0\nLF:5\nLH:3\nend_of_record\n";
@@ -112,7 +112,7 @@ fn a_tracefile_has_what_can_be_reached() {
 }
 
 #[test]
-fn the_page_shows_each_line_and_why_it_cant_be_reached() {
+fn page_shows_each_line_and_the_reason_of_unreachable_ones() {
     let entry = "[[unreachable]]\nfile = 'a.c'\nfunction = 'g'\nreason = 'a < b'\n";
     let coverage = Coverage::of(&own(1..=12), &tally(), &list(entry));
     let page = html::text(&coverage, "kernel 6.12", &["one <guest> less".into()]).unwrap();

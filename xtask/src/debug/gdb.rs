@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_is_refused_and_free_ones_differ() {
+    fn taken_port_is_refused_and_free_ports_differ() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let taken = listener.local_addr().unwrap().port();
         let error = format!("{:#}", port(Some(taken)).unwrap_err());

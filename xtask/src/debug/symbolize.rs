@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_get_the_file_and_line_of_the_call() {
+    fn symbolized_functions_have_the_line_of_the_call() {
         let directory = tempfile::tempdir().unwrap();
         let vmlinux = library(directory.path());
         let symbols = Symbols::read(&vmlinux).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_kernel_is_an_error_with_its_name() {
+    fn file_without_symbols_is_named_in_the_error() {
         let error = Symbols::read(Path::new("/dev/null")).err().unwrap();
         assert_eq!(error.to_string(), "can't read the symbols of /dev/null");
         let console = vec!["key_put+0x1/0x2".into()];

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn console_and_trace_are_told_in_the_plans_time() {
+    fn console_and_trace_times_are_relative_to_the_plan() {
         let mut clock = Clock::default();
         assert_eq!(clock.console_line("[    1.000000] Linux version"), None);
         assert!(clock.console_line("[    1.500000] keyagents: begins f/n").is_some());
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_told_in_the_order_in_which_they_happened() {
+    fn lines_are_printed_in_chronological_order() {
         let (printed, lines) = channel();
         let plan = r#"{"protocol":0,"name":"f/n","deadline_ms":1,"processes":[],"steps":[]}"#;
         let timeline = Timeline::of(serde_json::from_str(plan).unwrap(), move |line| {

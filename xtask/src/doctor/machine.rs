@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_little_is_told_from_little() {
+    fn insufficient_differs_from_scarce() {
         let memory = |gib: u64| memory_finding(gib * GIB, 64 * GIB).state;
         assert!(matches!(memory(0), State::Missing(_)));
         assert!(matches!(memory(2), State::Degraded(_)));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_can_t_be_used_is_lacking() {
+    fn unusable_cache_is_a_missing_requirement() {
         let why = anyhow::anyhow!("can't use the cache /a b: make; {}", cache::REMEDY);
         let found = findings(Err(&why)).unwrap();
         let remedy = State::Missing(cache::REMEDY.into());

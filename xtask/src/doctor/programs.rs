@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_says_its_version_or_nothing() {
+    fn version_is_a_number_or_absent() {
         assert!(version("rustc").unwrap().starts_with(|c: char| c.is_ascii_digit()));
         assert_eq!(version("false"), None);
         assert_eq!(version("no-such-program"), None);

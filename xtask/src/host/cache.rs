@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_cache_counts_from_the_checkout_and_other_relative_paths_do_not_count() {
+    fn relative_cache_is_below_the_checkout_and_other_relative_paths_are_ignored() {
         let place = |set: &[(&str, &str)]| {
             configured_by(|name| set.iter().find(|(it, _)| *it == name).map(|(_, path)| path.into())).ok()
         };
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_in_which_no_kernel_can_be_built_is_refused() {
+    fn cache_path_that_make_misreads_is_refused() {
         let message = check_path(Path::new("/my cache")).unwrap_err().to_string();
         let cause = "make can't build a kernel at a path with ' ' in it";
         assert_eq!(message, format!("can't use the cache /my cache: {cause}; {REMEDY}"));
@@ -155,15 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_is_killed_leaves_nothing() {
+    fn killed_write_leaves_nothing() {
         const NAME: &str = "KEYAGENTS_TEST_OF_A_KILLED_WRITE";
         if let Some(path) = env::var_os(NAME) {
             write_whole(Path::new(&path), &vec![0; 1 << 20]).unwrap();
             return;
         }
         let directory = tempfile::tempdir().unwrap();
-        let test =
-            concat!(module_path!(), "::a_write_that_is_killed_leaves_nothing").trim_start_matches("xtask::");
+        let test = concat!(module_path!(), "::killed_write_leaves_nothing").trim_start_matches("xtask::");
         // The kernel kills a process that writes past the limit, in the middle of the write.
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -c 0; ulimit -f 8; exec \"$0\" --exact \"$1\""]);
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_file_replaces_the_old_one_and_leaves_nothing_else() {
+    fn written_file_replaces_the_old_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/file");
         write_whole(&path, b"old").unwrap();
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_whole_is_not_left_in_parts() {
+    fn failed_write_leaves_no_partial_file() {
         let directory = tempfile::tempdir().unwrap();
         // A file can't replace a directory that is not empty.
         let path = directory.path().join("file");

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scenario_is_found_by_its_whole_name_and_by_the_part_behind_the_family() {
+    fn completion_matches_name_with_and_without_family() {
         let names = ["exec/apart".to_owned(), "exec/two".to_owned(), "threads/exec-late".to_owned()];
         let like = |begun| scenarios_like(begun, &names).collect::<Vec<_>>();
         assert_eq!(like("exec"), ["exec/apart", "exec/two", "exec-late"]);

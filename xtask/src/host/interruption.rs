@@ -167,14 +167,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    fn inherited_ignored_signal_stays_ignored() {
         const NAME: &str = "KEYAGENTS_TEST_IGNORED_SIGNAL";
         if std::env::var_os(NAME).is_some() {
             assert_eq!(not_ignored(&[SIGHUP, SIGTERM]), [SIGTERM]);
             return;
         }
-        let test = concat!(module_path!(), "::a_signal_that_was_ignored_at_the_start_stays_ignored")
-            .trim_start_matches("xtask::");
+        let test =
+            concat!(module_path!(), "::inherited_ignored_signal_stays_ignored").trim_start_matches("xtask::");
         let mut command = Command::new("nohup");
         command.arg(std::env::current_exe().unwrap()).args(["--exact", test]).env(NAME, "1");
         let done = command.output().unwrap();

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_does_not_exist_is_named_with_its_arguments() {
+    fn error_of_a_missing_program_has_its_arguments() {
         let mut command = Command::new("/does/not/exist");
         command.arg("-x");
         let error = format!("{:#}", spawn_pdeathsig(command).unwrap_err());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_that_keep_to_one_processor_take_turns_with_all_there_are() {
+    fn pinned_programs_use_all_processors_in_turn() {
         let processors = || {
             let mut command = Command::new("sed");
             command.args(["-n", r"s/^Cpus_allowed_list:\s*//p", "/proc/self/status"]);

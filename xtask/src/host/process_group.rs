@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_ends_by_itself_or_is_interrupted() {
+    fn only_a_requested_end_is_an_interruption() {
         let code = |text: &str| match run_script(text).unwrap() {
             End::Exited(status) => status.code().unwrap(),
             End::Interrupted(signal) => -signal,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_signal_that_ends_a_process_reaches_the_program() {
+    fn every_ending_signal_is_forwarded() {
         const NAME: &str = "KEYAGENTS_TEST_FORWARDED_SIGNAL";
         if let Some(signal) = std::env::var_os(NAME) {
             interruption::watch().unwrap();
@@ -107,8 +107,8 @@ mod tests {
             assert!(matches!(ended, End::Interrupted(SIGQUIT | SIGUSR1)), "{ended:?}");
             return;
         }
-        let test = concat!(module_path!(), "::every_signal_that_ends_a_process_reaches_the_program")
-            .trim_start_matches("xtask::");
+        let test =
+            concat!(module_path!(), "::every_ending_signal_is_forwarded").trim_start_matches("xtask::");
         for signal in ["QUIT", "USR1"] {
             let mut command = Command::new(std::env::current_exe().unwrap());
             let done = command.args(["--exact", test]).env(NAME, signal).output().unwrap();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_for_this_process_ends_all_that_the_program_has_started() {
+    fn signal_is_forwarded_to_descendants() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("pid");
         let text = format!("sleep 60 & echo $! > {0}.part; mv {0}.part {0}; wait", file.display());

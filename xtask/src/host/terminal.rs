@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_terminal_cuts_a_title_and_no_reason() {
+    fn narrow_terminal_cuts_the_title_and_keeps_the_reason() {
         let line = "    – name  skipped: no smp  ";
         assert_eq!(fit(line, "A title", 80), format!("{line}A title"));
         assert_eq!(fit(line, "A title", 32), format!("{line}A …"));
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_as_people_say_them() {
+    fn durations_are_formatted_by_magnitude() {
         assert_eq!(seconds(Duration::from_millis(1234)), "1.2 s");
         assert_eq!(seconds(Duration::from_secs(185)), "3 min 05 s");
         assert_eq!(remaining(Duration::from_millis(95_900)), "1 min 35 s left");

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_says_where_it_builds() {
+    fn target_directory_is_absolute() {
         assert!(configured_target().unwrap().is_absolute());
     }
 }

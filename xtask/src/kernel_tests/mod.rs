@@ -231,14 +231,14 @@ mod tests {
     const PASSED: &str = "TAP version 13\n1..2\nok 1 a\nok 2 b # SKIP needs root\n";
 
     #[test]
-    fn each_case_is_reported_and_a_good_end_adds_nothing() {
+    fn successful_exit_adds_no_result() {
         let judged = judged(PASSED, Some(Ending::Exited(0)));
         let words: Vec<_> = judged.iter().map(|(name, word, _)| (name.as_str(), *word)).collect();
         assert_eq!(words, [("p/a", "passed"), ("p/b", "skipped")]);
     }
 
     #[test]
-    fn a_program_that_ends_badly_is_no_success_whatever_its_cases_say() {
+    fn failed_exit_is_no_success_whatever_its_cases_report() {
         assert_eq!(
             last(PASSED, Some(Ending::Exited(1))),
             ("failed", "it exited with 1, and no case failed".into())
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_failed_shows_its_notes() {
+    fn failed_case_shows_its_notes() {
         let output = "TAP version 13\n1..1\n# x.c:7: Expected 1 == 2\nnot ok 1 a\n";
         let judged = judged(output, Some(Ending::Exited(1)));
         assert_eq!(judged, [("p/a".to_owned(), "failed", "x.c:7: Expected 1 == 2".to_owned())]);
     }
 
     #[test]
-    fn a_case_during_which_the_kernel_complained_has_crashed() {
+    fn case_with_a_kernel_report_has_crashed() {
         let output = "TAP version 13\n1..1\nWARNING: CPU: 0 PID: 1 at x\nok 1 a\n";
         assert_eq!(judged(output, Some(Ending::Exited(0)))[0].1, "crashed");
     }

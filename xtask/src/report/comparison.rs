@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_come_first_and_what_passed_everywhere_is_counted() {
+    fn differences_come_first_and_passed_scenarios_are_counted() {
         let [hung, skipped] = [Verdict::Hung(Default::default()), Verdict::Skipped(String::new())];
         let passed = || Verdict::Passed;
         let columns = [
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flaky_somewhere_is_no_difference_but_is_shown() {
+    fn flaky_scenario_is_shown_after_the_differences() {
         let mut columns = [column("6.12", &[Verdict::Passed]), column("7.3", &[Verdict::Passed])];
         let verdict = Verdict::Hung(Default::default());
         columns[1].reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });

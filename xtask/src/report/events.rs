@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_events_in_the_documentation_are_what_a_run_writes() {
+    fn documented_events_match_the_written_ones() {
         let page = include_str!("../../../docs/running.md");
         let (_, block) = page.split_once("```jsonl\n").unwrap();
         let (block, _) = block.split_once("```").unwrap();

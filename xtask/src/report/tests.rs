@@ -71,7 +71,7 @@ fn all() -> SharedResults {
 }
 
 #[test]
-fn json_has_six_fields_a_row_and_a_row_for_what_has_not_run() {
+fn json_has_six_fields_and_a_row_for_each_scenario() {
     let results = all();
     results.entries().cut_short = Some("the run was interrupted (SIGINT)".into());
     let rows: serde_json::Value = serde_json::from_str(&json::text(&results.entries()).unwrap()).unwrap();
@@ -87,7 +87,7 @@ fn json_has_six_fields_a_row_and_a_row_for_what_has_not_run() {
 }
 
 #[test]
-fn junit_tells_failures_by_type_and_survives_what_a_console_prints() {
+fn junit_types_failures_and_escapes_console_output() {
     let text = junit::text(&all().entries()).unwrap();
     for part in [
         r#"<testsuite name="6.12 plain auto" tests="6" skipped="1" errors="1" failures="3""#,
@@ -103,7 +103,7 @@ fn junit_tells_failures_by_type_and_survives_what_a_console_prints() {
 }
 
 #[test]
-fn ktap_says_of_a_group_what_its_parts_say() {
+fn ktap_group_fails_if_a_part_fails() {
     let text = ktap::text(&all().entries());
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     assert_eq!(
@@ -135,7 +135,7 @@ fn ktap_says_of_a_group_what_its_parts_say() {
 }
 
 #[test]
-fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
+fn html_is_self_contained_and_escapes_console_output() {
     let text = html::text(&all().entries()).unwrap();
     for part in [
         "<title>keyagents: 1 passed, 1 failed, 1 crashed, 1 hung, 1 broken, 1 skipped</title>",
@@ -151,7 +151,7 @@ fn html_needs_no_other_file_and_holds_what_a_console_prints_as_text() {
 }
 
 #[test]
-fn a_flaky_scenario_is_told_apart_in_every_report_with_the_attempt_that_failed() {
+fn every_report_marks_a_flaky_scenario_and_has_its_failed_attempt() {
     let results = results(&[Verdict::Passed]);
     if let Some(report) = &mut results.entries().parts[0].verdicts[0] {
         let verdict = Verdict::Hung("step 2 waits".into());
@@ -180,7 +180,7 @@ fn a_flaky_scenario_is_told_apart_in_every_report_with_the_attempt_that_failed()
 }
 
 #[test]
-fn what_a_run_that_was_to_stop_has_left_is_skipped_with_the_reason() {
+fn scenarios_after_an_early_stop_are_skipped_with_the_reason() {
     let results = all();
     results.entries().stopped = Some("b/hung hung (--fail-fast)".into());
     let entries = results.entries();
@@ -194,7 +194,7 @@ fn what_a_run_that_was_to_stop_has_left_is_skipped_with_the_reason() {
 }
 
 #[test]
-fn a_wish_is_a_format_and_a_file() {
+fn report_argument_is_a_format_and_a_file() {
     assert_eq!("json=a=b".parse(), Ok(ReportArg { format: Format::Json, file: "a=b".into() }));
     let refused = |text: &str| text.parse::<ReportArg>().unwrap_err();
     assert!(refused("yaml=x").contains("one of ktap, junit, json, html"), "{}", refused("yaml=x"));
@@ -203,7 +203,7 @@ fn a_wish_is_a_format_and_a_file() {
 }
 
 #[test]
-fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
+fn unwritable_report_is_refused_with_a_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let refused = |file: &Path| {
@@ -222,7 +222,7 @@ fn places_where_nothing_can_be_written_are_refused_with_the_remedy() {
 }
 
 #[test]
-fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
+fn report_exists_from_the_start_and_covers_a_failed_run() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let file = directory.join("report.json");
@@ -238,7 +238,7 @@ fn a_report_is_there_from_the_first_moment_and_tells_of_a_run_that_fell_over() {
 }
 
 #[test]
-fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
+fn ctrl_c_writes_the_report_and_ends_by_the_signal() {
     use std::os::unix::process::ExitStatusExt;
     const NAME: &str = "KEYAGENTS_TEST_INTERRUPTED_REPORT";
     if let Some(file) = std::env::var_os(NAME) {
@@ -256,7 +256,7 @@ fn ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let file = directory.join("report.json");
-    let test = concat!(module_path!(), "::ctrl_c_leaves_a_report_and_ends_the_process_as_the_signal_does")
+    let test = concat!(module_path!(), "::ctrl_c_writes_the_report_and_ends_by_the_signal")
         .trim_start_matches("xtask::");
     let mut command = Command::new(std::env::current_exe().unwrap());
     let ended = command.args(["--exact", test, "--nocapture"]).env(NAME, &file).output().unwrap();

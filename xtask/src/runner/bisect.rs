@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_first_bad_patch_is_found_in_few_tries() {
+    fn first_bad_patch_is_found_in_logarithmic_tries() {
         for count in 1..40 {
             for culprit in 1..=count {
                 let world = |patch| if patch < culprit { Try::Good } else { Try::Bad };
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn patches_that_can_not_be_tried_are_passed_over() {
+    fn untestable_patches_are_skipped() {
         let world = |patch| match patch {
             0..5 => Try::Good,
             5..9 => Try::Unknown,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_went_well_or_never_fails_is_told() {
+    fn constant_results_end_the_bisection() {
         assert_eq!(search(9, |_| Try::Bad).0, Next::Always(0));
         assert_eq!(search(9, |patch| if patch < 7 { Try::Unknown } else { Try::Bad }).0, Next::Always(7));
         assert_eq!(search(9, |_| Try::Good), (Next::Well, 1));

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_want_the_same_ground_share_it() {
+    fn columns_share_equal_environments() {
         let (specs, columns) = layout(&MatrixOptions::default(), &chosen());
         assert_eq!(specs.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
         let columns: Vec<_> =
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_says_what_tells_the_column_from_the_others() {
+    fn column_title_has_only_what_differs() {
         let options = MatrixOptions {
             kernel: vec!["6.12".into(), "7.3".into()],
             profile: vec![Profile::Plain, Profile::Debug],

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kvm_that_was_asked_for_and_runs_no_guest_has_a_remedy() {
+    fn unusable_kvm_that_was_requested_has_a_remedy() {
         let message = runs_no_guest(Kind::Kvm, &Unusable::Device(nix::errno::Errno::EACCES));
         assert!(message.contains("usermod") && message.ends_with("or use --vm tcg or --vm uml"), "{message}");
     }

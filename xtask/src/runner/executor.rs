@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_bad_is_run_again_so_many_times_and_only_then_counts() {
+    fn bad_verdict_is_retried_the_given_number_of_times() {
         let policy = Policy { fail_fast: true, retries: 2 };
         let bad = Verdict::Hung(Default::default());
         let again: Vec<bool> = (1..=3).map(|attempt| policy.retries_after(attempt, &bad)).collect();

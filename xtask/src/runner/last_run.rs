@@ -178,7 +178,7 @@ expect = "ENOKEY"
     }
 
     #[test]
-    fn what_failed_or_was_left_stays_until_it_has_passed_on_that_kernel() {
+    fn failed_scenario_stays_recorded_until_it_passes_on_that_kernel() {
         let directory = tempfile::tempdir().unwrap();
         let last = last_run(&directory);
         let bad = || Some(Verdict::Hung(Default::default()));
@@ -198,7 +198,7 @@ expect = "ENOKEY"
     }
 
     #[test]
-    fn what_passed_in_the_end_has_passed() {
+    fn flaky_scenario_counts_as_passed() {
         let directory = tempfile::tempdir().unwrap();
         let last = last_run(&directory);
         last.write(&run("6.12", &[("a/flaky", None)]).entries()).unwrap();

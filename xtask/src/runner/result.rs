@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_failed_from_broken() {
+    fn exit_code_differs_for_failed_and_broken() {
         let [skipped, hung, broken] = [
             Verdict::Skipped(String::new()),
             Verdict::Hung(Default::default()),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_that_is_new_comes_with_the_command_that_accepts_it() {
+    fn new_trace_has_the_command_that_accepts_it() {
         let difference = Some("-old\n+new".to_owned());
         let pending = Failure { difference, ..Failure::default() };
         let mismatches = vec![Mismatch { step: None, complaint: "no answer".into() }];
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_only_on_a_retry_is_flaky_and_tells_of_the_attempt_that_failed() {
+    fn scenario_that_passes_on_a_retry_is_flaky_with_its_failure() {
         let retried = |verdict| {
             let mut column = column(&[verdict]);
             let verdict = Verdict::Hung("step 2".into());
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_counts_each_kind_by_itself() {
+    fn summary_counts_each_word() {
         let column = column(&[Verdict::Hung(Default::default()), Verdict::Passed, Verdict::Passed]);
         let summary = console::strip_ansi_codes(&summary(&column, "scenario", Some(Duration::from_secs(2))))
             .into_owned();

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_is_run_first_and_lanes_wait_for_what_is_not_prepared() {
+    fn longest_job_runs_first_and_workers_wait_for_preparation() {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 9.0, &[])]);
         assert_eq!(schedule.wanted(), [UML]);
         schedule.set_preparing(UML);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_first_ground_lacks_is_run_on_the_next_which_only_then_is_prepared() {
+    fn missing_feature_prepares_the_next_environment() {
         let mut schedule = schedule(vec![job(0, 1.0, &[]), job(1, 1.0, &["smp"])]);
         schedule.ready(UML, Some(vec!["net_ns".into()]));
         assert_eq!(schedule.wanted(), [TCG]);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_ground_has_is_run_on_the_last_one_which_skips_it() {
+    fn feature_that_no_environment_has_runs_on_the_last() {
         let mut schedule = schedule(vec![job(0, 1.0, &["smp"])]);
         schedule.ready(UML, Some(vec![]));
         schedule.ready(TCG, Some(vec![]));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_grounds_jobs_go_to_the_next_and_are_stranded_when_there_is_none() {
+    fn jobs_of_a_lost_environment_move_to_the_next_or_are_stranded() {
         let mut schedule = schedule(vec![job(0, 1.0, &[])]);
         assert_eq!(schedule.lost(UML), []);
         assert_eq!(schedule.wanted(), [TCG]);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn one_lane_is_enough_for_what_is_done_before_a_second_guest_would_be_up() {
+    fn no_second_worker_starts_for_little_work() {
         let short = |scenario| Job { environments: vec![TCG], ..job(scenario, 1.0, &[]) };
         let mut schedule = schedule(vec![short(0), short(1), short(2)]);
         schedule.ready(TCG, None);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ground_gets_no_more_lanes_than_it_bears() {
+    fn environment_gets_at_most_its_maximum_of_workers() {
         let mut schedule = schedule((0..4).map(|scenario| job(scenario, 9.0, &[])).collect());
         schedule.ready(UML, None);
         assert_eq!(
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ground_that_is_slow_to_start_is_begun_first() {
+    fn slowest_environment_starts_first() {
         let slow = Job { environments: vec![TCG], ..job(0, 1.0, &[]) };
         let mut schedule = schedule(vec![slow, job(1, 30.0, &[])]);
         schedule.ready(UML, Some(vec![]));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_leaves_for_a_slow_ground_that_becomes_ready_and_has_nobody() {
+    fn worker_switches_to_a_slow_environment_without_workers() {
         let slow = |scenario| Job { environments: vec![TCG], ..job(scenario, 1.0, &[]) };
         let mut schedule =
             schedule(vec![slow(0), slow(1), job(2, 5.0, &[]), job(3, 1.0, &[]), job(4, 1.0, &[])]);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_of_both_tastes_meet_in_the_middle_and_a_lane_by_itself_begins_with_the_longest() {
+    fn workers_of_both_orders_meet_and_a_single_worker_starts_with_the_longest() {
         let mut schedule = schedule((0..4).map(|n| job(n, 9.0 - n as f64, &[])).collect());
         schedule.ready(UML, None);
         assert_eq!(given(schedule.next(None, PickOrder::Short)).0, 0);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_it_will_take_is_known_once_every_ground_is_ready() {
+    fn remaining_time_is_known_when_every_environment_is_ready() {
         let mut schedule = schedule(vec![job(0, 1.5, &[]), job(1, 9.0, &["smp"])]);
         schedule.ready(UML, Some(vec![]));
         assert_eq!(schedule.seconds_left(), None);

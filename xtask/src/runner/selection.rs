@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exact_name_is_whole_and_that_of_a_file_stands_for_its_cases() {
+    fn exact_name_is_a_case_or_a_file_with_its_cases() {
         let names = |name: &str| -> Result<Vec<String>> {
             Ok(select_exactly(&[name.to_owned()])?.into_iter().map(|it| it.name).collect())
         };

@@ -101,7 +101,7 @@ mod tests {
     use crate::runner::selection;
 
     #[test]
-    fn the_shares_of_the_suite_are_disjoint_complete_and_alike() {
+    fn shares_are_disjoint_complete_and_balanced() {
         let suite = selection::select(&[]).unwrap();
         let costs: std::collections::BTreeMap<&str, u64> =
             suite.iter().map(|one| (one.name.as_str(), cost_ms(one))).collect();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_suite_is_nothing_to_the_division() {
+    fn division_is_independent_of_the_order_of_the_suite() {
         let suite = [("a", 5), ("b", 9), ("c", 5), ("d", 4)];
         assert_eq!(divide(&suite, 2), [1, 0, 1, 0]);
         let turned: Vec<_> = suite.into_iter().rev().collect();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_is_none_is_refused_with_those_that_are() {
+    fn invalid_share_is_refused_with_the_valid_ones() {
         let refused = |text: &str| text.parse::<Shard>().unwrap_err();
         assert_eq!(refused("5/4"), "the shares are 1/4 to 4/4");
         assert_eq!(refused("0/4"), "the shares are 1/4 to 4/4");

@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_told_with_its_age_and_not_where_other_limits_hold() {
+    fn recorded_failure_has_its_age_and_is_ignored_under_other_limits() {
         let cache = tempfile::tempdir().unwrap();
         save_record(cache.path(), "uml", "image", false, "it hung").unwrap();
         let message = uml_unusable(cache.path()).unwrap().unwrap();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn who_names_the_machine_has_it_tried_whatever_is_remembered() {
+    fn named_machine_is_probed_despite_a_recorded_failure() {
         let cache = tempfile::tempdir().unwrap();
         save_record(cache.path(), "uml", "image", false, "it hung").unwrap();
         let boot = BootConfig::without_files();
@@ -368,14 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_why_kvm_is_out_has_its_remedy() {
+    fn each_failure_of_kvm_has_its_remedy() {
         assert!(Unusable::Device(Errno::EACCES).kvm_remedy().contains("usermod"));
         assert!(Unusable::Device(Errno::ENOENT).kvm_remedy().contains("firmware"));
         assert!(Unusable::Guest("no output".into()).kvm_remedy().contains("nested"));
     }
 
     #[test]
-    fn denied_ptrace_is_named() {
+    fn denied_ptrace_has_a_hint() {
         let console = [
             "Checking that ptrace can change system call numbers...ptrace: Operation not permitted",
             "status = 9",
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_forgotten_after_a_while() {
+    fn recorded_failure_expires() {
         let cache = tempfile::tempdir().unwrap();
         save_record(cache.path(), "uml", "image", false, "it hung").unwrap();
         let file = path(cache.path(), "uml");

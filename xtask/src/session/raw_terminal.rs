@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_escape_takes_three_presses_in_a_second_and_nothing_between() {
+    fn escape_sequence_is_three_presses_within_a_second() {
         let start = Instant::now();
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
         let is_complete = |keys: &[(&[u8], u64)]| {

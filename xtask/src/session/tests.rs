@@ -42,13 +42,13 @@ const FINISHED: &str =
     r#"echo '{"finished":{"plan":"f/n","completion":"complete","left":[],"taint":0,"log":[]}}' >&0;"#;
 
 #[test]
-fn a_plan_is_sent_and_its_end_is_heard() {
+fn run_returns_when_the_plan_has_finished() {
     let run = run(&format!("HELLO read plan; {FINISHED} read power_off")).unwrap();
     assert_eq!(run.finished.plan, "f/n");
 }
 
 #[test]
-fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
+fn kernel_report_outweighs_a_later_message() {
     let failure =
         run(&format!("HELLO read plan; echo 'WARNING: CPU: 0 at x'; {FINISHED} sleep 9")).unwrap_err();
     assert_eq!(
@@ -58,7 +58,7 @@ fn a_report_on_the_console_outweighs_the_message_that_follows_it() {
 }
 
 #[test]
-fn a_host_without_space_for_the_guests_memory_is_no_crash() {
+fn full_host_is_broken_and_no_crash() {
     let full = "Bus error - the host /dev/shm or /tmp mount likely just ran out of space";
     let panic = "Kernel panic - not syncing: Kernel mode signal 7";
     let failure =
@@ -68,7 +68,7 @@ fn a_host_without_space_for_the_guests_memory_is_no_crash() {
 }
 
 #[test]
-fn what_is_printed_after_a_panic_is_kept() {
+fn output_after_a_panic_is_kept() {
     let panic = "echo '[ 1.0] Kernel panic - not syncing: x'; sleep 0.2; echo 'Call Trace:'; sleep 9";
     let failure = open(panic).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Crashed);
@@ -79,7 +79,7 @@ fn what_is_printed_after_a_panic_is_kept() {
 }
 
 #[test]
-fn a_silent_guest_is_hung_and_one_that_fails_is_broken() {
+fn silent_guest_is_hung_and_failed_back_end_is_broken() {
     assert_eq!(open("sleep 9").unwrap_err().kind, FailureKind::Hung);
     let failure = open("echo no such machine; exit 3").unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
@@ -106,12 +106,12 @@ fn queued_messages_do_not_extend_a_deadline() {
 }
 
 #[test]
-fn a_guest_that_restarts_without_a_word_has_crashed() {
+fn guest_that_restarts_without_output_has_crashed() {
     assert_eq!(run("HELLO read plan; exit 0").unwrap_err().kind, FailureKind::Crashed);
 }
 
 #[test]
-fn a_programs_lines_and_its_end_are_heard() {
+fn program_output_and_exit_are_returned() {
     let program = r#"{"path":"/p","uid":7,"deadline_ms":100}"#;
     let program: Program = serde_json::from_str(program).unwrap();
     let run = |output: &str| {
@@ -130,7 +130,7 @@ fn a_programs_lines_and_its_end_are_heard() {
 }
 
 #[test]
-fn what_the_kernel_reports_on_its_way_out_is_heard() {
+fn kernel_report_during_shutdown_is_returned() {
     let leak = "echo 'kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)'";
     let failure = open(&format!("HELLO read power_off; {leak}; sleep 9")).unwrap().close().unwrap_err();
     assert_eq!(failure.kind, FailureKind::Crashed);
@@ -138,7 +138,7 @@ fn what_the_kernel_reports_on_its_way_out_is_heard() {
 }
 
 #[test]
-fn counters_are_heard_as_a_whole_or_not_at_all() {
+fn incomplete_counters_are_dropped() {
     let counters = |left: usize| {
         format!(r#"echo '{{"counters":{{"file":"a.gcda","content":"AA==","left":{left}}}}}' >&0;"#)
     };
@@ -149,7 +149,7 @@ fn counters_are_heard_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
+fn long_plan_is_sent_in_acknowledged_parts() {
     let name = "n".repeat(wire::framing::LONGEST_LINE);
     let plan = format!(r#"{{"protocol":7,"name":"{name}","deadline_ms":100,"processes":[],"steps":[]}}"#);
     let finished = FINISHED.replace("f/n", &name);
@@ -162,7 +162,7 @@ fn a_long_plan_is_told_in_parts_each_when_the_one_before_has_been_read() {
 }
 
 #[test]
-fn another_version_of_the_protocol_is_refused_by_name() {
+fn other_protocol_version_is_refused() {
     let failure =
         open(r#"echo '{"hello":{"protocol":999,"release":"r","cpus":1,"features":[]}}' >&0; sleep 9"#);
     let failure = failure.unwrap_err();
@@ -171,7 +171,7 @@ fn another_version_of_the_protocol_is_refused_by_name() {
 }
 
 #[test]
-fn a_guest_that_the_host_had_no_time_for_is_started_again_and_no_other() {
+fn only_a_guest_with_a_late_timer_is_started_again() {
     let directory = tempfile::tempdir().unwrap();
     let marker = directory.path().join("late-timer");
     let once = |panic: &str| {

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_comes_in_pieces_is_seen_once() {
+    fn line_in_several_pieces_is_one_report() {
         let mut console = console();
         assert_eq!(console.take(b"[ 1.0] Kernel pa"), []);
         assert_eq!(console.take(b"nic - not syncing: x\r").len(), 0);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_ends_with_what_is_unfinished() {
+    fn tail_includes_the_unfinished_line() {
         let mut console = console();
         console.take(b"one\ntwo\r\nthr");
         assert_eq!(console.tail(1), ["two", "thr"]);

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_measurements_of_the_frequency_agree() {
+    fn frequency_measurements_agree() {
         // A counter that the kernel doesn't trust may differ between processors.
         let Some(one) = frequency() else { return };
         let other = measure();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_kernel_gets_more_time_for_what_is_to_happen_and_none_for_what_is_not() {
+    fn expected_timeout_is_not_scaled() {
         assert_eq!(waits(&Expect::Ok), 56);
         assert_eq!(waits(&Expect::TimedOut), 7);
     }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_killed_guests_are_removed_once_who_started_them_is_gone_even_as_a_zombie() {
+    fn directories_of_killed_guests_are_removed_after_their_parent_exits() {
         let place = tempfile::tempdir().unwrap();
         let mut zombie = Command::new("sleep").arg("100").stdin(Stdio::null()).spawn().unwrap();
         let named = |pid: u32| place.path().join(format!("run-uml-0.console.{pid}.uml"));

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_that_can_t_be_used_is_passed_over_and_named_if_there_is_no_other() {
+    fn unusable_directory_is_skipped_and_named_if_none_remains() {
         let place = tempfile::tempdir().unwrap();
         let (good, missing) = (place.path().to_owned(), place.path().join("missing"));
         assert_eq!(choose(&[missing.clone(), good.clone()], MIB).unwrap(), good);
@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_on_files_is_named() {
+    fn file_size_limit_is_named() {
         check_file_size(MIB, Some(MIB)).unwrap();
         check_file_size(MIB, None).unwrap();
         assert!(check_file_size(MIB, Some(1024)).unwrap_err().to_string().contains("ulimit -f unlimited"));
     }
 
     #[test]
-    fn the_roomiest_place_serves_where_none_has_room_for_all() {
+    fn directory_with_most_room_is_chosen_if_none_suffices() {
         let place = tempfile::tempdir().unwrap();
         assert_eq!(choose(&["/proc".into(), place.path().to_owned()], u64::MAX).unwrap(), place.path());
     }

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_agents_lines_lead_out_of_the_guest() {
+    fn only_the_agents_ports_are_connected() {
         let composed =
             "qemu -chardev stdio,id=stdin,signal=on -chardev file,id=ret,path=/tmp/x -append 'a b'";
         let vng = Vng { kind: Kind::Tcg, words: shlex::split(composed).unwrap() };
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_made_of_whatever_is_at_the_root_but_of_what_every_guest_has() {
+    fn copied_directories_exclude_those_of_every_guest() {
         let directories = directories_at(Path::new("/")).unwrap();
         assert!(directories.contains(&PathBuf::from("/etc")), "{directories:?}");
         assert!(!directories.iter().any(|it| it.ends_with("proc")), "{directories:?}");

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_may_hold_semicolons() {
+    fn description_may_contain_semicolons() {
         let described = parse_description("user;0;-1;3f010000;a;b").unwrap();
         assert_eq!((described.gid, described.perm), (u32::MAX, 0x3f01_0000));
         assert_eq!(described.description, "a;b");

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_digits_are_not_bytes() {
+    fn odd_or_invalid_digits_are_refused() {
         assert_eq!(unhex("00ff"), Some(vec![0, 255]));
         assert_eq!(unhex("00f"), None);
         assert_eq!(unhex("zz"), None);

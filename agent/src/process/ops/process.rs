@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_gives_its_output_and_its_status() {
+    fn command_returns_output_and_status() {
         let command = Command::Shell("echo out; echo err >&2; exit 3".to_owned());
         let output = "out\nerr".to_owned();
         assert_eq!(run(&command), Outcome::Ok(Value::Command { status: 3, output }));

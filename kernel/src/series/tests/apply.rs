@@ -3,29 +3,33 @@
 use super::*;
 
 #[test]
-fn a_patch_that_git_would_misread_is_refused() {
-    let bench = Bench::new();
+fn patch_that_git_misreads_is_refused() {
+    let fixture = Fixture::new();
     let overlong = sample(1).plain().replace("PATCH 1/3", "PATCH").replace(" line 11\n", " line 11\n+more\n");
     let why = "can't read the patch `[PATCH] keys: Change 1 =at length=`: line 14 of its diff is one more than the hunk's header counts, and \
                git would leave it out; write the patch again with `git format-patch`";
-    assert_eq!(bench.refusal(overlong), why);
+    assert_eq!(fixture.refusal(overlong), why);
     let both = format!("{}{}\n{}", body(1), header("[PATCH 2/2] b"), body(2));
     let several = Sample { subject: "[PATCH] both".into(), body: both }.base64();
     let why = "can't read the patch `[PATCH] both`: there are several patches in this one mail, and git would take them for one; save \
                the attachments in a directory";
-    assert_eq!(bench.refusal(several), why);
+    assert_eq!(fixture.refusal(several), why);
     let undated =
         sample(1).plain().replace("1/3", "1/1").replace("Fri, 1 Jul 2022 10:00:00 +0200", "one day");
-    let error =
-        bench.mailbox(undated).unwrap().commit(bench.path(), &bench.base, |_| {}).unwrap_err().to_string();
+    let error = fixture
+        .mailbox(undated)
+        .unwrap()
+        .commit(fixture.path(), &fixture.base, |_| {})
+        .unwrap_err()
+        .to_string();
     assert!(error.ends_with(": git does not understand its date `one day`"), "{error}");
 }
 
 #[test]
-fn a_hunk_that_does_not_fit_is_named_with_the_nearest_place() {
-    let bench = Bench::new();
+fn rejected_hunk_has_the_nearest_match() {
+    let fixture = Fixture::new();
     let patch = sample(1).plain().replace("1/3", "1/1").replace("-line 8\n", "-line eight\n");
-    let error = bench.mailbox(patch).unwrap().commit(bench.path(), &bench.base, |_| {}).unwrap_err();
+    let error = fixture.mailbox(patch).unwrap().commit(fixture.path(), &fixture.base, |_| {}).unwrap_err();
     assert_eq!(
         error.to_string(),
         "[PATCH 1/1] keys: Change 1 =at length= does not apply:\
@@ -36,10 +40,10 @@ fn a_hunk_that_does_not_fit_is_named_with_the_nearest_place() {
 }
 
 #[test]
-fn patches_in_the_order_of_their_mails_are_said_to_be_if_one_does_not_apply() {
+fn error_names_the_order_of_unnumbered_mails() {
     const HINT: &str = "the patches have no numbers, so they were applied in the order of their mails: if that is the wrong one, save each \
                         patch in a file and list the files in order in a file `series`";
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // Each patch changes what the one before has written.
     let [first, second] = ["-line 8\n+LINE 8\n", "-LINE 8\n+Line 8\n"].map(|change| {
         let subject = change.lines().next().unwrap_or_default();
@@ -48,16 +52,16 @@ fn patches_in_the_order_of_their_mails_are_said_to_be_if_one_does_not_apply() {
     });
     let last_line = |mailbox: &[&Sample]| {
         let mails: String = mailbox.iter().map(|sample| sample.plain()).collect();
-        let committed = bench.mailbox(mails).unwrap().commit(bench.path(), &bench.base, |_| {});
+        let committed = fixture.mailbox(mails).unwrap().commit(fixture.path(), &fixture.base, |_| {});
         committed.err().map(|error| error.to_string().lines().last().unwrap().to_owned())
     };
     assert_eq!(last_line(&[&first, &second]), None);
     assert_eq!(last_line(&[&second, &first]).as_deref(), Some(HINT));
     assert_ne!(last_line(&[&second]).as_deref(), Some(HINT));
-    bench.write("files/1.patch", second.plain());
-    bench.write("files/2.patch", first.plain());
-    let by_name = bench.given(&bench.path().join("files")).unwrap();
-    let error = by_name.commit(bench.path(), &bench.base, |_| {}).unwrap_err().to_string();
+    fixture.write("files/1.patch", second.plain());
+    fixture.write("files/2.patch", first.plain());
+    let by_name = fixture.given(&fixture.path().join("files")).unwrap();
+    let error = by_name.commit(fixture.path(), &fixture.base, |_| {}).unwrap_err().to_string();
     assert_ne!(error.lines().last(), Some(HINT));
     let numbered = |sample: &Sample, tag: &str| sample.clone().subject(&sample.subject.replace("PATCH", tag));
     let (first, second) = (numbered(&first, "PATCH 2/2"), numbered(&second, "PATCH 1/2"));
@@ -65,12 +69,12 @@ fn patches_in_the_order_of_their_mails_are_said_to_be_if_one_does_not_apply() {
 }
 
 #[test]
-fn only_a_source_with_the_whole_series_is_to_be_taken_as_it_is() {
-    let bench = Bench::new();
-    let series = bench.mailbox(series_of(Sample::plain)).unwrap();
+fn only_a_whole_applied_series_gets_the_hint() {
+    let fixture = Fixture::new();
+    let series = fixture.mailbox(series_of(Sample::plain)).unwrap();
     let refusal = |changed: &[usize]| {
-        let base = commit_file(bench.path(), &lines(changed), "base", &[]);
-        series.commit(bench.path(), &base, |_| {}).unwrap_err().to_string()
+        let base = commit_file(fixture.path(), &lines(changed), "base", &[]);
+        series.commit(fixture.path(), &base, |_| {}).unwrap_err().to_string()
     };
     let whole = refusal(&[8, 16, 24]);
     let advice = "the source has the whole series already: with `--series none` it is taken as it is";
@@ -81,16 +85,16 @@ fn only_a_source_with_the_whole_series_is_to_be_taken_as_it_is() {
 }
 
 #[test]
-fn a_binary_change_beside_a_text_is_applied_as_well() {
-    let bench = Bench::new();
+fn binary_change_beside_a_text_change_is_applied() {
+    let fixture = Fixture::new();
     let changed = lines(&[8]);
     let files: [(&str, &[u8]); 3] = [("a.c", changed.as_bytes()), ("b", BINARY), ("c", b"text\n")];
     for files in [&files[..2], &files[..]] {
-        let head = commit_files(bench.path(), files, "keys: Add", &[&bench.base]);
-        let range = format!("{}..{head}", bench.base);
-        let mail = read(git(bench.path()).args(["format-patch", "--stdout", &range]), b"").unwrap();
-        let series = bench.mailbox(mail + "\n\n").unwrap();
-        let top = series.commit(bench.path(), &bench.base, |_| {}).unwrap();
-        assert_eq!(tree_of(bench.path(), &top), tree_of(bench.path(), &head));
+        let head = commit_files(fixture.path(), files, "keys: Add", &[&fixture.base]);
+        let range = format!("{}..{head}", fixture.base);
+        let mail = read(git(fixture.path()).args(["format-patch", "--stdout", &range]), b"").unwrap();
+        let series = fixture.mailbox(mail + "\n\n").unwrap();
+        let top = series.commit(fixture.path(), &fixture.base, |_| {}).unwrap();
+        assert_eq!(tree_of(fixture.path(), &top), tree_of(fixture.path(), &head));
     }
 }

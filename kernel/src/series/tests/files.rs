@@ -3,45 +3,46 @@
 use super::*;
 
 #[test]
-fn a_directory_is_read_in_the_order_of_its_numbers() {
-    let bench = Bench::new();
+fn directory_is_read_in_the_order_of_numbers() {
+    let fixture = Fixture::new();
     let unnumbered =
         |number: usize| sample(number).subject(&format!("keys: Change {number} =at length=")).plain();
     let write_all = |directory: &str, names: [&str; 3], mail: &dyn Fn(usize) -> String| {
         let write =
-            |(number, name): (usize, &&str)| bench.write(&format!("{directory}/{name}"), mail(number + 1));
+            |(number, name): (usize, &&str)| fixture.write(&format!("{directory}/{name}"), mail(number + 1));
         names.iter().enumerate().for_each(|one| drop(write(one)));
     };
     write_all("natural", ["1.patch", "2.diff", "10.patch"], &unnumbered);
     write_all("named at random", ["c.eml", "a.eml", "b.eml"], &|number| sample(number).base64());
     write_all("crlf", ["1.patch", "2.patch", "3.patch"], &|number| unnumbered(number).replace('\n', "\r\n"));
     write_all("maildir/new", ["9", "8", "7"], &|number| sample(number).plain());
-    fs::create_dir(bench.path().join("maildir/cur")).unwrap();
-    bench.write("one file/all.patch", series_of(Sample::plain));
+    fs::create_dir(fixture.path().join("maildir/cur")).unwrap();
+    fixture.write("one file/all.patch", series_of(Sample::plain));
     for directory in ["natural", "named at random", "crlf", "maildir", "one file"] {
-        let series =
-            bench.given(&bench.path().join(directory)).unwrap_or_else(|error| panic!("{directory}: {error}"));
-        assert_eq!(bench.story(&series), expected(), "{directory}");
+        let series = fixture
+            .given(&fixture.path().join(directory))
+            .unwrap_or_else(|error| panic!("{directory}: {error}"));
+        assert_eq!(fixture.summary(&series), expected(), "{directory}");
     }
 
-    bench.write("natural/0000-cover-letter.patch", "Subject: [PATCH 0/3] x\n\nwords\n");
-    bench.write("natural/README", "words\n");
-    bench.write("natural/2.diff.orig", unnumbered(2));
-    let series = bench.given(&bench.path().join("natural")).unwrap();
+    fixture.write("natural/0000-cover-letter.patch", "Subject: [PATCH 0/3] x\n\nwords\n");
+    fixture.write("natural/README", "words\n");
+    fixture.write("natural/2.diff.orig", unnumbered(2));
+    let series = fixture.given(&fixture.path().join("natural")).unwrap();
     let names: Vec<_> = series.patches().iter().map(|patch| patch.name.as_str()).collect();
     assert_eq!(names, ["1.patch", "2.diff", "10.patch"]);
     let left_out = "cover letter `0000-cover-letter.patch`; file with a diff that is not named like a patch: `2.diff.orig`";
     assert_eq!(series.left_out().as_deref(), Some(left_out));
-    assert!(Series::read(&bench.path().join("none")).unwrap().is_empty());
+    assert!(Series::read(&fixture.path().join("none")).unwrap().is_empty());
 
-    fs::remove_file(bench.path().join("named at random/a.eml")).unwrap();
-    let error = bench.given(&bench.path().join("named at random")).unwrap_err().to_string();
+    fs::remove_file(fixture.path().join("named at random/a.eml")).unwrap();
+    let error = fixture.given(&fixture.path().join("named at random")).unwrap_err().to_string();
     assert!(error.ends_with(": patch 2 of 3 is missing"), "{error}");
 }
 
 #[test]
-fn a_list_of_quilts_is_obeyed() {
-    let bench = Bench::new();
+fn quilt_series_file_is_followed() {
+    let fixture = Fixture::new();
     let unified = |number: usize| {
         let diff = body(number);
         let (_, hunks) = diff.split_once("+++ b/a.c\n").unwrap();
@@ -49,16 +50,16 @@ fn a_list_of_quilts_is_obeyed() {
             "Zo\u{eb} knows\n\nIndex: linux/a.c\n====\n--- linux.orig/a.c\t2024-01-01 00:00:00\n+++ linux/a.c\n{hunks}"
         )
     };
-    bench.write("q/b.patch", unified(1));
-    bench.write("q/sub/a.diff.gz", gzipped(&unified(2)));
-    bench.write("q/c.patch", sample(3).subject("[PATCH 7/9] keys: Three").plain());
-    bench.write("q/unlisted.patch", unified(3));
-    bench.write("q/series", "# mine\nb.patch -p1 # first\n\n sub/a.diff.gz\t-p ab\nc.patch\n");
+    fixture.write("q/b.patch", unified(1));
+    fixture.write("q/sub/a.diff.gz", gzipped(&unified(2)));
+    fixture.write("q/c.patch", sample(3).subject("[PATCH 7/9] keys: Three").plain());
+    fixture.write("q/unlisted.patch", unified(3));
+    fixture.write("q/series", "# mine\nb.patch -p1 # first\n\n sub/a.diff.gz\t-p ab\nc.patch\n");
     for path in ["q", "q/series"] {
-        let series = bench.given(&bench.path().join(path)).unwrap();
-        let story = bench.story(&series);
-        assert!(story.ends_with(lines(&[8, 16, 24]).trim_end()), "{story}");
-        assert!(story.starts_with("unknown unknown@localhost 1970-01-01T00:00:00"), "{story}");
+        let series = fixture.given(&fixture.path().join(path)).unwrap();
+        let summary = fixture.summary(&series);
+        assert!(summary.ends_with(lines(&[8, 16, 24]).trim_end()), "{summary}");
+        assert!(summary.starts_with("unknown unknown@localhost 1970-01-01T00:00:00"), "{summary}");
         let titles: Vec<_> = series.patches().iter().map(|patch| patch.title.as_str()).collect();
         assert_eq!(titles, ["b", "a", "keys: Three"]);
         let left_out = "file that `series` does not list: `unlisted.patch`";
@@ -66,9 +67,9 @@ fn a_list_of_quilts_is_obeyed() {
     }
     // As in a source with quilt: the patches lie in a directory of their own, and the list may have
     // any name.
-    bench.write("source/patches/a.diff", unified(1));
-    let list = bench.write("source/my-order", "a.diff\n");
-    assert_eq!(bench.given(&list).unwrap().patches()[0].title, "a");
+    fixture.write("source/patches/a.diff", unified(1));
+    let list = fixture.write("source/my-order", "a.diff\n");
+    assert_eq!(fixture.given(&list).unwrap().patches()[0].title, "a");
     let flaws = [
         ("b.patch\nnone.patch\n", "line 2 of LIST: there is no file `none.patch`"),
         (
@@ -81,37 +82,38 @@ fn a_list_of_quilts_is_obeyed() {
         ),
     ];
     for (list, why) in flaws {
-        let path = bench.write("q/series", list);
-        let error = bench.given(&path).unwrap_err().to_string();
+        let path = fixture.write("q/series", list);
+        let error = fixture.given(&path).unwrap_err().to_string();
         let expected = why.replace("LIST", path.to_str().unwrap());
         assert!(error.ends_with(&format!(": {expected}")), "{error}");
     }
 }
 
 #[test]
-fn a_diff_without_a_header_is_a_patch_of_its_files_name() {
-    let bench = Bench::new();
+fn diff_without_header_is_titled_by_its_file_name() {
+    let fixture = Fixture::new();
     let body = body(1);
-    let series = bench.given(&bench.write("fix.diff", &body[body.find("diff --git").unwrap()..])).unwrap();
+    let series =
+        fixture.given(&fixture.write("fix.diff", &body[body.find("diff --git").unwrap()..])).unwrap();
     assert_eq!(series.patches()[0].title, "fix");
     assert_eq!(series.patches()[0].file_name(1), "0001-fix.patch");
-    let story = bench.story(&series);
-    assert!(story.ends_with(lines(&[8]).trim_end()), "{story}");
+    let summary = fixture.summary(&series);
+    assert!(summary.ends_with(lines(&[8]).trim_end()), "{summary}");
 }
 
 #[test]
-fn a_huge_file_that_is_not_named_like_a_patch_is_not_read_to_its_end() {
-    let bench = Bench::new();
-    bench.write("d/1.patch", sample(1).plain().replace("1/3", "1/1"));
-    bench.write("d/log", "words\n".repeat(20_000) + &body(2));
-    assert_eq!(bench.given(&bench.path().join("d")).unwrap().left_out(), None);
+fn huge_file_without_a_patch_name_is_not_read_whole() {
+    let fixture = Fixture::new();
+    fixture.write("d/1.patch", sample(1).plain().replace("1/3", "1/1"));
+    fixture.write("d/log", "words\n".repeat(20_000) + &body(2));
+    assert_eq!(fixture.given(&fixture.path().join("d")).unwrap().left_out(), None);
 }
 
 #[test]
-fn what_is_not_there_is_told_apart() {
-    let bench = Bench::new();
+fn missing_file_has_its_own_error() {
+    let fixture = Fixture::new();
     let why = |name: &str, repository: &Path| Series::given(name, repository).unwrap_err().to_string();
-    let repository = bench.path();
+    let repository = fixture.path();
     let no_file = "can't take `../nosuch.mbox` as a series of patches: there is no such file";
     assert_eq!(why("../nosuch.mbox", repository), no_file);
     assert!(why("/not/there", repository).ends_with(": there is no such file"));
@@ -123,14 +125,14 @@ fn what_is_not_there_is_told_apart() {
         why("/dev/null", repository)
             .ends_with(": it is no regular file, and it is read more than once; save it in a file")
     );
-    assert!(why(&format!("{0}..{0}", bench.base), repository).ends_with(": there is no patch in it"));
+    assert!(why(&format!("{0}..{0}", fixture.base), repository).ends_with(": there is no patch in it"));
     let range = why("nowhere..there", repository);
     let unknown =
         format!("git finds no such commits in {}: bad revision 'nowhere..there'", repository.display());
     assert!(range.ends_with(&unknown), "{range}");
-    let stranger = commit_file(repository, "x\n", "stranger", &[]);
+    let unrelated = commit_file(repository, "x\n", "unrelated", &[]);
     assert!(
-        why(&format!("{stranger}..{}", bench.base), repository)
+        why(&format!("{unrelated}..{}", fixture.base), repository)
             .contains(": its two ends have no commit in common in ")
     );
 }

@@ -3,8 +3,8 @@
 use super::*;
 
 #[test]
-fn the_same_patches_come_of_a_mailbox_however_its_mails_are_encoded_and_lie() {
-    let bench = Bench::new();
+fn mailbox_is_read_independent_of_encoding_and_order() {
+    let fixture = Fixture::new();
     let tagged = |tag: &str| {
         let tag = tag.to_owned();
         series_of(move |sample| sample.clone().subject(&sample.subject.replace("[PATCH ", &tag)).plain())
@@ -76,17 +76,17 @@ fn the_same_patches_come_of_a_mailbox_however_its_mails_are_encoded_and_lie() {
         ),
     ];
     for (name, bytes, left_out) in boxes {
-        let series = bench.mailbox(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(bench.story(&series), expected(), "{name}");
+        let series = fixture.mailbox(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(fixture.summary(&series), expected(), "{name}");
         assert_eq!(series.left_out().as_deref(), left_out, "{name}");
     }
-    let archived = bench.story(&bench.mailbox(archived).unwrap());
+    let archived = fixture.summary(&fixture.mailbox(archived).unwrap());
     assert!(archived.contains("knows = why.\n\nFrom here on, words.\n\nSigned-off-by"), "{archived}");
 }
 
 #[test]
-fn numbers_that_are_no_series_are_refused() {
-    let bench = Bench::new();
+fn inconsistent_numbers_are_refused() {
+    let fixture = Fixture::new();
     let plain = |number: usize| sample(number).plain();
     let other = |subject: &str| {
         Sample { body: sample(2).body.replace("LINE", "other"), subject: subject.into() }.plain()
@@ -137,73 +137,80 @@ fn numbers_that_are_no_series_are_refused() {
         (String::new(), "there is no patch in it".to_owned()),
     ];
     for (mailbox, why) in cases {
-        assert_eq!(bench.refusal(&mailbox), why, "{mailbox}");
+        assert_eq!(fixture.refusal(&mailbox), why, "{mailbox}");
     }
     let packed = gzipped(&series_of(Sample::plain));
-    let truncated = bench.refusal(&packed[..packed.len() / 2]);
+    let truncated = fixture.refusal(&packed[..packed.len() / 2]);
     assert!(
         truncated.starts_with("can't unpack it: ") && truncated.ends_with("; fetch it again"),
         "{truncated}"
     );
-    assert_eq!(bench.refusal(b"BZh9"), "it is compressed with bzip2; unpack it first");
+    assert_eq!(fixture.refusal(b"BZh9"), "it is compressed with bzip2; unpack it first");
 }
 
 #[test]
-fn patches_without_numbers_are_replaced_and_repeated_by_their_titles() {
-    let bench = Bench::new();
+fn unnumbered_patches_are_matched_by_title() {
+    let fixture = Fixture::new();
     let mail = |subject: &str, number: usize, day: usize| {
         let mail = sample(number).subject(subject).plain();
         mail.replace("1 Jul", &format!("{day} Jul"))
     };
     // A newer version of one patch is not a version of the other.
     let mailbox = mail("[PATCH] keys: One", 1, 1) + &mail("[PATCH] keys: Two", 3, 1);
-    let series = bench.mailbox(mailbox + &mail("[PATCH v2] keys: Two", 2, 1)).unwrap();
-    assert!(bench.story(&series).ends_with(lines(&[8, 16]).trim_end()));
+    let series = fixture.mailbox(mailbox + &mail("[PATCH v2] keys: Two", 2, 1)).unwrap();
+    assert!(fixture.summary(&series).ends_with(lines(&[8, 16]).trim_end()));
     assert_eq!(series.left_out().as_deref(), Some("1 patch of v1, which a newer version replaces"));
     // A patch that is applied again after its revert is another patch, and the same mail is not.
     let revert = mail("[PATCH] keys: Revert", 1, 2).replace("-line 8\n+LINE 8\n", "-LINE 8\n+line 8\n");
     let mails = [mail("[PATCH] keys: One", 1, 1), revert, mail("[PATCH] keys: One", 1, 3)];
-    let series = bench.mailbox(mails.concat() + &mails[2]).unwrap();
-    assert!(bench.story(&series).ends_with(lines(&[8]).trim_end()));
+    let series = fixture.mailbox(mails.concat() + &mails[2]).unwrap();
+    assert!(fixture.summary(&series).ends_with(lines(&[8]).trim_end()));
     assert_eq!((series.patches().len(), series.left_out().as_deref()), (3, Some("1 duplicate")));
 }
 
 #[test]
-fn what_ends_lines_in_a_base64_mail_is_the_files_unless_all_lines_end_so() {
-    let bench = Bench::new();
+fn carriage_returns_in_base64_belong_to_the_file_unless_all_lines_have_them() {
+    let fixture = Fixture::new();
     let diff = "---\n\ndiff --git a/b.c b/b.c\nnew file mode 100644\n--- /dev/null\n+++ b/b.c\n@@ -0,0 +1 @@\n+x\r\n";
     for (body, file) in
         [(diff.to_owned(), "x\r\n"), (diff.replace("\r\n", "\n").replace('\n', "\r\n"), "x\n")]
     {
-        let series = bench.mailbox(Sample { subject: "[PATCH] b".into(), body }.base64()).unwrap();
-        let top = series.commit(bench.path(), &bench.base, |_| {}).unwrap();
-        let written = output(git(bench.path()).args(["show", &format!("{top}:b.c")]), b"").unwrap().stdout;
+        let series = fixture.mailbox(Sample { subject: "[PATCH] b".into(), body }.base64()).unwrap();
+        let top = series.commit(fixture.path(), &fixture.base, |_| {}).unwrap();
+        let written = output(git(fixture.path()).args(["show", &format!("{top}:b.c")]), b"").unwrap().stdout;
         assert_eq!(String::from_utf8_lossy(&written), file);
     }
 }
 
 #[test]
-fn names_and_dates_do_nothing_to_a_terminal() {
-    let bench = Bench::new();
+fn control_sequences_are_removed_from_names_and_dates() {
+    let fixture = Fixture::new();
     let wild = "\u{1b}[31mred\u{7}\u{202e}";
     let date = "Fri, 1 Jul 2022 10:00:00 +0200";
     let undated = sample(1).plain().replace("1/3", "1/1").replace(date, wild);
-    let file = bench.write(&format!("{wild}/{wild}.patch"), &undated);
-    let listed = bench.write("list/series", format!("{wild}.patch\n"));
+    let file = fixture.write(&format!("{wild}/{wild}.patch"), &undated);
+    let listed = fixture.write("list/series", format!("{wild}.patch\n"));
     let errors = [
-        bench.given(&file).unwrap().commit(bench.path(), &bench.base, |_| {}).unwrap_err(),
-        bench.given(file.parent().unwrap()).unwrap().commit(bench.path(), &bench.base, |_| {}).unwrap_err(),
-        bench.given(&listed).unwrap_err(),
-        bench.given(&bench.path().join(wild).join("none")).unwrap_err(),
+        fixture.given(&file).unwrap().commit(fixture.path(), &fixture.base, |_| {}).unwrap_err(),
+        fixture
+            .given(file.parent().unwrap())
+            .unwrap()
+            .commit(fixture.path(), &fixture.base, |_| {})
+            .unwrap_err(),
+        fixture.given(&listed).unwrap_err(),
+        fixture.given(&fixture.path().join(wild).join("none")).unwrap_err(),
     ];
     for error in errors {
-        let said = error.to_string();
-        assert!(said.contains("?[31mred??") && !said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
+        let message = error.to_string();
+        assert!(
+            message.contains("?[31mred??") && !message.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+            "{message:?}"
+        );
     }
 }
 
 #[test]
-fn the_repositorys_own_patches_are_read_and_written_without_a_change() {
+fn own_patches_round_trip_unchanged() {
     let kernels = Kernels::load().unwrap();
     for kernel in kernels.iter().filter(|kernel| kernel.series_directory().is_dir()) {
         let series = kernel.series().unwrap();
@@ -221,7 +228,7 @@ fn the_repositorys_own_patches_are_read_and_written_without_a_change() {
 }
 
 #[test]
-fn the_repositorys_own_series_is_the_same_through_a_list_and_a_gateway() {
+fn own_series_is_equal_through_every_mail_encoding() {
     let kernels = Kernels::load().unwrap();
     let own = kernels.get("6.12").unwrap().series().unwrap();
     let count = own.patches().len();

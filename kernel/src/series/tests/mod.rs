@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// A repository with one file of 30 lines, and room for files beside it.
-struct Bench {
+struct Fixture {
     directory: tempfile::TempDir,
     base: String,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
@@ -59,7 +59,7 @@ impl Bench {
 
     /// Returns the subjects of the resulting commits, with author and message, and the file's
     /// contents.
-    fn story(&self, series: &Series) -> String {
+    fn summary(&self, series: &Series) -> String {
         let head = series.commit(self.path(), &self.base, |_| {}).unwrap();
         let format = "--format=%an %ae %aI %s %b";
         let log =

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_of_patches_is_one_number_or_two() {
+    fn patch_range_is_one_number_or_two() {
         assert_eq!("3".parse(), Ok(Range(3..=3)));
         assert_eq!("3..5".parse(), Ok(Range(3..=5)));
         for wrong in ["0", "5..3", "3..", "a", "1..2..3"] {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_without_words_is_a_finding_with_its_lines() {
+    fn difference_without_an_explanation_is_a_finding_with_its_lines() {
         let kernels = Kernels::load().unwrap();
         let [new, old] = ["7.3", "6.12"].map(|name| kernels.get(name).unwrap());
         let line = |kernel: &str, line: &str| UnlikeLine {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_mark_under_each_heading() {
+    fn table_has_a_mark_under_each_heading() {
         let outcomes = vec![
             (CheckKind::Applies, Outcome::Clean),
             (CheckKind::On, Outcome::Failed(vec!["a.c:1: warning: x".into()])),

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_rules_choose_and_everything_stays_ordered_by_name() {
+    fn names_and_rules_select_in_order_of_names() {
         let both = names(&["R28", "linking/two-containers"]);
         assert_eq!(both.first().map(String::as_str), Some("linking/two-containers"));
         assert!(both.contains(&"serving/watching".to_owned()) && !both.contains(&"serving/raced".to_owned()));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_quoted_with_its_title_and_all_of_its_text() {
+    fn rule_is_quoted_with_title_and_whole_text() {
         let rule: Rule = "R20".parse().unwrap();
         let quoted = console::strip_ansi_codes(&quote(rule)).into_owned();
         assert!(
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_known_in_either_case_and_one_that_is_none_is_refused_as_a_rule() {
+    fn rule_is_parsed_in_either_case_and_unknown_rule_is_refused() {
         let rule = Filter::Rule("R20".parse().unwrap());
         assert_eq!(["r20", "R20"].map(|text| text.parse::<Filter>().unwrap()), [rule.clone(), rule]);
         let error = "r99".parse::<Filter>().unwrap_err().to_string();
@@ -219,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_without_scenarios_is_listed_without_an_error() {
+    fn rule_without_scenarios_is_no_error() {
         assert_eq!(names(&["R29"]), Vec::<String>::new());
     }
 
     #[test]
-    fn programs_get_name_family_title_and_rules() {
+    fn json_entry_has_name_family_title_and_rules() {
         let scenarios = chosen(&[Filter::Name("linking/two-containers".to_owned())]).unwrap();
         assert_eq!(
             serde_json::to_string(&Entry::of(&scenarios[0])).unwrap(),

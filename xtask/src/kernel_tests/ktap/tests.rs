@@ -26,7 +26,7 @@ fn problem(output: &str) -> Option<String> {
 }
 
 #[test]
-fn a_kernels_log_gives_each_case_with_the_tests_that_it_is_in() {
+fn kunit_case_names_include_the_enclosing_tests() {
     let results = kunit(KUNIT);
     assert_eq!((counts(&results), &results.problem), ((68, 0, 0), &None));
     let names: Vec<&str> = results.cases.iter().map(|case| case.name.as_str()).collect();
@@ -35,7 +35,7 @@ fn a_kernels_log_gives_each_case_with_the_tests_that_it_is_in() {
 }
 
 #[test]
-fn a_case_that_failed_has_what_was_said_of_it() {
+fn failed_case_keeps_its_output() {
     let results = kunit(BROKEN_KUNIT);
     assert_eq!((counts(&results), &results.problem), ((56, 12, 0), &None));
     let failed: Vec<&Case> = results.cases.iter().filter(|case| case.outcome == Outcome::Failed).collect();
@@ -54,7 +54,7 @@ fn a_case_that_failed_has_what_was_said_of_it() {
 }
 
 #[test]
-fn a_programs_output_gives_each_case_and_why_it_was_skipped() {
+fn kselftest_output_has_each_case_and_skip_reason() {
     let results = read(KSELFTEST.lines());
     assert_eq!((counts(&results), &results.problem), ((78, 0, 7), &None));
     assert_eq!(results.cases[0].name, "payload.signal_alone.register");
@@ -62,7 +62,7 @@ fn a_programs_output_gives_each_case_and_why_it_was_skipped() {
 }
 
 #[test]
-fn what_is_skipped_without_a_name_has_that_under_which_it_was_begun() {
+fn skipped_case_without_name_has_its_announced_name() {
     let output = "TAP version 13\n1..3\n#  RUN           power.a.request ...\n#            OK  power.a.request\n\
                   ok 1 # SKIP needs root\nok 2 # SKIP\nok 3 b\n";
     let results = read(output.lines());
@@ -73,7 +73,7 @@ fn what_is_skipped_without_a_name_has_that_under_which_it_was_begun() {
 }
 
 #[test]
-fn output_that_is_cut_short_anywhere_is_never_whole() {
+fn truncated_output_is_never_complete() {
     // The last two lines are totals, which are redundant.
     let lines: Vec<&str> = KSELFTEST.lines().collect();
     for end in 0..lines.len() - 2 {
@@ -87,7 +87,7 @@ fn output_that_is_cut_short_anywhere_is_never_whole() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_results_are_named() {
     assert_eq!(problem("[ 1.0] Run /init\n").unwrap(), "no test results were printed");
     assert_eq!(
         problem("TAP version 13\n1..3\nok 1 a\n# about to do b\n").unwrap(),
@@ -105,14 +105,14 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn no_tests_are_no_success() {
+fn no_tests_is_an_error() {
     assert_eq!(problem("TAP version 13\n1..0\n").unwrap(), "no test was run: none was planned");
     let skipped = "TAP version 13\n1..0 # SKIP the kernel has no keyagents\n";
     assert_eq!(problem(skipped).unwrap(), "no test was run: the kernel has no keyagents");
 }
 
 #[test]
-fn results_that_do_not_add_up_make_no_sense() {
+fn inconsistent_results_are_malformed() {
     let malformed = [
         ("TAP version 13\n1..2\nok 2 b\n", "test 1 of 2 was due: `ok 2 b`"),
         ("TAP version 13\n1..1\nok 1 a\nok 2 b\n", "test 2 of 1 was due: `ok 2 b`"),
@@ -140,7 +140,7 @@ fn results_that_do_not_add_up_make_no_sense() {
 }
 
 #[test]
-fn a_suite_that_fails_without_a_case_that_did_is_a_case_itself() {
+fn failed_suite_without_failed_case_is_a_case() {
     let output = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..1\n    ok 1 a\n# s: init failed\nnot ok 1 s\n";
     let results = read(output.lines());
     assert_eq!((counts(&results), &results.problem), ((1, 1, 0), &None));

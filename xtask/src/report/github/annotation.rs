@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_found_by_itself_and_in_a_block() {
+    fn line_of_a_step_is_found_alone_and_in_a_block() {
         let text = "title = \"t\"\n[[step]]\nbox.x = {}\n[[step]]\norder = [2, 1]\nsteps = [\n    { box.y = {} },\n    \
                     { box.z = {} },\n]\n[[step]]\nbox.w = {}\n";
         let lines: Vec<_> = (0..6).map(|number| line_of_step(text, number)).collect();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flaky_is_a_warning_that_tells_of_the_attempt_that_failed() {
+    fn flaky_scenario_is_a_warning_with_its_failed_attempt() {
         let took = std::time::Duration::ZERO;
         let attempt = crate::runner::result::Attempt { verdict: Verdict::Hung("step 2".into()), took };
         let (scenario, verdict) = ("f/n".to_owned(), Verdict::Passed);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_github_would_read_as_its_own_is_escaped() {
+    fn workflow_command_characters_are_escaped() {
         assert_eq!(message("50 %\nnext"), "50 %25%0Anext");
         assert_eq!(property("f/n[a=1,b=2]: x"), "f/n[a=1%2Cb=2]%3A x");
     }

@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fence_is_longer_than_what_it_holds() {
+    fn fence_is_longer_than_any_in_the_text() {
         assert_eq!(fence("plain"), "```");
         assert_eq!(fence("a ```` b"), "`````");
     }
 
     #[test]
-    fn a_heading_is_no_markup() {
+    fn heading_is_escaped() {
         assert_eq!(plain("<b>|x\ny"), "&lt;b>\\|x y");
     }
 }

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_report_is_marked_and_its_functions_are_placed() {
+    fn kernel_report_is_marked_and_located() {
         let mut console: Vec<verdict::ConsoleLine> = [
             "[    1.0] all is well",
             "[    1.2][   T7] Oops: 0002 [#1] SMP",
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_alike_on_several_columns_is_told_once() {
+    fn equal_failures_of_several_columns_are_merged() {
         let told = |column: &str, why: &str| FailureView::of(column, None, &Verdict::Broken(why.into()));
         let all = [told("6.12", "no kernel"), told("7.3", "no kernel"), told("um", "no memory")];
         let merged = FailureView::merged(all.into_iter().flatten());

@@ -20,7 +20,7 @@ fn xtask(arguments: &[&str], input: &[u8]) -> Result<Output> {
 }
 
 /// Returns exit code, standard output and standard error.
-fn told(output: &Output) -> (Option<i32>, String, String) {
+fn streams(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -39,28 +39,28 @@ fn initramfs(name: &str, manifest: &str, files: &Artefacts<'_>) -> Result<PathBu
 /// Checks whether a program for the guest is missing on this host and can't be installed. Reports
 /// that; on a CI server it is an error.
 fn lacks(programs: &[&str]) -> Result<bool> {
-    let (_, _, complained) = told(&xtask(&["host"], b"")?);
+    let (_, _, stderr) = streams(&xtask(&["host"], b"")?);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_here = |name: &str| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
     let missing = programs.iter().find(|program| !is_here(program));
     if let Some(program) = missing {
-        anyhow::ensure!(std::env::var_os("CI").is_none(), "{program} is not installed\n{complained}");
+        anyhow::ensure!(std::env::var_os("CI").is_none(), "{program} is not installed\n{stderr}");
         // Bypasses the harness, which hides the output of passing tests.
-        writeln!(io::stderr(), "skipped: {program} is not installed\n{complained}")?;
+        writeln!(io::stderr(), "skipped: {program} is not installed\n{stderr}")?;
     }
     Ok(missing.is_some())
 }
 
 #[test]
-fn a_script_for_the_shell_runs_on_the_patched_kernel_and_its_exit_code_comes_back() -> Result<()> {
+fn shell_script_runs_on_the_patched_kernel_and_returns_its_exit_code() -> Result<()> {
     if lacks(&["busybox", "keyctl"])? {
         return Ok(());
     }
     let script = b"uname -r; test -e /init && keyctl rdescribe @s | grep -q ';_ses$' && echo well; exit 7\n";
-    let (code, printed, complained) = told(&xtask(&["shell"], script)?);
-    assert_eq!(code, Some(7), "{complained}");
-    assert!(printed.lines().next().is_some_and(|release| release.ends_with("-keyagents")), "{printed}");
-    assert!(printed.ends_with("well\n"), "{printed}");
+    let (code, stdout, stderr) = streams(&xtask(&["shell"], script)?);
+    assert_eq!(code, Some(7), "{stderr}");
+    assert!(stdout.lines().next().is_some_and(|release| release.ends_with("-keyagents")), "{stdout}");
+    assert!(stdout.ends_with("well\n"), "{stdout}");
     Ok(())
 }
 
@@ -75,8 +75,8 @@ const COMPLETED: [(&str, &str); 4] = [
 /// Lets the shell complete these lines after it has read its script. `ask` returns the shell code
 /// for a line.
 fn completes(shell: &[&str], ask: impl Fn(&str) -> String) -> Result<()> {
-    let (code, script, complained) = told(&xtask(&["completions", shell[0]], b"")?);
-    assert_eq!(code, Some(0), "{complained}");
+    let (code, script, stderr) = streams(&xtask(&["completions", shell[0]], b"")?);
+    assert_eq!(code, Some(0), "{stderr}");
     for (line, completed) in COMPLETED {
         let script = format!("{script}\n{}", ask(line));
         let output = match Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output() {
@@ -86,15 +86,15 @@ fn completes(shell: &[&str], ask: impl Fn(&str) -> String) -> Result<()> {
             }
             output => output?,
         };
-        let (_, candidates, complained) = told(&output);
+        let (_, candidates, stderr) = streams(&output);
         let first = candidates.split(['\t', '\n', ':']).next();
-        assert_eq!(first, Some(completed), "{line}: {candidates}{complained}");
+        assert_eq!(first, Some(completed), "{line}: {candidates}{stderr}");
     }
     Ok(())
 }
 
 #[test]
-fn bash_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
+fn bash_completes_commands_scenarios_and_kernels() -> Result<()> {
     completes(&["bash", "--norc"], |line| {
         format!(
             "COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_TYPE=9\n\
@@ -104,12 +104,12 @@ fn bash_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
 }
 
 #[test]
-fn fish_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
+fn fish_completes_commands_scenarios_and_kernels() -> Result<()> {
     completes(&["fish", "--no-config"], |line| format!("complete --do-complete '{line}'"))
 }
 
 #[test]
-fn zsh_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
+fn zsh_completes_commands_scenarios_and_kernels() -> Result<()> {
     // There is no terminal to complete on, so zsh's own function is replaced.
     completes(&["zsh", "-f"], |line| {
         let describe = "_describe() { print -l -- ${(P)3} }";
@@ -118,20 +118,20 @@ fn zsh_completes_commands_scenarios_and_kernels_below_cargo() -> Result<()> {
 }
 
 #[test]
-fn a_program_of_the_hosts_reads_every_byte_writes_to_both_outputs_and_returns_its_exit_code() -> Result<()> {
+fn host_program_passes_streams_and_exit_code_through() -> Result<()> {
     if lacks(&["busybox"])? {
         return Ok(());
     }
     let input: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-    let included = file("desk-included", b"brought along")?;
+    let included = file("interactive-included", b"brought along")?;
     let included = included.to_string_lossy();
     let script = format!("cat; cat {included} >&2; kill -USR1 $$");
     let output = xtask(&["run", "--include", &included, "--", "sh", "-c", &script], &input)?;
-    let (code, _, complained) = told(&output);
+    let (code, _, stderr) = streams(&output);
     // SIGUSR1 is 10.
-    assert_eq!(code, Some(138), "{complained}");
+    assert_eq!(code, Some(138), "{stderr}");
     assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
-    assert!(complained.ends_with("brought along"), "{complained}");
+    assert!(stderr.ends_with("brought along"), "{stderr}");
     Ok(())
 }
 
@@ -156,8 +156,8 @@ fn compile(output: &Path, source: &str, arguments: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn a_script_finds_its_program_and_its_libraries_by_the_ways_that_it_finds_them_here() -> Result<()> {
-    let place = directory("desk run")?;
+fn script_finds_program_and_libraries_as_on_the_host() -> Result<()> {
+    let place = directory("interactive run")?;
     let at = |name: &str| place.join(name);
     let [first, second, third] =
         ["app/lib", "second", "third"].map(|name| format!("-L{}", at(name).display()));
@@ -194,8 +194,8 @@ fn a_script_finds_its_program_and_its_libraries_by_the_ways_that_it_finds_them_h
         .stdin(Stdio::null())
         .env("PATH", path)
         .env("LD_LIBRARY_PATH", "way to second");
-    let (code, _, complained) = told(&command.output()?);
-    assert_eq!(code, Some(42), "{complained}");
+    let (code, _, stderr) = streams(&command.output()?);
+    assert_eq!(code, Some(42), "{stderr}");
     Ok(())
 }
 
@@ -207,7 +207,7 @@ const LEAVE: &str = "mov $60, %eax; mov $3, %edi; syscall";
 #[rstest]
 #[case::powered_off(POWER_OFF, 0)]
 #[case::panicked(LEAVE, 1)]
-fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged(
+fn custom_initramfs_boots_and_its_end_gives_the_exit_code(
     #[case] end: &str,
     #[case] code: i32,
 ) -> Result<()> {
@@ -216,7 +216,7 @@ fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged(
         ".globl _start\n_start: mov $1, %eax; mov $1, %edi; lea word(%rip), %rsi; mov $6, %edx; syscall\n{end}\n\
          word: .ascii \"hello\\n\"\n"
     );
-    let assembly = file(&format!("desk-{code}.S"), source.as_bytes())?;
+    let assembly = file(&format!("interactive-{code}.S"), source.as_bytes())?;
     let program = assembly.with_extension("");
     let done =
         Command::new("gcc").args(["-static", "-nostdlib", "-o"]).arg(&program).arg(&assembly).status()?;
@@ -224,20 +224,20 @@ fn an_initramfs_of_ones_own_is_booted_and_its_end_is_judged(
     let program = fs::read(program)?;
     let manifest = "[files]\n\"/init\" = { from = \"init\", mode = \"0755\" }";
     let archive = initramfs(
-        &format!("desk-{code}.cpio.zst"),
+        &format!("interactive-{code}.cpio.zst"),
         manifest,
         &Artefacts::from([("init", program.as_slice())]),
     )?;
-    let (ended, printed, complained) =
-        told(&xtask(&["boot", "--initramfs", &archive.to_string_lossy()], b"")?);
-    assert!(printed.contains("hello"), "{printed}{complained}");
-    assert_eq!(ended, Some(code), "{printed}{complained}");
+    let (ended, stdout, stderr) = streams(&xtask(&["boot", "--initramfs", &archive.to_string_lossy()], b"")?);
+    assert!(stdout.contains("hello"), "{stdout}{stderr}");
+    assert_eq!(ended, Some(code), "{stdout}{stderr}");
     Ok(())
 }
 
 #[test]
-fn what_can_t_run_or_boot_is_refused_in_one_sentence_before_anything_is_built() -> Result<()> {
-    let no_init = initramfs("desk-no-init.cpio.zst", "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
+fn unusable_input_is_refused_in_one_line_before_any_build() -> Result<()> {
+    let no_init =
+        initramfs("interactive-no-init.cpio.zst", "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
     let no_init = no_init.to_string_lossy();
     let cases: [(&[&str], &str); 5] = [
         (
@@ -253,9 +253,9 @@ fn what_can_t_run_or_boot_is_refused_in_one_sentence_before_anything_is_built() 
         (&["run", "--", "./no-such-program"], "can't run ./no-such-program"),
     ];
     for (arguments, sentence) in cases {
-        let (code, _, complained) = told(&xtask(arguments, b"")?);
-        assert_eq!(code, Some(2), "{complained}");
-        assert!(complained.contains(sentence) && complained.lines().count() == 1, "{complained}");
+        let (code, _, stderr) = streams(&xtask(arguments, b"")?);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(sentence) && stderr.lines().count() == 1, "{stderr}");
     }
     Ok(())
 }
@@ -277,14 +277,14 @@ fn run_bundle(folder: &Path) -> Result<Output> {
 }
 
 #[test]
-fn a_bundle_judges_by_itself_tells_nothing_of_this_machine_and_notices_damage() -> Result<()> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("desk.tar.zst");
+fn bundle_reruns_its_scenario_hides_this_machine_and_detects_damage() -> Result<()> {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interactive.tar.zst");
     let path = place.to_string_lossy();
-    let (code, printed, complained) =
-        told(&xtask(&["bundle", "rejection/chosen-error", "--vm", "uml", "-o", &path], b"")?);
-    assert_eq!(code, Some(0), "{printed}{complained}");
+    let (code, stdout, stderr) =
+        streams(&xtask(&["bundle", "rejection/chosen-error", "--vm", "uml", "-o", &path], b"")?);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
 
-    let folder = unpacked(&place, "desk-bundle")?;
+    let folder = unpacked(&place, "interactive-bundle")?;
     let root =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no root")?.to_string_lossy().into_owned();
     let home = std::env::var("HOME").unwrap_or_default();
@@ -299,29 +299,29 @@ fn a_bundle_judges_by_itself_tells_nothing_of_this_machine_and_notices_damage() 
         }
     }
 
-    let (code, printed, complained) = told(&run_bundle(&folder)?);
-    assert!(printed.ends_with("verdict: passed\n"), "{printed}{complained}");
-    assert_eq!(code, Some(0), "{printed}{complained}");
+    let (code, stdout, stderr) = streams(&run_bundle(&folder)?);
+    assert!(stdout.ends_with("verdict: passed\n"), "{stdout}{stderr}");
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
 
     let scenario = folder.join("scenario.toml");
     fs::write(&scenario, fs::read_to_string(&scenario)?.replace("EKEYREJECTED", "ENOKEY"))?;
-    let (code, printed, complained) = told(&run_bundle(&folder)?);
-    assert_eq!(code, Some(2), "{printed}{complained}");
-    assert!(complained.contains("this bundle is damaged (scenario.toml is not"), "{complained}");
+    let (code, stdout, stderr) = streams(&run_bundle(&folder)?);
+    assert_eq!(code, Some(2), "{stdout}{stderr}");
+    assert!(stderr.contains("this bundle is damaged (scenario.toml is not"), "{stderr}");
     Ok(())
 }
 
 #[test]
-fn a_scenario_is_told_from_all_sides_and_a_taken_port_is_refused() -> Result<()> {
-    let (code, printed, complained) = told(&xtask(&["repro", "rejection/chosen-error"], b"")?);
-    assert_eq!(code, Some(0), "{printed}{complained}");
+fn repro_shows_all_sources_and_refuses_a_taken_port() -> Result<()> {
+    let (code, stdout, stderr) = streams(&xtask(&["repro", "rejection/chosen-error"], b"")?);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
     for side in ["console keyagents: begins", "event   agent registers", "trace   keyagent_complete"] {
-        assert!(printed.contains(side), "{side}: {printed}");
+        assert!(stdout.contains(side), "{side}: {stdout}");
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port().to_string();
-    let (code, _, complained) = told(&xtask(&["repro", "chosen-error", "--gdb", "--gdb-port", &port], b"")?);
-    assert_eq!(code, Some(2), "{complained}");
-    assert!(complained.contains(&format!("port {port} is taken")), "{complained}");
+    let (code, _, stderr) = streams(&xtask(&["repro", "chosen-error", "--gdb", "--gdb-port", &port], b"")?);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains(&format!("port {port} is taken")), "{stderr}");
     Ok(())
 }
