@@ -71,7 +71,7 @@ impl Row {
             .flat_map(|it| &it.rules)
             .map(|rule| RuleLine { name: rule.to_string(), title: rule.title().to_owned() })
             .collect();
-        let title = scenario.map_or("What the kernel reported as the guest ended", |it| &it.title);
+        let title = scenario.map_or("Kernel report during the shutdown of a guest", |it| &it.title);
         let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
         let trace = scenario.and_then(|scenario| {
             let trace = snapshot::read(scenario).ok().flatten()?;
@@ -93,7 +93,7 @@ impl Row {
             cells: reports.iter().map(|(part, report)| Cell::of(part, report)).collect(),
             told,
             trace,
-            trace_title: if has_passed { "What happened" } else { "What the snapshot says" },
+            trace_title: if has_passed { "Trace" } else { "Trace of the snapshot" },
             worst: words.iter().copied().max_by_key(|word| word.severity()).unwrap_or(Word::Skipped),
             open: false,
             words: format!("{full_name} {title} {}", rule_names.join(" ")).to_lowercase(),

@@ -59,7 +59,7 @@ pub(super) fn html(sequence: &Sequence) -> String {
         text: &moment.text,
         answer: moment.answer.as_deref(),
         class: match moment.kind {
-            Kind::Action => "deed",
+            Kind::Action => "action",
             Kind::Result => "answer",
             Kind::Remark => "remark",
         },
