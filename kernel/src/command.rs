@@ -119,7 +119,6 @@ impl Running {
         self.child.stderr.take()
     }
 
-    /// Waits for its exit, and returns its status.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.child.stdin.take());
         self.child

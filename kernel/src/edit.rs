@@ -43,9 +43,6 @@ pub struct Edited {
 ///
 /// It is independent of the cache. [`export()`](crate::export()) writes its commits back as
 /// patches.
-///
-/// # Errors
-/// [`Error::WorkTree`] if the directory is not empty, and the errors of [`tree`](crate::tree()).
 pub fn edit(edit: &Edit<'_>, cache: &Path, progress: &dyn Progress) -> Result<Edited> {
     let directory = std::path::absolute(&edit.directory).map_err(Error::io("finding", &edit.directory))?;
     require_empty(&directory)?;

@@ -29,9 +29,6 @@ impl Inputs {
     }
 
     /// Writes the inputs for the next build.
-    ///
-    /// # Errors
-    /// The file can't be written.
     pub fn write(&self, file: &Path) -> io::Result<()> {
         let lines: String = self.0.iter().map(|(name, hash)| format!("{hash} {name}\n")).collect();
         fs::write(file, lines)

@@ -24,9 +24,6 @@ use crate::{
 /// Builds the programs of `tools/testing/selftests/COLLECTION` against the tree's own uapi headers,
 /// with the tree's own Makefile. Returns their paths in the cache, in the order of their names.
 /// There is at least one.
-///
-/// # Errors
-/// The tree has no such collection, or it does not build.
 pub fn selftests(
     request: &Request<'_>,
     collection: &str,

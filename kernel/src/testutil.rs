@@ -51,7 +51,6 @@ impl Fixture {
         self.write(format!("series/{number:04}-x.patch"), mail);
     }
 
-    /// Returns all patches.
     pub(crate) fn patches(&self) -> Result<Series> {
         Series::read(&self.path("series"))
     }

@@ -33,9 +33,6 @@ pub enum BuildError {
 }
 
 /// Builds the initramfs. Owner is root, times are the epoch, and inode numbers count the entries.
-///
-/// # Errors
-/// An artefact that is missing or too large.
 pub fn build(
     manifest: &Manifest,
     artefacts: &Artefacts<'_>,

@@ -53,9 +53,6 @@ fn listed(names: &[String]) -> String {
 
 impl Contents {
     /// Reads an uncompressed archive, or several concatenated ones.
-    ///
-    /// # Errors
-    /// The archive is damaged.
     pub fn read(mut rest: &[u8]) -> Result<Self, ContentsError> {
         let mut contents = Self::default();
         while rest.iter().any(|byte| *byte != 0) {
@@ -83,9 +80,6 @@ impl Contents {
     }
 
     /// Returns the content of the executable at an absolute path, with symbolic links resolved.
-    ///
-    /// # Errors
-    /// There is no such file, or it is not executable.
     pub fn executable(&self, path: &str) -> Result<&[u8], ContentsError> {
         let name = path.trim_start_matches('/');
         if !self.files.contains_key(name) {

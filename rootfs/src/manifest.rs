@@ -96,17 +96,11 @@ enum Device {
 
 impl Manifest {
     /// Returns the manifest of the testbed's own guest.
-    ///
-    /// # Errors
-    /// None: a test parses it.
     pub fn testbed() -> Result<Self, ManifestError> {
         Self::read(include_str!("../manifest.toml"))
     }
 
     /// Parses and validates a manifest.
-    ///
-    /// # Errors
-    /// The first mistake, with its path.
     pub fn read(text: &str) -> Result<Self, ManifestError> {
         let document: Document = toml::from_str(text)?;
         let mut manifest = Self { nodes: BTreeMap::new() };
@@ -137,9 +131,6 @@ impl Manifest {
     }
 
     /// Adds an entry.
-    ///
-    /// # Errors
-    /// A path that is not absolute and normalized, or that has an entry already.
     pub fn insert(&mut self, path: String, node: Node) -> Result<(), ManifestError> {
         let normal = path.strip_prefix('/').is_some_and(|rest| {
             rest.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
@@ -154,17 +145,11 @@ impl Manifest {
     }
 
     /// Adds a file that the host supplies under its own path, and its missing parent directories.
-    ///
-    /// # Errors
-    /// As [`Manifest::insert`].
     pub fn insert_deep(&mut self, path: &str, mode: u32) -> Result<(), ManifestError> {
         self.insert_with_parents(path, Node::Artefact { name: path.to_owned(), mode })
     }
 
     /// Adds an entry and its missing parent directories.
-    ///
-    /// # Errors
-    /// As [`Manifest::insert`].
     pub fn insert_with_parents(&mut self, path: &str, node: Node) -> Result<(), ManifestError> {
         for (end, _) in path.match_indices('/').skip(1) {
             let parent = &path[..end];

@@ -54,9 +54,6 @@ enum Packing {
 }
 
 /// Returns the same archives uncompressed, so that any kernel can read them.
-///
-/// # Errors
-/// It is no initramfs, is damaged, or has an unsupported compression.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, UnpackError> {
     let mut plain = Vec::new();
     let mut rest = skip_padding(packed);

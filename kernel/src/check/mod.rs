@@ -96,9 +96,6 @@ impl Outcome {
 }
 
 /// Checks a series. Reports each patch's row to `on_row` as soon as it is complete.
-///
-/// # Errors
-/// The check itself could not be done: no such patches, no source, or a base that does not build.
 pub fn check(
     check: &Check<'_>,
     cache: &Path,

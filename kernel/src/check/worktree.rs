@@ -45,7 +45,6 @@ impl<'a> Worktree<'a> {
         &self.tree
     }
 
-    /// Returns the build directory with that name.
     pub(super) fn build_directory(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

@@ -31,10 +31,6 @@ pub struct Exported {
 }
 
 /// Writes the commits of a work tree of [`edit()`](crate::edit()) as the series of its kernel.
-///
-/// # Errors
-/// [`Error::WorkTree`] if it is not such a work tree or its commits are not a series: uncommitted
-/// changes, merges, a missing base.
 pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Result<Exported> {
     let work_tree = std::path::absolute(work_tree).map_err(Error::io("finding", work_tree))?;
     let refuse = |reason: String| Error::WorkTree { path: work_tree.clone(), reason };

@@ -60,9 +60,6 @@ impl Series {
     ///
     /// Cover letters, replies, duplicates and patches that a newer version replaces are left out.
     /// Patches with numbers are sorted. A directory that does not exist is an empty series.
-    ///
-    /// # Errors
-    /// [`Error::NotASeries`]: missing or contradictory numbers, or an unsupported list.
     pub fn read(path: &Path) -> Result<Self> {
         let files::Files { mails, is_listed, mut left_out } = files::read(path)?;
         let is_mailbox = mails.iter().all(|mail| mail.name.is_none());
@@ -96,9 +93,6 @@ impl Series {
 
     /// Reads a series by its name: a path for [`read`](Self::read), or a range of commits such as
     /// `v6.12..work` in the git repository that contains `repository`.
-    ///
-    /// # Errors
-    /// [`Error::NotASeries`]: it is none of these, or there is no patch in it.
     pub fn given(name: &str, repository: &Path) -> Result<Self> {
         let refuse = |why| Error::NotASeries { name: name.to_owned(), why };
         let path = Path::new(name);

@@ -48,9 +48,6 @@ pub enum Origin {
 
 impl Origin {
     /// Returns the origin for a file or a directory of the user's own.
-    ///
-    /// # Errors
-    /// There is none, or the directory is no kernel source.
     pub fn at(path: &Path) -> Result<Self> {
         Self::below(&Series::default(), path)
     }
@@ -58,9 +55,6 @@ impl Origin {
     /// Like [`Origin::at`], for a source below a series. If the series is commits of a repository
     /// in that directory, the source is their base, since the directory may have the commits
     /// checked out.
-    ///
-    /// # Errors
-    /// There is no such file or directory, or it is no kernel source.
     pub fn below(series: &Series, path: &Path) -> Result<Self> {
         let path = fs::canonicalize(path).map_err(Error::io("looking for the kernel source", path))?;
         Ok(match series.begins_with() {

@@ -38,9 +38,6 @@ pub struct Tree {
 }
 
 /// Returns the tree for that request, checked out. It is locked until it is dropped.
-///
-/// # Errors
-/// The source can't be fetched, the series does not apply to it, or the tree was edited.
 pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
     let base = Base::prepare(request.kernel, request.origin.as_ref(), cache, progress)?;
     let head = apply(&request.series, &base, progress)?;
@@ -50,9 +47,6 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
 
 /// Brings the source into the cache with the series on top, if it is not there. A later build need
 /// not wait for it.
-///
-/// # Errors
-/// Those of [`tree`].
 pub fn fetch_tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
     match whereabouts(request, cache)? {
         Some(_) => Ok(()),

@@ -74,9 +74,6 @@ impl MatrixOptions {
 
     /// Returns these options with the coverage profile and one kernel, since lines of two kernels
     /// can't be added up.
-    ///
-    /// # Errors
-    /// Several kernels, another profile, or User-Mode Linux.
     pub fn for_coverage(&self) -> Result<Self> {
         if self.kernel.len() > 1 {
             bail!("--kernel takes one kernel here: coverage of two kernels can't be combined");
@@ -93,9 +90,6 @@ impl MatrixOptions {
     }
 
     /// Checks the options before any work.
-    ///
-    /// # Errors
-    /// A kernel or the series is unknown.
     pub fn check(&self) -> Result<()> {
         let kernels = Kernels::load()?;
         for name in &self.kernel {

@@ -26,9 +26,6 @@ pub struct GuestOptions {
 
 impl GuestOptions {
     /// Returns the patches of the kernel, in order.
-    ///
-    /// # Errors
-    /// The kernel or the series is unknown.
     pub fn patches(&self) -> Result<Vec<Patch>> {
         self.kernel.patches()
     }
@@ -40,18 +37,12 @@ impl GuestOptions {
     }
 
     /// Ensures the host packages for building and booting.
-    ///
-    /// # Errors
-    /// A package is missing.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
         let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
         packages::ensure(purpose, Consent::from_flag(self.install), terminal)
     }
 
     /// Ensures the host packages for a guest's shell as well.
-    ///
-    /// # Errors
-    /// A package is missing.
     pub fn ensure_shell(&self, terminal: &Terminal) -> Result<()> {
         self.ensure_host(terminal)?;
         packages::ensure(Purpose::Shell, Consent::from_flag(self.install), terminal)

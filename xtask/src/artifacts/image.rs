@@ -52,10 +52,6 @@ const APPLIED: &str = "none";
 
 impl SeriesOption {
     /// The given series, or the kernel's own.
-    ///
-    /// # Errors
-    /// It is not a series, or `kernel_src` is not a kernel source. This is checked before any long
-    /// work.
     pub fn of(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
         let series = self.named(kernel, kernel_src)?;
         kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
@@ -90,9 +86,6 @@ impl SeriesOption {
 
 impl KernelOptions {
     /// Returns the patches to apply, in order.
-    ///
-    /// # Errors
-    /// The kernel or the series is unknown.
     pub fn patches(&self) -> Result<Vec<Patch>> {
         let kernels = Kernels::load()?;
         Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
@@ -148,9 +141,6 @@ impl From<Profile> for kernel::Profile {
 }
 
 /// Returns the image, cached or built now. The `fragments` follow the profile's options.
-///
-/// # Errors
-/// An error of `kernel`: an unknown kernel, no source, a patch that does not apply, a failed build.
 pub fn image(
     options: &KernelOptions,
     arch: Arch,
@@ -163,37 +153,19 @@ pub fn image(
     Ok(kernel::image(&request, cache, terminal)?)
 }
 
-/// Checks whether the image is cached, as far as possible without fetching or copying a source.
-///
-/// # Errors
-/// See [`image`].
-pub fn is_built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<bool> {
-    Ok(built(options, arch, cache)?.is_some())
-}
-
-/// Returns the image; `None` if it is not cached.
-///
-/// # Errors
-/// See [`image`].
+/// Returns the image if it is cached, as far as possible without fetching or copying a source.
 pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<Image>> {
     let kernels = Kernels::load()?;
     Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?)
 }
 
 /// Returns the directory of the image's sources; `None` if they have been deleted.
-///
-/// # Errors
-/// The kernel or the series is unknown.
 pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<PathBuf>> {
     let kernels = Kernels::load()?;
     Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
 }
 
 /// Fetches the source into the cache and applies the series, unless the image is already built.
-///
-/// # Errors
-/// An error of `kernel`: an unknown kernel or series, an unavailable source, or a series that does
-/// not apply.
 pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
     let kernels = Kernels::load()?;
     let request = options.noted(&kernels, arch, terminal)?;
@@ -205,9 +177,6 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
 
 /// Returns the files that the series adds or changes, with its own lines. Checks the tree out,
 /// which takes seconds after another series.
-///
-/// # Errors
-/// An error of `kernel`.
 pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<ChangedFile>> {
     let kernels = Kernels::load()?;
     Ok(kernel::changed_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
@@ -215,9 +184,6 @@ pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal)
 
 /// Returns the programs of the kernel's selftests in `tools/testing/selftests/COLLECTION`, cached
 /// or built now.
-///
-/// # Errors
-/// An error of `kernel`.
 pub fn selftests(
     options: &KernelOptions,
     collection: &str,
@@ -278,9 +244,6 @@ impl KernelOptions {
     }
 
     /// Describes the kernel in words.
-    ///
-    /// # Errors
-    /// The kernel is unknown.
     pub fn described(&self) -> Result<String> {
         let kernels = Kernels::load()?;
         let name = &self.spec(&kernels)?.name;

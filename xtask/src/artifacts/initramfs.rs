@@ -96,9 +96,6 @@ pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
 
 /// Returns an initramfs followed by a kernel's modules: the kernel unpacks one archive after the
 /// other.
-///
-/// # Errors
-/// A file can't be read or written.
 pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<PathBuf> {
     let entries = fs::read_dir(modules).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
     let entries = entries.with_context(|| format!("can't read {}", modules.display()))?;
@@ -116,16 +113,12 @@ pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<Pa
     keep(&archive, cache)
 }
 
-/// Returns the path of an archive in the cache.
 fn place(archive: &[u8], cache: &Path) -> PathBuf {
     let key = hex(&Sha256::digest(archive)[..16]);
     cache.join("initramfs").join(format!("{key}.cpio"))
 }
 
 /// Writes an archive into the cache, under a name derived from its content.
-///
-/// # Errors
-/// The cache can't be written to.
 pub fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
     let path = place(archive, cache);
     if !path.exists() {

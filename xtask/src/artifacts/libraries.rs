@@ -10,9 +10,6 @@ use crate::host::program::{library_path, search_directories};
 
 /// Returns the program for this path in the guest, and its libraries for the paths where its loader
 /// searches.
-///
-/// # Errors
-/// A library is missing on the host, or a file can't be read.
 pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
     let listed = library_path();
     // The analyzer takes relative entries for absolute ones, and ignores that a library inherits

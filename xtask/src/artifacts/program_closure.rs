@@ -42,10 +42,6 @@ pub struct ProgramClosure {
 impl ProgramClosure {
     /// Packs a program by path or by name in `PATH`. Returns its path in the guest, which is the
     /// same as on the host.
-    ///
-    /// # Errors
-    /// There is no such program, it is for another architecture, or the host lacks one of its
-    /// libraries.
     pub fn pack_program(&mut self, program: &str) -> Result<String> {
         let found = if program.contains('/') { program.into() } else { in_path(program)? };
         let path = absolute(&found)?;
@@ -61,9 +57,6 @@ impl ProgramClosure {
     }
 
     /// Packs a file, or everything below a directory, under the same path.
-    ///
-    /// # Errors
-    /// The file does not exist or can't be read.
     pub fn pack(&mut self, path: &Path) -> Result<()> {
         let path = absolute(path)?;
         let include = || format!("can't include {}", path.display());
@@ -318,9 +311,6 @@ pub enum Width {
 }
 
 /// Returns the width of a program's code.
-///
-/// # Errors
-/// The guest's processor does not run it.
 pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
     let Ok(elf) = Elf::parse(bytes) else {
         bail!("{} is no program: neither ELF nor a script that begins with #!", path.display());

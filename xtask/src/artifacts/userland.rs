@@ -29,9 +29,6 @@ pub struct Userland {
 impl Userland {
     /// Returns the shell of every guest, with busybox's commands; `None` if the host has no busybox
     /// with a shell.
-    ///
-    /// # Errors
-    /// The host's busybox does not run, or lacks its libraries.
     pub fn shell() -> Result<Option<Self>> {
         let Some(busybox) = find("busybox") else { return Ok(None) };
         let mut list = Command::new(&busybox);
@@ -48,9 +45,6 @@ impl Userland {
     }
 
     /// Returns the additional programs of an interactive guest.
-    ///
-    /// # Errors
-    /// The host has no shell for the guest.
     pub fn collect() -> Result<Self> {
         if Self::shell()?.is_none() {
             bail!("this machine has no busybox with a shell, which is the guest's")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use kernel::Fragment;
 
 use super::{Figure, Results, Setup, Unit, shuffle, workers};
@@ -23,9 +23,6 @@ enum Starter {
 }
 
 /// Runs the benchmark.
-///
-/// # Errors
-/// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
     let (program, lack) = match supported_vng() {
@@ -87,9 +84,9 @@ impl Starter {
         let begun = Instant::now();
         match self {
             Self::Testbed(environment) => {
-                let session = environment.guest().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
+                let session = environment.guest()?;
                 let took = begun.elapsed();
-                session.close().map_err(|why| anyhow!("{}", why.to_string().trim_end()))?;
+                session.close()?;
                 Ok(took.as_secs_f64())
             }
             Self::Vng(vng) => {

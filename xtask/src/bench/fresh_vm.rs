@@ -15,9 +15,6 @@ use crate::runner::worker::Worker;
 const TRIVIAL: &str = "kernel-requests/no-upcall-for-keyrings";
 
 /// Runs the benchmark.
-///
-/// # Errors
-/// See [`crate::bench::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let scenarios = selection::select(&[])?;
     let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);

@@ -10,9 +10,6 @@ use crate::host::process::command_line;
 use crate::host::workspace;
 
 /// Builds the smallest program that can serve as `/sbin/request-key`: no C library, a page of code.
-///
-/// # Errors
-/// The C compiler, which a kernel build needs too, is missing or fails.
 pub fn build() -> Result<PathBuf> {
     let program = workspace::target().join("keyagents/request-key.minimal");
     fs::create_dir_all(program.parent().unwrap_or(&program))

@@ -44,9 +44,6 @@ struct Case {
 }
 
 /// Runs the benchmark.
-///
-/// # Errors
-/// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut stock = Kernel::Stock.environment(setup)?;
     let mut off = Kernel::Off.environment(setup)?;

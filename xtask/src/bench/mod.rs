@@ -87,9 +87,6 @@ impl Results {
 }
 
 /// Runs the benchmark of a subject.
-///
-/// # Errors
-/// A requirement is missing, a kernel does not build, or a guest failed.
 pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
         Subject::Suite => suite::measure(setup),

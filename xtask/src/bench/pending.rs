@@ -12,9 +12,6 @@ const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
 const MEMORY_MIB: u32 = 3072;
 
 /// Runs the benchmark.
-///
-/// # Errors
-/// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut environment = setup.testbed.qemu_environment(&Extras::default(), "bench", setup.terminal)?;
     environment.boot.memory_mib = MEMORY_MIB;

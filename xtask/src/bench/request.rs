@@ -21,9 +21,6 @@ const KEYUTILS: &str = "/sbin/request-key.keyutils";
 const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
 
 /// Runs the benchmark.
-///
-/// # Errors
-/// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
     let minimal = minimal_request_key::build()?;

@@ -15,9 +15,6 @@ use crate::runner::environment::Extras;
 const DEFAULT: &str = "auto";
 
 /// Runs the benchmark.
-///
-/// # Errors
-/// See [`super::measure`].
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let (environments, remarks) = workers(setup, |_| Extras::default())?;
     let mut vms: Vec<String> =

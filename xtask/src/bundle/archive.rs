@@ -12,9 +12,6 @@ use super::Files;
 const LEVEL: i32 = 10;
 
 /// Writes the archive atomically. `name` is the folder that it unpacks into.
-///
-/// # Errors
-/// The file can't be written.
 pub fn write(files: &Files, name: &str, path: &Path) -> Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".part");

@@ -15,9 +15,6 @@ use crate::runner::environment::Environment;
 const NONE: &str = "none";
 
 /// Returns the facts, one a line.
-///
-/// # Errors
-/// The kernel is unknown.
 pub(super) fn text(environment: &Environment, kernel: &KernelOptions) -> Result<String> {
     let system = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let facts = [

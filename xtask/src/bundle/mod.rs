@@ -65,9 +65,6 @@ pub type Files = BTreeMap<String, File>;
 
 /// Returns the files of a scenario on an environment. `trace` is the trace of its run here, `judge`
 /// the program that judges it in the guest.
-///
-/// # Errors
-/// A file can't be read.
 pub fn files(
     scenario: &Scenario,
     environment: &Environment,

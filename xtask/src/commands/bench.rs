@@ -54,9 +54,6 @@ pub struct Options {
 }
 
 /// Runs the command. A failed benchmark does not prevent the others.
-///
-/// # Errors
-/// A file can't be written, or no benchmark could run.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [&options.json, &options.svg].into_iter().flatten();
     files.clone().try_for_each(|path| output::check_writable(path))?;

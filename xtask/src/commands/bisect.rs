@@ -39,10 +39,6 @@ pub struct Options {
     testbed: GuestOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed with the whole series.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     let patches = options.testbed.patches()?;
@@ -117,7 +113,6 @@ fn name(patch: usize, patches: &[Patch]) -> &str {
     patch.checked_sub(1).map_or("no patch at all", |index| &patches[index].name)
 }
 
-/// Returns the log of a step.
 fn log(step: &str) -> PathBuf {
     workspace::logs().join(format!("bisect-{step}.log"))
 }

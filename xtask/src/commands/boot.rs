@@ -42,10 +42,6 @@ pub struct Options {
     guest: GuestOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let archive = read(&options.initramfs)?;
     options.guest.ensure_host(terminal)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use console::style;
 use scenarios::scenario::Scenario;
@@ -65,10 +65,6 @@ enum Machine {
     Uml,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     if output::is_standard_output(&options.output) {
@@ -103,7 +99,7 @@ impl Options {
 
 /// Runs the scenario on this machine, and returns its verdict and transcript.
 fn run_here(environment: &Environment, scenario: &Scenario) -> Result<(Verdict, String)> {
-    let guest = environment.guest().map_err(|failure| anyhow!("{failure}"))?;
+    let guest = environment.guest()?;
     let Judged { verdict, events, .. } =
         Judged::of(guest, environment, scenario, &environment.boot.time_scale.plan(scenario));
     if let Verdict::Skipped(why) = verdict {

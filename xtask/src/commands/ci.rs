@@ -69,10 +69,6 @@ struct Step {
 /// Profiles that the workflow runs.
 const PROFILES: &str = "plain,debug";
 
-/// Runs the command.
-///
-/// # Errors
-/// A step can't be started.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     if let Some(Part::Scenarios { arguments }) = &options.part
         && has_machine_output(arguments)

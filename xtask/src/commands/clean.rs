@@ -110,10 +110,6 @@ impl Kind {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// A file can't be read or removed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let cache = cache::configured_path()?;
     let asked: BTreeSet<Kind> = options.kinds.iter().copied().collect();

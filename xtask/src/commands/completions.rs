@@ -76,10 +76,6 @@ enum Shell {
     Zsh,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The path of this program is unknown.
 pub fn run(options: &Options) -> Result<()> {
     let program = env::current_exe().context("can't tell what this program is")?;
     let script = script(options.shell, &program.to_string_lossy())?;

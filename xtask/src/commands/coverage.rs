@@ -48,10 +48,6 @@ pub struct Options {
     testbed: MatrixOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [("--lcov", &options.lcov), ("--html", &options.html)];
     for (option, file) in files.iter().filter_map(|(option, file)| Some((option, file.as_ref()?))) {

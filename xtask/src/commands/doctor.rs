@@ -27,10 +27,6 @@ const INDENT: &str = "                           ";
 #[command(after_help = EXAMPLES)]
 pub struct Options {}
 
-/// Runs the command.
-///
-/// # Errors
-/// The machine can't be examined.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let sections = doctor::examine(cache::directory(), terminal)?;
     for section in &sections {

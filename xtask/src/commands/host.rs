@@ -21,10 +21,6 @@ pub struct Options {
     install: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// Packages are missing and were not installed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for purpose in [Purpose::BootQemu, Purpose::Shell] {
         packages::ensure(purpose, Consent::from_flag(options.install), terminal)?;

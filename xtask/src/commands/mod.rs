@@ -128,10 +128,6 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// The testbed failed.
     pub fn run(&self, terminal: &Terminal) -> Result<ExitCode> {
         match &self.command {
             Command::Test(options) => test::run(options, terminal),

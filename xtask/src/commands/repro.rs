@@ -68,10 +68,6 @@ pub struct Options {
     guest: GuestOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
     if options.gdb.is_some() && options.guest.vm == Some(Kind::Uml) {

@@ -43,10 +43,6 @@ pub struct Options {
     command: Vec<String>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let Some((program, arguments)) = options.command.split_first() else { bail!("no program was named") };
     let mut closure = ProgramClosure::default();

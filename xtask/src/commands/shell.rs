@@ -45,10 +45,6 @@ pub struct Options {
     command: Vec<String>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (environment, shell, what) = match options.host {
         true => options.on_host_files(terminal)?,
@@ -119,9 +115,6 @@ impl Options {
 }
 
 /// Starts a guest and attaches a program in it to standard input and output, or to the terminal.
-///
-/// # Errors
-/// The guest did not come up, or ended too early.
 pub fn attach_program(
     environment: &Environment,
     program: AttachedProgram,

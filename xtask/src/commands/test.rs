@@ -110,9 +110,6 @@ impl Common {
     }
 
     /// Returns the scenarios that match the filters.
-    ///
-    /// # Errors
-    /// A scenario is invalid, or a filter matches none.
     pub fn named(&self) -> Result<Vec<Scenario>> {
         let mut scenarios = if self.exact {
             selection::select_exactly(&self.filters)?
@@ -131,10 +128,6 @@ impl Common {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed for all scenarios.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let common = &options.common;
     // Mistakes are reported before any long work starts.

@@ -55,9 +55,6 @@ enum Affected {
 }
 
 /// Runs the command until it is interrupted.
-///
-/// # Errors
-/// A directory can't be watched, or cargo can't be started.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // A mistake on the command line is reported once, and not after each edit.
     options.test.named()?;

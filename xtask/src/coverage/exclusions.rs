@@ -45,9 +45,6 @@ pub fn path() -> PathBuf {
 }
 
 /// Returns the entries for a kernel.
-///
-/// # Errors
-/// The list can't be read, or names an unknown kernel.
 pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
     let path = path();
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
@@ -70,9 +67,6 @@ fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
 
 impl Unreachable {
     /// Marks the file's lines as unreachable, with the reason.
-    ///
-    /// # Errors
-    /// The lines do not exist any more, or they were reached.
     pub(super) fn apply(&self, file: &mut File) -> Result<(), String> {
         let numbers: Vec<usize> =
             self.place(file)?.filter(|number| file.lines.contains_key(number)).collect();

@@ -24,9 +24,6 @@ pub fn check() -> Result<()> {
 }
 
 /// Adds a guest's counters to the tally. `notes` is the directory of the compiler's notes files.
-///
-/// # Errors
-/// The counters belong to another kernel, or gcov does not accept them.
 pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()> {
     let scratch = tempfile::tempdir().context("no place for a guest's counters")?;
     let scratch = scratch.path();

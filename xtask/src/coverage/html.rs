@@ -48,9 +48,6 @@ struct Row<'a> {
 }
 
 /// Renders the page. `about` describes the run; `remarks` has further notes.
-///
-/// # Errors
-/// Rendering fails, for which no cause is known.
 pub fn text(coverage: &Coverage, about: &str, remarks: &[String]) -> Result<String> {
     let lines = coverage.lines();
     let files = coverage.files.iter().enumerate().map(|(index, file)| {

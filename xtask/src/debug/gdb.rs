@@ -11,9 +11,6 @@ use crate::artifacts::image::{self, KernelOptions};
 use crate::host::process::command_line;
 
 /// Returns a free port of this machine: the requested one, or any.
-///
-/// # Errors
-/// The requested port is taken.
 pub fn port(asked: Option<u16>) -> Result<u16> {
     let taken = || match asked {
         Some(port) => {
@@ -26,9 +23,6 @@ pub fn port(asked: Option<u16>) -> Result<u16> {
 }
 
 /// Checks that the kernel has a function with this name.
-///
-/// # Errors
-/// It has none.
 pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
     let what = || format!("can't read the symbols of {}", vmlinux.display());
     let data = std::fs::read(vmlinux).with_context(what)?;
@@ -49,9 +43,6 @@ pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
 
 /// Returns the command that attaches gdb, with symbols and sources, and continues to the function
 /// if given.
-///
-/// # Errors
-/// The kernel is unknown.
 pub fn command(
     kernel: &KernelOptions,
     vmlinux: &Path,

@@ -19,9 +19,6 @@ pub struct Symbols {
 
 impl Symbols {
     /// Reads the symbols of a vmlinux, which takes a second.
-    ///
-    /// # Errors
-    /// The file is missing or is not a vmlinux.
     pub fn read(vmlinux: &Path) -> Result<Self> {
         let what = || format!("can't read the symbols of {}", vmlinux.display());
         let data = std::fs::read(vmlinux).with_context(what)?;

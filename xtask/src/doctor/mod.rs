@@ -42,9 +42,6 @@ pub struct Section {
 
 /// Examines the machine. A virtual machine is probed only if no result is recorded. `cache` is the
 /// cache's directory, or the reason that there is none.
-///
-/// # Errors
-/// The machine can't be examined.
 pub fn examine(cache: Result<PathBuf>, terminal: &Terminal) -> Result<Vec<Section>> {
     // Without a cache, results of probes are not recorded.
     let scratch =

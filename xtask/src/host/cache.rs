@@ -38,9 +38,6 @@ pub fn directory() -> Result<PathBuf> {
 }
 
 /// Returns `$KEYAGENTS_CACHE`, else `$XDG_CACHE_HOME/keyagents`, else `~/.cache/keyagents`.
-///
-/// # Errors
-/// None of the three is set.
 pub fn configured_path() -> Result<PathBuf> {
     configured_by(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
 }
@@ -71,9 +68,6 @@ fn check_path(directory: &Path) -> Result<()> {
 
 /// Holds the shared lock for guests until the process ends: `clean` keeps the entries that they
 /// start from.
-///
-/// # Errors
-/// The cache can't be written to.
 pub fn lock_for_guests(cache: &Path, note: impl FnOnce(&str)) -> Result<()> {
     static HELD: OnceLock<Lock> = OnceLock::new();
     if HELD.get().is_none() {
@@ -84,9 +78,6 @@ pub fn lock_for_guests(cache: &Path, note: impl FnOnce(&str)) -> Result<()> {
 
 /// Takes a lock shared by the processes that use the cache. Waits for it, with a note of its
 /// holder; dropping it releases it.
-///
-/// # Errors
-/// The cache can't be written to.
 pub fn lock(cache: &Path, name: &str, mode: LockMode, note: impl FnOnce(&str)) -> Result<Lock> {
     Ok(Lock::wait(&cache.join("locks").join(name), mode, note)?)
 }
@@ -95,9 +86,6 @@ pub fn lock(cache: &Path, name: &str, mode: LockMode, note: impl FnOnce(&str)) -
 pub const GUESTS: &str = "guests";
 
 /// Writes a file atomically.
-///
-/// # Errors
-/// The disk is full or the directory can't be written to.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let directory = path.parent().ok_or_else(|| anyhow!("{} is no file's path", path.display()))?;
     let write = || -> io::Result<()> {

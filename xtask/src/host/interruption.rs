@@ -81,9 +81,6 @@ pub fn before_end(cleanup: impl FnOnce(&Cause) + Send + 'static) -> Registered {
 
 /// Installs handlers so that a signal ends this process after the cleanups. A second signal ends it
 /// at once.
-///
-/// # Errors
-/// Signals can't be handled.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new(not_ignored(&ENDING_SIGNALS)).context("can't handle signals")?;
     thread::spawn(move || {

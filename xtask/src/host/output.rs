@@ -38,9 +38,6 @@ pub fn is_standard_output(file: &Path) -> bool {
 }
 
 /// Writes a file atomically, or standard output for `-`.
-///
-/// # Errors
-/// The file can't be written.
 pub fn write_file(file: &Path, bytes: &[u8]) -> Result<()> {
     if is_standard_output(file) {
         write_stdout(bytes);

@@ -27,9 +27,6 @@ const REQUESTS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /// Runs a program without input, and waits for its end. Signals that would end this process go to
 /// the program and its descendants.
-///
-/// # Errors
-/// The program can't be started.
 pub fn run(command: Command) -> Result<End> {
     run_forwarding(&ENDING_SIGNALS, command)
 }

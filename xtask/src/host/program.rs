@@ -18,9 +18,6 @@ pub fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// Returns the first executable with this name, as [`find`] does.
-///
-/// # Errors
-/// There is none; the error distinguishes files that can't be executed.
 pub fn in_path(name: &str) -> Result<PathBuf> {
     if let Some(program) = find(name) {
         return Ok(program);

@@ -62,9 +62,6 @@ impl Terminal {
 
     /// Reserves standard output if one of these files is standard output; results then go to
     /// standard error.
-    ///
-    /// # Errors
-    /// More than one of the files is standard output.
     pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
         match files.into_iter().filter(|file| output::is_standard_output(file)).count() {
             0 => {}

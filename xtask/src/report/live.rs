@@ -23,9 +23,6 @@ use crate::runner::word::Word;
 
 /// Runs the scenarios in every column; records and shows the results. Returns the exit code.
 /// `observer` observes every event.
-///
-/// # Errors
-/// No kernel could be provided, so there is no verdict at all.
 pub fn run(
     testbed: &Testbed,
     results: &SharedResults,

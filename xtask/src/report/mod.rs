@@ -77,9 +77,6 @@ pub struct ReportWriter {
 
 impl ReportWriter {
     /// Writes reports without results, and registers the final ones for an interruption.
-    ///
-    /// # Errors
-    /// A report can't be written.
     pub fn begin(outlets: Outlets, results: &SharedResults) -> Result<Self> {
         let mut reporter = Self {
             outlets: outlets.into(),
@@ -95,9 +92,6 @@ impl ReportWriter {
     }
 
     /// Writes the final reports. `cut_short` is the error that ended the run, if any.
-    ///
-    /// # Errors
-    /// A report can't be written.
     pub fn finish(&self, cut_short: Option<&anyhow::Error>) -> Result<()> {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         *done = true;
@@ -144,9 +138,6 @@ impl Drop for ReportWriter {
 }
 
 /// Checks that the reports can be written.
-///
-/// # Errors
-/// A report's directory does not exist or is not writable, or two reports have the same file.
 pub fn check(report_args: &[ReportArg]) -> Result<()> {
     for (index, report_arg) in report_args.iter().enumerate() {
         report_arg.check()?;

@@ -130,9 +130,6 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
 impl MatrixOptions {
     /// Returns the columns as far as they are known before any work. A choice that depends on the
     /// machine keeps its own title.
-    ///
-    /// # Errors
-    /// A kernel is unknown.
     pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         let asked: &[Choice] = if self.vm.is_empty() { &[Choice::Auto] } else { &self.vm };
         let chosen = |choice: &Choice| match choice {

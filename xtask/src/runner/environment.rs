@@ -45,9 +45,6 @@ pub struct Extras {
 
 impl Extras {
     /// Returns the initramfs with these additions.
-    ///
-    /// # Errors
-    /// See [`initramfs::initramfs`].
     pub fn initramfs(&self, cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
         initramfs::initramfs(&self.programs, &self.directories, &self.links, &self.absent, cache, terminal)
     }
@@ -134,9 +131,6 @@ pub struct Environment {
 
 impl Environment {
     /// Builds the kernel and, where only a probe can tell whether guests run, starts a guest.
-    ///
-    /// # Errors
-    /// The kernel does not build, or this kind of virtual machine runs no guest here.
     pub fn prepare(
         spec: &EnvironmentSpec,
         initramfs: &Path,
@@ -206,9 +200,6 @@ impl Environment {
     }
 
     /// Returns a guest whose agent has sent its hello message.
-    ///
-    /// # Errors
-    /// The guest did not come up.
     pub fn guest(&self) -> Result<Session, Box<Failure>> {
         if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(spare);
@@ -227,17 +218,11 @@ impl Environment {
     }
 
     /// Starts a guest that need not run the agent.
-    ///
-    /// # Errors
-    /// The back end's program is missing, or the log can't be written.
     pub fn start_machine(&self, boot: &BootConfig) -> Result<Machine> {
         Machine::start(&*self.backend, boot)
     }
 
     /// Starts a guest by another configuration than [`Environment::boot`].
-    ///
-    /// # Errors
-    /// The guest did not come up.
     pub fn start(&self, boot: &BootConfig) -> Result<Session, Box<Failure>> {
         Session::open(&*self.backend, boot)
             .unwrap_or_else(|error| Err(Failure::broken(&format!("{error:#}"))))
@@ -256,9 +241,6 @@ fn runs_no_guest(kind: Kind, why: &Unusable) -> String {
 
 /// Creates the directory for logs. Removes earlier logs with this prefix, and directories left by
 /// killed guests.
-///
-/// # Errors
-/// The directory can't be created or read.
 pub fn clear_logs(label: &str) -> Result<()> {
     let place = workspace::logs();
     fs::create_dir_all(&place).context("no place for logs")?;

@@ -83,9 +83,6 @@ impl LastRun {
     }
 
     /// Records the results of a run, which may be incomplete.
-    ///
-    /// # Errors
-    /// The file can't be written.
     pub fn write(&self, entries: &RunResults) -> Result<()> {
         // Another run may write at the same time; the lock is held briefly.
         let directory = self.file.parent().unwrap_or(Path::new("."));

@@ -211,7 +211,6 @@ pub fn summary(column: &Column, noun: &str, took: Option<Duration>) -> String {
     format!("{}: {tally}{}", counted(tally.total(), noun, &format!("{noun}s")), time.unwrap_or_default())
 }
 
-/// Colours a line of a diff.
 fn coloured_diff_line(line: &str) -> String {
     match line.as_bytes().first() {
         Some(b'+') => style(line).green().to_string(),

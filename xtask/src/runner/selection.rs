@@ -8,9 +8,6 @@ use crate::host::terminal::Terminal;
 use crate::host::workspace;
 
 /// Loads all scenarios. Returns those whose name contains one of the filters; all without a filter.
-///
-/// # Errors
-/// A scenario is invalid, whether it was selected or not; or a filter matches none.
 pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
     let mut scenarios = suite::load(&workspace::suite())?;
     if scenarios.is_empty() {
@@ -31,9 +28,6 @@ pub fn select(filters: &[String]) -> Result<Vec<Scenario>> {
 
 /// Returns the scenarios with exactly these names: `FAMILY/NAME[CASE]`, or `FAMILY/NAME` with all
 /// its cases.
-///
-/// # Errors
-/// A scenario is invalid, whether it was selected or not; or no scenario has one of the names.
 pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
     let mut scenarios = select(&[])?;
     let has = |scenario: &Scenario, name: &String| [&scenario.name, &scenario.file].contains(&name);
@@ -46,9 +40,6 @@ pub fn select_exactly(names: &[String]) -> Result<Vec<Scenario>> {
 }
 
 /// Returns the scenario with this name: `FAMILY/NAME`, or `NAME` if it is unambiguous.
-///
-/// # Errors
-/// A scenario of the suite is invalid; or no scenario, or more than one, has the name.
 pub fn named(name: &str) -> Result<Scenario> {
     let mut scenarios = suite::load(&workspace::suite())?;
     let ending = format!("/{name}");
@@ -107,9 +98,6 @@ fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
 }
 
 /// Prints a note for each snapshot, or part of one, without a scenario.
-///
-/// # Errors
-/// The suite can't be read.
 pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
     let dir = workspace::suite();
     let scenarios = suite::load(&dir)?;

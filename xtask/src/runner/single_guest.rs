@@ -18,9 +18,6 @@ use crate::vm::Kind;
 
 impl GuestOptions {
     /// Returns the candidate kinds of virtual machines, in order of preference.
-    ///
-    /// # Errors
-    /// The host's boot can't be identified.
     pub fn kinds(&self, cache: &Path, terminal: &Terminal) -> Result<Vec<Kind>> {
         Ok(match self.vm {
             Some(kind) => vec![kind],
@@ -34,9 +31,6 @@ impl GuestOptions {
     }
 
     /// Returns an environment of the first of these kinds that works here.
-    ///
-    /// # Errors
-    /// A requirement is missing, the kernel does not build, or none of the kinds works.
     pub fn environment(
         &self,
         kinds: &[Kind],
@@ -71,9 +65,6 @@ impl GuestOptions {
 
     /// Returns an environment of the requested kind, else on KVM if it works, else on TCG. Checks
     /// packages first.
-    ///
-    /// # Errors
-    /// A requirement is missing, the kernel does not build, or no such virtual machine works here.
     pub fn qemu_environment(&self, extras: &Extras, label: &str, terminal: &Terminal) -> Result<Environment> {
         self.ensure_host(terminal)?;
         let mut kinds = self.kinds(&cache::directory()?, terminal)?;
@@ -83,11 +74,8 @@ impl GuestOptions {
 }
 
 /// Converts a program's ending to an exit code; notes a kernel report.
-///
-/// # Errors
-/// The guest ended before the program.
 pub fn conclude(used: Result<AttachedRun, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
-    let used = used.map_err(|failure| anyhow!("{}", failure.to_string().trim_end()))?;
+    let used = used?;
     if let Some(report) = used.reports.first() {
         terminal.note(&format!("the guest's kernel reported: {report}"));
     }

@@ -48,9 +48,6 @@ impl Testbed {
     /// Prepares the parts common to all environments: packages, and the guest's programs.
     ///
     /// `label` prefixes the names of this testbed's logs.
-    ///
-    /// # Errors
-    /// A requirement is missing, or a kernel is unknown.
     pub fn prepare(options: &MatrixOptions, label: &str, terminal: &Terminal) -> Result<Self> {
         options.check()?;
         packages::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
@@ -90,9 +87,6 @@ impl Testbed {
     }
 
     /// Returns the environment with this number; prepares it on first use, which may take minutes.
-    ///
-    /// # Errors
-    /// See [`Environment::prepare`].
     pub fn environment(&self, number: usize, terminal: &Terminal) -> Result<&Environment> {
         let prepare = || {
             let spec = &self.specs[number];
@@ -117,9 +111,6 @@ impl Testbed {
     }
 
     /// Returns the description of each column, for reports.
-    ///
-    /// # Errors
-    /// A kernel is unknown.
     pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         about(&self.specs, &self.columns)
     }
@@ -127,14 +118,11 @@ impl Testbed {
     /// Checks whether the environment's kernel is built, as far as a quick check shows.
     pub fn is_built(&self, number: usize) -> bool {
         let spec = &self.specs[number];
-        image::is_built(&spec.kernel, spec.arch(), &self.cache).unwrap_or(false)
+        image::built(&spec.kernel, spec.arch(), &self.cache).is_ok_and(|image| image.is_some())
     }
 
     /// Runs one scenario on the first environment of the first column that works. Keeps the guest
     /// for the next call.
-    ///
-    /// # Errors
-    /// No environment could be prepared.
     pub fn run(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Verdict> {
         let column = self.columns.first().ok_or_else(|| anyhow!("nothing to test on"))?;
         let mut last = Err(anyhow!("nothing to test on"));

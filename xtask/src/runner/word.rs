@@ -86,7 +86,6 @@ impl Word {
         self.colour().apply_to(self.mark())
     }
 
-    /// Returns the colour.
     pub fn colour(self) -> Style {
         match self {
             Self::Passed => Style::new().green(),

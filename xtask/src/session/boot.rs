@@ -29,9 +29,6 @@ impl Session {
     }
 
     /// Starts a guest once, and waits for its hello until the caller's deadline.
-    ///
-    /// # Errors
-    /// See [`Self::open`].
     pub fn open_within(
         deadline: Duration,
         backend: &dyn Backend,

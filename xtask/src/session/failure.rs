@@ -57,9 +57,11 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause.fmt(f)
+        f.write_str(self.cause.to_string().trim_end())
     }
 }
+
+impl std::error::Error for Failure {}
 
 /// Cause of a session's early end.
 pub(super) enum End {

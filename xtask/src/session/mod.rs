@@ -111,9 +111,6 @@ impl Session {
 
     /// Shuts the guest down in good order. Returns its kernel's coverage counters: all of them or
     /// none.
-    ///
-    /// # Errors
-    /// The kernel reported a fault during the shutdown, such as a memory leak.
     pub fn close(mut self) -> Result<Vec<Counters>, Box<Failure>> {
         let mut counted: Vec<Counters> = Vec::new();
         // If the message can't be sent, dropping the session ends the guest.

@@ -135,9 +135,6 @@ impl Record {
 
 /// Returns the reason that KVM runs no guest here, from quick checks without a guest's kernel;
 /// `None` if they pass.
-///
-/// # Errors
-/// QEMU is missing, or the host's boot can't be identified.
 pub fn kvm_unusable(cache: &Path, terminal: &Terminal) -> Result<Option<Unusable>> {
     if let Some(why) = kvm_is_denied() {
         return Ok(Some(why));
@@ -162,9 +159,6 @@ fn kvm_is_denied() -> Option<Unusable> {
 }
 
 /// Checks that KVM runs this guest, by the record or by a probe.
-///
-/// # Errors
-/// QEMU is missing, or the result can't be written.
 pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -> Result<Probe> {
     let failure = match retry {
         Retry::Always => kvm_is_denied(),
@@ -189,9 +183,6 @@ pub fn kvm(boot: &BootConfig, retry: Retry, cache: &Path, terminal: &Terminal) -
 
 /// Checks that User-Mode Linux runs this guest. The probe is quick unless the guest stays silent;
 /// only that failure is recorded, for ten minutes.
-///
-/// # Errors
-/// The result can't be written.
 pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path) -> Result<Probe> {
     let record = load_record(cache, "uml", image)?.filter(|it| !it.works && it.age() < PROBE_TTL);
     if let Some(record) = record.filter(|_| retry == Retry::WhenExpired) {
@@ -214,9 +205,6 @@ pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path
 
 /// Returns the reason that User-Mode Linux runs no guest here, by the last probe; `None` without a
 /// recorded failure.
-///
-/// # Errors
-/// The host's boot can't be identified.
 pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
     let record = valid_record(cache, "uml")?.filter(|it| !it.works && it.age() < PROBE_TTL);
     Ok(record.map(|it| it.describe()))
@@ -224,9 +212,6 @@ pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
 
 /// Returns the time that User-Mode Linux's kernel takes to boot and to find that it has no root;
 /// `None` if it does not.
-///
-/// # Errors
-/// The kernel can't be started.
 pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     uml_memory::directory(PROBE_MEMORY)?;
     let began = Instant::now();

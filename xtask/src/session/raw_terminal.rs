@@ -45,9 +45,6 @@ impl RawTerminal {
     }
 
     /// Switches the terminal to raw mode, in which it passes all keys on, Ctrl-C among them.
-    ///
-    /// # Errors
-    /// Standard input is not a terminal.
     pub fn enable() -> Result<Self> {
         let before = tcgetattr(io::stdin()).context("standard input is no terminal")?;
         let mut raw = before.clone();

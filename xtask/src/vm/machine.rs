@@ -66,9 +66,6 @@ pub struct Machine {
 
 impl Machine {
     /// Starts the guest.
-    ///
-    /// # Errors
-    /// The back end's program is missing, or the log can't be written.
     pub fn start(backend: &dyn Backend, boot: &BootConfig) -> Result<Self> {
         let log = File::create(&boot.log)
             .with_context(|| format!("can't write the console's log {}", boot.log.display()))?;
@@ -117,26 +114,17 @@ impl Machine {
     }
 
     /// Sends one line to PID 1.
-    ///
-    /// # Errors
-    /// The guest has ended, or does not read.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.channel.write_all(format!("{line}\n").as_bytes())
     }
 
     /// Returns a writer of PID 1's channel for another thread, which must be the only sender.
-    ///
-    /// # Errors
-    /// No file descriptors are left.
     pub fn channel_writer(&self) -> io::Result<ChannelWriter> {
         self.channel.try_clone().map(ChannelWriter)
     }
 
     /// Returns a writer of the guest's console for another thread. Without
     /// [`BootConfig::interactive`] the guest may ignore input.
-    ///
-    /// # Errors
-    /// No file descriptors are left.
     pub fn console_writer(&self) -> io::Result<ConsoleWriter> {
         self.console_input.try_clone().map(ConsoleWriter)
     }
@@ -216,9 +204,6 @@ pub struct ChannelWriter(UnixStream);
 
 impl ChannelWriter {
     /// Sends one line.
-    ///
-    /// # Errors
-    /// The guest has ended, or does not read.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.0.write_all(format!("{line}\n").as_bytes())
     }
@@ -230,9 +215,6 @@ pub struct ConsoleWriter(UnixStream);
 
 impl ConsoleWriter {
     /// Writes all bytes, as fast as the guest accepts them.
-    ///
-    /// # Errors
-    /// The guest has ended.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.0.write(bytes) {

@@ -135,9 +135,6 @@ fn instance(log: &Path) -> PathBuf {
 }
 
 /// Removes the directories of guests that were killed together with the process that had started them.
-///
-/// # Errors
-/// The directory `place` can't be read.
 pub fn remove_left_behind(place: &Path) -> io::Result<()> {
     for entry in fs::read_dir(place)?.flatten() {
         if starter(&entry.file_name()).is_some_and(is_gone) {

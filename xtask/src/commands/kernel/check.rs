@@ -45,10 +45,6 @@ pub struct Options {
     install: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// A check could not run.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     packages::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
     let kernels = Kernels::load()?;

@@ -48,9 +48,6 @@ pub struct ExportOptions {
 }
 
 /// Makes a git tree of the series.
-///
-/// # Errors
-/// The directory is not empty, or there is no source.
 pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let edit = Edit {
@@ -75,9 +72,6 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 /// Writes the commits of a tree as patches.
-///
-/// # Errors
-/// The tree was not made by `edit`, or its commits are not a series.
 pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> {
     let exported = kernel::export(&options.directory, &Kernels::load()?, options.kernel.as_deref())?;
     say_written(&exported, terminal);

@@ -62,10 +62,6 @@ pub struct ImageOptions {
     install: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The testbed failed.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::Image(options) => {

@@ -36,10 +36,6 @@ pub struct Options {
     testbed: GuestOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// A requirement is missing or does not build, or a filter matches no case.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let (environment, programs) = prepare(&options.testbed, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));

@@ -25,10 +25,6 @@ pub struct Options {
     filters: Vec<String>,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// No trace is pending, or one can't be renamed.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let mut accepted = 0;
     for scenario in selection::select(&options.filters)? {

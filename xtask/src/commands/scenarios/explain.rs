@@ -29,10 +29,6 @@ pub struct Options {
     name: String,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The scenario is unknown, or its snapshot can't be read.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let scenario = selection::named(&options.name)?;
     let explanation = Explanation::of(&scenario, WIDTH).context("can't explain what happened")?;

@@ -21,10 +21,6 @@ Run it after a scenario came, went, or changed its title or rules, and after a c
 `cargo test -p scenarios` fails while a file is not what this would write.")]
 pub struct Options {}
 
-/// Runs the command.
-///
-/// # Errors
-/// A scenario is invalid, or a file can't be read or written.
 pub fn run(_: &Options, terminal: &Terminal) -> Result<()> {
     let root = workspace::root();
     for file in docs::files(root, &selection::select(&[])?)? {

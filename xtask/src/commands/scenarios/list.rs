@@ -32,10 +32,6 @@ pub struct Options {
     json: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// A scenario is invalid, or a filter matches none.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let scenarios = chosen(&options.filters)?;
     if options.json {

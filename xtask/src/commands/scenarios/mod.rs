@@ -28,10 +28,6 @@ pub enum Command {
     Generate(generate::Options),
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// A scenario is invalid, or a requested one does not exist.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::List(options) => list::run(options, terminal)?,

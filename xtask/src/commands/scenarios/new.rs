@@ -20,10 +20,6 @@ pub struct Options {
     name: String,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// The name is invalid or taken, or the files can't be written.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let name = &options.name;
     for path in template::write(&workspace::suite(), name)? {
