@@ -129,7 +129,7 @@ pub fn keep(archive: &[u8], cache: &Path) -> Result<PathBuf> {
 
 /// Returns the mode in the guest. Of the host's mode, only the execute bits matter.
 fn mode(file: &Path) -> Result<u32> {
-    let metadata = fs::metadata(file).with_context(|| format!("can't look at {}", file.display()))?;
+    let metadata = fs::metadata(file).with_context(|| format!("can't examine {}", file.display()))?;
     Ok(if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 })
 }
 
@@ -143,8 +143,7 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
     let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
     while let Some(place) = places.pop() {
         if place.is_dir() {
-            let entries =
-                fs::read_dir(&place).with_context(|| format!("can't look into {}", place.display()))?;
+            let entries = fs::read_dir(&place).with_context(|| format!("can't read {}", place.display()))?;
             places.extend(entries.flatten().map(|entry| entry.path()));
         } else {
             let name = place.strip_prefix(workspace::root()).unwrap_or(&place).display().to_string();
@@ -158,7 +157,7 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
     }
     let record = directory().join("inputs");
     if let Some(before) = Inputs::read(&record) {
-        terminal.note(&format!("the guest is another one: {}", inputs.changes_since(&before)));
+        terminal.note(&format!("the guest is built again: {}", inputs.changes_since(&before)));
     }
     inputs.write(&record).with_context(|| format!("can't write {}", record.display()))
 }

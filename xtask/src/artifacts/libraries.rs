@@ -18,7 +18,7 @@ pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
     let tree = DependencyAnalyzer::default()
         .library_paths(further.collect())
         .analyze(program)
-        .with_context(|| format!("can't tell what {} loads", program.display()))?;
+        .with_context(|| format!("can't find the libraries of {}", program.display()))?;
     let mut files = vec![Program { path: path.to_owned(), file: program.to_owned() }];
     let loader = tree.interpreter.as_deref();
     if let Some(loader) = loader.filter(|loader| !Path::new(loader).is_file()) {

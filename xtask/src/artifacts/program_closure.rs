@@ -154,7 +154,7 @@ impl ProgramClosure {
     /// Packs the entry at a path without links.
     fn pack_entry(&mut self, path: &Path) -> Result<()> {
         let metadata =
-            fs::symlink_metadata(path).with_context(|| format!("can't look at {}", path.display()))?;
+            fs::symlink_metadata(path).with_context(|| format!("can't examine {}", path.display()))?;
         let kind = metadata.file_type();
         if let Some(kind) = special_kind(kind) {
             self.left.push(format!("{} is left out: it is {kind}", path.display()));
@@ -327,8 +327,7 @@ pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
 
 /// Returns the absolute path without `.` and `..`. Links are kept, except for those before a `..`.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
-    let whole =
-        std::path::absolute(path).with_context(|| format!("can't tell where {} is", path.display()))?;
+    let whole = std::path::absolute(path).with_context(|| format!("can't resolve {}", path.display()))?;
     let mut plain = PathBuf::new();
     for part in whole.components() {
         if part == Component::ParentDir && plain.is_symlink() {

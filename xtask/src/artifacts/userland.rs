@@ -47,7 +47,7 @@ impl Userland {
     /// Returns the additional programs of an interactive guest.
     pub fn collect() -> Result<Self> {
         if Self::shell()?.is_none() {
-            bail!("this machine has no busybox with a shell, which is the guest's")
+            bail!("this machine has no busybox with a shell, which guests need")
         }
         let mut userland = Self::default();
         for (name, package) in OPTIONAL {

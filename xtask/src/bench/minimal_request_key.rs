@@ -13,7 +13,7 @@ use crate::host::workspace;
 pub fn build() -> Result<PathBuf> {
     let program = workspace::target().join("keyagents/request-key.minimal");
     fs::create_dir_all(program.parent().unwrap_or(&program))
-        .with_context(|| format!("no place for {}", program.display()))?;
+        .with_context(|| format!("can't create {}", program.display()))?;
     let mut command = Command::new("gcc");
     command
         .args(["-static", "-nostdlib", "-Os", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"])

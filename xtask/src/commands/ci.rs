@@ -168,7 +168,7 @@ fn documentation(cargo: Command) -> Step {
 }
 
 fn scenarios(arguments: &[OsString]) -> Result<Step> {
-    let mut command = Command::new(env::current_exe().context("can't tell what this program is")?);
+    let mut command = Command::new(env::current_exe().context("can't find the path of this program")?);
     command.arg("test").args(arguments);
     Ok(Step { name: "scenarios", command, precondition: None })
 }

@@ -138,7 +138,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let done = if options.dry_run { "would be freed" } else { "freed" };
     terminal.say(&format!("{} {done} in {}", style(HumanBytes(total)).bold(), cache.display()));
     if !busy.is_empty() && !options.dry_run {
-        bail!("not all was freed: when the other command has ended, `cargo xtask clean {}`", busy.join(" "));
+        bail!(
+            "some files are in use: when the other command has ended, run `cargo xtask clean {}`",
+            busy.join(" ")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -185,14 +188,14 @@ fn size(place: &Path) -> Result<u64> {
     while let Some(path) = left.pop() {
         let about = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            about => about.with_context(|| format!("can't look at {}", path.display()))?,
+            about => about.with_context(|| format!("can't examine {}", path.display()))?,
         };
         if about.is_dir() {
             match fs::read_dir(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 entries => left.extend(
                     entries
-                        .with_context(|| format!("can't look into {}", path.display()))?
+                        .with_context(|| format!("can't read {}", path.display()))?
                         .flatten()
                         .map(|entry| entry.path()),
                 ),

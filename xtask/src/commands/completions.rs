@@ -77,7 +77,7 @@ enum Shell {
 }
 
 pub fn run(options: &Options) -> Result<()> {
-    let program = env::current_exe().context("can't tell what this program is")?;
+    let program = env::current_exe().context("can't find the path of this program")?;
     let script = script(options.shell, &program.to_string_lossy())?;
     output::write_stdout(&script);
     Ok(())

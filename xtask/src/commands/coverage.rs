@@ -70,7 +70,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
     let work = terminal.work("Reading the counters");
     let tally = tally(&testbed, &collector, terminal)?;
-    let spec = testbed.specs.first().context("nothing to test on")?;
+    let spec = testbed.specs.first().context("there is no column to run")?;
     let own = image::changed_files(&spec.kernel, &testbed.cache, terminal)?;
     work.done();
     let coverage = Coverage::of(&own, &tally, &list);

@@ -53,7 +53,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         arguments.iter().map(Path::new).filter(|it| it.components().count() > 1 && is_executable(it));
     started.into_iter().try_for_each(|path| closure.pack(path))?;
     closure.remarks().iter().for_each(|remark| terminal.note(remark));
-    let directory = env::current_dir().context("can't tell the current directory")?;
+    let directory = env::current_dir().context("can't find the current directory")?;
     if closure.is_32bit && options.guest.vm == Some(Kind::Uml) {
         bail!("{program} is a 32-bit program, which User-Mode Linux does not run: use --vm tcg");
     }

@@ -81,7 +81,7 @@ impl Options {
         if self.guest.vm == Some(Kind::Uml) {
             bail!("virtme-ng makes no guests for User-Mode Linux: leave --vm out, or use --vm tcg");
         }
-        let directory = env::current_dir().context("can't tell the current directory")?;
+        let directory = env::current_dir().context("can't find the current directory")?;
         self.guest.ensure_host(terminal)?;
         let mut kinds = self.guest.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| *kind != Kind::Uml);

@@ -25,7 +25,7 @@ pub fn check() -> Result<()> {
 
 /// Adds a guest's counters to the tally. `notes` is the directory of the compiler's notes files.
 pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()> {
-    let scratch = tempfile::tempdir().context("no place for a guest's counters")?;
+    let scratch = tempfile::tempdir().context("can't create a directory for a guest's counters")?;
     let scratch = scratch.path();
     let known = files(notes)?;
     let mut command = Command::new("gcov");
@@ -46,7 +46,7 @@ pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()>
     let output = command.stdin(Stdio::null()).output().context("can't start gcov")?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() || !complaints.trim().is_empty() {
-        bail!("gcov does not understand what the guest's kernel has counted: {}", complaints.trim());
+        bail!("gcov rejects the guest's counters: {}", complaints.trim());
     }
     for object in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<GcovOutput>() {
         tally.add(object.context("can't parse the output of gcov")?);
@@ -126,7 +126,7 @@ mod tests {
         let counters = run(old.path(), SOURCE);
         run(new.path(), &SOURCE.replace("return 1", "count = 7"));
         let error = add(&mut Tally::default(), &new.path().join("notes"), &[counters]).unwrap_err();
-        assert!(error.to_string().contains("does not understand"), "{error}");
+        assert!(error.to_string().contains("gcov rejects"), "{error}");
     }
 
     #[test]

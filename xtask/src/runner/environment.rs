@@ -243,15 +243,15 @@ fn runs_no_guest(kind: Kind, why: &Unusable) -> String {
 /// killed guests.
 pub fn clear_logs(label: &str) -> Result<()> {
     let place = workspace::logs();
-    fs::create_dir_all(&place).context("no place for logs")?;
-    for file in fs::read_dir(&place).context("can't look at the logs")?.flatten() {
+    fs::create_dir_all(&place).context("can't create the directory of logs")?;
+    for file in fs::read_dir(&place).context("can't read the directory of logs")?.flatten() {
         let name = file.file_name();
         if name.to_string_lossy().strip_prefix(label).is_some_and(|rest| rest.ends_with(".log")) {
             // Another command may have removed it first.
             let _ = fs::remove_file(file.path());
         }
     }
-    uml::remove_left_behind(&place).context("can't look at the logs")
+    uml::remove_left_behind(&place).context("can't read the directory of logs")
 }
 
 /// Returns the path of a guest's log.

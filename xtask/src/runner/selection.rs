@@ -101,7 +101,7 @@ fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
 pub fn note_stale_snapshots(terminal: &Terminal) -> Result<()> {
     let dir = workspace::suite();
     let scenarios = suite::load(&dir)?;
-    for stale in suite::stale_snapshots(&dir, &scenarios).context("can't look for stale snapshots")? {
+    for stale in suite::stale_snapshots(&dir, &scenarios).context("can't search for stale snapshots")? {
         terminal.note(&stale.to_string());
     }
     Ok(())

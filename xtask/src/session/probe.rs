@@ -215,7 +215,7 @@ pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
 pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     uml_memory::directory(PROBE_MEMORY)?;
     let began = Instant::now();
-    let place = tempfile::tempdir().context("no place for its pid")?;
+    let place = tempfile::tempdir().context("can't create a directory for the pid file")?;
     let mut command = Uml::kernel(image, PROBE_MEMORY, &place.path().join("probe"));
     command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = spawn_pdeathsig(command)?;

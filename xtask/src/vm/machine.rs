@@ -69,8 +69,9 @@ impl Machine {
     pub fn start(backend: &dyn Backend, boot: &BootConfig) -> Result<Self> {
         let log = File::create(&boot.log)
             .with_context(|| format!("can't write the console's log {}", boot.log.display()))?;
-        let (channel, guest_channel) = UnixStream::pair().context("no socket for the channel")?;
-        let (console_end, guest_console) = UnixStream::pair().context("no socket for the console")?;
+        let (channel, guest_channel) = UnixStream::pair().context("can't create a socket for the channel")?;
+        let (console_end, guest_console) =
+            UnixStream::pair().context("can't create a socket for the console")?;
         console_end.set_nonblocking(true)?;
         let console_input = console_end.try_clone()?;
         channel.set_write_timeout(Some(WRITE_TIMEOUT))?;

@@ -52,7 +52,7 @@ fn choose(places: &[PathBuf], need: u64) -> Result<PathBuf> {
     unfit.dedup();
     let none = || {
         let hint = "set TMPDIR to a directory with room that is not mounted noexec";
-        anyhow!("no directory serves for the file with a guest's memory: {}; {hint}", unfit.join(", "))
+        anyhow!("no directory can hold the file with a guest's memory: {}; {hint}", unfit.join(", "))
     };
     largest.map(|(_, place)| place.clone()).ok_or_else(none)
 }

@@ -60,7 +60,11 @@ impl Vng {
         let words = stdout.lines().rev().find_map(shlex::split).unwrap_or_default();
         if !output.status.success() || !words.iter().any(|word| word == "-kernel") {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            bail!("`{line}` composed no guest ({}): {}", output.status, format!("{stdout}{stderr}").trim());
+            bail!(
+                "`{line}` printed no QEMU command ({}): {}",
+                output.status,
+                format!("{stdout}{stderr}").trim()
+            );
         }
         Ok(Self { kind, words })
     }
@@ -111,7 +115,7 @@ fn disconnected(chardev: &str) -> String {
 
 /// Returns the host's directories that the guest has copies of.
 fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(root).with_context(|| format!("can't look into {}", root.display()))?;
+    let entries = fs::read_dir(root).with_context(|| format!("can't read {}", root.display()))?;
     let mut directories: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -136,7 +140,7 @@ pub fn find() -> Result<(PathBuf, String)> {
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     match stdout.split_whitespace().last() {
         Some(version) if output.status.success() => Ok((program, version.to_owned())),
-        _ => bail!("{} does not tell its version ({})", program.display(), output.status),
+        _ => bail!("{} does not print its version ({})", program.display(), output.status),
     }
 }
 

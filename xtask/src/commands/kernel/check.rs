@@ -112,7 +112,7 @@ impl Options {
         let all: Vec<String> = kernels.names().map(str::to_owned).collect();
         let names = if self.kernel.is_empty() { &all } else { &self.kernel };
         if self.kernel_src.is_some() && self.kernel.len() != 1 {
-            bail!("--kernel-src is the source of one kernel: say which with --kernel");
+            bail!("--kernel-src is the source of one kernel: name one with --kernel");
         }
         names.iter().map(|name| Ok(kernels.get(name)?)).collect()
     }

@@ -31,7 +31,7 @@ pub struct Options {
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     let scenario = selection::named(&options.name)?;
-    let explanation = Explanation::of(&scenario, WIDTH).context("can't explain what happened")?;
+    let explanation = Explanation::of(&scenario, WIDTH).context("can't explain the scenario")?;
     terminal.say(&format!("{}\n{}", style(&scenario.name).dim(), style(&explanation.title).bold()));
     terminal.say(&section("Proves", &proved(&explanation)));
     terminal.say(&section("Who takes part", &paragraphs(&explanation.processes)));
