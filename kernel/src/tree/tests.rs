@@ -311,7 +311,10 @@ fn unreadable_repository_is_refused_as_a_source(#[case] ignores: &str) {
     fixture.write("source/.gitignore", ignores);
     fixture.write("source/.git", "gitdir: /nowhere\n");
     let error = fixture.tree("source", Series::default()).unwrap_err().to_string();
-    assert!(error.contains("can't list the files of its repository (not a git repository: /nowhere)"), "{error}");
+    assert!(
+        error.contains("can't list the files of its repository (not a git repository: /nowhere)"),
+        "{error}"
+    );
 }
 
 #[test]
