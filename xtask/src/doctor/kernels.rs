@@ -21,7 +21,7 @@ pub(super) fn findings(cache: &Path, terminal: &Terminal) -> Result<Vec<Finding>
             }
             Err(Error::NoOrigin { attempts, .. }) => {
                 let remedy = "tests run on the other kernels; --kernel-src takes a source of your own";
-                findings.push(Finding::poor(&kernel.name, attempts.join("; "), remedy.into()));
+                findings.push(Finding::degraded(&kernel.name, attempts.join("; "), remedy.into()));
             }
             Err(error) => return Err(error.into()),
         }

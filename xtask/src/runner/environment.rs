@@ -164,7 +164,7 @@ impl Environment {
             notes: image.notes,
             warnings: image.warnings,
             release: image.release,
-            origin: setting.kernel.origin(cache)?,
+            origin: spec.kernel.origin(cache)?,
             backend,
             why,
             label: label.to_owned(),

@@ -178,29 +178,14 @@ mod tests {
     use nix::unistd::Pid;
 
     use super::*;
-    use crate::vm::time_scale::TimeScale;
-    use crate::vm::{Clock, Tap};
 
     #[test]
-    fn a_kernel_with_several_processors_gets_as_many_as_the_guest_has() {
+    fn kernel_with_several_processors_gets_as_many_as_the_guest_has() {
         let place = tempfile::tempdir().unwrap();
         let parameters = |config: &str| {
             let file = place.path().join("config");
             fs::write(&file, config).unwrap();
-            let boot = BootConfig {
-                image: "linux".into(),
-                initramfs: "initramfs".into(),
-                parameters: Vec::new(),
-                memory_mib: 64,
-                cpus: 2,
-                clock: Clock::default(),
-                pace: TimeScale::PLAIN,
-                log: place.path().join("log"),
-                interactive: false,
-                debugger: None,
-                patience: None,
-                listener: Tap::default(),
-            };
+            let boot = BootConfig { cpus: 2, ..BootConfig::without_files() };
             let command = Uml::of(&file).unwrap().command(&boot);
             let is_meant = |word: &&str| word.starts_with("ncpus=") || word.starts_with("seccomp=");
             let words = command.get_args().filter_map(OsStr::to_str).filter(is_meant);
