@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use scenarios::plan::{AuthorityOp, KeyRef, Op, Payload};
+use scenarios::plan::{KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, EventKind, Outcome, Value};
 
 use crate::ipc::{REPORT_SOCKET, ReportSender};
@@ -32,22 +32,14 @@ pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String
 fn instantiate(key: KeySerial) -> Result<(), Errno> {
     let target = KeyRef::Serial(key.0);
     let authkey = keyring::assume_authority(key);
-    report(
-        key,
-        Op::Authority(AuthorityOp::Assume { key: Some(target.clone()) }),
-        authkey.map(|authkey| Value::Serial(authkey.0)),
-    );
+    report(key, Op::Assume { key: Some(target.clone()) }, authkey.map(|authkey| Value::Serial(authkey.0)));
     authkey?;
     let callout = keyring::read(KeySerial::AUTHKEY)?;
     let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
     // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {
         let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
-        report(
-            key,
-            Op::Authority(AuthorityOp::Instantiate { key: target, payload, into: None }),
-            answered.map(|()| Value::None),
-        );
+        report(key, Op::Instantiate { key: target, payload, into: None }, answered.map(|()| Value::None));
     }
     answered
 }

@@ -29,9 +29,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::key_ref::{KeyRef, Special};
 pub use crate::op::{
-    AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
-    InspectOp, KeyOp, KeyringOp, Namespace, NamespaceOp, Op, Params, Payload, Permissions, ProcessOp,
-    Registration, SignalOp, SuspendOp, SystemOp, ThreadOp, UpcallOp,
+    Caller, Command, Condition, DefaultKeyring, Forgery, Group, Ids, Namespace, Op, Params, Payload,
+    Permissions, REJECTED_SECONDS, Registration,
 };
 
 /// A scenario, ready to be carried out.
@@ -181,7 +180,7 @@ pub struct Process {
     #[serde(default)]
     pub no_new_privs: bool,
     /// True if PID 1 reaps it as soon as it has ended. Otherwise it stays a zombie until a
-    /// [`ControlOp::Reap`] or the plan's end.
+    /// [`Op::Reap`] or the plan's end.
     #[serde(default = "yes")]
     pub reaped: bool,
     /// Its first operations, in order: keyrings to create, keys to add, a type to register for.

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use serde::Deserialize;
 
 use crate::{
-    plan::{Op, Permissions, Plan, ProcessOp},
+    plan::{Op, Permissions, Plan},
     rule::Rule,
 };
 
@@ -60,12 +60,12 @@ impl Scenario {
             process.unshare.iter().chain(process.join.iter().flat_map(|join| &join.namespaces))
         });
         let moved_to = self.plan.ops().filter_map(|op| match op.core() {
-            Op::Namespace(op) => Some(op.kinds()),
+            Op::Unshare { namespaces } | Op::Enter { namespaces, .. } => Some(namespaces),
             _ => None,
         });
         let kinds = lived_in.chain(moved_to.flatten());
         let mut all: Vec<String> = kinds.map(|kind| kind.feature().to_owned()).collect();
-        let runs = |op: &Op| matches!(op.core(), Op::Process(ProcessOp::Run { .. }));
+        let runs = |op: &Op| matches!(op.core(), Op::Run { .. });
         all.extend(self.plan.ops().any(runs).then(|| SHELL.to_owned()));
         all.extend(self.needs.iter().cloned());
         all.sort();

@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ControlOp, InspectOp, KeyRef, Op, Plan, Process, Start};
+use scenarios::plan::{Condition, KeyRef, Op, Plan, Process, Start};
 use scenarios::wire::{Broken, Completion, Done, Event, EventKind, Finished, GuestMessage};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
@@ -115,13 +115,7 @@ fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Res
 
 /// Starts recording tracepoints if the plan reads the trace; other plans avoid the overhead.
 fn recording_for(plan: &Plan) -> Result<Option<Recording>> {
-    let reads = |op: &Op| {
-        matches!(
-            op,
-            Op::Inspect(InspectOp::Trace { .. })
-                | Op::Control(ControlOp::Wait { until: Condition::Traced(_), .. })
-        )
-    };
+    let reads = |op: &Op| matches!(op, Op::Trace { .. } | Op::Wait { until: Condition::Traced(_), .. });
     let wanted = plan.steps.iter().any(|step| reads(&step.op));
     wanted.then(Recording::start).transpose().map_err(PlanError::during("tracing"))
 }

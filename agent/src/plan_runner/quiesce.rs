@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{KeyOp, Op, Role, SignalOp, SuspendOp};
+use scenarios::plan::{Group, Op, Role};
 
 use super::state::{Lifecycle, ProcessState};
 use super::{PlanRunner, Result};
@@ -26,8 +26,7 @@ impl PlanRunner<'_> {
     pub(super) fn quiesce_before(&mut self, op: &Op) -> Result<()> {
         const LIMIT: Duration = Duration::from_secs(1);
         match op {
-            Op::Signal(SignalOp::Signal { .. })
-            | Op::Suspend(SuspendOp::Freeze { .. } | SuspendOp::Seize { .. }) => self.quiesce_agents(
+            Op::Signal { .. } | Op::Freeze { .. } | Op::Seize { .. } => self.quiesce_agents(
                 |process| can_serve(process) && never_waits(process),
                 Some(Instant::now() + LIMIT),
             ),
@@ -62,7 +61,8 @@ fn can_serve(process: &ProcessState) -> bool {
 fn never_waits(process: &ProcessState) -> bool {
     let Role::Keyagent(agent) = &process.plan.role else { return false };
     let waits = |op: &Op| {
-        matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Process(_) | Op::System(_) | Op::FaultInjection(_))
+        matches!(op, Op::Request { .. } | Op::EachAllocation { .. })
+            || matches!(op.group(), Group::Process | Group::System)
     };
     !agent.reactions.iter().flatten().any(waits)
 }

@@ -1,6 +1,6 @@
 //! Handles reports from processes, and exits of PID 1's children.
 
-use scenarios::plan::{KeyRef, KeyringOp, Op, Role};
+use scenarios::plan::{KeyRef, Op, Role};
 use scenarios::wire::{Done, Ending, Event, EventKind, GuestMessage, Identity, Outcome, Value};
 
 use super::state::{Lifecycle, PidPath};
@@ -162,8 +162,8 @@ impl PlanRunner<'_> {
         }
         let Outcome::Ok(Value::Serial(serial)) = done.outcome else { return Ok(()) };
         let own = match op {
-            Op::Keyring(KeyringOp::JoinSession { .. }) => scenarios::plan::Special::Session,
-            Op::Keyring(KeyringOp::Keyring { key: KeyRef::Special(special), .. }) => special,
+            Op::JoinSession { .. } => scenarios::plan::Special::Session,
+            Op::Keyring { key: KeyRef::Special(special), .. } => special,
             _ => return Ok(()),
         };
         self.bind_key(KeyRef::Of(process.to_owned(), own), serial)

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
-use scenarios::plan::{Op, Plan, ProcessOp};
+use scenarios::plan::{Op, Plan};
 
 use crate::process;
 
@@ -17,7 +17,7 @@ pub(super) struct Copies(Vec<PathBuf>);
 pub(super) fn copies_for(plan: &Plan) -> Result<Copies, String> {
     let mut copies = Copies::default();
     for step in &plan.steps {
-        if let Op::Process(ProcessOp::Exec { setuid: Some(uid) }) = step.op {
+        if let Op::Exec { setuid: Some(uid) } = step.op {
             let path = process::setuid_copy(uid);
             copies.0.push(path.clone());
             copy(&path, uid).map_err(|why| format!("{}: {why}", path.display()))?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, ControlOp, KeyRef, Op, Setup, Step};
+use scenarios::plan::{Condition, KeyRef, Op, Setup, Step};
 use scenarios::wire::{Done, EventKind, Outcome};
 
 use super::state::{Job, Lifecycle, PidPath};
@@ -42,13 +42,13 @@ impl PlanRunner<'_> {
         let begun_us = self.context.run.now_us();
         let name = step.process.as_str();
         let outcome = match &step.op {
-            Op::Control(ControlOp::Start {}) => {
+            Op::Start {} => {
                 self.start_named(name)?;
                 Outcome::Ok(scenarios::wire::Value::None)
             }
-            Op::Control(ControlOp::Reap {}) => self.reap(name)?,
-            Op::Control(ControlOp::Wait { until, within_ms }) => self.wait(name, until, *within_ms)?,
-            Op::Control(ControlOp::Await { job, within_ms }) => self.wait_for_job(job, *within_ms)?,
+            Op::Reap {} => self.reap(name)?,
+            Op::Wait { until, within_ms } => self.wait(name, until, *within_ms)?,
+            Op::Await { job, within_ms } => self.wait_for_job(job, *within_ms)?,
             op => match self.resolve_task(name, Some(index), op, step.save.as_ref()) {
                 Err(missing) => Outcome::Skipped(missing),
                 Ok(_) if self.lifecycle(name) != Lifecycle::Running => {
@@ -158,10 +158,10 @@ impl PlanRunner<'_> {
     }
 
     fn wait(&mut self, name: &str, until: &Condition, within_ms: u64) -> Result<Outcome> {
-        let mut op = Op::Control(ControlOp::Wait { until: until.clone(), within_ms });
+        let mut op = Op::Wait { until: until.clone(), within_ms };
         // A reference without a serial stays: the key was never created.
         let _ = resolve_refs(&mut op, &self.serials);
-        let Op::Control(ControlOp::Wait { until, .. }) = op else { return Ok(Outcome::TimedOut) };
+        let Op::Wait { until, .. } = op else { return Ok(Outcome::TimedOut) };
         let tick = Self::needs_polling(&until).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
         self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick).map(waited)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 
 use nix::unistd::{ForkResult, getpid, getppid};
-use scenarios::plan::{AuthorityOp, KeyOp, Op, Payload};
+use scenarios::plan::{Group, Op, Payload};
 use scenarios::wire::EventKind;
 
 use super::{Cause, ChildRole, PlanProcess};
@@ -20,7 +20,7 @@ impl PlanProcess<'_> {
             Ok(pipes) => pipes,
             Err(why) => return self.report_failure(format!("can't create a pipe for workers: {why}")),
         };
-        let reports_result = !matches!(task.op.core(), Op::Process(_));
+        let reports_result = task.op.core().group() != Group::Process;
         for worker in 0..count {
             let forked = fork();
             prefault::copy_shared_pages();
@@ -89,18 +89,16 @@ pub(super) fn substitute_number(mut op: Op, placeholder: &str, number: Option<u3
     let Some(number) = number else { return op };
     let put = |text: &mut String| *text = text.replace(placeholder, &number.to_string());
     match &mut op {
-        Op::Key(KeyOp::Request { description, callout, .. }) => {
+        Op::Request { description, callout, .. } => {
             put(description);
             callout.as_mut().into_iter().for_each(put);
         }
-        Op::Key(KeyOp::Search { description, .. }) => put(description),
-        Op::Key(KeyOp::Add { description, payload, .. }) => {
+        Op::Search { description, .. } => put(description),
+        Op::Add { description, payload, .. } => {
             put(description);
             put_in_payload(payload, put);
         }
-        Op::Key(KeyOp::Update { payload, .. }) | Op::Authority(AuthorityOp::Instantiate { payload, .. }) => {
-            put_in_payload(payload, put)
-        }
+        Op::Update { payload, .. } | Op::Instantiate { payload, .. } => put_in_payload(payload, put),
         _ => {}
     }
     op

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use scenarios::plan::{AuthorityOp, Hears, KeyOp, KeyRef, Keyagent, Op, Payload, UpcallOp};
+use scenarios::plan::{Group, Hears, KeyRef, Keyagent, Op, Payload};
 use scenarios::wire::{EventKind, Outcome, UpcallSignal, Value};
 
 use super::{Cause, PlanProcess};
@@ -136,7 +136,7 @@ impl PlanProcess<'_> {
         for op in reaction {
             match op {
                 // These operations report their own calls.
-                Ok(Op::Upcall(op)) => {
+                Ok(op) if op.group() == Group::Upcall => {
                     self.complete_upcall(&op, cause);
                 }
                 Ok(op) => {
@@ -170,7 +170,7 @@ impl PlanProcess<'_> {
     /// Returns the target of the upcall that a step's operation refers to.
     pub(super) fn upcall_of(&self, op: &Op) -> Option<i32> {
         let refers = |key: &mut KeyRef| matches!(key, KeyRef::Target | KeyRef::Authkey);
-        let refers = matches!(op, Op::Upcall(_)) || op.clone().keys_mut().into_iter().any(refers);
+        let refers = op.group() == Group::Upcall || op.clone().keys_mut().into_iter().any(refers);
         if refers { self.target(Cause::default()) } else { None }
     }
 
@@ -180,7 +180,7 @@ impl PlanProcess<'_> {
     }
 
     /// Answers or rejects an upcall. Each call is reported, and the first failure ends the sequence.
-    pub(super) fn complete_upcall(&mut self, how: &UpcallOp, cause: Cause) -> Outcome {
+    pub(super) fn complete_upcall(&mut self, how: &Op, cause: Cause) -> Outcome {
         let Some(target) = self.target(cause) else {
             return Outcome::Skipped("no upcall is pending".to_owned());
         };
@@ -195,28 +195,29 @@ impl PlanProcess<'_> {
         outcome
     }
 
-    fn complete_with_authority(&mut self, how: &UpcallOp, target: i32, cause: Cause) -> Outcome {
+    fn complete_with_authority(&mut self, how: &Op, target: i32, cause: Cause) -> Outcome {
         let key = KeyRef::Serial(target);
-        let assumed = self.call(AuthorityOp::Assume { key: Some(key.clone()) }, cause);
+        let assumed = self.call(Op::Assume { key: Some(key.clone()) }, cause);
         if !matches!(assumed, Outcome::Ok(_)) {
             return assumed;
         }
         let outcome = match how {
-            UpcallOp::Answer { payload, into } => self.answer(key, payload, into.clone(), cause),
-            UpcallOp::Deny { error, seconds, into } => {
+            Op::Answer { payload, into } => self.answer(key, payload, into.clone(), cause),
+            Op::Deny { error, seconds, into } => {
                 let (error, seconds, into) = (error.clone(), *seconds, into.clone());
-                self.call(AuthorityOp::Reject { key, seconds, error, into }, cause)
+                self.call(Op::Reject { key, seconds, error, into }, cause)
             }
+            _ => Outcome::Skipped(format!("{how:?} does not complete an upcall")),
         };
-        self.call(AuthorityOp::Assume { key: None }, cause);
+        self.call(Op::Assume { key: None }, cause);
         outcome
     }
 
     fn answer(&mut self, key: KeyRef, template: &str, into: Option<KeyRef>, cause: Cause) -> Outcome {
-        let described = self.call(KeyOp::Describe { key: key.clone() }, cause);
+        let described = self.call(Op::Describe { key: key.clone() }, cause);
         let Outcome::Ok(Value::Described(described)) = described else { return described };
         let callout = KeyRef::Special(scenarios::plan::Special::RequestKeyAuth);
-        let callout = self.call(KeyOp::Read { key: callout }, cause);
+        let callout = self.call(Op::Read { key: callout }, cause);
         let Outcome::Ok(Value::Text(callout)) = callout else { return callout };
         let payload = template
             .replace("{type}", &described.kind)
@@ -224,12 +225,11 @@ impl PlanProcess<'_> {
             .replace("{hostname}", &nix::unistd::gethostname().unwrap_or_default().to_string_lossy())
             .replace("{uid}", &nix::unistd::getuid().to_string())
             .replace("{callout}", &callout);
-        self.call(AuthorityOp::Instantiate { key, payload: Payload::Text(payload), into }, cause)
+        self.call(Op::Instantiate { key, payload: Payload::Text(payload), into }, cause)
     }
 
     /// Runs and reports one call of a reaction, or of an operation that takes several.
-    fn call(&mut self, op: impl Into<Op>, cause: Cause) -> Outcome {
-        let op = op.into();
+    fn call(&mut self, op: Op, cause: Cause) -> Outcome {
         let done = self.timed(|process| process.run_op(&op, &[], cause));
         let outcome = done.outcome.clone();
         self.report_event(cause, EventKind::Called { op, done });

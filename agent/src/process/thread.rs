@@ -3,7 +3,7 @@
 use std::thread::{self, Builder};
 
 use nix::errno::Errno;
-use scenarios::plan::{Op, ProcessOp};
+use scenarios::plan::Op;
 use scenarios::wire::{Outcome, Value};
 
 use super::{Cause, PlanProcess};
@@ -22,7 +22,7 @@ impl PlanProcess<'_> {
     pub(super) fn leave_leader(&mut self, cause: Cause) -> Errno {
         let resume = move || {
             let done = self.untimed(Outcome::Ok(Value::None));
-            self.report_result(cause, Op::Process(ProcessOp::LeaveLeader {}), done);
+            self.report_result(cause, Op::LeaveLeader {}, done);
             self.event_loop();
         };
         // SAFETY: the leader exits below without unwinding, so its stack stays valid as long as the process

@@ -1,7 +1,7 @@
 //! Messages of a sequence diagram, extracted from a trace. The kernel has the last lane.
 
 use crate::{
-    plan::{Op, SignalOp, Step},
+    plan::{Group, Op, Step},
     scenario::Scenario,
     trace::{
         self,
@@ -140,20 +140,11 @@ impl Sequence {
     /// Returns the lane that a step addresses, or `None` if it concerns its own process only.
     fn addressee(&self, step: &Step) -> Option<usize> {
         match step.op.core() {
-            Op::Signal(SignalOp::Signal { to, .. } | SignalOp::Forge { to, .. }) => self.known(to),
-            Op::Process(_)
-            | Op::Namespace(_)
-            | Op::Control(_)
-            | Op::Suspend(_)
-            | Op::FaultInjection(_)
-            | Op::Thread(_) => None,
-            Op::System(_)
-            | Op::Keyring(_)
-            | Op::Key(_)
-            | Op::Authority(_)
-            | Op::Upcall(_)
-            | Op::Signal(_)
-            | Op::Inspect(_) => Some(self.kernel()),
+            Op::Signal { to, .. } | Op::Forge { to, .. } => self.known(to),
+            op => match op.group() {
+                Group::Process | Group::Namespace | Group::Control | Group::Suspend | Group::Nested => None,
+                _ => Some(self.kernel()),
+            },
         }
     }
 

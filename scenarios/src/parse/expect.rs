@@ -17,7 +17,9 @@ impl JsonSchema for Spec {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let table = schema::one_of_these(&[Expect::json_schema(generator)], "More than a word.");
+        let mut table = Expect::json_schema(generator);
+        schema::one_of_these(&mut table);
+        table.insert("description".into(), "More than a word.".into());
         json_schema!({
             "description": "What is expected: success (the default), or one of these.",
             "anyOf": [

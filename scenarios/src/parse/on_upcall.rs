@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Op, UpcallOp},
+    plan::{Op, REJECTED_SECONDS},
 };
 
 /// Action of a keyagent on an upcall.
@@ -102,9 +102,9 @@ fn ops(value: Value<'_>) -> Result<Vec<ParsedOp>, Vec<Problem>> {
 
 /// Reads the operation that completes an upcall. `None` if the upcall is held.
 fn completion(table: DeTable<'_>, span: Range<usize>) -> Result<Option<ParsedOp>, Problem> {
-    let deny = |error: String| UpcallOp::Deny { error, seconds: UpcallOp::REJECTED_SECONDS, into: None };
+    let deny = |error: String| Op::Deny { error, seconds: REJECTED_SECONDS, into: None };
     let op = match deserialize::value(Spanned::new(span.clone(), DeValue::Table(table)))? {
-        Action::Answer(payload) => UpcallOp::Answer { payload, into: None },
+        Action::Answer(payload) => Op::Answer { payload, into: None },
         Action::Reject(error) => {
             expect::known(error.get_ref()).map_err(|problem| Problem { span: error.span(), ..problem })?;
             deny(error.into_inner())
@@ -112,5 +112,5 @@ fn completion(table: DeTable<'_>, span: Range<usize>) -> Result<Option<ParsedOp>
         Action::Negate {} => deny("ENOKEY".to_owned()),
         Action::Hold {} | Action::Ops(()) => return Ok(None),
     };
-    Ok(Some(ParsedOp { op: Op::Upcall(op), place: span, keys: Vec::new(), receiver: None, job: None }))
+    Ok(Some(ParsedOp { op, place: span, keys: Vec::new(), receiver: None, job: None }))
 }

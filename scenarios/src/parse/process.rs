@@ -16,8 +16,8 @@ use super::{
 use crate::{
     diagnostics::Problem,
     plan::{
-        Caller, Hears, IdRange, Join, KeyOp, KeyRef, Keyagent, Namespace, Op, Process, Registration, Role,
-        Session, Setup, Special, Start, UpcallOp,
+        Caller, Hears, IdRange, Join, KeyRef, Keyagent, Namespace, Op, Process, Registration, Role, Session,
+        Setup, Special, Start,
     },
 };
 
@@ -335,7 +335,7 @@ fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ParsedOp>>>) -> Result<Role
         (None, None) => None,
     };
     let ops = |reaction: Vec<step::ParsedOp>| reaction.into_iter().map(|op| op.op).collect();
-    let answer = || vec![vec![Op::Upcall(UpcallOp::Answer { payload: "{callout}".to_owned(), into: None })]];
+    let answer = || vec![vec![Op::Answer { payload: "{callout}".to_owned(), into: None }]];
     let keyagent = |reactions: Option<Vec<Vec<step::ParsedOp>>>| {
         let reactions = reactions.map(|all| all.into_iter().map(ops).collect());
         Role::Keyagent(Keyagent { hears: spec.hears, reactions: reactions.unwrap_or_else(answer) })
@@ -356,12 +356,12 @@ fn role(spec: &Spec, reactions: Option<Vec<Vec<step::ParsedOp>>>) -> Result<Role
 /// `serves`: one key named like the process, or one for each type, named `PROCESS.TYPE`.
 fn registrations(name: &str, spec: &Spec) -> Vec<Setup> {
     let register = |kind: &String, save: String| Setup {
-        op: Op::Key(KeyOp::Register {
+        op: Op::Register {
             kind: kind.clone(),
             with: spec.with.clone(),
             into: KeyRef::Special(Special::Session),
             by: Caller::Itself,
-        }),
+        },
         save: Some(save),
     };
     match &spec.serves {

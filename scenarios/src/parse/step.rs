@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{AuthorityOp, Condition, ControlOp, KeyRef, Op, Step, UpcallOp},
+    plan::{Condition, Group, KeyRef, Op, Step},
     scenario::{Expect, Expectation},
     schema,
 };
@@ -157,12 +157,12 @@ pub(super) fn read_op(value: Value<'_>) -> Result<ParsedOp, Vec<Problem>> {
 
 /// Refuses what only PID 1 can do.
 fn by_a_process(op: ParsedOp) -> Result<ParsedOp, Vec<Problem>> {
-    let Op::Control(control) = op.op.core() else { return Ok(op) };
-    let name = match control {
-        ControlOp::Start {} => "start",
-        ControlOp::Reap {} => "reap",
-        ControlOp::Wait { .. } => "wait",
-        ControlOp::Await { .. } => "await",
+    let name = match op.op.core() {
+        Op::Start {} => "start",
+        Op::Reap {} => "reap",
+        Op::Wait { .. } => "wait",
+        Op::Await { .. } => "await",
+        _ => return Ok(op),
     };
     let problem = Problem::new(op.place, format!("no process can `{name}`: PID 1 of the guest does"));
     Err(vec![problem.with_help(format!("make it a step of its own: PROCESS.{name} = {{ … }}"))])
@@ -215,10 +215,8 @@ fn take_action<'t>(
     }
     let place = value.span();
     let DeValue::Table(ops) = value.into_inner() else { return None };
-    let op = operation(ops, &place).and_then(|op| match op.op {
-        Op::Control(_) => Ok(op),
-        _ => by_a_process(op),
-    });
+    let op = operation(ops, &place)
+        .and_then(|op| if op.op.group() == Group::Control { Ok(op) } else { by_a_process(op) });
     Some((name, keep(op, problems)?))
 }
 
@@ -239,14 +237,13 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Prob
     let (Some(mut op), true) = (op, problems.is_empty()) else { return Err(problems) };
     let place = |text: &str| find(&args, text).unwrap_or_else(|| args_span.clone());
 
-    if let Op::Authority(AuthorityOp::Reject { error, .. }) | Op::Upcall(UpcallOp::Deny { error, .. }) = &op {
+    if let Op::Reject { error, .. } | Op::Deny { error, .. } = &op {
         expect::known(error).map_err(|problem| vec![Problem { span: place(error), ..problem }])?;
     }
     let spanned = |name: &String| Spanned::new(place(name), name.clone());
     let receiver = op.receiver().map(spanned);
     let job = match &op {
-        Op::Control(ControlOp::Await { job, .. })
-        | Op::Control(ControlOp::Wait { until: Condition::Blocked(job), .. }) => Some(spanned(job)),
+        Op::Await { job, .. } | Op::Wait { until: Condition::Blocked(job), .. } => Some(spanned(job)),
         _ => None,
     };
     let keys = op.keys_mut().into_iter().map(|key| (key.clone(), place(&key.to_string()))).collect();

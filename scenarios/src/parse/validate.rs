@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{ControlOp, KeyRef, Op, Order, Role, SignalOp, Start, UpcallOp},
+    plan::{Group, KeyRef, Op, Order, Role, Start},
 };
 
 /// Checks the references between parts of a file. Returns the order in which processes are set up.
@@ -92,7 +92,7 @@ fn check_race(block: &ParsedBlock, problems: &mut Vec<Problem>) {
         if block.steps[..index].iter().any(|other| other.step.process == *name) {
             refuse(format!("`{name}` can't do two things at the same moment"), "let another process do it");
         }
-        if matches!(step.step.op, Op::Control(_)) {
+        if step.step.op.group() == Group::Control {
             refuse("only what processes do can be raced".to_owned(), "put it before or after");
         }
         if step.background.is_some() {
@@ -162,7 +162,7 @@ impl<'s> ScenarioState<'s> {
         {
             problems.push(problem);
         }
-        if let (Some(process), Op::Control(ControlOp::Start {})) = (process, &step.step.op) {
+        if let (Some(process), Op::Start {}) = (process, &step.step.op) {
             self.start(process, problems);
         }
         self.variables.extend(step.step.save.as_deref());
@@ -183,16 +183,14 @@ impl<'s> ScenarioState<'s> {
             problems.push(Problem::new(step.op.place.clone(), message).with_help(help));
         };
         match &step.step.op {
-            Op::Control(ControlOp::Start {}) if self.started.contains(name) => {
+            Op::Start {} if self.started.contains(name) => {
                 refuse(format!("`{name}` has already started"), "say start = \"step\" in [process.…]");
             }
-            Op::Control(ControlOp::Start {})
-            | Op::Control(ControlOp::Reap {})
-            | Op::Control(ControlOp::Await { .. }) => {}
+            Op::Start {} | Op::Reap {} | Op::Await { .. } => {}
             _ if !self.started.contains(name) => {
                 refuse(format!("`{name}` has not started"), "add a step with `start = {}` before");
             }
-            Op::Control(ControlOp::Wait { until, .. }) => {
+            Op::Wait { until, .. } => {
                 if let Some((message, help)) =
                     liveness::never_true(until, process, self.processes, &self.effects)
                 {
@@ -205,9 +203,7 @@ impl<'s> ScenarioState<'s> {
             _ if self.stopped.contains(name) => {
                 refuse(format!("`{name}` is stopped: this would wait for ever"), "send it SIGCONT before");
             }
-            Op::Upcall(UpcallOp::Answer { .. }) | Op::Upcall(UpcallOp::Deny { .. })
-                if !matches!(process.process.role, Role::Keyagent(_)) =>
-            {
+            Op::Answer { .. } | Op::Deny { .. } if !matches!(process.process.role, Role::Keyagent(_)) => {
                 refuse(format!("`{name}` is no keyagent"), "say serves = \"TYPE\"");
             }
             _ => {}
@@ -215,7 +211,7 @@ impl<'s> ScenarioState<'s> {
     }
 
     fn check_resume(&self, step: &ParsedStep, problems: &mut Vec<Problem>) {
-        if let Op::Signal(SignalOp::Signal { to, signal }) = &step.step.op
+        if let Op::Signal { to, signal } = &step.step.op
             && signal == "SIGCONT"
             && self.started.contains(to.as_str())
             && !self.stopped.contains(to.as_str())
@@ -302,13 +298,13 @@ impl<'s> ScenarioState<'s> {
             op if op.ends_its_process() => {
                 self.ended.insert(&step.step.process);
             }
-            Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGKILL" => {
+            Op::Signal { to, signal } if signal == "SIGKILL" => {
                 self.ended.insert(to);
             }
-            Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGSTOP" => {
+            Op::Signal { to, signal } if signal == "SIGSTOP" => {
                 self.stopped.insert(to);
             }
-            Op::Signal(SignalOp::Signal { to, signal }) if signal == "SIGCONT" => {
+            Op::Signal { to, signal } if signal == "SIGCONT" => {
                 self.stopped.remove(to.as_str());
             }
             _ => {}

@@ -79,13 +79,13 @@ pub(crate) fn reference<T: JsonSchema>() -> Value {
     Value::from(json_schema!({ "$ref": format!("#/definitions/{}", T::schema_name()) }))
 }
 
-/// Returns the schema of a table with exactly one entry, which is a variant of one of these enums.
+/// Makes the schema of an enum that of a table with exactly one entry, which is one of the variants.
 /// Variants without arguments are left out.
 ///
 /// Editors support it better than an alternative of tables with one entry each.
-pub(crate) fn one_of_these(enums: &[Schema], description: &str) -> Schema {
+pub(crate) fn one_of_these(schema: &mut Schema) {
     let mut entries = Map::new();
-    for variant in enums.iter().filter_map(|it| it.get("oneOf")?.as_array()).flatten() {
+    for variant in schema.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
         let mut variant = variant.clone();
         describe_entry(&mut variant);
         for (name, arguments) in variant.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -101,14 +101,14 @@ pub(crate) fn one_of_these(enums: &[Schema], description: &str) -> Schema {
             entries.insert(name.clone(), arguments);
         }
     }
-    json_schema!({
-        "description": description,
+    *schema = json_schema!({
+        "description": schema.get("description"),
         "type": "object",
         "properties": entries,
         "additionalProperties": false,
         "minProperties": 1,
         "maxProperties": 1,
-    })
+    });
 }
 
 /// Adds `as` beside the entry of the same table.

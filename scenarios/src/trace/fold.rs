@@ -5,7 +5,7 @@
 
 use super::{called, names::Names, op, upcalls::Asked};
 use crate::{
-    plan::{AuthorityOp, KeyOp, KeyRef, Op, Payload, Special},
+    plan::{KeyRef, Op, Payload, Special},
     wire::{Described, Event, Outcome, Value},
 };
 
@@ -62,8 +62,7 @@ pub(super) struct Upcall<'u> {
 /// Returns the ordinary completion that these calls begin with, or `None` if any of its results is not ordinary.
 pub(super) fn ordinary(events: &[&Event], upcall: &Upcall<'_>, names: &Names) -> Option<Fold> {
     let mut calls = events.iter().map_while(|event| called(event));
-    let (Op::Authority(AuthorityOp::Assume { key: Some(KeyRef::Serial(target)) }), assumed) = calls.next()?
-    else {
+    let (Op::Assume { key: Some(KeyRef::Serial(target)) }, assumed) = calls.next()? else {
         return None;
     };
     let Outcome::Ok(Value::Serial(authkey)) = assumed else { return None };
@@ -71,7 +70,7 @@ pub(super) fn ordinary(events: &[&Event], upcall: &Upcall<'_>, names: &Names) ->
         return None;
     }
     let (how, count) = match calls.next()? {
-        (Op::Key(KeyOp::Describe { key }), Outcome::Ok(Value::Described(described)))
+        (Op::Describe { key }, Outcome::Ok(Value::Described(described)))
             if is(key, *target) && upcall.describes(described) =>
         {
             upcall.reads(calls.next()?)?;
@@ -79,8 +78,7 @@ pub(super) fn ordinary(events: &[&Event], upcall: &Upcall<'_>, names: &Names) ->
         }
         call => (rejection(call, *target)?, 3),
     };
-    let gives_up =
-        matches!(calls.next()?, (Op::Authority(AuthorityOp::Assume { key: None }), Outcome::Ok(Value::None)));
+    let gives_up = matches!(calls.next()?, (Op::Assume { key: None }, Outcome::Ok(Value::None)));
     gives_up.then_some(Fold { calls: count, target: *target, how })
 }
 
@@ -96,7 +94,7 @@ impl Upcall<'_> {
     fn reads(&self, call: (&Op, &Outcome)) -> Option<()> {
         let callout = KeyRef::Special(Special::RequestKeyAuth);
         match call {
-            (Op::Key(KeyOp::Read { key }), Outcome::Ok(Value::Text(found)))
+            (Op::Read { key }, Outcome::Ok(Value::Text(found)))
                 if *key == callout && self.is(found, &self.asked.callout) =>
             {
                 Some(())
@@ -124,20 +122,20 @@ fn usual_permissions(kind: &str) -> Option<u32> {
 
 fn answer(call: (&Op, &Outcome), target: i32) -> Option<Completion> {
     match call {
-        (
-            Op::Authority(AuthorityOp::Instantiate { key, payload: Payload::Text(payload), into: None }),
-            Outcome::Ok(Value::None),
-        ) if is(key, target) => Some(Completion::Answer(payload.clone())),
+        (Op::Instantiate { key, payload: Payload::Text(payload), into: None }, Outcome::Ok(Value::None))
+            if is(key, target) =>
+        {
+            Some(Completion::Answer(payload.clone()))
+        }
         _ => None,
     }
 }
 
 fn rejection(call: (&Op, &Outcome), target: i32) -> Option<Completion> {
     match call {
-        (
-            Op::Authority(AuthorityOp::Reject { key, seconds, error, into: None }),
-            Outcome::Ok(Value::None),
-        ) if is(key, target) => Some(Completion::Rejection(error.clone(), *seconds)),
+        (Op::Reject { key, seconds, error, into: None }, Outcome::Ok(Value::None)) if is(key, target) => {
+            Some(Completion::Rejection(error.clone(), *seconds))
+        }
         _ => None,
     }
 }

@@ -25,7 +25,7 @@ use std::{
 };
 
 use crate::{
-    plan::{AuthorityOp, Block, KeyOp, KeyRef, Op, Order, Plan, Process, Step},
+    plan::{Block, KeyRef, Op, Order, Plan, Process, Step},
     scenario::{Expect, Expectation, Scenario},
     wire::{Done, Ending, Event, EventKind, Outcome, Value},
 };
@@ -275,8 +275,9 @@ impl Renderer<'_> {
             *groups.entry((upcall.depth, self.upcall_lines(upcall))).or_insert(0) += 1;
         }
         let steps = &self.plan.steps;
-        let is_tried = step
-            .is_some_and(|index| matches!(steps.get(index).map(|it| &it.op), Some(Op::FaultInjection(_))));
+        let is_tried = step.is_some_and(|index| {
+            matches!(steps.get(index).map(|it| &it.op), Some(Op::EachAllocation { .. }))
+        });
         for ((_, trace), count) in groups {
             let indent = if count > 1 { "  " } else { "" };
             if count > 1 && is_tried {
@@ -332,7 +333,7 @@ impl Renderer<'_> {
         let Some(block) = block.filter(|block| block.order == Order::Raced) else {
             return received.to_owned();
         };
-        let asks = |step: &&Step| matches!(step.op.core(), Op::Key(KeyOp::Request { .. }));
+        let asks = |step: &&Step| matches!(step.op.core(), Op::Request { .. });
         let racers: Vec<&str> =
             self.plan.steps[block.steps()].iter().filter(asks).map(|step| step.process.as_str()).collect();
         let one = racers.iter().map(|racer| format!(" from {racer},")).find(|one| received.contains(one));
@@ -408,7 +409,7 @@ fn called(event: &Event) -> Option<(&Op, &Outcome)> {
 /// Returns the target of a call that assumes authority.
 fn assumed(event: &Event) -> Option<i32> {
     match called(event) {
-        Some((Op::Authority(AuthorityOp::Assume { key: Some(KeyRef::Serial(target)) }), _)) => Some(*target),
+        Some((Op::Assume { key: Some(KeyRef::Serial(target)) }, _)) => Some(*target),
         _ => None,
     }
 }

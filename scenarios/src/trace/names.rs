@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{outcomes_of_setup, serial, upcalls::Upcalls};
 use crate::{
-    plan::{AuthorityOp, KeyRef, KeyringOp, Op, Order, Plan},
+    plan::{KeyRef, Op, Order, Plan},
     wire::{Done, Event, EventKind, Identity, Outcome, Value},
 };
 
@@ -155,10 +155,7 @@ impl Names {
     /// Returns the authkeys in an outcome, each with its target's name.
     fn authkeys(&self, op: Option<&Op>, outcome: &Outcome) -> Vec<(i32, String)> {
         match (op, outcome) {
-            (
-                Some(Op::Authority(AuthorityOp::Assume { key: Some(target) })),
-                Outcome::Ok(Value::Serial(authkey)),
-            ) => {
+            (Some(Op::Assume { key: Some(target) }), Outcome::Ok(Value::Serial(authkey))) => {
                 let target = match target {
                     KeyRef::Serial(target) => self.key(*target).to_owned(),
                     KeyRef::Target => "the target".to_owned(),
@@ -180,9 +177,7 @@ impl Names {
 /// Returns the name of a process's own keyring, as in `box:@u`, if the operation looks one up.
 fn own_keyring(process: &str, op: &Op) -> Option<String> {
     match op {
-        Op::Keyring(KeyringOp::Keyring { key: KeyRef::Special(special), .. }) => {
-            Some(format!("{process}:{}", special.name()))
-        }
+        Op::Keyring { key: KeyRef::Special(special), .. } => Some(format!("{process}:{}", special.name())),
         _ => None,
     }
 }
@@ -196,8 +191,7 @@ fn target_of(summary: &str) -> Option<i32> {
 /// Returns the serials that a step gave, and the targets of its own upcalls.
 fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
     // Authkeys are named after their targets.
-    let gives_authkey =
-        matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Authority(AuthorityOp::Assume { .. })));
+    let gives_authkey = matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Assume { .. }));
     let results =
         events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.kind {
             EventKind::Done(done) if !gives_authkey => serial(&done.outcome),

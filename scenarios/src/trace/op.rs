@@ -1,148 +1,164 @@
 //! English text of operations.
 
-use super::names::Names;
+use super::{names::Names, process::namespaces};
 use crate::plan::{
-    AuthorityOp, Caller, Command, Condition, ControlOp, DefaultKeyring, FaultInjectionOp, Forgery, Ids,
-    InspectOp, KeyOp, KeyRef, KeyringOp, NamespaceOp, Op, Params, Payload, ProcessOp, Registration, SignalOp,
-    Special, SuspendOp, SystemOp, ThreadOp, UpcallOp,
+    Caller, Command, Condition, DefaultKeyring, Forgery, Group, Ids, KeyRef, Op, Params, Payload,
+    REJECTED_SECONDS, Registration, Special,
 };
 
 /// Describes an operation, as in `links k into @s`.
 pub(super) fn of(op: &Op, names: &Names) -> String {
+    match op.group() {
+        Group::Keyring => on_keyring(op, names),
+        Group::Key => on_key(op, names),
+        Group::Authority => with_authority(op, names),
+        Group::Upcall => of_upcall(op, names),
+        Group::Signal => on_signals(op, names),
+        Group::Process => on_process(op),
+        Group::Namespace => on_namespaces(op),
+        Group::System => on_the_system(op),
+        Group::Inspect => inspecting(op),
+        Group::Suspend => suspending(op),
+        Group::Nested => nested(op, names),
+        Group::Control => of_control(op, names),
+    }
+}
+
+/// Returns the text of an operation that has no sentence.
+fn bare(op: &Op) -> String {
+    format!("{op:?}")
+}
+
+fn nested(op: &Op, names: &Names) -> String {
     match op {
-        Op::Keyring(op) => on_keyring(op, names),
-        Op::Key(op) => on_key(op, names),
-        Op::Authority(op) => with_authority(op, names),
-        Op::Upcall(op) => of_upcall(op, names),
-        Op::Signal(op) => on_signals(op, names),
-        Op::Process(op) => on_process(op),
-        Op::Namespace(op) => on_namespaces(op),
-        Op::System(op) => on_the_system(op),
-        Op::Inspect(op) => inspecting(op),
-        Op::Suspend(op) => suspending(op),
-        Op::FaultInjection(FaultInjectionOp::EachAllocation { of: op, before }) => {
+        Op::EachAllocation { of: op, before } => {
             let before = before.as_ref().map(|op| format!("{}; then, ", of(op, names))).unwrap_or_default();
             format!("{before}with each of its allocations failing in turn, {}", of(op, names))
         }
-        Op::Thread(ThreadOp::InThread { of: op }) => format!("{}, in another thread", of(op, names)),
-        Op::Control(op) => of_control(op, names),
+        Op::InThread { of: op } => format!("{}, in another thread", of(op, names)),
+        _ => bare(op),
     }
 }
 
-fn on_keyring(op: &KeyringOp, names: &Names) -> String {
+fn on_keyring(op: &Op, names: &Names) -> String {
     let key = |key: &KeyRef| key_name(key, names);
     match op {
-        KeyringOp::JoinSession { name: None } => "joins a new session".to_owned(),
-        KeyringOp::JoinSession { name: Some(name) } => format!("joins session {name:?}"),
-        KeyringOp::Keyring { key: k, create: true } => format!("makes sure of {}", key(k)),
-        KeyringOp::Keyring { key: k, create: false } => format!("looks for {}", key(k)),
-        KeyringOp::Clear { key: k } => format!("clears {}", key(k)),
-        KeyringOp::Link { key: k, into } => format!("links {} into {}", key(k), key(into)),
-        KeyringOp::Unlink { key: k, from } => format!("unlinks {} from {}", key(k), key(from)),
-        KeyringOp::Move { key: k, from, into } => {
+        Op::JoinSession { name: None } => "joins a new session".to_owned(),
+        Op::JoinSession { name: Some(name) } => format!("joins session {name:?}"),
+        Op::Keyring { key: k, create: true } => format!("makes sure of {}", key(k)),
+        Op::Keyring { key: k, create: false } => format!("looks for {}", key(k)),
+        Op::Clear { key: k } => format!("clears {}", key(k)),
+        Op::Link { key: k, into } => format!("links {} into {}", key(k), key(into)),
+        Op::Unlink { key: k, from } => format!("unlinks {} from {}", key(k), key(from)),
+        Op::Move { key: k, from, into } => {
             format!("moves {} from {} into {}", key(k), key(from), key(into))
         }
-        KeyringOp::Restrict { key: k } => format!("restricts {}", key(k)),
-        KeyringOp::DefaultKeyring { is } => format!("has {} by default", default_keyring(*is)),
-        KeyringOp::SessionToParent {} => "gives its parent its session keyring".to_owned(),
-        KeyringOp::Persistent { uid: Some(uid), into } => {
+        Op::Restrict { key: k } => format!("restricts {}", key(k)),
+        Op::DefaultKeyring { is } => format!("has {} by default", default_keyring(*is)),
+        Op::SessionToParent {} => "gives its parent its session keyring".to_owned(),
+        Op::Persistent { uid: Some(uid), into } => {
             format!("links the persistent keyring of user {uid} into {}", key(into))
         }
-        KeyringOp::Persistent { uid: None, into } => {
+        Op::Persistent { uid: None, into } => {
             format!("links its persistent keyring into {}", key(into))
         }
+        _ => bare(op),
     }
 }
 
-fn on_key(op: &KeyOp, names: &Names) -> String {
+fn on_key(op: &Op, names: &Names) -> String {
     let key = |key: &KeyRef| key_name(key, names);
     let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
     match op {
-        KeyOp::Add { kind, description, payload: p, into } => {
+        Op::Add { kind, description, payload: p, into } => {
             let with = if *p == Payload::default() { String::new() } else { format!(" with {}", payload(p)) };
             format!("adds {kind} {description:?}{with}{}", unless_session(into, names))
         }
-        KeyOp::Register { kind, with, into, by } => {
+        Op::Register { kind, with, into, by } => {
             let into = unless_session(into, names);
             format!("registers for {kind:?}{}{into}{}", registration(with), caller(*by))
         }
-        KeyOp::Request { kind, description, callout, into: to, alarm_ms, restart } => {
+        Op::Request { kind, description, callout, into: to, alarm_ms, restart } => {
             let callout = callout.as_ref().map(|text| format!(" with callout {text:?}")).unwrap_or_default();
             let interrupted = if *restart { "interrupted, and restarted, after" } else { "for at most" };
             let alarm = alarm_ms.map(|ms| format!(", {interrupted} {ms} ms")).unwrap_or_default();
             format!("requests {kind} {description:?}{callout}{}{alarm}", into(to))
         }
-        KeyOp::Search { key: k, kind, description, into: to } => {
+        Op::Search { key: k, kind, description, into: to } => {
             format!("searches {} for {kind} {description:?}{}", key(k), into(to))
         }
-        KeyOp::Describe { key: k } => format!("describes {}", key(k)),
-        KeyOp::Read { key: k } => format!("reads {}", key(k)),
-        KeyOp::Update { key: k, payload: p } => format!("updates {} with {}", key(k), payload(p)),
-        KeyOp::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm}", key(k)),
-        KeyOp::Chown { key: k, uid, gid } => format!("gives {} to {}", key(k), owner(*uid, *gid)),
-        KeyOp::SetTimeout { key: k, seconds } => format!("lets {} expire in {seconds} s", key(k)),
-        KeyOp::Revoke { key: k } => format!("revokes {}", key(k)),
-        KeyOp::Invalidate { key: k } => format!("invalidates {}", key(k)),
-        KeyOp::GetSecurity { key: k } => format!("asks for the security label of {}", key(k)),
-        KeyOp::Watch { key: k } => format!("watches {}", key(k)),
-        KeyOp::Notifications {} => "takes its notifications".to_owned(),
-        KeyOp::Capabilities {} => "asks what keyctl can do".to_owned(),
+        Op::Describe { key: k } => format!("describes {}", key(k)),
+        Op::Read { key: k } => format!("reads {}", key(k)),
+        Op::Update { key: k, payload: p } => format!("updates {} with {}", key(k), payload(p)),
+        Op::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm}", key(k)),
+        Op::Chown { key: k, uid, gid } => format!("gives {} to {}", key(k), owner(*uid, *gid)),
+        Op::SetTimeout { key: k, seconds } => format!("lets {} expire in {seconds} s", key(k)),
+        Op::Revoke { key: k } => format!("revokes {}", key(k)),
+        Op::Invalidate { key: k } => format!("invalidates {}", key(k)),
+        Op::GetSecurity { key: k } => format!("asks for the security label of {}", key(k)),
+        Op::Watch { key: k } => format!("watches {}", key(k)),
+        Op::Notifications {} => "takes its notifications".to_owned(),
+        Op::Capabilities {} => "asks what keyctl can do".to_owned(),
+        _ => bare(op),
     }
 }
 
-fn with_authority(op: &AuthorityOp, names: &Names) -> String {
+fn with_authority(op: &Op, names: &Names) -> String {
     let key = |key: &KeyRef| key_name(key, names);
     let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
     match op {
-        AuthorityOp::Assume { key: Some(k) } => format!("assumes authority over {}", key(k)),
-        AuthorityOp::Assume { key: None } => "gives authority up".to_owned(),
-        AuthorityOp::Instantiate { key: k, payload: p, into: to } => {
+        Op::Assume { key: Some(k) } => format!("assumes authority over {}", key(k)),
+        Op::Assume { key: None } => "gives authority up".to_owned(),
+        Op::Instantiate { key: k, payload: p, into: to } => {
             format!("instantiates {} with {}{}", key(k), payload(p), into(to))
         }
-        AuthorityOp::InstantiateIov { key: k, pieces, into: to } => {
+        Op::InstantiateIov { key: k, pieces, into: to } => {
             let pieces: Vec<String> = pieces.iter().map(payload).collect();
             format!("instantiates {} with {}{}", key(k), pieces.join(" and "), into(to))
         }
-        AuthorityOp::Negate { key: k, seconds, into: to } => {
+        Op::Negate { key: k, seconds, into: to } => {
             format!("negates {}{}{}", key(k), lasting(*seconds), into(to))
         }
-        AuthorityOp::Reject { key: k, seconds, error, into: to } => {
+        Op::Reject { key: k, seconds, error, into: to } => {
             format!("rejects {} with {error}{}{}", key(k), lasting(*seconds), into(to))
         }
+        _ => bare(op),
     }
 }
 
-fn of_upcall(op: &UpcallOp, names: &Names) -> String {
+fn of_upcall(op: &Op, names: &Names) -> String {
     let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
     match op {
-        UpcallOp::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
-        UpcallOp::Deny { error, seconds, into: to } => {
+        Op::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
+        Op::Deny { error, seconds, into: to } => {
             format!("rejects with {error}{}{}", lasting(*seconds), into(to))
         }
+        _ => bare(op),
     }
 }
 
-fn on_signals(op: &SignalOp, names: &Names) -> String {
+fn on_signals(op: &Op, names: &Names) -> String {
     let key = |key: &KeyRef| key_name(key, names);
     match op {
-        SignalOp::Signal { to, signal } => format!("sends {signal} to {to}"),
-        SignalOp::Forge { to, by, signal, code, value } => {
+        Op::Signal { to, signal } => format!("sends {signal} to {to}"),
+        Op::Forge { to, by, signal, code, value } => {
             let value = value.as_ref().map(|value| format!(" for {}", key(value))).unwrap_or_default();
             format!("forges {signal} with si_code {code}{value} to {to} by {}", forgery(*by))
         }
-        SignalOp::TakeSignals {} => "takes its signals".to_owned(),
+        Op::TakeSignals {} => "takes its signals".to_owned(),
+        _ => bare(op),
     }
 }
 
-fn on_process(op: &ProcessOp) -> String {
+fn on_process(op: &Op) -> String {
     match op {
-        ProcessOp::Exit { code: 0 } => "exits".to_owned(),
-        ProcessOp::Exit { code } => format!("exits with {code}"),
-        ProcessOp::Exec { setuid: None } => "execs".to_owned(),
-        ProcessOp::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
-        ProcessOp::Crash {} => "crashes".to_owned(),
-        ProcessOp::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
-        ProcessOp::Become { uid, gid, groups, capabilities, inheritable } => {
+        Op::Exit { code: 0 } => "exits".to_owned(),
+        Op::Exit { code } => format!("exits with {code}"),
+        Op::Exec { setuid: None } => "execs".to_owned(),
+        Op::Exec { setuid: Some(uid) } => format!("execs a set-user-id program of user {uid}"),
+        Op::Crash {} => "crashes".to_owned(),
+        Op::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
+        Op::Become { uid, gid, groups, capabilities, inheritable } => {
             let capabilities = match capabilities.as_deref() {
                 None => String::new(),
                 Some([]) => " without capabilities".to_owned(),
@@ -156,14 +172,15 @@ fn on_process(op: &ProcessOp) -> String {
             };
             format!("becomes {}{}{capabilities}{passed}", person(*uid, *gid), groups.unwrap_or_default())
         }
-        ProcessOp::Limit { rlimits } => {
+        Op::Limit { rlimits } => {
             let limits = rlimits.iter().map(|(name, value)| format!("{name} to {value}"));
             format!("limits {}", limits.collect::<Vec<_>>().join(", "))
         }
-        ProcessOp::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
-        ProcessOp::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
-        ProcessOp::Run { command: Command::Shell(line) } => format!("runs {line:?}"),
-        ProcessOp::Run { command: Command::Program(words) } => format!("runs {}", words.join(" ")),
+        Op::SetDumpable { dumpable: true } => "becomes dumpable".to_owned(),
+        Op::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
+        Op::Run { command: Command::Shell(line) } => format!("runs {line:?}"),
+        Op::Run { command: Command::Program(words) } => format!("runs {}", words.join(" ")),
+        _ => bare(op),
     }
 }
 
@@ -200,11 +217,11 @@ fn list_of<T: std::fmt::Display>(word: &str, items: &[T]) -> String {
     }
 }
 
-fn on_namespaces(op: &NamespaceOp) -> String {
-    let namespaces = super::process::namespaces(op.kinds());
+fn on_namespaces(op: &Op) -> String {
     match op {
-        NamespaceOp::Unshare { .. } => format!("moves to {namespaces} of its own"),
-        NamespaceOp::Enter { process, .. } => format!("enters {process}'s {namespaces}"),
+        Op::Unshare { namespaces: kinds } => format!("moves to {} of its own", namespaces(kinds)),
+        Op::Enter { process, namespaces: kinds } => format!("enters {process}'s {}", namespaces(kinds)),
+        _ => bare(op),
     }
 }
 
@@ -220,49 +237,53 @@ fn default_keyring(is: DefaultKeyring) -> &'static str {
     }
 }
 
-fn on_the_system(op: &SystemOp) -> String {
+fn on_the_system(op: &Op) -> String {
     match op {
-        SystemOp::Mount { kind, source, at, options } if options.is_empty() => {
+        Op::Mount { kind, source, at, options } if options.is_empty() => {
             format!("mounts {kind} {source:?} on {at}")
         }
-        SystemOp::Mount { kind, source, at, options } => {
+        Op::Mount { kind, source, at, options } => {
             format!("mounts {kind} {source:?} on {at} with {options:?}")
         }
-        SystemOp::LoadModule { module } => format!("loads the module {module}"),
-        SystemOp::UnloadModule { module } => format!("unloads the module {module}"),
+        Op::LoadModule { module } => format!("loads the module {module}"),
+        Op::UnloadModule { module } => format!("unloads the module {module}"),
+        _ => bare(op),
     }
 }
 
-fn suspending(op: &SuspendOp) -> String {
+fn suspending(op: &Op) -> String {
     match op {
-        SuspendOp::Freeze { to } => format!("freezes {to}"),
-        SuspendOp::Thaw { to } => format!("thaws {to}"),
-        SuspendOp::Seize { to } => format!("traces and stops {to}"),
-        SuspendOp::Detach { to } => format!("traces {to} no more"),
+        Op::Freeze { to } => format!("freezes {to}"),
+        Op::Thaw { to } => format!("thaws {to}"),
+        Op::Seize { to } => format!("traces and stops {to}"),
+        Op::Detach { to } => format!("traces {to} no more"),
+        _ => bare(op),
     }
 }
 
-fn inspecting(op: &InspectOp) -> String {
+fn inspecting(op: &Op) -> String {
     match op {
-        InspectOp::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
-        InspectOp::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
-        InspectOp::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
-        InspectOp::Trace { event, at_least_ms, at_most_ms } => {
+        Op::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
+        Op::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
+        Op::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
+        Op::Trace { event, at_least_ms, at_most_ms } => {
             let event = event.as_ref().map(|event| format!(" for {event}")).unwrap_or_default();
             let at_least = at_least_ms.map(|ms| format!(", of at least {ms} ms")).unwrap_or_default();
             let at_most = at_most_ms.map(|ms| format!(", of at most {ms} ms")).unwrap_or_default();
             format!("reads the trace{event}{at_least}{at_most}")
         }
-        InspectOp::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
+        Op::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
+        _ => bare(op),
     }
 }
 
-fn of_control(op: &ControlOp, names: &Names) -> String {
+fn of_control(op: &Op, names: &Names) -> String {
     match op {
-        ControlOp::Start {} => "starts".to_owned(),
-        ControlOp::Reap {} => "is reaped".to_owned(),
-        ControlOp::Wait { until, .. } => condition(until, names),
-        ControlOp::Await { job, .. } => format!("waits for the end of {job}"),
+        Op::Start {} => "starts".to_owned(),
+        Op::Reap {} => "is reaped".to_owned(),
+        Op::Wait { until, .. } => condition(until, names),
+        Op::Await { job, .. } => format!("waits for the end of {job}"),
+        _ => bare(op),
     }
 }
 
@@ -299,7 +320,7 @@ fn unless_session(into: &KeyRef, names: &Names) -> String {
 
 /// Describes the lifetime of a rejection, unless it is the default.
 pub(super) fn lasting(seconds: u32) -> String {
-    if seconds == UpcallOp::REJECTED_SECONDS { String::new() } else { format!(" for {seconds} s") }
+    if seconds == REJECTED_SECONDS { String::new() } else { format!(" for {seconds} s") }
 }
 
 fn key_name(key: &KeyRef, names: &Names) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::names::Names;
 use crate::{
-    plan::{ControlOp, Op, Permissions, Registration},
+    plan::{Op, Permissions, Registration},
     wire::{Described, KeyUser, Notification, Outcome, ProcKey, Traced, UpcallSignal, Value},
 };
 
@@ -15,11 +15,7 @@ pub(super) fn of(process: &str, op: &Op, outcome: &Outcome, names: &Names) -> St
         Outcome::Ok(value) => format!(" → {}", of_value(process, value, names)),
         Outcome::Error(name) => format!(" → {name}"),
         Outcome::Skipped(why) => format!(" → not tried: {why}"),
-        Outcome::TimedOut
-            if matches!(op, Op::Control(ControlOp::Wait { .. }) | Op::Control(ControlOp::Await { .. })) =>
-        {
-            " → not in time".to_owned()
-        }
+        Outcome::TimedOut if matches!(op, Op::Wait { .. } | Op::Await { .. }) => " → not in time".to_owned(),
         Outcome::TimedOut => " → no answer in time".to_owned(),
     }
 }

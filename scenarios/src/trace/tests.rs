@@ -3,10 +3,11 @@ use std::path::Path;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::Trace;
+use super::{Trace, describe_op};
 use crate::{
-    plan::{AuthorityOp, KeyOp, KeyRef, KeyringOp, Op, Payload, Special},
+    plan::{KeyRef, Op, Payload, Special},
     scenario::Scenario,
+    suite,
     verdict::expectations::mismatches,
     wire::{Described, Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
 };
@@ -65,18 +66,11 @@ impl Run {
             UpcallSignal { signal: 35, code: -8, pid, uid: 7, value: target, nonzero_padding: Vec::new() };
         let mut last = self.add(event(EventKind::UpcallSignal(siginfo)), &[asked]);
         let key = KeyRef::Serial(target);
-        let read = Op::Key(KeyOp::Read { key: KeyRef::Special(Special::RequestKeyAuth) });
+        let read = Op::Read { key: KeyRef::Special(Special::RequestKeyAuth) };
         let calls = [
-            (Op::Authority(AuthorityOp::Assume { key: Some(key.clone()) }), Value::Serial(target + 1001)),
+            (Op::Assume { key: Some(key.clone()) }, Value::Serial(target + 1001)),
             (read, Value::Text(format!("callout for {description}"))),
-            (
-                Op::Authority(AuthorityOp::Instantiate {
-                    key,
-                    payload: Payload::Text("p".into()),
-                    into: None,
-                }),
-                Value::None,
-            ),
+            (Op::Instantiate { key, payload: Payload::Text("p".into()), into: None }, Value::None),
         ];
         for (op, value) in calls {
             let done = Done { outcome: Outcome::Ok(value), begun_us: 0, elapsed_us: 1 };
@@ -208,7 +202,7 @@ helper.assume = { key = "agent.target" }
 "#;
     let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
     let session = KeyRef::Special(Special::Session);
-    let link = Op::Keyring(KeyringOp::Link { key: KeyRef::Serial(300), into: session });
+    let link = Op::Link { key: KeyRef::Serial(300), into: session };
     let linked = Done { outcome: Outcome::Ok(Value::None), begun_us: 0, elapsed_us: 0 };
     let mut reaction = event("agent", None, None, EventKind::Called { op: link, done: linked });
     reaction.iter_mut().for_each(|event| event.upcall = Some(100));
@@ -284,11 +278,11 @@ fn answering() -> Vec<(Op, Value)> {
     let payload = Payload::Text("p".into());
     let callout = KeyRef::Special(Special::RequestKeyAuth);
     vec![
-        (AuthorityOp::Assume { key: Some(key()) }.into(), Value::Serial(300)),
-        (KeyOp::Describe { key: key() }.into(), Value::Described(described)),
-        (KeyOp::Read { key: callout }.into(), Value::Text("c".into())),
-        (AuthorityOp::Instantiate { key: key(), payload, into: None }.into(), Value::None),
-        (AuthorityOp::Assume { key: None }.into(), Value::None),
+        (Op::Assume { key: Some(key()) }, Value::Serial(300)),
+        (Op::Describe { key: key() }, Value::Described(described)),
+        (Op::Read { key: callout }, Value::Text("c".into())),
+        (Op::Instantiate { key: key(), payload, into: None }, Value::None),
+        (Op::Assume { key: None }, Value::None),
     ]
 }
 
@@ -332,10 +326,9 @@ const UPCALL: &str = "agent receives an upcall for k from box, uid 7";
 fn an_ordinary_answer_is_told_in_one_line() {
     assert_eq!(told_of(succeeding(answering())), [format!("{UPCALL}, and answers with \"p\"")]);
     let reject = |seconds| {
-        let reject =
-            AuthorityOp::Reject { key: KeyRef::Serial(100), seconds, error: "EIO".into(), into: None };
+        let reject = Op::Reject { key: KeyRef::Serial(100), seconds, error: "EIO".into(), into: None };
         let mut calls = answering();
-        calls.splice(1..4, [(reject.into(), Value::None)]);
+        calls.splice(1..4, [(reject, Value::None)]);
         told_of(succeeding(calls))
     };
     assert_eq!(reject(60), [format!("{UPCALL}, and rejects it with EIO")]);
@@ -470,4 +463,12 @@ fn ten_thousand_upcalls_are_told_in_no_time() {
     let trace = Trace::of_scenario(&scenario(), &run).to_string();
     assert!(trace.contains("10000 times:"), "{trace}");
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn every_operation_of_the_suite_has_a_sentence() {
+    let suite = suite::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).unwrap();
+    for op in suite.iter().flat_map(|scenario| scenario.plan().ops()) {
+        assert_ne!(describe_op(op), format!("{op:?}"));
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::serial;
 use crate::{
-    plan::{KeyOp, Op, Plan, ProcessOp, SystemOp},
+    plan::{Op, Plan},
     wire::{Event, EventKind},
 };
 
@@ -142,12 +142,12 @@ impl Request<'_> {
     }
 
     fn is_command(&self) -> bool {
-        matches!(self.op, Op::Process(ProcessOp::Run { .. }))
+        matches!(self.op, Op::Run { .. })
     }
 
     fn asked(&self) -> Option<Asked> {
         match self.op {
-            Op::Key(KeyOp::Request { kind, description, callout: Some(callout), .. }) => {
+            Op::Request { kind, description, callout: Some(callout), .. } => {
                 Some(Asked { kind: kind.clone(), description: description.clone(), callout: callout.clone() })
             }
             _ => None,
@@ -173,7 +173,7 @@ impl Request<'_> {
     /// Returns the templates of a worker's or a try's description and callout.
     fn templates(&self) -> impl Iterator<Item = String> {
         let texts = match self.op {
-            Op::Key(KeyOp::Request { description, callout, .. }) => [Some(description), callout.as_ref()],
+            Op::Request { description, callout, .. } => [Some(description), callout.as_ref()],
             _ => [None, None],
         };
         let numbered = |general: &&String| general.contains("{worker}") || general.contains("{round}");
@@ -195,12 +195,8 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
             _ => return None,
         };
         let op = op.core();
-        let may_raise = matches!(
-            op,
-            Op::Key(KeyOp::Request { callout: Some(_), .. })
-                | Op::System(SystemOp::Mount { .. })
-                | Op::Process(ProcessOp::Run { .. })
-        );
+        let may_raise =
+            matches!(op, Op::Request { callout: Some(_), .. } | Op::Mount { .. } | Op::Run { .. });
         let pids = pids_of(&pids, event);
         may_raise.then_some(Request { op, event, worker: event.worker, pids, begun_us, serial })
     };

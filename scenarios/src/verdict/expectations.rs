@@ -1,7 +1,7 @@
 //! Comparison of step outcomes with expectations.
 
 use crate::{
-    plan::{KeyOp, Op, Plan, Step},
+    plan::{Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
     verdict::{FailedStep, Mismatch},
     wire::{Described, Done, Event, EventKind, Outcome, Value},
@@ -63,7 +63,7 @@ fn missing(plan: &Plan, index: usize, step: &Step, answers: usize, events: &[Eve
 /// less for the same result.
 fn waiting_since_us(step: &Step, results: &[(Option<u32>, &Done)]) -> Option<u64> {
     match step.op.core() {
-        Op::Key(KeyOp::Request { description, .. }) if !description.contains("{worker}") => {
+        Op::Request { description, .. } if !description.contains("{worker}") => {
             results.iter().filter(|_| step.count > 1).map(|(_, done)| done.begun_us).min()
         }
         _ => None,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
-use scenarios::plan::{ControlOp, Op};
+use scenarios::plan::Op;
 use scenarios::scenario::{Expect, Scenario};
 
 /// The `I`-th of `N` shares, written `I/N`.
@@ -81,7 +81,7 @@ fn cost_ms(scenario: &Scenario) -> u64 {
     let costs = steps.map(|(index, (step, expectation))| {
         let rounds = plan.block_of(index).map_or(1, |block| block.repeat);
         let sits_out = match &step.op {
-            Op::Control(ControlOp::Wait { within_ms, .. } | ControlOp::Await { within_ms, .. })
+            Op::Wait { within_ms, .. } | Op::Await { within_ms, .. }
                 if expectation.outcome == Expect::TimedOut =>
             {
                 *within_ms

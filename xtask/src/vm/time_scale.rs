@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scenarios::plan::{ControlOp, Op, Plan, Step};
+use scenarios::plan::{Op, Plan, Step};
 use scenarios::scenario::{Expect, Scenario};
 
 use crate::artifacts::image::Profile;
@@ -49,8 +49,7 @@ impl TimeScale {
 
     /// Scales a step's deadline. A step that is expected to time out keeps its own.
     fn step(self, step: &mut Step, expected: &Expect) {
-        if let Op::Control(ControlOp::Wait { within_ms, .. })
-        | Op::Control(ControlOp::Await { within_ms, .. }) = &mut step.op
+        if let Op::Wait { within_ms, .. } | Op::Await { within_ms, .. } = &mut step.op
             && *expected != Expect::TimedOut
         {
             self.stretch_ms(within_ms);
@@ -72,7 +71,7 @@ mod tests {
         let mut step: Step = serde_json::from_str(step).unwrap();
         TimeScale::of(Profile::Debug).step(&mut step, expected);
         match step.op {
-            Op::Control(ControlOp::Await { within_ms, .. }) => within_ms,
+            Op::Await { within_ms, .. } => within_ms,
             other => panic!("{other:?}"),
         }
     }

@@ -1,27 +1,27 @@
 //! Operations that read the kernel's state: /proc, the kernel log, traces.
 
 use nix::errno::Errno;
-use scenarios::plan::InspectOp;
+use scenarios::plan::Op;
 use scenarios::wire::{Outcome, Traced, Value};
 
-use super::outcome;
+use super::{misplaced, outcome};
 use crate::process::PlanProcess;
 use crate::sys::{errno, kmsg, procfs, tracefs};
 
 impl PlanProcess<'_> {
-    pub(super) fn inspect_op(&self, op: &InspectOp) -> Outcome {
+    pub(super) fn inspect_op(&self, op: &Op) -> Outcome {
         let answer = match op {
-            InspectOp::ProcKeys { kind } => procfs::keys().map(|keys| {
+            Op::ProcKeys { kind } => procfs::keys().map(|keys| {
                 let preexisting = &self.context.run.preexisting;
                 let wanted =
                     keys.into_iter().filter(|key| kind.as_ref().is_none_or(|kind| *kind == key.kind));
                 Value::ProcKeys(wanted.filter(|key| !preexisting.contains(&key.serial)).collect())
             }),
-            InspectOp::KernelLog { has } => kmsg::since_plan_start().map(|lines| {
+            Op::KernelLog { has } => kmsg::since_plan_start().map(|lines| {
                 let lines: Vec<_> = lines.into_iter().filter(|line| line.contains(has)).collect();
                 Value::Text(lines.join("\n"))
             }),
-            InspectOp::Trace { event, at_least_ms, at_most_ms } => {
+            Op::Trace { event, at_least_ms, at_most_ms } => {
                 let took =
                     at_least_ms.map_or(0, |ms| ms * 1000)..=at_most_ms.map_or(u64::MAX, |ms| ms * 1000);
                 let is_timed = at_least_ms.is_some() || at_most_ms.is_some();
@@ -31,10 +31,11 @@ impl PlanProcess<'_> {
                 };
                 tracefs::records().map(|all| Value::Trace(all.into_iter().filter(wanted).collect()))
             }
-            InspectOp::KeyUsers { uid } => procfs::key_users().and_then(|users| {
+            Op::KeyUsers { uid } => procfs::key_users().and_then(|users| {
                 let line = users.into_iter().find(|user| user.uid == *uid);
                 line.map(Value::KeyUser).ok_or_else(|| std::io::Error::from(Errno::ENOENT))
             }),
+            _ => return misplaced(op),
         };
         outcome(answer.map_err(errno::from_io), |value| value)
     }

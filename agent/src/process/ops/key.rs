@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use scenarios::op::Params;
-use scenarios::plan::{Caller, KeyOp, Payload, Registration};
+use scenarios::plan::{Caller, Op, Payload, Registration};
 use scenarios::wire::{Described, Outcome, Value};
 
-use super::{OpResult, Skip, bytes, done, hex, outcome, serial, text};
+use super::{OpResult, Skip, bytes, done, hex, misplaced, outcome, serial, text};
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
 use crate::process::{Cause, PlanProcess, thread};
 use crate::sys::signals::Alarm;
 
 impl PlanProcess<'_> {
-    pub(super) fn key_op(&mut self, op: &KeyOp, cause: Cause) -> OpResult {
+    pub(super) fn key_op(&mut self, op: &Op, cause: Cause) -> OpResult {
         let key = |key| self.key(key, cause);
         Ok(match op {
-            KeyOp::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
-            KeyOp::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
-            KeyOp::Request { kind, description, callout, into, alarm_ms, restart } => {
+            Op::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
+            Op::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
+            Op::Request { kind, description, callout, into, alarm_ms, restart } => {
                 let (kind, description) = (text(kind)?, text(description)?);
                 let callout = callout.as_deref().map(text).transpose()?;
                 let into = self.destination(into.as_ref(), cause)?;
@@ -29,30 +29,29 @@ impl PlanProcess<'_> {
                     .and_then(|_alarm| keyring::request_key(&kind, &description, callout.as_deref(), into));
                 serial(found)
             }
-            KeyOp::Search { key: which, kind, description, into } => {
+            Op::Search { key: which, kind, description, into } => {
                 let into = self.destination(into.as_ref(), cause)?;
                 serial(keyring::search(key(which)?, &text(kind)?, &text(description)?, into))
             }
-            KeyOp::Describe { key: which } => describe(key(which)?),
-            KeyOp::Read { key: which } => read(key(which)?),
-            KeyOp::Update { key: which, payload } => match bytes(payload)? {
+            Op::Describe { key: which } => describe(key(which)?),
+            Op::Read { key: which } => read(key(which)?),
+            Op::Update { key: which, payload } => match bytes(payload)? {
                 Some(bytes) => done(keyring::update(key(which)?, &bytes)),
                 None => return Err(Skip("a key can't be updated from null".to_owned())),
             },
-            KeyOp::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, perm.mask())),
-            KeyOp::Chown { key: which, uid, gid } => done(keyring::chown(key(which)?, *uid, *gid)),
-            KeyOp::SetTimeout { key: which, seconds } => done(keyring::set_timeout(key(which)?, *seconds)),
-            KeyOp::Revoke { key: which } => done(keyring::revoke(key(which)?)),
-            KeyOp::Invalidate { key: which } => done(keyring::invalidate(key(which)?)),
-            KeyOp::GetSecurity { key: which } => outcome(keyring::security_label(key(which)?), Value::Text),
-            KeyOp::Watch { key: which } => {
+            Op::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, perm.mask())),
+            Op::Chown { key: which, uid, gid } => done(keyring::chown(key(which)?, *uid, *gid)),
+            Op::SetTimeout { key: which, seconds } => done(keyring::set_timeout(key(which)?, *seconds)),
+            Op::Revoke { key: which } => done(keyring::revoke(key(which)?)),
+            Op::Invalidate { key: which } => done(keyring::invalidate(key(which)?)),
+            Op::GetSecurity { key: which } => outcome(keyring::security_label(key(which)?), Value::Text),
+            Op::Watch { key: which } => {
                 let which = key(which)?;
                 done(self.watch_queue().and_then(|queue| queue.watch(which)))
             }
-            KeyOp::Notifications {} => {
-                outcome(self.watch_queue().map(WatchQueue::take), Value::Notifications)
-            }
-            KeyOp::Capabilities {} => outcome(keyring::capabilities(), |bits| Value::Hex(hex(&bits))),
+            Op::Notifications {} => outcome(self.watch_queue().map(WatchQueue::take), Value::Notifications),
+            Op::Capabilities {} => outcome(keyring::capabilities(), |bits| Value::Hex(hex(&bits))),
+            _ => misplaced(op),
         })
     }
 

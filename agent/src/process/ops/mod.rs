@@ -1,11 +1,11 @@
 //! Operations: each makes its system calls and returns the kernel's result.
 
 mod authority;
-mod fault_injection;
 mod inspect;
 mod key;
 mod keyring;
 mod namespace;
+mod nested;
 mod process;
 mod signal;
 mod suspend;
@@ -14,10 +14,10 @@ mod system;
 use std::ffi::CString;
 
 use nix::errno::Errno;
-use scenarios::plan::{KeyRef, Op, Payload, ThreadOp};
+use scenarios::plan::{Group, KeyRef, Op, Payload};
 use scenarios::wire::{Outcome, Value};
 
-use super::{Cause, PlanProcess, thread};
+use super::{Cause, PlanProcess};
 use crate::keyring::KeySerial;
 use crate::sys::errno;
 
@@ -52,20 +52,19 @@ impl PlanProcess<'_> {
     }
 
     fn try_op(&mut self, op: &Op, pids: &[i32], cause: Cause) -> OpResult {
-        match op {
-            Op::Keyring(op) => self.keyring_op(op, cause),
-            Op::Key(op) => self.key_op(op, cause),
-            Op::Authority(op) => self.authority_op(op, cause),
-            Op::Upcall(op) => Ok(self.complete_upcall(op, cause)),
-            Op::Signal(op) => self.signal_op(op, pids, cause),
-            Op::Process(op) => Ok(self.process_op(op, cause)),
-            Op::Namespace(op) => Ok(self.namespace_op(op, pids)),
-            Op::System(op) => system::system_op(op),
-            Op::Inspect(op) => Ok(self.inspect_op(op)),
-            Op::Suspend(op) => Ok(self.suspend_op(op, pids)),
-            Op::FaultInjection(op) => self.fault_op(op, pids, cause),
-            Op::Thread(ThreadOp::InThread { of }) => thread::run_in_thread(|| self.try_op(of, pids, cause)),
-            Op::Control(_) => Err(Skip("only PID 1 can do this".to_owned())),
+        match op.group() {
+            Group::Keyring => self.keyring_op(op, cause),
+            Group::Key => self.key_op(op, cause),
+            Group::Authority => self.authority_op(op, cause),
+            Group::Upcall => Ok(self.complete_upcall(op, cause)),
+            Group::Signal => self.signal_op(op, pids, cause),
+            Group::Process => Ok(self.process_op(op, cause)),
+            Group::Namespace => Ok(self.namespace_op(op, pids)),
+            Group::System => system::system_op(op),
+            Group::Inspect => Ok(self.inspect_op(op)),
+            Group::Suspend => Ok(self.suspend_op(op, pids)),
+            Group::Nested => self.nested_op(op, pids, cause),
+            Group::Control => Err(Skip("only PID 1 can do this".to_owned())),
         }
     }
 
@@ -84,6 +83,11 @@ impl PlanProcess<'_> {
     fn destination(&self, key: Option<&KeyRef>, cause: Cause) -> Result<KeySerial, Skip> {
         key.map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))
     }
+}
+
+/// The outcome of an operation in the module of another group.
+fn misplaced(op: &Op) -> Outcome {
+    Outcome::Skipped(format!("the agent has no code for {op:?}"))
 }
 
 fn text(text: &str) -> Result<CString, Skip> {

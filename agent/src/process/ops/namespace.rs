@@ -7,23 +7,24 @@ use nix::fcntl::{OFlag, openat};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
 use nix::{Result, errno::Errno};
-use scenarios::plan::{Namespace, NamespaceOp};
+use scenarios::plan::{Namespace, Op};
 use scenarios::wire::Outcome;
 
-use super::done;
+use super::{done, misplaced};
 use crate::process::{PlanProcess, spawn};
 use crate::sys::{errno, process::pidfd_open};
 
 impl PlanProcess<'_> {
     /// `pids` are those of the process whose namespaces are entered.
-    pub(super) fn namespace_op(&mut self, op: &NamespaceOp, pids: &[i32]) -> Outcome {
-        let flags = op.kinds().iter().copied().map(spawn::flag).collect::<CloneFlags>();
+    pub(super) fn namespace_op(&mut self, op: &Op, pids: &[i32]) -> Outcome {
+        let flags = |kinds: &[Namespace]| kinds.iter().copied().map(spawn::flag).collect::<CloneFlags>();
         done(match op {
-            NamespaceOp::Enter { .. } => {
+            Op::Enter { namespaces, .. } => {
                 let pidfd = pids.first().ok_or(Errno::ESRCH).and_then(|pid| pidfd_open(*pid));
-                pidfd.and_then(|pidfd| setns(pidfd, flags))
+                pidfd.and_then(|pidfd| setns(pidfd, flags(namespaces)))
             }
-            NamespaceOp::Unshare { namespaces } => self.unshare(flags, namespaces),
+            Op::Unshare { namespaces } => self.unshare(flags(namespaces), namespaces),
+            _ => return misplaced(op),
         })
     }
 

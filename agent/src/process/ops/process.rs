@@ -3,28 +3,28 @@
 use std::process::{self, Stdio};
 
 use nix::sys::prctl;
-use scenarios::plan::{Command, ProcessOp};
+use scenarios::plan::{Command, Op};
 use scenarios::wire::{Outcome, Value};
 
-use super::done;
+use super::{done, misplaced};
 use crate::process::credentials::{Credentials, set_rlimits};
 use crate::process::{Cause, PlanProcess};
 use crate::sys::{errno, process::exit_now};
 
 impl PlanProcess<'_> {
-    pub(super) fn process_op(&mut self, op: &ProcessOp, cause: Cause) -> Outcome {
+    pub(super) fn process_op(&mut self, op: &Op, cause: Cause) -> Outcome {
         match op {
-            ProcessOp::Exit { code } => {
+            Op::Exit { code } => {
                 self.report_before_exit(op, cause);
                 exit_now(*code)
             }
-            ProcessOp::Crash {} => {
+            Op::Crash {} => {
                 self.report_before_exit(op, cause);
                 process::abort()
             }
-            ProcessOp::Exec { setuid } => done(Err(self.exec(*setuid, cause))),
-            ProcessOp::LeaveLeader {} => done(Err(self.leave_leader(cause))),
-            ProcessOp::Become { uid, gid, groups, capabilities, inheritable } => {
+            Op::Exec { setuid } => done(Err(self.exec(*setuid, cause))),
+            Op::LeaveLeader {} => done(Err(self.leave_leader(cause))),
+            Op::Become { uid, gid, groups, capabilities, inheritable } => {
                 let credentials = Credentials {
                     uid: *uid,
                     gid: *gid,
@@ -34,16 +34,17 @@ impl PlanProcess<'_> {
                 };
                 done(credentials.apply())
             }
-            ProcessOp::Limit { rlimits } => done(set_rlimits(rlimits)),
-            ProcessOp::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
-            ProcessOp::Run { command } => run(command),
+            Op::Limit { rlimits } => done(set_rlimits(rlimits)),
+            Op::SetDumpable { dumpable } => done(prctl::set_dumpable(*dumpable)),
+            Op::Run { command } => run(command),
+            _ => misplaced(op),
         }
     }
 
     /// Reports an operation that ends the process before it does.
-    fn report_before_exit(&self, op: &ProcessOp, cause: Cause) {
+    fn report_before_exit(&self, op: &Op, cause: Cause) {
         let done = self.untimed(Outcome::Ok(Value::None));
-        self.report_result(cause, op.clone().into(), done);
+        self.report_result(cause, op.clone(), done);
     }
 }
 

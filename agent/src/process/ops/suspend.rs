@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::{Result, errno::Errno};
-use scenarios::plan::SuspendOp;
+use scenarios::plan::Op;
 use scenarios::wire::Outcome;
 
-use super::done;
+use super::{done, misplaced};
 use crate::process::PlanProcess;
 use crate::sys::errno;
 
@@ -20,12 +20,13 @@ const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PlanProcess<'_> {
     /// `pids` are those of the suspended processes.
-    pub(super) fn suspend_op(&mut self, op: &SuspendOp, pids: &[i32]) -> Outcome {
+    pub(super) fn suspend_op(&mut self, op: &Op, pids: &[i32]) -> Outcome {
         let hold = match op {
-            SuspendOp::Freeze { .. } => freeze,
-            SuspendOp::Thaw { .. } => thaw,
-            SuspendOp::Seize { .. } => seize,
-            SuspendOp::Detach { .. } => |pid| ptrace(libc::PTRACE_DETACH, pid),
+            Op::Freeze { .. } => freeze,
+            Op::Thaw { .. } => thaw,
+            Op::Seize { .. } => seize,
+            Op::Detach { .. } => |pid| ptrace(libc::PTRACE_DETACH, pid),
+            _ => return misplaced(op),
         };
         done(pids.iter().try_for_each(|pid| hold(*pid)))
     }

@@ -6,27 +6,28 @@ use std::path::Path;
 
 use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
 use nix::mount::{MsFlags, mount};
-use scenarios::plan::SystemOp;
+use scenarios::plan::Op;
 
-use super::{OpResult, Skip, done, text};
+use super::{OpResult, Skip, done, misplaced, text};
 
 const MODULES: &str = "/lib/modules";
 
-pub(super) fn system_op(op: &SystemOp) -> OpResult {
+pub(super) fn system_op(op: &Op) -> OpResult {
     match op {
-        SystemOp::Mount { kind, source, at, options } => Ok(done(mount(
+        Op::Mount { kind, source, at, options } => Ok(done(mount(
             Some(source.as_str()),
             at.as_str(),
             Some(kind.as_str()),
             MsFlags::empty(),
             Some(options.as_str()),
         ))),
-        SystemOp::LoadModule { module } => load(module),
-        SystemOp::UnloadModule { module } => {
+        Op::LoadModule { module } => load(module),
+        Op::UnloadModule { module } => {
             // The kernel names a module by an identifier in C.
             let name = text(&module.replace('-', "_"))?;
             Ok(done(delete_module(&name, DeleteModuleFlags::O_NONBLOCK)))
         }
+        _ => Ok(misplaced(op)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{block::ParsedBlock, process::ParsedProcess, step::ParsedStep};
 use crate::{
     diagnostics::Problem,
-    plan::{AuthorityOp, KeyOp, Op, Registration, Role, UpcallOp},
+    plan::{Op, Registration, Role},
     scenario::Expect,
 };
 
@@ -35,7 +35,7 @@ pub(super) fn check(
     let default_ms = sysctl.get(SYSCTL).and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_MS);
     let mut pending = BTreeSet::new();
     for step in &steps {
-        let Op::Key(KeyOp::Request { kind, description, callout: Some(_), .. }) = step.step.op.core() else {
+        let Op::Request { kind, description, callout: Some(_), .. } = step.step.op.core() else {
             continue;
         };
         // A later request for a pending key ends with the first request.
@@ -73,7 +73,7 @@ fn ops<'s>(
 fn rejects_so(op: &Op) -> bool {
     matches!(
         op,
-        Op::Authority(AuthorityOp::Reject { error, .. }) | Op::Upcall(UpcallOp::Deny { error, .. })
+        Op::Reject { error, .. } | Op::Deny { error, .. }
             if error == "ETIMEDOUT"
     )
 }
@@ -89,7 +89,7 @@ fn agents<'s>(
     default_ms: u64,
 ) -> Vec<(&'s str, u64)> {
     let deadline = |op: &Op| match op {
-        Op::Key(KeyOp::Register { kind: served, with, .. }) if served == kind => match with {
+        Op::Register { kind: served, with, .. } if served == kind => match with {
             Registration::Signal { .. } => Some(default_ms),
             Registration::Params { params } if params.timeout_ms == 0 => Some(default_ms),
             Registration::Params { params } => Some(params.timeout_ms.into()),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Condition, Hears, KeyOp, Op, ProcessOp, Role, SignalOp, UpcallOp},
+    plan::{Condition, Group, Hears, Op, Role},
     scenario::Expect,
 };
 
@@ -33,23 +33,19 @@ impl<'s> Effects<'s> {
         let of_steps = steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core()));
         let ops: Vec<(&str, &Op)> = processes.iter().flat_map(own).chain(of_steps).collect();
         let descriptions = ops.iter().filter_map(|(_, op)| match op {
-            Op::Key(KeyOp::Request { description, .. } | KeyOp::Add { description, .. }) => {
-                Some(description.as_str())
-            }
+            Op::Request { description, .. } | Op::Add { description, .. } => Some(description.as_str()),
             _ => None,
         });
         let descriptions = descriptions.collect();
         // A command may do anything.
-        let asks = ops
-            .iter()
-            .any(|(_, op)| matches!(op, Op::Key(KeyOp::Request { .. }) | Op::Process(ProcessOp::Run { .. })));
+        let asks = ops.iter().any(|(_, op)| matches!(op, Op::Request { .. } | Op::Run { .. }));
         Self { ops, descriptions, asks }
     }
 
     /// Returns the processes that are sent one of these signals, or any signal if `names` is empty.
     fn signalled(&self, names: &[&str]) -> BTreeSet<&'s str> {
         let signals = self.ops.iter().filter_map(|(_, op)| match op {
-            Op::Signal(SignalOp::Signal { to, signal } | SignalOp::Forge { to, signal, .. }) => {
+            Op::Signal { to, signal } | Op::Forge { to, signal, .. } => {
                 (names.is_empty() || names.contains(&signal.as_str())).then_some(to.as_str())
             }
             _ => None,
@@ -60,23 +56,19 @@ impl<'s> Effects<'s> {
     /// Returns true if no operation can remove an agent's key.
     fn keeps_agents(&self) -> bool {
         self.ops.iter().all(|(_, op)| match op {
-            Op::Key(op) => matches!(
-                op,
-                KeyOp::Add { .. }
-                    | KeyOp::Register { .. }
-                    | KeyOp::Request { .. }
-                    | KeyOp::Search { .. }
-                    | KeyOp::Describe { .. }
-                    | KeyOp::Read { .. }
-            ),
-            Op::Upcall(_) | Op::Inspect(_) | Op::Control(_) => true,
-            _ => false,
+            Op::Add { .. }
+            | Op::Register { .. }
+            | Op::Request { .. }
+            | Op::Search { .. }
+            | Op::Describe { .. }
+            | Op::Read { .. } => true,
+            op => matches!(op.group(), Group::Upcall | Group::Inspect | Group::Control),
         })
     }
 
     /// Returns true if a process runs a command, which may affect any process.
     fn runs_commands(&self) -> bool {
-        self.ops.iter().any(|(_, op)| matches!(op, Op::Process(ProcessOp::Run { .. })))
+        self.ops.iter().any(|(_, op)| matches!(op, Op::Run { .. }))
     }
 
     fn may_stop(&self, name: &str) -> bool {
@@ -150,7 +142,7 @@ pub(super) fn never_returns(
     effects: &Effects<'_>,
 ) -> Option<Problem> {
     match &step.step.op {
-        Op::Key(KeyOp::Request { kind, description, callout: Some(_), alarm_ms: None, .. })
+        Op::Request { kind, description, callout: Some(_), alarm_ms: None, .. }
             if step.background.is_none()
                 && step.expectation.outcome == Expect::Ok
                 && effects.keeps_agents() =>
@@ -171,7 +163,7 @@ pub(super) fn never_returns(
                 Problem::new(step.op.place.clone(), message).with_help("add background = \"NAME\"")
             })
         }
-        Op::Upcall(UpcallOp::Answer { .. } | UpcallOp::Deny { .. }) if !effects.asks => {
+        Op::Answer { .. } | Op::Deny { .. } if !effects.asks => {
             let message = "there is no upcall to be met: nobody asks for a key";
             let problem = Problem::new(step.op.place.clone(), message);
             Some(problem.with_help("add a step with `request`, in the background, before"))
@@ -186,12 +178,13 @@ fn only_agent<'s>(
     kind: &str,
     processes: &'s [ParsedProcess],
 ) -> Option<&'s ParsedProcess> {
-    let serves =
-        |agent: &&ParsedProcess| {
-            agent.process.setup.iter().any(
-                |setup| matches!(&setup.op, Op::Key(KeyOp::Register { kind: served, .. }) if served == kind),
-            )
-        };
+    let serves = |agent: &&ParsedProcess| {
+        agent
+            .process
+            .setup
+            .iter()
+            .any(|setup| matches!(&setup.op, Op::Register { kind: served, .. } if served == kind))
+    };
     let mut agents = processes.iter().filter(serves);
     let agent = agents.next().filter(|_| agents.next().is_none())?;
     let held = |setup: &crate::plan::Setup| {
