@@ -1,6 +1,7 @@
 //! Sequence diagram in characters: a lane for each process and one for the kernel, with text beside it.
 
 use super::sequence::{Kind, Message, Placement, Sequence};
+use super::wrapping;
 
 /// A line of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Diagram {
     }
 
     fn push(&mut self, number: Option<usize>, lanes: String, text: &str, kind: RowKind) {
-        let options = textwrap::Options::new(self.columns).subsequent_indent("  ");
+        let options = wrapping(self.columns).subsequent_indent("  ");
         for (index, part) in textwrap::wrap(text, options).into_iter().enumerate() {
             let first = index == 0;
             let lanes = if first { lanes.clone() } else { self.lanes.idle() };

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Args;
 use console::style;
-use scenarios::explain::{Explanation, Row, RowKind};
+use scenarios::explain::{Explanation, Row, RowKind, wrapping};
 
 use crate::host::completion;
 use crate::host::process::quoted;
@@ -71,7 +71,7 @@ fn numbered(texts: &[String]) -> Vec<String> {
 /// Formats text after a label, with aligned lines.
 fn hanging(label: &str, text: &str) -> String {
     let indent = " ".repeat(label.chars().count());
-    let options = textwrap::Options::new(WIDTH).initial_indent(label).subsequent_indent(&indent);
+    let options = wrapping(WIDTH).initial_indent(label).subsequent_indent(&indent);
     textwrap::fill(text, options)
 }
 
