@@ -82,7 +82,7 @@ fn scenario_that_passes_in_another_guest_is_flaky_with_its_failure() -> Result<(
             Event::Started { attempt, .. } => format!("begun {attempt}"),
             Event::Judged { verdict, retried: true, .. } => {
                 if let Verdict::Failed(failure) = verdict {
-                    snapshot::save(&scenario, &failure.trace).expect("a snapshot can be written");
+                    snapshot::save(&scenario, &failure.trace.to_string()).expect("a snapshot can be written");
                 }
                 "judged".into()
             }

@@ -3,10 +3,7 @@
 use crate::{
     plan::{Group, Op, Step},
     scenario::Scenario,
-    trace::{
-        self,
-        parse::{self, Line},
-    },
+    trace::{Line, STOCK_UPCALL, Trace},
 };
 
 /// A sequence diagram's lanes and messages.
@@ -61,29 +58,43 @@ pub enum Kind {
 }
 
 const KERNEL: &str = "kernel";
-/// Program that the kernel runs for a requester without an agent.
-const STOCK_UPCALL: &str = "/sbin/request-key";
 
 impl Sequence {
-    /// Reads the trace of a scenario.
-    pub fn of(scenario: &Scenario, trace: &str) -> Self {
+    /// Extracts the messages of a trace of the scenario.
+    pub fn of(scenario: &Scenario, trace: &Trace) -> Self {
         let plan = scenario.plan();
-        let mut names: Vec<&str> = plan.processes.iter().map(|process| process.name.as_str()).collect();
-        if trace.contains(STOCK_UPCALL) {
-            names.push(STOCK_UPCALL);
+        let mut lanes: Vec<String> = plan.processes.iter().map(|process| process.name.clone()).collect();
+        let own = lanes.len();
+        lanes.extend([STOCK_UPCALL, KERNEL].map(str::to_owned));
+        if !trace.lines.iter().any(|line| line.is_by(STOCK_UPCALL)) {
+            lanes.remove(own);
         }
-        let lines = parse::lines(trace, &names);
-        names.push(KERNEL);
-        let lanes = names.into_iter().map(str::to_owned).collect();
         let mut sequence = Self { lanes, messages: Vec::new() };
-        let mut pending: Option<PendingResult> = None;
-        for line in &lines {
-            if matches!(line, Line::Step { .. } | Line::Heading | Line::End { .. }) {
-                sequence.flush(pending.take());
+        let mut late = Vec::new();
+        let mut reply: Option<Reply> = None;
+        for line in &trace.lines {
+            if matches!(line, Line::Step { .. } | Line::Heading(_) | Line::End { .. })
+                && let Some(reply) = reply.take()
+            {
+                if reply.is_late() { late.push(reply) } else { sequence.reply(reply) }
             }
-            pending = sequence.line(line, &plan.steps, pending);
+            match line {
+                Line::Step { number, process, text, result } => {
+                    let step = plan.steps.get(number - 1);
+                    reply = Some(sequence.step(*number, step, process, text, result.as_ref()));
+                    if let Some(Op::Await { job, .. }) = step.map(|step| &step.op) {
+                        let ended = late.extract_if(.., |reply| reply.job.as_ref() == Some(job));
+                        ended.for_each(|reply| sequence.reply(reply));
+                    }
+                }
+                Line::End { process, text } => {
+                    late.drain(..).for_each(|reply| sequence.reply(reply));
+                    sequence.push(None, Placement::At(sequence.find(process)), text, Kind::Action);
+                }
+                line => sequence.line(line, reply.as_mut()),
+            }
         }
-        sequence.flush(pending);
+        reply.into_iter().chain(late).for_each(|reply| sequence.reply(reply));
         sequence
     }
 
@@ -92,48 +103,56 @@ impl Sequence {
         self.lanes.len() - 1
     }
 
-    fn line(&mut self, line: &Line, steps: &[Step], pending: Option<PendingResult>) -> Option<PendingResult> {
-        match line {
-            Line::Heading => None,
-            Line::Step { number, actor, text, result } => {
-                let from = self.find(actor);
-                let to = steps.get(number - 1).and_then(|step| self.addressee(step));
-                self.push(Some(*number), Placement::between(from, to.unwrap_or(from)), text, Kind::Action);
-                let messages = self.messages.len();
-                result.clone().map(|result| PendingResult { actor: from, result, messages })
-            }
-            Line::Action { actor, text } => {
-                self.act(self.find(actor), text);
-                pending
-            }
-            Line::End { actor, text } => {
-                self.push(None, Placement::At(self.find(actor)), text, Kind::Action);
-                None
-            }
-            Line::WorkerResults(text) => {
-                self.push(None, Placement::Nothing, text, Kind::Result);
-                pending
-            }
-            Line::Repeated(text) | Line::Remark(text) => {
-                self.push(None, Placement::Nothing, text, Kind::Remark);
-                pending
-            }
+    /// Adds a step, and returns its reply, which comes after the lines that belong to the step.
+    fn step(
+        &mut self,
+        number: usize,
+        step: Option<&Step>,
+        process: &str,
+        text: &str,
+        result: Option<&String>,
+    ) -> Reply {
+        let from = self.find(process);
+        let to = step.and_then(|step| self.addressee(step)).unwrap_or(from);
+        self.push(Some(number), Placement::between(from, to), text, Kind::Action);
+        Reply {
+            step: number,
+            to: from,
+            job: step.and_then(|step| step.background.clone()),
+            is_completed: false,
+            messages: self.messages.len(),
+            result: result.cloned(),
+            workers: Vec::new(),
         }
     }
 
-    /// Adds an action of a process outside of a step. An upcall comes from the kernel, and its
-    /// answer goes there.
-    fn act(&mut self, lane: usize, text: &str) {
-        let (to_lane, to_kernel) =
-            (Placement::between(self.kernel(), lane), Placement::between(lane, self.kernel()));
-        let Some(upcall) = text.strip_prefix("receives an ") else {
-            return self.push(None, to_kernel, text, Kind::Action);
-        };
-        let answer = [trace::ANSWERS, trace::REJECTS].into_iter().filter_map(|it| upcall.find(it)).min();
-        let (upcall, answer) = upcall.split_at(answer.unwrap_or(upcall.len()));
-        self.push(None, to_lane, upcall, Kind::Action);
-        if let Some(answer) = answer.strip_prefix(", and ") {
-            self.push(None, to_kernel, answer, Kind::Action);
+    /// Adds a line that belongs to a process or to a step.
+    fn line(&mut self, line: &Line, mut reply: Option<&mut Reply>) {
+        match line {
+            Line::Call { process, text, result } => {
+                self.push(None, Placement::between(self.find(process), self.kernel()), text, Kind::Action);
+                self.messages.last_mut().into_iter().for_each(|call| call.answer.clone_from(result));
+            }
+            Line::Upcall { process, text, completion } => {
+                let (agent, kernel) = (self.find(process), self.kernel());
+                self.push(None, Placement::between(kernel, agent), text, Kind::Action);
+                if let Some(completion) = completion {
+                    self.push(None, Placement::between(agent, kernel), completion, Kind::Action);
+                    reply.into_iter().for_each(|reply| reply.is_completed = true);
+                }
+            }
+            Line::Workers { count, result } => {
+                let text =
+                    result.iter().fold(format!("{count} ×"), |text, result| format!("{text} {result}"));
+                reply.into_iter().for_each(|reply| reply.workers.push(text.clone()));
+            }
+            Line::Repeated { times, lines } => {
+                let text = times.map_or("again and again:".to_owned(), |times| format!("{times} times:"));
+                self.push(None, Placement::Nothing, &text, Kind::Remark);
+                lines.iter().for_each(|line| self.line(line, reply.as_deref_mut()));
+            }
+            Line::Remark(text) => self.push(None, Placement::Nothing, text, Kind::Remark),
+            Line::Heading(_) | Line::Step { .. } | Line::End { .. } => {}
         }
     }
 
@@ -148,16 +167,21 @@ impl Sequence {
         }
     }
 
-    /// Writes a pending result: in the call's own entry if nothing comes between.
-    fn flush(&mut self, pending: Option<PendingResult>) {
-        let Some(PendingResult { actor, result, messages }) = pending else { return };
-        if messages == self.messages.len()
-            && let Some(question) = self.messages.last_mut()
-        {
-            question.answer = Some(result);
-            return;
+    /// Adds a reply: in the call's own entry if it comes right after it.
+    fn reply(&mut self, reply: Reply) {
+        let of_step = if reply.is_late() { format!(" (step {})", reply.step) } else { String::new() };
+        let is_beside = self.messages.len() == reply.messages && !reply.is_late();
+        match (reply.result, self.messages.last_mut()) {
+            (Some(result), Some(call)) if is_beside => call.answer = Some(result),
+            (Some(result), _) => {
+                let placement = Placement::between(self.kernel(), reply.to);
+                self.push(None, placement, &format!("→ {result}{of_step}"), Kind::Result);
+            }
+            (None, _) => {}
         }
-        self.push(None, Placement::between(self.kernel(), actor), &format!("→ {result}"), Kind::Result);
+        for result in reply.workers {
+            self.push(None, Placement::Nothing, &format!("{result}{of_step}"), Kind::Result);
+        }
     }
 
     fn push(&mut self, number: Option<usize>, placement: Placement, text: &str, kind: Kind) {
@@ -187,10 +211,25 @@ impl Placement {
     }
 }
 
-/// A result that has not been written yet.
-struct PendingResult {
-    actor: usize,
-    result: String,
+/// The reply to a step that has not been added yet.
+struct Reply {
+    step: usize,
+    /// The lane of the step's process.
+    to: usize,
+    /// Name of a background step.
+    job: Option<String>,
+    /// True if an agent has completed an upcall of the step.
+    is_completed: bool,
     /// Number of messages right after the call.
     messages: usize,
+    result: Option<String>,
+    workers: Vec<String>,
+}
+
+impl Reply {
+    /// Returns true if something after the step causes the reply. The trace does not have the time of
+    /// a reply: it is drawn where a step waits for it, and otherwise after the last step.
+    fn is_late(&self) -> bool {
+        self.job.is_some() && !self.is_completed
+    }
 }

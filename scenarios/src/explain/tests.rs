@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::{parse, suite};
+use crate::{parse, suite, trace::Trace};
 
 const TEXT: &str = r#"
 title = "t"
@@ -71,16 +71,16 @@ fn who_takes_part_and_what_happens_is_said_in_sentences() {
     );
 }
 
-fn drawn(width: usize) -> String {
+fn drawn(scenario: &Scenario, trace: &str, width: usize) -> String {
     let line = |row: &Row| format!("{}  {}", row.lanes, row.text).trim_end().to_owned();
-    let rows = diagram::draw(&Sequence::of(&scenario(), STORY), width);
+    let rows = diagram::draw(&Sequence::of(&scenario, &Trace::parse(scenario.plan(), trace)), width);
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_diagram_has_a_lane_for_each_process_and_one_for_the_kernel() {
     assert_eq!(
-        drawn(60),
+        drawn(&scenario(), STORY, 60),
         "agent  box  kernel
   ├─────┼─────►│    registers for \"user\" → agent
   │     ├─────►│    requests user \"k\" with callout \"c\",
@@ -94,6 +94,55 @@ fn the_diagram_has_a_lane_for_each_process_and_one_for_the_kernel() {
   │     ├─────►│    reads k → ENOKEY
   ●     │      │    exits with 0"
     );
+}
+
+#[test]
+fn a_background_reply_is_drawn_after_its_cause() {
+    let steps = r#"
+[[step]]
+box.request = { description = "k", callout = "c" }
+background = "first"
+expect = "EKEYREVOKED"
+
+[[step]]
+box.request = { description = "l", callout = "c" }
+background = "second"
+expect = "EKEYREVOKED"
+
+[[step]]
+agent.exec = {}
+
+[[step]]
+box.await = { job = "second" }
+"#;
+    let head = TEXT.split("[[step]]").next().unwrap();
+    let scenario =
+        parse::scenarios("f/n", Path::new("f/n.toml"), &format!("{head}{steps}")).unwrap().remove(0);
+    let trace = "agent is a keyagent
+  1.  box requests k → EKEYREVOKED
+      agent receives an upcall for key-1 from box, uid 0
+  2.  box requests l → EKEYREVOKED
+  3.  agent execs
+  4.  box waits for the end of second
+agent exits with 0";
+    assert_eq!(
+        drawn(&scenario, trace, 60),
+        "agent  box  kernel
+  │     ├─────►│    requests k
+  │◄────┼──────┤    upcall for key-1 from box, uid 0
+  │     ├─────►│    requests l
+  ●     │      │    execs
+  │     ●      │    waits for the end of second
+  │     │◄─────┤    → EKEYREVOKED (step 2)
+  │     │◄─────┤    → EKEYREVOKED (step 1)
+  ●     │      │    exits with 0"
+    );
+}
+
+#[test]
+fn names_are_not_broken_at_hyphens() {
+    let trace = "  1.  box waits for the end of left-asks";
+    assert!(drawn(&scenario(), trace, 52).contains("\n  │     │      │      left-asks"));
 }
 
 #[test]

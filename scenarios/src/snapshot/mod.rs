@@ -4,6 +4,7 @@
 //! its own. Snapshots are therefore read with insta and compared here, and a new one is left where
 //! `cargo insta` looks for it. The cases of one file share a snapshot, with a section for each.
 
+mod diff;
 mod sections;
 
 use std::{
@@ -12,29 +13,24 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::{scenario::Scenario, trace::Trace};
+pub use diff::{DiffKind, DiffLine};
 use insta::{Snapshot, internals::SnapshotContents};
-use similar::TextDiff;
-
-use crate::scenario::Scenario;
 use sections::Sections;
 
 /// Lock of pending snapshots: cases that are judged at the same time share a file.
 static PENDING: Mutex<()> = Mutex::new(());
 
-/// Result of comparing a trace with its snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// The traces are equal.
-    Same,
-    /// They differ: a unified diff, or the whole trace if there is no snapshot.
-    Differs(String),
-}
-
 /// Returns the trace in the scenario's snapshot, or `None` if there is no snapshot.
 ///
 /// # Errors
 /// It exists but can't be read.
-pub fn read(scenario: &Scenario) -> io::Result<Option<String>> {
+pub fn read(scenario: &Scenario) -> io::Result<Option<Trace>> {
+    Ok(own_text(scenario)?.map(|text| Trace::parse(scenario.plan(), &text)))
+}
+
+/// Returns the text of the scenario in its snapshot.
+fn own_text(scenario: &Scenario) -> io::Result<Option<String>> {
     let text = text_of(&scenario.snapshot())?;
     Ok(match (&scenario.case, text) {
         (Some(case), Some(text)) => Sections::read(&text).trace(&case.label).map(str::to_owned),
@@ -42,21 +38,15 @@ pub fn read(scenario: &Scenario) -> io::Result<Option<String>> {
     })
 }
 
-/// Compares a trace with the scenario's snapshot.
+/// Returns the differences of a trace from the scenario's snapshot. None if they are equal; the whole
+/// trace if there is no snapshot.
 ///
 /// # Errors
 /// It exists but can't be read.
-pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Comparison> {
-    let Some(before) = read(scenario)? else {
-        return Ok(Comparison::Differs(format!("there is no snapshot yet\n{trace}")));
-    };
-    if before.trim_end() == trace.trim_end() {
-        return Ok(Comparison::Same);
-    }
-    let diff = TextDiff::from_lines(before.trim_end(), trace.trim_end());
-    Ok(Comparison::Differs(
-        diff.unified_diff().header("snapshot", "this run").missing_newline_hint(false).to_string(),
-    ))
+pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Vec<DiffLine>> {
+    let Some(before) = own_text(scenario)? else { return Ok(diff::of_new(trace)) };
+    let (before, now) = (before.trim_end(), trace.trim_end());
+    Ok(if before == now { Vec::new() } else { diff::unified(before, now) })
 }
 
 /// Leaves a trace where `cargo insta review` finds it as a pending snapshot.

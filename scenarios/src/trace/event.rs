@@ -1,6 +1,6 @@
 //! English text of a single event, with serials and pids as the guest reported them.
 
-use super::{ended, op};
+use super::{op, outcome::ended};
 use crate::{
     plan::{KeyRef, Op, Plan},
     trace::names::Names,

@@ -3,7 +3,8 @@
 //! An answer takes several calls. If each has the result that follows from the request, the trace has the answer only. If any
 //! has another result, the trace has all calls of the answer.
 
-use super::{called, names::Names, op, upcalls::Asked};
+use super::line::{ANSWERS, REJECTS};
+use super::{names::Names, op, upcalls::Asked};
 use crate::{
     plan::{KeyRef, Op, Payload, Special},
     wire::{Described, Event, Outcome, Value},
@@ -36,19 +37,14 @@ impl Completion {
         }
     }
 
-    /// The clause that follows an upcall, as in `, and answers with "c"`.
+    /// The clause that follows an upcall, as in `answers with "c"`.
     pub(super) fn clause(&self) -> String {
         match self {
-            Self::Answer(payload) => format!("{ANSWERS} {payload:?}"),
-            Self::Rejection(error, seconds) => format!("{REJECTS} {error}{}", op::lasting(*seconds)),
+            Self::Answer(payload) => format!("{ANSWERS}{payload:?}"),
+            Self::Rejection(error, seconds) => format!("{REJECTS}{error}{}", op::lasting(*seconds)),
         }
     }
 }
-
-/// Separates an upcall from its ordinary answer.
-pub(crate) const ANSWERS: &str = ", and answers with";
-/// Separates an upcall from its ordinary rejection.
-pub(crate) const REJECTS: &str = ", and rejects it with";
 
 /// An upcall, as described by its request and its signal.
 pub(super) struct Upcall<'u> {
@@ -61,7 +57,7 @@ pub(super) struct Upcall<'u> {
 
 /// Returns the ordinary completion that these calls begin with, or `None` if any of its results is not ordinary.
 pub(super) fn ordinary(events: &[&Event], upcall: &Upcall<'_>, names: &Names) -> Option<Fold> {
-    let mut calls = events.iter().map_while(|event| called(event));
+    let mut calls = events.iter().map_while(|event| event.call());
     let (Op::Assume { key: Some(KeyRef::Serial(target)) }, assumed) = calls.next()? else {
         return None;
     };

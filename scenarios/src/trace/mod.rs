@@ -8,10 +8,10 @@
 
 mod event;
 mod fold;
+mod line;
 mod names;
 mod op;
 mod outcome;
-pub(crate) mod parse;
 mod process;
 mod resolve;
 mod upcalls;
@@ -27,26 +27,31 @@ use std::{
 use crate::{
     plan::{Block, KeyRef, Op, Order, Plan, Process, Step},
     scenario::{Expect, Expectation, Scenario},
-    wire::{Done, Ending, Event, EventKind, Outcome, Value},
+    wire::{Ending, Event, EventKind, Outcome, Value},
 };
 
 pub use event::describe_event;
 use fold::Fold;
-pub(crate) use fold::{ANSWERS, REJECTS};
+pub use line::Line;
 use names::Names;
+use outcome::ended;
 use upcalls::{Upcall, Upcalls};
 
 /// A normalised trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    lines: Vec<String>,
+    pub lines: Vec<Line>,
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.lines.join("\n"))
+        let lines: Vec<String> = self.lines.iter().map(Line::to_string).collect();
+        out.write_str(&lines.join("\n"))
     }
 }
+
+/// Program that the kernel runs for a requester without an agent. It reports under its own name.
+pub const STOCK_UPCALL: &str = "/sbin/request-key";
 
 impl Trace {
     /// Normalises the events of a scenario. Where it expects one of several errors, the trace names
@@ -58,6 +63,12 @@ impl Trace {
     /// Normalises the events of a plan as they are.
     pub fn of(plan: &Plan, events: &[Event]) -> Self {
         Self::normalised(plan, &[], events)
+    }
+
+    /// Parses the trace of a plan in a snapshot.
+    pub(crate) fn parse(plan: &Plan, text: &str) -> Self {
+        let processes = plan.processes.iter().map(|process| process.name.as_str());
+        Self { lines: line::parse(text, &processes.chain([STOCK_UPCALL]).collect::<Vec<_>>()) }
     }
 
     fn normalised(plan: &Plan, expectations: &[Expectation], events: &[Event]) -> Self {
@@ -72,8 +83,8 @@ impl Trace {
             }
         }
         let renderer = Renderer { plan, expectations, events, upcalls: &upcalls, by_upcall, names: &names };
-        let mut lines: Vec<String> =
-            plan.sysctl.iter().map(|(file, value)| format!("{file} is {value}")).collect();
+        let mut lines: Vec<Line> =
+            plan.sysctl.iter().map(|(file, value)| Line::Heading(format!("{file} is {value}"))).collect();
         for process in &plan.processes {
             renderer.process(process, &mut lines);
         }
@@ -102,82 +113,84 @@ struct Renderer<'t> {
     names: &'t Names,
 }
 
-const INDENT: &str = "      ";
-
 impl Renderer<'_> {
     /// Writes a process and its set-up.
-    fn process(&self, process: &Process, lines: &mut Vec<String>) {
-        lines.push(format!("{} is {}", process.name, process::of(process)));
-        for event in self.of_setup(&process.name) {
-            if let EventKind::Called { op, done } = &event.kind {
-                lines.push(format!("{INDENT}{}", self.call(&process.name, op, done, None)));
-            }
-        }
+    fn process(&self, process: &Process, lines: &mut Vec<Line>) {
+        lines.push(Line::Heading(format!("{} is {}", process.name, process::of(process))));
+        let calls = self.of_setup(&process.name).filter_map(Event::call);
+        lines.extend(calls.map(|(op, outcome)| self.call(&process.name, op, outcome)));
     }
 
     fn of_setup<'e>(&'e self, process: &'e str) -> impl Iterator<Item = &'e Event> {
-        self.events
-            .iter()
-            .filter(move |event| event.process == process && event.step.is_none() && event.upcall.is_none())
+        self.events.iter().filter(move |event| event.is_outside_of_steps(process))
     }
 
-    fn step(&self, index: usize, step: &Step, lines: &mut Vec<String>) {
+    fn of_step(&self, index: usize) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |event| event.step == Some(index))
+    }
+
+    fn step(&self, index: usize, step: &Step, lines: &mut Vec<Line>) {
         let results = self.results(index, step);
         let op = self.with_authkey(index, &step.op);
-        let mut head = format!("{:>3}.  {} {}", index + 1, step.process, op::of(&op, self.names));
+        let mut text = op::of(&op, self.names);
         if step.count > 1 {
-            head.push_str(&format!(", {} times at once", step.count));
+            text.push_str(&format!(", {} times at once", step.count));
         }
         match self.plan.block_of(index) {
             Some(block) if block.count == 1 && block.repeat > 1 => {
-                head.push_str(&format!(", {} times over", block.repeat));
+                text.push_str(&format!(", {} times over", block.repeat));
             }
             _ => {}
         }
         if let Some(name) = &step.background {
-            head.push_str(&format!(", in the background as {name}"));
+            text.push_str(&format!(", in the background as {name}"));
         }
-        match results.as_slice() {
-            [] => head.push_str(" → no answer"),
-            [(result, _)] => head.push_str(result),
-            _ => {}
-        }
-        lines.push(head);
-        lines.extend(self.calls_of_step(index).into_iter().map(|line| format!("{INDENT}{line}")));
+        let result = match results.as_slice() {
+            [] => Some("no answer".to_owned()),
+            [(result, _)] => result.clone(),
+            _ => None,
+        };
+        lines.push(Line::Step { number: index + 1, process: step.process.clone(), text, result });
+        lines.extend(self.calls_of_step(index));
         if self.is_open(index) {
-            lines.push(format!("{INDENT}(whether an agent is asked is a race)"));
+            lines.push(Line::Remark("(whether an agent is asked is a race)".to_owned()));
         } else {
             self.push_upcalls(Some(index), lines);
         }
         lines.extend(self.traced(index));
         if results.len() > 1 {
-            lines.extend(results.iter().map(|(result, count)| format!("{INDENT}{count} ×{result}")));
+            lines.extend(results.into_iter().map(|(result, count)| Line::Workers { count, result }));
         }
     }
 
     /// Lines for the calls of a step that makes several.
-    fn calls_of_step(&self, index: usize) -> Vec<String> {
-        let of_step = self.events.iter().filter(|event| event.step == Some(index));
-        let calls: Vec<&Event> = of_step.filter(|event| called(event).is_some()).collect();
-        let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
+    fn calls_of_step(&self, index: usize) -> Vec<Line> {
+        let calls: Vec<&Event> = self.of_step(index).filter(|event| event.call().is_some()).collect();
         // If several outcomes are allowed, each call is written with those.
-        let is_certain = !matches!(outcome, Some(Expect::AnyOf(_)));
+        let is_certain = !matches!(self.expected(index), Some(Expect::AnyOf(_)));
         let mut lines = Vec::new();
         let mut rest = calls.as_slice();
         while let [event, others @ ..] = rest {
-            let upcall = assumed(event).and_then(|target| self.upcalls.get(&event.process, target));
+            let process = event.process.clone();
+            let upcall = assumed(event).and_then(|target| self.upcalls.get(&process, target));
             let upcall = upcall.filter(|_| is_certain);
             if let Some(fold) = upcall.and_then(|upcall| self.fold(rest, upcall)) {
-                lines.push(format!("{} {}", event.process, fold.how.sentence(self.names.key(fold.target))));
+                let text = fold.how.sentence(self.names.key(fold.target));
+                lines.push(Line::Call { process, text, result: None });
                 rest = &rest[fold.calls..];
                 continue;
             }
             rest = others;
-            let Some((op, outcome)) = called(event) else { continue };
+            let Some((op, outcome)) = event.call() else { continue };
             let result = self.result(index, op, outcome);
-            lines.push(format!("{} {}{result}", event.process, op::of(op, self.names)));
+            lines.push(Line::Call { process, text: op::of(op, self.names), result });
         }
         lines
+    }
+
+    /// Returns the outcome that the scenario expects of a step.
+    fn expected(&self, index: usize) -> Option<&Expect> {
+        self.expectations.get(index).map(|expectation| &expectation.outcome)
     }
 
     /// Returns the ordinary completion of the upcall that these calls begin with.
@@ -203,31 +216,28 @@ impl Renderer<'_> {
     }
 
     /// Returns the records of tracepoints, if the step reads them.
-    fn traced(&self, index: usize) -> Vec<String> {
-        let of_step = self.events.iter().filter(|event| event.step == Some(index));
-        let records = of_step.filter_map(|event| match &event.kind {
-            EventKind::Done(Done { outcome: Outcome::Ok(Value::Trace(records)), .. }) => Some(records),
+    fn traced(&self, index: usize) -> impl Iterator<Item = Line> {
+        let records = self.of_step(index).filter_map(Event::done).filter_map(|done| match &done.outcome {
+            Outcome::Ok(Value::Trace(records)) => Some(records),
             _ => None,
         });
-        records.flatten().map(|it| format!("{INDENT}{}", outcome::traced(it, self.names))).collect()
+        records.flatten().map(|it| Line::Remark(outcome::traced(it, self.names)))
     }
 
     /// Returns true if a step is raced and may end in several ways. Then it may or may not cause an
     /// upcall.
     fn is_open(&self, index: usize) -> bool {
-        let outcome = self.expectations.get(index).map(|expectation| &expectation.outcome);
-        matches!(outcome, Some(Expect::AnyOf(_)))
+        matches!(self.expected(index), Some(Expect::AnyOf(_)))
             && self.plan.block_of(index).is_some_and(|block| block.order == Order::Raced)
     }
 
     /// Returns the results of a step's workers, each with its number of occurrences.
-    fn results(&self, index: usize, step: &Step) -> Vec<(String, usize)> {
-        let of_step = self.events.iter().filter(|event| event.step == Some(index));
-        let mut results: BTreeMap<String, (usize, BTreeSet<i32>)> = BTreeMap::new();
-        for event in of_step {
+    fn results(&self, index: usize, step: &Step) -> Vec<(Option<String>, usize)> {
+        let mut results: BTreeMap<Option<String>, (usize, BTreeSet<i32>)> = BTreeMap::new();
+        for event in self.of_step(index) {
             let (result, key) = match &event.kind {
-                EventKind::Done(done) => (self.result(index, &step.op, &done.outcome), serial(&done.outcome)),
-                EventKind::Ended(ending) => (format!(" → {}", ended(*ending)), None),
+                EventKind::Done(done) => (self.result(index, &step.op, &done.outcome), done.outcome.serial()),
+                EventKind::Ended(ending) => (Some(ended(*ending)), None),
                 _ => continue,
             };
             let entry = results.entry(result).or_default();
@@ -242,14 +252,15 @@ impl Renderer<'_> {
         let several = |result: String, keys: usize| {
             if keys > 1 { format!("{result}, {keys} different keys") } else { result }
         };
-        results.into_iter().map(|(result, (count, keys))| (several(result, keys.len()), count)).collect()
+        let results = results.into_iter();
+        results.map(|(result, (count, keys))| (result.map(|it| several(it, keys.len())), count)).collect()
     }
 
     /// Returns a step's outcome. Where the scenario allows several outcomes, it names all of them,
     /// since a race decides.
-    fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> String {
+    fn result(&self, index: usize, op: &Op, outcome: &Outcome) -> Option<String> {
         let process = self.plan.steps.get(index).map_or("", |step| &step.process);
-        let any_of = match self.expectations.get(index).map(|expectation| &expectation.outcome) {
+        let any_of = match self.expected(index) {
             Some(Expect::Tries(allowed)) => {
                 return outcome::of_tries(process, outcome, allowed, op, self.names);
             }
@@ -263,44 +274,47 @@ impl Renderer<'_> {
         });
         if is_one {
             let names: Vec<String> = any_of.iter().map(ToString::to_string).collect();
-            return format!(" → {}", names.join(" or "));
+            return Some(names.join(" or "));
         }
         outcome::of(process, op, outcome, self.names)
     }
 
-    /// Adds the upcalls that a step has caused. Equal ones are combined.
-    fn push_upcalls(&self, step: Option<usize>, lines: &mut Vec<String>) {
-        let mut groups: BTreeMap<(usize, Vec<String>), usize> = BTreeMap::new();
+    /// Adds the upcalls that a step has caused. Equal ones are combined, and ordered by their text.
+    fn push_upcalls(&self, step: Option<usize>, lines: &mut Vec<Line>) {
+        let mut groups: BTreeMap<(usize, Vec<String>), (Vec<Line>, usize)> = BTreeMap::new();
         for upcall in self.upcalls.of_step(step) {
-            *groups.entry((upcall.depth, self.upcall_lines(upcall))).or_insert(0) += 1;
+            let lines = self.upcall_lines(upcall);
+            let text = lines.iter().map(Line::to_string).collect();
+            groups.entry((upcall.depth, text)).or_insert((lines, 0)).1 += 1;
         }
-        let steps = &self.plan.steps;
-        let is_tried = step.is_some_and(|index| {
-            matches!(steps.get(index).map(|it| &it.op), Some(Op::EachAllocation { .. }))
-        });
-        for ((_, trace), count) in groups {
-            let indent = if count > 1 { "  " } else { "" };
-            if count > 1 && is_tried {
-                lines.push(format!("{INDENT}again and again:"));
-            } else if count > 1 {
-                lines.push(format!("{INDENT}{count} times:"));
+        let op = step.and_then(|index| self.plan.steps.get(index)).map(|step| &step.op);
+        let is_tried = matches!(op, Some(Op::EachAllocation { .. }));
+        for (of_upcall, count) in groups.into_values() {
+            match count {
+                1 => lines.extend(of_upcall),
+                _ => {
+                    let times = (!is_tried).then_some(count);
+                    lines.push(Line::Repeated { times, lines: of_upcall });
+                }
             }
-            lines.extend(trace.into_iter().map(|line| format!("{INDENT}{indent}{line}")));
         }
     }
 
-    fn upcall_lines(&self, upcall: &Upcall) -> Vec<String> {
+    /// Returns the lines of an upcall. The request of one worker stands for the requests of all workers.
+    fn upcall_lines(&self, upcall: &Upcall) -> Vec<Line> {
         let of_upcall = self.by_upcall.get(&(upcall.agent.as_str(), upcall.target));
         let mut rest = of_upcall.map(Vec::as_slice).unwrap_or_default();
-        let mut lines: Vec<String> = Vec::new();
+        let mut lines: Vec<Line> = Vec::new();
         let mut received = false;
         while let [event, others @ ..] = rest {
             if let Some(fold) = self.fold(rest, upcall) {
                 match lines.last_mut().filter(|_| received && fold.target == upcall.target) {
-                    Some(line) => line.push_str(&upcall.generalise(&fold.how.clause())),
-                    None => {
-                        let answered = fold.how.sentence(self.names.key(fold.target));
-                        lines.push(upcall.generalise(&format!("{} {answered}", upcall.agent)));
+                    Some(Line::Upcall { completion, .. }) => {
+                        *completion = Some(upcall.generalise(&fold.how.clause()));
+                    }
+                    _ => {
+                        let text = upcall.generalise(&fold.how.sentence(self.names.key(fold.target)));
+                        lines.push(Line::Call { process: upcall.agent.clone(), text, result: None });
                     }
                 }
                 (rest, received) = (&rest[fold.calls..], false);
@@ -313,64 +327,64 @@ impl Renderer<'_> {
         lines
     }
 
-    fn of_upcall(&self, event: &Event, upcall: &Upcall) -> Option<String> {
+    fn of_upcall(&self, event: &Event, upcall: &Upcall) -> Option<Line> {
+        let process = upcall.agent.clone();
         match &event.kind {
+            EventKind::UpcallSignal(notification) if notification.signal == 0 => {
+                Some(Line::Call { process, text: outcome::notified(notification, self.names), result: None })
+            }
             EventKind::UpcallSignal(siginfo) => {
                 let known = || self.names.process(siginfo.pid, &upcall.agent);
-                let from = upcall.command.as_deref().unwrap_or_else(known);
-                let received = outcome::upcall_signal(siginfo, from, self.names);
-                Some(format!("{} {}", upcall.agent, self.first_of_racers(upcall.step, &received)))
+                let from = self.racers(upcall.step, upcall.command.as_deref().unwrap_or_else(known));
+                let text = outcome::upcall(siginfo, &from, self.names);
+                Some(Line::Upcall { process, text, completion: None })
             }
-            EventKind::Called { op, done } => Some(self.call(&upcall.agent, op, done, Some(upcall))),
+            EventKind::Called { op, done } => {
+                let Line::Call { text, result, .. } = self.call(&process, op, &done.outcome) else {
+                    return None;
+                };
+                let result = result.map(|result| upcall.generalise(&result));
+                Some(Line::Call { process, text: upcall.generalise(&text), result })
+            }
             _ => None,
         }
     }
 
-    /// Names all requesters of a race where one of them is named: the first one differs from run to
+    /// Names all requesters of a race in place of one of them: the first one differs from run to
     /// run.
-    fn first_of_racers(&self, step: Option<usize>, received: &str) -> String {
+    fn racers(&self, step: Option<usize>, from: &str) -> String {
         let block = step.and_then(|step| self.plan.block_of(step));
-        let Some(block) = block.filter(|block| block.order == Order::Raced) else {
-            return received.to_owned();
-        };
+        let steps =
+            block.filter(|block| block.order == Order::Raced).map(|block| &self.plan.steps[block.steps()]);
         let asks = |step: &&Step| matches!(step.op.core(), Op::Request { .. });
         let racers: Vec<&str> =
-            self.plan.steps[block.steps()].iter().filter(asks).map(|step| step.process.as_str()).collect();
-        let one = racers.iter().map(|racer| format!(" from {racer},")).find(|one| received.contains(one));
-        one.map_or_else(
-            || received.to_owned(),
-            |one| received.replace(&one, &format!(" from {},", racers.join(" or "))),
-        )
+            steps.into_iter().flatten().filter(asks).map(|step| step.process.as_str()).collect();
+        if racers.contains(&from) { racers.join(" or ") } else { from.to_owned() }
     }
 
-    fn call(&self, process: &str, op: &Op, done: &Done, upcall: Option<&Upcall>) -> String {
-        let line = format!(
-            "{process} {}{}",
-            op::of(op, self.names),
-            outcome::of(process, op, &done.outcome, self.names)
-        );
-        // The request of one worker stands for the requests of all workers.
-        upcall.map_or_else(|| line.clone(), |upcall| upcall.generalise(&line))
+    fn call(&self, process: &str, op: &Op, outcome: &Outcome) -> Line {
+        let result = outcome::of(process, op, outcome, self.names);
+        Line::Call { process: process.to_owned(), text: op::of(op, self.names), result }
     }
 
     /// Writes the upcalls that no request of the scenario explains.
-    fn unexplained_upcalls(&self, lines: &mut Vec<String>) {
+    fn unexplained_upcalls(&self, lines: &mut Vec<Line>) {
         let mut unexplained = Vec::new();
         self.push_upcalls(None, &mut unexplained);
         if !unexplained.is_empty() {
-            lines.push("Upcalls without a request of the scenario:".to_owned());
+            lines.push(Line::Heading("Upcalls without a request of the scenario:".to_owned()));
             lines.append(&mut unexplained);
         }
     }
 
     /// Writes the exits of processes, except by SIGKILL, which ends every plan.
-    fn endings(&self, lines: &mut Vec<String>) {
+    fn endings(&self, lines: &mut Vec<Line>) {
         for process in &self.plan.processes {
             for event in self.of_setup(&process.name) {
                 if let EventKind::Ended(ending) = &event.kind
                     && *ending != Ending::Killed(KILL)
                 {
-                    lines.push(format!("{} {}", process.name, ended(*ending)));
+                    lines.push(Line::End { process: process.name.clone(), text: ended(*ending) });
                 }
             }
         }
@@ -378,7 +392,7 @@ impl Renderer<'_> {
 }
 
 /// Heading of a block with several steps.
-fn heading(block: &Block) -> Option<String> {
+fn heading(block: &Block) -> Option<Line> {
     let order = match block.order {
         Order::Raced => " at the same moment,",
         Order::Given => "",
@@ -386,45 +400,15 @@ fn heading(block: &Block) -> Option<String> {
     let order = if block.repeat > 1 { order } else { order.trim_end_matches(',') };
     let repeat = if block.repeat > 1 { format!(" {} times over", block.repeat) } else { String::new() };
     let (first, last) = (block.first + 1, block.first + block.count);
-    (block.count > 1).then(|| format!("Steps {first} to {last}{order}{repeat}:"))
+    (block.count > 1).then(|| Line::Heading(format!("Steps {first} to {last}{order}{repeat}:")))
 }
 
 const KILL: i32 = 9;
 
-fn ended(ending: Ending) -> String {
-    match ending {
-        Ending::Exited(code) => format!("exits with {code}"),
-        Ending::Killed(signal) => format!("is killed by {}", outcome::signal(signal)),
-    }
-}
-
-/// Returns the call that an event reports, with its outcome.
-fn called(event: &Event) -> Option<(&Op, &Outcome)> {
-    match &event.kind {
-        EventKind::Called { op, done } => Some((op, &done.outcome)),
-        _ => None,
-    }
-}
-
 /// Returns the target of a call that assumes authority.
 fn assumed(event: &Event) -> Option<i32> {
-    match called(event) {
+    match event.call() {
         Some((Op::Assume { key: Some(KeyRef::Serial(target)) }, _)) => Some(*target),
-        _ => None,
-    }
-}
-
-/// Returns the outcomes of a process's set-up, in order.
-fn outcomes_of_setup<'e>(process: &'e str, events: &'e [Event]) -> impl Iterator<Item = &'e Outcome> {
-    let own =
-        move |event: &&Event| event.process == process && event.step.is_none() && event.upcall.is_none();
-    events.iter().filter(own).filter_map(|event| called(event).map(|(_, outcome)| outcome))
-}
-
-/// Returns the serial in an outcome, or `None`.
-fn serial(outcome: &Outcome) -> Option<i32> {
-    match outcome {
-        Outcome::Ok(Value::Serial(serial)) => Some(*serial),
         _ => None,
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{outcomes_of_setup, serial, upcalls::Upcalls};
+use super::upcalls::Upcalls;
 use crate::{
     plan::{KeyRef, Op, Order, Plan},
-    wire::{Done, Event, EventKind, Identity, Outcome, Value},
+    wire::{Event, EventKind, Identity, Outcome, Value, outcomes_of_setup},
 };
 
 /// Names of serials and pids in a trace.
@@ -84,7 +84,7 @@ impl Names {
             let outcomes = outcomes_of_setup(&process.name, events);
             for (setup, outcome) in process.setup.iter().zip(outcomes) {
                 let wanted = setup.save.clone().or_else(|| own_keyring(&process.name, &setup.op));
-                self.name_keys(wanted.as_deref(), serial(outcome).into_iter().collect());
+                self.name_keys(wanted.as_deref(), outcome.serial().into_iter().collect());
             }
         }
     }
@@ -192,13 +192,10 @@ fn target_of(summary: &str) -> Option<i32> {
 fn keys_of_step(plan: &Plan, index: usize, events: &[Event], upcalls: &Upcalls) -> Vec<i32> {
     // Authkeys are named after their targets.
     let gives_authkey = matches!(plan.steps.get(index).map(|step| &step.op), Some(Op::Assume { .. }));
-    let results =
-        events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event.kind {
-            EventKind::Done(done) if !gives_authkey => serial(&done.outcome),
-            _ => None,
-        });
-    let rung = events.iter().filter(|event| event.step == Some(index)).flat_map(|event| match &event.kind {
-        EventKind::Done(Done { outcome: Outcome::Ok(Value::Signals(taken)), .. }) => taken.as_slice(),
+    let done = || events.iter().filter(|event| event.step == Some(index)).filter_map(Event::done);
+    let results = done().filter(|_| !gives_authkey).filter_map(|done| done.outcome.serial());
+    let rung = done().flat_map(|done| match &done.outcome {
+        Outcome::Ok(Value::Signals(taken)) => taken.as_slice(),
         _ => &[],
     });
     let rung = rung.map(|siginfo| siginfo.value).filter(|serial| *serial > 0);

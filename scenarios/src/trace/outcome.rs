@@ -5,18 +5,26 @@ use std::collections::BTreeSet;
 use super::names::Names;
 use crate::{
     plan::{Op, Permissions, Registration},
-    wire::{Described, KeyUser, Notification, Outcome, ProcKey, Traced, UpcallSignal, Value},
+    wire::{Described, Ending, KeyUser, Notification, Outcome, ProcKey, Traced, UpcallSignal, Value},
 };
 
-/// Describes an outcome, as in ` → ENOKEY`. Empty for success without a value.
-pub(super) fn of(process: &str, op: &Op, outcome: &Outcome, names: &Names) -> String {
-    match outcome {
-        Outcome::Ok(Value::None) => String::new(),
-        Outcome::Ok(value) => format!(" → {}", of_value(process, value, names)),
-        Outcome::Error(name) => format!(" → {name}"),
-        Outcome::Skipped(why) => format!(" → not tried: {why}"),
-        Outcome::TimedOut if matches!(op, Op::Wait { .. } | Op::Await { .. }) => " → not in time".to_owned(),
-        Outcome::TimedOut => " → no answer in time".to_owned(),
+/// Describes an outcome, as in `ENOKEY`. `None` for success without a value.
+pub(super) fn of(process: &str, op: &Op, outcome: &Outcome, names: &Names) -> Option<String> {
+    Some(match outcome {
+        Outcome::Ok(Value::None) => return None,
+        Outcome::Ok(value) => of_value(process, value, names),
+        Outcome::Error(name) => name.clone(),
+        Outcome::Skipped(why) => format!("not tried: {why}"),
+        Outcome::TimedOut if matches!(op, Op::Wait { .. } | Op::Await { .. }) => "not in time".to_owned(),
+        Outcome::TimedOut => "no answer in time".to_owned(),
+    })
+}
+
+/// Describes the end of a process.
+pub(super) fn ended(ending: Ending) -> String {
+    match ending {
+        Ending::Exited(code) => format!("exits with {code}"),
+        Ending::Killed(number) => format!("is killed by {}", signal(number)),
     }
 }
 
@@ -44,17 +52,20 @@ fn of_value(process: &str, value: &Value, names: &Names) -> String {
     }
 }
 
-/// Describes the signal or notification of an upcall.
-pub(super) fn upcall_signal(siginfo: &UpcallSignal, from: &str, names: &Names) -> String {
-    if siginfo.signal == 0 {
-        let notified = if siginfo.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
-        return format!("{notified} {}", names.key(siginfo.value));
-    }
+/// Describes the notification of an upcall.
+pub(super) fn notified(notification: &UpcallSignal, names: &Names) -> String {
+    let notified =
+        if notification.code == 0 { "is notified of" } else { "has lost notifications, and finds" };
+    format!("{notified} {}", names.key(notification.value))
+}
+
+/// Describes an upcall by its signal, as in `upcall for k from box, uid 0`.
+pub(super) fn upcall(siginfo: &UpcallSignal, from: &str, names: &Names) -> String {
     let by = match siginfo {
         UpcallSignal { signal: USUAL_SIGNAL, code: SI_KEYAGENT, .. } => String::new(),
         _ => format!(", by {}", signal_with_code(siginfo)),
     };
-    format!("receives an upcall for {} from {from}, uid {}{by}", names.key(siginfo.value), siginfo.uid)
+    format!("upcall for {} from {from}, uid {}{by}", names.key(siginfo.value), siginfo.uid)
 }
 
 /// A signal that was pending.
@@ -110,9 +121,9 @@ pub(super) fn of_tries(
     allowed: &[String],
     op: &Op,
     names: &Names,
-) -> String {
+) -> Option<String> {
     match outcome {
-        Outcome::Ok(Value::Tries { failed, last }) => format!(" → {}", tries(failed, last, allowed)),
+        Outcome::Ok(Value::Tries { failed, last }) => Some(tries(failed, last, allowed)),
         _ => of(process, op, outcome, names),
     }
 }

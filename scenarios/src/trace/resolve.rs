@@ -1,9 +1,8 @@
 //! Serials of the keys that steps refer to. They give a key one name, independent of the reference.
 
-use super::serial;
 use crate::{
     plan::{KeyRef, Plan},
-    wire::{Event, EventKind},
+    wire::{Event, EventKind, outcomes_of_setup},
 };
 
 /// Replaces the references in a plan's steps by serials, as far as the events show them.
@@ -40,17 +39,13 @@ fn variable(plan: &Plan, events: &[Event], step: usize, name: &str) -> Option<i3
 
 fn serial_of_step(step: usize, events: &[Event]) -> Option<i32> {
     let of_step = events.iter().filter(|event| event.step == Some(step));
-    let mut serials = of_step.filter_map(|event| match &event.kind {
-        EventKind::Done(done) => serial(&done.outcome),
-        _ => None,
-    });
-    serials.next()
+    of_step.filter_map(Event::done).find_map(|done| done.outcome.serial())
 }
 
 fn of_setup(plan: &Plan, events: &[Event], name: &str) -> Option<i32> {
     plan.processes.iter().find_map(|process| {
         let place = process.setup.iter().position(|setup| setup.save.as_deref() == Some(name))?;
-        serial(super::outcomes_of_setup(&process.name, events).nth(place)?)
+        outcomes_of_setup(&process.name, events).nth(place)?.serial()
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::serial;
 use crate::{
     plan::{Op, Plan},
     wire::{Event, EventKind},
@@ -186,8 +185,8 @@ fn requests<'r>(plan: &'r Plan, events: &'r [Event]) -> Vec<Request<'r>> {
     let begun = begun(events);
     let of_event = |event: &'r Event| {
         let (op, begun_us, serial): (&Op, u64, Option<i32>) = match &event.kind {
-            EventKind::Done(done) => (&plan.steps.get(event.step?)?.op, done.begun_us, serial(&done.outcome)),
-            EventKind::Called { op, done } => (op, done.begun_us, serial(&done.outcome)),
+            EventKind::Done(done) => (&plan.steps.get(event.step?)?.op, done.begun_us, done.outcome.serial()),
+            EventKind::Called { op, done } => (op, done.begun_us, done.outcome.serial()),
             // A worker that ended before it reported.
             EventKind::Ended(_) => {
                 (&plan.steps.get(event.step?)?.op, *begun.get(&(event.step, event.worker))?, None)

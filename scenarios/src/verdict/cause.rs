@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::trace::Trace;
+
 /// Cause of a crash, a hang or a broken run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cause {
@@ -15,7 +17,7 @@ pub struct Cause {
     /// Reason why functions in the console have no place in the source.
     pub unlocated: Option<String>,
     /// The trace up to this point, if there is one.
-    pub trace: Option<String>,
+    pub trace: Option<Trace>,
 }
 
 /// A line of a guest's console.

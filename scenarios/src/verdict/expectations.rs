@@ -4,7 +4,7 @@ use crate::{
     plan::{Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
     verdict::{FailedStep, Mismatch},
-    wire::{Described, Done, Event, EventKind, Outcome, Value},
+    wire::{Described, Done, Event, EventKind, Outcome, Value, outcomes_of_setup},
 };
 
 /// Returns the steps that differ from their expectations, each once for all its workers.
@@ -14,9 +14,7 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<Mismatch>
         let results: Vec<(Option<u32>, &Done)> = events
             .iter()
             .filter(|event| event.step == Some(index))
-            .filter_map(|event| {
-                if let EventKind::Done(done) = &event.kind { Some((event.worker, done)) } else { None }
-            })
+            .filter_map(|event| Some((event.worker, event.done()?)))
             .collect();
         let failed_step = FailedStep { number: index + 1, process: step.process.clone() };
         let says = |complaint: String| Mismatch { step: Some(failed_step.clone()), complaint };
@@ -74,39 +72,19 @@ fn waiting_since_us(step: &Step, results: &[(Option<u32>, &Done)]) -> Option<u64
 /// block.
 fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32>) -> Option<i32> {
     let plan = scenario.plan();
-    let by_step =
-        plan.steps.iter().enumerate().filter(|(_, step)| step.save.as_deref() == Some(name)).find_map(
-            |(index, _)| {
-                let serials =
-                    events.iter().filter(|event| event.step == Some(index)).filter_map(|event| match &event
-                        .kind
-                    {
-                        EventKind::Done(Done { outcome: Outcome::Ok(Value::Serial(serial)), .. }) => {
-                            Some((event.worker, *serial))
-                        }
-                        _ => None,
-                    });
-                let serials: Vec<(Option<u32>, i32)> = serials.collect();
-                let own = serials.iter().find(|(worker, _)| *worker == round && round.is_some());
-                own.or(serials.first()).map(|(_, serial)| *serial)
-            },
-        );
+    let saves = |step: &Step| step.save.as_deref() == Some(name);
+    let by_step = plan.steps.iter().position(saves).and_then(|index| {
+        let of_step = events.iter().filter(|event| event.step == Some(index));
+        let serials: Vec<(Option<u32>, i32)> =
+            of_step.filter_map(|event| Some((event.worker, event.done()?.outcome.serial()?))).collect();
+        let own = serials.iter().find(|(worker, _)| *worker == round && round.is_some());
+        own.or(serials.first()).map(|(_, serial)| *serial)
+    });
     by_step.or_else(|| {
-        let process = plan
-            .processes
-            .iter()
-            .find(|it| it.setup.iter().any(|setup| setup.save.as_deref() == Some(name)))?;
-        let place = process.setup.iter().position(|setup| setup.save.as_deref() == Some(name))?;
-        let calls = events
-            .iter()
-            .filter(|event| event.process == process.name && event.step.is_none() && event.upcall.is_none())
-            .filter_map(
-                |event| if let EventKind::Called { done, .. } = &event.kind { Some(done) } else { None },
-            );
-        match calls.map(|done| &done.outcome).nth(place)? {
-            Outcome::Ok(Value::Serial(serial)) => Some(*serial),
-            _ => None,
-        }
+        plan.processes.iter().find_map(|process| {
+            let place = process.setup.iter().position(|setup| setup.save.as_deref() == Some(name))?;
+            outcomes_of_setup(&process.name, events).nth(place)?.serial()
+        })
     })
 }
 

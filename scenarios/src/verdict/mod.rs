@@ -13,7 +13,7 @@ use expectations::mismatches;
 use crate::{
     kernel_report::{FailureKind, begun_by},
     scenario::Scenario,
-    snapshot::{self, Comparison},
+    snapshot::{self, DiffLine},
     trace::Trace,
     wire::{Completion, Event, Finished},
 };
@@ -42,16 +42,22 @@ pub struct Failure {
     pub mismatches: Vec<Mismatch>,
     /// Keys that the scenario left behind, as /proc/keys shows them.
     pub left: Vec<String>,
-    /// Unified diff against the snapshot, or a note that there is no snapshot.
-    pub difference: Option<String>,
+    /// Diff against the snapshot, or the trace if there is no snapshot.
+    pub difference: Vec<DiffLine>,
     /// The whole trace.
-    pub trace: String,
+    pub trace: Trace,
 }
 
 impl Failure {
     /// Returns true if only the trace differs. It is then pending beside the snapshot.
     pub fn is_pending(&self) -> bool {
-        self.mismatches.is_empty() && self.left.is_empty() && self.difference.is_some()
+        self.mismatches.is_empty() && self.left.is_empty() && !self.difference.is_empty()
+    }
+
+    /// Returns a line for each difference that is not one of the trace.
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
+        let left = self.left.iter().map(|key| format!("left behind: {key}"));
+        self.mismatches.iter().map(ToString::to_string).chain(left)
     }
 }
 
@@ -135,9 +141,8 @@ impl std::fmt::Display for Mismatch {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.mismatches.iter().map(ToString::to_string);
-        let left = self.left.iter().map(|key| format!("left behind: {key}"));
-        let lines: Vec<String> = lines.chain(left).chain(self.difference.clone()).collect();
+        let difference = self.difference.iter().map(|line| line.text.clone());
+        let lines: Vec<String> = self.complaints().chain(difference).collect();
         out.write_str(&lines.join("\n"))
     }
 }
@@ -160,7 +165,7 @@ impl FailureKind {
 /// # Errors
 /// The snapshot can't be read, or the pending one can't be written.
 pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::Result<Verdict> {
-    let trace = Trace::of_scenario(scenario, events).to_string();
+    let trace = Trace::of_scenario(scenario, events);
     // The pending trace of an earlier run is not this run's.
     snapshot::withdraw(scenario)?;
     if let Some(cause) = crash(finished) {
@@ -177,17 +182,12 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     let mismatches = mismatches(scenario, events);
     let left = finished.left.iter().map(|key| format!("{} {}", key.kind, key.summary)).collect();
     let sound = mismatches.is_empty() && finished.left.is_empty();
-    let difference = match snapshot::compare(scenario, &trace)? {
-        Comparison::Same => None,
-        Comparison::Differs(difference) => {
-            if sound {
-                snapshot::propose(scenario, &trace)?;
-            }
-            Some(difference)
-        }
-    };
-    if sound && difference.is_none() {
-        return Ok(Verdict::Passed);
+    let text = trace.to_string();
+    let difference = snapshot::compare(scenario, &text)?;
+    match (sound, difference.is_empty()) {
+        (true, true) => return Ok(Verdict::Passed),
+        (true, false) => snapshot::propose(scenario, &text)?,
+        (false, _) => {}
     }
     Ok(Verdict::Failed(Failure { mismatches, left, difference, trace }))
 }

@@ -25,6 +25,35 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// Returns the call that it reports, with its outcome.
+    pub fn call(&self) -> Option<(&Op, &Outcome)> {
+        match &self.kind {
+            EventKind::Called { op, done } => Some((op, &done.outcome)),
+            _ => None,
+        }
+    }
+
+    /// Returns the result of a step that it reports.
+    pub fn done(&self) -> Option<&Done> {
+        match &self.kind {
+            EventKind::Done(done) => Some(done),
+            _ => None,
+        }
+    }
+
+    /// Returns true if it belongs to this process's start, set-up or end.
+    pub fn is_outside_of_steps(&self, process: &str) -> bool {
+        self.process == process && self.step.is_none() && self.upcall.is_none()
+    }
+}
+
+/// Returns the outcomes of a process's set-up, in order.
+pub fn outcomes_of_setup<'e>(process: &'e str, events: &'e [Event]) -> impl Iterator<Item = &'e Outcome> {
+    let own = events.iter().filter(move |event| event.is_outside_of_steps(process));
+    own.filter_map(|event| event.call().map(|(_, outcome)| outcome))
+}
+
 /// Kinds of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +109,16 @@ pub enum Outcome {
     Skipped(String),
     /// A condition that did not become true in time.
     TimedOut,
+}
+
+impl Outcome {
+    /// Returns the serial that it gives, or `None`.
+    pub fn serial(&self) -> Option<i32> {
+        match self {
+            Self::Ok(Value::Serial(serial)) => Some(*serial),
+            _ => None,
+        }
+    }
 }
 
 /// Value of a successful operation.

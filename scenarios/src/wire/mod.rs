@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use bench::{Measurement, Series};
 pub use event::{
     Described, Done, Ending, Event, EventKind, Identity, KeyUser, Notification, Outcome, ProcKey, Traced,
-    UpcallSignal, Value,
+    UpcallSignal, Value, outcomes_of_setup,
 };
 use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use console::style;
 use kernel::counted;
 use scenarios::scenario::Scenario;
+use scenarios::snapshot::DiffKind;
 use scenarios::verdict::Verdict;
 
 use crate::host::process::quoted;
@@ -115,12 +116,17 @@ impl ScenarioResult {
     /// Returns the details of the last attempt, or of the earlier ones if the last passed. Empty if
     /// there are none.
     pub fn body(&self) -> String {
+        self.body_as(Verdict::details)
+    }
+
+    /// Returns the body with the details of verdicts in this form.
+    fn body_as(&self, details: fn(&Verdict) -> String) -> String {
         if self.is_bad() || self.earlier.is_empty() {
-            return self.verdict.details();
+            return details(&self.verdict);
         }
         let attempts = self.earlier.iter().enumerate().map(|(index, attempt)| {
             let (number, verdict) = (index + 1, &attempt.verdict);
-            format!("attempt {number} {}:\n{}", verdict.word(), verdict.details().trim_end())
+            format!("attempt {number} {}:\n{}", verdict.word(), details(verdict).trim_end())
         });
         attempts.collect::<Vec<_>>().join("\n")
     }
@@ -141,8 +147,8 @@ impl ScenarioResult {
         let attempts = self.attempts();
         let attempts = if attempts.is_empty() { attempts } else { format!(" (attempts: {attempts})") };
         let heading = format!("{} {} {word}{column}{attempts}", word.mark(), self.scenario);
-        let body = self.body();
-        let body = body.trim_end().lines().map(coloured_diff_line);
+        let body = self.body_as(coloured_details);
+        let body = body.trim_end().lines().map(str::to_owned);
         let body: Vec<String> = body.chain(self.accept_hint()).map(|line| format!("    {line}")).collect();
         Some(format!("\n{}\n{}", word.colour().bold().apply_to(heading), body.join("\n")))
     }
@@ -211,17 +217,21 @@ pub fn summary(column: &Column, noun: &str, took: Option<Duration>) -> String {
     format!("{}: {tally}{}", counted(tally.total(), noun, &format!("{noun}s")), time.unwrap_or_default())
 }
 
-fn coloured_diff_line(line: &str) -> String {
-    match line.as_bytes().first() {
-        Some(b'+') => style(line).green().to_string(),
-        Some(b'-') => style(line).red().to_string(),
-        Some(b'@') => style(line).cyan().to_string(),
-        _ => line.to_owned(),
-    }
+/// Returns a verdict's details, with colours in the diff.
+fn coloured_details(verdict: &Verdict) -> String {
+    let Verdict::Failed(failure) = verdict else { return verdict.details() };
+    let difference = failure.difference.iter().map(|line| match line.kind {
+        DiffKind::Header => style(&line.text).cyan().to_string(),
+        DiffKind::Same => line.text.clone(),
+        DiffKind::Removed => style(&line.text).red().to_string(),
+        DiffKind::Added => style(&line.text).green().to_string(),
+    });
+    failure.complaints().chain(difference).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use scenarios::snapshot::DiffLine;
     use scenarios::verdict::{Failure, Mismatch};
 
     use super::*;
@@ -252,7 +262,8 @@ mod tests {
 
     #[test]
     fn new_trace_has_the_command_that_accepts_it() {
-        let difference = Some("-old\n+new".to_owned());
+        let line = |kind, text: &str| DiffLine { kind, text: text.to_owned() };
+        let difference = vec![line(DiffKind::Removed, "-old"), line(DiffKind::Added, "+new")];
         let pending = Failure { difference, ..Failure::default() };
         let mismatches = vec![Mismatch { step: None, complaint: "no answer".into() }];
         let wrong = Failure { mismatches, ..pending.clone() };

@@ -50,7 +50,7 @@ impl Failure {
 
     /// Returns the verdict of a plan that ended with this failure.
     pub fn verdict(&self, plan: &Plan) -> Verdict {
-        let trace = (!self.events.is_empty()).then(|| Trace::of(plan, &self.events).to_string());
+        let trace = (!self.events.is_empty()).then(|| Trace::of(plan, &self.events));
         self.kind.verdict(Cause { trace, ..self.cause.clone() })
     }
 }

@@ -4,6 +4,7 @@ use console::strip_ansi_codes;
 use scenarios::explain::Sequence;
 use scenarios::kernel_report::{KernelReportKind, message};
 use scenarios::scenario::Scenario;
+use scenarios::snapshot::{DiffKind, DiffLine};
 use scenarios::verdict::{self, Cause, Verdict};
 
 use super::sequence;
@@ -23,12 +24,6 @@ pub(super) struct FailureView {
     pub(super) console: Vec<ConsoleLine>,
     /// Sequence diagram of the events.
     pub(super) trace: Option<String>,
-}
-
-#[derive(PartialEq, Eq)]
-pub(super) struct DiffLine {
-    pub(super) kind: &'static str,
-    pub(super) text: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -72,10 +67,9 @@ impl FailureView {
         let trace = match verdict {
             Verdict::Passed => return None,
             Verdict::Failed(failure) => {
-                told.plain.extend(failure.mismatches.iter().map(ToString::to_string));
-                told.plain.extend(failure.left.iter().map(|key| format!("left behind: {key}")));
-                told.diff = failure.difference.iter().flat_map(|text| text.lines()).map(diff_line).collect();
-                Some(failure.trace.as_str())
+                told.plain.extend(failure.complaints());
+                told.diff = failure.difference.clone();
+                Some(&failure.trace)
             }
             Verdict::Skipped(why) => {
                 told.plain.push(why.clone());
@@ -83,12 +77,22 @@ impl FailureView {
             }
             Verdict::Crashed(cause) | Verdict::Hung(cause) | Verdict::Broken(cause) => {
                 told.show(cause);
-                cause.trace.as_deref()
+                cause.trace.as_ref()
             }
         };
         told.trace =
             trace.zip(scenario).map(|(trace, scenario)| sequence::html(&Sequence::of(scenario, trace)));
         Some(told)
+    }
+
+    /// Returns a diff line's class in the style sheet.
+    pub(super) fn class(line: &DiffLine) -> &'static str {
+        match line.kind {
+            DiffKind::Header => "at",
+            DiffKind::Same => "same",
+            DiffKind::Removed => "minus",
+            DiffKind::Added => "plus",
+        }
     }
 
     /// Merges equal failures of several columns into one view.
@@ -115,18 +119,6 @@ impl FailureView {
         self.plain.extend(cause.summary.lines().map(str::to_owned).chain(log).chain(unlocated));
         self.console.extend(cause.console.iter().map(ConsoleLine::of));
     }
-}
-
-fn diff_line(line: &str) -> DiffLine {
-    let is_head = line.starts_with("+++ ") || line.starts_with("--- ");
-    let kind = match line.as_bytes().first() {
-        _ if is_head => "at",
-        Some(b'+') => "plus",
-        Some(b'-') => "minus",
-        Some(b'@') => "at",
-        _ => "same",
-    };
-    DiffLine { kind, text: line.to_owned() }
 }
 
 impl ConsoleLine {

@@ -11,6 +11,7 @@ use crate::host::terminal::seconds;
 use crate::runner::result::{ScenarioResult, Tally};
 use crate::runner::results::{ColumnResults, RunResults};
 use crate::runner::word::Word;
+use failure::FailureView;
 use row::Row;
 
 /// Maximum number of bad rows that are shown unfolded; more would be hard to survey.
