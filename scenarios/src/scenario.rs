@@ -28,9 +28,29 @@ pub struct Scenario {
     pub case: Option<Case>,
     /// Its file. The snapshot lies beside it, and is for all cases.
     pub path: PathBuf,
+    /// Place of its title.
+    pub title_position: Position,
     /// Expected outcome of each step.
     pub expectations: Vec<Expectation>,
     pub(crate) plan: Plan,
+}
+
+/// Place in the file of a scenario.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// Returns the position of a byte of a text.
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
+    }
 }
 
 /// A case of a file with a matrix.
@@ -85,6 +105,8 @@ pub const SHELL: &str = "shell";
 /// Expected outcome and duration of a step, regardless of the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
+    /// Place of the step's operation.
+    pub position: Position,
     /// The outcome.
     pub outcome: Expect,
     /// Upper bound of the duration in milliseconds.

@@ -197,7 +197,7 @@ fn called(save: Option<&String>) -> String {
 
 /// Describes an expectation. Empty for success without time limits.
 fn expected(expectation: &Expectation) -> String {
-    let Expectation { outcome, within_ms, at_least_ms } = expectation;
+    let Expectation { position: _, outcome, within_ms, at_least_ms } = expectation;
     let mut parts = Vec::new();
     if *outcome != Expect::Ok {
         parts.push(outcome.to_string());

@@ -1,6 +1,6 @@
 //! Parser of a whole scenario file.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,18 +10,20 @@ use toml::{
 };
 
 use super::{
+    Source,
     block::{self, ParsedBlock},
     deadline,
     declared::Declared,
     deserialize::{self, Table, Value, keep},
     process::{self, ParsedProcess},
-    step, validate,
+    step::{self, ParsedStep},
+    validate,
 };
 use crate::{
     diagnostics::Problem,
     plan::{Block, Plan, Process},
     rule::{NoSuchRule, Rule},
-    scenario::{Case, Scenario},
+    scenario::{Case, Expectation, Position, Scenario},
     wire::PROTOCOL,
 };
 
@@ -74,9 +76,8 @@ fn deadline_ms() -> u64 {
 
 /// Reads the file, with the values of a case substituted.
 pub(super) fn read(
-    file: &str,
+    source: &Source<'_>,
     case: Option<Case>,
-    path: &Path,
     mut document: Table<'_>,
 ) -> Result<Scenario, Vec<Problem>> {
     let mut problems = Vec::new();
@@ -99,7 +100,13 @@ pub(super) fn read(
 
     let special = special(&blocks);
     let steps = blocks.into_iter().flat_map(|block| block.steps);
-    let (steps, expectations) = steps.map(|step| (step.step, step.expectation)).unzip();
+    let position = |offset| Position::of(source.text, offset);
+    let placed = |step: ParsedStep| {
+        let position = position(step.op.place.start);
+        (step.step, Expectation { position, ..step.expectation })
+    };
+    let (steps, expectations) = steps.map(placed).unzip();
+    let file = source.name;
     let name = case.as_ref().map_or_else(|| file.to_owned(), |case| format!("{file}[{}]", case.label));
     let plan = Plan {
         protocol: PROTOCOL,
@@ -116,10 +123,11 @@ pub(super) fn read(
         file: file.to_owned(),
         family: file.split('/').next().unwrap_or_default().to_owned(),
         case,
+        title_position: position(head.title.span().start),
         title: head.title.into_inner(),
         rules,
         needs: head.needs,
-        path: path.to_owned(),
+        path: source.path.to_owned(),
         expectations,
         plan,
     })

@@ -30,6 +30,14 @@ use crate::{
     scenario::Scenario,
 };
 
+/// A scenario file.
+struct Source<'s> {
+    /// `FAMILY/NAME`.
+    name: &'s str,
+    path: &'s Path,
+    text: &'s str,
+}
+
 /// JSON Schema of scenario files, derived from the types that the parser deserializes.
 pub(crate) fn schema(generator: SchemaGenerator) -> Schema {
     generator.into_root_schema_for::<file::Head>()
@@ -44,7 +52,8 @@ pub fn scenarios(name: &str, path: &Path, text: &str) -> Result<Vec<Scenario>, F
     let (document, errors) = DeTable::parse_recoverable(text);
     let syntax: Vec<Problem> =
         errors.iter().map(|error| Problem::new(error.span().unwrap_or(0..0), error.message())).collect();
-    let result = if syntax.is_empty() { cases::read(name, path, document) } else { Err(syntax) };
+    let result =
+        if syntax.is_empty() { cases::read(&Source { name, path, text }, document) } else { Err(syntax) };
     result.map_err(|mut problems| {
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         FileProblems { file: path.display().to_string(), text: text.to_owned(), problems }

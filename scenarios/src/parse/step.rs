@@ -16,7 +16,7 @@ use super::{
 use crate::{
     diagnostics::Problem,
     plan::{Condition, Group, KeyRef, Op, Step},
-    scenario::{Expect, Expectation},
+    scenario::{Expect, Expectation, Position},
     schema,
 };
 
@@ -140,6 +140,8 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep,
             .map(|name| Spanned::new(expect_place.clone(), name))
             .collect(),
         expectation: Expectation {
+            // The parser of the file, which has its text, sets it.
+            position: Position::default(),
             outcome: expect,
             within_ms: spec.within_ms,
             at_least_ms: spec.at_least_ms,

@@ -265,7 +265,7 @@ box is a requester, holding agent
 "##);
     assert_eq!(
         mismatches(&scenario, &events).iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["step 2, box: expected success, got exit code 3 and \"no\""]
+        ["step 2 (n.toml:12:5), box: expected success, got exit code 3 and \"no\""]
     );
 }
 

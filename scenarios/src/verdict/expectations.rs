@@ -16,7 +16,7 @@ pub(crate) fn mismatches(scenario: &Scenario, events: &[Event]) -> Vec<Mismatch>
             .filter(|event| event.step == Some(index))
             .filter_map(|event| Some((event.worker, event.done()?)))
             .collect();
-        let failed_step = FailedStep { number: index + 1, process: step.process.clone() };
+        let failed_step = FailedStep::of(scenario, index);
         let says = |complaint: String| Mismatch { step: Some(failed_step.clone()), complaint };
         mismatches.extend(missing(scenario.plan(), index, step, results.len(), events).map(&says));
         let waiting_since_us = waiting_since_us(step, &results);

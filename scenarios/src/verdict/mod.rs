@@ -5,14 +5,14 @@ pub(crate) mod expectations;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::{env, fmt, io, path::PathBuf};
 
 pub use cause::{Cause, ConsoleLine};
 use expectations::mismatches;
 
 use crate::{
     kernel_report::{FailureKind, begun_by},
-    scenario::Scenario,
+    scenario::{Position, Scenario},
     snapshot::{self, DiffLine},
     trace::Trace,
     wire::{Completion, Event, Finished},
@@ -128,19 +128,43 @@ pub struct FailedStep {
     pub number: usize,
     /// The step's process.
     pub process: String,
+    /// The scenario's file.
+    pub file: PathBuf,
+    /// The step's place in it.
+    pub position: Position,
 }
 
-impl std::fmt::Display for Mismatch {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl FailedStep {
+    /// Returns the step with this index.
+    fn of(scenario: &Scenario, index: usize) -> Self {
+        let process = scenario.plan().steps.get(index).map(|step| step.process.clone()).unwrap_or_default();
+        let position = scenario.expectations.get(index).map(|it| it.position).unwrap_or_default();
+        Self { number: index + 1, process, file: scenario.path.clone(), position }
+    }
+}
+
+/// As in `step 3 (scenarios/suite/linking/confined.toml:41:5), box`. The path is relative to the
+/// working directory if the file is below it.
+impl fmt::Display for FailedStep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, process, file, position: Position { line, column } } = self;
+        let directory = env::current_dir().unwrap_or_default();
+        let file = file.strip_prefix(directory).unwrap_or(file).display();
+        write!(out, "step {number} ({file}:{line}:{column}), {process}")
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(step) = &self.step {
-            write!(out, "step {}, {}: ", step.number, step.process)?;
+            write!(out, "{step}: ")?;
         }
         out.write_str(&self.complaint)
     }
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let difference = self.difference.iter().map(|line| line.text.clone());
         let lines: Vec<String> = self.complaints().chain(difference).collect();
         out.write_str(&lines.join("\n"))
@@ -205,7 +229,8 @@ fn crash(finished: &Finished) -> Option<Cause> {
 }
 
 fn deadline(scenario: &Scenario, waiting: &[usize]) -> String {
-    let steps: Vec<String> = waiting.iter().map(|index| format!("step {}", index + 1)).collect();
+    let steps: Vec<String> =
+        waiting.iter().map(|index| FailedStep::of(scenario, *index).to_string()).collect();
     let limit = scenario.plan().deadline_ms;
-    format!("after {limit} ms these had not ended: {}", steps.join(", "))
+    format!("after {limit} ms these had not ended: {}", steps.join("; "))
 }

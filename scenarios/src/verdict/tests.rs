@@ -72,7 +72,8 @@ fn what_goes_against_an_expectation_is_no_candidate_for_a_snapshot() {
     };
     assert_eq!(
         failure.mismatches.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["step 1, box: expected ENOKEY, got a key", "step 1, box: took 200 ms, at most 100 expected"]
+        ["expected ENOKEY, got a key", "took 200 ms, at most 100 expected"]
+            .map(|complaint| { format!("step 1 ({}:6:5), box: {complaint}", scenario.path.display()) })
     );
     assert!(!dir.join("name.snap.new").exists());
 }
@@ -115,18 +116,21 @@ fn who_asks_for_a_key_that_is_pending_waits_as_long_as_the_first_and_no_less() {
     assert!(complaints_of_workers("k", &[(0, 100, 1100), (1, 400, 1100)]).is_empty());
     assert_eq!(
         complaints_of_workers("k", &[(0, 100, 1100), (1, 400, 500)]),
-        ["step 1, box: took 400 ms, at least 990 expected"]
+        ["step 1 (name.toml:11:5), box: took 400 ms, at least 990 expected"]
     );
     assert_eq!(
         complaints_of_workers("k{worker}", &[(0, 100, 1100), (1, 400, 1100)]),
-        ["step 1, box: took 700 ms, at least 990 expected"]
+        ["step 1 (name.toml:11:5), box: took 700 ms, at least 990 expected"]
     );
 }
 
 #[test]
 fn each_worker_has_to_answer() {
-    assert_eq!(complaints_of_workers("k", &[(1, 0, 1000)]), ["step 1, box: only 1 of 2 have answered"]);
-    assert_eq!(complaints_of_workers("k", &[]), ["step 1, box: no answer"]);
+    assert_eq!(
+        complaints_of_workers("k", &[(1, 0, 1000)]),
+        ["step 1 (name.toml:11:5), box: only 1 of 2 have answered"]
+    );
+    assert_eq!(complaints_of_workers("k", &[]), ["step 1 (name.toml:11:5), box: no answer"]);
 }
 
 #[test]

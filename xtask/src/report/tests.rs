@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use scenarios::parse;
-use scenarios::scenario::Scenario;
+use scenarios::scenario::{Position, Scenario};
 use scenarios::verdict::{Cause, FailedStep, Failure, Mismatch, Verdict};
 use signal_hook::consts::SIGINT;
 
@@ -57,8 +57,9 @@ fn results(verdicts: &[Verdict]) -> SharedResults {
 
 /// Returns a run with one verdict of each kind, and a scenario that has not run.
 fn all() -> SharedResults {
-    let step = Some(FailedStep { number: 1, process: "box".into() });
-    let mismatches = vec![Mismatch { step, complaint: "<ENOKEY> & more".into() }];
+    let position = Position { line: 6, column: 5 };
+    let step = FailedStep { number: 1, process: "box".into(), file: "a/failed.toml".into(), position };
+    let mismatches = vec![Mismatch { step: Some(step), complaint: "<ENOKEY> & more".into() }];
     let failure = Failure { mismatches, ..Failure::default() };
     let console = vec!["RIP: 0010:key_put+0x1/0x2\u{1b}[0m".into()];
     results(&[
@@ -95,7 +96,7 @@ fn junit_types_failures_and_escapes_console_output() {
         r#"<failure message="Oops: 0002 [#1] SMP" type="crashed">"#,
         r#"<error message="not run: the run has not ended" type="broken">"#,
         r#"<skipped message="this guest has no smp"/>"#,
-        "step 1, box: &lt;ENOKEY&gt; &amp; more",
+        "step 1 (a/failed.toml:6:5), box: &lt;ENOKEY&gt; &amp; more",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
@@ -131,7 +132,10 @@ fn ktap_group_fails_if_a_part_fails() {
             "not ok 1 6.12 plain auto",
         ]
     );
-    assert!(text.contains("    # step 1, box: <ENOKEY> & more\n    not ok 2 failed[n=1]"), "{text}");
+    assert!(
+        text.contains("    # step 1 (a/failed.toml:6:5), box: <ENOKEY> & more\n    not ok 2 failed[n=1]"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -140,7 +144,7 @@ fn html_is_self_contained_and_escapes_console_output() {
     for part in [
         "<title>keyagents: 1 passed, 1 failed, 1 crashed, 1 hung, 1 broken, 1 skipped</title>",
         "<mark>RIP: 0010:key_put+0x1/0x2</mark>",
-        "step 1, box: &#60;ENOKEY&#62; &#38; more",
+        "step 1 (a/failed.toml:6:5), box: &#60;ENOKEY&#62; &#38; more",
         "id=\"a/failed[n=1]\"",
         "<h3 class=\"skipped\">– skipped</h3>",
     ] {

@@ -1,10 +1,11 @@
 //! Parsing of a file once for each case of its matrix. Each problem is reported once.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use toml::{Spanned, de::DeTable};
 
 use super::{
+    Source,
     deserialize::Table,
     file,
     matrix::{self, Case, Cases},
@@ -13,7 +14,7 @@ use super::{
 use crate::{diagnostics::Problem, scenario, scenario::Scenario};
 
 /// Reads every case.
-pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<Vec<Scenario>, Vec<Problem>> {
+pub(super) fn read(source: &Source<'_>, mut document: Table<'_>) -> Result<Vec<Scenario>, Vec<Problem>> {
     let mut problems = Vec::new();
     let family = matrix::take(document.get_mut(), &mut problems);
     // A case of a faulty matrix would have consequential errors.
@@ -25,7 +26,7 @@ pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<V
     let mut scenarios = Vec::new();
     let mut used = Vec::new();
     for case in &family.cases {
-        let (read, uses) = read_case(name, path, &document, case, &labels);
+        let (read, uses) = read_case(source, &document, case, &labels);
         match read {
             Ok(scenario) => scenarios.push(scenario),
             Err(problems) => problems.into_iter().for_each(|problem| collected.note(problem, case, &uses)),
@@ -38,8 +39,7 @@ pub(super) fn read(name: &str, path: &Path, mut document: Table<'_>) -> Result<V
 }
 
 fn read_case<'t>(
-    name: &str,
-    path: &Path,
+    source: &Source<'_>,
     document: &Table<'t>,
     case: &Case<'t>,
     labels: &Arc<[String]>,
@@ -50,7 +50,7 @@ fn read_case<'t>(
     substitution.table(&mut document);
     let Substitution { uses, problems: mut unknown, .. } = substitution;
     let case = case.label.clone().map(|label| scenario::Case { label, all: Arc::clone(labels) });
-    let read = file::read(name, case, path, Spanned::new(span, document));
+    let read = file::read(source, case, Spanned::new(span, document));
     let read = match read {
         Err(problems) => {
             unknown.extend(problems);

@@ -1,9 +1,7 @@
 //! Annotations of failures, on the line of the failed step in the scenario's file.
 
-use std::fs;
-
-use scenarios::scenario::Scenario;
-use scenarios::verdict::Verdict;
+use scenarios::scenario::{Position, Scenario};
+use scenarios::verdict::{FailedStep, Verdict};
 
 use crate::host::workspace;
 use crate::runner::result::ScenarioResult;
@@ -35,13 +33,10 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
     let title = format!("{} {} on {column}", report.scenario, report.word());
     let place = scenario.map(|scenario| {
         let file = scenario.path.strip_prefix(workspace::root()).unwrap_or(&scenario.path).to_string_lossy();
-        // If the file can't be read, the annotation is on its first line.
-        let text = fs::read_to_string(&scenario.path).unwrap_or_default();
         let first = report.earlier.first().filter(|_| !report.is_bad());
         let judged = first.map_or(&report.verdict, |attempt| &attempt.verdict);
-        let line = step(judged).and_then(|step| line_of_step(&text, step));
-        let line = line.unwrap_or_else(|| line_of_title(&text));
-        format!("file={},line={line},", property(&file))
+        let Position { line, column } = failed_step(judged).map_or(scenario.title_position, |it| it.position);
+        format!("file={},line={line},col={column},", property(&file))
     });
     let details = report.body();
     let level = if report.is_bad() { "error" } else { "warning" };
@@ -54,36 +49,10 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
     )
 }
 
-/// Returns the number of the first step that failed.
-fn step(verdict: &Verdict) -> Option<usize> {
+/// Returns the first step that failed.
+fn failed_step(verdict: &Verdict) -> Option<&FailedStep> {
     let Verdict::Failed(failure) = verdict else { return None };
-    failure.mismatches.iter().find_map(|mismatch| Some(mismatch.step.as_ref()?.number))
-}
-
-/// Returns the line of a step, from 1: its `[[step]]`, or its own line among the `steps` of a
-/// block.
-fn line_of_step(text: &str, number: usize) -> Option<usize> {
-    let mut places: Vec<usize> = Vec::new();
-    let mut in_block = false;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        if line.starts_with("[[step]]") {
-            places.push(index + 1);
-        } else if line.starts_with("steps") && line.contains('[') {
-            // The block itself is not a step.
-            places.pop();
-            in_block = true;
-        } else if in_block && line.starts_with('{') {
-            places.push(index + 1);
-        }
-        in_block &= !line.starts_with(']');
-    }
-    places.get(number.checked_sub(1)?).copied()
-}
-
-/// Returns the line of the title, for failures that belong to no single step.
-fn line_of_title(text: &str) -> usize {
-    text.lines().position(|line| line.starts_with("title")).unwrap_or(0) + 1
+    failure.mismatches.iter().find_map(|mismatch| mismatch.step.as_ref())
 }
 
 fn message(text: &str) -> String {
@@ -96,15 +65,29 @@ fn property(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use scenarios::verdict::{Failure, Mismatch};
+
     use super::*;
 
     #[test]
-    fn line_of_a_step_is_found_alone_and_in_a_block() {
-        let text = "title = \"t\"\n[[step]]\nbox.x = {}\n[[step]]\norder = [2, 1]\nsteps = [\n    { box.y = {} },\n    \
-                    { box.z = {} },\n]\n[[step]]\nbox.w = {}\n";
-        let lines: Vec<_> = (0..6).map(|number| line_of_step(text, number)).collect();
-        assert_eq!(lines, [None, Some(2), Some(7), Some(8), Some(10), None]);
-        assert_eq!(line_of_title("# why\ntitle = \"t\""), 2);
+    fn failure_is_shown_at_its_step_and_otherwise_at_the_title() {
+        let file = workspace::root().join("scenarios/suite/f/n.toml");
+        let text = "# why\ntitle = \"t\"\nrules = []\n[process.box]\n[[step]]\nsteps = [\n  { box.read = { key = \"@s\" } },\n]\n";
+        let scenario = scenarios::parse::scenarios("f/n", &file, text).unwrap().remove(0);
+        let position = scenario.expectations[0].position;
+        let step = Some(FailedStep { number: 1, process: "box".into(), file, position });
+        let mismatches = vec![Mismatch { step, complaint: "no answer".into() }];
+        let failed = Verdict::Failed(Failure { mismatches, ..Failure::default() });
+        for (verdict, place) in [(failed, "line=7,col=9"), (Verdict::Hung("no end".into()), "line=2,col=9")] {
+            let (scenario_name, took) = ("f/n".to_owned(), std::time::Duration::ZERO);
+            let report =
+                ScenarioResult { scenario: scenario_name, verdict, took, vm: None, earlier: Vec::new() };
+            let line = annotation("6.12", Some(&scenario), &report);
+            assert!(
+                line.starts_with(&format!("::error file=scenarios/suite/f/n.toml,{place},title=")),
+                "{line}"
+            );
+        }
     }
 
     #[test]
