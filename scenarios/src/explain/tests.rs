@@ -34,7 +34,7 @@ within_ms = 50
 /// Possible trace of a run.
 const STORY: &str = r#"agent is a keyagent
       agent registers for "user" → agent
-box is a requester, holding agent
+box is a requester, with key agent linked
   1.  box requests user "k" with callout "c", in the background as b → k
       agent receives an upcall for k from box, uid 0, and answers with "c"
       2 times:

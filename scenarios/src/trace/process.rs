@@ -8,9 +8,11 @@ pub(super) fn of(process: &Process) -> String {
     parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
     parts.extend(process.pid_of.iter().map(|former| format!("with the pid that {former} had")));
     parts.extend(session(process).map(str::to_owned));
-    if !process.session_keys.is_empty() {
-        parts.push(format!("holding {}", process.session_keys.join(", ")));
-    }
+    parts.extend(match process.session_keys.as_slice() {
+        [] => None,
+        [key] => Some(format!("with key {key} linked")),
+        keys => Some(format!("with keys {} linked", keys.join(", "))),
+    });
     let joined = process.join.iter();
     parts.extend(joined.map(|join| format!("in {}'s {}", join.process, namespaces(&join.namespaces))));
     if !process.unshare.is_empty() {

@@ -162,8 +162,8 @@ fn a_trace_reads_like_a_story() {
     assert_snapshot!(Trace::of_scenario(&scenario(), &events), @r##"
 agent is a keyagent
       agent registers for "user" → agent
-left is a requester, holding agent, with user, pid namespaces of its own
-right is a requester, holding agent
+left is a requester, with key agent linked, with user, pid namespaces of its own
+right is a requester, with key agent linked
   1.  left requests user "k{worker}" with callout "c", 3 times at once, in the background as race
       3 times:
         agent receives an upcall for key-1 from left, uid 7
@@ -257,7 +257,7 @@ box.run = { command = "keyctl request2 user k c" }
     let events: Vec<Event> = events.into_iter().flatten().collect();
     assert_snapshot!(Trace::of_scenario(&scenario, &events), @r##"
 agent is a keyagent
-box is a requester, holding agent
+box is a requester, with key agent linked
   1.  box requests user "k" with callout "c" → ENOKEY
       agent receives an upcall for key-1 from box, uid 0
   2.  box runs "keyctl request2 user k c" → "no", exit code 3
@@ -413,7 +413,7 @@ box.read = { key = "found" }
     let events: Vec<Event> = events.into_iter().flatten().collect();
     assert_snapshot!(Trace::of_scenario(&scenario, &events), @r##"
 agent is a keyagent
-box is a requester, holding agent
+box is a requester, with key agent linked
   1.  box requests user "k" with callout "c", in the background as asked → found
       agent receives an upcall for found from box, uid 7
   2.  agent assumes authority over found → authkey of found
