@@ -59,7 +59,6 @@ fn nearest<'n>(wrong: &str, right: &[&'n str]) -> Option<&'n str> {
 pub struct FileProblems {
     /// The file's name, as it is shown.
     pub file: String,
-    /// The file's text.
     pub text: String,
     /// In the order of their places.
     pub problems: Vec<Problem>,
@@ -70,7 +69,6 @@ pub struct FileProblems {
 /// Its `Display` shows each problem as `file:line:column`, the line, a caret, and advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// The faulty files.
     pub files: Vec<FileProblems>,
 }
 

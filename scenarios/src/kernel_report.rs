@@ -8,7 +8,6 @@ use std::fmt::{self, Write};
 /// A report in the kernel's console output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelReport {
-    /// Its kind.
     pub kind: KernelReportKind,
     /// The first line, without the time stamp.
     pub line: String,
@@ -17,7 +16,6 @@ pub struct KernelReport {
 /// Kinds of reports after which a guest is not used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelReportKind {
-    /// A panic.
     Panic,
     /// A fault in kernel mode.
     Oops,

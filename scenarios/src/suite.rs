@@ -58,7 +58,6 @@ fn parallel_map<T: Sync, R: Send>(things: &[T], act: impl Fn(&T) -> R + Sync) ->
 /// A snapshot, or a part of one, without a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
-    /// The snapshot.
     pub snapshot: PathBuf,
     /// Its section, if the file has no such case. None: the whole snapshot is stale.
     pub case: Option<String>,

@@ -5,14 +5,13 @@ mod reference;
 
 use std::{fs, io, path::Path};
 
-use crate::{scenario::Scenario, schema};
+use crate::{parse, scenario::Scenario};
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Path below the root of the repository.
     pub path: &'static str,
-    /// Its content.
     pub text: String,
 }
 
@@ -31,7 +30,7 @@ pub fn files(root: &Path, scenarios: &[Scenario]) -> io::Result<Vec<File>> {
     Ok(vec![
         File { path: README, text: after_mark(root, README, &overview::markdown(scenarios))? },
         File { path: REFERENCE, text: reference::markdown() },
-        File { path: SCHEMA, text: format!("{:#}\n", schema::schema()) },
+        File { path: SCHEMA, text: format!("{:#}\n", parse::schema()) },
     ])
 }
 

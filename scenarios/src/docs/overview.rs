@@ -11,9 +11,7 @@ use crate::{rule::Rule, scenario::Scenario};
 pub struct Entry<'s> {
     /// `FAMILY/NAME`.
     pub name: &'s str,
-    /// The family.
     pub family: &'s str,
-    /// Its title.
     pub title: &'s str,
     /// The rules that it proves.
     pub rules: &'s [Rule],

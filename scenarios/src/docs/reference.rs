@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use crate::{schema::without_variables, template};
+use crate::{parse::readable_schema, template};
+
+const INTRODUCTION: &str = include_str!("reference_intro.md");
 
 /// Parts that have a heading of their own because a scenario is made of them.
 const PARTS: [(&str, &str); 4] = [
@@ -16,21 +18,10 @@ const PARTS: [(&str, &str); 4] = [
 
 /// Returns the whole reference as Markdown.
 pub(super) fn markdown() -> String {
-    let schema = without_variables();
-    let mut text = format!(
-        "# What a scenario may say\n\n\
-         Written by `cargo xtask scenarios generate` from the types that are read, as is\n\
-         [schema.json](../scenarios/schema.json), which editors read. New to it? Begin with the\n\
-         [tutorial](scenarios-tutorial.md).\n\n\
-         A whole scenario, as `cargo xtask scenarios new FAMILY/NAME` writes it:\n\n```toml\n{}```\n",
-        template::SCENARIO.trim_start_matches("#:schema ../../schema.json\n")
-    );
-    heading(
-        &mut text,
-        "The file",
-        "What stands outside of `[process.NAME]` and `[[step]]`. Any value in a scenario, and the name of an operation, may be \
-         `{NAME}` for a variable of `[matrix]` or `[variables]`.",
-    );
+    let schema = readable_schema();
+    let example = template::SCENARIO.trim_start_matches("#:schema ../../schema.json\n");
+    let mut text = format!("{INTRODUCTION}```toml\n{example}```\n");
+    heading(&mut text, "The file", about(&schema));
     fields(&mut text, &schema);
     let definitions = schema.get("definitions").and_then(Value::as_object).cloned().unwrap_or_default();
     for (name, title) in PARTS {
@@ -44,9 +35,10 @@ pub(super) fn markdown() -> String {
             _ => body(&mut text, part),
         }
     }
-    if let Some(operations) = definitions.get("Operation").and_then(|it| it.get("properties")?.as_object()) {
-        heading(&mut text, "Operations", "What a process can be told to do, and what it can do by itself.");
-        for (name, arguments) in operations {
+    if let Some(operations) = definitions.get("Operation") {
+        heading(&mut text, "Operations", about(operations));
+        for (name, arguments) in operations.get("properties").and_then(Value::as_object).into_iter().flatten()
+        {
             let _ = write!(text, "### `{name}`\n\n{}\n\n", about(arguments));
             fields(&mut text, arguments);
         }
@@ -200,7 +192,7 @@ mod tests {
             }
         }
         let mut all = Vec::new();
-        names(&without_variables(), &mut all);
+        names(&readable_schema(), &mut all);
         assert!(all.len() > 100);
         let text = markdown();
         for name in all {

@@ -1,7 +1,9 @@
 //! Sequence diagram in characters: a lane for each process and one for the kernel, with text beside it.
 
-use super::sequence::{Kind, Message, Placement, Sequence};
-use super::wrapping;
+use super::{
+    sequence::{Kind, Message, Placement, Sequence},
+    wrap::wrapping,
+};
 
 /// A line of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,9 +12,7 @@ pub struct Row {
     pub number: Option<usize>,
     /// The lanes, each row's as wide as every other's.
     pub lanes: String,
-    /// Text beside the lanes.
     pub text: String,
-    /// The kind of row.
     pub kind: RowKind,
 }
 

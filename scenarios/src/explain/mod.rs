@@ -3,20 +3,20 @@
 mod diagram;
 mod sequence;
 mod text;
+mod wrap;
 
 use std::io;
 
 pub use diagram::{Row, RowKind};
 pub use sequence::{Kind, Message, Placement, Sequence};
+pub use wrap::wrapping;
 
 use crate::{rule::Rule, scenario::Scenario, snapshot};
 
 /// Explanation of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// The scenario's title.
     pub title: String,
-    /// The rules that it proves.
     pub rules: Vec<Rule>,
     /// A paragraph for each process.
     pub processes: Vec<String>,
@@ -44,13 +44,6 @@ impl Explanation {
             diagram: trace.map(|trace| diagram::draw(&Sequence::of(scenario, &trace), width)),
         })
     }
-}
-
-/// Returns options for wrapping a text between words only: a name is not broken at its hyphens.
-pub fn wrapping(width: usize) -> textwrap::Options<'static> {
-    textwrap::Options::new(width)
-        .word_separator(textwrap::WordSeparator::AsciiSpace)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
 }
 
 #[cfg(test)]

@@ -22,11 +22,9 @@ pub struct Message {
     pub number: Option<usize>,
     /// The lanes that it concerns.
     pub placement: Placement,
-    /// Its text.
     pub text: String,
     /// The result, if nothing comes between the call and its return.
     pub answer: Option<String>,
-    /// Its kind.
     pub kind: Kind,
 }
 

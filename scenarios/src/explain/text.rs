@@ -57,14 +57,7 @@ pub(super) fn process(process: &Process) -> String {
     about.extend(rlimits.iter().map(|(limit, value)| format!("has a limit of {value} for {limit}")));
     about.extend(dumpable.map(|yes| if yes { "is dumpable" } else { "is not dumpable" }.to_owned()));
     about.extend(no_new_privs.then(|| "can gain no new privileges".to_owned()));
-    about.extend((*session == Session::Inherited).then(|| match parent {
-        Some(parent) => format!("keeps the session keyring of {parent}"),
-        None => "has no session keyring".to_owned(),
-    }));
-    if !session_keys.is_empty() {
-        let keys = if session_keys.len() == 1 { "key" } else { "keys" };
-        about.push(format!("has the {keys} of {} in its session keyring", list(session_keys)));
-    }
+    about.extend(session_keyring(*session, parent.as_ref(), session_keys));
     about.extend((*start == Start::Step).then(|| "starts only when a step says so".to_owned()));
     about.extend((!reaped).then(|| "stays a zombie when it has ended".to_owned()));
     let mut sentences = vec![format!("{name} {}.", list(&about))];
@@ -76,6 +69,18 @@ pub(super) fn process(process: &Process) -> String {
         sentences.push(format!("{}.", served(agent)));
     }
     sentences.join(" ")
+}
+
+fn session_keyring(session: Session, parent: Option<&String>, keys: &[String]) -> Vec<String> {
+    let origin = match (session, parent) {
+        (Session::Fresh, _) => None,
+        (Session::Inherited, Some(parent)) => Some(format!("keeps the session keyring of {parent}")),
+        (Session::Inherited, None) => Some("has no session keyring".to_owned()),
+    };
+    let word = if keys.len() == 1 { "key" } else { "keys" };
+    let linked =
+        (!keys.is_empty()).then(|| format!("has the {word} of {} in its session keyring", list(keys)));
+    origin.into_iter().chain(linked).collect()
 }
 
 fn joined(join: &Join) -> String {

@@ -1,6 +1,6 @@
 //! Parser of a whole scenario file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +10,6 @@ use toml::{
 };
 
 use super::{
-    Source,
     block::{self, ParsedBlock},
     deadline,
     declared::Declared,
@@ -31,7 +30,8 @@ use crate::{
 /// and verdict.
 const MAX_TITLE: usize = 80;
 
-/// Fields of a scenario outside of `[process.…]` and `[[step]]`.
+/// Fields of a scenario outside of `[process.NAME]` and `[[step]]`. Any value in a scenario, and the
+/// name of an operation, may be `{NAME}` for a variable of `[matrix]` or `[variables]`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Head {
@@ -68,6 +68,14 @@ pub(super) struct Head {
     #[serde(default, rename = "step")]
     #[schemars(required, with = "Vec<step::Spec>")]
     _step: (),
+}
+
+/// A scenario file.
+pub(super) struct Source<'s> {
+    /// `FAMILY/NAME`.
+    pub(super) name: &'s str,
+    pub(super) path: &'s Path,
+    pub(super) text: &'s str,
 }
 
 fn deadline_ms() -> u64 {

@@ -4,9 +4,9 @@
 //! entry's key as its name. An entry that is itself a table gives several variables a value at
 //! once. Several lists and tables make a case of every combination.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
@@ -18,46 +18,22 @@ use super::{
 };
 use crate::diagnostics::Problem;
 
-/// JSON schema of `[variables]`.
-pub(super) struct VariablesSpec;
+/// Values that stand wherever `{NAME}` is written.
+#[derive(JsonSchema)]
+#[schemars(rename = "Variables", extend("propertyNames" = { "pattern": NAME }))]
+#[expect(dead_code, reason = "it is read in parts, and stands here to be described")]
+pub(super) struct VariablesSpec(BTreeMap<String, serde_json::Value>);
 
-impl JsonSchema for VariablesSpec {
-    fn schema_name() -> Cow<'static, str> {
-        "Variables".into()
-    }
+/// Values by which cases differ: each combination of them is a scenario of its own.
+#[derive(JsonSchema)]
+#[schemars(rename = "Matrix", extend("minProperties" = 1, "propertyNames" = { "pattern": NAME }))]
+#[expect(dead_code, reason = "it is read in parts, and stands here to be described")]
+pub(super) struct MatrixSpec(BTreeMap<String, AxisSpec>);
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "Values that stand wherever `{NAME}` is written.",
-            "type": "object",
-            "propertyNames": { "pattern": NAME },
-        })
-    }
-}
-
-/// JSON schema of `[matrix]`.
-pub(super) struct MatrixSpec;
-
-impl JsonSchema for MatrixSpec {
-    fn schema_name() -> Cow<'static, str> {
-        "Matrix".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "Values by which cases differ: each combination of them is a scenario of its own.",
-            "type": "object",
-            "minProperties": 1,
-            "propertyNames": { "pattern": NAME },
-            "additionalProperties": {
-                "description": "A list of values, or a table of named cases; each may give several variables a value.",
-                "type": ["array", "object"],
-                "minItems": 1,
-                "minProperties": 1,
-            },
-        })
-    }
-}
+/// A list of values, or a table of named cases; each may give several variables a value.
+#[derive(JsonSchema)]
+#[schemars(inline, extend("type" = ["array", "object"], "minItems" = 1, "minProperties" = 1))]
+struct AxisSpec;
 
 /// Pattern of variable names.
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_]*$";

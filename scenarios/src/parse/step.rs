@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Condition, Group, KeyRef, Op, Step},
+    plan::{Condition, Group, KeyRef, Op, Order, Step},
     scenario::{Expect, Expectation, Position},
     schema,
 };
@@ -81,12 +81,21 @@ pub(super) struct Spec {
     /// Sequence of `steps`: as they are given, all at the same moment, or in the order of these
     /// numbers.
     #[serde(default, rename = "order")]
-    #[schemars(with = "Option<super::block::OrderSpec>")]
+    #[schemars(with = "Option<OrderSpec>")]
     _order: (),
     /// Several steps that belong together, in place of one.
     #[serde(default, rename = "steps")]
     #[schemars(with = "Option<Vec<Spec>>")]
     _steps: (),
+}
+
+/// Sequence of `steps`, by name or by the number of each step.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "StepOrder")]
+#[expect(dead_code, reason = "it is read in parts, and stands here to be described")]
+enum OrderSpec {
+    As(Order),
+    Numbers(Vec<usize>),
 }
 
 /// Describes all other fields of a step: a process with its operation.

@@ -2,41 +2,34 @@
 //!
 //! It is derived from the types that the parser deserializes, so that both agree.
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema, transform::transform_subschemas};
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema,
+    transform::transform_subschemas,
+};
 use serde_json::{Map, Value};
 
-use crate::parse;
-
-/// Returns the schema. Draft 7, which every editor supports.
-pub fn schema() -> Value {
-    let mut schema = without_variables();
-    admit_variables(&mut schema);
-    schema["definitions"][VARIABLE] = variable();
-    schema
+/// Returns the schema of a type, simplified. Draft 7, which every editor supports.
+pub(crate) fn of<T: JsonSchema>() -> Value {
+    let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
+    plain(&mut schema);
+    schema.to_value()
 }
 
-/// Returns the schema of a file after the substitution of variables, which is the readable one.
-pub(crate) fn without_variables() -> Value {
-    let mut schema = parse::schema(SchemaSettings::draft07().into_generator());
-    plain(&mut schema);
-    let mut schema = schema.to_value();
-    schema["title"] = "A scenario".into();
+/// Allows a variable in place of any value that is not a free text.
+pub(crate) fn with_variables(mut schema: Value) -> Value {
+    admit_variables(&mut schema);
+    schema["definitions"][VARIABLE] = Variable::json_schema(&mut SchemaGenerator::default()).to_value();
     schema
 }
 
 const VARIABLE: &str = "Variable";
 
-/// Schema of a variable's name in place of a value.
-fn variable() -> Value {
-    json_schema!({
-        "description": "A variable of `[matrix]` or `[variables]`, as in `\"{waiters}\"`.",
-        "type": "string",
-        "pattern": "^\\{[A-Za-z][A-Za-z0-9_]*\\}$",
-    })
-    .to_value()
-}
+/// A variable of `[matrix]` or `[variables]`, as in `"{waiters}"`.
+#[derive(JsonSchema)]
+#[schemars(extend("pattern" = "^\\{[A-Za-z][A-Za-z0-9_]*\\}$"))]
+#[expect(dead_code, reason = "it is read as a text, and stands here to be described")]
+struct Variable(String);
 
-/// Allows a variable in place of any value that is not a free text.
 fn admit_variables(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(admit_variables),

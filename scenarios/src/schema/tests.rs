@@ -1,11 +1,11 @@
 use std::{fs, path::Path};
 
-use crate::{parse, schema::schema};
+use crate::parse;
 use jsonschema::Validator;
 use serde_json::Value;
 
 fn validator() -> Validator {
-    jsonschema::draft7::new(&schema()).unwrap()
+    jsonschema::draft7::new(&parse::schema()).unwrap()
 }
 
 /// Every scenario of the suite, by file.
@@ -145,7 +145,7 @@ fn fields<'s>(schema: &'s Value, at: &str, found: &mut Vec<(String, &'s Value)>)
 
 #[test]
 fn everything_is_described() {
-    let schema = schema();
+    let schema = parse::schema();
     let mut found = Vec::new();
     fields(&schema, "", &mut found);
     assert!(found.len() > 150, "{}", found.len());

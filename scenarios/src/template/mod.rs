@@ -10,7 +10,6 @@ use crate::{parse, snapshot};
 /// The scenario, with comments.
 pub const SCENARIO: &str = include_str!("scenario.toml");
 
-/// Its trace.
 pub const TRACE: &str = include_str!("trace.txt");
 
 /// Failure to write a new scenario.
@@ -26,12 +25,7 @@ pub enum NewScenarioError {
     Exists(PathBuf),
     /// The file or its folder can't be written.
     #[error("can't write {}: {why}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// The cause.
-        why: io::Error,
-    },
+    Write { path: PathBuf, why: io::Error },
     /// The template has errors.
     #[error("what new scenarios begin with is not sound: {0}")]
     InvalidTemplate(String),

@@ -198,38 +198,19 @@ mod tests {
                      \x20     2 times:\n        agent reads k\n      2 ×\n      dispatch key=k\n\
                      \x20 2.  agent has ended → not in time\nagent is killed by SIGKILL";
         let lines = parse(trace, &["agent", "box"]);
-        let agent = || "agent".to_owned();
-        let call = |text: &str, result: Option<&str>| Line::Call {
-            process: agent(),
-            text: text.to_owned(),
-            result: result.map(str::to_owned),
-        };
+        let told: Vec<String> = lines.iter().map(|line| format!("{line:?}")).collect();
         assert_eq!(
-            lines,
+            told,
             [
-                Line::Heading("agent is a keyagent".to_owned()),
-                call("registers for \"a → b\"", Some("agent")),
-                Line::Step {
-                    number: 1,
-                    process: "box".to_owned(),
-                    text: "requests user \"k\", 2 times at once".to_owned(),
-                    result: None,
-                },
-                Line::Upcall {
-                    process: agent(),
-                    text: "upcall for k from box, uid 0".to_owned(),
-                    completion: Some("answers with \"c\"".to_owned()),
-                },
-                Line::Repeated { times: Some(2), lines: vec![call("reads k", None)] },
-                Line::Workers { count: 2, result: None },
-                Line::Remark("dispatch key=k".to_owned()),
-                Line::Step {
-                    number: 2,
-                    process: agent(),
-                    text: "has ended".to_owned(),
-                    result: Some("not in time".to_owned()),
-                },
-                Line::End { process: agent(), text: "is killed by SIGKILL".to_owned() },
+                r#"Heading("agent is a keyagent")"#,
+                r#"Call { process: "agent", text: "registers for \"a → b\"", result: Some("agent") }"#,
+                r#"Step { number: 1, process: "box", text: "requests user \"k\", 2 times at once", result: None }"#,
+                r#"Upcall { process: "agent", text: "upcall for k from box, uid 0", completion: Some("answers with \"c\"") }"#,
+                r#"Repeated { times: Some(2), lines: [Call { process: "agent", text: "reads k", result: None }] }"#,
+                "Workers { count: 2, result: None }",
+                r#"Remark("dispatch key=k")"#,
+                r#"Step { number: 2, process: "agent", text: "has ended", result: Some("not in time") }"#,
+                r#"End { process: "agent", text: "is killed by SIGKILL" }"#,
             ]
         );
     }

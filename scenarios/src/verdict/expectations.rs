@@ -1,9 +1,9 @@
 //! Comparison of step outcomes with expectations.
 
+use super::mismatch::{FailedStep, Mismatch};
 use crate::{
     plan::{Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
-    verdict::{FailedStep, Mismatch},
     wire::{Described, Done, Event, EventKind, Outcome, Value, outcomes_of_setup},
 };
 

@@ -21,7 +21,6 @@ pub struct Event {
     pub upcall: Option<i32>,
     /// Monotonic time since the plan was begun, in microseconds.
     pub at_us: u64,
-    /// Its kind.
     pub kind: EventKind,
 }
 
@@ -177,14 +176,12 @@ pub struct Described {
     pub gid: u32,
     /// Permission mask.
     pub perm: u32,
-    /// Description.
     pub description: String,
 }
 
 /// A line of /proc/keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcKey {
-    /// Serial number.
     pub serial: i32,
     /// The flags column, as in `I--Q---`.
     pub flags: String,
@@ -257,7 +254,6 @@ pub struct Identity {
 /// The siginfo of an agent's signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpcallSignal {
-    /// Signal number.
     pub signal: i32,
     /// si_code: SI_KEYAGENT is -8 (R14). Of a notification: 1 if others have been lost, else 0.
     pub code: i32,

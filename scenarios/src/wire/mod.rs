@@ -154,7 +154,6 @@ pub struct Hello {
 pub struct Finished {
     /// [`Plan::name`].
     pub plan: String,
-    /// Its completion.
     pub completion: Completion,
     /// Keys of the plan that are still in /proc/keys after all its processes have been reaped, and
     /// the time for collection has passed (R26). Empty unless there is a leak.

@@ -75,9 +75,7 @@ pub struct WindowSize {
 /// Bytes that a program has written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// The stream.
     pub stream: Stream,
-    /// The bytes.
     pub bytes: Bytes,
 }
 

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use schemars::JsonSchema;
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
@@ -13,15 +12,6 @@ use super::{
     step::{self, ParsedStep},
 };
 use crate::{diagnostics::Problem, plan::Order};
-
-/// Sequence of `steps`, by name or by the number of each step.
-#[derive(JsonSchema)]
-#[schemars(untagged, rename = "StepOrder")]
-#[expect(dead_code, reason = "it is read in parts, and stands here to be described")]
-pub(super) enum OrderSpec {
-    As(Order),
-    Numbers(Vec<usize>),
-}
 
 /// Steps that belong together. A single step is a block of one.
 pub(super) struct ParsedBlock {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Source,
     deserialize::Table,
-    file,
+    file::{self, Source},
     matrix::{self, Case, Cases},
     placeholder::{Substitution, Use},
 };
