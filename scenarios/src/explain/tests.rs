@@ -73,7 +73,7 @@ fn who_takes_part_and_what_happens_is_said_in_sentences() {
 
 fn drawn(scenario: &Scenario, trace: &str, width: usize) -> String {
     let line = |row: &Row| format!("{}  {}", row.lanes, row.text).trim_end().to_owned();
-    let rows = diagram::draw(&Sequence::of(&scenario, &Trace::parse(scenario.plan(), trace)), width);
+    let rows = diagram::draw(&Sequence::of(scenario, &Trace::parse(scenario.plan(), trace)), width);
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
