@@ -2,8 +2,10 @@
 //!
 //! Its arguments are `create KEY UID GID THREAD PROCESS SESSION`. Its session keyring holds the authkey of
 //! KEY. It instantiates KEY with the callout information, and reports to PID 1, so that the trace shows the
-//! call.
+//! call. For the callout `copy of NAME`, it instantiates KEY with the payload of the user key NAME, which it
+//! finds in the keyrings to which the authkey gives access.
 
+use std::ffi::CString;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -17,6 +19,9 @@ use crate::sys::kmsg::{self, Level};
 
 /// The process's name in events.
 const NAME: &str = "/sbin/request-key";
+
+/// Beginning of the callout information that asks for the payload of another key.
+const COPY_OF: &[u8] = b"copy of ";
 
 /// Serves one upcall.
 pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
@@ -35,6 +40,13 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     report(key, Op::Assume { key: Some(target.clone()) }, authkey.map(|authkey| Value::Serial(authkey.0)));
     authkey?;
     let callout = keyring::read(KeySerial::AUTHKEY)?;
+    let callout = match callout.strip_prefix(COPY_OF) {
+        Some(name) => {
+            let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+            keyring::read(keyring::request_key(c"user", &name, None, KeySerial::NONE)?)?
+        }
+        None => callout,
+    };
     let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
     // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {

@@ -33,9 +33,10 @@ pub fn name(number: i32) -> Option<&'static str> {
     ALL.iter().find(|entry| entry.1 == number).map(|entry| entry.0)
 }
 
-/// Returns the number of an errno.
-pub fn number(name: &str) -> Option<i32> {
-    ALL.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
+/// Returns the number of an errno, which is a name or, if it has none, a number as in `511`.
+pub fn number(errno: &str) -> Option<i32> {
+    let named = ALL.iter().find(|entry| entry.0 == errno).map(|entry| entry.1);
+    named.or_else(|| errno.parse().ok().filter(|number| *number > 0 && name(*number).is_none()))
 }
 
 /// Returns all names.

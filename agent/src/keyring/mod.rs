@@ -10,7 +10,7 @@ pub(crate) mod watch_queue;
 use std::ffi::CStr;
 use std::io::IoSlice;
 
-use nix::{Result, errno::Errno};
+use nix::Result;
 
 pub(crate) use serial::KeySerial;
 
@@ -192,8 +192,8 @@ pub(crate) fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result
 }
 
 /// Answers `error` for `timeout` seconds: `keyctl_reject_key()`.
-pub(crate) fn reject(key: KeySerial, timeout: u32, error: Errno, keyring: KeySerial) -> Result<()> {
-    let args = [key.into(), Arg::word(timeout), Arg::int(error as i32), keyring.into()];
+pub(crate) fn reject(key: KeySerial, timeout: u32, error: i32, keyring: KeySerial) -> Result<()> {
+    let args = [key.into(), Arg::word(timeout), Arg::int(error), keyring.into()];
     done(syscall::keyctl(libc::KEYCTL_REJECT, args))
 }
 

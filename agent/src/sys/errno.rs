@@ -4,9 +4,11 @@ use std::io;
 
 use nix::errno::Errno;
 
-/// The name in the kernel's documentation, as in `ENOKEY`.
+/// The name in the kernel's documentation, as in `ENOKEY`; the number of an errno that has none.
 pub(crate) fn name(errno: Errno) -> String {
-    scenarios::errno::name(errno as i32).map_or_else(|| errno.to_string(), str::to_owned)
+    // An `Errno` does not keep such a number. The C library's variable does, until the next failure.
+    let number = if errno == Errno::UnknownErrno { Errno::last_raw() } else { errno as i32 };
+    scenarios::errno::name(number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// The errno of an I/O error; EIO if it has none.

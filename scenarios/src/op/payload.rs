@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(
     untagged,
     deny_unknown_fields,
-    expecting = "a text, or one of { hex = \"00ff\" }, { fill = 4096 }, { null = 4 }"
+    expecting = "a text, or one of { hex = \"00ff\" }, { hex = \"00ff\", length = 16 }, { fill = 4096 }, { null = 4 }"
 )]
 pub enum Payload {
     /// These bytes.
@@ -17,6 +17,13 @@ pub enum Payload {
     Hex {
         /// The digits.
         hex: String,
+    },
+    /// Bytes in hexadecimal digits, with zero bytes after them.
+    Padded {
+        /// The digits.
+        hex: String,
+        /// Number of bytes, including the zero bytes.
+        length: u32,
     },
     /// Repetitions of the byte `x`.
     Fill {

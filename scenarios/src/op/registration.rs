@@ -55,9 +55,9 @@ pub struct Params {
     /// The deadline in milliseconds; 0: the default one.
     #[serde(default)]
     pub timeout_ms: u32,
-    /// Has to be 0.
+    /// Number of requests that are signalled at once; 0: the default one.
     #[serde(default)]
-    pub reserved: u32,
+    pub window: u32,
 }
 
 /// Thread and system call interface of a call.

@@ -341,6 +341,7 @@ fn payload(payload: &Payload) -> String {
         Payload::Text(text) => format!("{text:?}"),
         Payload::Hex { hex } if hex.is_empty() => "no bytes".to_owned(),
         Payload::Hex { hex } => format!("bytes {hex}"),
+        Payload::Padded { hex, length } => format!("{length} bytes: {hex}, then zeros"),
         Payload::Fill { fill } => format!("{fill} bytes"),
         Payload::Null { null } => format!("{null} bytes at NULL"),
     }
@@ -357,12 +358,12 @@ fn registration(with: &Registration) -> String {
 
 /// Describes the parameters that are not the default.
 fn parameters(params: Params) -> String {
-    let Params { signal, flags, timeout_ms, reserved } = params;
+    let Params { signal, flags, timeout_ms, window } = params;
     let parts = [
         (signal != Registration::USUAL_SIGNAL).then(|| signal_name(signal)),
         (flags != 0).then(|| format!("flags {flags:#x}")),
         (timeout_ms != 0).then(|| format!("timeout_ms {timeout_ms}")),
-        (reserved != 0).then(|| format!("reserved {reserved}")),
+        (window != 0).then(|| format!("window {window}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::io::IoSlice;
 
-use nix::errno::Errno;
 use scenarios::plan::Op;
 use scenarios::wire::Value;
 
@@ -40,7 +39,7 @@ impl PlanProcess<'_> {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
                 let error =
                     scenarios::errno::number(error).ok_or_else(|| Skip(format!("no errno {error}")))?;
-                (key, keyring::reject(key, *seconds, Errno::from_raw(error), into))
+                (key, keyring::reject(key, *seconds, error, into))
             }
             _ => return Ok(misplaced(op)),
         };

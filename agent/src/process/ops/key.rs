@@ -95,8 +95,8 @@ fn registration(with: &Registration) -> Payload {
     };
     match with {
         Registration::Signal { signal } => words(&[*signal]),
-        Registration::Params { params: Params { signal, flags, timeout_ms, reserved } } => {
-            words(&[*signal, *flags, *timeout_ms, *reserved])
+        Registration::Params { params: Params { signal, flags, timeout_ms, window } } => {
+            words(&[*signal, *flags, *timeout_ms, *window])
         }
         Registration::Raw { raw } => raw.clone(),
     }

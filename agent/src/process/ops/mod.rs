@@ -98,10 +98,19 @@ fn text(text: &str) -> Result<CString, Skip> {
 fn bytes(payload: &Payload) -> Result<Option<Vec<u8>>, Skip> {
     Ok(match payload {
         Payload::Text(text) => Some(text.clone().into_bytes()),
-        Payload::Hex { hex } => Some(unhex(hex).ok_or_else(|| Skip(format!("{hex:?} is not hexadecimal")))?),
+        Payload::Hex { hex } => Some(digits(hex)?),
+        Payload::Padded { hex, length } => {
+            let mut bytes = digits(hex)?;
+            bytes.resize(*length as usize, 0);
+            Some(bytes)
+        }
         Payload::Fill { fill } => Some(vec![b'x'; *fill as usize]),
         Payload::Null { .. } => None,
     })
+}
+
+fn digits(hex: &str) -> Result<Vec<u8>, Skip> {
+    unhex(hex).ok_or_else(|| Skip(format!("{hex:?} is not hexadecimal")))
 }
 
 fn hex(bytes: &[u8]) -> String {
