@@ -37,8 +37,10 @@ impl<'s> Effects<'s> {
             _ => None,
         });
         let descriptions = descriptions.collect();
-        // A command may do anything.
-        let asks = ops.iter().any(|(_, op)| matches!(op, Op::Request { .. } | Op::Run { .. }));
+        // A mount may look a name up, and a command may do anything.
+        let asks = ops
+            .iter()
+            .any(|(_, op)| matches!(op, Op::Request { .. } | Op::Mount { .. } | Op::Run { .. }));
         Self { ops, descriptions, asks }
     }
 

@@ -150,3 +150,25 @@ agent.answer = {}
 1 problem
 "##);
 }
+
+#[test]
+fn a_mount_may_raise_the_upcall_that_is_waited_for() {
+    let text = r#"title = "t"
+rules = []
+[process.agent]
+serves = "dns_resolver"
+on_upcall = { hold = {} }
+[process.box]
+session_keys = ["agent"]
+[[step]]
+box.mount = { type = "ceph", source = "store:/", at = "/tmp" }
+background = "mounting"
+[[step]]
+agent.wait = { until = { upcalls = 1 } }
+[[step]]
+agent.answer = {}
+[[step]]
+box.await = { job = "mounting" }
+"#;
+    assert_eq!(complaint(text), "no problem");
+}
