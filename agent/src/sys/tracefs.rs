@@ -17,8 +17,8 @@ pub(crate) struct Recording(());
 impl Recording {
     /// Empties the buffer and enables the tracepoints.
     pub(crate) fn start() -> io::Result<Self> {
-        // One clock for all CPUs keeps records in order; setting it empties the buffer.
-        write("trace_clock", "global")?;
+        // A counter keeps the records of all CPUs in order, where clocks may be too coarse. Setting it empties the buffer.
+        write("trace_clock", "counter")?;
         write("trace", "")?;
         enable(true)?;
         Ok(Self(()))

@@ -38,9 +38,8 @@ impl<'s> Effects<'s> {
         });
         let descriptions = descriptions.collect();
         // A mount may look a name up, and a command may do anything.
-        let asks = ops
-            .iter()
-            .any(|(_, op)| matches!(op, Op::Request { .. } | Op::Mount { .. } | Op::Run { .. }));
+        let asks =
+            ops.iter().any(|(_, op)| matches!(op, Op::Request { .. } | Op::Mount { .. } | Op::Run { .. }));
         Self { ops, descriptions, asks }
     }
 
