@@ -44,7 +44,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|entry| entry.0)
 }
 
-/// JSON schema of an errno's name.
+/// JSON schema of an errno.
 #[cfg(feature = "host")]
 pub struct ErrnoName;
 
@@ -56,6 +56,9 @@ impl schemars::JsonSchema for ErrnoName {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let names: Vec<&str> = names().collect();
-        schemars::json_schema!({ "description": "The name of an errno.", "type": "string", "enum": names })
+        schemars::json_schema!({
+            "description": "The name of an errno, or the number of one that has none.",
+            "anyOf": [{ "type": "string", "enum": names }, { "type": "string", "pattern": "^[1-9][0-9]{0,3}$" }],
+        })
     }
 }
