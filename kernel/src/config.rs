@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(merged(&fragments), "CONFIG_NEW=y\nCONFIG_OLD=y\n");
         check(&fragments, "CONFIG_OLD=y\n", |_| false).unwrap();
         let error = check(&fragments, "CONFIG_OLD=y\n", |_| true).unwrap_err().to_string();
-        assert!(error.contains("a.config:1: CONFIG_NEW=y was asked for"), "{error}");
+        assert!(error.contains("a.config:1: CONFIG_NEW=y was requested"), "{error}");
     }
 
     #[test]
