@@ -71,23 +71,31 @@ impl Fixture {
 
 /// Returns true, with a note, if `make` is missing and `cargo xtask host` can't install it. In CI that is a failure.
 pub(crate) fn lacks_make() -> bool {
-    static LACKS_MAKE: LazyLock<bool> = LazyLock::new(|| {
-        let is_here = || Command::new("make").arg("--version").output().is_ok();
-        if is_here() {
-            return false;
-        }
-        let install =
-            Command::new(env!("CARGO")).args(["run", "--quiet", "--package=xtask", "--", "host"]).output();
-        let lacks = !is_here();
-        assert!(!lacks || env::var_os("CI").is_none(), "make is not installed: {install:?}");
-        lacks
-    });
-    if *LACKS_MAKE {
+    static LACKS_MAKE: LazyLock<bool> = LazyLock::new(|| lacks("make"));
+    *LACKS_MAKE
+}
+
+/// Like [`lacks_make`], for `gpg`.
+pub(crate) fn lacks_gpg() -> bool {
+    static LACKS_GPG: LazyLock<bool> = LazyLock::new(|| lacks("gpg"));
+    *LACKS_GPG
+}
+
+fn lacks(program: &str) -> bool {
+    let is_here = || Command::new(program).arg("--version").output().is_ok();
+    if is_here() {
+        return false;
+    }
+    let install =
+        Command::new(env!("CARGO")).args(["run", "--quiet", "--package=xtask", "--", "host"]).output();
+    let lacks = !is_here();
+    assert!(!lacks || env::var_os("CI").is_none(), "{program} is not installed: {install:?}");
+    if lacks {
         // Bypasses the harness, which keeps the output of a test that passes.
         let _ = writeln!(
             io::stderr(),
-            "skipped: make is not installed: `cargo xtask host` says how to install it"
+            "skipped: {program} is not installed: `cargo xtask host` says how to install it"
         );
     }
-    *LACKS_MAKE
+    lacks
 }

@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    for purpose in [Purpose::BootQemu, Purpose::Shell] {
+    for purpose in [Purpose::BootQemu, Purpose::Shell, Purpose::Test] {
         packages::ensure(purpose, Consent::from_flag(options.install), terminal)?;
     }
     terminal.say("This machine has everything that the testbed needs.");

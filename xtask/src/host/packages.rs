@@ -43,6 +43,8 @@ pub enum Purpose {
     BootQemu,
     /// Use a guest's shell.
     Shell,
+    /// Run the tests of the workspace.
+    Test,
 }
 
 /// Missing packages for a purpose, by Debian name, in order.
@@ -61,7 +63,7 @@ type Provider = (&'static str, &'static str);
 impl Purpose {
     fn required(self) -> &'static [Provider] {
         match self {
-            Self::Build | Self::BootUml => &[],
+            Self::Build | Self::BootUml | Self::Test => &[],
             Self::BootQemu => &[("qemu-system-x86_64", QEMU)],
             Self::Shell => &[("busybox", BUSYBOX)],
         }
@@ -72,6 +74,8 @@ impl Purpose {
             Self::Build => &[],
             Self::BootUml | Self::BootQemu => &[("busybox", BUSYBOX)],
             Self::Shell => &[("keyctl", "keyutils")],
+            // Signs the archive of packages with which the tests of the crate kernel try apt.
+            Self::Test => &[("gpg", "gnupg")],
         }
     }
 
