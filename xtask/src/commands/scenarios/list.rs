@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn planned_part_of_a_rule_is_quoted_without_markdown() {
-        let quoted = console::strip_ansi_codes(&quote("R29".parse().unwrap())).into_owned();
-        assert!(quoted.contains("\n\n  Planned: A keyring whose links"), "{quoted}");
+        let quoted = console::strip_ansi_codes(&quote("R30".parse().unwrap())).into_owned();
+        assert!(quoted.contains("\n\n  Planned: Two faults of the stock"), "{quoted}");
         assert_eq!(plain("> The *holder* of `a*b`\n> **counts**"), "The holder of `a*b`\ncounts");
     }
 
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn rule_without_scenarios_is_no_error() {
-        assert_eq!(names(&["R29"]), Vec::<String>::new());
+        assert_eq!(names(&["R30"]), Vec::<String>::new());
     }
 
     #[test]
