@@ -9,6 +9,7 @@ use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
@@ -56,6 +57,9 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 static ENDING: Mutex<()> = Mutex::new(());
 static STARTED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicUsize = AtomicUsize::new(0);
+/// Number of signals that [`watch`] has left to the owner of a [`Hold`].
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,9 +87,11 @@ pub fn before_end(cleanup: impl FnOnce(&Cause) + Send + 'static) -> Registered {
 /// at once.
 pub fn watch() -> Result<()> {
     let mut signals = Signals::new(not_ignored(&ENDING_SIGNALS)).context("can't handle signals")?;
+    WATCHED.store(true, Ordering::SeqCst);
     thread::spawn(move || {
         for signal in signals.forever() {
             if HELD.load(Ordering::SeqCst) > 0 {
+                LEFT.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
             if !end_process(Cause::Signal(signal)) {
@@ -98,12 +104,28 @@ pub fn watch() -> Result<()> {
 
 /// While it exists, the signals of [`ENDING_SIGNALS`] do not end the process: its owner handles all of them.
 #[derive(Debug)]
-pub struct Hold(());
+pub struct Hold {
+    left_before: usize,
+}
 
 /// Takes over the handling of signals.
 pub fn hold() -> Hold {
     HELD.fetch_add(1, Ordering::SeqCst);
-    Hold(())
+    Hold { left_before: LEFT.load(Ordering::SeqCst) }
+}
+
+impl Hold {
+    /// Waits until the thread of [`watch`] has left a signal to the owner, who has received it. The
+    /// thread may be slower, and would end this process if the hold were gone.
+    pub fn await_left_signal(&self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while WATCHED.load(Ordering::SeqCst)
+            && LEFT.load(Ordering::SeqCst) == self.left_before
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Drop for Hold {

@@ -32,7 +32,7 @@ pub fn run(command: Command) -> Result<End> {
 }
 
 fn run_forwarding(signals: &[i32], mut command: Command) -> Result<End> {
-    let _held = interruption::hold();
+    let hold = interruption::hold();
     let mut signals = Signals::new(interruption::not_ignored(signals)).context("can't handle signals")?;
     // A group of its own, since this process may share one with its parent.
     command.process_group(0).stdin(Stdio::null());
@@ -52,6 +52,7 @@ fn run_forwarding(signals: &[i32], mut command: Command) -> Result<End> {
     handle.close();
     let received = listener.join().unwrap_or_default();
     if received.is_some() {
+        hold.await_left_signal();
         // Some of them may ignore Ctrl-C.
         let _ = killpg(group, Signal::SIGTERM);
     }
