@@ -15,8 +15,9 @@ const KERNEL_COMMAND_LINE: &str =
     "console=ttyS0 loglevel=5 panic=-1 reboot=t keyagents.channel=/dev/vport0p1";
 
 /// The emulated processor. Kernels prefer `rep movsb` and `rep stosb` if the processor reports them
-/// as fast, but the emulator executes them byte by byte.
-const TCG_CPU: &str = "max,-erms,-fsrm";
+/// as fast, but the emulator executes them byte by byte. Without `la57` page tables have four levels;
+/// with five, KASAN reports an interrupt that comes while the kernel identifies the processor.
+const TCG_CPU: &str = "max,-erms,-fsrm,-la57";
 
 /// Parameter for an emulated processor whose counter has an unknown frequency: calibration on a
 /// busy host fails, and the clock drifts.
