@@ -299,24 +299,24 @@ impl Run<'_> {
         let Some((_, own)) = self.chains.other.find(&primary.title) else {
             return self.merge(primary, "the whole patch", tree, change);
         };
-        let base = match old {
-            None => None,
+        let old = match old {
+            None => return self.merge(primary, "the whole patch", tree, change),
             // Both have got such a patch, and neither from the other.
             Some(None) => return self.merge(primary, "its version", tree, own),
-            Some(Some((_, old))) => match merge::apply(self.repository, &change.from, old)? {
-                Merged::Clean(base) => Some(base),
-                Merged::Conflict { .. } => None,
-            },
+            Some(Some((_, old))) => old,
         };
-        match base {
-            Some(from) => match self.merge(primary, "its version", tree, own)? {
-                Ok(tree) => {
-                    let change = Change { from, to: change.to.clone() };
-                    self.merge(primary, "what has changed", &tree, &change)
-                }
+        let to = change.to.clone();
+        match merge::apply(self.repository, &change.from, old)? {
+            Merged::Clean(from) => match self.merge(primary, "its version", tree, own)? {
+                Ok(tree) => self.merge(primary, "what has changed", &tree, &Change { from, to }),
                 stopped => Ok(stopped),
             },
-            None => self.merge(primary, "the whole patch", tree, change),
+            // The patches before it were changed too much for that: the trees after it are compared,
+            // so that nothing of the other kernel's version is lost.
+            Merged::Conflict { .. } => {
+                let change = Change { from: old.to.clone(), to };
+                self.merge(primary, "what has changed up to it", &own.to, &change)
+            }
         }
     }
 

@@ -94,12 +94,12 @@ impl State {
         }
         let left = unmerged(directory)?;
         if !left.is_empty() {
-            let reason = format!("resolve these files, then `git add` them:\n{}", left.join("\n"));
+            let reason = format!("resolve these files, then `git add -u`:\n{}", left.join("\n"));
             return Err(refuse(directory, reason));
         }
         let changed = read(git(directory).args(["diff", "--name-only"]), b"")?;
         if !changed.is_empty() {
-            return Err(refuse(directory, format!("`git add` the changes of these files:\n{changed}")));
+            return Err(refuse(directory, format!("`git add -u` the changes of these files:\n{changed}")));
         }
         let checked = output(git(directory).args(["diff", "--check", "--cached", "HEAD"]), b"")?;
         let said = String::from_utf8_lossy(&checked.stdout).into_owned();

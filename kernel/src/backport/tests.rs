@@ -162,7 +162,7 @@ fn a_conflict_stops_until_it_is_resolved_and_nothing_is_written_before() {
     assert_eq!(bench.series(), before);
     let refusal = |start| bench.backport(start).unwrap_err().to_string();
     assert!(refusal(Start::New).ends_with("a backport is under way: --continue or --abort it"));
-    assert!(refusal(Start::Resolved).ends_with("resolve these files, then `git add` them:\na.c"));
+    assert!(refusal(Start::Resolved).ends_with("resolve these files, then `git add -u`:\na.c"));
 
     let resolved = format!("{TOP}old\n\none\n2 /* own */\nthree\nfour\n");
     fs::write(conflict.tree.join("a.c"), resolved).unwrap();
@@ -170,6 +170,25 @@ fn a_conflict_stops_until_it_is_resolved_and_nothing_is_written_before() {
     assert_eq!(bench.done(Start::Resolved).written, ["0001-Change.patch", "0002-Add.patch"]);
     let after = bench.series();
     assert!(after[0].1.contains("-two\n+2 /* own */\n") && after[1].1.contains("+bar\n"), "{after:?}");
+}
+
+#[test]
+fn a_difference_stays_if_the_patches_before_it_were_changed_where_it_is() {
+    let bench = Bench::new();
+    bench.done(Start::New);
+    bench.commit_series(
+        "2",
+        &[
+            ("First", "a.c", "new\none\n2\nthree\nfour\n"),
+            ("Change", "a.c", "new\none\nTWO\nthree\nFOUR\n"),
+            ("Add", "b.c", "foo\n"),
+        ],
+    );
+    bench.done(Start::New);
+    let change = &bench.series()[1].1;
+    for line in ["-2\n", "+TWO /* own */\n", "+FOUR\n"] {
+        assert!(change.contains(line), "{change}");
+    }
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn advice(backport: &Backport<'_>, conflict: &Conflict) -> String {
     let files: String = files.iter().map(|file| format!("\n  {file}")).collect();
     format!(
         "{patch}: {what} does not apply to {}; {number} in {}:{files}\n\
-         Resolve them and `git add` them there, then: cargo xtask kernel backport {pair} --continue\n\
+         Resolve them and `git add -u` there, then: cargo xtask kernel backport {pair} --continue\n\
          Or give up: cargo xtask kernel backport {pair} --abort",
         backport.to.name,
         quoted(tree),
