@@ -17,7 +17,7 @@ use scenarios::{parse, snapshot};
 use xtask::host::terminal::Terminal;
 use xtask::report::live;
 use xtask::runner::executor::{Event, Policy};
-use xtask::runner::results::SharedResults;
+use xtask::runner::run_results::SharedResults;
 use xtask::runner::testbed::{MatrixOptions, Testbed};
 use xtask::runner::word::Word;
 

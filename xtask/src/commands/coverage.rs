@@ -15,7 +15,7 @@ use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::report::live;
 use crate::runner::executor::Policy;
-use crate::runner::results::SharedResults;
+use crate::runner::run_results::SharedResults;
 use crate::runner::selection;
 use crate::runner::testbed::{MatrixOptions, Testbed};
 

@@ -21,7 +21,7 @@ use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
-use crate::runner::result::accept_hint;
+use crate::runner::scenario_result::accept_hint;
 use crate::runner::selection;
 use crate::runner::word::Word;
 use crate::runner::worker::{self, Judged};

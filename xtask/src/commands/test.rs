@@ -13,7 +13,7 @@ use crate::report::events::Stream;
 use crate::report::{self, Outlets, ReportArg, ReportWriter, github, live};
 use crate::runner::executor::Policy;
 use crate::runner::last_run::LastRun;
-use crate::runner::results::{RunResults, SharedResults};
+use crate::runner::run_results::{RunResults, SharedResults};
 use crate::runner::selection;
 use crate::runner::shard::Shard;
 use crate::runner::testbed::{MatrixOptions, Testbed};

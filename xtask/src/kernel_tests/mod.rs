@@ -11,7 +11,7 @@ use scenarios::wire::Ending;
 use scenarios::wire::program::Program;
 
 use crate::runner::environment::Environment;
-use crate::runner::result::ScenarioResult;
+use crate::runner::scenario_result::ScenarioResult;
 use crate::session::{Failure, Session};
 use crate::vm::BootConfig;
 use ktap::{Case, Outcome, Problem, Results};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use console::{measure_text_width, style};
 
-use crate::runner::result::{Column, ScenarioResult};
+use crate::runner::scenario_result::{Column, ScenarioResult};
 use crate::runner::word::Word;
 
 /// Verdict words of one scenario by column; `None` without a verdict.
@@ -100,7 +100,7 @@ mod tests {
     use scenarios::verdict::Verdict;
 
     use super::*;
-    use crate::runner::result::Attempt;
+    use crate::runner::scenario_result::Attempt;
 
     fn column(title: &str, verdicts: &[Verdict]) -> Column {
         let report = |(index, verdict): (usize, &Verdict)| ScenarioResult {

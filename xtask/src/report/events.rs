@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor;
-use crate::runner::results::{ColumnResults, RunResults, SharedResults};
+use crate::runner::run_results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
 use crate::runner::word::Word;

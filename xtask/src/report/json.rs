@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use scenarios::verdict::Verdict;
 use serde::Serialize;
 
-use crate::runner::result::ScenarioResult;
-use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::run_results::{ColumnResults, RunResults};
+use crate::runner::scenario_result::ScenarioResult;
 
 #[derive(Serialize)]
 struct Row<'a> {

@@ -6,8 +6,8 @@ use quick_junit::{
 };
 use scenarios::verdict::Verdict;
 
-use crate::runner::result::{Attempt, ScenarioResult};
-use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::run_results::{ColumnResults, RunResults};
+use crate::runner::scenario_result::{Attempt, ScenarioResult};
 
 /// Returns the report as XML.
 pub(super) fn text(entries: &RunResults) -> Result<String> {

@@ -2,8 +2,8 @@
 
 use scenarios::verdict::Verdict;
 
-use crate::runner::result::ScenarioResult;
-use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::run_results::{ColumnResults, RunResults};
+use crate::runner::scenario_result::ScenarioResult;
 use crate::runner::word::Word;
 
 const VERSION: &str = "KTAP version 1";

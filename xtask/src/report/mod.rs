@@ -23,7 +23,7 @@ use crate::host::interruption::{self, Cause, Registered};
 use crate::host::output;
 use crate::report::events::{End, Stream};
 use crate::runner::last_run::LastRun;
-use crate::runner::results::{RunResults, SharedResults};
+use crate::runner::run_results::{RunResults, SharedResults};
 
 /// Destinations of a run's results.
 #[derive(Default)]

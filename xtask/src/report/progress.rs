@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use crate::host::terminal::{self, Terminal};
-use crate::runner::result::Tally;
+use crate::runner::scenario_result::Tally;
 use crate::runner::word::Word;
 
 const WORKER: &str = "  {spinner:.cyan} {spent:>4.dim} {msg}";

@@ -11,8 +11,8 @@ use signal_hook::consts::SIGINT;
 
 use super::*;
 use crate::artifacts::image::Profile;
-use crate::runner::result::{Attempt, ScenarioResult};
-use crate::runner::results::ColumnInfo;
+use crate::runner::run_results::ColumnInfo;
+use crate::runner::scenario_result::{Attempt, ScenarioResult};
 use crate::vm::Kind;
 
 const TEXT: &str = r#"

@@ -9,7 +9,7 @@ use crate::args::matrix::{Choice, MatrixOptions};
 use crate::artifacts::image::{KernelOptions, Profile};
 use crate::host::terminal::Terminal;
 use crate::runner::environment::EnvironmentSpec;
-use crate::runner::results::ColumnInfo;
+use crate::runner::run_results::ColumnInfo;
 use crate::session::probe;
 use crate::vm::Kind;
 

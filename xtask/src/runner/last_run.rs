@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::cache;
 use crate::host::workspace;
-use crate::runner::result::ScenarioResult;
-use crate::runner::results::RunResults;
+use crate::runner::run_results::RunResults;
+use crate::runner::scenario_result::ScenarioResult;
 
 /// Environment variable with another file's path, so that tests don't change the user's file.
 const FILE: &str = "KEYAGENTS_LAST_RUN";
@@ -130,8 +130,8 @@ mod tests {
 
     use super::*;
     use crate::artifacts::image::Profile;
-    use crate::runner::result::Attempt;
-    use crate::runner::results::{ColumnInfo, SharedResults};
+    use crate::runner::run_results::{ColumnInfo, SharedResults};
+    use crate::runner::scenario_result::Attempt;
 
     const TEXT: &str = r#"
 title = "A miss is ENOKEY"

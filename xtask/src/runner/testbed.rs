@@ -14,7 +14,7 @@ use crate::host::cache;
 use crate::host::packages::{self, Consent};
 use crate::host::terminal::Terminal;
 use crate::runner::environment::{self, Environment, EnvironmentSpec, Extras};
-use crate::runner::results::ColumnInfo;
+use crate::runner::run_results::ColumnInfo;
 use crate::runner::scheduler::Limits;
 use crate::runner::worker::Worker;
 use crate::session::probe::Retry;

@@ -15,7 +15,7 @@ use crate::host::cache;
 use crate::host::terminal::Terminal;
 use crate::kernel_tests::{self, Part, Selftests, User};
 use crate::runner::environment::{Environment, Extras};
-use crate::runner::result::{Column, ScenarioResult, summary};
+use crate::runner::scenario_result::{Column, ScenarioResult, summary};
 
 /// The directory of the kernel's selftests that the series adds to.
 const COLLECTION: &str = "keys";

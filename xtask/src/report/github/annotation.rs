@@ -4,8 +4,8 @@ use scenarios::scenario::{Position, Scenario};
 use scenarios::verdict::{FailedStep, Verdict};
 
 use crate::host::workspace;
-use crate::runner::result::ScenarioResult;
-use crate::runner::results::RunResults;
+use crate::runner::run_results::RunResults;
+use crate::runner::scenario_result::ScenarioResult;
 
 /// Maximum number of annotations, by GitHub's limit for a step; the summary has the rest.
 const MOST: usize = 10;
@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn flaky_scenario_is_a_warning_with_its_failed_attempt() {
         let took = std::time::Duration::ZERO;
-        let attempt = crate::runner::result::Attempt { verdict: Verdict::Hung("step 2".into()), took };
+        let attempt =
+            crate::runner::scenario_result::Attempt { verdict: Verdict::Hung("step 2".into()), took };
         let (scenario, verdict) = ("f/n".to_owned(), Verdict::Passed);
         let flaky = ScenarioResult { scenario, verdict, took, vm: None, earlier: vec![attempt] };
         let line = annotation("6.12", None, &flaky);

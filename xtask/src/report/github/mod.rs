@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::host::terminal::Terminal;
-use crate::runner::results::RunResults;
+use crate::runner::run_results::RunResults;
 
 /// Writes annotations and the summary if GitHub asks for them. A failed write is only a note.
 pub fn write(entries: &RunResults, terminal: &Terminal) {

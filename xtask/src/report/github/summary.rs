@@ -1,8 +1,8 @@
 //! Summary of the job: the counts of each column, and each failure with its diff.
 
 use crate::host::terminal::seconds;
-use crate::runner::result::{Column, ScenarioResult};
-use crate::runner::results::RunResults;
+use crate::runner::run_results::RunResults;
+use crate::runner::scenario_result::{Column, ScenarioResult};
 use crate::runner::word::Word;
 
 /// Maximum size. GitHub rejects the whole summary of a step above 1 MiB.

@@ -8,7 +8,7 @@ use scenarios::snapshot::{DiffKind, DiffLine};
 use scenarios::verdict::{self, Cause, Verdict};
 
 use super::sequence;
-use crate::runner::result::ScenarioResult;
+use crate::runner::scenario_result::ScenarioResult;
 use crate::runner::word::Word;
 
 /// View of a verdict other than `passed`.

@@ -7,8 +7,8 @@ use scenarios::snapshot;
 use super::Link;
 use super::failure::FailureView;
 use super::sequence;
-use crate::runner::result::ScenarioResult;
-use crate::runner::results::{ColumnResults, RunResults};
+use crate::runner::run_results::{ColumnResults, RunResults};
+use crate::runner::scenario_result::ScenarioResult;
 use crate::runner::word::Word;
 
 /// A scenario and its results by column.

@@ -7,7 +7,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::artifacts::image::Profile;
-use crate::runner::result::{Column, ScenarioResult};
+use crate::runner::scenario_result::{Column, ScenarioResult};
 
 /// Results of a run, shared between threads.
 #[derive(Debug, Clone)]
