@@ -57,14 +57,13 @@ impl Collector {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
-    use scenarios::parse;
     use scenarios::verdict::Verdict;
     use scenarios::wire::program::Bytes;
 
     use super::*;
+    use crate::runner::fixtures;
     use crate::runner::scheduler::Job;
     use crate::runner::worker::ShutdownReport;
 
@@ -82,10 +81,7 @@ mod tests {
 
     #[test]
     fn lost_counters_are_reported_and_later_ones_count() {
-        let text = "title = 't'\nrules = ['R9']\n[process.box]\n[[step]]\nbox.request = { description = 'k' }\n\
-                    expect = 'ENOKEY'\n";
-        let scenario = |name: &str| parse::scenarios(name, Path::new("x.toml"), text).unwrap().remove(0);
-        let scenarios = ["f/a", "f/b", "f/c"].map(scenario);
+        let scenarios = ["f/a", "f/b", "f/c"].map(fixtures::scenario);
         let mut collector = Collector::default();
         let counted = Counters { file: "a.gcda".into(), content: Bytes(vec![1]), left: 0 };
         let events = [

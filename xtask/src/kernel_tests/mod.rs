@@ -123,13 +123,7 @@ impl<'a> Selftests<'a> {
 
 impl Part {
     fn new(title: String, results: Results, outside: Option<(&str, Verdict)>) -> Self {
-        let report = |name: &str, verdict: Verdict| ScenarioResult {
-            scenario: format!("{title}/{name}"),
-            verdict,
-            took: Duration::ZERO,
-            vm: None,
-            earlier: Vec::new(),
-        };
+        let report = |name: &str, verdict| ScenarioResult::new(format!("{title}/{name}"), verdict);
         let cases = results.cases.into_iter().map(|case| report(&case.name.clone(), verdict(case))).collect();
         let outside = outside.map(|(what, verdict)| report(what, verdict));
         Self { cases, outside, title }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use console::{measure_text_width, style};
 
-use crate::runner::scenario_result::{Column, ScenarioResult};
+use crate::runner::run_results::ColumnResults;
+use crate::runner::scenario_result::ScenarioResult;
 use crate::runner::word::Word;
 
 /// Verdict words of one scenario by column; `None` without a verdict.
@@ -29,7 +30,7 @@ impl Row<'_> {
 }
 
 /// Returns the table. Scenarios that passed in every column are only counted.
-pub fn table(columns: &[Column]) -> String {
+pub fn table(columns: &[&ColumnResults]) -> String {
     let mut rows = rows(columns);
     rows.sort_by_key(Row::rank);
     let shown: Vec<&Row<'_>> = rows.iter().filter(|row| row.rank() < 3).collect();
@@ -43,7 +44,7 @@ pub fn table(columns: &[Column]) -> String {
     let width = first.map(measure_text_width).max().unwrap_or(0);
 
     let mut lines =
-        vec![line(width, "", columns.iter().map(|it| style(&it.title).bold().to_string()), columns)];
+        vec![line(width, "", columns.iter().map(|it| style(&it.about.title).bold().to_string()), columns)];
     for row in &shown {
         let cells = row.words.iter().map(|word| word.map_or(String::new(), cell));
         lines.push(line(width, row.scenario, cells, columns));
@@ -57,17 +58,16 @@ pub fn table(columns: &[Column]) -> String {
     lines.join("\n")
 }
 
-fn rows(columns: &[Column]) -> Vec<Row<'_>> {
+fn rows<'a>(columns: &[&'a ColumnResults]) -> Vec<Row<'a>> {
     let mut names: Vec<&str> = Vec::new();
-    for report in columns.iter().flat_map(|column| &column.reports) {
+    for report in columns.iter().flat_map(|column| column.results()) {
         if !names.contains(&report.scenario.as_str()) {
             names.push(&report.scenario);
         }
     }
     let row = |scenario| {
-        let word = |column: &Column| {
-            let mut reports = column.reports.iter();
-            reports.find(|report| report.scenario == scenario).map(ScenarioResult::word)
+        let word = |column: &&ColumnResults| {
+            column.results().find(|report| report.scenario == scenario).map(ScenarioResult::word)
         };
         Row { scenario, words: columns.iter().map(word).collect() }
     };
@@ -82,11 +82,16 @@ fn cell(word: Word) -> String {
 }
 
 /// Formats a line whose cells are as wide as the columns' titles, or the longest word.
-fn line(width: usize, first: &str, cells: impl Iterator<Item = String>, columns: &[Column]) -> String {
+fn line(
+    width: usize,
+    first: &str,
+    cells: impl Iterator<Item = String>,
+    columns: &[&ColumnResults],
+) -> String {
     const WORD: usize = "x crashed".len();
     let mut line = format!("  {first}{}", " ".repeat(width - measure_text_width(first)));
     for (cell, column) in cells.zip(columns) {
-        let room = measure_text_width(&column.title).max(WORD);
+        let room = measure_text_width(&column.about.title).max(WORD);
         let pad = room.saturating_sub(measure_text_width(&cell));
         line.push_str(&format!("  {cell}{}", " ".repeat(pad)));
     }
@@ -100,18 +105,15 @@ mod tests {
     use scenarios::verdict::Verdict;
 
     use super::*;
+    use crate::runner::fixtures;
     use crate::runner::scenario_result::Attempt;
 
-    fn column(title: &str, verdicts: &[Verdict]) -> Column {
-        let report = |(index, verdict): (usize, &Verdict)| ScenarioResult {
-            scenario: format!("f/{index}"),
-            verdict: verdict.clone(),
-            took: Duration::ZERO,
-            vm: None,
-            earlier: Vec::new(),
-        };
-        let reports = verdicts.iter().enumerate().map(report).collect();
-        Column { title: title.into(), reports, lost: None }
+    fn column(title: &str, verdicts: &[Verdict]) -> ColumnResults {
+        let names = ["f/0", "f/1", "f/2", "f/3", "f/4"];
+        let verdicts: Vec<_> = names.into_iter().zip(verdicts.iter().cloned().map(Some)).collect();
+        let mut column = fixtures::run("6.12", &verdicts).entries().parts.remove(0);
+        column.about.title = title.to_owned();
+        column
     }
 
     #[test]
@@ -122,7 +124,7 @@ mod tests {
             column("6.12 tcg", &[passed(), hung.clone(), passed(), passed(), skipped]),
             column("7.3 tcg", &[passed(), hung.clone(), hung, passed(), passed()]),
         ];
-        let table = console::strip_ansi_codes(&table(&columns)).into_owned();
+        let table = console::strip_ansi_codes(&table(&columns.each_ref())).into_owned();
         let expected = [
             "                            6.12 tcg   7.3 tcg",
             "  f/2                       ✓          … hung",
@@ -135,11 +137,12 @@ mod tests {
 
     #[test]
     fn flaky_scenario_is_shown_after_the_differences() {
-        let mut columns = [column("6.12", &[Verdict::Passed]), column("7.3", &[Verdict::Passed])];
-        let verdict = Verdict::Hung(Default::default());
-        columns[1].reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
-        assert_eq!(rows(&columns)[0].rank(), 2);
-        let table = console::strip_ansi_codes(&table(&columns)).into_owned();
+        let mut columns = [column("6.12", &[Verdict::Passed]), column("7.3", &[])];
+        let attempt = Attempt { verdict: Verdict::Hung(Default::default()), took: Duration::ZERO };
+        let flaky = ScenarioResult { earlier: vec![attempt], ..ScenarioResult::new("f/0", Verdict::Passed) };
+        columns[1].ends.push(flaky);
+        assert_eq!(rows(&columns.each_ref())[0].rank(), 2);
+        let table = console::strip_ansi_codes(&table(&columns.each_ref())).into_owned();
         assert_eq!(table.lines().nth(1), Some("  f/0  ✓          ~ flaky"));
     }
 }

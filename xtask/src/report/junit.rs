@@ -31,7 +31,7 @@ fn suite(entries: &RunResults, part: &ColumnResults) -> TestSuite {
 /// Returns the case. Failed, crashed and hung are failures, distinguished by type; broken is an
 /// error.
 fn case(part: &ColumnResults, report: &ScenarioResult) -> TestCase {
-    let (family, name) = report.scenario.split_once('/').unwrap_or(("", &report.scenario));
+    let (family, name) = report.family_and_name();
     let mut status = status(&report.verdict);
     // Earlier attempts: flaky failures of a scenario that passed in the end, else its earlier
     // failures.

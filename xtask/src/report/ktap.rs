@@ -36,7 +36,7 @@ fn column(entries: &RunResults, part: &ColumnResults) -> Test {
 }
 
 fn family(report: &ScenarioResult) -> &str {
-    report.scenario.split_once('/').map_or("", |(family, _)| family)
+    report.family_and_name().0
 }
 
 /// Returns a test with subtests: it fails if one of them does, and is skipped if all are.
@@ -49,7 +49,7 @@ fn group(name: &str, parts: Vec<Test>) -> Test {
 }
 
 fn scenario(report: &ScenarioResult) -> Test {
-    let name = report.scenario.split_once('/').map_or(&*report.scenario, |(_, name)| name);
+    let (_, name) = report.family_and_name();
     let lines = if report.has_details() {
         let body = report.body();
         let notes = body.trim_end().lines().map(|line| format!("# {line}"));

@@ -15,7 +15,7 @@ use crate::report::comparison;
 use crate::report::progress::ProgressDisplay;
 use crate::runner::executor::{self, Event, Policy};
 use crate::runner::run_results::{ColumnResults, RunResults, SharedResults};
-use crate::runner::scenario_result::{Attempt, Column, ScenarioResult, summary};
+use crate::runner::scenario_result::{Attempt, ScenarioResult, summary};
 use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
@@ -47,10 +47,11 @@ pub fn run(
         timings.record(&testbed.specs[environment], &scenarios[scenario].name, took);
     }
     timings.save();
-    let columns = reporter.finish()?;
-    print_results(&columns, started.elapsed(), terminal);
-    print_stop(&results.entries(), terminal);
-    Ok(columns.iter().map(Column::exit_code).max().unwrap_or(0))
+    reporter.finish()?;
+    let entries = results.entries().clone();
+    print_results(&entries.counted().collect::<Vec<_>>(), started.elapsed(), terminal);
+    print_stop(&entries, terminal);
+    Ok(entries.exit_code())
 }
 
 /// Prints the number of scenarios left by an early stop.
@@ -65,22 +66,19 @@ fn print_stop(entries: &RunResults, terminal: &Terminal) {
 }
 
 /// Prints the details and the summary at the end of a run.
-fn print_results(columns: &[Column], took: Duration, terminal: &Terminal) {
+fn print_results(columns: &[&ColumnResults], took: Duration, terminal: &Terminal) {
     for column in columns {
-        column.reports.iter().filter_map(|it| it.details(&column.title)).for_each(|it| terminal.say(&it));
+        let details = column.results().filter_map(|it| it.details(&column.about.title));
+        details.for_each(|it| terminal.say(&it));
     }
     match columns {
-        [one] => terminal.say(&format!("\n{}", summary(one, "scenario", Some(took)))),
+        [one] => terminal.say(&format!("\n{}", summary(&one.tally(), "scenario", Some(took)))),
         several => {
             terminal.say(&format!("\n{}\n", comparison::table(several)));
             for column in several {
                 let lost = column.lost.as_ref().map(|why| format!("  no verdicts: {why}"));
-                let lost = lost.unwrap_or_default();
-                terminal.say(&format!(
-                    "{}: {}{lost}",
-                    style(&column.title).bold(),
-                    summary(column, "scenario", None)
-                ));
+                let counts = summary(&column.tally(), "scenario", None) + &lost.unwrap_or_default();
+                terminal.say(&format!("{}: {counts}", style(&column.about.title).bold()));
             }
             terminal.say(&style(format!("All columns took {}.", seconds(took))).dim().to_string());
         }
@@ -179,8 +177,7 @@ impl<'a> LiveReporter<'a> {
     fn record_shutdown(&self, environment: usize, verdict: Verdict, took: Duration) {
         let column = self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
         let vm = Some(self.testbed.specs[environment].kind);
-        let scenario = "all/shutdown of the guest".into();
-        let report = ScenarioResult { scenario, verdict, took, vm, earlier: Vec::new() };
+        let report = ScenarioResult { took, vm, ..ScenarioResult::new("all/shutdown of the guest", verdict) };
         if let Some(column) = column {
             self.results.entries().parts[column].ends.push(report);
         }
@@ -231,20 +228,24 @@ impl<'a> LiveReporter<'a> {
             self.terminal.print_line(&report.matrix_line(title), "");
         }
         if part.verdicts.iter().all(Option::is_some) {
-            self.terminal.say(&format!("  {}: {}", style(title).bold(), part.column().tally()));
+            self.terminal.say(&format!("  {}: {}", style(title).bold(), part.tally()));
         }
     }
 
-    fn finish(self) -> Result<Vec<Column>> {
+    /// Ends the display. If the only column has no result, the cause is an error.
+    fn finish(self) -> Result<()> {
         let entries = self.results.entries();
         for part in entries.parts.iter().filter(|part| part.is_left_out()) {
             let why = part.lost.as_deref().unwrap_or_default();
             self.terminal.note(&format!("no column for {}: {why}", part.about.title));
         }
-        let columns: Vec<Column> = entries.counted().map(ColumnResults::column).collect();
-        match columns.as_slice() {
-            [Column { lost: Some(why), reports, .. }] if reports.is_empty() => Err(anyhow!("{why}")),
-            _ => Ok(columns),
+        match entries.counted().collect::<Vec<_>>().as_slice() {
+            [ColumnResults { lost: Some(why), verdicts, ends, .. }]
+                if ends.is_empty() && verdicts.iter().all(Option::is_none) =>
+            {
+                Err(anyhow!("{why}"))
+            }
+            _ => Ok(()),
         }
     }
 }

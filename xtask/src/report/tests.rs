@@ -4,53 +4,23 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use scenarios::parse;
-use scenarios::scenario::{Position, Scenario};
+use scenarios::scenario::Position;
 use scenarios::verdict::{Cause, FailedStep, Failure, Mismatch, Verdict};
 use signal_hook::consts::SIGINT;
 
 use super::*;
-use crate::artifacts::image::Profile;
-use crate::runner::run_results::ColumnInfo;
-use crate::runner::scenario_result::{Attempt, ScenarioResult};
+use crate::runner::fixtures;
+use crate::runner::scenario_result::Attempt;
 use crate::vm::Kind;
-
-const TEXT: &str = r#"
-title = "A miss is ENOKEY"
-rules = ["R9"]
-[process.box]
-[[step]]
-box.request = { description = "k" }
-expect = "ENOKEY"
-"#;
-
-fn scenario(name: &str) -> Scenario {
-    parse::scenarios(name, Path::new("x.toml"), TEXT).unwrap().remove(0)
-}
-
-fn about(vm: &str) -> ColumnInfo {
-    ColumnInfo {
-        title: vm.into(),
-        kernel: "6.12".into(),
-        profile: Profile::Plain,
-        vm: vm.into(),
-        optional: false,
-    }
-}
 
 /// Returns a run of one column with these verdicts, and a last scenario without one.
 fn results(verdicts: &[Verdict]) -> SharedResults {
     let names = ["a/passed", "a/failed[n=1]", "b/crashed", "b/hung", "b/skipped", "c/never"];
-    let results = SharedResults::new(names.map(scenario).into(), vec![about("auto")]);
-    for (index, verdict) in verdicts.iter().enumerate() {
-        let report = ScenarioResult {
-            scenario: names[index].into(),
-            verdict: verdict.clone(),
-            took: Duration::from_micros(1_234_567),
-            vm: Some(Kind::Uml),
-            earlier: Vec::new(),
-        };
-        results.entries().parts[0].verdicts[index] = Some(report);
+    let verdicts = verdicts.iter().cloned().map(Some).chain(std::iter::repeat(None));
+    let results = fixtures::run("6.12", &names.into_iter().zip(verdicts).collect::<Vec<_>>());
+    for report in results.entries().parts[0].verdicts.iter_mut().flatten() {
+        report.took = Duration::from_micros(1_234_567);
+        report.vm = Some(Kind::Uml);
     }
     results
 }

@@ -126,45 +126,9 @@ impl LastRun {
 mod tests {
     use std::time::Duration;
 
-    use scenarios::parse;
-
     use super::*;
-    use crate::artifacts::image::Profile;
-    use crate::runner::run_results::{ColumnInfo, SharedResults};
+    use crate::runner::fixtures::run;
     use crate::runner::scenario_result::Attempt;
-
-    const TEXT: &str = r#"
-title = "A miss is ENOKEY"
-rules = ["R9"]
-[process.box]
-[[step]]
-box.request = { description = "k" }
-expect = "ENOKEY"
-"#;
-
-    /// Returns the results of a run of scenarios with these verdicts on a kernel.
-    fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> SharedResults {
-        let named = |(name, _): &(&str, _)| parse::scenarios(name, Path::new("x"), TEXT).unwrap().remove(0);
-        let about = ColumnInfo {
-            title: String::new(),
-            kernel: kernel.into(),
-            profile: Profile::Plain,
-            vm: "auto".into(),
-            optional: false,
-        };
-        let results = SharedResults::new(verdicts.iter().map(named).collect(), vec![about]);
-        for (index, (name, verdict)) in verdicts.iter().enumerate() {
-            let report = verdict.clone().map(|verdict| ScenarioResult {
-                scenario: (*name).into(),
-                verdict,
-                took: Duration::ZERO,
-                vm: None,
-                earlier: Vec::new(),
-            });
-            results.entries().parts[0].verdicts[index] = report;
-        }
-        results
-    }
 
     fn last_run(directory: &tempfile::TempDir) -> LastRun {
         LastRun { file: directory.path().join("last-run.json"), kernel_src: None, series: None }

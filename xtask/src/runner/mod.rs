@@ -4,6 +4,8 @@ pub mod bisect;
 mod columns;
 pub mod environment;
 pub mod executor;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod last_run;
 pub mod run_results;
 pub mod scenario_result;

@@ -7,7 +7,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::artifacts::image::Profile;
-use crate::runner::scenario_result::{Column, ScenarioResult};
+use crate::runner::scenario_result::{ScenarioResult, Tally, exit_code};
 
 /// Results of a run, shared between threads.
 #[derive(Debug, Clone)]
@@ -103,13 +103,7 @@ impl RunResults {
     /// skipped if the run was to stop early, else as broken.
     pub fn complete(&self, part: &ColumnResults) -> Vec<ScenarioResult> {
         let verdict = self.verdict_of_absent(part);
-        let absent = |scenario: &Scenario| ScenarioResult {
-            scenario: scenario.name.clone(),
-            verdict: verdict.clone(),
-            took: Duration::ZERO,
-            vm: None,
-            earlier: Vec::new(),
-        };
+        let absent = |scenario: &Scenario| ScenarioResult::new(&scenario.name, verdict.clone());
         let each = self.scenarios.iter().zip(&part.verdicts);
         let verdicts = each.map(|(scenario, verdict)| verdict.clone().unwrap_or_else(|| absent(scenario)));
         verdicts.chain(part.ends.iter().cloned()).collect()
@@ -127,7 +121,7 @@ impl RunResults {
 
     /// Returns the exit code of a complete run.
     pub fn exit_code(&self) -> u8 {
-        self.counted().map(|part| part.column().exit_code()).max().unwrap_or(0)
+        self.counted().map(ColumnResults::exit_code).max().unwrap_or(0)
     }
 }
 
@@ -141,10 +135,18 @@ impl ColumnResults {
         self.about.optional && self.lost.is_some() && self.verdicts.iter().all(Option::is_none)
     }
 
-    /// Returns the results for display on the terminal.
-    pub fn column(&self) -> Column {
-        let reports = self.verdicts.iter().flatten().chain(&self.ends).cloned().collect();
-        Column { title: self.about.title.clone(), reports, lost: self.lost.clone() }
+    /// Returns the results so far, those from the shutdown of guests last.
+    pub fn results(&self) -> impl Iterator<Item = &ScenarioResult> {
+        self.verdicts.iter().flatten().chain(&self.ends)
+    }
+
+    pub fn tally(&self) -> Tally {
+        Tally::of(self.results())
+    }
+
+    /// Returns the exit code: missing verdicts are a fault of the testbed.
+    fn exit_code(&self) -> u8 {
+        if self.lost.is_some() { 2 } else { exit_code(self.results()) }
     }
 }
 
@@ -157,5 +159,24 @@ impl ColumnInfo {
     /// Returns the full title, as in `6.12 plain tcg`.
     pub fn full_title(&self) -> String {
         format!("{} {} {}", self.kernel, self.profile.name(), self.vm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::fixtures;
+
+    #[test]
+    fn exit_code_differs_for_failed_and_broken() {
+        let run = |one, other| fixtures::run("6.12", &[("f/one", Some(one)), ("f/other", Some(other))]);
+        let code = |one, other| run(one, other).entries().exit_code();
+        let [hung, broken] = [Verdict::Hung("step 1".into()), Verdict::Broken("no room".into())];
+        assert_eq!(code(Verdict::Passed, Verdict::Skipped("no smp".into())), 0);
+        assert_eq!(code(hung.clone(), Verdict::Passed), 1);
+        assert_eq!(code(broken, hung), 2);
+        let lost = run(Verdict::Passed, Verdict::Passed);
+        lost.entries().parts[0].lost = Some("no kernel".into());
+        assert_eq!(lost.entries().exit_code(), 2);
     }
 }

@@ -38,18 +38,17 @@ pub struct Attempt {
     pub took: Duration,
 }
 
-/// Results of a column: one kernel, one profile, one choice of virtual machines.
-#[derive(Debug, Clone)]
-pub struct Column {
-    /// Title that distinguishes the column from the others; empty if it is the only one.
-    pub title: String,
-    /// In the suite's order.
-    pub reports: Vec<ScenarioResult>,
-    /// The cause of missing verdicts; `None` if there are none missing.
-    pub lost: Option<String>,
-}
-
 impl ScenarioResult {
+    /// Creates a result without a duration, a virtual machine or earlier attempts.
+    pub fn new(scenario: impl Into<String>, verdict: Verdict) -> Self {
+        Self { scenario: scenario.into(), verdict, took: Duration::ZERO, vm: None, earlier: Vec::new() }
+    }
+
+    /// Returns the family and the name within it.
+    pub fn family_and_name(&self) -> (&str, &str) {
+        self.scenario.split_once('/').unwrap_or(("", &self.scenario))
+    }
+
     /// Returns the word for the result.
     pub fn word(&self) -> Word {
         Word::of(&self.verdict, !self.earlier.is_empty())
@@ -57,7 +56,7 @@ impl ScenarioResult {
 
     /// Returns the result's line and, separately, the title. `with_vm` adds the virtual machine.
     pub fn line(&self, scenario: &Scenario, with_vm: bool) -> (String, String) {
-        let (_, name) = self.scenario.split_once('/').unwrap_or(("", &self.scenario));
+        let (_, name) = self.family_and_name();
         let word = self.word();
         let verdict = match &self.verdict {
             Verdict::Passed if self.earlier.is_empty() => String::new(),
@@ -154,20 +153,9 @@ impl ScenarioResult {
     }
 }
 
-impl Column {
-    /// Counts the results by word.
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.reports.iter().for_each(|report| tally.count(report.word()));
-        tally
-    }
-
-    /// Returns the exit code: a fault of the testbed (2) outweighs one of the kernel (1).
-    pub fn exit_code(&self) -> u8 {
-        let codes = self.reports.iter().map(|report| report.verdict.exit_code());
-        let lost = self.lost.as_ref().map(|_| 2);
-        codes.chain(lost).max().unwrap_or(0)
-    }
+/// Returns the exit code: a fault of the testbed (2) outweighs one of the kernel (1).
+pub fn exit_code<'r>(results: impl IntoIterator<Item = &'r ScenarioResult>) -> u8 {
+    results.into_iter().map(|result| result.verdict.exit_code()).max().unwrap_or(0)
 }
 
 /// Number of results by word.
@@ -175,6 +163,12 @@ impl Column {
 pub struct Tally(BTreeMap<Word, usize>);
 
 impl Tally {
+    pub fn of<'r>(results: impl IntoIterator<Item = &'r ScenarioResult>) -> Self {
+        let mut tally = Self::default();
+        results.into_iter().for_each(|result| tally.count(result.word()));
+        tally
+    }
+
     /// Counts one more result with this word.
     pub fn count(&mut self, word: Word) {
         *self.0.entry(word).or_default() += 1;
@@ -211,8 +205,7 @@ pub fn accept_hint(scenario: &str, verdict: &Verdict) -> Option<String> {
 
 /// Returns the summary line: the number of results by word, and the duration if given. `noun` names
 /// the items.
-pub fn summary(column: &Column, noun: &str, took: Option<Duration>) -> String {
-    let tally = column.tally();
+pub fn summary(tally: &Tally, noun: &str, took: Option<Duration>) -> String {
     let time = took.map(|took| format!(" {}", style(format!("· {}", seconds(took))).dim()));
     format!("{}: {tally}{}", counted(tally.total(), noun, &format!("{noun}s")), time.unwrap_or_default())
 }
@@ -236,28 +229,8 @@ mod tests {
 
     use super::*;
 
-    fn column(verdicts: &[Verdict]) -> Column {
-        let report = |verdict: &Verdict| ScenarioResult {
-            scenario: "family/name".into(),
-            verdict: verdict.clone(),
-            took: Duration::ZERO,
-            vm: None,
-            earlier: Vec::new(),
-        };
-        Column { title: String::new(), reports: verdicts.iter().map(report).collect(), lost: None }
-    }
-
-    #[test]
-    fn exit_code_differs_for_failed_and_broken() {
-        let [skipped, hung, broken] = [
-            Verdict::Skipped(String::new()),
-            Verdict::Hung(Default::default()),
-            Verdict::Broken(Default::default()),
-        ];
-        assert_eq!(column(&[Verdict::Passed, skipped]).exit_code(), 0);
-        assert_eq!(column(&[hung.clone(), Verdict::Passed]).exit_code(), 1);
-        assert_eq!(column(&[broken, hung]).exit_code(), 2);
-        assert_eq!(Column { lost: Some("no kernel".into()), ..column(&[Verdict::Passed]) }.exit_code(), 2);
+    fn result(verdict: Verdict) -> ScenarioResult {
+        ScenarioResult::new("family/name", verdict)
     }
 
     #[test]
@@ -268,7 +241,7 @@ mod tests {
         let mismatches = vec![Mismatch { step: None, complaint: "no answer".into() }];
         let wrong = Failure { mismatches, ..pending.clone() };
         let details = |failure| {
-            let details = column(&[Verdict::Failed(failure)]).reports[0].details("").unwrap();
+            let details = result(Verdict::Failed(failure)).details("").unwrap();
             console::strip_ansi_codes(&details).into_owned()
         };
         let hint = "\n    if this is right: cargo xtask scenarios accept family/name";
@@ -278,29 +251,24 @@ mod tests {
 
     #[test]
     fn scenario_that_passes_on_a_retry_is_flaky_with_its_failure() {
-        let retried = |verdict| {
-            let mut column = column(&[verdict]);
-            let verdict = Verdict::Hung("step 2".into());
-            column.reports[0].earlier.push(Attempt { verdict, took: Duration::ZERO });
-            column
-        };
+        let attempt = Attempt { verdict: Verdict::Hung("step 2".into()), took: Duration::ZERO };
+        let retried = |verdict| ScenarioResult { earlier: vec![attempt.clone()], ..result(verdict) };
         let flaky = retried(Verdict::Passed);
-        assert_eq!((flaky.exit_code(), flaky.tally().to_string()), (0, "1 flaky".to_owned()));
-        let details = flaky.reports[0].details("").unwrap();
+        assert_eq!((exit_code([&flaky]), Tally::of([&flaky]).to_string()), (0, "1 flaky".to_owned()));
+        let details = flaky.details("").unwrap();
         assert_eq!(
             console::strip_ansi_codes(&details),
             "\n~ family/name flaky (attempts: hung, passed)\n    attempt 1 hung:\n    step 2"
         );
         let failed = retried(Verdict::Crashed("Oops".into()));
-        assert_eq!((failed.exit_code(), failed.reports[0].word()), (1, Word::Crashed));
-        assert_eq!(failed.reports[0].body(), "Oops");
+        assert_eq!((exit_code([&failed]), failed.word()), (1, Word::Crashed));
+        assert_eq!(failed.body(), "Oops");
     }
 
     #[test]
     fn summary_counts_each_word() {
-        let column = column(&[Verdict::Hung(Default::default()), Verdict::Passed, Verdict::Passed]);
-        let summary = console::strip_ansi_codes(&summary(&column, "scenario", Some(Duration::from_secs(2))))
-            .into_owned();
-        assert_eq!(summary, "3 scenarios: 2 passed, 1 hung · 2.0 s");
+        let results = [Verdict::Hung(Default::default()), Verdict::Passed, Verdict::Passed].map(result);
+        let summary = summary(&Tally::of(&results), "scenario", Some(Duration::from_secs(2)));
+        assert_eq!(console::strip_ansi_codes(&summary), "3 scenarios: 2 passed, 1 hung · 2.0 s");
     }
 }

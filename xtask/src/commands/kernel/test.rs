@@ -15,7 +15,7 @@ use crate::host::cache;
 use crate::host::terminal::Terminal;
 use crate::kernel_tests::{self, Part, Selftests, User};
 use crate::runner::environment::{Environment, Extras};
-use crate::runner::scenario_result::{Column, ScenarioResult, summary};
+use crate::runner::scenario_result::{ScenarioResult, Tally, exit_code, summary};
 
 /// The directory of the kernel's selftests that the series adds to.
 const COLLECTION: &str = "keys";
@@ -60,10 +60,10 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     }
     selftests.close().into_iter().for_each(show);
 
-    let column = Column { title: String::new(), reports: options.selected(parts)?, lost: None };
-    column.reports.iter().filter_map(|it| it.details("")).for_each(|it| terminal.say(&it));
-    terminal.say(&format!("\n{}", summary(&column, "case", Some(started.elapsed()))));
-    Ok(column.exit_code().into())
+    let results = options.selected(parts)?;
+    results.iter().filter_map(|it| it.details("")).for_each(|it| terminal.say(&it));
+    terminal.say(&format!("\n{}", summary(&Tally::of(&results), "case", Some(started.elapsed()))));
+    Ok(exit_code(&results).into())
 }
 
 /// Returns an environment with KUnit and the selftest programs.

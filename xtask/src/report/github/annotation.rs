@@ -65,9 +65,12 @@ fn property(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use scenarios::verdict::{Failure, Mismatch};
 
     use super::*;
+    use crate::runner::scenario_result::Attempt;
 
     #[test]
     fn failure_is_shown_at_its_step_and_otherwise_at_the_title() {
@@ -79,10 +82,7 @@ mod tests {
         let mismatches = vec![Mismatch { step, complaint: "no answer".into() }];
         let failed = Verdict::Failed(Failure { mismatches, ..Failure::default() });
         for (verdict, place) in [(failed, "line=7,col=9"), (Verdict::Hung("no end".into()), "line=2,col=9")] {
-            let (scenario_name, took) = ("f/n".to_owned(), std::time::Duration::ZERO);
-            let report =
-                ScenarioResult { scenario: scenario_name, verdict, took, vm: None, earlier: Vec::new() };
-            let line = annotation("6.12", Some(&scenario), &report);
+            let line = annotation("6.12", Some(&scenario), &ScenarioResult::new("f/n", verdict));
             assert!(
                 line.starts_with(&format!("::error file=scenarios/suite/f/n.toml,{place},title=")),
                 "{line}"
@@ -92,11 +92,8 @@ mod tests {
 
     #[test]
     fn flaky_scenario_is_a_warning_with_its_failed_attempt() {
-        let took = std::time::Duration::ZERO;
-        let attempt =
-            crate::runner::scenario_result::Attempt { verdict: Verdict::Hung("step 2".into()), took };
-        let (scenario, verdict) = ("f/n".to_owned(), Verdict::Passed);
-        let flaky = ScenarioResult { scenario, verdict, took, vm: None, earlier: vec![attempt] };
+        let attempt = Attempt { verdict: Verdict::Hung("step 2".into()), took: Duration::ZERO };
+        let flaky = ScenarioResult { earlier: vec![attempt], ..ScenarioResult::new("f/n", Verdict::Passed) };
         let line = annotation("6.12", None, &flaky);
         assert_eq!(line, "::warning title=f/n flaky on 6.12::attempt 1 hung:%0Astep 2");
     }

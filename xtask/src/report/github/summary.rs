@@ -2,7 +2,7 @@
 
 use crate::host::terminal::seconds;
 use crate::runner::run_results::RunResults;
-use crate::runner::scenario_result::{Column, ScenarioResult};
+use crate::runner::scenario_result::{ScenarioResult, Tally};
 use crate::runner::word::Word;
 
 /// Maximum size. GitHub rejects the whole summary of a step above 1 MiB.
@@ -21,12 +21,10 @@ pub(super) fn markdown(entries: &RunResults) -> String {
     text.push_str("| on | verdicts |\n|---|---|\n");
     for part in entries.counted() {
         let title = part.about.full_title();
-        let column = Column { title: title.clone(), reports: entries.complete(part), lost: None };
-        let tally = column.tally().to_string();
+        let reports = entries.complete(part);
+        let tally = Tally::of(&reports).to_string();
         text.push_str(&format!("| {} | {} |\n", plain(&title), console::strip_ansi_codes(&tally)));
-        failures.extend(
-            column.reports.iter().filter(|report| report.has_details()).map(|it| failure(&title, it)),
-        );
+        failures.extend(reports.iter().filter(|report| report.has_details()).map(|it| failure(&title, it)));
     }
     text.push_str(&format!("\nTook {}.\n\n", seconds(entries.age())));
     for (index, one) in failures.iter().enumerate() {

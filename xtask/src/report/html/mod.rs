@@ -24,14 +24,13 @@ struct Page {
     when: String,
     took: String,
     cut_short: Option<String>,
-    columns: Vec<Column>,
+    columns: Vec<ColumnSummary>,
     counts: Vec<Count>,
     bad: Vec<Link>,
     families: Vec<Family>,
 }
 
-/// Summary of a column above the matrix.
-struct Column {
+struct ColumnSummary {
     title: String,
     short: String,
     counts: Vec<Count>,
@@ -67,7 +66,7 @@ pub(super) fn text(entries: &RunResults) -> Result<String> {
         rows.iter_mut().for_each(|row| row.open = is_shown(row));
     }
     let counts = counts(parts.iter().flat_map(|(_, reports)| reports));
-    let columns = parts.iter().map(|(part, reports)| Column {
+    let columns = parts.iter().map(|(part, reports)| ColumnSummary {
         title: part.about.full_title(),
         short: part.about.short_title(),
         counts: self::counts(reports),
@@ -91,9 +90,7 @@ pub(super) fn text(entries: &RunResults) -> Result<String> {
 }
 
 fn counts<'a>(reports: impl IntoIterator<Item = &'a ScenarioResult>) -> Vec<Count> {
-    let mut tally = Tally::default();
-    reports.into_iter().for_each(|report| tally.count(report.word()));
-    tally.counts().map(|(word, number)| Count { number, word }).collect()
+    Tally::of(reports).counts().map(|(word, number)| Count { number, word }).collect()
 }
 
 fn families(rows: Vec<Row>) -> Vec<Family> {
