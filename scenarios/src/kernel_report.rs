@@ -13,6 +13,14 @@ pub struct KernelReport {
     pub line: String,
 }
 
+impl KernelReport {
+    /// Checks for a panic at boot because the emulated timer did not tick during `check_timer()`.
+    /// That happens on a busy host, and is no fault of the kernel.
+    pub fn is_late_timer(&self) -> bool {
+        self.line.contains("IO-APIC + timer doesn't work")
+    }
+}
+
 /// Kinds of reports after which a guest is not used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelReportKind {

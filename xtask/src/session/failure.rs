@@ -42,10 +42,8 @@ impl Failure {
         Box::new(Self { kind: FailureKind::Broken, cause: why.into(), report: None, events: Vec::new() })
     }
 
-    /// Checks for a kernel panic at boot because the emulated timer did not tick during
-    /// `check_timer()`. That happens on a busy host, and is no fault of the kernel.
     pub(super) fn is_late_timer(&self) -> bool {
-        self.report.as_ref().is_some_and(|report| report.line.contains("IO-APIC + timer doesn't work"))
+        self.report.as_ref().is_some_and(KernelReport::is_late_timer)
     }
 
     /// Returns the verdict of a plan that ended with this failure.
