@@ -143,8 +143,8 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     let trace = Trace::of_scenario(scenario, events);
     // The pending trace of an earlier run is not this run's.
     snapshot::withdraw(scenario)?;
-    if let Some(cause) = crash(finished) {
-        return Ok(Verdict::Crashed(cause));
+    if let Some(verdict) = kernel_fault(finished) {
+        return Ok(verdict);
     }
     let hung = |why: String| Verdict::Hung(Cause { trace: Some(trace.clone()), ..why.into() });
     match &finished.completion {
@@ -167,16 +167,25 @@ pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::
     Ok(Verdict::Failed(Failure { mismatches, left, difference, trace }))
 }
 
-/// Taint bits of a faulty kernel: D (it oopsed), W (it warned), L (a lockup).
-const FAULT_TAINTS: u64 = 1 << 7 | 1 << 9 | 1 << 14;
+/// Taint bits of a kernel that oopsed (D) or warned (W).
+const ERROR_TAINTS: u64 = 1 << 7 | 1 << 9;
 
-fn crash(finished: &Finished) -> Option<Cause> {
-    (finished.taint & FAULT_TAINTS != 0).then(|| {
-        let report = finished.log.iter().find_map(|line| begun_by(line));
-        let tainted = || format!("the kernel is tainted: {:#x}", finished.taint);
-        let summary = report.map_or_else(tainted, |report| report.to_string());
-        Cause { console: finished.log.iter().map(|line| line.as_str().into()).collect(), ..summary.into() }
-    })
+/// Taint bit of a kernel with a lockup (L).
+const LOCKUP_TAINT: u64 = 1 << 14;
+
+/// Returns the verdict of a tainted kernel: that of its first report, as on the console.
+fn kernel_fault(finished: &Finished) -> Option<Verdict> {
+    let tainted_as = match finished.taint {
+        taint if taint & ERROR_TAINTS != 0 => FailureKind::Crashed,
+        taint if taint & LOCKUP_TAINT != 0 => FailureKind::Hung,
+        _ => return None,
+    };
+    let (kind, summary) = match finished.log.iter().find_map(|line| begun_by(line)) {
+        Some(report) => (report.kind.failure(), report.to_string()),
+        None => (tainted_as, format!("the kernel is tainted: {:#x}", finished.taint)),
+    };
+    let console = finished.log.iter().map(|line| line.as_str().into()).collect();
+    Some(kind.verdict(Cause { console, ..summary.into() }))
 }
 
 fn deadline(scenario: &Scenario, waiting: &[usize]) -> String {

@@ -151,6 +151,20 @@ fn crashed_comes_before_hung_and_hung_before_failed() {
 }
 
 #[test]
+fn tainted_kernel_gets_the_verdict_of_its_report_or_else_of_the_taint() {
+    let temporary = tempfile::tempdir().unwrap();
+    let scenario = scenario(temporary.path());
+    let word = |log: &str, taint| {
+        let finished = Finished { log: vec![log.into()], ..finished(Completion::Complete, taint) };
+        judge(&scenario, &[], &finished).unwrap().word()
+    };
+    assert_eq!(word("watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:9]", 1 << 14), "hung");
+    assert_eq!(word("BUG: KASAN: slab-use-after-free in key_put+0x12/0x90", 1 << 14), "crashed");
+    assert_eq!(word("cut off", 1 << 14), "hung");
+    assert_eq!(word("cut off", 1 << 14 | 1 << 9), "crashed");
+}
+
+#[test]
 fn the_cases_of_a_file_share_a_snapshot_and_one_that_is_no_more_is_stale() {
     let temporary = tempfile::tempdir().unwrap();
     let suite = temporary.path();
