@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use scenarios::parse;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
+use xtask::args::matrix::MatrixOptions;
 use xtask::host::terminal::Terminal;
-use xtask::runner::testbed::{MatrixOptions, Testbed};
+use xtask::runner::testbed::Testbed;
 
 const PASSES: &str = r#"
 title = "A key is added"

@@ -7,9 +7,10 @@ use anyhow::{Result, ensure};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use scenarios::{snapshot, suite, template};
+use xtask::args::matrix::MatrixOptions;
 use xtask::host::terminal::Terminal;
 use xtask::host::workspace;
-use xtask::runner::testbed::{MatrixOptions, Testbed};
+use xtask::runner::testbed::Testbed;
 
 /// Runs these scenarios, and returns their verdicts.
 fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {

@@ -14,11 +14,12 @@ use nix::unistd::Pid;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 use scenarios::{parse, snapshot};
+use xtask::args::matrix::MatrixOptions;
 use xtask::host::terminal::Terminal;
 use xtask::report::live;
 use xtask::runner::executor::{Event, Policy};
 use xtask::runner::run_results::SharedResults;
-use xtask::runner::testbed::{MatrixOptions, Testbed};
+use xtask::runner::testbed::Testbed;
 use xtask::runner::word::Word;
 
 #[derive(Parser)]

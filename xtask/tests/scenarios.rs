@@ -9,9 +9,10 @@ use std::sync::{LazyLock, OnceLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
+use xtask::args::matrix::MatrixOptions;
 use xtask::host::terminal::Terminal;
 use xtask::runner::selection;
-use xtask::runner::testbed::{MatrixOptions, Testbed};
+use xtask::runner::testbed::Testbed;
 
 static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::new);
 

@@ -1,7 +1,7 @@
 //! Options that select kernels, series, profiles and virtual machines for a run.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::builder::PossibleValue;
@@ -62,16 +62,6 @@ pub enum Choice {
 }
 
 impl MatrixOptions {
-    /// The user's own kernel source.
-    pub fn kernel_src(&self) -> Option<&Path> {
-        self.kernel_src.as_deref()
-    }
-
-    /// Returns the patches that replace the kernel's own series.
-    pub fn series(&self) -> Option<&str> {
-        self.series.given()
-    }
-
     /// Returns these options with the coverage profile and one kernel, since lines of two kernels
     /// can't be added up.
     pub fn for_coverage(&self) -> Result<Self> {

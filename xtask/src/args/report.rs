@@ -4,10 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::Result;
 use clap::ValueEnum;
-
-use crate::host::output;
 
 /// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,12 +54,5 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.to_possible_value();
         f.write_str(value.as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
-impl ReportArg {
-    /// Checks that the report can be written, without leaving a file behind.
-    pub(crate) fn check(&self) -> Result<()> {
-        output::check_writable(&self.file)
     }
 }

@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
-use kernel::Patch;
 
 use crate::artifacts::image::KernelOptions;
-use crate::host::packages::{self, Consent, Purpose};
+use crate::host::packages::{self, Purpose};
 use crate::host::terminal::Terminal;
 use crate::vm::Kind;
 
@@ -25,11 +24,6 @@ pub struct GuestOptions {
 }
 
 impl GuestOptions {
-    /// Returns the patches of the kernel, in order.
-    pub fn patches(&self) -> Result<Vec<Patch>> {
-        self.kernel.patches()
-    }
-
     /// Returns these options with only the first `count` patches.
     pub fn up_to(&self, count: usize) -> Self {
         let kernel = KernelOptions { first: Some(count), ..self.kernel.clone() };
@@ -39,12 +33,12 @@ impl GuestOptions {
     /// Ensures the host packages for building and booting.
     pub fn ensure_host(&self, terminal: &Terminal) -> Result<()> {
         let purpose = if self.vm == Some(Kind::Uml) { Purpose::BootUml } else { Purpose::BootQemu };
-        packages::ensure(purpose, Consent::from_flag(self.install), terminal)
+        packages::ensure(purpose, self.install, terminal)
     }
 
     /// Ensures the host packages for a guest's shell as well.
     pub fn ensure_shell(&self, terminal: &Terminal) -> Result<()> {
         self.ensure_host(terminal)?;
-        packages::ensure(Purpose::Shell, Consent::from_flag(self.install), terminal)
+        packages::ensure(Purpose::Shell, self.install, terminal)
     }
 }

@@ -6,7 +6,7 @@ use std::fs::{self, DirEntry};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -193,7 +193,7 @@ pub fn directory() -> PathBuf {
 
 /// Builds a static program of this checkout. The task shows cargo's progress.
 fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<PathBuf> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = workspace::cargo();
     command
         .args(["build", "--package", package, "--bin", program, "--profile", profile, "--locked"])
         // Without an explicit target the flags would reach proc-macros, which can't be static.

@@ -1,12 +1,12 @@
 //! Small user space for interactive guests: busybox, keyctl, and strace if the host has it.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::libraries::with_libraries;
-use crate::host::process::command_line;
+use crate::host::process;
 use crate::host::program::find;
 
 /// Path of busybox in the guest.
@@ -31,10 +31,7 @@ impl Userland {
     /// with a shell.
     pub fn shell() -> Result<Option<Self>> {
         let Some(busybox) = find("busybox") else { return Ok(None) };
-        let mut list = Command::new(&busybox);
-        list.arg("--list").stdin(Stdio::null());
-        let line = command_line(&list);
-        let output = list.output().with_context(|| format!("can't start: {line}"))?;
+        let output = process::output(Command::new(&busybox).arg("--list"))?;
         let names = String::from_utf8_lossy(&output.stdout).into_owned();
         let paths = names.lines().map(|name| format!("/bin/{}", name.trim())).filter(|path| path != BUSYBOX);
         let links: Vec<Link> = paths.map(|path| Link { path, target: BUSYBOX.to_owned() }).collect();

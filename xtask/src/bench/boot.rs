@@ -2,14 +2,14 @@
 //! is `vng` with `true` on the same image.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use kernel::Fragment;
 
-use super::{Figure, Results, Setup, Unit, shuffle, workers};
-use crate::host::process::command_line;
+use super::{Figure, Results, Setup, Unit, shuffled, workers};
+use crate::host::process;
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::{Kind, vng};
 
@@ -54,9 +54,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
     // The first round warms the disk cache, and does not count.
     for round in 0..=setup.rounds {
-        let mut order: Vec<usize> = (0..starters.len()).collect();
-        shuffle(&mut order);
-        for index in order {
+        for index in shuffled(0..starters.len()) {
             let (name, starter, samples) = &mut starters[index];
             let seconds = starter.seconds().with_context(|| format!("{name} did not start"))?;
             if round > 0 {
@@ -121,15 +119,7 @@ impl Vng {
         if self.kind != Kind::Kvm {
             command.arg("--disable-kvm");
         }
-        command.args(["--", "true"]).stdin(Stdio::null());
-        let line = command_line(&command);
-        let output = command.output().with_context(|| format!("can't start: {line}"))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let output_text =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-        bail!("`{line}` failed ({}):\n{}", output.status, output_text.join("\n"))
+        process::run(command.args(["--", "true"]))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use crate::bench::{Figure, Results, Setup, Unit, shuffle, workers};
+use crate::bench::{Figure, Results, Setup, Unit, shuffled, workers};
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::selection;
 use crate::runner::worker::Worker;
@@ -25,13 +25,13 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut samples: Vec<(Vec<f64>, Vec<f64>)> = environments.iter().map(|_| Default::default()).collect();
     // The first round warms caches, and does not count.
     for round in 0..=setup.rounds {
-        for index in order(environments.len()) {
+        for index in shuffled(0..environments.len()) {
             let seconds = judge(&environments[index], trivial)?;
             samples[index].0.extend(seconds.filter(|_| round > 0));
         }
     }
     for (done, scenario) in scenarios.iter().enumerate() {
-        for index in order(environments.len()) {
+        for index in shuffled(0..environments.len()) {
             samples[index].1.extend(judge(&environments[index], scenario)?);
         }
         work.reach(done as u64 + 1);
@@ -46,12 +46,6 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         results.figures.extend(figures);
     }
     Ok(results)
-}
-
-fn order(count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    shuffle(&mut order);
-    order
 }
 
 /// Returns the time to the verdict, passed or not; `None` if the guest can't run the scenario.

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::host::process::command_line;
-use crate::host::workspace;
+use crate::host::{process, workspace};
 
 /// Builds the smallest program that can serve as `/sbin/request-key`: no C library, a page of code.
 pub fn build() -> Result<PathBuf> {
@@ -19,13 +18,8 @@ pub fn build() -> Result<PathBuf> {
         .args(["-static", "-nostdlib", "-Os", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"])
         .args(["-Wl,--build-id=none", "-s", "-o"])
         .arg(&program)
-        .arg(workspace::root().join("agent/src/bench/request-key.c"))
-        .stdin(Stdio::null());
-    let line = command_line(&command);
-    let output = command.output().with_context(|| format!("can't start: {line}"))?;
-    if !output.status.success() {
-        bail!("`{line}` failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
-    }
+        .arg(workspace::root().join("agent/src/bench/request-key.c"));
+    process::run(&mut command)?;
     Ok(program)
 }
 

@@ -10,7 +10,7 @@ use kernel::Fragment;
 use scenarios::wire::bench::{Measurement, UnrelatedAgent};
 
 use super::stats::median;
-use super::{Figure, Results, Setup, Unit, in_guest, shuffle};
+use super::{Figure, Results, Setup, Unit, measure_in_guest, shuffled};
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::{Clock, Kind};
 
@@ -57,9 +57,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let total = cases.len() as u64 * u64::from(setup.rounds);
     let work = setup.terminal.work_on("Missing keys", total);
     for round in 0..u64::from(setup.rounds) {
-        let mut order: Vec<usize> = (0..cases.len()).collect();
-        shuffle(&mut order);
-        for (done, index) in (0..).zip(order) {
+        for (done, index) in (0..).zip(shuffled(0..cases.len())) {
             let case = &mut cases[index];
             let (name, kernel, agent) = STATES[case.state];
             let environment = match kernel {
@@ -95,7 +93,7 @@ impl Kernel {
 impl Case {
     fn boot(&mut self, environment: &Environment, agent: UnrelatedAgent) -> Result<()> {
         let series =
-            in_guest::measure(environment, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
+            measure_in_guest(environment, &Measurement::Miss { rounds: SAMPLES, calls: CALLS, agent })?;
         for one in series {
             let samples: Vec<f64> = one.samples_ns.iter().map(|ns| self.in_unit(*ns)).collect();
             let Some(sample) = median(&samples) else { continue };

@@ -2,7 +2,6 @@
 
 pub mod boot;
 pub mod fresh_vm;
-pub mod in_guest;
 pub mod minimal_request_key;
 pub mod miss;
 pub mod pending;
@@ -13,9 +12,11 @@ pub mod svg;
 pub mod table;
 
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use scenarios::wire::bench::{Measurement, Series};
 
 pub use stats::{Figure, Unit};
 
@@ -42,11 +43,6 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Returns all subjects, in the order in which they are measured.
-    pub fn all() -> &'static [Self] {
-        Self::value_variants()
-    }
-
     /// Returns the heading of the subject's table.
     pub fn title(self) -> &'static str {
         match self {
@@ -132,8 +128,28 @@ fn wanted(vm: Option<Kind>) -> Vec<Option<Kind>> {
     }
 }
 
-/// Shuffles the order, so that no case always follows the same other case.
-fn shuffle<T: Hash>(things: &mut [T]) {
+/// Returns the things in random order, so that no case always follows the same other case.
+fn shuffled<T: Hash>(things: impl Iterator<Item = T>) -> Vec<T> {
     let order = RandomState::new();
+    let mut things: Vec<T> = things.collect();
     things.sort_by_cached_key(|thing| order.hash_one(thing));
+    things
+}
+
+/// Starts a guest, runs a measurement in it, and shuts it down.
+fn measure_in_guest(environment: &Environment, measurement: &Measurement) -> Result<Vec<Series>> {
+    const TIME_LIMIT: Duration = Duration::from_secs(1800);
+    let mut session = environment.guest()?;
+    let series = session.measure(measurement, TIME_LIMIT)?;
+    session.close()?;
+    Ok(series)
+}
+
+/// Returns a figure in microseconds for each series of a guest.
+fn figures(bench: &'static str, vm: &str, series: Vec<Series>) -> Vec<Figure> {
+    let figure = |one: Series| {
+        let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();
+        Figure::of(bench, format!("{vm}: {}", one.case), Unit::Microseconds, &samples)
+    };
+    series.into_iter().filter_map(figure).collect()
 }

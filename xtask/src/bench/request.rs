@@ -3,7 +3,7 @@
 use anyhow::Result;
 use scenarios::wire::bench::{Measurement, Upcall};
 
-use super::{Figure, Results, Setup, Unit, in_guest, minimal_request_key};
+use super::{Results, Setup, figures, measure_in_guest, minimal_request_key};
 use crate::artifacts::guest_file::Program;
 use crate::artifacts::libraries;
 use crate::host::packages::install_command;
@@ -41,13 +41,9 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let vm = environment.kind().to_string();
     let work = setup.terminal.work(&format!("Measuring requests on {vm}"));
     let series =
-        in_guest::measure(&environment, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
+        measure_in_guest(&environment, &Measurement::Request { rounds: SAMPLES * setup.rounds, upcalls })?;
     work.done();
-    for one in series {
-        let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();
-        let case = format!("{vm}: {}", one.case);
-        results.figures.extend(Figure::of("request", case, Unit::Microseconds, &samples));
-    }
+    results.figures = figures("request", &vm, series);
     compare(&mut results, &vm);
     Ok(results)
 }

@@ -1,14 +1,11 @@
 //! Time of the whole suite, as a user runs it: from the command to the last verdict.
 
-use std::env;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use super::{Figure, Results, Setup, Unit, shuffle, workers};
-use crate::host::process::command_line;
-use crate::host::workspace;
+use super::{Figure, Results, Setup, Unit, shuffled, workers};
+use crate::host::{process, workspace};
 use crate::runner::environment::Extras;
 
 /// Virtual machines of the default.
@@ -27,9 +24,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let work = setup.terminal.work_on("Judging the suite", u64::from(setup.rounds));
     // The first round warms the caches, and records the scenarios' durations for the scheduler.
     for round in 0..=setup.rounds {
-        let mut order: Vec<usize> = (0..vms.len()).collect();
-        shuffle(&mut order);
-        for index in order {
+        for index in shuffled(0..vms.len()) {
             let seconds = judge(setup, &vms[index])?;
             if round > 0 {
                 samples[index].push(seconds);
@@ -45,20 +40,15 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
 
 /// Times one run of `cargo xtask test`, with cargo's check of the sources.
 fn judge(setup: &Setup<'_>, vm: &str) -> Result<f64> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = workspace::cargo();
     command.args(["xtask", "test", "--vm", vm]).args(setup.testbed.kernel.arguments());
-    command.current_dir(workspace::root()).env("NO_COLOR", "1").stdin(Stdio::null());
-    let line = command_line(&command);
+    command.current_dir(workspace::root()).env("NO_COLOR", "1");
     let begun = Instant::now();
-    let output = command.output().with_context(|| format!("can't start: {line}"))?;
+    let output = process::output(&mut command)?;
     let took = begun.elapsed();
     match output.status.code() {
         // A failed scenario has a verdict, too.
         Some(0 | 1) => Ok(took.as_secs_f64()),
-        _ => bail!(
-            "`{line}` failed ({}):\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        ),
+        _ => Err(process::failed(&command, &output)),
     }
 }

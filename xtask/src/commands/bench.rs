@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::args::vm::GuestOptions;
 use crate::artifacts::image::KernelOptions;
@@ -82,7 +82,7 @@ impl Options {
     /// Returns the selected subjects without duplicates, in the order in which they are measured.
     fn subjects(&self) -> Vec<Subject> {
         let wanted = |subject: &Subject| self.subjects.is_empty() || self.subjects.contains(subject);
-        Subject::all().iter().copied().filter(wanted).collect()
+        Subject::value_variants().iter().copied().filter(wanted).collect()
     }
 
     fn write(&self, measured: &[(Subject, Results)], terminal: &Terminal) -> Result<()> {
@@ -92,10 +92,10 @@ impl Options {
             terminal.note(&format!("the figures are in {}", path.display()));
         }
         if let Some(path) = &self.svg {
-            let group =
-                |(subject, results): &'_ (Subject, Results)| (subject.title(), results.figures.clone());
-            let groups: Vec<_> = measured.iter().map(group).collect();
-            let groups: Vec<_> = groups.iter().map(|(title, figures)| Group { title, figures }).collect();
+            let groups = measured.iter();
+            let groups: Vec<_> = groups
+                .map(|(subject, results)| Group { title: subject.title(), figures: &results.figures })
+                .collect();
             output::write_file(path, svg(&groups).as_bytes())?;
             terminal.note(&format!("the diagram is in {}", path.display()));
         }

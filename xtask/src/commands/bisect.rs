@@ -41,7 +41,7 @@ pub struct Options {
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
-    let patches = options.testbed.patches()?;
+    let patches = options.testbed.kernel.patches()?;
     if patches.is_empty() {
         bail!("there are no patches to search: name a series with --series");
     }

@@ -14,7 +14,7 @@ use kernel::Kernels;
 use crate::host::process::command_line;
 use crate::host::process_group::{self, End};
 use crate::host::terminal::{Terminal, seconds};
-use crate::host::workspace;
+use crate::host::workspace::{self, cargo};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask ci                     every check that a change must pass
@@ -111,10 +111,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // Exit code 2 of a step means that the testbed failed.
     let worst = results.iter().map(|(_, (code, _))| *code).max().unwrap_or(0);
     Ok(ExitCode::from(worst))
-}
-
-fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn checks() -> Vec<Step> {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use console::style;
 
+use crate::args::matrix::MatrixOptions;
 use crate::artifacts::image;
 use crate::coverage::collector::Collector;
 use crate::coverage::counts::Tally;
@@ -17,7 +18,7 @@ use crate::report::live;
 use crate::runner::executor::Policy;
 use crate::runner::run_results::SharedResults;
 use crate::runner::selection;
-use crate::runner::testbed::{MatrixOptions, Testbed};
+use crate::runner::testbed::Testbed;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask coverage                            requires every line of the series

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::host::packages::{self, Consent, Purpose};
+use crate::host::packages::{self, Purpose};
 use crate::host::terminal::Terminal;
 
 /// Permission to install missing packages.
@@ -23,7 +23,7 @@ pub struct Options {
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for purpose in [Purpose::BootQemu, Purpose::Shell, Purpose::Test] {
-        packages::ensure(purpose, Consent::from_flag(options.install), terminal)?;
+        packages::ensure(purpose, options.install, terminal)?;
     }
     terminal.say("This machine has everything that the testbed needs.");
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scenarios::scenario::Scenario;
 
+use crate::args::matrix::MatrixOptions;
 use crate::host::completion;
 use crate::host::terminal::Terminal;
 use crate::report::events::Stream;
@@ -16,7 +17,7 @@ use crate::runner::last_run::LastRun;
 use crate::runner::run_results::{RunResults, SharedResults};
 use crate::runner::selection;
 use crate::runner::shard::Shard;
-use crate::runner::testbed::{MatrixOptions, Testbed};
+use crate::runner::testbed::Testbed;
 
 const EXAMPLES: &str = "Examples:
   cargo xtask test                                  every scenario, on the fastest back ends
@@ -106,7 +107,7 @@ enum MessageFormat {
 impl Common {
     /// The user's own kernel source.
     pub fn kernel_src(&self) -> Option<&Path> {
-        self.testbed.kernel_src()
+        self.testbed.kernel_src.as_deref()
     }
 
     /// Returns the scenarios that match the filters.
@@ -138,7 +139,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let named = common.named()?;
     selection::note_stale_snapshots(terminal)?;
     common.testbed.check()?;
-    let last_run = LastRun::of(common.kernel_src(), common.testbed.series());
+    let last_run = LastRun::of(common.kernel_src(), common.testbed.series.given());
     let results = SharedResults::new(Vec::new(), common.testbed.about()?);
     let scenarios = options.choose(named, &last_run, &results.entries(), terminal)?;
     if options.list {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, ExitCode};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ fn scenario(path: &Path) -> Option<String> {
 
 /// Starts cargo, which rebuilds this program if necessary and runs the scenarios.
 fn start(affected: &Affected) -> Result<Child> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = workspace::cargo();
     command.args(["xtask", "test"]);
     // Relative paths in the arguments must keep their meaning, and cargo finds xtask from anywhere
     // in the workspace.

@@ -1,36 +1,20 @@
 //! Packages that the host needs: finding the missing ones, and installing them.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 pub use kernel::install_command;
 use kernel::{LockMode, Manager, has_program};
 use nix::unistd::geteuid;
 
 use crate::host::cache;
-use crate::host::process::command_line;
+use crate::host::process;
 use crate::host::terminal::Terminal;
 
 /// Debian name of the package with QEMU.
 pub const QEMU: &str = "qemu-system-x86";
 
 const BUSYBOX: &str = "busybox-static";
-
-/// Permission to install packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// Install as root, which counts as permission.
-    IfRoot,
-    /// Install, with sudo if necessary.
-    Given,
-}
-
-impl Consent {
-    /// Returns the permission by the flag `--install`.
-    pub fn from_flag(install: bool) -> Self {
-        if install { Self::Given } else { Self::IfRoot }
-    }
-}
 
 /// Purpose that packages are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,19 +79,19 @@ impl Purpose {
 }
 
 /// Ensures that the required packages are installed, and the useful ones if possible. Installs them
-/// if permitted.
+/// as root, and with `install` (the flag `--install`) by sudo.
 ///
 /// # Errors
 /// Required packages are missing; the error has the command that installs all. Or there is no
 /// usable cache.
-pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result<()> {
+pub fn ensure(purpose: Purpose, install: bool, terminal: &Terminal) -> Result<()> {
     if purpose != Purpose::Shell {
         // Without a usable cache, the build would fail after the installation.
         cache::directory()?;
     }
     let Missing { required, useful } = purpose.missing();
     let root = geteuid().is_root();
-    let allowed = root || consent == Consent::Given;
+    let allowed = root || install;
     let packages = [required.as_slice(), useful.as_slice()].concat();
     if packages.is_empty() || (required.is_empty() && !allowed) {
         return Ok(());
@@ -134,7 +118,7 @@ pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result
     // everything in the meantime.
     let _one_at_a_time =
         cache::lock(&cache::directory()?, "packages", LockMode::Exclusive, |who| terminal.note(who))?;
-    install(&purpose.missing(), manager, sudo, terminal)?;
+    install_missing(&purpose.missing(), manager, sudo, terminal)?;
     work.done();
     match purpose.missing().required.as_slice() {
         [] => Ok(()),
@@ -143,7 +127,7 @@ pub fn ensure(purpose: Purpose, consent: Consent, terminal: &Terminal) -> Result
 }
 
 /// Installs the required and the useful packages. A failure of the latter is only a note.
-fn install(missing: &Missing, manager: Manager, sudo: &[&str], terminal: &Terminal) -> Result<()> {
+fn install_missing(missing: &Missing, manager: Manager, sudo: &[&str], terminal: &Terminal) -> Result<()> {
     let Missing { required, useful } = missing;
     if manager == Manager::Apt && !(required.is_empty() && useful.is_empty()) {
         // The package lists of a new machine are empty or old. Without a network the old ones may
@@ -166,12 +150,5 @@ fn install(missing: &Missing, manager: Manager, sudo: &[&str], terminal: &Termin
 fn run(words: &[&str]) -> Result<()> {
     let [program, arguments @ ..] = words else { bail!("no command") };
     let mut command = Command::new(program);
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-    let line = command_line(&command);
-    let output = command.output().with_context(|| format!("can't start: {line}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    bail!("`{line}` failed ({}):\n{}", output.status, stderr.trim_end())
+    process::run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
 }

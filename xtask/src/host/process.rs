@@ -2,13 +2,13 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 pub use kernel::{command_line, quoted};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::{prctl, signal::Signal};
@@ -47,6 +47,25 @@ pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
         .recv()
         .map_err(|_| anyhow!("the spawning thread is gone"))?
         .with_context(|| format!("can't start: {line}"))
+}
+
+/// Runs a command without input, and returns its output.
+pub fn output(command: &mut Command) -> Result<Output> {
+    let line = command_line(command);
+    command.stdin(Stdio::null()).output().with_context(|| format!("can't start: {line}"))
+}
+
+/// Runs a command without input. If it fails, the error has its output.
+pub fn run(command: &mut Command) -> Result<()> {
+    let output = output(command)?;
+    if output.status.success() { Ok(()) } else { Err(failed(command, &output)) }
+}
+
+/// Returns the error of a failed command, with its error messages, or its output if it has none.
+pub fn failed(command: &Command, output: &Output) -> Error {
+    let printed = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+    let printed = String::from_utf8_lossy(printed);
+    anyhow!("`{}` failed ({}):\n{}", command_line(command), output.status, printed.trim_end())
 }
 
 /// Pins the command and its descendants to one processor that this process may use, another one

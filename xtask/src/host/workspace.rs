@@ -13,6 +13,11 @@ pub fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
+/// Returns a command of the cargo that started this program, or of the one in `PATH`.
+pub fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Returns Cargo's target directory by `cargo metadata`; without cargo, the checkout's `target`.
 pub fn target() -> PathBuf {
     static TARGET: LazyLock<PathBuf> =
@@ -25,7 +30,7 @@ fn configured_target() -> Option<PathBuf> {
     struct Metadata {
         target_directory: PathBuf,
     }
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     cargo.args(["metadata", "--format-version=1", "--no-deps", "--offline"]).current_dir(root());
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let metadata: Metadata = serde_json::from_slice(&output.stdout).ok()?;

@@ -140,7 +140,7 @@ impl Drop for ReportWriter {
 /// Checks that the reports can be written.
 pub fn check(report_args: &[ReportArg]) -> Result<()> {
     for (index, report_arg) in report_args.iter().enumerate() {
-        report_arg.check()?;
+        output::check_writable(&report_arg.file)?;
         if let Some(other) = report_args[..index].iter().find(|other| other.file == report_arg.file) {
             bail!(
                 "two reports can't be one file: --report {report_arg} and --report {other}; give one another name"

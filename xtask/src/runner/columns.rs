@@ -36,12 +36,7 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Returns the choice of one kind, titled by the kind's name.
     fn one(kind: Kind) -> Self {
-        let title = match kind {
-            Kind::Kvm => "kvm",
-            Kind::Tcg => "tcg",
-            Kind::Uml => "uml",
-        };
-        Self { title, kinds: vec![kind], optional: false }
+        Self { title: kind.name(), kinds: vec![kind], optional: false }
     }
 }
 

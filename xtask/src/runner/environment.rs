@@ -26,7 +26,7 @@ use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, Tap};
 /// Number of failed boots in a row after which no further guest is started.
 const MAX_FAILED_BOOTS: u32 = 2;
 
-/// Additions to the usual kernel, initramfs and command line.
+/// Additions to the usual kernel and initramfs.
 #[derive(Debug, Default)]
 pub struct Extras {
     /// Additional options of the kernel's configuration.
@@ -39,8 +39,6 @@ pub struct Extras {
     pub links: Vec<Link>,
     /// Paths to leave out of the initramfs.
     pub absent: Vec<&'static str>,
-    /// Additional parameters on the kernel's command line.
-    pub parameters: Vec<&'static str>,
 }
 
 impl Extras {
@@ -71,18 +69,12 @@ impl EnvironmentSpec {
         }
     }
 
-    fn boot(
-        &self,
-        image: PathBuf,
-        initramfs: PathBuf,
-        parameters: &[&'static str],
-        label: &str,
-    ) -> BootConfig {
+    fn boot(&self, image: PathBuf, initramfs: PathBuf, label: &str) -> BootConfig {
         let profile = self.kernel.profile;
         BootConfig {
             image,
             initramfs,
-            parameters: parameters.iter().map(|it| (*it).to_owned()).collect(),
+            parameters: Vec::new(),
             memory_mib: memory_mib(profile),
             cpus: cpus(),
             clock: Clock::default(),
@@ -142,7 +134,7 @@ impl Environment {
     ) -> Result<Self> {
         let image = image::image(&spec.kernel, spec.arch(), &extras.fragments, cache, terminal)?;
         let initramfs = initramfs::with_modules(initramfs, &image.modules, cache)?;
-        let boot = spec.boot(image.entered, initramfs, &extras.parameters, label);
+        let boot = spec.boot(image.entered, initramfs, label);
         let (backend, probe): (Box<dyn Backend>, _) = match spec.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Probe::unneeded("an emulated processor works everywhere")),
             Kind::Kvm => (Box::new(Qemu::kvm()), probe::kvm(&boot, retry, cache, terminal)?),

@@ -1,7 +1,7 @@
 //! Runs scenarios on virtual machines, and collects their results.
 
 pub mod bisect;
-mod columns;
+pub mod columns;
 pub mod environment;
 pub mod executor;
 #[cfg(test)]

@@ -9,9 +9,9 @@ use anyhow::{Result, anyhow};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use crate::artifacts::{image, initramfs};
+use crate::artifacts::image;
 use crate::host::cache;
-use crate::host::packages::{self, Consent};
+use crate::host::packages;
 use crate::host::terminal::Terminal;
 use crate::runner::environment::{self, Environment, EnvironmentSpec, Extras};
 use crate::runner::run_results::ColumnInfo;
@@ -20,9 +20,8 @@ use crate::runner::worker::Worker;
 use crate::session::probe::Retry;
 use crate::vm::Kind;
 
-pub use super::columns::Column;
-use super::columns::{about, choices, layout};
-pub use crate::args::matrix::{Choice, MatrixOptions};
+use super::columns::{Column, about, choices, layout};
+use crate::args::matrix::MatrixOptions;
 
 /// A testbed. Environments are prepared on first use.
 pub struct Testbed {
@@ -50,7 +49,7 @@ impl Testbed {
     /// `label` prefixes the names of this testbed's logs.
     pub fn prepare(options: &MatrixOptions, label: &str, terminal: &Terminal) -> Result<Self> {
         options.check()?;
-        packages::ensure(options.purpose(), Consent::from_flag(options.install), terminal)?;
+        packages::ensure(options.purpose(), options.install, terminal)?;
         let cache = cache::directory()?;
         let (specs, columns) = layout(options, &choices(options, &cache, terminal)?);
         specs.iter().try_for_each(|spec| spec.kernel.require_source(&cache, terminal))?;
@@ -60,7 +59,7 @@ impl Testbed {
             scope.spawn(|| {
                 specs.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
             });
-            initramfs::initramfs(&[], &[], &[], &[], &cache, terminal)
+            Extras::default().initramfs(&cache, terminal)
         })?;
         environment::clear_logs(label)?;
         Ok(Self {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use scenarios::wire::program::{AttachedProgram, Bytes, Output, Stream, WindowSize};
+use scenarios::wire::program::{AttachedProgram, Bytes, Output, Stream};
 use scenarios::wire::{Ending, GuestMessage, HostMessage};
 
 use crate::host::output;
@@ -42,7 +42,7 @@ impl Session {
     ) -> Result<AttachedRun, Box<Failure>> {
         // Output starts here, since the boot is of no interest.
         raw_terminal.show_output();
-        let used = self.attach(program).and_then(|()| {
+        let used = self.send(&HostMessage::Attach(program.clone())).and_then(|()| {
             let console = self.machine.console_writer().map_err(|error| End::Guest(error.to_string()))?;
             raw_terminal.forward_input(console);
             self.wait_for_end(None, Some(raw_terminal))
@@ -55,17 +55,13 @@ impl Session {
     /// # Errors
     /// The guest is no longer usable: drop the session.
     pub fn pipe(&mut self, program: &AttachedProgram) -> Result<AttachedRun, Box<Failure>> {
-        let used = self.attach(program).and_then(|()| {
+        let used = self.send(&HostMessage::Attach(program.clone())).and_then(|()| {
             let writer = self.machine.channel_writer().map_err(|error| End::Guest(error.to_string()))?;
             let (ack, acks) = channel();
             thread::spawn(move || forward_stdin(writer, &acks));
             self.wait_for_end(Some(&ack), None)
         });
         self.explained(used)
-    }
-
-    fn attach(&mut self, program: &AttachedProgram) -> Result<(), End> {
-        self.send(&HostMessage::Attach(program.clone()))
     }
 
     /// Waits for the end of the program. A kernel report does not end it, since it may be
@@ -99,13 +95,9 @@ impl Session {
             if let Some(changed) = raw_terminal.map(|_| RawTerminal::size()).filter(|now| Some(*now) != size)
             {
                 size = Some(changed);
-                self.resize(changed)?;
+                self.send(&HostMessage::Resize(changed))?;
             }
         }
-    }
-
-    fn resize(&mut self, size: WindowSize) -> Result<(), End> {
-        self.send(&HostMessage::Resize(size))
     }
 }
 

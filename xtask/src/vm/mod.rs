@@ -20,7 +20,7 @@ use clap::ValueEnum;
 use crate::vm::time_scale::TimeScale;
 
 pub use machine::{Ending, Machine, MachineEvent};
-pub use scenarios::kernel_report::{KernelReport, KernelReportKind};
+pub use scenarios::kernel_report::KernelReport;
 pub use tap::{GuestOutput, Tap};
 
 /// Configuration of a guest's boot.
@@ -93,6 +93,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns the name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+            Self::Uml => "uml",
+        }
+    }
+
     /// Full name, for prose.
     pub fn full_name(self) -> &'static str {
         match self {
@@ -105,11 +114,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-            Self::Uml => "uml",
-        })
+        f.write_str(self.name())
     }
 }
 

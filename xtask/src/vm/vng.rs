@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use scenarios::wire::program::{EXEC_SERVER, EXEC_SERVER_PORT};
 
 use super::{Backend, BootConfig, Kind};
-use crate::host::process::command_line;
+use crate::host::process::{self, command_line};
 use crate::host::program;
 
 /// Supported version.
@@ -53,18 +53,13 @@ impl Vng {
         let parameters: Vec<&str> = parameters.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("--append").arg(parameters.join(" "));
         command.arg("--exec").arg(shlex::try_join(["exec", &agent.to_string_lossy(), EXEC_SERVER])?);
-        command.stdin(Stdio::null());
-        let line = command_line(&command);
-        let output = command.output().with_context(|| format!("can't start: {line}"))?;
+        let output = process::output(&mut command)?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let words = stdout.lines().rev().find_map(shlex::split).unwrap_or_default();
         if !output.status.success() || !words.iter().any(|word| word == "-kernel") {
-            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            bail!(
-                "`{line}` printed no QEMU command ({}): {}",
-                output.status,
-                format!("{stdout}{stderr}").trim()
-            );
+            let (line, stderr) = (command_line(&command), String::from_utf8_lossy(&output.stderr));
+            let printed = format!("{stdout}{stderr}");
+            bail!("`{line}` printed no QEMU command ({}): {}", output.status, printed.trim());
         }
         Ok(Self { kind, words })
     }
@@ -134,8 +129,7 @@ pub fn find() -> Result<(PathBuf, String)> {
     let Some(program) = program::find("vng") else {
         bail!("this machine has no vng, which is virtme-ng {VERSION}; install it with: {INSTALL}")
     };
-    let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("can't start {}", program.display()))?;
+    let output = process::output(Command::new(&program).arg("--version"))?;
     // `virtme-ng 1.42`.
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     match stdout.split_whitespace().last() {

@@ -14,7 +14,7 @@ use kernel::{Check, CheckKind, Difference, KernelSpec, Kernels, Origin, Outcome,
 
 use crate::artifacts::image::SeriesOption;
 use crate::host::cache;
-use crate::host::packages::{self, Consent, Purpose};
+use crate::host::packages::{self, Purpose};
 use crate::host::terminal::Terminal;
 
 /// Kernels, patches and sources to check.
@@ -46,7 +46,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    packages::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
+    packages::ensure(Purpose::Build, options.install, terminal)?;
     let kernels = Kernels::load()?;
     let mut reports = Vec::new();
     for kernel in options.kernels(&kernels)? {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kernel::{Edit, Exported, Kernels, Origin};
+use kernel::{Edit, Exported, Kernels, Origin, counted};
 
 use crate::artifacts::kernel_choice;
 use crate::host::cache;
@@ -63,7 +63,7 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     terminal.say(&format!(
         "{directory} has {} on the branch keyagents, on top of {}.\n\
          Work on them (git rebase -i {2}), then: cargo xtask kernel export {3}",
-        count(edited.patches, "commit"),
+        counted(edited.patches, "commit", "commits"),
         edited.base,
         &edited.base[..12],
         quoted(&edit.directory),
@@ -89,14 +89,6 @@ pub(super) fn say_written(exported: &Exported, terminal: &Terminal) {
     terminal.say(&format!(
         "{} has {}, {unchanged} of them as before.",
         exported.directory.display(),
-        count(exported.patches, "patch"),
+        counted(exported.patches, "patch", "patches"),
     ));
-}
-
-fn count(number: usize, thing: &str) -> String {
-    match (number, thing) {
-        (1, _) => format!("1 {thing}"),
-        (_, "patch") => format!("{number} patches"),
-        _ => format!("{number} {thing}s"),
-    }
 }

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::artifacts::image::{self, KernelOptions, Target};
 use crate::host::cache;
-use crate::host::packages::{self, Consent, Purpose};
+use crate::host::packages::{self, Purpose};
 use crate::host::terminal::Terminal;
 
 /// Subcommands of `cargo xtask kernel`.
@@ -65,7 +65,7 @@ pub struct ImageOptions {
 pub fn run(command: &Command, terminal: &Terminal) -> Result<ExitCode> {
     match command {
         Command::Image(options) => {
-            packages::ensure(Purpose::Build, Consent::from_flag(options.install), terminal)?;
+            packages::ensure(Purpose::Build, options.install, terminal)?;
             let image =
                 image::image(&options.kernel, options.arch.into(), &[], &cache::directory()?, terminal)?;
             terminal.say(&image.path.display().to_string());
