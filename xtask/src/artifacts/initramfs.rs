@@ -14,6 +14,7 @@ use kernel::{Inputs, hex};
 use rootfs::{Artefacts, Compression, Manifest, Node};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
 
 use super::guest_file::{Link, Program};
 use super::userland::Userland;
@@ -30,9 +31,6 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// directories and links. The last of several entries with the same path counts, and all replace
 /// the guest's own. A link does not replace a directory that has entries. Paths in `absent` are
 /// left out.
-///
-/// # Errors
-/// The agent does not build; the error has the compiler's messages.
 pub fn initramfs(
     programs: &[Program],
     directories: &[String],
@@ -83,15 +81,20 @@ pub fn initramfs(
     Ok(path)
 }
 
-/// Builds the agent as a static program.
-///
-/// # Errors
-/// The build fails; the error has the compiler's messages.
+/// Builds the agent.
 pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the agent");
     let agent = build("agent", "agent", "guest", &work)?;
     work.done();
     Ok(agent)
+}
+
+/// Builds the program that judges a scenario in a guest without a host connection.
+pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
+    let work = terminal.work("Building the judge");
+    let judge = build("scenarios", "judge", "judge", &work)?;
+    work.done();
+    Ok(judge)
 }
 
 /// Returns an initramfs followed by a kernel's modules: the kernel unpacks one archive after the
@@ -140,15 +143,12 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 /// Prints a note about the inputs that have changed since the last initramfs.
 fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
     let mut inputs = Inputs::default();
-    let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
-    while let Some(place) = places.pop() {
-        if place.is_dir() {
-            let entries = fs::read_dir(&place).with_context(|| format!("can't read {}", place.display()))?;
-            places.extend(entries.flatten().map(|entry| entry.path()));
-        } else {
-            let name = place.strip_prefix(workspace::root()).unwrap_or(&place).display().to_string();
-            let bytes = read(&place)?;
-            inputs.add(name, |hash| hash.update(bytes));
+    for entry in SOURCES.iter().flat_map(|name| WalkDir::new(workspace::root().join(name))) {
+        let entry = entry.context("can't list the sources of the guest's programs")?;
+        if entry.file_type().is_file() {
+            let name = entry.path().strip_prefix(workspace::root()).unwrap_or(entry.path());
+            let bytes = read(entry.path())?;
+            inputs.add(name.display().to_string(), |hash| hash.update(bytes));
         }
     }
     for program in programs {
@@ -169,17 +169,6 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
-/// Builds the program that judges a scenario in a guest without a host connection.
-///
-/// # Errors
-/// The build fails; the error has the compiler's messages.
-pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
-    let work = terminal.work("Building the judge");
-    let judge = build("scenarios", "judge", "judge", &work)?;
-    work.done();
-    Ok(judge)
-}
-
 /// Returns the lock files that cargo holds while it builds one of these programs.
 pub fn locks() -> Vec<PathBuf> {
     let profiles = fs::read_dir(directory().join(TARGET)).into_iter().flatten().flatten();
@@ -191,7 +180,8 @@ pub fn directory() -> PathBuf {
     workspace::target().join("guest")
 }
 
-/// Builds a static program of this checkout. The task shows cargo's progress.
+/// Builds a static program of this checkout. The task shows cargo's progress; an error has the
+/// compiler's messages.
 fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<PathBuf> {
     let mut command = workspace::cargo();
     command

@@ -160,18 +160,10 @@ impl ProgramClosure {
             self.left.push(format!("{} is left out: it is {kind}", path.display()));
             return Ok(());
         }
-        let mode = metadata.permissions().mode();
         match kind {
             kind if kind.is_symlink() => self.pack_link(path),
             kind if kind.is_dir() => self.pack_directory(path),
-            _ => {
-                if mode & 0o6000 != 0 {
-                    let name = path.display();
-                    self.left
-                        .push(format!("{name} is set-user-ID or set-group-ID, which it is not in the guest"));
-                }
-                self.pack_data(path, mode & 0o111 != 0)
-            }
+            _ => self.pack_data(path, metadata.permissions().mode() & 0o111 != 0),
         }
     }
 

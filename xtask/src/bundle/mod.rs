@@ -22,7 +22,7 @@ use crate::vm::qemu::Qemu;
 use crate::vm::uml::Uml;
 use crate::vm::{BootConfig, Kind};
 
-pub use archive::write;
+pub use archive::pack;
 
 /// Folder in the guest.
 const FOLDER: &str = "/bundle";

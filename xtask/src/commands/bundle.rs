@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use console::style;
 use scenarios::scenario::Scenario;
@@ -78,7 +78,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let work = terminal.work("Packing");
     let name = folder(&scenario);
     let files = bundle::files(&scenario, &environment, &options.kernel, &trace, &judge)?;
-    bundle::write(&files, &name, &options.output)?;
+    output::write_file(&options.output, &bundle::pack(&files, &name).context("can't pack the bundle")?)?;
     drop(work);
     let word = Word::of(&verdict, false);
     terminal.say(&format!("  {} {} {word} here", word.coloured_mark(), scenario.name));

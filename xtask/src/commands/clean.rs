@@ -13,6 +13,7 @@ use console::style;
 use indicatif::HumanBytes;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use walkdir::WalkDir;
 
 use crate::artifacts::initramfs;
 use crate::host::terminal::Terminal;
@@ -184,23 +185,11 @@ fn lock(paths: &[PathBuf]) -> Result<Locks> {
 fn size(place: &Path) -> Result<u64> {
     let mut size = 0;
     let mut names: HashSet<(u64, u64)> = HashSet::new();
-    let mut left = vec![place.to_owned()];
-    while let Some(path) = left.pop() {
-        let about = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            about => about.with_context(|| format!("can't examine {}", path.display()))?,
+    for entry in WalkDir::new(place).follow_root_links(false) {
+        let about = match entry.and_then(|entry| entry.metadata()) {
+            Err(error) if error.io_error().is_some_and(|it| it.kind() == ErrorKind::NotFound) => continue,
+            about => about.with_context(|| format!("can't examine {}", place.display()))?,
         };
-        if about.is_dir() {
-            match fs::read_dir(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                entries => left.extend(
-                    entries
-                        .with_context(|| format!("can't read {}", path.display()))?
-                        .flatten()
-                        .map(|entry| entry.path()),
-                ),
-            }
-        }
         if about.is_dir() || about.nlink() == 1 || names.insert((about.dev(), about.ino())) {
             size += about.blocks() * 512;
         }

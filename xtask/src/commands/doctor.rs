@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use console::style;
 use kernel::counted;
+use scenarios::explain::wrapping;
 
 use crate::doctor::{self, Finding, State};
 use crate::host::cache;
@@ -62,11 +63,7 @@ fn formatted(finding: &Finding) -> String {
 /// Formats a remedy below its finding, after an arrow.
 fn hanging(remedy: &str) -> String {
     let first = format!("{:25}{} ", "", style("→").dim());
-    let options = textwrap::Options::new(WIDTH)
-        .initial_indent(&first)
-        .subsequent_indent(INDENT)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(remedy, options)
+    textwrap::fill(remedy, wrapping(WIDTH).initial_indent(&first).subsequent_indent(INDENT))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -184,11 +184,8 @@ impl Options {
             let seed = first.wrapping_add(run.into());
             let began = Instant::now();
             let plan = Plan { seed: Some(seed), ..environment.boot.time_scale.plan(scenario) };
-            let lines = Arc::new(Mutex::new(Vec::new()));
-            let kept = Arc::clone(&lines);
-            let keep = move |line: &str| {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
-            };
+            let (printed, lines) = mpsc::channel();
+            let keep = move |line: &str| _ = printed.send(line.to_owned());
             let verdict = run_in_new_guest(environment, &environment.boot, scenario, &plan, keep);
             let word = Word::of(&verdict, false);
             let of = self.repeat.map(|runs| format!("/{runs}")).unwrap_or_default();
@@ -196,7 +193,7 @@ impl Options {
             terminal.say(&format!("  {} {}{of} {word} {time}", word.coloured_mark(), run + 1));
             done = run + 1;
             if verdict != Verdict::Passed {
-                let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                let lines: Vec<String> = lines.into_iter().collect();
                 terminal.say(&format!("\n{}\n{}", lines.join("\n"), verdict.details().trim_end()));
                 bad.push((seed, verdict.exit_code_alone()));
                 if self.until_fail {

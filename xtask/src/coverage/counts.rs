@@ -29,14 +29,17 @@ pub struct LineTally {
     pub branches: Vec<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Function {
     pub name: String,
     /// Number of the first line.
+    #[serde(rename = "start_line")]
     pub first: usize,
     /// Number of the last line.
+    #[serde(rename = "end_line")]
     pub last: usize,
     /// Number of calls.
+    #[serde(rename = "execution_count")]
     pub count: u64,
 }
 
@@ -49,16 +52,8 @@ pub(super) struct GcovOutput {
 #[derive(Debug, Deserialize)]
 struct GcovFile {
     file: String,
-    functions: Vec<GcovFunction>,
+    functions: Vec<Function>,
     lines: Vec<GcovLine>,
-}
-
-#[derive(Debug, Deserialize)]
-struct GcovFunction {
-    name: String,
-    start_line: usize,
-    end_line: usize,
-    execution_count: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,14 +75,9 @@ impl Tally {
         for one in output.files {
             let file = self.files.entry(one.file).or_default();
             for function in one.functions {
-                let key = (function.start_line, function.name.clone());
-                let known = file.functions.entry(key).or_insert(Function {
-                    name: function.name,
-                    first: function.start_line,
-                    last: function.end_line,
-                    count: 0,
-                });
-                known.count += function.execution_count;
+                let count = function.count;
+                let key = (function.first, function.name.clone());
+                file.functions.entry(key).or_insert(Function { count: 0, ..function }).count += count;
             }
             for line in one.lines {
                 let known = file.lines.entry(line.line_number).or_default();

@@ -7,9 +7,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use scenarios::wire::Counters;
+use walkdir::{DirEntry, WalkDir};
 
 use super::counts::{GcovOutput, Tally};
 use crate::host::packages::install_command;
+use crate::host::process;
 
 /// Checks that gcov is installed.
 ///
@@ -27,7 +29,8 @@ pub fn check() -> Result<()> {
 pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()> {
     let scratch = tempfile::tempdir().context("can't create a directory for a guest's counters")?;
     let scratch = scratch.path();
-    let known = files(notes)?;
+    let known = WalkDir::new(notes).into_iter().map(|entry| entry.map(DirEntry::into_path));
+    let known = known.collect::<Result<Vec<_>, _>>().context("can't list the compiler's notes")?;
     let mut command = Command::new("gcov");
     command.args(["--json-format", "--stdout", "--branch-probabilities"]).current_dir(scratch);
     let mut any = false;
@@ -43,7 +46,7 @@ pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()>
     if !any {
         bail!("a guest's kernel has counted nothing: was it built with --profile coverage?");
     }
-    let output = command.stdin(Stdio::null()).output().context("can't start gcov")?;
+    let output = process::output(&mut command)?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() || !complaints.trim().is_empty() {
         bail!("gcov rejects the guest's counters: {}", complaints.trim());
@@ -61,22 +64,6 @@ fn note_of<'n>(object: &str, known: &'n [PathBuf], notes: &Path) -> Option<&'n P
     let within = |note: &'n PathBuf| note.strip_prefix(notes).ok().filter(|path| object.ends_with(path));
     let fitting = known.iter().filter_map(|note| Some((within(note)?.components().count(), note.as_path())));
     fitting.max_by_key(|(length, _)| *length).map(|(_, note)| note)
-}
-
-/// Lists all files below a directory.
-fn files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut left = vec![directory.to_owned()];
-    while let Some(directory) = left.pop() {
-        let entries = fs::read_dir(&directory);
-        for entry in entries.with_context(|| format!("can't read {}", directory.display()))?.flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => left.push(entry.path()),
-                _ => found.push(entry.path()),
-            }
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

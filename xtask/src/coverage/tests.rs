@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::*;
 use counts::GcovOutput;
 
@@ -7,22 +9,15 @@ const SOURCE: &str = "int f(int a)\n{\n\tif (a)\n\t\tgoto out;\n\ta++;\nout:\n\t
 
 /// Output of gcov for a call of f() without its goto, and no call of g().
 fn output() -> GcovOutput {
-    let branches =
-        r#"[{"count":0,"throw":false,"fallthrough":false},{"count":3,"throw":false,"fallthrough":true}]"#;
-    let line = |number: usize, count: u64, branches: &str| {
-        format!(
-            r#"{{"line_number":{number},"count":{count},"unexecuted_block":false,"branches":{branches}}}"#
-        )
-    };
-    let lines =
-        [line(3, 3, branches), line(4, 0, "[]"), line(5, 3, "[]"), line(7, 3, "[]"), line(11, 0, "[]")];
-    let function = |name: &str, first: usize, last: usize, count: u64| {
-        format!(r#"{{"name":"{name}","start_line":{first},"end_line":{last},"execution_count":{count}}}"#)
-    };
-    let functions = [function("f", 1, 8, 3), function("g", 9, 12, 0)];
-    let file =
-        format!(r#"{{"file":"a.c","functions":[{}],"lines":[{}]}}"#, functions.join(","), lines.join(","));
-    serde_json::from_str(&format!(r#"{{"files":[{file}]}}"#)).unwrap()
+    let branch = |count: u64| json!({"count": count, "throw": false, "fallthrough": count > 0});
+    let line = |number: usize, count: u64, branches: &[serde_json::Value]| json!({"line_number": number, "count": count, "unexecuted_block": false, "branches": branches});
+    let lines = [(4, 0), (5, 3), (7, 3), (11, 0)].map(|(number, count)| line(number, count, &[]));
+    let lines: Vec<_> = [line(3, 3, &[branch(0), branch(3)])].into_iter().chain(lines).collect();
+    let functions = [("f", 1, 8, 3), ("g", 9, 12, 0)].map(|(name, first, last, count)| {
+        json!({"name": name, "start_line": first, "end_line": last, "execution_count": count})
+    });
+    let file = json!({"file": "a.c", "functions": functions, "lines": lines});
+    serde_json::from_value(json!({"files": [file]})).unwrap()
 }
 
 fn own(lines: impl IntoIterator<Item = usize>) -> [ChangedFile; 1] {

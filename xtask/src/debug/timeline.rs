@@ -4,8 +4,8 @@
 //! Console lines have the kernel's time since boot, events the time since the start of their plan.
 //! PID 1 logs that start, so that both convert to one clock: seconds since the start of the plan.
 
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use scenarios::plan::Plan;
 use scenarios::trace;
 use scenarios::wire::{Event, GuestMessage};
 
+use crate::host::mutex::lock;
 use crate::vm::{GuestOutput, Tap};
 
 /// Reordering delay: the console and the channel have different latencies.
@@ -71,7 +72,7 @@ impl Timeline {
             let Some(sender) = &sender else { return };
             match output {
                 GuestOutput::Console(bytes) => {
-                    let mut unfinished = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut unfinished = lock(&unfinished);
                     unfinished.extend_from_slice(bytes);
                     while let Some(end) = unfinished.iter().position(|byte| *byte == b'\n') {
                         let line: Vec<u8> = unfinished.drain(..=end).collect();

@@ -6,8 +6,8 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::process;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
+
+use crate::host::mutex::lock;
 
 /// Exit code of a command that failed itself.
 pub const BROKEN: u8 = 2;
@@ -60,10 +62,6 @@ static HELD: AtomicUsize = AtomicUsize::new(0);
 /// Number of signals that [`watch`] has left to the owner of a [`Hold`].
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A registered cleanup. Dropping it unregisters it.
 #[derive(Debug)]

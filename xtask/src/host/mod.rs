@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod completion;
 pub mod interruption;
+pub mod mutex;
 pub mod output;
 pub mod packages;
 pub mod process;

@@ -2,10 +2,11 @@
 //! the events.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::mutex::lock;
 use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor;
@@ -122,7 +123,7 @@ pub struct Stream {
 
 impl Stream {
     fn written(&self) -> MutexGuard<'_, BTreeMap<(usize, usize), Word>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.written)
     }
 
     /// Writes the first event, with the planned columns and scenarios.

@@ -11,7 +11,7 @@ pub mod live;
 pub mod progress;
 
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,7 @@ use chrono::{DateTime, Utc};
 pub use crate::args::report::{Format, ReportArg};
 
 use crate::host::interruption::{self, Cause, Registered};
+use crate::host::mutex::lock;
 use crate::host::output;
 use crate::report::events::{End, Stream};
 use crate::runner::last_run::LastRun;
@@ -93,7 +94,7 @@ impl ReportWriter {
 
     /// Writes the final reports. `cut_short` is the error that ended the run, if any.
     pub fn finish(&self, cut_short: Option<&anyhow::Error>) -> Result<()> {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = lock(&self.done);
         *done = true;
         let mut entries = self.results.entries();
         entries.cut_short = cut_short.map(|error| format!("{error:#}"));
@@ -102,7 +103,7 @@ impl ReportWriter {
 
     /// Writes an event, unless the final reports have been written.
     pub fn write_event(&self, write: impl FnOnce(&Stream)) {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = lock(&self.done);
         if let Some(events) = self.outlets.events.as_ref().filter(|_| !*done) {
             write(events);
         }
@@ -114,7 +115,7 @@ impl ReportWriter {
             (Arc::clone(&self.outlets), self.results.clone(), Arc::clone(&self.done));
         interruption::before_end(move |cause: &Cause| {
             // Locked until the process ends, so that no report is written after this.
-            let done = ManuallyDrop::new(done.lock().unwrap_or_else(PoisonError::into_inner));
+            let done = ManuallyDrop::new(lock(&done));
             if !**done {
                 let mut entries = results.entries();
                 entries.cut_short = Some(cause.describe());
@@ -128,7 +129,7 @@ impl ReportWriter {
 impl Drop for ReportWriter {
     /// Writes the reports of a run that ends by a panic.
     fn drop(&mut self) {
-        let done = *self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = *lock(&self.done);
         if !done && !self.outlets.is_empty() {
             let why = anyhow::anyhow!("the testbed itself failed");
             // An error here is less important than the panic.

@@ -4,8 +4,8 @@
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +14,7 @@ use kernel::{Arch, Fragment};
 use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::image::{self, KernelOptions, Profile};
 use crate::artifacts::initramfs;
+use crate::host::mutex::lock;
 use crate::host::terminal::Terminal;
 use crate::host::workspace;
 use crate::session::probe::{self, Probe, Retry, Unusable};
@@ -193,7 +194,7 @@ impl Environment {
 
     /// Returns a guest whose agent has sent its hello message.
     pub fn guest(&self) -> Result<Session, Box<Failure>> {
-        if let Some(spare) = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(spare) = lock(&self.spare).take() {
             return Ok(spare);
         }
         if self.failed_starts.load(Ordering::Relaxed) >= MAX_FAILED_BOOTS {

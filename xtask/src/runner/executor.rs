@@ -1,13 +1,14 @@
 //! Runs scenarios in several workers at once, while environments are still being prepared.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
+use crate::host::mutex::lock;
 use crate::host::terminal::Terminal;
 use crate::runner::scheduler::{Job, Next, PickOrder, Schedule};
 use crate::runner::testbed::Testbed;
@@ -146,7 +147,7 @@ struct Executor<'a> {
 
 impl Executor<'_> {
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.schedule)
     }
 
     /// Prepares environments while a job needs one. Those whose kernels are built come first.

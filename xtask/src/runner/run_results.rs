@@ -1,12 +1,13 @@
 //! Results of a run, complete or still in progress.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::artifacts::image::Profile;
+use crate::host::mutex::lock;
 use crate::runner::scenario_result::{ScenarioResult, Tally, exit_code};
 
 /// Results of a run, shared between threads.
@@ -72,7 +73,7 @@ impl SharedResults {
 
     /// Locks the results.
     pub fn entries(&self) -> MutexGuard<'_, RunResults> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use anyhow::{Result, anyhow};
@@ -11,6 +11,7 @@ use scenarios::verdict::Verdict;
 
 use crate::artifacts::image;
 use crate::host::cache;
+use crate::host::mutex::lock;
 use crate::host::packages;
 use crate::host::terminal::Terminal;
 use crate::runner::environment::{self, Environment, EnvironmentSpec, Extras};
@@ -139,7 +140,7 @@ impl Testbed {
             };
             let mut worker = self.idle_worker(*number).unwrap_or_default();
             let verdict = worker.run(environment, scenario);
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*number, worker));
+            lock(&self.idle).push((*number, worker));
             let skipped = matches!(verdict, Verdict::Skipped(_));
             last = Ok(verdict);
             if !skipped {
@@ -150,7 +151,7 @@ impl Testbed {
     }
 
     fn idle_worker(&self, environment: usize) -> Option<Worker> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         let index = idle.iter().position(|(number, _)| *number == environment)?;
         Some(idle.swap_remove(index).1)
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ use crate::vm::{BootConfig, uml_memory};
 /// Deadline for a guest's hello. A guest that works takes a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(6);
 
-/// Deadline for the firmware to print its name.
+/// Deadline for the first output of a firmware or a kernel.
 const FIRMWARE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Lifetime of a recorded failure of User-Mode Linux, whose cause may have been a busy machine.
@@ -217,22 +217,29 @@ pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
     let began = Instant::now();
     let place = tempfile::tempdir().context("can't create a directory for the pid file")?;
     let mut command = Uml::kernel(image, PROBE_MEMORY, &place.path().join("probe"));
-    command.arg(uml::CONSOLE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(uml::CONSOLE);
+    let is_rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
+    let up = prints(command, move |stdout| {
+        BufReader::new(stdout).split(b'\n').map_while(Result::ok).any(is_rootless)
+    })?;
+    Ok(up.then(|| began.elapsed()))
+}
+
+/// Starts a program, checks its output within [`FIRMWARE_DEADLINE`], and stops it.
+fn prints(mut command: Command, check: impl FnOnce(ChildStdout) -> bool + Send + 'static) -> Result<bool> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = spawn_pdeathsig(command)?;
-    let Some(stdout) = child.stdout.take() else { return Ok(None) };
+    let Some(stdout) = child.stdout.take() else { return Ok(false) };
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let mut lines = BufReader::new(stdout).split(b'\n').map_while(Result::ok);
-        let is_rootless = |line: Vec<u8>| String::from_utf8_lossy(&line).contains("root");
         // The receiver is gone after the deadline.
-        let _ = sender.send(lines.any(is_rootless));
+        let _ = sender.send(check(stdout));
     });
-    let up = receiver.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
-    let took = began.elapsed();
+    let printed = receiver.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
     // Errors mean that it has ended already.
     let _ = child.kill();
     let _ = child.wait();
-    Ok(up.then_some(took))
+    Ok(printed)
 }
 
 /// Returns the reason that a guest did not come up.
@@ -256,19 +263,7 @@ fn firmware_runs() -> Result<bool> {
     command.args(["-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "64", "-nodefaults"]);
     command.args(["-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=firmware"]);
     command.args(["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = spawn_pdeathsig(command)?;
-    let Some(mut stdout) = child.stdout.take() else { return Ok(false) };
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        // The receiver is gone after the deadline.
-        let _ = sender.send(matches!(stdout.read(&mut [0; 16]), Ok(1..)));
-    });
-    let runs = receiver.recv_timeout(FIRMWARE_DEADLINE).unwrap_or(false);
-    // Errors mean that it has ended already.
-    let _ = child.kill();
-    let _ = child.wait();
-    Ok(runs)
+    prints(command, |mut stdout| matches!(stdout.read(&mut [0; 16]), Ok(1..)))
 }
 
 fn path(cache: &Path, kind: &str) -> std::path::PathBuf {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use signal_hook::low_level::emulate_default_handler;
 use signal_hook_registry::{register_signal_unchecked, unregister};
 
 use crate::host::interruption::{self, Registered};
+use crate::host::mutex::lock;
 use crate::host::output;
 use crate::vm::machine::ConsoleWriter;
 use crate::vm::{GuestOutput, Tap};
@@ -49,7 +50,7 @@ impl RawTerminal {
         let before = tcgetattr(io::stdin()).context("standard input is no terminal")?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        *lock(&BEFORE) = Some(before);
         let end = interruption::before_end(|_| restore(SetArg::TCSANOW));
         let raw_terminal = Self {
             crash_handlers: on_crash()?,

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::console::Console;
 use super::tap::{GuestOutput, Tap};
 use super::{Backend, BootConfig, KernelReport};
+use crate::host::mutex::lock;
 use crate::host::process::{command_line, spawn_pdeathsig};
 
 /// Maximum duration of a write to a guest that does not read.
@@ -143,7 +144,7 @@ impl Machine {
 
     /// Locks the console.
     pub fn console(&self) -> MutexGuard<'_, Console> {
-        self.console.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.console)
     }
 
     /// Returns the path of the console's log.
@@ -312,7 +313,7 @@ impl IoThread {
 
     fn receive(&self, bytes: &[u8]) {
         self.tap.observe(GuestOutput::Console(bytes));
-        let reports = self.console.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
+        let reports = lock(&self.console).take(bytes);
         for report in reports {
             let _ = self.queue.send(MachineEvent::KernelReport(report));
         }
