@@ -57,7 +57,6 @@ pub enum Choice {
     Auto,
     /// Each virtual machine that works on this machine, in a column of its own.
     All,
-    /// This kind.
     One(Kind),
 }
 

@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// Format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// The kernel's test protocol.
@@ -22,7 +21,6 @@ pub enum Format {
 /// One `--report` argument: `FORMAT=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportArg {
-    /// The format.
     pub format: Format,
     /// The file; `-` is standard output.
     pub file: PathBuf,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 /// A program, or a file that a program needs, to add to the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Path in the guest. Missing directories are created.
     pub path: String,
     /// Path on the host. A program that is not static needs its libraries as well.
     pub file: PathBuf,

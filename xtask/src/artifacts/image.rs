@@ -210,17 +210,11 @@ impl KernelOptions {
     }
 
     /// Returns the named kernel, or the first that this machine can have.
-    ///
-    /// # Errors
-    /// See [`kernel_choice::kernel`].
     pub fn spec<'k>(&self, kernels: &'k Kernels) -> Result<&'k KernelSpec> {
         kernel_choice::kernel(kernels, self.kernel.as_deref(), self.kernel_src.is_some())
     }
 
     /// Checks that the source is at hand or can be fetched, before any long work.
-    ///
-    /// # Errors
-    /// It can't; each origin comes with the reason.
     pub fn require_source(&self, cache: &Path, terminal: &Terminal) -> Result<()> {
         let kernels = Kernels::load()?;
         if self.kernel_src.is_none() {
@@ -230,9 +224,6 @@ impl KernelOptions {
     }
 
     /// Describes the origin of the source, and why the kernel is not the first of the list.
-    ///
-    /// # Errors
-    /// The kernel is unknown.
     pub fn origin(&self, cache: &Path) -> Result<String> {
         if let Some(source) = &self.kernel_src {
             return Ok(source.display().to_string());

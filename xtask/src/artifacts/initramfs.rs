@@ -81,7 +81,6 @@ pub fn initramfs(
     Ok(path)
 }
 
-/// Builds the agent.
 pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
     let work = terminal.work("Building the agent");
     let agent = build("agent", "agent", "guest", &work)?;

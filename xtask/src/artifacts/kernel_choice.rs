@@ -17,9 +17,6 @@ struct Default {
 
 /// Returns the kernel of that name. Without one it is the first that this machine can have, or, for
 /// a source of the user's own, the first of all.
-///
-/// # Errors
-/// There is no kernel with that name, or this machine can have none.
 pub fn kernel<'k>(kernels: &'k Kernels, name: Option<&str>, has_own_source: bool) -> Result<&'k KernelSpec> {
     match (name, kernels.iter().next()) {
         (Some(name), _) => Ok(kernels.get(name)?),

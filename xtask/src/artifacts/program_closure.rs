@@ -293,12 +293,9 @@ fn begins_with(path: &Path) -> Result<Vec<u8>> {
     Ok(magic)
 }
 
-/// Width of a program's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
-    /// 32-bit code.
     Bits32,
-    /// 64-bit code.
     Bits64,
 }
 

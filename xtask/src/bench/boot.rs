@@ -22,7 +22,6 @@ enum Starter {
     Vng(Vng),
 }
 
-/// Runs the benchmark.
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
     let (program, lack) = match supported_vng() {

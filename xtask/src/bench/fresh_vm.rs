@@ -14,7 +14,6 @@ use crate::runner::worker::Worker;
 /// Scenario with one process and one call.
 const TRIVIAL: &str = "kernel-requests/no-upcall-for-keyrings";
 
-/// Runs the benchmark.
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let scenarios = selection::select(&[])?;
     let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);

@@ -18,7 +18,6 @@ use crate::vm::{Clock, Kind};
 const SAMPLES: u32 = 15;
 const CALLS: u32 = 200;
 
-/// Kernel to boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kernel {
     Stock,
@@ -43,7 +42,6 @@ struct Case {
     boots: Vec<(String, Vec<f64>)>,
 }
 
-/// Runs the benchmark.
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut stock = Kernel::Stock.environment(setup)?;
     let mut off = Kernel::Off.environment(setup)?;

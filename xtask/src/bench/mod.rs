@@ -25,7 +25,6 @@ use crate::host::terminal::Terminal;
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::Kind;
 
-/// Subject of a benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
     /// The whole suite, from the command to the last verdict
@@ -61,14 +60,11 @@ impl Subject {
 pub struct Setup<'a> {
     pub testbed: &'a GuestOptions,
     pub rounds: u32,
-    /// Terminal for progress.
     pub terminal: &'a Terminal,
 }
 
-/// Results of one subject.
 #[derive(Debug, Default)]
 pub struct Results {
-    /// One figure for each case.
     pub figures: Vec<Figure>,
     /// Comparisons of figures, and the cases that were left out with their reasons.
     pub remarks: Vec<String>,
@@ -82,7 +78,6 @@ impl Results {
     }
 }
 
-/// Runs the benchmark of a subject.
 pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
     match subject {
         Subject::Suite => suite::measure(setup),

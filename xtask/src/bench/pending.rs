@@ -11,7 +11,6 @@ const COUNTS: [u32; 5] = [1, 10, 100, 1000, 10_000];
 /// Memory for ten thousand processes. The guest takes only the pages that it touches.
 const MEMORY_MIB: u32 = 3072;
 
-/// Runs the benchmark.
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut environment = setup.testbed.qemu_environment(&Extras::default(), "bench", setup.terminal)?;
     environment.boot.memory_mib = MEMORY_MIB;

@@ -20,7 +20,6 @@ const KEYUTILS: &str = "/sbin/request-key.keyutils";
 /// Rule for keyutils' program, from the example in its manual page.
 const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
 
-/// Runs the benchmark.
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
     let minimal = minimal_request_key::build()?;

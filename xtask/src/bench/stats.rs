@@ -2,24 +2,19 @@
 
 use serde::Serialize;
 
-/// Statistics of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// Name of the benchmark, as on the command line.
     pub bench: &'static str,
     /// Name of the case within the benchmark.
     pub case: String,
-    /// Unit of the numbers.
     pub unit: Unit,
-    /// Median of the samples.
     pub median: f64,
     /// 99th percentile of the samples; with few samples, the largest.
     pub p99: f64,
-    /// Number of samples.
     pub runs: usize,
 }
 
-/// Unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Unit {
     #[serde(rename = "s")]
@@ -32,7 +27,6 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Returns the unit's symbol.
     pub fn name(self) -> &'static str {
         match self {
             Self::Seconds => "s",

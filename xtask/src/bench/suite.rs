@@ -11,7 +11,6 @@ use crate::runner::environment::Extras;
 /// Virtual machines of the default.
 const DEFAULT: &str = "auto";
 
-/// Runs the benchmark.
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let (environments, remarks) = workers(setup, |_| Extras::default())?;
     let mut vms: Vec<String> =

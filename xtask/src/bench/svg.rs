@@ -24,7 +24,6 @@ pub struct Group<'a> {
     pub figures: &'a [Figure],
 }
 
-/// Renders the chart.
 pub fn svg(groups: &[Group<'_>]) -> String {
     let mut body = String::new();
     let mut y = MARGIN;

@@ -40,12 +40,9 @@ const REPORT_LINES: usize = 90;
 /// judge.
 const GUEST_OVERHEAD_S: u64 = 180;
 
-/// A file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Content.
     pub bytes: Vec<u8>,
-    /// True for a program.
     pub executable: bool,
 }
 
@@ -148,7 +145,6 @@ fn readme(is_uml: bool) -> String {
     README.replace("@NEEDS@", needs).replace("@KVM@\n", kvm).replace("@IMAGE@", image)
 }
 
-/// Returns the script that runs the scenario.
 fn run(scenario: &Scenario, environment: &Environment) -> Result<String> {
     let mut boot = BootConfig {
         image: "bzImage".into(),

@@ -195,7 +195,6 @@ fn tools() -> PathBuf {
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// The step has exited.
     Exited(u8),
     /// A signal ended the step, or this command.
     Interrupted(i32),

@@ -149,7 +149,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
 /// Result of taking locks.
 enum Locks {
-    /// All locks are held.
     Held(Vec<Flock<File>>),
     /// Another command holds this lock.
     Busy(PathBuf),

@@ -33,7 +33,6 @@ _xtask_of_cargo() {
 complete -o bashdefault -o default -o nosort -F _xtask_of_cargo cargo
 "#;
 
-/// The same for zsh.
 const ZSH_OF_CARGO: &str = r#"
 _xtask_of_cargo() {
     if [[ ${words[2]} == xtask ]] && (( CURRENT > 2 )); then

@@ -48,9 +48,7 @@ const SOURCES: [&str; 5] = ["agent", "kernel", "rootfs", "scenarios", "xtask"];
 /// Scenarios that an edit affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Affected {
-    /// These scenarios only.
     Only(BTreeSet<String>),
-    /// All selected scenarios.
     All,
 }
 

@@ -10,7 +10,6 @@ use crate::runner::executor::Event;
 /// Counters of the guests that have ended.
 #[derive(Default)]
 pub struct Collector {
-    /// Environment and counters of each guest.
     pub guests: Vec<(usize, Vec<Counters>)>,
     /// Scenarios that each worker's current guest has run.
     running: BTreeMap<usize, Vec<usize>>,
@@ -19,7 +18,6 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Processes an event of the run.
     pub fn on_event(&mut self, event: &Event) {
         match event {
             Event::Judged { worker, job, verdict, lost, .. } => {

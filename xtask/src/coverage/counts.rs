@@ -23,7 +23,6 @@ pub struct FileTally {
 /// Execution counts of a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineTally {
-    /// Number of executions.
     pub count: u64,
     /// Number of times that each branch was taken.
     pub branches: Vec<u64>,
@@ -32,10 +31,8 @@ pub struct LineTally {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Function {
     pub name: String,
-    /// Number of the first line.
     #[serde(rename = "start_line")]
     pub first: usize,
-    /// Number of the last line.
     #[serde(rename = "end_line")]
     pub last: usize,
     /// Number of calls.

@@ -39,12 +39,10 @@ struct Table {
     unreachable: Vec<Unreachable>,
 }
 
-/// Returns the path of the list.
 pub fn path() -> PathBuf {
     workspace::root().join("kernel/coverage/unreachable.toml")
 }
 
-/// Returns the entries for a kernel.
 pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
     let path = path();
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;

@@ -14,9 +14,6 @@ use crate::host::packages::install_command;
 use crate::host::process;
 
 /// Checks that gcov is installed.
-///
-/// # Errors
-/// gcov is missing; the error has the install command.
 pub fn check() -> Result<()> {
     let version = Command::new("gcov").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.map(|_| ()).with_context(|| {

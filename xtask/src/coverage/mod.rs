@@ -28,18 +28,15 @@ pub struct Coverage {
     pub files: Vec<File>,
     /// C files of the series without code in the kernel.
     pub absent: Vec<String>,
-    /// Errors in the list of unreachable lines.
     pub list_errors: Vec<String>,
 }
 
 /// A file with code of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Path in the tree.
     pub path: String,
     /// True if the series adds the whole file.
     pub is_new: bool,
-    /// All lines of the file.
     pub text: Vec<String>,
     /// Lines of the series that have code, by number.
     pub lines: BTreeMap<usize, Line>,
@@ -55,7 +52,6 @@ pub struct Line {
     pub branches: Vec<u64>,
 }
 
-/// State of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It was executed this many times.
@@ -69,9 +65,7 @@ pub enum State {
 /// Number of reached items out of all reachable ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Number of reached items.
     pub reached: usize,
-    /// Number of reachable items.
     pub of: usize,
 }
 
@@ -107,12 +101,10 @@ impl Coverage {
         })
     }
 
-    /// Returns the share of reached lines in all files.
     pub fn lines(&self) -> Share {
         self.files.iter().map(File::share_of_lines).sum()
     }
 
-    /// Returns the number of unreachable lines.
     pub fn unreachable(&self) -> usize {
         self.files.iter().map(File::unreachable).sum()
     }
@@ -137,7 +129,6 @@ impl File {
         }
     }
 
-    /// Returns the share of reached lines.
     pub fn share_of_lines(&self) -> Share {
         self.lines.values().map(|line| &line.state).filter_map(State::share).sum()
     }
@@ -148,7 +139,6 @@ impl File {
         reachable.flat_map(|line| &line.branches).map(|count| Share::one(*count > 0)).sum()
     }
 
-    /// Returns the share of called functions.
     pub fn share_of_functions(&self) -> Share {
         let reachable = |function: &&Function| {
             let mut lines = self.lines.range(function.first..=function.last);
@@ -157,7 +147,6 @@ impl File {
         self.functions.iter().filter(reachable).map(|function| Share::one(function.count > 0)).sum()
     }
 
-    /// Returns the number of unreachable lines.
     pub fn unreachable(&self) -> usize {
         self.lines.values().filter(|line| line.state.share().is_none()).count()
     }

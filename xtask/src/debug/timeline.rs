@@ -27,7 +27,6 @@ const START_MESSAGE: &str = "keyagents: begins ";
 /// Prefix of a tracepoint's record on the console.
 const TRACEPOINT: &str = "keyagent_";
 
-/// Source of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Console,

@@ -14,18 +14,15 @@ use crate::host::terminal::Terminal;
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Subject of the check.
     pub about: String,
     /// Observation, in a few words.
     pub observed: String,
-    /// Assessment of the observation.
     pub state: State,
 }
 
 /// Assessment of a finding, with a remedy if it is a problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// No problem.
     Good,
     /// Tests run slower, or fewer of them run.
     Degraded(String),
@@ -33,7 +30,6 @@ pub enum State {
     Missing(String),
 }
 
-/// Findings on one topic.
 #[derive(Debug)]
 pub struct Section {
     pub title: &'static str,

@@ -15,14 +15,10 @@ use nix::unistd::{AccessFlags, access, linkat};
 
 use crate::host::workspace;
 
-/// Remedy for an unusable cache.
 pub const REMEDY: &str = "set KEYAGENTS_CACHE to another directory";
 
 /// Returns the cache's directory: [`configured_path`], created if missing.
-///
-/// # Errors
-/// No path is configured, or the directory can't be written to or can't hold kernel builds. Builds
-/// take minutes, so this is checked first.
+/// It is checked first that it can hold kernel builds, which take minutes.
 pub fn directory() -> Result<PathBuf> {
     let directory = configured_path()?;
     check_path(&directory)?;

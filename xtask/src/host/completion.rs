@@ -68,7 +68,6 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Completes the name of a kernel.
 pub fn kernel() -> ArgValueCompleter {
     ArgValueCompleter::new(|begun: &OsStr| {
         let kernels = Kernels::load().ok();

@@ -48,9 +48,6 @@ pub fn write_file(file: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Checks that a file can be written, as far as possible without leaving anything behind.
-///
-/// # Errors
-/// The file can't be written; the error has a remedy.
 pub fn check_writable(file: &Path) -> Result<()> {
     if is_standard_output(file) {
         return Ok(());

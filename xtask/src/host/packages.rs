@@ -19,15 +19,12 @@ const BUSYBOX: &str = "busybox-static";
 /// Purpose that packages are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Build kernels.
     Build,
     /// Build kernels and boot them as User-Mode Linux.
     BootUml,
     /// Build kernels and boot them in QEMU.
     BootQemu,
-    /// Use a guest's shell.
     Shell,
-    /// Run the tests of the workspace.
     Test,
 }
 
@@ -80,10 +77,6 @@ impl Purpose {
 
 /// Ensures that the required packages are installed, and the useful ones if possible. Installs them
 /// as root, and with `install` (the flag `--install`) by sudo.
-///
-/// # Errors
-/// Required packages are missing; the error has the command that installs all. Or there is no
-/// usable cache.
 pub fn ensure(purpose: Purpose, install: bool, terminal: &Terminal) -> Result<()> {
     if purpose != Purpose::Shell {
         // Without a usable cache, the build would fail after the installation.

@@ -33,9 +33,6 @@ static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
 });
 
 /// Starts a command as a child that the kernel kills when this process ends, for any reason.
-///
-/// # Errors
-/// The program could not be started; the error has the whole command line.
 pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
     let line = command_line(&command);
     let parent = getpid();

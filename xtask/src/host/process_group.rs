@@ -13,7 +13,6 @@ use signal_hook::iterator::Signals;
 use crate::host::interruption::{self, ENDING_SIGNALS};
 use crate::host::process::spawn_pdeathsig;
 
-/// Ending of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Exited(ExitStatus),

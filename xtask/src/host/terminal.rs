@@ -29,7 +29,6 @@ const THINGS: &str = "  {spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {lef
 /// Minimum duration of a task that gets a line of its own.
 const MIN_SHOWN: Duration = Duration::from_millis(1500);
 
-/// The terminal, or the files in its place.
 #[derive(Debug)]
 pub struct Terminal {
     live: bool,
@@ -43,7 +42,6 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Detects the capabilities of the terminal.
     pub fn new() -> Self {
         let colours = supports_colours();
         console::set_colors_enabled(colours && io::stdout().is_terminal());
@@ -83,7 +81,6 @@ impl Terminal {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Checks whether builds have been cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -164,7 +161,6 @@ impl Terminal {
         self.above(|| output::error(&format!("{error:#}")));
     }
 
-    /// Prints above the progress display.
     fn above(&self, print: impl FnOnce()) {
         self.bars.suspend(print);
     }
@@ -259,7 +255,6 @@ fn write_left(bar: &ProgressState, to: &mut dyn fmt::Write) {
     let _ = to.write_str(&remaining(bar.eta()));
 }
 
-/// Formats a duration.
 pub fn seconds(time: Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),

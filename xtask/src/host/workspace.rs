@@ -37,7 +37,6 @@ fn configured_target() -> Option<PathBuf> {
     Some(metadata.target_directory)
 }
 
-/// Returns the directory of the scenarios' families.
 pub fn suite() -> PathBuf {
     root().join("scenarios/suite")
 }

@@ -22,10 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// Kernel parameters for KUnit, which reports at the level of information.
 const KUNIT: [&str; 2] = ["kunit.enable=1", "loglevel=7"];
 
-/// User that runs a selftest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
-    /// The superuser, with all capabilities.
     Root,
     /// A user without capabilities.
     Ordinary,
@@ -40,12 +38,10 @@ impl User {
     }
 }
 
-/// Results of one test run.
 #[derive(Debug)]
 pub struct Part {
     /// Prefix of its results' names.
     pub title: String,
-    /// Results of the cases.
     pub cases: Vec<ScenarioResult>,
     /// Failure outside of the cases, if any.
     pub outside: Option<ScenarioResult>,
@@ -84,7 +80,6 @@ impl<'a> Selftests<'a> {
         Self { environment, boot: boot(environment, "selftests", &[]), guest: None }
     }
 
-    /// Runs the program at this path.
     pub fn run(&mut self, path: &str, user: User) -> Part {
         let deadline = self.environment.boot.time_scale.scale(DEADLINE);
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);

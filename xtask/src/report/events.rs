@@ -22,7 +22,6 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line {
-    /// The first line.
     RunStarted {
         version: u32,
         /// The requested columns. With `--vm all`, those that work here are not known yet.
@@ -77,7 +76,6 @@ enum Line {
         verdict: String,
         detail: String,
     },
-    /// The last line.
     RunFinished {
         /// `None` if a signal ends the run.
         exit_code: Option<u8>,
@@ -105,7 +103,6 @@ struct Kernel {
     vm: String,
 }
 
-/// Ending of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The run returned, possibly with an error.
@@ -247,7 +244,6 @@ fn place(part: &ColumnResults, vm: &str) -> Place {
     Place { column: about.full_title(), kernel }
 }
 
-/// Removes terminal colours.
 fn plain(text: &str) -> String {
     console::strip_ansi_codes(text).into_owned()
 }

@@ -15,7 +15,6 @@ struct Test {
     result: Outcome,
 }
 
-/// Result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outcome {
     ok: bool,

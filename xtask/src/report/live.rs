@@ -158,7 +158,6 @@ impl<'a> LiveReporter<'a> {
         }
     }
 
-    /// Records and shows a result.
     fn record(&mut self, job: &Job, report: ScenarioResult) {
         self.display.judged(report.word());
         let mut entries = self.results.entries();

@@ -138,7 +138,6 @@ impl Drop for ReportWriter {
     }
 }
 
-/// Checks that the reports can be written.
 pub fn check(report_args: &[ReportArg]) -> Result<()> {
     for (index, report_arg) in report_args.iter().enumerate() {
         output::check_writable(&report_arg.file)?;
@@ -151,7 +150,6 @@ pub fn check(report_args: &[ReportArg]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the start time of the run.
 fn when(entries: &RunResults) -> DateTime<Utc> {
     entries.started.into()
 }

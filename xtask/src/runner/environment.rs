@@ -32,11 +32,8 @@ const MAX_FAILED_BOOTS: u32 = 2;
 pub struct Extras {
     /// Additional options of the kernel's configuration.
     pub fragments: Vec<Fragment>,
-    /// Additional programs in the initramfs.
     pub programs: Vec<Program>,
-    /// Additional directories in the initramfs.
     pub directories: Vec<String>,
-    /// Additional symbolic links in the initramfs.
     pub links: Vec<Link>,
     /// Paths to leave out of the initramfs.
     pub absent: Vec<&'static str>,
@@ -88,7 +85,6 @@ impl EnvironmentSpec {
         }
     }
 
-    /// Returns the architecture that the kernel is built for.
     pub fn arch(&self) -> Arch {
         if self.kind == Kind::Uml { Arch::Um } else { Arch::X86_64 }
     }
@@ -114,7 +110,6 @@ pub struct Environment {
     pub image: PathBuf,
     /// The kernel with its symbols.
     pub vmlinux: PathBuf,
-    /// The kernel's configuration.
     pub config: PathBuf,
     /// The notes files of `gcov`; empty if the kernel does not count lines.
     pub notes: PathBuf,
@@ -187,7 +182,6 @@ impl Environment {
         &self.release
     }
 
-    /// Returns the kind of virtual machine.
     pub fn kind(&self) -> Kind {
         self.backend.kind()
     }
@@ -247,7 +241,6 @@ pub fn clear_logs(label: &str) -> Result<()> {
     uml::remove_left_behind(&place).context("can't read the directory of logs")
 }
 
-/// Returns the path of a guest's log.
 fn log(label: &str, kind: Kind, number: u32) -> PathBuf {
     workspace::logs().join(format!("{label}-{kind}-{number}.console.log"))
 }

@@ -37,14 +37,10 @@ impl Policy {
     }
 }
 
-/// An event of a run.
 #[derive(Debug)]
 pub enum Event {
     /// An environment is ready for its first guest.
-    Ready {
-        /// The environment's number.
-        environment: usize,
-    },
+    Ready { environment: usize },
     /// An environment can't be prepared. Columns without another one get no verdicts.
     Lost {
         environment: usize,
@@ -70,7 +66,6 @@ pub enum Event {
         /// The attempt's number, from 1.
         attempt: u32,
         verdict: Verdict,
-        /// Duration of the attempt.
         took: Duration,
         /// True if the scenario is retried, so that this verdict does not count.
         retried: bool,
@@ -78,14 +73,7 @@ pub enum Event {
         lost: bool,
     },
     /// A worker has shut its guest down.
-    ShutDown {
-        worker: usize,
-        environment: usize,
-        /// Reports and counters from the shutdown.
-        shutdown: ShutdownReport,
-        /// Duration of the shutdown.
-        took: Duration,
-    },
+    ShutDown { worker: usize, environment: usize, shutdown: ShutdownReport, took: Duration },
 }
 
 /// Runs all scenarios; passes each event to `on_event` in the calling thread.
@@ -175,7 +163,6 @@ impl Executor<'_> {
         }
     }
 
-    /// Main loop of a worker.
     fn run_worker(&self, number: usize, events: &Sender<Event>) {
         let mut worker = Worker::default();
         let order = if number.is_multiple_of(2) { PickOrder::Long } else { PickOrder::Short };

@@ -25,7 +25,6 @@ const FILE: &str = "KEYAGENTS_LAST_RUN";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     pub kernel: String,
-    /// Profile of the kernel.
     pub profile: String,
     /// The user's own source tree, which replaces the kernel's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

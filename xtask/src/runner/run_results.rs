@@ -21,7 +21,6 @@ pub struct RunResults {
     pub scenarios: Vec<Scenario>,
     /// The columns, in the order of the command line.
     pub parts: Vec<ColumnResults>,
-    /// Start time of the run.
     pub started: SystemTime,
     /// The cause if the run was interrupted.
     pub cut_short: Option<String>,
@@ -30,7 +29,6 @@ pub struct RunResults {
     clock: Instant,
 }
 
-/// Results of a column.
 #[derive(Debug, Clone)]
 pub struct ColumnResults {
     pub about: ColumnInfo,
@@ -42,13 +40,11 @@ pub struct ColumnResults {
     pub lost: Option<String>,
 }
 
-/// Description of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnInfo {
     /// Title that distinguishes the column from the others; empty if it is the only one.
     pub title: String,
     pub kernel: String,
-    /// Profile of the kernel.
     pub profile: Profile,
     /// The requested virtual machine: `auto`, `kvm`, `tcg` or `uml`.
     pub vm: String,
@@ -71,7 +67,6 @@ impl SharedResults {
         Self(Arc::new(Mutex::new(entries)))
     }
 
-    /// Locks the results.
     pub fn entries(&self) -> MutexGuard<'_, RunResults> {
         lock(&self.0)
     }
@@ -90,7 +85,6 @@ impl RunResults {
         self.parts = columns.into_iter().map(|about| ColumnResults::new(about, scenarios)).collect();
     }
 
-    /// Returns the time since the start of the run.
     pub fn age(&self) -> Duration {
         self.clock.elapsed()
     }
@@ -120,7 +114,6 @@ impl RunResults {
         }
     }
 
-    /// Returns the exit code of a complete run.
     pub fn exit_code(&self) -> u8 {
         self.counted().map(ColumnResults::exit_code).max().unwrap_or(0)
     }

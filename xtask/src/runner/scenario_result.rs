@@ -15,7 +15,6 @@ use crate::host::terminal::seconds;
 use crate::runner::word::Word;
 use crate::vm::Kind;
 
-/// Result of a scenario.
 #[derive(Debug, Clone)]
 pub struct ScenarioResult {
     /// `FAMILY/NAME`.
@@ -44,12 +43,10 @@ impl ScenarioResult {
         Self { scenario: scenario.into(), verdict, took: Duration::ZERO, vm: None, earlier: Vec::new() }
     }
 
-    /// Returns the family and the name within it.
     pub fn family_and_name(&self) -> (&str, &str) {
         self.scenario.split_once('/').unwrap_or(("", &self.scenario))
     }
 
-    /// Returns the word for the result.
     pub fn word(&self) -> Word {
         Word::of(&self.verdict, !self.earlier.is_empty())
     }
@@ -169,7 +166,6 @@ impl Tally {
         tally
     }
 
-    /// Counts one more result with this word.
     pub fn count(&mut self, word: Word) {
         *self.0.entry(word).or_default() += 1;
     }
@@ -179,7 +175,6 @@ impl Tally {
         self.0.iter().map(|(word, count)| (*word, *count))
     }
 
-    /// Returns the total number of results.
     pub fn total(&self) -> usize {
         self.0.values().sum()
     }

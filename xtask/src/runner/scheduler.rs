@@ -3,9 +3,7 @@
 /// A scenario to run in a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// The column's number.
     pub column: usize,
-    /// The scenario's number.
     pub scenario: usize,
     /// Numbers of the environments that it may run on, in order of preference.
     pub environments: Vec<usize>,
@@ -18,7 +16,6 @@ pub struct Job {
 /// Instruction to a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Run this job on this environment.
     Run(Job, usize),
     /// Ask again after an environment has been prepared.
     Wait,
@@ -31,9 +28,7 @@ pub enum Next {
 /// keep the processors busy throughout the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PickOrder {
-    /// The longest first.
     Long,
-    /// The shortest first.
     Short,
 }
 
@@ -97,7 +92,6 @@ impl Schedule {
         wanted
     }
 
-    /// Marks an environment as being prepared.
     pub fn set_preparing(&mut self, environment: usize) {
         self.environments[environment].state = State::Preparing;
     }
@@ -116,7 +110,6 @@ impl Schedule {
         stranded
     }
 
-    /// Drops all waiting jobs.
     pub fn stop(&mut self) {
         self.waiting.clear();
     }

@@ -26,9 +26,7 @@ use crate::args::matrix::MatrixOptions;
 
 /// A testbed. Environments are prepared on first use.
 pub struct Testbed {
-    /// The environments, by number.
     pub specs: Vec<EnvironmentSpec>,
-    /// The columns, in the order of the command line.
     pub columns: Vec<Column>,
     /// Number of virtual machines at the same time. It exceeds the number of processors, since
     /// scenarios mostly wait.
@@ -110,7 +108,6 @@ impl Testbed {
         self.environments[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
     }
 
-    /// Returns the description of each column, for reports.
     pub fn about(&self) -> Result<Vec<ColumnInfo>> {
         about(&self.specs, &self.columns)
     }

@@ -33,7 +33,6 @@ impl Timings {
         times.and_then(|times| times.get(scenario)).copied().unwrap_or(UNKNOWN)
     }
 
-    /// Records a scenario's duration.
     pub fn record(&mut self, spec: &EnvironmentSpec, scenario: &str, took: Duration) {
         let milliseconds = took.as_millis() as f64;
         self.seconds.entry(key(spec)).or_default().insert(scenario.to_owned(), milliseconds / 1000.0);

@@ -20,7 +20,6 @@ pub enum Word {
 }
 
 impl Word {
-    /// All words.
     pub const ALL: [Self; 7] =
         [Self::Passed, Self::Flaky, Self::Failed, Self::Crashed, Self::Hung, Self::Broken, Self::Skipped];
 
@@ -68,7 +67,6 @@ impl Word {
         }
     }
 
-    /// Returns the symbol.
     pub fn mark(self) -> &'static str {
         match self {
             Self::Passed => "✓",

@@ -21,20 +21,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Maximum size of an input message: User-Mode Linux's serial lines accept no long ones.
 const MAX_INPUT: usize = 1024;
 
-/// Result of an attached program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachedRun {
     /// Ending of the program; `None` if the user left first.
     pub ending: Option<Ending>,
-    /// Kernel reports in the meantime.
     pub reports: Vec<KernelReport>,
 }
 
 impl Session {
     /// Runs a program at the guest's console, attached to the raw terminal.
-    ///
-    /// # Errors
-    /// The guest is no longer usable: drop the session.
     pub fn raw_terminal(
         &mut self,
         program: &AttachedProgram,
@@ -51,9 +46,6 @@ impl Session {
     }
 
     /// Runs a program with the standard input, output and error of this process.
-    ///
-    /// # Errors
-    /// The guest is no longer usable: drop the session.
     pub fn pipe(&mut self, program: &AttachedProgram) -> Result<AttachedRun, Box<Failure>> {
         let used = self.send(&HostMessage::Attach(program.clone())).and_then(|()| {
             let writer = self.machine.channel_writer().map_err(|error| End::Guest(error.to_string()))?;

@@ -11,9 +11,7 @@ use crate::vm::{Backend, BootConfig, Machine};
 
 impl Session {
     /// Starts a guest and waits for its hello. Retries if the emulated timer failed on a busy host.
-    ///
-    /// # Errors
-    /// `Ok(Err(_))` if the guest did not come up; `Err` if it could not be started.
+    /// Returns `Ok(Err(_))` if the guest did not come up, `Err` if it could not be started.
     pub fn open(backend: &dyn Backend, boot: &BootConfig) -> Result<Result<Self, Box<Failure>>> {
         const TRIES: usize = 3;
         let deadline = boot.boot_deadline.unwrap_or(backend.boot_deadline());

@@ -28,9 +28,7 @@ const REPORT_LINES: usize = 90;
 pub struct Failure {
     /// Kind of failure, which shows whose fault it is.
     pub kind: FailureKind,
-    /// Observed cause.
     pub cause: Cause,
-    /// The kernel report, if there is one.
     report: Option<KernelReport>,
     /// Events before the failure.
     pub events: Vec<Event>,

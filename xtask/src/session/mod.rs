@@ -26,20 +26,18 @@ pub use scenarios::kernel_report::FailureKind;
 /// Maximum delay past a plan's deadline, which the guest keeps, before the guest counts as hung.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Maximum duration of a power-off.
 const POWER_OFF: Duration = Duration::from_secs(5);
 
-/// A guest whose agent has sent its hello message.
+/// A guest whose agent has sent its hello message. After an error of a method the guest is no longer
+/// usable: drop the session.
 #[derive(Debug)]
 pub struct Session {
     machine: Machine,
     kind: Kind,
     hello: Hello,
-    /// Maximum duration of the guest's power-off.
     power_off: Duration,
 }
 
-/// Result of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// All events, in the guest's order.
@@ -48,25 +46,19 @@ pub struct Run {
 }
 
 impl Session {
-    /// Returns the guest's hello message.
     pub fn hello(&self) -> &Hello {
         &self.hello
     }
 
-    /// Returns the kind of virtual machine.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Returns the time since the guest was started.
     pub fn age(&self) -> Duration {
         self.machine.age()
     }
 
     /// Runs a plan in the guest.
-    ///
-    /// # Errors
-    /// The guest is no longer usable: drop the session.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Box<Failure>> {
         let mut events = Vec::new();
         match self.run_plan(plan, &mut events) {
@@ -77,9 +69,6 @@ impl Session {
 
     /// Runs a program in the guest, and passes each line of its output to `printed`. Returns `None`
     /// if its deadline passed.
-    ///
-    /// # Errors
-    /// The guest is no longer usable: drop the session.
     pub fn execute(
         &mut self,
         program: &Program,
@@ -90,9 +79,6 @@ impl Session {
     }
 
     /// Runs a measurement in the guest.
-    ///
-    /// # Errors
-    /// The guest is no longer usable: drop the session.
     pub fn measure(
         &mut self,
         measurement: &Measurement,

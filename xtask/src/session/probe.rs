@@ -49,16 +49,12 @@ pub enum Retry {
     WhenExpired,
 }
 
-/// Result of a probe.
 pub enum Probe {
-    /// Guests run.
     Works {
-        /// Evidence that it works.
         why: String,
         /// The probe's guest, which is usable as any other.
         guest: Option<Box<Session>>,
     },
-    /// Guests don't run.
     Fails(Unusable),
 }
 

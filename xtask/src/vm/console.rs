@@ -54,7 +54,6 @@ impl Console {
         self.lines.iter().skip(start).take(count).cloned().collect()
     }
 
-    /// Returns the number of bytes received.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -39,7 +39,6 @@ pub enum MachineEvent {
     Gone,
 }
 
-/// Ending of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The guest powered off or restarted; the host can't distinguish these.
@@ -66,7 +65,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts the guest.
     pub fn start(backend: &dyn Backend, boot: &BootConfig) -> Result<Self> {
         let log = File::create(&boot.log)
             .with_context(|| format!("can't write the console's log {}", boot.log.display()))?;
@@ -142,17 +140,14 @@ impl Machine {
         }
     }
 
-    /// Locks the console.
     pub fn console(&self) -> MutexGuard<'_, Console> {
         lock(&self.console)
     }
 
-    /// Returns the path of the console's log.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Returns the command line that started the guest.
     pub fn command_line(&self) -> &str {
         &self.command_line
     }
@@ -163,12 +158,10 @@ impl Machine {
         self.memory_directory.as_deref()
     }
 
-    /// Returns the time since the guest was started.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Stops the guest at once.
     pub fn stop(&mut self) {
         // Errors mean that the process has ended already.
         let _ = self.child.kill();
@@ -205,7 +198,6 @@ impl Machine {
 pub struct ChannelWriter(UnixStream);
 
 impl ChannelWriter {
-    /// Sends one line.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.0.write_all(format!("{line}\n").as_bytes())
     }

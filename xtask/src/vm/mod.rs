@@ -23,7 +23,6 @@ pub use machine::{Ending, Machine, MachineEvent};
 pub use scenarios::kernel_report::KernelReport;
 pub use tap::{GuestOutput, Tap};
 
-/// Configuration of a guest's boot.
 #[derive(Debug, Clone)]
 pub struct BootConfig {
     pub image: PathBuf,
@@ -32,11 +31,8 @@ pub struct BootConfig {
     pub parameters: Vec<String>,
     pub memory_mib: u32,
     pub cpus: u32,
-    /// Clock source of the guest.
     pub clock: Clock,
-    /// Time scale for the guest's kernel.
     pub time_scale: TimeScale,
-    /// Path of the console's log.
     pub log: PathBuf,
     /// True if the guest reads input from its console.
     pub interactive: bool,
@@ -45,7 +41,6 @@ pub struct BootConfig {
     pub debugger: Option<u16>,
     /// Maximum time to PID 1's hello message; `None` for the back end's default.
     pub boot_deadline: Option<Duration>,
-    /// Observer of the guest's output.
     pub tap: Tap,
 }
 
@@ -73,7 +68,6 @@ impl BootConfig {
 /// Clock source of a guest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clock {
-    /// Real time.
     #[default]
     Real,
     /// Executed instructions, one nanosecond each, which hides the host's other load. Only an
@@ -124,10 +118,8 @@ impl fmt::Display for Kind {
 /// device that the kernel parameter `keyagents.channel` names. The second receives the guest's
 /// console output. The command ends when the guest powers off, restarts or panics.
 pub trait Backend: Send + Sync {
-    /// Returns the kind of virtual machine.
     fn kind(&self) -> Kind;
 
-    /// Returns the command that boots the guest.
     fn command(&self, boot: &BootConfig) -> Command;
 
     /// Returns the maximum time from the start to PID 1's hello message.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Output of a guest.
 #[derive(Debug, Clone, Copy)]
 pub enum GuestOutput<'a> {
     /// Bytes on the console.
@@ -25,7 +24,6 @@ impl Tap {
         Self(Some(Arc::new(observe)))
     }
 
-    /// Passes output to the observer.
     pub fn observe(&self, output: GuestOutput<'_>) {
         if let Some(observe) = &self.0 {
             observe(output);

@@ -24,7 +24,6 @@ impl TimeScale {
         }
     }
 
-    /// Scales a deadline.
     pub fn scale(self, time: Duration) -> Duration {
         time * self.0
     }

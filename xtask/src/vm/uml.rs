@@ -43,9 +43,6 @@ pub struct Uml {
 
 impl Uml {
     /// Returns the back end for a kernel with this configuration.
-    ///
-    /// # Errors
-    /// The configuration can't be read.
     pub fn of(config: &Path) -> io::Result<Self> {
         let config = fs::read_to_string(config)?;
         Ok(Self { is_smp: config.lines().any(|line| line == "CONFIG_SMP=y") })

@@ -22,9 +22,6 @@ const MIN_FREE: u64 = 64 * MIB;
 const MAX_GAP: u64 = 1024 * MIB;
 
 /// Returns the directory for a guest with this memory, in MiB.
-///
-/// # Errors
-/// No directory serves; the error has the reason for each.
 pub(crate) fn directory(memory_mib: u32) -> Result<PathBuf> {
     let need = u64::from(memory_mib) * MIB;
     check_file_size(need + MAX_GAP, file_size_limit())?;

@@ -13,7 +13,6 @@ use super::{Backend, BootConfig, Kind};
 use crate::host::process::{self, command_line};
 use crate::host::program;
 
-/// Supported version.
 pub const VERSION: &str = "1.42";
 
 /// Install command: from PyPI, as distributions have other versions.
@@ -35,9 +34,6 @@ pub struct Vng {
 
 impl Vng {
     /// Lets `vng` compose a guest that runs the host's program `agent`.
-    ///
-    /// # Errors
-    /// `vng` fails; the error has its output.
     pub fn compose(vng: &Path, agent: &Path, kind: Kind, boot: &BootConfig) -> Result<Self> {
         let mut command = Command::new(vng);
         command.arg("--run").arg(&boot.image).args(PORTABLE).args(["--dry-run", "--name", "keyagents"]);
@@ -122,9 +118,6 @@ fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Finds `vng`, and returns its path and version.
-///
-/// # Errors
-/// `vng` is not installed; the error has the install command.
 pub fn find() -> Result<(PathBuf, String)> {
     let Some(program) = program::find("vng") else {
         bail!("this machine has no vng, which is virtme-ng {VERSION}; install it with: {INSTALL}")

@@ -38,9 +38,6 @@ pub struct Options {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// There is no source, or a series does not apply; see `kernel::backport`.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let backport = options.kernels(&kernels)?;

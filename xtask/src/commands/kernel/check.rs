@@ -151,7 +151,6 @@ impl FromStr for Range {
     }
 }
 
-/// Returns the complaints about a patch.
 fn complaints_about(kernel: &KernelSpec, row: &Row) -> Vec<String> {
     let title = |aspect: CheckKind| format!("{}: {}", row.patch, heading(aspect));
     row.outcomes.iter().flat_map(|(aspect, outcome)| complaints(kernel, &title(*aspect), outcome)).collect()

@@ -47,7 +47,6 @@ pub struct ExportOptions {
     directory: PathBuf,
 }
 
-/// Makes a git tree of the series.
 pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let edit = Edit {
@@ -71,7 +70,6 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the commits of a tree as patches.
 pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> {
     let exported = kernel::export(&options.directory, &Kernels::load()?, options.kernel.as_deref())?;
     say_written(&exported, terminal);

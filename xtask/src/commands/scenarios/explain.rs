@@ -10,7 +10,6 @@ use crate::host::process::quoted;
 use crate::host::terminal::Terminal;
 use crate::runner::selection;
 
-/// Width of the text.
 const WIDTH: usize = 100;
 
 /// Scenario to explain.

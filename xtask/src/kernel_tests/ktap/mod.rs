@@ -5,7 +5,6 @@ use std::fmt;
 /// Results of a test, as far as it has reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Results {
-    /// All cases, in order.
     pub cases: Vec<Case>,
     /// Error that makes the cases unreliable.
     pub problem: Option<Problem>,
@@ -16,13 +15,11 @@ pub struct Results {
 pub struct Case {
     /// Names of the enclosing tests and of the case, separated by slashes.
     pub name: String,
-    /// Outcome of the case.
     pub outcome: Outcome,
     /// Output since the previous case, without comment marks.
     pub notes: Vec<String>,
 }
 
-/// Outcome of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `ok`, or an expected failure.
@@ -40,23 +37,16 @@ pub enum Problem {
     Missing,
     /// No test was planned, for this reason.
     Empty(String),
-    /// The output is truncated.
     Truncated {
         /// The enclosing tests; empty for the outermost ones.
         within: String,
-        /// Number of planned tests.
         planned: Option<usize>,
-        /// Number of completed tests.
         ran: usize,
         /// Output after the last case.
         notes: Vec<String>,
     },
     /// A line that is invalid at its position.
-    Malformed {
-        line: String,
-        /// Description of the error.
-        why: String,
-    },
+    Malformed { line: String, why: String },
 }
 
 impl fmt::Display for Problem {
@@ -96,10 +86,17 @@ enum Line<'a> {
     /// `1..N`, with an optional `# SKIP WHY`.
     Plan(usize, Option<&'a str>),
     /// `ok 3 NAME # DIRECTIVE WORDS`.
-    Result { ok: bool, number: usize, name: &'a str, skipped: Option<&'a str> },
+    Result {
+        ok: bool,
+        number: usize,
+        name: &'a str,
+        skipped: Option<&'a str>,
+    },
     /// `# NAME: pass:1 fail:0 skip:0 total:1`.
-    Totals { name: &'a str, total: usize },
-    /// Anything else.
+    Totals {
+        name: &'a str,
+        total: usize,
+    },
     Note(&'a str),
 }
 

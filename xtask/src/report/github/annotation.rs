@@ -49,7 +49,6 @@ fn annotation(column: &str, scenario: Option<&Scenario>, report: &ScenarioResult
     )
 }
 
-/// Returns the first step that failed.
 fn failed_step(verdict: &Verdict) -> Option<&FailedStep> {
     let Verdict::Failed(failure) = verdict else { return None };
     failure.mismatches.iter().find_map(|mismatch| mismatch.step.as_ref())

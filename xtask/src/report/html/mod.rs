@@ -37,13 +37,11 @@ struct ColumnSummary {
     lost: Option<String>,
 }
 
-/// Number of verdicts with the same word.
 struct Count {
     number: usize,
     word: Word,
 }
 
-/// Link to a row.
 struct Link {
     id: String,
     name: String,
@@ -55,7 +53,6 @@ struct Family {
     rows: Vec<Row>,
 }
 
-/// Renders the page.
 pub(super) fn text(entries: &RunResults) -> Result<String> {
     let parts: Vec<(&ColumnResults, Vec<ScenarioResult>)> =
         entries.counted().map(|part| (part, entries.complete(part))).collect();

@@ -31,14 +31,12 @@ pub(super) struct Row {
     pub(super) verdicts: String,
 }
 
-/// Result of the scenario in one column.
 pub(super) struct Cell {
     pub(super) column: String,
     pub(super) word: Word,
     pub(super) time: String,
 }
 
-/// A rule that the scenario proves.
 pub(super) struct RuleLine {
     pub(super) name: String,
     pub(super) title: String,
