@@ -215,7 +215,7 @@ impl ProgramClosure {
                 .pack_interpreter(&bytes, depth)
                 .with_context(|| format!("can't run {}", path.display()));
         }
-        self.is_32bit |= check(&bytes, path)? == Width::Bits32;
+        self.is_32bit |= check(&bytes, path)?;
         let packed = with_libraries(&file, &key(&file)?)?;
         if packed.len() > 1 && Path::new(LOADER_CACHE).exists() {
             self.files.insert(LOADER_CACHE.to_owned(), LOADER_CACHE.into());
@@ -293,20 +293,14 @@ fn begins_with(path: &Path) -> Result<Vec<u8>> {
     Ok(magic)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Width {
-    Bits32,
-    Bits64,
-}
-
-/// Returns the width of a program's code.
-pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
+/// Checks that a program runs in guests. Returns true for 32-bit code.
+pub fn check(bytes: &[u8], path: &Path) -> Result<bool> {
     let Ok(elf) = Elf::parse(bytes) else {
         bail!("{} is no program: neither ELF nor a script that begins with #!", path.display());
     };
     match elf.header.e_machine {
-        EM_X86_64 => Ok(Width::Bits64),
-        EM_386 => Ok(Width::Bits32),
+        EM_X86_64 => Ok(false),
+        EM_386 => Ok(true),
         other => {
             let name = machine_to_str(other).trim_start_matches("EM_").to_lowercase();
             bail!("{} is a program for {name}, and guests are x86-64: build it for x86-64", path.display())
@@ -315,7 +309,7 @@ pub fn check(bytes: &[u8], path: &Path) -> Result<Width> {
 }
 
 /// Returns the absolute path without `.` and `..`. Links are kept, except for those before a `..`.
-pub fn absolute(path: &Path) -> Result<PathBuf> {
+fn absolute(path: &Path) -> Result<PathBuf> {
     let whole = std::path::absolute(path).with_context(|| format!("can't resolve {}", path.display()))?;
     let mut plain = PathBuf::new();
     for part in whole.components() {
@@ -431,13 +425,19 @@ mod tests {
         assert_eq!(links, ["/a/b/lib", "/a/way", "/a/b/lib"]);
     }
 
+    /// Creates a program for AArch64.
+    fn foreign_program(folder: &Path) -> String {
+        let mut bytes = fs::read("/proc/self/exe").unwrap();
+        // The low byte of e_machine.
+        bytes[18] = 183;
+        executable(&folder.join("foreign"), &bytes)
+    }
+
     #[test]
     fn included_program_of_another_architecture_is_a_plain_file() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
-        let mut foreign = fs::read("/proc/self/exe").unwrap();
-        foreign[18] = 183;
-        executable(&folder.join("foreign"), &foreign);
+        foreign_program(folder);
         let mut closure = ProgramClosure::default();
         closure.pack(folder).unwrap();
         assert_eq!((closure.files.len(), closure.remarks().len()), (1, 0), "{closure:?}");
@@ -447,10 +447,7 @@ mod tests {
     fn unrunnable_program_is_refused_with_the_reason() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path();
-        let mut foreign = fs::read("/proc/self/exe").unwrap();
-        // Sets e_machine to AArch64.
-        foreign[18] = 183;
-        let foreign = executable(&folder.join("foreign"), &foreign);
+        let foreign = foreign_program(folder);
         let text = executable(&folder.join("text"), b"hello");
         fs::write(folder.join("file"), "").unwrap();
         let script =

@@ -22,6 +22,13 @@ enum Starter {
     Vng(Vng),
 }
 
+/// A starter with its samples, in seconds.
+struct Case {
+    name: String,
+    starter: Starter,
+    samples: Vec<f64>,
+}
+
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
     let (program, lack) = match supported_vng() {
@@ -40,21 +47,31 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     results.remarks.extend(lack.map(|why| format!("vng is left out: {why}")));
 
     let vng = program.and_then(|program| Vng::on_first_of(&environments, program));
-    let mut starters: Vec<(String, Starter, Vec<f64>)> =
-        environments
-            .into_iter()
-            .map(|environment| {
-                (environment.kind().to_string(), Starter::Testbed(Box::new(environment)), Vec::new())
-            })
-            .chain(vng.map(|vng| {
-                (format!("vng {} true, {}", vng::VERSION, vng.kind), Starter::Vng(vng), Vec::new())
-            }))
-            .collect();
+    let compared = vng.as_ref().map(|vng| (vng.name(), vng.kind.to_string()));
+    let own = environments
+        .into_iter()
+        .map(|environment| (environment.kind().to_string(), Starter::Testbed(Box::new(environment))));
+    let starters = own.chain(vng.map(|vng| (vng.name(), Starter::Vng(vng))));
+    let mut cases: Vec<Case> =
+        starters.map(|(name, starter)| Case { name, starter, samples: Vec::new() }).collect();
+    sample(&mut cases, setup)?;
+    for Case { name, samples, .. } in &cases {
+        results.figures.extend(Figure::of("boot", name.clone(), Unit::Seconds, samples));
+    }
+    if let Some((vng, kind)) = compared {
+        let ratio = results.ratio(&vng, &kind).map(|ratio| format!("{kind} takes 1/{ratio:.1} of {vng}"));
+        results.remarks.extend(ratio);
+    }
+    Ok(results)
+}
+
+/// Starts each case once a round, in random order.
+fn sample(cases: &mut [Case], setup: &Setup<'_>) -> Result<()> {
     let work = setup.terminal.work_on("Starting virtual machines", u64::from(setup.rounds));
     // The first round warms the disk cache, and does not count.
     for round in 0..=setup.rounds {
-        for index in shuffled(0..starters.len()) {
-            let (name, starter, samples) = &mut starters[index];
+        for index in shuffled(0..cases.len()) {
+            let Case { name, starter, samples } = &mut cases[index];
             let seconds = starter.seconds().with_context(|| format!("{name} did not start"))?;
             if round > 0 {
                 samples.push(seconds);
@@ -62,17 +79,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
         }
         work.reach(u64::from(round));
     }
-    drop(work);
-    for (case, _, samples) in &starters {
-        results.figures.extend(Figure::of("boot", case.clone(), Unit::Seconds, samples));
-    }
-    let vng = results.figures.iter().find(|figure| figure.case.starts_with("vng")).map(|it| it.case.clone());
-    if let Some(vng) = vng {
-        let kind = vng.rsplit(' ').next().unwrap_or_default().to_owned();
-        let ratio = results.ratio(&vng, &kind).map(|ratio| format!("{kind} takes 1/{ratio:.1} of {vng}"));
-        results.remarks.extend(ratio);
-    }
-    Ok(results)
+    Ok(())
 }
 
 impl Starter {
@@ -109,6 +116,10 @@ impl Vng {
         let environment = environments.iter().find(|environment| environment.kind() != Kind::Uml)?;
         let (image, cpus) = (environment.boot.image.clone(), environment.boot.cpus);
         Some(Self { program, image, kind: environment.kind(), cpus, memory_mib: environment.boot.memory_mib })
+    }
+
+    fn name(&self) -> String {
+        format!("vng {} true, {}", vng::VERSION, self.kind)
     }
 
     fn run(&self) -> Result<()> {

@@ -27,7 +27,7 @@ pub(super) fn text(environment: &Environment, kernel: &KernelOptions) -> Result<
                 kernel.profile.name()
             ),
         ),
-        ("release", environment.release().to_owned()),
+        ("release", environment.release.clone()),
         ("testbed", revision(workspace::root())),
         ("host kernel", system),
         ("host processor", processor()),

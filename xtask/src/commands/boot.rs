@@ -1,5 +1,6 @@
 //! `cargo xtask boot`: another initramfs on the patched kernel.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -68,16 +69,15 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 /// Reads and unpacks the archive, and checks that a guest can start its /init.
 fn read(file: &Path) -> Result<Vec<u8>> {
     let packed = fs::read(file).with_context(|| format!("can't read the initramfs {}", file.display()))?;
-    let unbootable = || format!("{} can't be booted: it", file.display());
-    let archive = rootfs::unpack(&packed).map_err(|why| anyhow!("{} {why}", unbootable()))?;
-    let contents = Contents::read(&archive).map_err(|why| anyhow!("{} {why}", unbootable()))?;
-    let init = contents.executable("/init").map_err(|why| anyhow!("{} {why}", unbootable()))?;
+    let unbootable = |why: &dyn Display| anyhow!("{} can't be booted: it {why}", file.display());
+    let archive = rootfs::unpack(&packed).map_err(|why| unbootable(&why))?;
+    let contents = Contents::read(&archive).map_err(|why| unbootable(&why))?;
+    let init = contents.executable("/init").map_err(|why| unbootable(&why))?;
     if let Some(line) = init.strip_prefix(b"#!") {
         let line = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default());
         let interpreter = line.split_whitespace().next().unwrap_or_default();
-        contents
-            .executable(interpreter)
-            .map_err(|why| anyhow!("{} {why} to interpret /init", unbootable()))?;
+        let why = |why| unbootable(&format!("{why} to interpret /init"));
+        contents.executable(interpreter).map_err(why)?;
     } else {
         program_closure::check(init, Path::new("/init"))
             .with_context(|| format!("{} can't be booted", file.display()))?;

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,30 +85,32 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
             steps
         }
     };
-    let mut results = Vec::new();
+    let (mut results, mut interruption) = (Vec::new(), None);
     for step in steps {
         let name = step.name;
         if let Some(why) = step.precondition.and_then(precondition_error) {
             terminal.note(&format!("{name} is left out: {why}"));
             continue;
         }
-        let (outcome, took) = run_step(name, step.command, terminal)?;
-        match outcome {
-            Outcome::Exited(code) => results.push((name, (code, took))),
+        let began = Instant::now();
+        match run_step(name, step.command, terminal) {
+            Outcome::Exited(code) => results.push((name, code, began.elapsed())),
             Outcome::Interrupted(signal) => {
-                terminal.say("");
-                results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
-                terminal.note(&format!("a signal ended {name}; the steps after it are not run"));
-                return Ok(ExitCode::from(128u8.wrapping_add(signal as u8)));
+                interruption = Some((name, signal));
+                break;
             }
         }
     }
-    if results.len() > 1 {
+    if results.len() > 1 || interruption.is_some() {
         terminal.say("");
-        results.iter().for_each(|(name, (code, took))| terminal.say(&line(name, *code, *took)));
+        results.iter().for_each(|(name, code, took)| terminal.say(&line(name, *code, *took)));
+    }
+    if let Some((name, signal)) = interruption {
+        terminal.note(&format!("a signal ended {name}; the steps after it are not run"));
+        return Ok(ExitCode::from(128u8.wrapping_add(signal as u8)));
     }
     // Exit code 2 of a step means that the testbed failed.
-    let worst = results.iter().map(|(_, (code, _))| *code).max().unwrap_or(0);
+    let worst = results.iter().map(|(_, code, _)| *code).max().unwrap_or(0);
     Ok(ExitCode::from(worst))
 }
 
@@ -120,8 +121,12 @@ fn checks() -> Vec<Step> {
 }
 
 fn lints() -> Vec<Step> {
-    let tools = tools();
+    let tools = workspace::target().join("ci-tools");
     let python = tools.join("bin/python");
+    // The crates are unpublished, so that their documentation includes private items.
+    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
+    let mut documentation = step("documentation", cargo(), &arguments);
+    documentation.command.env("RUSTDOCFLAGS", "-D warnings");
     let mut steps = vec![
         step("format", cargo(), &["fmt", "--all", "--check"]),
         step(
@@ -129,7 +134,7 @@ fn lints() -> Vec<Step> {
             cargo(),
             &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         ),
-        documentation(cargo()),
+        documentation,
     ];
     // Linters that are not Rust programs, or take minutes to build: pinned wheels in a subdirectory
     // of the target directory.
@@ -153,14 +158,6 @@ fn lints() -> Vec<Step> {
         step("workflow", tool("zizmor"), &["--offline", "--quiet", ".github"]),
     ]);
     steps
-}
-
-/// The crates are unpublished, so that their documentation includes private items.
-fn documentation(cargo: Command) -> Step {
-    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
-    let mut step = step("documentation", cargo, &arguments);
-    step.command.env("RUSTDOCFLAGS", "-D warnings");
-    step
 }
 
 fn scenarios(arguments: &[OsString]) -> Result<Step> {
@@ -187,11 +184,6 @@ fn step(name: &'static str, mut command: Command, arguments: &[&str]) -> Step {
     Step { name, command, precondition: None }
 }
 
-/// Returns the directory of installed linters.
-fn tools() -> PathBuf {
-    workspace::target().join("ci-tools")
-}
-
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -213,21 +205,20 @@ fn precondition_error(mut command: Command) -> Option<String> {
     Some(format!("`{line}` failed ({last})"))
 }
 
-/// Runs a step, and returns its result and duration. GitHub folds the output of a step.
-fn run_step(name: &str, mut command: Command, terminal: &Terminal) -> Result<(Outcome, Duration)> {
+/// Runs a step. GitHub folds the output of a step.
+fn run_step(name: &str, mut command: Command, terminal: &Terminal) -> Outcome {
     let line = command_line(&command);
     let is_folded = env::var_os("GITHUB_ACTIONS").is_some() && name != "scenarios";
     match is_folded {
         true => terminal.say(&format!("::group::{name}: {line}")),
         false => terminal.say(&format!("\n{} {}", style(name).bold(), style(&line).dim())),
     }
-    let began = Instant::now();
     command.current_dir(workspace::root());
     let ended = process_group::run(command);
     if is_folded {
         terminal.say("::endgroup::");
     }
-    let outcome = match ended {
+    match ended {
         Ok(End::Exited(status)) => {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
             Outcome::Exited(if code > 2 { 1 } else { code })
@@ -238,8 +229,7 @@ fn run_step(name: &str, mut command: Command, terminal: &Terminal) -> Result<(Ou
             terminal.note(&format!("{error:#}"));
             Outcome::Exited(2)
         }
-    };
-    Ok((outcome, began.elapsed()))
+    }
 }
 
 fn line(name: &str, code: u8, took: Duration) -> String {
@@ -275,7 +265,7 @@ mod tests {
     #[test]
     fn failed_step_differs_from_a_missing_program() {
         let terminal = Terminal::new();
-        let code = |command: &str| run_step("x", Command::new(command), &terminal).unwrap().0;
+        let code = |command: &str| run_step("x", Command::new(command), &terminal);
         assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Outcome::Exited));
     }
 

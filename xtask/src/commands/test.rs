@@ -123,17 +123,13 @@ impl Common {
         });
         Ok(scenarios)
     }
-
-    fn policy(&self) -> Policy {
-        Policy { fail_fast: self.fail_fast, retries: self.retries }
-    }
 }
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let common = &options.common;
     // Mistakes are reported before any long work starts.
     report::check(&common.report)?;
-    let events = options.wants_events().then(Stream::default);
+    let events = (options.message_format == Some(MessageFormat::Jsonl)).then(Stream::default);
     let files = common.report.iter().map(|report_arg| report_arg.file.as_path());
     terminal.reserve_standard_output(files.chain(events.as_ref().map(|_| Path::new("-"))))?;
     let named = common.named()?;
@@ -170,16 +166,13 @@ fn judge(
     terminal: &Terminal,
 ) -> Result<u8> {
     let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
-    live::run(&testbed, results, options.policy(), terminal, |event| {
+    let policy = Policy { fail_fast: options.fail_fast, retries: options.retries };
+    live::run(&testbed, results, policy, terminal, |event| {
         reporter.write_event(|events| events.write_event(event, &testbed, results, terminal));
     })
 }
 
 impl Options {
-    fn wants_events(&self) -> bool {
-        self.message_format == Some(MessageFormat::Jsonl)
-    }
-
     /// Selects the scenarios to run now from those that match the filters.
     fn choose(
         &self,

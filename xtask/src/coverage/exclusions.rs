@@ -49,7 +49,7 @@ pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
     parse(&text, &path, kernel)
 }
 
-fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
+pub(super) fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
     let table: Table = toml::from_str(text).with_context(|| format!("can't read {}", path.display()))?;
     let known = Kernels::load()?;
     for entry in &table.unreachable {

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -32,11 +33,7 @@ fn tally() -> Tally {
 }
 
 fn list(entries: &str) -> Vec<Unreachable> {
-    #[derive(serde::Deserialize)]
-    struct Table {
-        unreachable: Vec<Unreachable>,
-    }
-    toml::from_str::<Table>(entries).unwrap().unreachable
+    exclusions::parse(entries, Path::new("unreachable.toml"), "6.12").unwrap()
 }
 
 /// Returns the error of a list with this entry for a.c.

@@ -51,8 +51,8 @@ struct Line {
 
 /// Timeline that is printed as the run proceeds.
 pub struct Timeline {
-    printer: Option<JoinHandle<()>>,
-    sender: Option<Sender<Received>>,
+    printer: JoinHandle<()>,
+    sender: Sender<Received>,
 }
 
 impl Timeline {
@@ -60,7 +60,7 @@ impl Timeline {
     pub fn of(plan: Plan, print: impl FnMut(&str) + Send + 'static) -> Self {
         let (sender, inbox) = channel();
         let printer = thread::spawn(move || Printer::new(plan, print).run(&inbox));
-        Self { printer: Some(printer), sender: Some(sender) }
+        Self { printer, sender }
     }
 
     /// Returns the observer of the guest's output.
@@ -68,7 +68,6 @@ impl Timeline {
         let sender = self.sender.clone();
         let unfinished = Mutex::new(Vec::new());
         Tap::new(move |output| {
-            let Some(sender) = &sender else { return };
             match output {
                 GuestOutput::Console(bytes) => {
                     let mut unfinished = lock(&unfinished);
@@ -90,12 +89,10 @@ impl Timeline {
     }
 
     /// Waits until all lines are printed. The guest must have ended.
-    pub fn end(mut self) {
-        self.sender = None;
-        if let Some(printer) = self.printer.take() {
-            // A panic of the thread would only lose further lines.
-            let _ = printer.join();
-        }
+    pub fn end(self) {
+        drop(self.sender);
+        // A panic of the thread would only lose further lines.
+        let _ = self.printer.join();
     }
 }
 

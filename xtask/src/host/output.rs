@@ -113,8 +113,8 @@ pub fn error(why: &str) {
     let _ = writeln!(io::stderr().lock(), "{} {why}", style("error:").for_stderr().red().bold());
 }
 
-/// Writes everything; waits for a descriptor that another program has made non-blocking.
-fn write_all(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes everything to a descriptor, which may be non-blocking.
+pub fn write_all(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() && !FAILED.load(Ordering::SeqCst) {
         match write(&stream, bytes) {
             Ok(count) => bytes = &bytes[count..],

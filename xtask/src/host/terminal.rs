@@ -81,10 +81,6 @@ impl Terminal {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
     /// Starts a task of unknown length.
     pub fn work(&self, what: &str) -> Work {
         self.counted(what, SPINNER, None)
@@ -322,7 +318,7 @@ impl kernel::Progress for Terminal {
     }
 
     fn is_cancelled(&self) -> bool {
-        Self::is_cancelled(self)
+        self.cancelled.load(Ordering::Relaxed)
     }
 }
 

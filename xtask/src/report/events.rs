@@ -199,7 +199,7 @@ impl Line {
         Some(match event {
             executor::Event::Ready { environment } => {
                 let ready = testbed.environment(*environment, terminal).ok()?;
-                let (release, warnings) = (ready.release().to_owned(), ready.warnings.clone());
+                let (release, warnings) = (ready.release.clone(), ready.warnings.clone());
                 Self::KernelReady { kernel: kernel(*environment)?, release, warnings }
             }
             executor::Event::Lost { environment, why, .. } => {

@@ -45,7 +45,8 @@ impl Outlets {
             events.begin(entries);
         }
         self.remember(entries);
-        write(files(&self.report_args), entries)
+        // Standard output is written once, at the end.
+        write(self.report_args.iter().filter(|it| !output::is_standard_output(&it.file)), entries)
     }
 
     fn finish(&self, entries: &RunResults, end: End) -> Result<()> {
@@ -152,12 +153,6 @@ pub fn check(report_args: &[ReportArg]) -> Result<()> {
 
 fn when(entries: &RunResults) -> DateTime<Utc> {
     entries.started.into()
-}
-
-/// Returns the reports that are written at the start: all but standard output, which is written
-/// once.
-fn files(report_args: &[ReportArg]) -> impl Iterator<Item = &ReportArg> {
-    report_args.iter().filter(|report_arg| !output::is_standard_output(&report_arg.file))
 }
 
 fn write<'w>(report_args: impl IntoIterator<Item = &'w ReportArg>, entries: &RunResults) -> Result<()> {

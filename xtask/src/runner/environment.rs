@@ -96,7 +96,8 @@ pub struct Environment {
     pub boot: BootConfig,
     /// Features that a guest has announced; `None` if no guest has been up yet.
     pub features: Option<Vec<String>>,
-    release: String,
+    /// Output of `uname -r` in the guest.
+    pub release: String,
     /// Origin of the kernel's source.
     origin: String,
     backend: Box<dyn Backend>,
@@ -175,11 +176,6 @@ impl Environment {
     /// Describes the environment in one line.
     pub fn describe(&self) -> String {
         format!("kernel {} ({}) · {} ({})", self.release, self.origin, self.backend.kind(), self.why)
-    }
-
-    /// Returns the kernel's release, as printed by `uname -r`.
-    pub fn release(&self) -> &str {
-        &self.release
     }
 
     pub fn kind(&self) -> Kind {

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kernel::Progress;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 

@@ -76,7 +76,7 @@ impl GuestOptions {
 /// Converts a program's ending to an exit code; notes a kernel report.
 pub fn conclude(used: Result<AttachedRun, Box<Failure>>, terminal: &Terminal) -> Result<ExitCode> {
     let used = used?;
-    if let Some(report) = used.reports.first() {
+    if let Some(report) = &used.report {
         terminal.note(&format!("the guest's kernel reported: {report}"));
     }
     Ok(exit_code(used.ending))

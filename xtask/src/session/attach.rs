@@ -25,7 +25,8 @@ const MAX_INPUT: usize = 1024;
 pub struct AttachedRun {
     /// Ending of the program; `None` if the user left first.
     pub ending: Option<Ending>,
-    pub reports: Vec<KernelReport>,
+    /// The first kernel report in the meantime.
+    pub report: Option<KernelReport>,
 }
 
 impl Session {
@@ -63,7 +64,7 @@ impl Session {
         ack: Option<&Sender<()>>,
         raw_terminal: Option<&RawTerminal>,
     ) -> Result<AttachedRun, End> {
-        let mut reports = Vec::new();
+        let mut report = None;
         let mut size = raw_terminal.map(|_| RawTerminal::size());
         loop {
             match self.machine.next(Instant::now() + POLL_INTERVAL) {
@@ -71,18 +72,18 @@ impl Session {
                     GuestMessage::Output(output) => print(&output),
                     GuestMessage::Ack => _ = ack.map(|ack| ack.send(())),
                     GuestMessage::Returned(returned) => {
-                        return Ok(AttachedRun { ending: returned.ending, reports });
+                        return Ok(AttachedRun { ending: returned.ending, report });
                     }
                     other => return Err(End::unexpected(&other)),
                 },
-                Some(MachineEvent::KernelReport(report)) => reports.push(report),
+                Some(MachineEvent::KernelReport(next)) => _ = report.get_or_insert(next),
                 Some(MachineEvent::Gone) => {
-                    return Err(reports.into_iter().next().map_or(End::Gone, End::KernelReport));
+                    return Err(report.map_or(End::Gone, End::KernelReport));
                 }
                 None => {}
             }
             if raw_terminal.is_some_and(RawTerminal::is_escaped) {
-                return Ok(AttachedRun { ending: None, reports });
+                return Ok(AttachedRun { ending: None, report });
             }
             if let Some(changed) = raw_terminal.map(|_| RawTerminal::size()).filter(|now| Some(*now) != size)
             {

@@ -18,6 +18,7 @@ use super::console::Console;
 use super::tap::{GuestOutput, Tap};
 use super::{Backend, BootConfig, KernelReport};
 use crate::host::mutex::lock;
+use crate::host::output;
 use crate::host::process::{command_line, spawn_pdeathsig};
 
 /// Maximum duration of a write to a guest that does not read.
@@ -209,18 +210,8 @@ pub struct ConsoleWriter(UnixStream);
 
 impl ConsoleWriter {
     /// Writes all bytes, as fast as the guest accepts them.
-    pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.0.write(bytes) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        output::write_all(&self.0, bytes)
     }
 }
 

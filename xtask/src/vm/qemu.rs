@@ -26,24 +26,18 @@ const UNSTABLE_TSC: &str = "tsc=unstable";
 /// QEMU's system emulator.
 #[derive(Debug, Clone, Copy)]
 pub struct Qemu {
-    accelerator: Accelerator,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accelerator {
-    Kvm,
-    Tcg,
+    has_kvm: bool,
 }
 
 impl Qemu {
     /// Returns a back end on the host's processor. `session::probe` checks that it works.
     pub fn kvm() -> Self {
-        Self { accelerator: Accelerator::Kvm }
+        Self { has_kvm: true }
     }
 
     /// Returns a back end on an emulated processor, which works everywhere.
     pub fn tcg() -> Self {
-        Self { accelerator: Accelerator::Tcg }
+        Self { has_kvm: false }
     }
 
     /// Returns the command that boots a guest without a session, on any host. PID 1's messages go
@@ -55,10 +49,7 @@ impl Qemu {
 
 impl Backend for Qemu {
     fn kind(&self) -> Kind {
-        match self.accelerator {
-            Accelerator::Kvm => Kind::Kvm,
-            Accelerator::Tcg => Kind::Tcg,
-        }
+        if self.has_kvm { Kind::Kvm } else { Kind::Tcg }
     }
 
     fn command(&self, boot: &BootConfig) -> Command {
@@ -67,10 +58,7 @@ impl Backend for Qemu {
     }
 
     fn boot_deadline(&self) -> Duration {
-        match self.accelerator {
-            Accelerator::Kvm => Duration::from_secs(20),
-            Accelerator::Tcg => Duration::from_secs(90),
-        }
+        Duration::from_secs(if self.has_kvm { 20 } else { 90 })
     }
 }
 
@@ -79,10 +67,10 @@ impl Qemu {
     /// an emulated processor's clock.
     fn command_with(&self, boot: &BootConfig, ends: [&str; 2], clock: &str) -> Command {
         let mut command = Command::new(PROGRAM);
-        match (self.accelerator, boot.clock) {
-            (Accelerator::Kvm, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
-            (Accelerator::Tcg, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", TCG_CPU]),
-            (Accelerator::Tcg, Clock::Instructions) => {
+        match (self.has_kvm, boot.clock) {
+            (true, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
+            (false, Clock::Real) => command.args(["-accel", "tcg,thread=multi", "-cpu", TCG_CPU]),
+            (false, Clock::Instructions) => {
                 command.args(["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off"])
             }
         };
@@ -92,10 +80,7 @@ impl Qemu {
         command.args(["-serial", "chardev:console"]);
         command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=channel,nr=1"]);
         command.arg("-kernel").arg(&boot.image).arg("-initrd").arg(&boot.initramfs);
-        let clock = match self.accelerator {
-            Accelerator::Kvm => "",
-            Accelerator::Tcg => clock,
-        };
+        let clock = if self.has_kvm { "" } else { clock };
         let own = [KERNEL_COMMAND_LINE, clock].into_iter();
         let parameters: Vec<&str> = own.chain(boot.parameters.iter().map(String::as_str)).collect();
         command.arg("-append").arg(parameters.join(" "));
