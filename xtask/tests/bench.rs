@@ -1,21 +1,15 @@
 //! Minimal benchmark in a guest on the patched kernel.
 
-use std::process::Command;
+mod common;
 
-/// Runs `xtask bench`; returns its exit code, standard output and standard error.
-fn bench(arguments: &[&str]) -> std::io::Result<(Option<i32>, String, String)> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    let output = command.arg("bench").args(arguments).env("NO_COLOR", "1").output()?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((output.status.code(), text(output.stdout), text(output.stderr)))
-}
+use common::{streams, xtask};
 
 #[test]
 fn requests_are_measured_in_a_guest() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("bench.json");
-    let (code, table, stderr) =
-        bench(&["request", "--rounds", "1", "--vm", "tcg", "--json", json.to_str().unwrap()]).unwrap();
+    let arguments = ["bench", "request", "--rounds", "1", "--vm", "tcg", "--json", json.to_str().unwrap()];
+    let (code, table, stderr) = streams(&xtask(&arguments).output().unwrap());
     assert_eq!(code, Some(0), "{stderr}");
     assert!(table.contains("tcg: keyagent "), "{table}");
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
@@ -31,7 +25,8 @@ fn requests_are_measured_in_a_guest() {
 
 #[test]
 fn unwritable_file_is_refused_before_any_work() {
-    let (code, table, stderr) = bench(&["--json", "/does/not/exist/bench.json"]).unwrap();
+    let output = xtask(&["bench", "--json", "/does/not/exist/bench.json"]).output().unwrap();
+    let (code, table, stderr) = streams(&output);
     assert_eq!((code, table.as_str()), (Some(2), ""));
     assert!(stderr.starts_with("error: can't write /does/not/exist/bench.json: "), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");

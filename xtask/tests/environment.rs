@@ -1,24 +1,27 @@
 //! Cleanup after commands that are killed or run in unusual environments.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use common::{streams, xtask};
 use xtask::host::workspace;
 
 /// Returns the command that runs a program on User-Mode Linux.
 fn run(program: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(["run", "--vm", "uml", "--"]).args(program).stdin(Stdio::null());
-    command
+    xtask(&[&["run", "--vm", "uml", "--"], program].concat())
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+fn run_succeeds(command: &mut Command) -> Result<()> {
+    let (code, _, stderr) = streams(&command.output()?);
+    ensure!(code == Some(0), "{stderr}");
+    Ok(())
 }
 
 /// Returns the directories among the logs. Guests create them, and remove them at a normal end.
@@ -47,8 +50,7 @@ fn instance(command: &Child) -> Result<PathBuf> {
 #[test]
 fn leftovers_of_a_killed_command_are_removed_by_the_next() -> Result<()> {
     // Builds missing kernels first.
-    let output = run(&["true"]).output()?;
-    ensure!(output.status.success(), "{}", stderr(&output));
+    run_succeeds(&mut run(&["true"]))?;
     let before = directories()?;
 
     let mut killed = run(&["sleep", "1000"]).spawn()?;
@@ -56,10 +58,8 @@ fn leftovers_of_a_killed_command_are_removed_by_the_next() -> Result<()> {
     let pid = fs::read_to_string(left.join("pid"))?;
     killed.kill()?;
     killed.wait()?;
-    for _ in 0..2 {
-        let output = run(&["true"]).output()?;
-        ensure!(output.status.success(), "{}", stderr(&output));
-    }
+    run_succeeds(&mut run(&["true"]))?;
+    run_succeeds(&mut run(&["true"]))?;
     // Guests of other tests have directories of their own while they run.
     let foreign = |path: &&PathBuf| path.extension().is_none_or(|end| end != "uml");
     let after = directories()?;
@@ -72,11 +72,8 @@ fn leftovers_of_a_killed_command_are_removed_by_the_next() -> Result<()> {
 
 #[test]
 fn uml_boots_with_an_unusable_tmpdir() -> Result<()> {
-    let output = run(&["true"]).output()?;
-    ensure!(output.status.success(), "{}", stderr(&output));
-    let output = run(&["true"]).env("TMPDIR", "/nonexistent").output()?;
-    ensure!(output.status.success(), "{}", stderr(&output));
-    Ok(())
+    run_succeeds(&mut run(&["true"]))?;
+    run_succeeds(run(&["true"]).env("TMPDIR", "/nonexistent"))
 }
 
 #[test]
@@ -85,10 +82,9 @@ fn cache_path_that_make_misreads_is_refused_by_every_command() -> Result<()> {
     for arguments in
         [["test", "--vm", "uml"].as_slice(), &["run", "--", "true"], &["kernel", "image"], &["doctor"]]
     {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        let output = command.args(arguments).env("KEYAGENTS_CACHE", &cache).stdin(Stdio::null()).output()?;
-        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
-        assert_eq!(output.status.code(), Some(2), "{all}");
+        let (code, stdout, stderr) = streams(&xtask(arguments).env("KEYAGENTS_CACHE", &cache).output()?);
+        let all = stdout + &stderr;
+        assert_eq!(code, Some(2), "{all}");
         all.find("make can't build a kernel at a path with ' ' in it").context(all)?;
     }
     assert!(!cache.exists());

@@ -1,7 +1,6 @@
 //! Templates and documented examples run, with the documented results.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use scenarios::scenario::Scenario;
@@ -19,21 +18,11 @@ fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {
     scenarios.iter().map(|scenario| testbed.run(scenario, &terminal)).collect()
 }
 
-/// Creates an empty folder for this test alone.
-fn folder(test: &str) -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
 #[test]
 fn scenario_template_passes() -> Result<()> {
-    let folder = folder("new")?;
-    template::write(&folder, "example/new")?;
-    assert_eq!(verdicts(&suite::load(&folder)?, "example-new")?, [Verdict::Passed]);
+    let directory = tempfile::tempdir()?;
+    template::write(directory.path(), "example/new")?;
+    assert_eq!(verdicts(&suite::load(directory.path())?, "example-new")?, [Verdict::Passed]);
     Ok(())
 }
 
@@ -46,8 +35,9 @@ fn blocks(page: &str) -> Vec<(&str, &str)> {
 #[test]
 fn tutorial_scenarios_have_the_documented_traces() -> Result<()> {
     let page = fs::read_to_string(workspace::root().join("docs/scenarios-tutorial.md"))?;
-    let folder = folder("tutorial")?;
-    fs::create_dir_all(folder.join("tutorial"))?;
+    let directory = tempfile::tempdir()?;
+    let folder = directory.path();
+    fs::create_dir(folder.join("tutorial"))?;
     let mut traces = Vec::new();
     for (language, text) in blocks(&page) {
         match language {
@@ -56,7 +46,7 @@ fn tutorial_scenarios_have_the_documented_traces() -> Result<()> {
             _ => {}
         }
     }
-    let scenarios = suite::load(&folder)?;
+    let scenarios = suite::load(folder)?;
     ensure!(
         scenarios.len() >= 3 && scenarios.len() == traces.len(),
         "each scenario of the tutorial has its trace"

@@ -1,48 +1,43 @@
 //! Interactive commands: shell, program, own initramfs, completion, bundle.
 
+mod common;
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
+use common::{streams, xtask};
 use rootfs::{Artefacts, Compression, Manifest};
 use rstest::rstest;
+use tempfile::TempDir;
+use xtask::host::workspace;
 
 /// Runs `cargo xtask` with this standard input.
-fn xtask(arguments: &[&str], input: &[u8]) -> Result<Output> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
+fn with_input(arguments: &[&str], input: &[u8]) -> Result<Output> {
+    let mut child = xtask(arguments).stdin(Stdio::piped()).spawn()?;
     child.stdin.take().context("no standard input")?.write_all(input)?;
     Ok(child.wait_with_output()?)
 }
 
-/// Returns exit code, standard output and standard error.
-fn streams(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+/// Creates a directory for this test alone. A guest sees files there; its /tmp is its own.
+fn directory() -> Result<TempDir> {
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-/// Creates a file for this test alone.
-fn file(name: &str, bytes: &[u8]) -> Result<PathBuf> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, bytes)?;
-    Ok(path)
-}
-
-fn initramfs(name: &str, manifest: &str, files: &Artefacts<'_>) -> Result<PathBuf> {
-    file(name, &rootfs::build(&Manifest::read(manifest)?, files, Compression::Zstd)?)
+fn initramfs(directory: &TempDir, manifest: &str, files: &Artefacts<'_>) -> Result<String> {
+    let path = directory.path().join("initramfs.cpio.zst");
+    fs::write(&path, rootfs::build(&Manifest::read(manifest)?, files, Compression::Zstd)?)?;
+    Ok(path.display().to_string())
 }
 
 /// Checks whether a program for the guest is missing on this host and can't be installed. Reports
 /// that; on a CI server it is an error.
 fn lacks(programs: &[&str]) -> Result<bool> {
-    let (_, _, stderr) = streams(&xtask(&["host"], b"")?);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_here = |name: &str| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
-    let missing = programs.iter().find(|program| !is_here(program));
+    let (_, _, stderr) = streams(&xtask(&["host"]).output()?);
+    let missing = programs.iter().find(|program| !kernel::has_program(program));
     if let Some(program) = missing {
         anyhow::ensure!(std::env::var_os("CI").is_none(), "{program} is not installed\n{stderr}");
         // Bypasses the harness, which hides the output of passing tests.
@@ -57,7 +52,7 @@ fn shell_script_runs_on_the_patched_kernel_and_returns_its_exit_code() -> Result
         return Ok(());
     }
     let script = b"uname -r; test -e /init && keyctl rdescribe @s | grep -q ';_ses$' && echo well; exit 7\n";
-    let (code, stdout, stderr) = streams(&xtask(&["shell"], script)?);
+    let (code, stdout, stderr) = streams(&with_input(&["shell"], script)?);
     assert_eq!(code, Some(7), "{stderr}");
     assert!(stdout.lines().next().is_some_and(|release| release.ends_with("-keyagents")), "{stdout}");
     assert!(stdout.ends_with("well\n"), "{stdout}");
@@ -75,7 +70,7 @@ const COMPLETED: [(&str, &str); 4] = [
 /// Lets the shell complete these lines after it has read its script. `ask` returns the shell code
 /// for a line.
 fn completes(shell: &[&str], ask: impl Fn(&str) -> String) -> Result<()> {
-    let (code, script, stderr) = streams(&xtask(&["completions", shell[0]], b"")?);
+    let (code, script, stderr) = streams(&xtask(&["completions", shell[0]]).output()?);
     assert_eq!(code, Some(0), "{stderr}");
     for (line, completed) in COMPLETED {
         let script = format!("{script}\n{}", ask(line));
@@ -123,26 +118,18 @@ fn host_program_passes_streams_and_exit_code_through() -> Result<()> {
         return Ok(());
     }
     let input: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-    let included = file("interactive-included", b"brought along")?;
+    let directory = directory()?;
+    let included = directory.path().join("included");
+    fs::write(&included, "brought along")?;
     let included = included.to_string_lossy();
     let script = format!("cat; cat {included} >&2; kill -USR1 $$");
-    let output = xtask(&["run", "--include", &included, "--", "sh", "-c", &script], &input)?;
+    let output = with_input(&["run", "--include", &included, "--", "sh", "-c", &script], &input)?;
     let (code, _, stderr) = streams(&output);
     // SIGUSR1 is 10.
     assert_eq!(code, Some(138), "{stderr}");
     assert!(output.stdout == input, "{} bytes came back", output.stdout.len());
     assert!(stderr.ends_with("brought along"), "{stderr}");
     Ok(())
-}
-
-/// Creates an empty directory for this test alone.
-fn directory(name: &str) -> Result<PathBuf> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if path.exists() {
-        fs::remove_dir_all(&path)?;
-    }
-    fs::create_dir_all(&path)?;
-    Ok(path)
 }
 
 /// Compiles a C program or library.
@@ -157,7 +144,8 @@ fn compile(output: &Path, source: &str, arguments: &[&str]) -> Result<()> {
 
 #[test]
 fn script_finds_program_and_libraries_as_on_the_host() -> Result<()> {
-    let place = directory("interactive run")?;
+    let directory = directory()?;
+    let place = directory.path().join("a place");
     let at = |name: &str| place.join(name);
     let [first, second, third] =
         ["app/lib", "second", "third"].map(|name| format!("-L{}", at(name).display()));
@@ -187,13 +175,8 @@ fn script_finds_program_and_libraries_as_on_the_host() -> Result<()> {
     fs::set_permissions(at("script"), fs::Permissions::from_mode(0o755))?;
 
     let path = format!("earlier:{}:{}", at("programs").display(), std::env::var("PATH")?);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(["run", "--include", "tree", "--", "env", "./script", "tree/empty"]);
-    command
-        .current_dir(&place)
-        .stdin(Stdio::null())
-        .env("PATH", path)
-        .env("LD_LIBRARY_PATH", "way to second");
+    let mut command = xtask(&["run", "--include", "tree", "--", "env", "./script", "tree/empty"]);
+    command.current_dir(&place).env("PATH", path).env("LD_LIBRARY_PATH", "way to second");
     let (code, _, stderr) = streams(&command.output()?);
     assert_eq!(code, Some(42), "{stderr}");
     Ok(())
@@ -216,19 +199,17 @@ fn custom_initramfs_boots_and_its_end_gives_the_exit_code(
         ".globl _start\n_start: mov $1, %eax; mov $1, %edi; lea word(%rip), %rsi; mov $6, %edx; syscall\n{end}\n\
          word: .ascii \"hello\\n\"\n"
     );
-    let assembly = file(&format!("interactive-{code}.S"), source.as_bytes())?;
+    let directory = directory()?;
+    let assembly = directory.path().join("init.S");
+    fs::write(&assembly, source)?;
     let program = assembly.with_extension("");
     let done =
         Command::new("gcc").args(["-static", "-nostdlib", "-o"]).arg(&program).arg(&assembly).status()?;
     assert!(done.success());
     let program = fs::read(program)?;
     let manifest = "[files]\n\"/init\" = { from = \"init\", mode = \"0755\" }";
-    let archive = initramfs(
-        &format!("interactive-{code}.cpio.zst"),
-        manifest,
-        &Artefacts::from([("init", program.as_slice())]),
-    )?;
-    let (ended, stdout, stderr) = streams(&xtask(&["boot", "--initramfs", &archive.to_string_lossy()], b"")?);
+    let archive = initramfs(&directory, manifest, &Artefacts::from([("init", program.as_slice())]))?;
+    let (ended, stdout, stderr) = streams(&xtask(&["boot", "--initramfs", &archive]).output()?);
     assert!(stdout.contains("hello"), "{stdout}{stderr}");
     assert_eq!(ended, Some(code), "{stdout}{stderr}");
     Ok(())
@@ -236,9 +217,8 @@ fn custom_initramfs_boots_and_its_end_gives_the_exit_code(
 
 #[test]
 fn unusable_input_is_refused_in_one_line_before_any_build() -> Result<()> {
-    let no_init =
-        initramfs("interactive-no-init.cpio.zst", "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
-    let no_init = no_init.to_string_lossy();
+    let directory = directory()?;
+    let no_init = initramfs(&directory, "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
     let cases: [(&[&str], &str); 5] = [
         (
             &["repro", "chosen-error", "--kernel-src", "src"],
@@ -253,21 +233,11 @@ fn unusable_input_is_refused_in_one_line_before_any_build() -> Result<()> {
         (&["run", "--", "./no-such-program"], "can't run ./no-such-program"),
     ];
     for (arguments, sentence) in cases {
-        let (code, _, stderr) = streams(&xtask(arguments, b"")?);
+        let (code, _, stderr) = streams(&xtask(arguments).output()?);
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains(sentence) && stderr.lines().count() == 1, "{stderr}");
     }
     Ok(())
-}
-
-/// Unpacks a bundle into an empty folder; returns the folder of its files.
-fn unpacked(bundle: &Path, name: &str) -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    tar::Archive::new(zstd::Decoder::new(fs::File::open(bundle)?)?).unpack(&folder)?;
-    Ok(folder.join("keyagents-rejection-chosen-error"))
 }
 
 /// Runs a bundle with an empty environment but for PATH.
@@ -278,15 +248,15 @@ fn run_bundle(folder: &Path) -> Result<Output> {
 
 #[test]
 fn bundle_reruns_its_scenario_hides_this_machine_and_detects_damage() -> Result<()> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interactive.tar.zst");
-    let path = place.to_string_lossy();
-    let (code, stdout, stderr) =
-        streams(&xtask(&["bundle", "rejection/chosen-error", "--vm", "uml", "-o", &path], b"")?);
+    let directory = directory()?;
+    let bundle = directory.path().join("bundle.tar.zst");
+    let arguments = ["bundle", "rejection/chosen-error", "--vm", "uml", "-o", &bundle.to_string_lossy()];
+    let (code, stdout, stderr) = streams(&xtask(&arguments).output()?);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
 
-    let folder = unpacked(&place, "interactive-bundle")?;
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no root")?.to_string_lossy().into_owned();
+    tar::Archive::new(zstd::Decoder::new(fs::File::open(&bundle)?)?).unpack(&directory)?;
+    let folder = directory.path().join("keyagents-rejection-chosen-error");
+    let root = workspace::root().display().to_string();
     let home = std::env::var("HOME").unwrap_or_default();
     for file in fs::read_dir(&folder)?.flatten().filter(|file| file.path().is_file()) {
         let bytes = fs::read(file.path())?;
@@ -313,14 +283,15 @@ fn bundle_reruns_its_scenario_hides_this_machine_and_detects_damage() -> Result<
 
 #[test]
 fn repro_shows_all_sources_and_refuses_a_taken_port() -> Result<()> {
-    let (code, stdout, stderr) = streams(&xtask(&["repro", "rejection/chosen-error"], b"")?);
+    let (code, stdout, stderr) = streams(&xtask(&["repro", "rejection/chosen-error"]).output()?);
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     for side in ["console keyagents: begins", "event   agent registers", "trace   keyagent_complete"] {
         assert!(stdout.contains(side), "{side}: {stdout}");
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port().to_string();
-    let (code, _, stderr) = streams(&xtask(&["repro", "chosen-error", "--gdb", "--gdb-port", &port], b"")?);
+    let output = xtask(&["repro", "chosen-error", "--gdb", "--gdb-port", &port]).output()?;
+    let (code, _, stderr) = streams(&output);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains(&format!("port {port} is taken")), "{stderr}");
     Ok(())

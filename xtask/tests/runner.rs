@@ -1,14 +1,17 @@
 //! Selection, early stop, retries and reports of a run, as requested on the command line.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use common::{streams, xtask};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use scenarios::scenario::Scenario;
@@ -100,23 +103,15 @@ fn scenario_that_passes_in_another_guest_is_flaky_with_its_failure() -> Result<(
     Ok(())
 }
 
-fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    // The user's own record for `--failed` is not changed.
-    command.env("KEYAGENTS_LAST_RUN", Path::new(env!("CARGO_TARGET_TMPDIR")).join("last-run.json"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn lines(output: &Output) -> Result<Vec<String>> {
-    let text = String::from_utf8(output.stdout.clone())?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(text.lines().map(str::to_owned).collect())
+fn lines(command: &mut Command) -> Result<Vec<String>> {
+    let (code, stdout, stderr) = streams(&command.output()?);
+    assert_eq!(code, Some(0), "{stderr}");
+    Ok(stdout.lines().map(str::to_owned).collect())
 }
 
 #[test]
 fn shares_together_list_the_suite() -> Result<()> {
-    let list = |more: &[&str]| lines(&xtask(&[&["test", "--list"], more].concat()).output()?);
+    let list = |more: &[&str]| lines(&mut xtask(&[&["test", "--list"], more].concat()));
     let all = list(&[])?;
     let shares = [list(&["--shard", "1/2"])?, list(&["--shard", "2/2"])?].concat();
     assert_eq!(shares.len(), all.len());
@@ -134,12 +129,12 @@ fn contradictory_options_are_refused_before_any_work() -> Result<()> {
         (&["test", "--exact"], "required"),
         (&["test", "--shard", "5/4"], "the shares are 1/4 to 4/4"),
         (&["test", "--exact", "timeout"], "there is no scenario `timeout`"),
+        (&["test", "--report", "json=-", "--report", "junit=-"], "error: two reports can't be one file"),
         (&["watch", "--shard", "1/2"], "unexpected argument '--shard'"),
     ] {
-        let output = xtask(line).output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{line:?}");
-        assert!(stderr.contains(why) && output.stdout.is_empty(), "{line:?}: {stderr}");
+        let (code, stdout, stderr) = streams(&xtask(line).output()?);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{line:?}");
+        assert!(stderr.contains(why), "{line:?}: {stderr}");
     }
     Ok(())
 }
@@ -148,7 +143,7 @@ const EVENTS: [&str; 6] = ["test", "rejection", "--vm", "uml", "--message-format
 
 #[test]
 fn each_scenario_has_a_final_event_on_standard_output() -> Result<()> {
-    let lines = lines(&xtask(&EVENTS).output()?)?;
+    let lines = lines(&mut xtask(&EVENTS))?;
     let events: Vec<serde_json::Value> =
         lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
     let (first, last) = (&events[0], &events[events.len() - 1]);
@@ -163,7 +158,7 @@ fn each_scenario_has_a_final_event_on_standard_output() -> Result<()> {
 
 #[test]
 fn terminated_run_has_one_final_event_per_scenario() -> Result<()> {
-    let mut run = xtask(&EVENTS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut run = xtask(&EVENTS).spawn()?;
     let (mut events, mut terminated) = (Vec::new(), false);
     for line in BufReader::new(run.stdout.take().context("no pipe")?).lines() {
         let event: serde_json::Value = serde_json::from_str(&line?)?;
@@ -190,7 +185,7 @@ fn terminated_run_has_one_final_event_per_scenario() -> Result<()> {
 
 #[test]
 fn run_ends_by_sigpipe_without_a_reader() -> Result<()> {
-    let mut run = xtask(&EVENTS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut run = xtask(&EVENTS).spawn()?;
     let mut first = String::new();
     BufReader::new(run.stdout.take().context("no pipe")?).read_line(&mut first)?;
     let output = run.wait_with_output()?;

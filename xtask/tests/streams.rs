@@ -1,15 +1,17 @@
 //! Closed and full standard streams, and terminals: the command ends as it should, and the
 //! terminal's mode is restored.
 
+mod common;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, pipe};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use common::{streams, xtask};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -18,14 +20,6 @@ use rstest::rstest;
 
 /// Time limit for everything here, kernel builds included.
 const TIME_LIMIT: Duration = Duration::from_secs(1800);
-
-fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    // The user's own record for `--failed` is not changed.
-    command.env("KEYAGENTS_LAST_RUN", Path::new(env!("CARGO_TARGET_TMPDIR")).join("last-run.json"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
 
 /// Waits for the end of the process; fails after a time limit.
 fn ended(child: &mut Child) -> Result<ExitStatus> {
@@ -50,9 +44,8 @@ fn ended(child: &mut Child) -> Result<ExitStatus> {
 #[case::completions(&["completions", "bash"])]
 fn full_standard_output_is_an_error(#[case] arguments: &[&str]) -> Result<()> {
     let full = OpenOptions::new().write(true).open("/dev/full")?;
-    let output = xtask(arguments).stdout(full).spawn()?.wait_with_output()?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let (code, _, stderr) = streams(&xtask(arguments).stdout(full).output()?);
+    assert_eq!(code, Some(2), "{stderr}");
     assert_eq!(stderr, "error: can't write to standard output: No space left on device (os error 28)\n");
     Ok(())
 }
@@ -63,7 +56,7 @@ fn full_standard_output_is_an_error(#[case] arguments: &[&str]) -> Result<()> {
 fn closed_standard_output_ends_a_command_by_sigpipe(#[case] arguments: &[&str]) -> Result<()> {
     let (reader, writer) = pipe()?;
     drop(reader);
-    let output = xtask(arguments).stdout(writer).spawn()?.wait_with_output()?;
+    let output = xtask(arguments).stdout(writer).output()?;
     assert_eq!(output.status.signal(), Some(Signal::SIGPIPE as i32), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
     Ok(())
@@ -166,22 +159,12 @@ fn colours_depend_on_the_terminal_type(#[case] kind: &str, #[case] coloured: boo
 fn report_is_alone_on_standard_output_and_unwritable_summary_is_noted() -> Result<()> {
     let mut command = xtask(&["test", "rejection/chosen-error", "--vm", "uml", "--report", "json=-"]);
     command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", "/no/such/place");
-    let output = command.output()?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let (code, stdout, stderr) = streams(&command.output()?);
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout)?;
     assert_eq!(report[0]["verdict"], "passed");
     assert!(stderr.contains("note: can't write the job's summary to /no/such/place"), "{stderr}");
     assert!(stderr.contains("1 passed"), "{stderr}");
-    Ok(())
-}
-
-#[test]
-fn second_report_on_standard_output_is_refused() -> Result<()> {
-    let output = xtask(&["test", "--report", "json=-", "--report", "junit=-"]).output()?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.starts_with("error: two reports can't be one file"), "{stderr}");
     Ok(())
 }
 
