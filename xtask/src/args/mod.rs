@@ -6,7 +6,6 @@ pub mod vm;
 
 use std::str::FromStr;
 
-/// Parses a number that is at least one.
 pub fn at_least_one<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "a whole number is expected, 1 or more".to_owned())
 }

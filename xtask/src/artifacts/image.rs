@@ -234,7 +234,6 @@ impl KernelOptions {
         Ok(std::iter::once(origin).chain(reasons).collect())
     }
 
-    /// Describes the kernel in words.
     pub fn described(&self) -> Result<String> {
         let kernels = Kernels::load()?;
         let name = &self.spec(&kernels)?.name;

@@ -161,7 +161,6 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
     inputs.write(&record).with_context(|| format!("can't write {}", record.display()))
 }
 
-/// A line of cargo's JSON messages.
 #[derive(Deserialize)]
 struct Message {
     reason: String,

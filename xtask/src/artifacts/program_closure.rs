@@ -35,7 +35,6 @@ pub struct ProgramClosure {
     directory_links: Vec<(PathBuf, PathBuf)>,
     /// Remarks on entries that were left out.
     left: Vec<String>,
-    /// True if a packed program is 32-bit code.
     pub is_32bit: bool,
 }
 
@@ -68,25 +67,21 @@ impl ProgramClosure {
         }
     }
 
-    /// Returns the packed files, for the initramfs.
     pub fn programs(&self) -> Vec<Program> {
         let files = self.files.iter();
         files.map(|(path, file)| Program { path: self.resolved(path), file: file.clone() }).collect()
     }
 
-    /// Returns the packed links, for the initramfs.
     pub fn links(&self) -> Vec<Link> {
         let links = self.links.iter().map(|(path, target)| (self.resolved(path), target));
         let kept = links.filter(|(path, target)| path != *target);
         kept.map(|(path, target)| Link { path, target: target.clone() }).collect()
     }
 
-    /// Returns the packed directories, for the initramfs.
     pub fn directories(&self) -> Vec<String> {
         self.directories.iter().map(|path| self.resolved(path)).collect()
     }
 
-    /// Returns a remark on each entry that was left out.
     pub fn remarks(&self) -> Vec<String> {
         let comes = |place: &Path| self.directories.contains(&*place.to_string_lossy());
         let lost = self.directory_links.iter().filter(|(_, place)| !comes(place));

@@ -9,7 +9,6 @@ use crate::artifacts::libraries::with_libraries;
 use crate::host::process;
 use crate::host::program::find;
 
-/// Path of busybox in the guest.
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Optional programs, each with its Debian package.

@@ -42,7 +42,6 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Returns the heading of the subject's table.
     pub fn title(self) -> &'static str {
         match self {
             Self::Suite => "The whole suite, from the command to the last verdict",
@@ -55,7 +54,6 @@ impl Subject {
     }
 }
 
-/// Rounds and environment of a benchmark.
 #[derive(Debug)]
 pub struct Setup<'a> {
     pub testbed: &'a GuestOptions,

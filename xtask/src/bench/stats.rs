@@ -6,7 +6,6 @@ use serde::Serialize;
 pub struct Figure {
     /// Name of the benchmark, as on the command line.
     pub bench: &'static str,
-    /// Name of the case within the benchmark.
     pub case: String,
     pub unit: Unit,
     pub median: f64,

@@ -20,7 +20,6 @@ const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.h{font-we
 #[derive(Debug)]
 pub struct Group<'a> {
     pub title: &'a str,
-    /// Figures, one bar each.
     pub figures: &'a [Figure],
 }
 

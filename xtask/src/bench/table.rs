@@ -4,7 +4,6 @@ use console::{measure_text_width, style};
 
 use super::{Figure, Results};
 
-/// Formats the table of one subject, with its remarks.
 pub fn table(title: &str, results: &Results) -> String {
     let width = results.figures.iter().map(|figure| measure_text_width(&figure.case)).max().unwrap_or(0);
     let mut lines = vec![format!("\n  {}", style(title).bold())];

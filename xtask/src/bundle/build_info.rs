@@ -14,7 +14,6 @@ use crate::runner::environment::Environment;
 /// Value for a program that prints nothing.
 const NONE: &str = "none";
 
-/// Returns the facts, one a line.
 pub(super) fn text(environment: &Environment, kernel: &KernelOptions) -> Result<String> {
     let system = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
     let facts = [

@@ -57,7 +57,6 @@ impl File {
     }
 }
 
-/// A bundle's files, by name.
 pub type Files = BTreeMap<String, File>;
 
 /// Returns the files of a scenario on an environment. `trace` is the trace of its run here, `judge`

@@ -184,7 +184,6 @@ fn step(name: &'static str, mut command: Command, arguments: &[&str]) -> Step {
     Step { name, command, precondition: None }
 }
 
-/// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Exited(u8),

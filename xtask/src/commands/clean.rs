@@ -147,7 +147,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Result of taking locks.
 enum Locks {
     Held(Vec<Flock<File>>),
     /// Another command holds this lock.

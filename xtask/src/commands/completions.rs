@@ -82,7 +82,6 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Returns the completion script that calls `program`.
 fn script(shell: Shell, program: &str) -> Result<Vec<u8>> {
     let (asker, of_cargo): (&dyn EnvCompleter, _) = match shell {
         Shell::Bash => (&Bash, BASH_OF_CARGO.to_owned()),

@@ -95,7 +95,6 @@ pub struct Common {
     report: Vec<ReportArg>,
 }
 
-/// Format of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum MessageFormat {
     /// Text for readers
@@ -105,12 +104,10 @@ enum MessageFormat {
 }
 
 impl Common {
-    /// The user's own kernel source.
     pub fn kernel_src(&self) -> Option<&Path> {
         self.testbed.kernel_src.as_deref()
     }
 
-    /// Returns the scenarios that match the filters.
     pub fn named(&self) -> Result<Vec<Scenario>> {
         let mut scenarios = if self.exact {
             selection::select_exactly(&self.filters)?

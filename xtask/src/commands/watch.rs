@@ -42,17 +42,14 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// Interval of checks for a closed standard output.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Source directories of the testbed.
 const SOURCES: [&str; 5] = ["agent", "kernel", "rootfs", "scenarios", "xtask"];
 
-/// Scenarios that an edit affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Affected {
     Only(BTreeSet<String>),
     All,
 }
 
-/// Runs the command until it is interrupted.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     // A mistake on the command line is reported once, and not after each edit.
     options.test.named()?;

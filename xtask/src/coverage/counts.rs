@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Execution counts of a kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Counts by the files' paths in the tree.
     pub files: BTreeMap<String, FileTally>,
 }
 
-/// Execution counts of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileTally {
     /// Lines with code, by number.
@@ -20,7 +18,6 @@ pub struct FileTally {
     pub functions: BTreeMap<(usize, String), Function>,
 }
 
-/// Execution counts of a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineTally {
     pub count: u64,
@@ -35,7 +32,6 @@ pub struct Function {
     pub first: usize,
     #[serde(rename = "end_line")]
     pub last: usize,
-    /// Number of calls.
     #[serde(rename = "execution_count")]
     pub count: u64,
 }

@@ -14,19 +14,15 @@ use serde::Deserialize;
 use crate::coverage::{File, State};
 use crate::host::workspace;
 
-/// Lines that can't be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unreachable {
-    /// Path of the file in the tree.
     pub file: String,
-    /// Function that contains the lines.
     function: Option<String>,
     /// The line before them, where the same code occurs more than once.
     after: Option<String>,
     /// The lines, without indentation; `None` for the whole function.
     code: Option<String>,
-    /// Reason that they can't be reached.
     reason: String,
     /// Kernels that the entry applies to; `None` for all.
     kernels: Option<Vec<String>>,
@@ -83,7 +79,6 @@ impl Unreachable {
         Ok(())
     }
 
-    /// Returns the numbers of the entry's lines.
     fn place(&self, file: &File) -> Result<impl Iterator<Item = usize> + use<>, String> {
         let within = match &self.function {
             None => 1..=file.text.len(),

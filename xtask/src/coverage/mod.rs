@@ -21,7 +21,6 @@ use kernel::ChangedFile;
 use counts::{FileTally, Function, Tally};
 use exclusions::Unreachable;
 
-/// Coverage of the series' own lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// Files with code of the series, by path.
@@ -31,7 +30,6 @@ pub struct Coverage {
     pub list_errors: Vec<String>,
 }
 
-/// A file with code of the series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     pub path: String,
@@ -54,9 +52,7 @@ pub struct Line {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It was executed this many times.
     Reached(u64),
-    /// It was not executed.
     Missed,
     /// It was not executed, for this listed reason.
     Unreachable(String),
@@ -133,7 +129,6 @@ impl File {
         self.lines.values().map(|line| &line.state).filter_map(State::share).sum()
     }
 
-    /// Returns the share of branches taken from these lines.
     pub fn share_of_branches(&self) -> Share {
         let reachable = self.lines.values().filter(|line| line.state.share().is_some());
         reachable.flat_map(|line| &line.branches).map(|count| Share::one(*count > 0)).sum()
@@ -156,7 +151,6 @@ impl File {
         number.checked_sub(1).and_then(|index| self.text.get(index)).map_or("", |line| line.trim())
     }
 
-    /// Returns the function that contains a line.
     pub fn function(&self, number: usize) -> Option<&Function> {
         self.functions.iter().find(|function| (function.first..=function.last).contains(&number))
     }

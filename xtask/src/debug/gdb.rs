@@ -22,7 +22,6 @@ pub fn port(asked: Option<u16>) -> Result<u16> {
     Ok(listener.local_addr().with_context(taken)?.port())
 }
 
-/// Checks that the kernel has a function with this name.
 pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
     let what = || format!("can't read the symbols of {}", vmlinux.display());
     let data = std::fs::read(vmlinux).with_context(what)?;

@@ -63,7 +63,6 @@ impl Timeline {
         Self { printer, sender }
     }
 
-    /// Returns the observer of the guest's output.
     pub fn tap(&self) -> Tap {
         let sender = self.sender.clone();
         let unfinished = Mutex::new(Vec::new());

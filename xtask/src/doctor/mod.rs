@@ -11,7 +11,6 @@ use anyhow::{Context, Result};
 
 use crate::host::terminal::Terminal;
 
-/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub about: String,

@@ -13,43 +13,41 @@ use super::workspace;
 
 /// Completes a scenario's name, with its family or without.
 pub fn scenario() -> ArgValueCompleter {
-    ArgValueCompleter::new(|begun: &OsStr| match begun.to_str() {
-        Some(begun) => scenarios_like(begun, &names()).map(CompletionCandidate::new).collect(),
-        None => Vec::new(),
-    })
+    completer(|begun| scenarios_like(begun, &names()))
 }
 
 /// Completes the name of one scenario. Cases are read from the files.
 pub fn one_scenario() -> ArgValueCompleter {
-    ArgValueCompleter::new(|begun: &OsStr| match (begun.to_str(), suite::load(&workspace::suite())) {
-        (Some(begun), Ok(scenarios)) => {
-            let names: Vec<String> = scenarios.into_iter().map(|scenario| scenario.name).collect();
-            scenarios_like(begun, &names).map(CompletionCandidate::new).collect()
-        }
+    completer(|begun| {
         // An invalid scenario is reported when the command runs.
-        (_, _) => Vec::new(),
+        let scenarios = suite::load(&workspace::suite()).unwrap_or_default();
+        let names: Vec<String> = scenarios.into_iter().map(|scenario| scenario.name).collect();
+        scenarios_like(begun, &names)
     })
 }
 
 /// Completes the name of a scenario or of a rule of the contract.
 pub fn scenario_or_rule() -> ArgValueCompleter {
-    ArgValueCompleter::new(|begun: &OsStr| {
-        let Some(begun) = begun.to_str() else { return Vec::new() };
+    completer(|begun| {
         let rules = Rule::all().filter(|rule| rule.to_string().starts_with(&begun.to_uppercase()));
         let rules =
             rules.map(|rule| CompletionCandidate::new(rule.to_string()).help(Some(rule.title().into())));
-        let names = names();
-        let scenarios: Vec<_> = scenarios_like(begun, &names).map(CompletionCandidate::new).collect();
-        rules.filter(|_| !begun.is_empty()).chain(scenarios).collect()
+        rules.filter(|_| !begun.is_empty()).chain(scenarios_like(begun, &names())).collect()
     })
 }
 
-fn scenarios_like<'n>(begun: &str, names: &'n [String]) -> impl Iterator<Item = &'n str> {
-    let whole = names.iter().map(String::as_str).filter(move |name| name.starts_with(begun));
+fn completer(
+    candidates: impl Fn(&str) -> Vec<CompletionCandidate> + Send + Sync + 'static,
+) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |begun: &OsStr| begun.to_str().map(&candidates).unwrap_or_default())
+}
+
+fn scenarios_like(begun: &str, names: &[String]) -> Vec<CompletionCandidate> {
+    let whole = names.iter().map(String::as_str).filter(|name| name.starts_with(begun));
     // Without any input, only the names with families are offered.
-    let apart = names.iter().filter(move |_| !begun.is_empty()).filter_map(|name| name.split_once('/'));
-    let apart = apart.map(|(_, name)| name).filter(move |name| name.starts_with(begun));
-    whole.chain(apart)
+    let apart = names.iter().filter(|_| !begun.is_empty()).filter_map(|name| name.split_once('/'));
+    let apart = apart.map(|(_, name)| name).filter(|name| name.starts_with(begun));
+    whole.chain(apart).map(CompletionCandidate::new).collect()
 }
 
 /// Returns the names of all scenario files, without reading them, for speed.
@@ -69,11 +67,10 @@ fn names() -> Vec<String> {
 }
 
 pub fn kernel() -> ArgValueCompleter {
-    ArgValueCompleter::new(|begun: &OsStr| {
+    completer(|begun| {
         let kernels = Kernels::load().ok();
-        let names = kernels.iter().flat_map(|kernels| kernels.names().map(str::to_owned));
-        let fits = |name: &String| begun.to_str().is_some_and(|begun| name.starts_with(begun));
-        names.filter(fits).map(CompletionCandidate::new).collect()
+        let names = kernels.iter().flat_map(Kernels::names).filter(|name| name.starts_with(begun));
+        names.map(|name| CompletionCandidate::new(name.to_owned())).collect()
     })
 }
 
@@ -84,7 +81,10 @@ mod tests {
     #[test]
     fn completion_matches_name_with_and_without_family() {
         let names = ["exec/apart".to_owned(), "exec/two".to_owned(), "threads/exec-late".to_owned()];
-        let like = |begun| scenarios_like(begun, &names).collect::<Vec<_>>();
+        let like = |begun| {
+            let candidates = scenarios_like(begun, &names).into_iter();
+            candidates.map(|it| it.get_value().display().to_string()).collect::<Vec<_>>()
+        };
         assert_eq!(like("exec"), ["exec/apart", "exec/two", "exec-late"]);
         assert_eq!(like("exec/t"), ["exec/two"]);
         assert_eq!(like("two"), ["two"]);

@@ -28,7 +28,6 @@ pub const BROKEN: u8 = 2;
 pub const ENDING_SIGNALS: [i32; 9] =
     [SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
 
-/// Cause of the process's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     Signal(i32),

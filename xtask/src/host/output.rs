@@ -20,7 +20,6 @@ use crate::host::process::quoted;
 /// Set after a failed write: nothing more is written, since the process is about to end.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Writes to standard output.
 pub fn write_stdout(bytes: &[u8]) {
     // Locked so that lines of several threads stay whole.
     let mut stdout = io::stdout().lock();

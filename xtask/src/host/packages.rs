@@ -16,7 +16,6 @@ pub const QEMU: &str = "qemu-system-x86";
 
 const BUSYBOX: &str = "busybox-static";
 
-/// Purpose that packages are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Build,

@@ -34,7 +34,6 @@ pub struct Terminal {
     live: bool,
     bars: MultiProgress,
     phase: Mutex<Option<Work>>,
-    /// Notes that are printed only once.
     noted: Mutex<BTreeSet<String>>,
     /// True if standard output is reserved for a program, so that results go to standard error.
     results_redirected: AtomicBool,

@@ -41,7 +41,6 @@ pub fn suite() -> PathBuf {
     root().join("scenarios/suite")
 }
 
-/// Returns the directory of console logs.
 pub fn logs() -> PathBuf {
     target().join("keyagents/logs")
 }

@@ -47,7 +47,6 @@ pub struct Part {
     pub outside: Option<ScenarioResult>,
 }
 
-/// Boots a guest that runs KUnit.
 pub fn kunit(environment: &Environment) -> Part {
     let boot = boot(environment, "kunit", &KUNIT);
     let opened = environment.start(&boot);

@@ -28,7 +28,6 @@ enum Line {
         columns: Vec<Place>,
         scenarios: Vec<String>,
     },
-    /// A kernel can be booted.
     KernelReady {
         #[serde(flatten)]
         kernel: Kernel,
@@ -37,7 +36,6 @@ enum Line {
         /// Compiler warnings in files of the series.
         warnings: Vec<String>,
     },
-    /// A kernel can't be provided.
     KernelFailed {
         #[serde(flatten)]
         kernel: Kernel,
@@ -180,7 +178,6 @@ impl Stream {
 }
 
 impl Line {
-    /// Returns the line for an event, if it has one.
     fn of(
         event: &executor::Event,
         testbed: &Testbed,

@@ -31,7 +31,6 @@ struct Attempt {
     detail: String,
 }
 
-/// Returns an array with one object for each scenario in each column.
 pub(super) fn text(entries: &RunResults) -> Result<String> {
     let rows: Vec<Row<'_>> = entries
         .counted()

@@ -9,7 +9,6 @@ use scenarios::verdict::Verdict;
 use crate::runner::run_results::{ColumnResults, RunResults};
 use crate::runner::scenario_result::{Attempt, ScenarioResult};
 
-/// Returns the report as XML.
 pub(super) fn text(entries: &RunResults) -> Result<String> {
     let mut junit = Junit::new("keyagents");
     junit.set_timestamp(super::when(entries));

@@ -65,7 +65,6 @@ fn print_stop(entries: &RunResults, terminal: &Terminal) {
     }
 }
 
-/// Prints the details and the summary at the end of a run.
 fn print_results(columns: &[&ColumnResults], took: Duration, terminal: &Terminal) {
     for column in columns {
         let details = column.results().filter_map(|it| it.details(&column.about.title));
@@ -192,7 +191,6 @@ impl<'a> LiveReporter<'a> {
         self.terminal.print_line(&line, "; retried in a new guest");
     }
 
-    /// Prints the description of an environment once it is known.
     fn print_environment(&self, number: usize) {
         let Ok(environment) = self.testbed.environment(number, self.terminal) else { return };
         let about = match self.testbed.specs[number].kernel.profile {

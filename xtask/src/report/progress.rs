@@ -29,7 +29,6 @@ impl ProgressDisplay {
         Self { workers, total_bar, tally: Tally::default(), left: Duration::ZERO }
     }
 
-    /// Shows a worker's next scenario.
     pub fn started(&self, worker: usize, what: String) {
         if let Some(bar) = self.workers.get(worker) {
             bar.reset_elapsed();
@@ -44,14 +43,12 @@ impl ProgressDisplay {
         self.update();
     }
 
-    /// Counts a verdict with this word.
     pub fn judged(&mut self, word: Word) {
         self.tally.count(word);
         self.total_bar.inc(1);
         self.update();
     }
 
-    /// Removes `count` verdicts from the total.
     pub fn stranded(&self, count: usize) {
         self.total_bar.set_length(self.total_bar.length().unwrap_or_default().saturating_sub(count as u64));
     }

@@ -6,9 +6,7 @@ use std::ops::RangeInclusive;
 /// Result of testing the series up to some patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Try {
-    /// The test passes.
     Good,
-    /// The test fails.
     Bad,
     /// The series can't be tested: it does not build, or lacks a requirement of the test.
     Unknown,
@@ -38,7 +36,6 @@ pub struct Bisection {
 }
 
 impl Bisection {
-    /// Creates a bisection without results.
     pub fn of(count: usize) -> Self {
         Self { count, tries: BTreeMap::new() }
     }

@@ -137,7 +137,6 @@ impl MatrixOptions {
     }
 }
 
-/// Returns the description of each column, for reports.
 pub(super) fn about(specs: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec<ColumnInfo>> {
     let kernels = Kernels::load()?;
     let one = |column: &Column| {

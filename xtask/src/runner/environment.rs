@@ -40,13 +40,11 @@ pub struct Extras {
 }
 
 impl Extras {
-    /// Returns the initramfs with these additions.
     pub fn initramfs(&self, cache: &Path, terminal: &Terminal) -> Result<PathBuf> {
         initramfs::initramfs(&self.programs, &self.directories, &self.links, &self.absent, cache, terminal)
     }
 }
 
-/// Kernel and kind of virtual machine of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentSpec {
     pub kernel: KernelOptions,
@@ -109,7 +107,6 @@ pub struct Environment {
     spare: Mutex<Option<Session>>,
     /// Kernel image that boots anywhere, as printed by `cargo xtask kernel image`.
     pub image: PathBuf,
-    /// The kernel with its symbols.
     pub vmlinux: PathBuf,
     pub config: PathBuf,
     /// The notes files of `gcov`; empty if the kernel does not count lines.
@@ -173,7 +170,6 @@ impl Environment {
         Self { backend, spare: Mutex::default(), ..self }
     }
 
-    /// Describes the environment in one line.
     pub fn describe(&self) -> String {
         format!("kernel {} ({}) · {} ({})", self.release, self.origin, self.backend.kind(), self.why)
     }

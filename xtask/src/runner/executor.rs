@@ -124,7 +124,6 @@ fn jobs(testbed: &Testbed, scenarios: &[Scenario], timings: &Timings) -> Vec<Job
         .collect()
 }
 
-/// State that the threads of a run share.
 struct Executor<'a> {
     schedule: Mutex<Schedule>,
     changed: Condvar,

@@ -42,7 +42,6 @@ pub struct LastRun {
     series: Option<String>,
 }
 
-/// Recorded scenarios of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     #[serde(flatten)]

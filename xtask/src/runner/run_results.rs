@@ -73,7 +73,6 @@ impl SharedResults {
 }
 
 impl RunResults {
-    /// Sets the selected scenarios once they are known.
     pub fn set_scenarios(&mut self, scenarios: Vec<Scenario>) {
         self.scenarios = scenarios;
         self.lay_out(self.parts.iter().map(|part| part.about.clone()).collect());

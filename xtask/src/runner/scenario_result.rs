@@ -155,7 +155,6 @@ pub fn exit_code<'r>(results: impl IntoIterator<Item = &'r ScenarioResult>) -> u
     results.into_iter().map(|result| result.verdict.exit_code()).max().unwrap_or(0)
 }
 
-/// Number of results by word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<Word, usize>);
 
@@ -205,7 +204,6 @@ pub fn summary(tally: &Tally, noun: &str, took: Option<Duration>) -> String {
     format!("{}: {tally}{}", counted(tally.total(), noun, &format!("{noun}s")), time.unwrap_or_default())
 }
 
-/// Returns a verdict's details, with colours in the diff.
 fn coloured_details(verdict: &Verdict) -> String {
     let Verdict::Failed(failure) = verdict else { return verdict.details() };
     let difference = failure.difference.iter().map(|line| match line.kind {

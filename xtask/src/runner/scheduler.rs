@@ -7,13 +7,10 @@ pub struct Job {
     pub scenario: usize,
     /// Numbers of the environments that it may run on, in order of preference.
     pub environments: Vec<usize>,
-    /// Features that the environment must have.
     pub needs: Vec<String>,
-    /// Expected duration in seconds.
     pub seconds: f64,
 }
 
-/// Instruction to a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     Run(Job, usize),
@@ -47,7 +44,6 @@ enum State {
 pub struct Limits {
     /// A guest's start-up time in seconds.
     pub start: f64,
-    /// Maximum number of workers at the same time.
     pub max_workers: usize,
 }
 
@@ -55,7 +51,6 @@ pub struct Limits {
 struct EnvironmentState {
     state: State,
     limits: Limits,
-    /// Number of workers that use the environment.
     workers: usize,
 }
 

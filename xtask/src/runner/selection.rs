@@ -68,7 +68,6 @@ pub fn named(name: &str) -> Result<Scenario> {
     }
 }
 
-/// Hint for a name that no scenario has.
 fn hint(wrong: &str, names: &[&str]) -> String {
     match nearest(wrong, names) {
         Some(near) => format!("; did you mean {near}?"),

@@ -75,7 +75,6 @@ impl Testbed {
         })
     }
 
-    /// Returns the scheduler's limits for each environment.
     pub fn limits(&self) -> Vec<Limits> {
         let limits = |spec: &EnvironmentSpec| Limits {
             start: spec.start_seconds(),

@@ -27,7 +27,6 @@ impl Timings {
         Self { file, seconds: seconds.unwrap_or_default() }
     }
 
-    /// Returns the scenario's expected duration in seconds.
     pub fn of(&self, spec: &EnvironmentSpec, scenario: &str) -> f64 {
         let times = self.seconds.get(&key(spec));
         times.and_then(|times| times.get(scenario)).copied().unwrap_or(UNKNOWN)

@@ -12,7 +12,6 @@ use crate::host::packages::install_command;
 use crate::runner::environment::Environment;
 use crate::session::{Failure, Session};
 
-/// A worker and its current guest.
 #[derive(Default)]
 pub struct Worker {
     guest: Option<Session>,
@@ -96,12 +95,10 @@ impl Judged {
     }
 }
 
-/// Result of a guest's shutdown.
 #[derive(Debug, Default)]
 pub struct ShutdownReport {
     /// Verdict of a kernel report during the shutdown; `None` if there was none.
     pub verdict: Option<Verdict>,
-    /// Counters that the kernel has sent.
     pub counters: Vec<Counters>,
 }
 

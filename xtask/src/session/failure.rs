@@ -17,7 +17,6 @@ use crate::vm::{Ending, KernelReport, Machine, MachineEvent};
 const QUIET: Duration = Duration::from_millis(700);
 const SETTLE: Duration = Duration::from_secs(4);
 
-/// Number of console lines in a failure.
 const CONSOLE_LINES: usize = 40;
 
 /// Number of console lines in a failure with a kernel report.
@@ -30,7 +29,6 @@ pub struct Failure {
     pub kind: FailureKind,
     pub cause: Cause,
     report: Option<KernelReport>,
-    /// Events before the failure.
     pub events: Vec<Event>,
 }
 

@@ -58,7 +58,6 @@ impl Session {
         self.machine.age()
     }
 
-    /// Runs a plan in the guest.
     pub fn run(&mut self, plan: &Plan) -> Result<Run, Box<Failure>> {
         let mut events = Vec::new();
         match self.run_plan(plan, &mut events) {
@@ -78,7 +77,6 @@ impl Session {
         self.explained(ending)
     }
 
-    /// Runs a measurement in the guest.
     pub fn measure(
         &mut self,
         measurement: &Measurement,

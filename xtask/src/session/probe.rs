@@ -98,7 +98,6 @@ impl Probe {
         Self::Works { why, guest: Some(Box::new(guest)) }
     }
 
-    /// Returns success without a probe.
     pub fn unneeded(why: &str) -> Self {
         Self::Works { why: why.into(), guest: None }
     }
@@ -110,7 +109,6 @@ struct Record {
     boot_id: String,
     /// Rights and limits of the process that ran the probe: see [`environment`].
     environment: String,
-    /// Subject of the probe.
     what: String,
     works: bool,
     why: String,
@@ -238,7 +236,6 @@ fn prints(mut command: Command, check: impl FnOnce(ChildStdout) -> bool + Send +
     Ok(printed)
 }
 
-/// Returns the reason that a guest did not come up.
 fn cause(failure: &Failure) -> String {
     let last_line = failure.cause.console.last().map(|line| format!("; last line of the console: {line}"));
     let seen = || format!("{}{}", failure.cause.summary, last_line.unwrap_or_default());

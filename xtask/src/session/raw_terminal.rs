@@ -68,7 +68,6 @@ impl RawTerminal {
         WindowSize { rows, columns }
     }
 
-    /// Starts showing the guest's console output.
     pub fn show_output(&self) {
         self.shows_output.store(true, Ordering::Relaxed);
     }

@@ -9,7 +9,6 @@ use scenarios::kernel_report::{self, KernelReport, message, text};
 /// Number of lines kept in memory; the log file has all of them.
 const KEPT_LINES: usize = 2000;
 
-/// Output of the guest's console, split into lines.
 #[derive(Debug)]
 pub struct Console {
     unfinished: Vec<u8>,

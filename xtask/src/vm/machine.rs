@@ -114,7 +114,6 @@ impl Machine {
         })
     }
 
-    /// Sends one line to PID 1.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
         self.channel.write_all(format!("{line}\n").as_bytes())
     }
@@ -204,7 +203,6 @@ impl ChannelWriter {
     }
 }
 
-/// Input of a guest's console.
 #[derive(Debug)]
 pub struct ConsoleWriter(UnixStream);
 
@@ -221,7 +219,6 @@ impl Drop for Machine {
     }
 }
 
-/// State of the thread that reads the console and the channel.
 struct IoThread {
     channel: UnixStream,
     console_end: UnixStream,

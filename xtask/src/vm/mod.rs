@@ -65,7 +65,6 @@ impl BootConfig {
     }
 }
 
-/// Clock source of a guest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clock {
     #[default]
@@ -75,7 +74,6 @@ pub enum Clock {
     Instructions,
 }
 
-/// Kind of virtual machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// QEMU with the host's processor
@@ -87,7 +85,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",

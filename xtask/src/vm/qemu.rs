@@ -23,7 +23,6 @@ const TCG_CPU: &str = "max,-erms,-fsrm,-la57";
 /// busy host fails, and the clock drifts.
 const UNSTABLE_TSC: &str = "tsc=unstable";
 
-/// QEMU's system emulator.
 #[derive(Debug, Clone, Copy)]
 pub struct Qemu {
     has_kvm: bool,

@@ -37,7 +37,6 @@ pub struct Options {
     abort: bool,
 }
 
-/// Runs the command.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let kernels = Kernels::load()?;
     let backport = options.kernels(&kernels)?;

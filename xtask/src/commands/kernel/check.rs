@@ -4,7 +4,6 @@ use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::thread;
 
 use anyhow::{Result, bail};
@@ -30,8 +29,8 @@ pub struct Options {
     kernel: Vec<String>,
 
     /// Patches, such as 3 or 3..5, counted from 1 [default: all]
-    #[arg(long, value_name = "N..M")]
-    patches: Option<Range>,
+    #[arg(long, value_name = "N..M", value_parser = range)]
+    patches: Option<RangeInclusive<usize>>,
 
     /// Another kernel source, a directory or a tarball, for a single kernel
     #[arg(long, value_name = "DIR|TARBALL")]
@@ -123,31 +122,24 @@ impl Options {
         if series.is_empty() {
             bail!("there are no patches for {} in {}", kernel.name, kernel.series_directory().display());
         }
-        let whole = Range(1..=series.patches().len());
+        let whole = 1..=series.patches().len();
         Ok(Check {
             kernel,
             origin: self.kernel_src.as_deref().map(|path| Origin::below(&series, path)).transpose()?,
-            patches: self.patches.clone().unwrap_or(whole).0,
+            patches: self.patches.clone().unwrap_or(whole),
             series,
             jobs: thread::available_parallelism().map_or(1, NonZero::get),
         })
     }
 }
 
-/// `3` or `3..5`, both ends included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Range(RangeInclusive<usize>);
-
-impl FromStr for Range {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
-        let (first, last) = text.split_once("..").unwrap_or((text, text));
-        match (number(first), number(last)) {
-            (Some(first), Some(last)) if first <= last => Ok(Self(first..=last)),
-            _ => Err("give a patch's number, or two such as 3..5, counted from 1".into()),
-        }
+/// Parses `3` or `3..5`, both ends included.
+fn range(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let number = |text: &str| text.parse().ok().filter(|number| *number > 0);
+    let (first, last) = text.split_once("..").unwrap_or((text, text));
+    match (number(first), number(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        _ => Err("give a patch's number, or two such as 3..5, counted from 1".into()),
     }
 }
 
@@ -231,10 +223,10 @@ mod tests {
 
     #[test]
     fn patch_range_is_one_number_or_two() {
-        assert_eq!("3".parse(), Ok(Range(3..=3)));
-        assert_eq!("3..5".parse(), Ok(Range(3..=5)));
+        assert_eq!(range("3"), Ok(3..=3));
+        assert_eq!(range("3..5"), Ok(3..=5));
         for wrong in ["0", "5..3", "3..", "a", "1..2..3"] {
-            assert!(wrong.parse::<Range>().is_err(), "{wrong}");
+            assert!(range(wrong).is_err(), "{wrong}");
         }
     }
 

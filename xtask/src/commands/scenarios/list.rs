@@ -55,7 +55,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<()> {
     Ok(())
 }
 
-/// A filter of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Filter {
     Rule(Rule),

@@ -10,7 +10,6 @@ use crate::runner::scenario_result::ScenarioResult;
 /// Maximum number of annotations, by GitHub's limit for a step; the summary has the rest.
 const MOST: usize = 10;
 
-/// Maximum number of lines in an annotation.
 const LINES: usize = 30;
 
 /// Returns the workflow commands for annotations: an error for each bad verdict, a warning for each

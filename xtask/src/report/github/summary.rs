@@ -11,7 +11,6 @@ const MOST_BYTES: usize = 900 << 10;
 /// Maximum number of lines for each failure; the report has the rest.
 const LINES: usize = 150;
 
-/// Returns the summary in GitHub's Markdown.
 pub(super) fn markdown(entries: &RunResults) -> String {
     let mut text = String::from("## Scenarios\n\n");
     if let Some(why) = &entries.cut_short {

@@ -39,7 +39,6 @@ enum Drawn {
     Arrow { from: usize, to: usize, barb: usize },
 }
 
-/// Renders the diagram for inclusion in a page.
 pub(super) fn html(sequence: &Sequence) -> String {
     let count = sequence.lanes.len();
     let lane_width = (LANE * MOST / count).clamp(10, LANE);
