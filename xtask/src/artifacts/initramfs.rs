@@ -212,7 +212,7 @@ fn build(package: &str, program: &str, profile: &str, work: &Work) -> Result<Pat
         .filter_map(|line| serde_json::from_str::<Message>(line).ok())
         .filter(|message| message.reason == "compiler-artifact")
         .find_map(|message| message.executable)
-        .ok_or_else(|| anyhow!("`{line}` named no executable"))
+        .ok_or_else(|| anyhow!("can't find the program that `{line}` has built"))
 }
 
 /// Returns cargo's output. Meanwhile shows the crate that it compiles, or the lock that it waits

@@ -22,13 +22,14 @@ pub fn with_libraries(program: &Path, path: &str) -> Result<Vec<Program>> {
     let mut files = vec![Program { path: path.to_owned(), file: program.to_owned() }];
     let loader = tree.interpreter.as_deref();
     if let Some(loader) = loader.filter(|loader| !Path::new(loader).is_file()) {
-        bail!("{} needs the loader {loader}, which this host lacks", program.display());
+        bail!("can't pack {}: it needs the loader {loader}, which this host lacks", program.display());
     }
     files.extend(loader.map(|loader| Program { path: loader.to_owned(), file: loader.into() }));
     // The C library lists the loader as a library, which is packed already.
     let is_loader = |name: &str| loader.is_some_and(|loader| Path::new(loader).ends_with(name));
     for library in tree.libraries.into_values().filter(|library| !is_loader(&library.name)) {
-        let missing = || anyhow!("{} loads {}, which this host lacks", program.display(), library.name);
+        let missing =
+            || anyhow!("can't pack {}: it loads {}, which this host lacks", program.display(), library.name);
         let file = library.realpath.ok_or_else(missing)?;
         // The loader prefers these directories to a RUNPATH; the analyzer does not.
         let preferred = listed.iter().map(|(_, place)| place.join(&library.name)).find(|file| file.is_file());

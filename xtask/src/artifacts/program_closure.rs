@@ -278,7 +278,9 @@ fn special_kind(kind: FileType) -> Option<&'static str> {
 
 /// Converts a path to UTF-8 for the guest.
 fn key(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).ok_or_else(|| anyhow!("the name of {} is no UTF-8", path.display()))
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| anyhow!("can't pack {}: its name is no UTF-8", path.display()))
 }
 
 fn begins_with(path: &Path) -> Result<Vec<u8>> {

@@ -72,7 +72,7 @@ fn sample(cases: &mut [Case], setup: &Setup<'_>) -> Result<()> {
     for round in 0..=setup.rounds {
         for index in shuffled(0..cases.len()) {
             let Case { name, starter, samples } = &mut cases[index];
-            let seconds = starter.seconds().with_context(|| format!("{name} did not start"))?;
+            let seconds = starter.seconds().with_context(|| format!("can't start {name}"))?;
             if round > 0 {
                 samples.push(seconds);
             }

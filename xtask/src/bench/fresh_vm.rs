@@ -17,7 +17,7 @@ const TRIVIAL: &str = "kernel-requests/no-upcall-for-keyrings";
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let scenarios = selection::select(&[])?;
     let trivial = scenarios.iter().find(|scenario| scenario.name == TRIVIAL);
-    let trivial = trivial.with_context(|| format!("the suite has no scenario {TRIVIAL}"))?;
+    let trivial = trivial.with_context(|| format!("can't find the scenario {TRIVIAL}"))?;
     let (environments, remarks) = workers(setup, |_| Extras::default())?;
     let mut results = Results { remarks, ..Results::default() };
     let work = setup.terminal.work_on("Judging scenarios on pristine kernels", scenarios.len() as u64);
@@ -56,7 +56,7 @@ fn judge(environment: &Environment, scenario: &Scenario) -> Result<Option<f64>> 
     worker.shut_down(environment);
     match verdict {
         Verdict::Skipped(_) => Ok(None),
-        Verdict::Broken(why) => bail!("{} could not be judged: {why}", scenario.name),
+        Verdict::Broken(why) => bail!("can't judge {}: {why}", scenario.name),
         _ => Ok(Some(took.as_secs_f64())),
     }
 }

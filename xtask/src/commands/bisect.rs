@@ -134,7 +134,7 @@ fn conclude(
             return Ok(ExitCode::SUCCESS);
         }
         Next::Try(_) | Next::Untestable => {
-            bail!("with the whole series {scenario} can't be judged: {}", why(patches.len()).trim_end())
+            bail!("can't judge {scenario} with the whole series: {}", why(patches.len()).trim_end())
         }
         Next::Found(culprits) if culprits.start() == culprits.end() => {
             (format!("{scenario} fails since {}", bold(*culprits.end())), *culprits.end())

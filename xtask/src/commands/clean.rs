@@ -140,7 +140,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     terminal.say(&format!("{} {done} in {}", style(HumanBytes(total)).bold(), cache.display()));
     if !busy.is_empty() && !options.dry_run {
         bail!(
-            "some files are in use: when the other command has ended, run `cargo xtask clean {}`",
+            "can't free files in use; when the other command has ended, run `cargo xtask clean {}`",
             busy.join(" ")
         );
     }

@@ -71,7 +71,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
     let work = terminal.work("Reading the counters");
     let tally = tally(&testbed, &collector, terminal)?;
-    let spec = testbed.specs.first().context("there is no column to run")?;
+    let spec = testbed.specs.first().context("can't run scenarios: there is no column")?;
     let own = image::changed_files(&spec.kernel, &testbed.cache, terminal)?;
     work.done();
     let coverage = Coverage::of(&own, &tally, &list);
@@ -84,7 +84,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 /// Sums the counters of all guests.
 fn tally(testbed: &Testbed, collector: &Collector, terminal: &Terminal) -> Result<Tally> {
     if collector.guests.is_empty() {
-        bail!("no guest has sent coverage counters: there is nothing to report");
+        bail!("can't report coverage: no guest has sent counters");
     }
     let mut tally = Tally::default();
     for (environment, counters) in &collector.guests {

@@ -112,7 +112,7 @@ impl Options {
                 );
             }
         }
-        bail!("there is no virtual machine to choose from")
+        bail!("can't start a guest: there is no virtual machine to choose from")
     }
 
     /// Returns the first seed: the given one, or a random one.

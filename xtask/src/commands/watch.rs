@@ -86,7 +86,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 
 /// Waits for the next change, and returns its files once it is complete.
 fn next_change(changes: &Receiver<Event>, mut is_closed: impl FnMut() -> bool) -> Result<BTreeSet<PathBuf>> {
-    let gone = || anyhow!("files are not watched any more");
+    let gone = || anyhow!("can't watch files: the watcher has ended");
     let mut events = loop {
         match changes.recv_timeout(POLL_INTERVAL) {
             Ok(event) => break vec![event],

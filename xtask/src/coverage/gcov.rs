@@ -41,12 +41,14 @@ pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()>
         any = true;
     }
     if !any {
-        bail!("a guest's kernel has counted nothing: was it built with --profile coverage?");
+        bail!(
+            "can't read a guest's counters: its kernel has counted nothing; build it with --profile coverage"
+        );
     }
     let output = process::output(&mut command)?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() || !complaints.trim().is_empty() {
-        bail!("gcov rejects the guest's counters: {}", complaints.trim());
+        bail!("can't read a guest's counters: gcov rejects them: {}", complaints.trim());
     }
     for object in serde_json::Deserializer::from_slice(&output.stdout).into_iter::<GcovOutput>() {
         tally.add(object.context("can't parse the output of gcov")?);

@@ -23,14 +23,8 @@ struct Page<'a> {
 }
 
 struct File<'a> {
-    path: &'a str,
+    source: &'a super::File,
     id: String,
-    whole: bool,
-    open: bool,
-    lines: Share,
-    branches: Share,
-    functions: Share,
-    unreachable: usize,
     missed: Vec<usize>,
     rows: Vec<Row<'a>>,
 }
@@ -57,18 +51,7 @@ pub fn text(coverage: &Coverage, about: &str, remarks: &[String]) -> Result<Stri
             .filter(|(_, line)| line.state == State::Missed)
             .map(|(number, _)| *number)
             .collect();
-        File {
-            path: &file.path,
-            id: format!("f{index}"),
-            whole: file.is_new,
-            open: !missed.is_empty(),
-            lines: file.share_of_lines(),
-            branches: file.share_of_branches(),
-            functions: file.share_of_functions(),
-            unreachable: file.unreachable(),
-            missed,
-            rows: rows(file),
-        }
+        File { source: file, id: format!("f{index}"), missed, rows: rows(file) }
     });
     let now: DateTime<Utc> = SystemTime::now().into();
     let page = Page {

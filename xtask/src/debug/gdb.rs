@@ -16,7 +16,7 @@ pub fn port(asked: Option<u16>) -> Result<u16> {
         Some(port) => {
             format!("port {port} is taken: name another one, or leave --gdb-port out for any that is free")
         }
-        None => "no free port for gdb".to_owned(),
+        None => "can't find a free port for gdb".to_owned(),
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, asked.unwrap_or(0))).with_context(taken)?;
     Ok(listener.local_addr().with_context(taken)?.port())

@@ -47,7 +47,7 @@ fn configured_by(set: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
         // By the XDG specification, relative paths are ignored.
         .or_else(|| absolute("XDG_CACHE_HOME").map(|base| base.join("keyagents")))
         .or_else(|| absolute("HOME").map(|home| home.join(".cache/keyagents")))
-        .ok_or_else(|| anyhow!("no cache directory: set KEYAGENTS_CACHE or HOME"))
+        .ok_or_else(|| anyhow!("can't find a cache directory: set KEYAGENTS_CACHE or HOME"))
 }
 
 fn check_path(directory: &Path) -> Result<()> {
@@ -83,7 +83,8 @@ pub const GUESTS: &str = "guests";
 
 /// Writes a file atomically.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
-    let directory = path.parent().ok_or_else(|| anyhow!("{} is no file's path", path.display()))?;
+    let directory =
+        path.parent().ok_or_else(|| anyhow!("can't write {}: it is no file's path", path.display()))?;
     let write = || -> io::Result<()> {
         fs::create_dir_all(directory)?;
         let temporary = path.with_extension(format!("part-{}", std::process::id()));

@@ -39,10 +39,12 @@ pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
     // SAFETY: the closure runs between fork and exec and makes two system calls, both async-signal-safe.
     unsafe { command.pre_exec(move || set_pdeathsig(parent)) };
     let (reply, answer) = sync_channel(1);
-    SPAWNER.send(Request { command, reply }).map_err(|_| anyhow!("the spawning thread is gone"))?;
+    SPAWNER
+        .send(Request { command, reply })
+        .map_err(|_| anyhow!("can't start a program: the spawning thread is gone"))?;
     answer
         .recv()
-        .map_err(|_| anyhow!("the spawning thread is gone"))?
+        .map_err(|_| anyhow!("can't start a program: the spawning thread is gone"))?
         .with_context(|| format!("can't start: {line}"))
 }
 

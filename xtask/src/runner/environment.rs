@@ -184,7 +184,7 @@ impl Environment {
             return Ok(spare);
         }
         if self.failed_starts.load(Ordering::Relaxed) >= MAX_FAILED_BOOTS {
-            return Err(Failure::broken("no guest came up, as before"));
+            return Err(Failure::broken("can't start a guest: none has come up before"));
         }
         let number = self.guests.fetch_add(1, Ordering::Relaxed);
         let boot = BootConfig { log: log(&self.label, self.backend.kind(), number), ..self.boot.clone() };

@@ -43,7 +43,7 @@ impl GuestOptions {
         let cache = cache::directory()?;
         let initramfs = extras.initramfs(&cache, terminal)?;
         environment::clear_logs(label)?;
-        let mut last = anyhow!("there is no virtual machine to choose from");
+        let mut last = anyhow!("can't start a guest: there is no virtual machine to choose from");
         let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenExpired };
         for (index, kind) in kinds.iter().enumerate() {
             let spec = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };

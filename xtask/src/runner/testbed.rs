@@ -120,8 +120,9 @@ impl Testbed {
     /// Runs one scenario on the first environment of the first column that works. Keeps the guest
     /// for the next call.
     pub fn run(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Verdict> {
-        let column = self.columns.first().ok_or_else(|| anyhow!("there is no column to run"))?;
-        let mut last = Err(anyhow!("there is no column to run"));
+        let column =
+            self.columns.first().ok_or_else(|| anyhow!("can't run scenarios: there is no column"))?;
+        let mut last = Err(anyhow!("can't run scenarios: there is no column"));
         for number in &column.environments {
             let is_tried = self.environments[*number].get().is_none();
             let environment = match self.environment(*number, terminal) {

@@ -47,7 +47,7 @@ impl RawTerminal {
 
     /// Switches the terminal to raw mode, in which it passes all keys on, Ctrl-C among them.
     pub fn enable() -> Result<Self> {
-        let before = tcgetattr(io::stdin()).context("standard input is no terminal")?;
+        let before = tcgetattr(io::stdin()).context("can't read the mode of the terminal")?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
         *lock(&BEFORE) = Some(before);

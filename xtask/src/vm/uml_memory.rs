@@ -49,7 +49,7 @@ fn choose(places: &[PathBuf], need: u64) -> Result<PathBuf> {
     unfit.dedup();
     let none = || {
         let hint = "set TMPDIR to a directory with room that is not mounted noexec";
-        anyhow!("no directory can hold the file with a guest's memory: {}; {hint}", unfit.join(", "))
+        anyhow!("can't find a directory for the file with a guest's memory: {}; {hint}", unfit.join(", "))
     };
     largest.map(|(_, place)| place.clone()).ok_or_else(none)
 }
@@ -72,7 +72,7 @@ fn check_file_size(need: u64, limit: Option<u64>) -> Result<()> {
     match limit.filter(|limit| *limit < need) {
         None => Ok(()),
         Some(limit) => bail!(
-            "a guest's memory is a file of up to {}, and no file may be larger than {} here; raise the limit (ulimit -f unlimited)",
+            "can't create a file of up to {} for a guest's memory: no file may be larger than {} here; raise the limit (ulimit -f unlimited)",
             HumanBytes(need),
             HumanBytes(limit)
         ),

@@ -127,7 +127,7 @@ pub fn find() -> Result<(PathBuf, String)> {
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     match stdout.split_whitespace().last() {
         Some(version) if output.status.success() => Ok((program, version.to_owned())),
-        _ => bail!("{} does not print its version ({})", program.display(), output.status),
+        _ => bail!("can't read the version of {} ({})", program.display(), output.status),
     }
 }
 

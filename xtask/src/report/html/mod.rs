@@ -26,7 +26,8 @@ struct Page {
     cut_short: Option<String>,
     columns: Vec<ColumnSummary>,
     counts: Vec<Count>,
-    bad: Vec<Link>,
+    /// Number of rows to look at.
+    bad: usize,
     families: Vec<Family>,
 }
 
@@ -42,12 +43,6 @@ struct Count {
     word: Word,
 }
 
-struct Link {
-    id: String,
-    name: String,
-    word: Word,
-}
-
 struct Family {
     name: String,
     rows: Vec<Row>,
@@ -57,10 +52,9 @@ pub(super) fn text(entries: &RunResults) -> Result<String> {
     let parts: Vec<(&ColumnResults, Vec<ScenarioResult>)> =
         entries.counted().map(|part| (part, entries.complete(part))).collect();
     let mut rows = row::rows(entries, &parts);
-    let is_shown = |row: &Row| row.worst.severity() > Word::Skipped.severity();
-    let bad: Vec<Link> = rows.iter().filter(|row| is_shown(row)).map(Row::link).collect();
-    if bad.len() <= UNFOLDED {
-        rows.iter_mut().for_each(|row| row.open = is_shown(row));
+    let bad = rows.iter().filter(|row| row.is_bad()).count();
+    if bad <= UNFOLDED {
+        rows.iter_mut().for_each(|row| row.open = row.is_bad());
     }
     let counts = counts(parts.iter().flat_map(|(_, reports)| reports));
     let columns = parts.iter().map(|(part, reports)| ColumnSummary {

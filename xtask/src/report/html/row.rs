@@ -4,7 +4,6 @@ use scenarios::explain::{Explanation, Sequence};
 use scenarios::scenario::Scenario;
 use scenarios::snapshot;
 
-use super::Link;
 use super::failure::FailureView;
 use super::sequence;
 use crate::runner::run_results::{ColumnResults, RunResults};
@@ -100,9 +99,8 @@ impl Row {
         }
     }
 
-    pub(super) fn link(&self) -> Link {
-        let name = format!("{}/{}", self.family, self.name);
-        Link { id: self.id.clone(), name, word: self.worst }
+    pub(super) fn is_bad(&self) -> bool {
+        self.worst.severity() > Word::Skipped.severity()
     }
 }
 
