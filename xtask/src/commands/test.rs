@@ -84,7 +84,7 @@ pub struct Common {
     retries: u32,
 
     #[command(flatten)]
-    testbed: MatrixOptions,
+    pub(super) testbed: MatrixOptions,
 
     /// Write a report: ktap, junit, json or html; can be given several times
     ///
@@ -104,10 +104,6 @@ enum MessageFormat {
 }
 
 impl Common {
-    pub fn kernel_src(&self) -> Option<&Path> {
-        self.testbed.kernel_src.as_deref()
-    }
-
     pub fn named(&self) -> Result<Vec<Scenario>> {
         let mut scenarios = if self.exact {
             selection::select_exactly(&self.filters)?
@@ -132,7 +128,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let named = common.named()?;
     selection::note_stale_snapshots(terminal)?;
     common.testbed.check()?;
-    let last_run = LastRun::of(common.kernel_src(), common.testbed.series.given());
+    let last_run = LastRun::of(common.testbed.kernel_src.as_deref(), common.testbed.series.given());
     let results = SharedResults::new(Vec::new(), common.testbed.about()?);
     let scenarios = options.choose(named, &last_run, &results.entries(), terminal)?;
     if options.list {

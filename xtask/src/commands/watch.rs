@@ -65,7 +65,12 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut places: Vec<PathBuf> = SOURCES.iter().map(|name| workspace::root().join(name)).collect();
     // Events of an edit have the canonical path of the file.
     places.extend(
-        options.test.kernel_src().map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.to_owned())),
+        options
+            .test
+            .testbed
+            .kernel_src
+            .iter()
+            .map(|tree| tree.canonicalize().unwrap_or_else(|_| tree.to_owned())),
     );
     for place in &places {
         watcher.watch(place, RecursiveMode::Recursive).with_context(|| {

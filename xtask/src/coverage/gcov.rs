@@ -26,7 +26,7 @@ pub fn check() -> Result<()> {
 pub fn add(tally: &mut Tally, notes: &Path, counters: &[Counters]) -> Result<()> {
     let scratch = tempfile::tempdir().context("can't create a directory for a guest's counters")?;
     let scratch = scratch.path();
-    let known = WalkDir::new(notes).into_iter().map(|entry| entry.map(DirEntry::into_path));
+    let known = WalkDir::new(notes).min_depth(1).into_iter().map(|entry| entry.map(DirEntry::into_path));
     let known = known.collect::<Result<Vec<_>, _>>().context("can't list the compiler's notes")?;
     let mut command = Command::new("gcov");
     command.args(["--json-format", "--stdout", "--branch-probabilities"]).current_dir(scratch);
@@ -113,6 +113,14 @@ mod tests {
         run(new.path(), &SOURCE.replace("return 1", "count = 7"));
         let error = add(&mut Tally::default(), &new.path().join("notes"), &[counters]).unwrap_err();
         assert!(error.to_string().contains("gcov rejects"), "{error}");
+    }
+
+    #[test]
+    fn counters_of_objects_without_notes_are_refused() {
+        let notes = tempfile::tempdir().unwrap();
+        let counters = Counters { file: "/build/mm/slab.gcda".into(), content: Bytes(Vec::new()), left: 0 };
+        let error = add(&mut Tally::default(), notes.path(), &[counters]).unwrap_err().to_string();
+        assert!(error.contains("its kernel has counted nothing"), "{error}");
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl Timeline {
     /// Creates a timeline for a plan, whose lines are passed to `print`.
     pub fn of(plan: Plan, print: impl FnMut(&str) + Send + 'static) -> Self {
         let (sender, inbox) = channel();
-        let printer = thread::spawn(move || Printer::new(plan, print).run(&inbox));
+        let printer = Printer { plan, print, clock: Clock::default(), waiting: Vec::new() };
+        let printer = thread::spawn(move || printer.run(&inbox));
         Self { printer, sender }
     }
 
@@ -103,10 +104,6 @@ struct Printer<F> {
 }
 
 impl<F: FnMut(&str)> Printer<F> {
-    fn new(plan: Plan, print: F) -> Self {
-        Self { plan, print, clock: Clock::default(), waiting: Vec::new() }
-    }
-
     fn run(mut self, inbox: &Receiver<Received>) {
         loop {
             match inbox.recv_timeout(GRACE / 3) {

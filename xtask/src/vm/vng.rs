@@ -66,18 +66,8 @@ impl Backend for Vng {
         self.kind
     }
 
-    fn command(&self, _: &BootConfig) -> Command {
-        self.command_with_own_channel()
-    }
-
-    fn boot_deadline(&self) -> Duration {
-        Duration::from_secs(120)
-    }
-}
-
-impl Vng {
     /// Returns the command with the agent's channel and console only.
-    fn command_with_own_channel(&self) -> Command {
+    fn command(&self, _: &BootConfig) -> Command {
         let mut words = self.words.iter();
         let mut command = Command::new(words.next().map_or("qemu-system-x86_64", String::as_str));
         // virtme-ng's own lines lead to descriptors 0 and 1, which are sockets here.
@@ -95,6 +85,10 @@ impl Vng {
         command.args(["-device", "virtio-serial-pci,id=keyagents"]);
         command.args(["-device", "virtconsole,bus=keyagents.0,chardev=typed", "-device", &port]);
         command
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        Duration::from_secs(120)
     }
 }
 
@@ -140,7 +134,7 @@ mod tests {
         let composed =
             "qemu -chardev stdio,id=stdin,signal=on -chardev file,id=ret,path=/tmp/x -append 'a b'";
         let vng = Vng { kind: Kind::Tcg, words: shlex::split(composed).unwrap() };
-        let line = command_line(&vng.command_with_own_channel());
+        let line = command_line(&vng.command(&BootConfig::without_files()));
         assert!(
             line.starts_with("qemu -chardev 'null,id=stdin' -chardev 'null,id=ret' -append 'a b' "),
             "{line}"

@@ -74,7 +74,8 @@ pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Results {
             return Results { cases: reader.into_cases(), problem: Some(problem) };
         }
     }
-    reader.finish()
+    let problem = reader.problem();
+    Results { cases: reader.into_cases(), problem }
 }
 
 /// A line of KTAP, without its indentation.
@@ -265,11 +266,6 @@ impl Reader {
             }
         }
         Ok(())
-    }
-
-    fn finish(self) -> Results {
-        let problem = self.problem();
-        Results { cases: self.into_cases(), problem }
     }
 
     fn problem(&self) -> Option<Problem> {
