@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::host::mutex::lock;
 use crate::host::output;
 use crate::host::terminal::Terminal;
-use crate::runner::executor;
+use crate::runner::executor::Event;
 use crate::runner::run_results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
@@ -131,7 +131,7 @@ impl Stream {
     /// Writes the line for an event of the run, if it has one.
     pub fn write_event(
         &self,
-        event: &executor::Event,
+        event: &Event,
         testbed: &Testbed,
         results: &SharedResults,
         terminal: &Terminal,
@@ -139,7 +139,7 @@ impl Stream {
         // The results are not locked while the line is written: the reader may be slow, and an
         // ending signal needs them for the reports.
         let line = Line::of(event, testbed, &results.entries(), terminal);
-        if let executor::Event::Judged { job, attempt, verdict, retried: false, .. } = event {
+        if let Event::Judged { job, attempt, verdict, retried: false, .. } = event {
             self.written().insert((job.column, job.scenario), Word::of(verdict, *attempt > 1));
         }
         line.iter().for_each(write);
@@ -178,12 +178,7 @@ impl Stream {
 }
 
 impl Line {
-    fn of(
-        event: &executor::Event,
-        testbed: &Testbed,
-        entries: &RunResults,
-        terminal: &Terminal,
-    ) -> Option<Self> {
+    fn of(event: &Event, testbed: &Testbed, entries: &RunResults, terminal: &Terminal) -> Option<Self> {
         let on = |column: usize, environment: usize| {
             place(&entries.parts[column], &testbed.specs[environment].kind.to_string())
         };
@@ -194,19 +189,19 @@ impl Line {
         };
         let scenario = |job: &Job| entries.scenarios[job.scenario].name.clone();
         Some(match event {
-            executor::Event::Ready { environment } => {
+            Event::Ready { environment } => {
                 let ready = testbed.environment(*environment, terminal).ok()?;
                 let (release, warnings) = (ready.release.clone(), ready.warnings.clone());
                 Self::KernelReady { kernel: kernel(*environment)?, release, warnings }
             }
-            executor::Event::Lost { environment, why, .. } => {
+            Event::Lost { environment, why, .. } => {
                 Self::KernelFailed { kernel: kernel(*environment)?, detail: plain(why) }
             }
-            executor::Event::Started { environment, job, attempt, .. } => {
+            Event::Started { environment, job, attempt, .. } => {
                 let place = on(job.column, *environment);
                 Self::ScenarioStarted { scenario: scenario(job), place, attempt: *attempt }
             }
-            executor::Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
+            Event::Judged { environment, job, attempt, verdict, took, retried, .. } => {
                 Self::ScenarioFinished {
                     scenario: scenario(job),
                     place: on(job.column, *environment),
@@ -217,7 +212,7 @@ impl Line {
                     detail: plain(&verdict.details()),
                 }
             }
-            executor::Event::ShutDown { environment, shutdown, .. } => {
+            Event::ShutDown { environment, shutdown, .. } => {
                 let (verdict, kernel) = (shutdown.verdict.as_ref()?, kernel(*environment)?);
                 let detail = plain(&verdict.details());
                 Self::GuestFailed { kernel, verdict: verdict.word().to_owned(), detail }
