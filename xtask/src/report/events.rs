@@ -2,7 +2,7 @@
 //! the events.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -117,10 +117,6 @@ pub struct Stream {
 }
 
 impl Stream {
-    fn written(&self) -> MutexGuard<'_, BTreeMap<(usize, usize), Word>> {
-        lock(&self.written)
-    }
-
     /// Writes the first event, with the planned columns and scenarios.
     pub fn begin(&self, entries: &RunResults) {
         let columns = entries.parts.iter().map(|part| place(part, &part.about.vm)).collect();
@@ -140,7 +136,7 @@ impl Stream {
         // ending signal needs them for the reports.
         let line = Line::of(event, testbed, &results.entries(), terminal);
         if let Event::Judged { job, attempt, verdict, retried: false, .. } = event {
-            self.written().insert((job.column, job.scenario), Word::of(verdict, *attempt > 1));
+            lock(&self.written).insert((job.column, job.scenario), Word::of(verdict, *attempt > 1));
         }
         line.iter().for_each(write);
     }
@@ -148,7 +144,7 @@ impl Stream {
     /// Writes the scenarios without a verdict, and the last event.
     pub fn finish(&self, entries: &RunResults, end: End) {
         let mut verdicts: BTreeMap<String, usize> = Word::ALL.map(|word| (word.to_string(), 0)).into();
-        let written = self.written();
+        let written = lock(&self.written);
         for (column, part) in entries.parts.iter().enumerate().filter(|(_, part)| !part.is_left_out()) {
             let absent = entries.verdict_of_absent(part);
             for (index, scenario) in entries.scenarios.iter().enumerate() {
@@ -183,10 +179,7 @@ impl Line {
             place(&entries.parts[column], &testbed.specs[environment].kind.to_string())
         };
         // An environment is named by the first column that uses it.
-        let kernel = |environment: usize| {
-            let column = testbed.columns.iter().position(|it| it.environments.contains(&environment));
-            column.map(|column| on(column, environment).kernel)
-        };
+        let kernel = |environment: usize| Some(on(testbed.column_of(environment)?, environment).kernel);
         let scenario = |job: &Job| entries.scenarios[job.scenario].name.clone();
         Some(match event {
             Event::Ready { environment } => {

@@ -173,7 +173,7 @@ impl<'a> LiveReporter<'a> {
     /// Records a kernel report from a guest's shutdown. A leak shows only then; any scenario of the
     /// guest may have caused it.
     fn record_shutdown(&self, environment: usize, verdict: Verdict, took: Duration) {
-        let column = self.testbed.columns.iter().position(|it| it.environments.contains(&environment));
+        let column = self.testbed.column_of(environment);
         let vm = Some(self.testbed.specs[environment].kind);
         let report = ScenarioResult { took, vm, ..ScenarioResult::new("all/shutdown of the guest", verdict) };
         if let Some(column) = column {

@@ -142,7 +142,7 @@ impl Environment {
             Probe::Fails(why) => bail!("{}", runs_no_guest(spec.kind, &why)),
         };
         Ok(Self {
-            features: spare.as_ref().map(|guest| guest.hello().features.clone()),
+            features: spare.as_ref().map(|guest| guest.hello.features.clone()),
             boot,
             image: image.path,
             vmlinux: image.vmlinux,

@@ -111,6 +111,11 @@ impl Testbed {
         about(&self.specs, &self.columns)
     }
 
+    /// Returns the first column that uses an environment.
+    pub fn column_of(&self, environment: usize) -> Option<usize> {
+        self.columns.iter().position(|it| it.environments.contains(&environment))
+    }
+
     /// Checks whether the environment's kernel is built, as far as a quick check shows.
     pub fn is_built(&self, number: usize) -> bool {
         let spec = &self.specs[number];

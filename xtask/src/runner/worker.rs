@@ -75,7 +75,7 @@ pub struct Judged {
 impl Judged {
     /// Runs a plan of the scenario in a guest of that environment, and judges the result.
     pub fn of(mut guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
-        if let Some(feature) = scenario.missing(&guest.hello().features) {
+        if let Some(feature) = scenario.missing(&guest.hello.features) {
             let verdict = Verdict::Skipped(missing_feature(&feature));
             return Self { verdict, events: Vec::new(), guest: Some(guest) };
         }

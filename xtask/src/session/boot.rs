@@ -35,9 +35,7 @@ impl Session {
         let mut machine = Machine::start(backend, boot)?;
         let within = boot.time_scale.scale(deadline);
         Ok(match hello(&mut machine, within) {
-            Ok(hello) => {
-                Ok(Self { machine, kind: backend.kind(), hello, power_off: boot.time_scale.scale(POWER_OFF) })
-            }
+            Ok(hello) => Ok(Self { machine, hello, power_off: boot.time_scale.scale(POWER_OFF) }),
             Err(end) => Err(end.explain(&mut machine, Vec::new())),
         })
     }

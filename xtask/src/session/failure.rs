@@ -101,7 +101,7 @@ impl End {
             None => machine.console().tail(CONSOLE_LINES),
         };
         let console = console.into_iter().map(ConsoleLine::from).collect();
-        let cause = Cause { console, log: Some(machine.log().to_path_buf()), ..why.into() };
+        let cause = Cause { console, log: Some(machine.log.clone()), ..why.into() };
         Box::new(Failure { kind, cause, report, events })
     }
 }
@@ -111,16 +111,15 @@ fn gone(machine: &mut Machine) -> (FailureKind, String) {
         // A processor that resets without output has hit a fault that the kernel could not report.
         Ending::PoweredOff => (FailureKind::Crashed, "the guest restarted without output".into()),
         Ending::Stopped => (FailureKind::Broken, "the guest closed its console and did not end".into()),
-        Ending::Failed(status) => (
-            FailureKind::Broken,
-            format!("the virtual machine failed ({status}): {}", machine.command_line()),
-        ),
+        Ending::Failed(status) => {
+            (FailureKind::Broken, format!("the virtual machine failed ({status}): {}", machine.command_line))
+        }
     }
 }
 
 /// Error for a host without room for a guest's memory.
 fn host_full(machine: &Machine) -> String {
-    let place = machine.memory_directory().unwrap_or(Path::new("/tmp"));
+    let place = machine.memory_directory.as_deref().unwrap_or(Path::new("/tmp"));
     format!(
         "the host ran out of space in {}, which holds the memory of the guests: free some, set TMPDIR to a directory with more \
          room, or run fewer guests at once (--jobs)",

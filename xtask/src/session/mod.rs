@@ -16,7 +16,7 @@ use scenarios::wire::bench::{Measurement, Series};
 use scenarios::wire::program::Program;
 use scenarios::wire::{self, Counters, Ending, Event, Finished, GuestMessage, Hello, HostMessage};
 
-use crate::vm::{Kind, Machine, MachineEvent};
+use crate::vm::{Machine, MachineEvent};
 
 pub use attach::AttachedRun;
 use failure::End;
@@ -33,8 +33,7 @@ const POWER_OFF: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Session {
     machine: Machine,
-    kind: Kind,
-    hello: Hello,
+    pub hello: Hello,
     power_off: Duration,
 }
 
@@ -46,14 +45,6 @@ pub struct Run {
 }
 
 impl Session {
-    pub fn hello(&self) -> &Hello {
-        &self.hello
-    }
-
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     pub fn age(&self) -> Duration {
         self.machine.age()
     }

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use scenarios::wire::PROTOCOL;
 
 use super::*;
-use crate::vm::{Backend, BootConfig, GuestOutput, Tap};
+use crate::vm::{Backend, BootConfig, GuestOutput, Kind, Tap};
 
 /// A shell script in the place of a guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -58,9 +58,11 @@ pub struct Machine {
     console_input: UnixStream,
     events: Receiver<MachineEvent>,
     console: Arc<Mutex<Console>>,
-    log: PathBuf,
-    command_line: String,
-    memory_directory: Option<PathBuf>,
+    /// Path of the console's log.
+    pub log: PathBuf,
+    pub command_line: String,
+    /// Directory of the file that backs the guest's memory; `None` if the back end has none.
+    pub memory_directory: Option<PathBuf>,
     left_behind: Option<PathBuf>,
     started: Instant,
 }
@@ -142,20 +144,6 @@ impl Machine {
 
     pub fn console(&self) -> MutexGuard<'_, Console> {
         lock(&self.console)
-    }
-
-    pub fn log(&self) -> &Path {
-        &self.log
-    }
-
-    pub fn command_line(&self) -> &str {
-        &self.command_line
-    }
-
-    /// Returns the directory of the file that backs the guest's memory; `None` if the back end has
-    /// none.
-    pub fn memory_directory(&self) -> Option<&Path> {
-        self.memory_directory.as_deref()
     }
 
     pub fn age(&self) -> Duration {
