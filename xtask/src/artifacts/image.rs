@@ -84,14 +84,6 @@ impl SeriesOption {
     }
 }
 
-impl KernelOptions {
-    /// Returns the patches to apply, in order.
-    pub fn patches(&self) -> Result<Vec<Patch>> {
-        let kernels = Kernels::load()?;
-        Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
-    }
-}
-
 /// Profile of a kernel's configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
@@ -195,6 +187,12 @@ pub fn selftests(
 }
 
 impl KernelOptions {
+    /// Returns the patches to apply, in order.
+    pub fn patches(&self) -> Result<Vec<Patch>> {
+        let kernels = Kernels::load()?;
+        Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
+    }
+
     /// Returns the same selection as arguments of another command.
     pub fn arguments(&self) -> Vec<OsString> {
         [

@@ -127,11 +127,6 @@ impl ScenarioResult {
         attempts.collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns the command that accepts the new trace; `None` if the verdict has another cause.
-    pub fn accept_hint(&self) -> Option<String> {
-        accept_hint(&self.scenario, &self.verdict)
-    }
-
     /// Returns the full report; `None` for a scenario that passed or was skipped. A `column` that
     /// is not empty is named.
     pub fn details(&self, column: &str) -> Option<String> {
@@ -145,7 +140,10 @@ impl ScenarioResult {
         let heading = format!("{} {} {word}{column}{attempts}", word.mark(), self.scenario);
         let body = self.body_as(coloured_details);
         let body = body.trim_end().lines().map(str::to_owned);
-        let body: Vec<String> = body.chain(self.accept_hint()).map(|line| format!("    {line}")).collect();
+        let body: Vec<String> = body
+            .chain(accept_hint(&self.scenario, &self.verdict))
+            .map(|line| format!("    {line}"))
+            .collect();
         Some(format!("\n{}\n{}", word.colour().bold().apply_to(heading), body.join("\n")))
     }
 }

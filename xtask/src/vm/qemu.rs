@@ -44,24 +44,7 @@ impl Qemu {
     pub fn standalone_command(&self, boot: &BootConfig) -> Command {
         self.command_with(boot, ["file,id=channel,path=report", "file,id=console,path=console"], UNSTABLE_TSC)
     }
-}
 
-impl Backend for Qemu {
-    fn kind(&self) -> Kind {
-        if self.has_kvm { Kind::Kvm } else { Kind::Tcg }
-    }
-
-    fn command(&self, boot: &BootConfig) -> Command {
-        // Descriptors 0 and 1 are sockets: see `Backend`.
-        self.command_with(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"], &clock(boot.clock))
-    }
-
-    fn boot_deadline(&self) -> Duration {
-        Duration::from_secs(if self.has_kvm { 20 } else { 90 })
-    }
-}
-
-impl Qemu {
     /// Returns the command with these ends of the channel and the console, and this parameter for
     /// an emulated processor's clock.
     fn command_with(&self, boot: &BootConfig, ends: [&str; 2], clock: &str) -> Command {
@@ -87,6 +70,21 @@ impl Qemu {
             command.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
         }
         command
+    }
+}
+
+impl Backend for Qemu {
+    fn kind(&self) -> Kind {
+        if self.has_kvm { Kind::Kvm } else { Kind::Tcg }
+    }
+
+    fn command(&self, boot: &BootConfig) -> Command {
+        // Descriptors 0 and 1 are sockets: see `Backend`.
+        self.command_with(boot, ["socket,id=channel,fd=0", "socket,id=console,fd=1"], &clock(boot.clock))
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        Duration::from_secs(if self.has_kvm { 20 } else { 90 })
     }
 }
 

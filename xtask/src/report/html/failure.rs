@@ -8,7 +8,7 @@ use scenarios::snapshot::{DiffKind, DiffLine};
 use scenarios::verdict::{self, Cause, Verdict};
 
 use super::sequence;
-use crate::runner::scenario_result::ScenarioResult;
+use crate::runner::scenario_result::{ScenarioResult, accept_hint};
 use crate::runner::word::Word;
 
 /// View of a verdict other than `passed`.
@@ -47,7 +47,7 @@ impl FailureView {
             })
             .collect();
         if let Some(last) = told.last_mut() {
-            last.plain.extend(report.accept_hint());
+            last.plain.extend(accept_hint(&report.scenario, &report.verdict));
         }
         told
     }
