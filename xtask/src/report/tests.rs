@@ -116,6 +116,7 @@ fn html_is_self_contained_and_escapes_console_output() {
         "<mark>RIP: 0010:key_put+0x1/0x2</mark>",
         "step 1 (a/failed.toml:6:5), box: &#60;ENOKEY&#62; &#38; more",
         "id=\"a/failed[n=1]\"",
+        "<li><a class=\"crashed\" href=\"#b/crashed\">b/crashed</a> <small class=\"crashed\">crashed</small></li>",
         "<h3 class=\"skipped\">– skipped</h3>",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
