@@ -15,8 +15,7 @@ mod clone;
 mod command;
 mod config;
 mod diagnostics;
-mod diff;
-mod differences;
+mod diff_parser;
 mod edit;
 mod error;
 mod export;
@@ -34,6 +33,7 @@ mod request;
 mod requirements;
 mod selftests;
 mod series;
+mod series_comparison;
 mod sources;
 #[cfg(test)]
 mod testutil;
@@ -48,7 +48,6 @@ pub use crate::{
     check::{Check, CheckKind, Outcome, Report, Row, check},
     command::{command_line, git, quoted},
     config::{Arch, Fragment, Profile},
-    differences::{Difference, UnlikeLine, differences, explanation},
     edit::{Edit, Edited, edit},
     error::Error,
     export::{Exported, export},
@@ -64,6 +63,7 @@ pub use crate::{
     requirements::{Requirement, missing, requirements},
     selftests::selftests,
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},
+    series_comparison::{Difference, UnlikeLine, differences, explanation},
     sources::{DebianPackage, Origin, hex},
     tree::{Tree, fetch_tree, tree, whereabouts},
     words::counted,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::diff::hunk;
+use crate::diff_parser::hunk;
 
 /// A hunk that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]

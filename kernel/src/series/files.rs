@@ -13,7 +13,7 @@ use super::{
     order::LeftOut,
     problem::{ListedProblem, SeriesProblem},
 };
-use crate::{Error, Result, diff};
+use crate::{Error, Result, diff_parser};
 
 /// The mails of a series, undecoded.
 pub(super) struct Files {
@@ -157,7 +157,7 @@ fn has_diff(path: &Path) -> bool {
     // An unreadable or binary file is silently left out.
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(LOOKED_AT).read_to_end(&mut head));
-    read.is_ok() && !matches!(diff::extent(&head), Ok(None))
+    read.is_ok() && !matches!(diff_parser::extent(&head), Ok(None))
 }
 
 fn name(path: &Path) -> String {

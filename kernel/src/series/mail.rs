@@ -16,7 +16,7 @@ use super::{patch::Patch, problem::PatchProblem, subject::Subject};
 use crate::{
     Error, Result,
     command::{failed, git, output, read},
-    diff::{self, Overlong},
+    diff_parser::{self, Overlong},
     error::printable,
 };
 
@@ -186,7 +186,7 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
     }
     let name = name.clone().or(sent).unwrap_or_else(|| untitled.to_owned());
     let title = if subject.title.is_empty() { untitled } else { &subject.title };
-    let (extent, flaw) = match diff::extent(&info.patch) {
+    let (extent, flaw) = match diff_parser::extent(&info.patch) {
         Ok(extent) => (extent, has_further_patch(&info.patch).then_some(PatchProblem::Several)),
         Err(Overlong { line }) => (Some(0..info.patch.len()), Some(PatchProblem::Overlong { line })),
     };
