@@ -10,7 +10,7 @@ mod payload;
 mod perm;
 mod registration;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use serde::{Deserialize, Serialize};
 
@@ -537,59 +537,65 @@ pub enum Op {
 }
 
 impl Op {
-    /// Returns every key that the operation names.
+    /// Returns every key that the operation names. Without a wildcard, so that none is forgotten.
+    // One operation a line would fill two screens.
+    #[rustfmt::skip]
     pub fn keys_mut(&mut self) -> Vec<&mut KeyRef> {
         match self {
-            Self::Keyring { key, .. }
-            | Self::Clear { key }
-            | Self::Restrict { key }
-            | Self::Describe { key }
-            | Self::Read { key }
-            | Self::Update { key, .. }
-            | Self::Setperm { key, .. }
-            | Self::Chown { key, .. }
-            | Self::SetTimeout { key, .. }
-            | Self::Revoke { key }
-            | Self::Invalidate { key }
-            | Self::GetSecurity { key }
-            | Self::Watch { key }
-            | Self::Wait { until: Condition::Gone(key) | Condition::Shows { key, .. }, .. } => vec![key],
-            Self::Persistent { into, .. } | Self::Add { into, .. } | Self::Register { into, .. } => {
-                vec![into]
-            }
-            Self::Link { key, into } => vec![key, into],
-            Self::Unlink { key, from } => vec![key, from],
+            Self::Keyring { key, .. } | Self::Clear { key } | Self::Restrict { key } | Self::Describe { key }
+            | Self::Read { key } | Self::Update { key, .. } | Self::Setperm { key, .. }
+            | Self::Chown { key, .. } | Self::SetTimeout { key, .. } | Self::Revoke { key }
+            | Self::Invalidate { key } | Self::GetSecurity { key } | Self::Watch { key }
+            | Self::Persistent { into: key, .. } | Self::Add { into: key, .. }
+            | Self::Register { into: key, .. } => vec![key],
+            Self::Link { key, into: other } | Self::Unlink { key, from: other } => vec![key, other],
             Self::Move { key, from, into } => vec![key, from, into],
-            Self::Search { key, into, .. }
-            | Self::Instantiate { key, into, .. }
-            | Self::InstantiateIov { key, into, .. }
-            | Self::Negate { key, into, .. }
-            | Self::Reject { key, into, .. } => std::iter::once(key).chain(into).collect(),
-            Self::Assume { key: some }
-            | Self::Request { into: some, .. }
-            | Self::Answer { into: some, .. }
-            | Self::Deny { into: some, .. }
-            | Self::Forge { value: some, .. } => some.iter_mut().collect(),
+            Self::Search { key, into, .. } | Self::Instantiate { key, into, .. }
+            | Self::InstantiateIov { key, into, .. } | Self::Negate { key, into, .. }
+            | Self::Reject { key, into, .. } => iter::once(key).chain(into).collect(),
+            Self::Assume { key: some } | Self::Request { into: some, .. } | Self::Answer { into: some, .. }
+            | Self::Deny { into: some, .. } | Self::Forge { value: some, .. } => some.iter_mut().collect(),
             Self::EachAllocation { of, before } => {
                 before.iter_mut().chain([of]).flat_map(|op| op.keys_mut()).collect()
             }
             Self::InThread { of } => of.keys_mut(),
-            _ => Vec::new(),
+            Self::Wait { until, .. } => match until {
+                Condition::Gone(key) | Condition::Shows { key, .. } => vec![key],
+                Condition::Upcalls(_) | Condition::Signals(_) | Condition::Blocked(_) | Condition::Stopped
+                | Condition::Ended | Condition::Charged { .. } | Condition::Traced(_) => Vec::new(),
+            },
+            Self::JoinSession { .. } | Self::DefaultKeyring { .. } | Self::SessionToParent {}
+            | Self::Notifications {} | Self::Capabilities {} | Self::Signal { .. } | Self::TakeSignals {}
+            | Self::Exit { .. } | Self::Crash {} | Self::Exec { .. } | Self::LeaveLeader {}
+            | Self::Become { .. } | Self::Limit { .. } | Self::SetDumpable { .. } | Self::Run { .. }
+            | Self::Unshare { .. } | Self::Enter { .. } | Self::Mount { .. } | Self::LoadModule { .. }
+            | Self::UnloadModule { .. } | Self::ProcKeys { .. } | Self::Trace { .. } | Self::KernelLog { .. }
+            | Self::KeyUsers { .. } | Self::Freeze { .. } | Self::Thaw { .. } | Self::Seize { .. }
+            | Self::Detach { .. } | Self::Start {} | Self::Reap {} | Self::Await { .. } => Vec::new(),
         }
     }
 
-    /// Returns the process, or the background step, that the operation affects.
+    /// Returns the process, or the background step, that the operation affects. Without a wildcard, too.
+    #[rustfmt::skip]
     pub fn receiver(&self) -> Option<&String> {
         match self {
-            Self::Signal { to, .. }
-            | Self::Forge { to, .. }
-            | Self::Freeze { to }
-            | Self::Thaw { to }
-            | Self::Seize { to }
-            | Self::Detach { to }
-            | Self::Enter { process: to, .. } => Some(to),
+            Self::Signal { to, .. } | Self::Forge { to, .. } | Self::Freeze { to } | Self::Thaw { to }
+            | Self::Seize { to } | Self::Detach { to } | Self::Enter { process: to, .. } => Some(to),
             Self::EachAllocation { of, .. } | Self::InThread { of } => of.receiver(),
-            _ => None,
+            Self::JoinSession { .. } | Self::Keyring { .. } | Self::Clear { .. } | Self::Link { .. }
+            | Self::Unlink { .. } | Self::Move { .. } | Self::Restrict { .. } | Self::DefaultKeyring { .. }
+            | Self::SessionToParent {} | Self::Persistent { .. } | Self::Add { .. } | Self::Register { .. }
+            | Self::Request { .. } | Self::Search { .. } | Self::Describe { .. } | Self::Read { .. }
+            | Self::Update { .. } | Self::Setperm { .. } | Self::Chown { .. } | Self::SetTimeout { .. }
+            | Self::Revoke { .. } | Self::Invalidate { .. } | Self::GetSecurity { .. } | Self::Watch { .. }
+            | Self::Notifications {} | Self::Capabilities {} | Self::Assume { .. } | Self::Instantiate { .. }
+            | Self::InstantiateIov { .. } | Self::Negate { .. } | Self::Reject { .. } | Self::Answer { .. }
+            | Self::Deny { .. } | Self::TakeSignals {} | Self::Exit { .. } | Self::Crash {}
+            | Self::Exec { .. } | Self::LeaveLeader {} | Self::Become { .. } | Self::Limit { .. }
+            | Self::SetDumpable { .. } | Self::Run { .. } | Self::Unshare { .. } | Self::Mount { .. }
+            | Self::LoadModule { .. } | Self::UnloadModule { .. } | Self::ProcKeys { .. }
+            | Self::Trace { .. } | Self::KernelLog { .. } | Self::KeyUsers { .. } | Self::Start {}
+            | Self::Reap {} | Self::Wait { .. } | Self::Await { .. } => None,
         }
     }
 

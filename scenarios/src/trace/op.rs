@@ -2,76 +2,36 @@
 
 use super::{names::Names, process::namespaces};
 use crate::plan::{
-    Caller, Command, Condition, DefaultKeyring, Forgery, Group, Ids, KeyRef, Op, Params, Payload,
-    REJECTED_SECONDS, Registration, Special,
+    Caller, Command, Condition, DefaultKeyring, Forgery, Ids, KeyRef, Op, Params, Payload, REJECTED_SECONDS,
+    Registration, Special,
 };
 
-/// Describes an operation, as in `links k into @s`.
+/// Describes an operation, as in `links k into @s`. Without a wildcard: a new operation needs a sentence.
 pub(super) fn of(op: &Op, names: &Names) -> String {
-    match op.group() {
-        Group::Keyring => on_keyring(op, names),
-        Group::Key => on_key(op, names),
-        Group::Authority => with_authority(op, names),
-        Group::Upcall => of_upcall(op, names),
-        Group::Signal => on_signals(op, names),
-        Group::Process => on_process(op),
-        Group::Namespace => on_namespaces(op),
-        Group::System => on_the_system(op),
-        Group::Inspect => inspecting(op),
-        Group::Suspend => suspending(op),
-        Group::Nested => nested(op, names),
-        Group::Control => of_control(op, names),
-    }
-}
-
-/// Returns the text of an operation that has no sentence.
-fn bare(op: &Op) -> String {
-    format!("{op:?}")
-}
-
-fn nested(op: &Op, names: &Names) -> String {
-    match op {
-        Op::EachAllocation { of: op, before } => {
-            let before = before.as_ref().map(|op| format!("{}; then, ", of(op, names))).unwrap_or_default();
-            format!("{before}with each of its allocations failing in turn, {}", of(op, names))
-        }
-        Op::InThread { of: op } => format!("{}, in another thread", of(op, names)),
-        _ => bare(op),
-    }
-}
-
-fn on_keyring(op: &Op, names: &Names) -> String {
-    let key = |key: &KeyRef| key_name(key, names);
+    let name = |key: &KeyRef| key_name(key, names);
+    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
     match op {
         Op::JoinSession { name: None } => "joins a new session".to_owned(),
         Op::JoinSession { name: Some(name) } => format!("joins session {name:?}"),
-        Op::Keyring { key: k, create: true } => format!("makes sure of {}", key(k)),
-        Op::Keyring { key: k, create: false } => format!("looks for {}", key(k)),
-        Op::Clear { key: k } => format!("clears {}", key(k)),
-        Op::Link { key: k, into } => format!("links {} into {}", key(k), key(into)),
-        Op::Unlink { key: k, from } => format!("unlinks {} from {}", key(k), key(from)),
-        Op::Move { key: k, from, into } => {
-            format!("moves {} from {} into {}", key(k), key(from), key(into))
+        Op::Keyring { key, create: true } => format!("makes sure of {}", name(key)),
+        Op::Keyring { key, create: false } => format!("looks for {}", name(key)),
+        Op::Clear { key } => format!("clears {}", name(key)),
+        Op::Link { key, into } => format!("links {} into {}", name(key), name(into)),
+        Op::Unlink { key, from } => format!("unlinks {} from {}", name(key), name(from)),
+        Op::Move { key, from, into } => {
+            format!("moves {} from {} into {}", name(key), name(from), name(into))
         }
-        Op::Restrict { key: k } => format!("restricts {}", key(k)),
+        Op::Restrict { key } => format!("restricts {}", name(key)),
         Op::DefaultKeyring { is } => format!("has {} by default", default_keyring(*is)),
         Op::SessionToParent {} => "gives its parent its session keyring".to_owned(),
         Op::Persistent { uid: Some(uid), into } => {
-            format!("links the persistent keyring of user {uid} into {}", key(into))
+            format!("links the persistent keyring of user {uid} into {}", name(into))
         }
-        Op::Persistent { uid: None, into } => {
-            format!("links its persistent keyring into {}", key(into))
-        }
-        _ => bare(op),
-    }
-}
+        Op::Persistent { uid: None, into } => format!("links its persistent keyring into {}", name(into)),
 
-fn on_key(op: &Op, names: &Names) -> String {
-    let key = |key: &KeyRef| key_name(key, names);
-    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
-    match op {
-        Op::Add { kind, description, payload: p, into } => {
-            let with = if *p == Payload::default() { String::new() } else { format!(" with {}", payload(p)) };
+        Op::Add { kind, description, payload, into } => {
+            let with = Some(payload).filter(|payload| **payload != Payload::default());
+            let with = with.map(|payload| format!(" with {}", bytes(payload))).unwrap_or_default();
             format!("adds {kind} {description:?}{with}{}", unless_session(into, names))
         }
         Op::Register { kind, with, into, by } => {
@@ -84,74 +44,49 @@ fn on_key(op: &Op, names: &Names) -> String {
             let alarm = alarm_ms.map(|ms| format!(", {interrupted} {ms} ms")).unwrap_or_default();
             format!("requests {kind} {description:?}{callout}{}{alarm}", into(to))
         }
-        Op::Search { key: k, kind, description, into: to } => {
-            format!("searches {} for {kind} {description:?}{}", key(k), into(to))
+        Op::Search { key, kind, description, into: to } => {
+            format!("searches {} for {kind} {description:?}{}", name(key), into(to))
         }
-        Op::Describe { key: k } => format!("describes {}", key(k)),
-        Op::Read { key: k } => format!("reads {}", key(k)),
-        Op::Update { key: k, payload: p } => format!("updates {} with {}", key(k), payload(p)),
-        Op::Setperm { key: k, perm } => format!("sets the permissions of {} to {perm}", key(k)),
-        Op::Chown { key: k, uid, gid } => format!("gives {} to {}", key(k), owner(*uid, *gid)),
-        Op::SetTimeout { key: k, seconds } => format!("lets {} expire in {seconds} s", key(k)),
-        Op::Revoke { key: k } => format!("revokes {}", key(k)),
-        Op::Invalidate { key: k } => format!("invalidates {}", key(k)),
-        Op::GetSecurity { key: k } => format!("asks for the security label of {}", key(k)),
-        Op::Watch { key: k } => format!("watches {}", key(k)),
+        Op::Describe { key } => format!("describes {}", name(key)),
+        Op::Read { key } => format!("reads {}", name(key)),
+        Op::Update { key, payload } => format!("updates {} with {}", name(key), bytes(payload)),
+        Op::Setperm { key, perm } => format!("sets the permissions of {} to {perm}", name(key)),
+        Op::Chown { key, uid, gid } => format!("gives {} to {}", name(key), owner(*uid, *gid)),
+        Op::SetTimeout { key, seconds } => format!("lets {} expire in {seconds} s", name(key)),
+        Op::Revoke { key } => format!("revokes {}", name(key)),
+        Op::Invalidate { key } => format!("invalidates {}", name(key)),
+        Op::GetSecurity { key } => format!("asks for the security label of {}", name(key)),
+        Op::Watch { key } => format!("watches {}", name(key)),
         Op::Notifications {} => "takes its notifications".to_owned(),
         Op::Capabilities {} => "asks what keyctl can do".to_owned(),
-        _ => bare(op),
-    }
-}
 
-fn with_authority(op: &Op, names: &Names) -> String {
-    let key = |key: &KeyRef| key_name(key, names);
-    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
-    match op {
-        Op::Assume { key: Some(k) } => format!("assumes authority over {}", key(k)),
+        Op::Assume { key: Some(key) } => format!("assumes authority over {}", name(key)),
         Op::Assume { key: None } => "gives authority up".to_owned(),
-        Op::Instantiate { key: k, payload: p, into: to } => {
-            format!("instantiates {} with {}{}", key(k), payload(p), into(to))
+        Op::Instantiate { key, payload, into: to } => {
+            format!("instantiates {} with {}{}", name(key), bytes(payload), into(to))
         }
-        Op::InstantiateIov { key: k, pieces, into: to } => {
-            let pieces: Vec<String> = pieces.iter().map(payload).collect();
-            format!("instantiates {} with {}{}", key(k), pieces.join(" and "), into(to))
+        Op::InstantiateIov { key, pieces, into: to } => {
+            let pieces: Vec<String> = pieces.iter().map(bytes).collect();
+            format!("instantiates {} with {}{}", name(key), pieces.join(" and "), into(to))
         }
-        Op::Negate { key: k, seconds, into: to } => {
-            format!("negates {}{}{}", key(k), lasting(*seconds), into(to))
+        Op::Negate { key, seconds, into: to } => {
+            format!("negates {}{}{}", name(key), lasting(*seconds), into(to))
         }
-        Op::Reject { key: k, seconds, error, into: to } => {
-            format!("rejects {} with {error}{}{}", key(k), lasting(*seconds), into(to))
+        Op::Reject { key, seconds, error, into: to } => {
+            format!("rejects {} with {error}{}{}", name(key), lasting(*seconds), into(to))
         }
-        _ => bare(op),
-    }
-}
-
-fn of_upcall(op: &Op, names: &Names) -> String {
-    let into = |into: &Option<KeyRef>| destination(into.as_ref(), names);
-    match op {
         Op::Answer { payload, into: to } => format!("answers with {payload:?}{}", into(to)),
         Op::Deny { error, seconds, into: to } => {
             format!("rejects with {error}{}{}", lasting(*seconds), into(to))
         }
-        _ => bare(op),
-    }
-}
 
-fn on_signals(op: &Op, names: &Names) -> String {
-    let key = |key: &KeyRef| key_name(key, names);
-    match op {
         Op::Signal { to, signal } => format!("sends {signal} to {to}"),
         Op::Forge { to, by, signal, code, value } => {
-            let value = value.as_ref().map(|value| format!(" for {}", key(value))).unwrap_or_default();
+            let value = value.as_ref().map(|value| format!(" for {}", name(value))).unwrap_or_default();
             format!("forges {signal} with si_code {code}{value} to {to} by {}", forgery(*by))
         }
         Op::TakeSignals {} => "takes its signals".to_owned(),
-        _ => bare(op),
-    }
-}
 
-fn on_process(op: &Op) -> String {
-    match op {
         Op::Exit { code: 0 } => "exits".to_owned(),
         Op::Exit { code } => format!("exits with {code}"),
         Op::Exec { setuid: None } => "execs".to_owned(),
@@ -159,18 +94,10 @@ fn on_process(op: &Op) -> String {
         Op::Crash {} => "crashes".to_owned(),
         Op::LeaveLeader {} => "goes on in another thread, and lets its leader end".to_owned(),
         Op::Become { uid, gid, groups, capabilities, inheritable } => {
-            let capabilities = match capabilities.as_deref() {
-                None => String::new(),
-                Some([]) => " without capabilities".to_owned(),
-                Some(names) => format!(" with only {}", names.join(", ")),
-            };
+            let person = person(*uid, *gid);
             let groups = groups.as_ref().map(|groups| format!(" in {}", list_of("group", groups)));
-            let passed = if inheritable.is_empty() {
-                String::new()
-            } else {
-                format!(", to pass on {}", inheritable.join(", "))
-            };
-            format!("becomes {}{}{capabilities}{passed}", person(*uid, *gid), groups.unwrap_or_default())
+            let capabilities = possessed(capabilities.as_deref(), inheritable);
+            format!("becomes {person}{}{capabilities}", groups.unwrap_or_default())
         }
         Op::Limit { rlimits } => {
             let limits = rlimits.iter().map(|(name, value)| format!("{name} to {value}"));
@@ -180,7 +107,55 @@ fn on_process(op: &Op) -> String {
         Op::SetDumpable { dumpable: false } => "becomes undumpable".to_owned(),
         Op::Run { command: Command::Shell(line) } => format!("runs {line:?}"),
         Op::Run { command: Command::Program(words) } => format!("runs {}", words.join(" ")),
-        _ => bare(op),
+
+        Op::Unshare { namespaces: kinds } => format!("moves to {} of its own", namespaces(kinds)),
+        Op::Enter { process, namespaces: kinds } => format!("enters {process}'s {}", namespaces(kinds)),
+        Op::Mount { kind, source, at, options } => {
+            let with = if options.is_empty() { String::new() } else { format!(" with {options:?}") };
+            format!("mounts {kind} {source:?} on {at}{with}")
+        }
+        Op::LoadModule { module } => format!("loads the module {module}"),
+        Op::UnloadModule { module } => format!("unloads the module {module}"),
+
+        Op::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
+        Op::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
+        Op::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
+        Op::Trace { event, at_least_ms, at_most_ms } => {
+            let event = event.as_ref().map(|event| format!(" for {event}")).unwrap_or_default();
+            let at_least = at_least_ms.map(|ms| format!(", of at least {ms} ms")).unwrap_or_default();
+            let at_most = at_most_ms.map(|ms| format!(", of at most {ms} ms")).unwrap_or_default();
+            format!("reads the trace{event}{at_least}{at_most}")
+        }
+        Op::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
+
+        Op::Freeze { to } => format!("freezes {to}"),
+        Op::Thaw { to } => format!("thaws {to}"),
+        Op::Seize { to } => format!("traces and stops {to}"),
+        Op::Detach { to } => format!("traces {to} no more"),
+
+        Op::EachAllocation { of: op, before } => {
+            let before = before.as_ref().map(|op| format!("{}; then, ", of(op, names))).unwrap_or_default();
+            format!("{before}with each of its allocations failing in turn, {}", of(op, names))
+        }
+        Op::InThread { of: op } => format!("{}, in another thread", of(op, names)),
+
+        Op::Start {} => "starts".to_owned(),
+        Op::Reap {} => "is reaped".to_owned(),
+        Op::Wait { until, .. } => condition(until, names),
+        Op::Await { job, .. } => format!("waits for the end of {job}"),
+    }
+}
+
+/// Describes the capabilities of a process that changes them, and those of them that it passes on.
+fn possessed(capabilities: Option<&[String]>, inheritable: &[String]) -> String {
+    let own = match capabilities {
+        None => String::new(),
+        Some([]) => " without capabilities".to_owned(),
+        Some(names) => format!(" with only {}", names.join(", ")),
+    };
+    match inheritable {
+        [] => own,
+        names => format!("{own}, to pass on {}", names.join(", ")),
     }
 }
 
@@ -217,14 +192,6 @@ fn list_of<T: std::fmt::Display>(word: &str, items: &[T]) -> String {
     }
 }
 
-fn on_namespaces(op: &Op) -> String {
-    match op {
-        Op::Unshare { namespaces: kinds } => format!("moves to {} of its own", namespaces(kinds)),
-        Op::Enter { process, namespaces: kinds } => format!("enters {process}'s {}", namespaces(kinds)),
-        _ => bare(op),
-    }
-}
-
 fn default_keyring(is: DefaultKeyring) -> &'static str {
     match is {
         DefaultKeyring::Default => "its keys put where the kernel chooses",
@@ -234,56 +201,6 @@ fn default_keyring(is: DefaultKeyring) -> &'static str {
         DefaultKeyring::User => "its keys put into @u",
         DefaultKeyring::UserSession => "its keys put into @us",
         DefaultKeyring::Requestor => "its keys put where the requester it serves wants its own",
-    }
-}
-
-fn on_the_system(op: &Op) -> String {
-    match op {
-        Op::Mount { kind, source, at, options } if options.is_empty() => {
-            format!("mounts {kind} {source:?} on {at}")
-        }
-        Op::Mount { kind, source, at, options } => {
-            format!("mounts {kind} {source:?} on {at} with {options:?}")
-        }
-        Op::LoadModule { module } => format!("loads the module {module}"),
-        Op::UnloadModule { module } => format!("unloads the module {module}"),
-        _ => bare(op),
-    }
-}
-
-fn suspending(op: &Op) -> String {
-    match op {
-        Op::Freeze { to } => format!("freezes {to}"),
-        Op::Thaw { to } => format!("thaws {to}"),
-        Op::Seize { to } => format!("traces and stops {to}"),
-        Op::Detach { to } => format!("traces {to} no more"),
-        _ => bare(op),
-    }
-}
-
-fn inspecting(op: &Op) -> String {
-    match op {
-        Op::KernelLog { has } => format!("looks for {has:?} in the kernel's log"),
-        Op::ProcKeys { kind: None } => "reads /proc/keys".to_owned(),
-        Op::ProcKeys { kind: Some(kind) } => format!("reads /proc/keys for {kind}"),
-        Op::Trace { event, at_least_ms, at_most_ms } => {
-            let event = event.as_ref().map(|event| format!(" for {event}")).unwrap_or_default();
-            let at_least = at_least_ms.map(|ms| format!(", of at least {ms} ms")).unwrap_or_default();
-            let at_most = at_most_ms.map(|ms| format!(", of at most {ms} ms")).unwrap_or_default();
-            format!("reads the trace{event}{at_least}{at_most}")
-        }
-        Op::KeyUsers { uid } => format!("reads /proc/key-users for {uid}"),
-        _ => bare(op),
-    }
-}
-
-fn of_control(op: &Op, names: &Names) -> String {
-    match op {
-        Op::Start {} => "starts".to_owned(),
-        Op::Reap {} => "is reaped".to_owned(),
-        Op::Wait { until, .. } => condition(until, names),
-        Op::Await { job, .. } => format!("waits for the end of {job}"),
-        _ => bare(op),
     }
 }
 
@@ -336,7 +253,7 @@ fn key_name(key: &KeyRef, names: &Names) -> String {
     }
 }
 
-fn payload(payload: &Payload) -> String {
+fn bytes(payload: &Payload) -> String {
     match payload {
         Payload::Text(text) => format!("{text:?}"),
         Payload::Hex { hex } if hex.is_empty() => "no bytes".to_owned(),
@@ -352,7 +269,7 @@ fn registration(with: &Registration) -> String {
         Registration::Signal { signal: Registration::USUAL_SIGNAL } => String::new(),
         Registration::Signal { signal } => format!(" with {}", signal_name(*signal)),
         Registration::Params { params } => format!(" with {}", parameters(*params)),
-        Registration::Raw { raw } => format!(" with {}", payload(raw)),
+        Registration::Raw { raw } => format!(" with {}", bytes(raw)),
     }
 }
 
