@@ -44,94 +44,17 @@ repeat = 2
 b.exit = {}
 "##;
     assert_snapshot!(complaint(&text), @r##"
-  × nothing happens 0 times
-   ╭─[name.toml:6:10]
- 5 │ [[step]]
- 6 │ repeat = 0
-   ·          ─
- 7 │ a.describe = { key = "@s" }
-   ╰────
-  help: leave it out, or say at least 1
-  × there is nothing to put in order
-    ╭─[name.toml:9:9]
-  8 │ [[step]]
-  9 │ order = "raced"
-    ·         ───────
- 10 │ a.describe = { key = "@s" }
-    ╰────
-  help: say steps = [{ PROCESS.OPERATION = { … } }, …]
-  × `a` can't do two things at the same moment
-    ╭─[name.toml:15:9]
- 14 │     { a.describe = { key = "@s" } },
- 15 │     { a.describe = { key = "@p" } },
-    ·         ────────
- 16 │     { b.wait = { until = "ended" } },
-    ╰────
-  help: let another process do it
-  × only what processes do can be raced
-    ╭─[name.toml:16:9]
- 15 │     { a.describe = { key = "@p" } },
- 16 │     { b.wait = { until = "ended" } },
-    ·         ────
- 17 │     { b.describe = { key = "@s" }, background = "x" },
-    ╰────
-  help: put it before or after
-  × `b` can't do two things at the same moment
-    ╭─[name.toml:17:9]
- 16 │     { b.wait = { until = "ended" } },
- 17 │     { b.describe = { key = "@s" }, background = "x" },
-    ·         ────────
- 18 │ ]
-    ╰────
-  help: let another process do it
-  × a background step can't be raced
-    ╭─[name.toml:17:9]
- 16 │     { b.wait = { until = "ended" } },
- 17 │     { b.describe = { key = "@s" }, background = "x" },
-    ·         ────────
- 18 │ ]
-    ╰────
-  help: begin it before, or leave `background` out
-  × every step has to come once
-    ╭─[name.toml:20:9]
- 19 │ [[step]]
- 20 │ order = [1, 1]
-    ·         ──────
- 21 │ steps = [{ a.describe = { key = "@s" } }, { b.describe = { key = "@s" } }]
-    ╰────
-  help: say the numbers from 1 to 2 in the order that you want
-  × unknown field `colour`
-    ╭─[name.toml:22:1]
- 21 │ steps = [{ a.describe = { key = "@s" } }, { b.describe = { key = "@s" } }]
- 22 │ colour = 1
-    · ──────
- 23 │ [[step]]
-    ╰────
-  help: known are: steps, order, repeat
-  × unknown name `racd`
-    ╭─[name.toml:24:9]
- 23 │ [[step]]
- 24 │ order = "racd"
-    ·         ──────
- 25 │ steps = [{ a.describe = { key = "@s" } }]
-    ╰────
-  help: did you mean `raced`?
-  × there are no steps
-    ╭─[name.toml:28:9]
- 27 │ repeat = 2
- 28 │ steps = []
-    ·         ──
- 29 │ [[step]]
-    ╰────
-  help: say steps = [{ PROCESS.OPERATION = { … } }, …]
-  × `b` has ended: this would wait for ever
-    ╭─[name.toml:31:3]
- 30 │ repeat = 2
- 31 │ b.exit = {}
-    ·   ────
-    ╰────
-  help: let another process do it
-11 problems
+6:10 «0» nothing happens 0 times → leave it out, or say at least 1
+9:9 «"raced"» there is nothing to put in order → say steps = [{ PROCESS.OPERATION = { … } }, …]
+15:9 «describe» `a` can't do two things at the same moment → let another process do it
+16:9 «wait» only what processes do can be raced → put it before or after
+17:9 «describe» `b` can't do two things at the same moment → let another process do it
+17:9 «describe» a background step can't be raced → begin it before, or leave `background` out
+20:9 «[1, 1]» every step has to come once → say the numbers from 1 to 2 in the order that you want
+22:1 «colour» unknown field `colour` → known are: steps, order, repeat
+24:9 «"racd"» unknown name `racd` → did you mean `raced`?
+28:9 «[]» there are no steps → say steps = [{ PROCESS.OPERATION = { … } }, …]
+31:3 «exit» `b` has ended: this would wait for ever → let another process do it
 "##);
 }
 
@@ -145,7 +68,7 @@ repeat = 3
 order = [2, 1]
 steps = [{ a.describe = { key = "@s" } }, { b.describe = { key = "@s" } }]
 "##;
-    let scenario = read(&text).unwrap();
+    let scenario = read(&text);
     let who: Vec<&str> = scenario.plan().steps.iter().map(|step| step.process.as_str()).collect();
     assert_eq!(who, ["a", "b", "a"]);
     let block = Block { first: 1, count: 2, order: Order::Given, repeat: 3 };

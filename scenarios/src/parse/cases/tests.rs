@@ -1,20 +1,9 @@
-use std::path::Path;
-
 use insta::assert_snapshot;
 
 use crate::{
-    diagnostics::Diagnostics,
-    scenario::{Expect, Scenario},
+    parse::tests::{cases, complaint, shown},
+    scenario::Expect,
 };
-
-fn cases(text: &str) -> Result<Vec<Scenario>, Diagnostics> {
-    crate::parse::scenarios("family/name", Path::new("name.toml"), text)
-        .map_err(|file| Diagnostics { files: vec![file] })
-}
-
-fn complaint(text: &str) -> String {
-    cases(text).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
-}
 
 #[test]
 fn every_combination_is_a_scenario_of_its_own() {
@@ -95,79 +84,15 @@ more = 2
 box.read = { key = "@s" }
 "#;
     assert_snapshot!(complaint(text), @r##"
-  × `uid` can't be a variable
-   ╭─[name.toml:5:1]
- 4 │ spare = 1
- 5 │ uid = 2
-   · ───
- 6 │ [matrix]
-   ╰────
-  help: it stands for what is known only when the scenario runs: choose another name
-  × `one` has one value in all cases
-   ╭─[name.toml:7:7]
- 6 │ [matrix]
- 7 │ one = 1
-   ·       ─
- 8 │ none = []
-   ╰────
-  help: a single value is for [variables]; a list of them, or NAME.CASE = VALUE, is for [matrix]
-  × `none` has no values: there would be no case
-   ╭─[name.toml:8:8]
- 7 │ one = 1
- 8 │ none = []
-   ·        ──
- 9 │ twice = ["a", "b", "a"]
-   ╰────
-  help: add some
-  × there already is a case twice=a
-    ╭─[name.toml:9:20]
-  8 │ none = []
-  9 │ twice = ["a", "b", "a"]
-    ·                    ───
- 10 │ odd = ["a b", { x = 1 }]
-    ╰────
-  help: leave one of them out
-  × this can't stand in the name of a case
-    ╭─[name.toml:10:8]
-  9 │ twice = ["a", "b", "a"]
- 10 │ odd = ["a b", { x = 1 }]
-    ·        ─────
- 11 │ nested.x = "{spare}"
-    ╰────
-  help: name it: odd.CASE = …
-  × this can't stand in the name of a case
-    ╭─[name.toml:10:15]
-  9 │ twice = ["a", "b", "a"]
- 10 │ odd = ["a b", { x = 1 }]
-    ·               ─────────
- 11 │ nested.x = "{spare}"
-    ╰────
-  help: name it: odd.CASE = …
-  × a variable's value can't name another: `{spare}`
-    ╭─[name.toml:11:12]
- 10 │ odd = ["a b", { x = 1 }]
- 11 │ nested.x = "{spare}"
-    ·            ─────────
- 12 │ [matrix.how.first]
-    ╰────
-  help: spell it out
-  × `second` lacks `error`
-    ╭─[name.toml:15:13]
- 14 │ more = 1
- 15 │ [matrix.how.second]
-    ·             ──────
- 16 │ eror = "E"
-    ╰────
-  help: every case gives a value to the same variables
-  × the first case has no `eror`
-    ╭─[name.toml:16:1]
- 15 │ [matrix.how.second]
- 16 │ eror = "E"
-    · ────
- 17 │ more = 2
-    ╰────
-  help: did you mean `error`?
-9 problems
+5:1 «uid» `uid` can't be a variable → it stands for what is known only when the scenario runs: choose another name
+7:7 «1» `one` has one value in all cases → a single value is for [variables]; a list of them, or NAME.CASE = VALUE, is for [matrix]
+8:8 «[]» `none` has no values: there would be no case → add some
+9:20 «"a"» there already is a case twice=a → leave one of them out
+10:8 «"a b"» this can't stand in the name of a case → name it: odd.CASE = …
+10:15 «{ x = 1 }» this can't stand in the name of a case → name it: odd.CASE = …
+11:12 «"{spare}"» a variable's value can't name another: `{spare}` → spell it out
+15:13 «second» `second` lacks `error` → every case gives a value to the same variables
+16:1 «eror» the first case has no `eror` → did you mean `error`?
 "##);
 }
 
@@ -192,7 +117,7 @@ expect = "{error}"
 [[step]]
 agent.exit = { code = "{waiters}" }
 "#;
-    assert_snapshot!(complaint(text), @r##"
+    assert_snapshot!(shown(text), @r##"
   × nothing uses `spare`
    ╭─[name.toml:6:1]
  5 │ error = ["ENOKEY", "ENOKYE"]
@@ -294,14 +219,7 @@ box = "{how}"
 box.read = { key = "@s" }
 "#;
     assert_snapshot!(complaint(text), @r##"
-  × `box` has ended: this would wait for ever, in the case end=exit
-    ╭─[name.toml:10:5]
-  9 │ [[step]]
- 10 │ box.read = { key = "@s" }
-    ·     ────
-    ╰────
-  help: let another process do it
-1 problem
+10:5 «read» `box` has ended: this would wait for ever, in the case end=exit → let another process do it
 "##);
 }
 
@@ -309,15 +227,7 @@ box.read = { key = "@s" }
 fn an_empty_matrix_is_no_matrix() {
     let text = "title = \"t\"\nrules = []\n[matrix]\n[process.box]\n[[step]]\nbox.read = { key = \"@s\" }\n";
     assert_snapshot!(complaint(text), @r##"
-  × the matrix is empty
-   ╭─[name.toml:3:2]
- 2 │ rules = []
- 3 │ [matrix]
-   ·  ──────
- 4 │ [process.box]
-   ╰────
-  help: say NAME = [VALUE, …] under [matrix]
-1 problem
+3:2 «matrix» the matrix is empty → say NAME = [VALUE, …] under [matrix]
 "##);
 }
 
@@ -332,27 +242,11 @@ fn a_matrix_of_more_than_1000_cases_is_refused_before_they_are_made() {
     };
     assert_eq!(cases(&with(&[("a", 10), ("b", 10), ("c", 10)])).unwrap().len(), 1000);
     assert_snapshot!(complaint(&with(&[("a", 7), ("b", 11), ("c", 13)])), @r##"
-      × the matrix has 1001 cases, and at most 1000 are allowed
-       ╭─[name.toml:3:2]
-     2 │ rules = []
-     3 │ [matrix]
-       ·  ──────
-     4 │ a = [0, 1, 2, 3, 4, 5, 6]
-       ╰────
-      help: leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }
-    1 problem
+3:2 «matrix» the matrix has 1001 cases, and at most 1000 are allowed → leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }
 "##);
     let names: Vec<String> = (0..70).map(|number| format!("v{number}")).collect();
     let beyond_counting: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 2)).collect();
     assert_snapshot!(complaint(&with(&beyond_counting)), @r##"
-      × the matrix has more cases than can be counted, and at most 1000 are allowed
-       ╭─[name.toml:3:2]
-     2 │ rules = []
-     3 │ [matrix]
-       ·  ──────
-     4 │ v0 = [0, 1]
-       ╰────
-      help: leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }
-    1 problem
+3:2 «matrix» the matrix has more cases than can be counted, and at most 1000 are allowed → leave values out, or give several variables their values together: NAME.CASE = { OTHER = VALUE, … }
 "##);
 }

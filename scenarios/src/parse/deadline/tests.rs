@@ -35,39 +35,10 @@ patient.request = { description = "neither", callout = "c" }
 expect = "ETIMEDOUT"
 "#;
     assert_snapshot!(complaint(&(STAGE.to_owned() + steps)), @r##"
-  × this may end with ETIMEDOUT too early: the deadline of `agent` is 1000 ms
-    ╭─[name.toml:15:5]
- 14 │ [[step]]
- 15 │ box.request = { description = "early", callout = "c" }
-    ·     ───────
- 16 │ expect = "ETIMEDOUT"
-    ╰────
-  help: say at_least_ms = 990: the deadline, less a tick of the kernel's clock
-  × this may end with ETIMEDOUT too late: the deadline of `agent` is 1000 ms
-    ╭─[name.toml:20:5]
- 19 │ [[step]]
- 20 │ box.request = { description = "late", callout = "c" }
-    ·     ───────
- 21 │ background = "late"
-    ╰────
-  help: say within_ms, with more than 1000 and less than 10000, which agents have by default
-  × this may end with ETIMEDOUT too early: the deadline of `other` is 10000 ms
-    ╭─[name.toml:26:9]
- 25 │ [[step]]
- 26 │ patient.request = { description = "neither", callout = "c" }
-    ·         ───────
- 27 │ expect = "ETIMEDOUT"
-    ╰────
-  help: say at_least_ms = 9990: the deadline, less a tick of the kernel's clock
-  × this may end with ETIMEDOUT too late: the deadline of `other` is 10000 ms
-    ╭─[name.toml:26:9]
- 25 │ [[step]]
- 26 │ patient.request = { description = "neither", callout = "c" }
-    ·         ───────
- 27 │ expect = "ETIMEDOUT"
-    ╰────
-  help: say within_ms, with more than 10000
-4 problems
+15:5 «request» this may end with ETIMEDOUT too early: the deadline of `agent` is 1000 ms → say at_least_ms = 990: the deadline, less a tick of the kernel's clock
+20:5 «request» this may end with ETIMEDOUT too late: the deadline of `agent` is 1000 ms → say within_ms, with more than 1000 and less than 10000, which agents have by default
+26:9 «request» this may end with ETIMEDOUT too early: the deadline of `other` is 10000 ms → say at_least_ms = 9990: the deadline, less a tick of the kernel's clock
+26:9 «request» this may end with ETIMEDOUT too late: the deadline of `other` is 10000 ms → say within_ms, with more than 10000
 "##);
 }
 

@@ -26,47 +26,11 @@ b.request = { description = "d" }
 at_least_ms = 600
 "##;
     assert_snapshot!(complaint(text), @r##"
-      × these processes wait for each other to start
-       ╭─[name.toml:7:8]
-     6 │ [process.b]
-     7 │ join = "a"
-       ·        ───
-     8 │ [process.late]
-       ╰────
-      help: processes start one after another: `parent`, `join` and `session_keys` can't go in a circle
-      × `late` has not started
-        ╭─[name.toml:11:6]
-     10 │ [[step]]
-     11 │ late.describe = { key = "@s" }
-        ·      ────────
-     12 │ [[step]]
-        ╰────
-      help: add a step with `start = {}` before
-      × `a` is no keyagent and gets no upcalls
-        ╭─[name.toml:13:3]
-     12 │ [[step]]
-     13 │ a.wait = { until = { upcalls = 1 } }
-        ·   ────
-     14 │ [[step]]
-        ╰────
-      help: say serves = "TYPE"
-      × `a` has ended: this would wait for ever
-        ╭─[name.toml:17:3]
-     16 │ [[step]]
-     17 │ a.describe = { key = "@s" }
-        ·   ────────
-     18 │ [[step]]
-        ╰────
-      help: let another process do it
-      × this can't take 600 ms
-        ╭─[name.toml:19:3]
-     18 │ [[step]]
-     19 │ b.request = { description = "d" }
-        ·   ───────
-     20 │ at_least_ms = 600
-        ╰────
-      help: the whole scenario has deadline_ms = 500
-    5 problems
+7:8 «"a"» these processes wait for each other to start → processes start one after another: `parent`, `join` and `session_keys` can't go in a circle
+11:6 «describe» `late` has not started → add a step with `start = {}` before
+13:3 «wait» `a` is no keyagent and gets no upcalls → say serves = "TYPE"
+17:3 «describe» `a` has ended: this would wait for ever → let another process do it
+19:3 «request» this can't take 600 ms → the whole scenario has deadline_ms = 500
 "##);
 }
 
@@ -92,46 +56,11 @@ box.wait = { until = "ended" }
 box.signal = { to = "agent", signal = "SIGCONT" }
 "##;
     assert_snapshot!(complaint(&(stage.to_owned() + steps)), @r##"
-  × there is no upcall to be met: nobody asks for a key
-    ╭─[name.toml:9:7]
-  8 │ [[step]]
-  9 │ agent.answer = {}
-    ·       ──────
- 10 │ [[step]]
-    ╰────
-  help: add a step with `request`, in the background, before
-  × nobody asks for a key
-    ╭─[name.toml:11:7]
- 10 │ [[step]]
- 11 │ agent.wait = { until = { upcalls = 1 } }
-    ·       ────
- 12 │ [[step]]
-    ╰────
-  help: add a step with `request`, in the background, before
-  × nobody stops `agent`
-    ╭─[name.toml:13:7]
- 12 │ [[step]]
- 13 │ agent.wait = { until = "stopped" }
-    ·       ────
- 14 │ [[step]]
-    ╰────
-  help: send it SIGSTOP before
-  × nobody ends `box`
-    ╭─[name.toml:15:5]
- 14 │ [[step]]
- 15 │ box.wait = { until = "ended" }
-    ·     ────
- 16 │ [[step]]
-    ╰────
-  help: let it exit, or send it a signal
-  × `agent` is not stopped here
-    ╭─[name.toml:17:5]
- 16 │ [[step]]
- 17 │ box.signal = { to = "agent", signal = "SIGCONT" }
-    ·     ──────
-    ╰────
-  help: send it SIGSTOP before, or leave this out
-5 problems
+9:7 «answer» there is no upcall to be met: nobody asks for a key → add a step with `request`, in the background, before
+11:7 «wait» nobody asks for a key → add a step with `request`, in the background, before
+13:7 «wait» nobody stops `agent` → send it SIGSTOP before
+15:5 «wait» nobody ends `box` → let it exit, or send it a signal
+17:5 «signal» `agent` is not stopped here → send it SIGSTOP before, or leave this out
 "##);
     let steps = r#"[[step]]
 box.request = { description = "d", callout = "c" }
@@ -139,15 +68,7 @@ box.request = { description = "d", callout = "c" }
 agent.answer = {}
 "#;
     assert_snapshot!(complaint(&(stage.to_owned() + steps)), @r##"
-  × `agent` holds this until a later step, which this one keeps from coming
-    ╭─[name.toml:9:5]
-  8 │ [[step]]
-  9 │ box.request = { description = "d", callout = "c" }
-    ·     ───────
- 10 │ [[step]]
-    ╰────
-  help: add background = "NAME"
-1 problem
+9:5 «request» `agent` holds this until a later step, which this one keeps from coming → add background = "NAME"
 "##);
 }
 

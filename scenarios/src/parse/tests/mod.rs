@@ -6,21 +6,35 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use crate::{
-    diagnostics::Diagnostics,
+    diagnostics::{Diagnostics, FileProblems, Problem},
     plan::{Join, Namespace},
-    scenario::Scenario,
+    scenario::{Position, Scenario},
 };
 
-/// Returns the first scenario of a text.
-pub(super) fn read(text: &str) -> Result<Scenario, Diagnostics> {
+/// Reads the scenarios of a text.
+pub(super) fn cases(text: &str) -> Result<Vec<Scenario>, FileProblems> {
     super::scenarios("family/name", Path::new("name.toml"), text)
-        .map(|mut cases| cases.remove(0))
-        .map_err(|file| Diagnostics { files: vec![file] })
 }
 
-/// Returns the error message for a faulty scenario.
+/// Returns the first scenario of a text without mistakes.
+pub(super) fn read(text: &str) -> Scenario {
+    cases(text).unwrap().remove(0)
+}
+
+/// Returns the mistakes in a text, each in a line: its place, what stands there, the message and the advice.
 pub(super) fn complaint(text: &str) -> String {
-    read(text).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
+    let Err(file) = cases(text) else { return "no problem".to_owned() };
+    let line = |problem: &Problem| {
+        let Position { line, column } = Position::of(text, problem.span.start);
+        let help = problem.help.as_ref().map(|help| format!(" → {help}")).unwrap_or_default();
+        format!("{line}:{column} «{}» {}{help}", &text[problem.span.clone()], problem.message)
+    };
+    file.problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the mistakes in a text as they are shown to its author.
+pub(super) fn shown(text: &str) -> String {
+    Diagnostics { files: vec![cases(text).unwrap_err()] }.to_string()
 }
 
 #[test]
@@ -34,8 +48,7 @@ process.agent = { serves = "user", unshare = ["user", "net"] }
 [[step]]
 box.request = { description = "k", callout = "c" }
 "#,
-    )
-    .unwrap();
+    );
     let plan = scenario.plan();
     let names: Vec<&str> = plan.processes.iter().map(|process| process.name.as_str()).collect();
     assert_eq!(names, ["agent", "box"], "a process starts after those that it refers to");
@@ -69,128 +82,38 @@ box.search = { description = 5, into = "@z" }
 expects = "ENOKEY"
 "##;
     assert_snapshot!(complaint(text), @r##"
-      × no rule `R99`: they are R1 to R30
-       ╭─[name.toml:2:16]
-     1 │ title = "t"
-     2 │ rules = ["R8", "R99"]
-       ·                ─────
-     3 │ colour = 3
-       ╰────
-      × unknown field `colour`
-       ╭─[name.toml:3:1]
-     2 │ rules = ["R8", "R99"]
-     3 │ colour = 3
-       · ──────
-     4 │ [process.agent]
-       ╰────
-      help: known are: title, rules, deadline_ms, needs, sysctl, variables, matrix, process, step
-      × unknown name `keyagnt`
-       ╭─[name.toml:5:8]
-     4 │ [process.agent]
-     5 │ role = "keyagnt"
-       ·        ─────────
-     6 │ serves = "user"
-       ╰────
-      help: did you mean `keyagent`?
-      × unknown field `on_upcal`
-       ╭─[name.toml:7:1]
-     6 │ serves = "user"
-     7 │ on_upcal = { answer = "x" }
-       · ────────
-     8 │ [process.box]
-       ╰────
-      help: did you mean `on_upcall`?
-      × unknown name `pidd`
-        ╭─[name.toml:9:20]
-      8 │ [process.box]
-      9 │ unshare = ["user", "pidd"]
-        ·                    ──────
-     10 │ session_keys = ["agnt"]
-        ╰────
-      help: did you mean `pid`?
-      × unknown name `requst`
-        ╭─[name.toml:12:5]
-     11 │ [[step]]
-     12 │ box.requst = { description = "k", callout = "c" }
-        ·     ──────
-     13 │ as = "k"
-        ╰────
-      help: did you mean `request`?
-      × no process `bx`
-        ╭─[name.toml:15:1]
-     14 │ [[step]]
-     15 │ bx.read = { kye = "k", bar = 4 }
-        · ──
-     16 │ expect = "ENOKY"
-        ╰────
-      help: did you mean `box`?
-      × unknown field `kye`
-        ╭─[name.toml:15:13]
-     14 │ [[step]]
-     15 │ bx.read = { kye = "k", bar = 4 }
-        ·             ───
-     16 │ expect = "ENOKY"
-        ╰────
-      help: did you mean `key`?
-      × unknown field `bar`
-        ╭─[name.toml:15:24]
-     14 │ [[step]]
-     15 │ bx.read = { kye = "k", bar = 4 }
-        ·                        ───
-     16 │ expect = "ENOKY"
-        ╰────
-      help: known are: key
-      × no errno `ENOKY`
-        ╭─[name.toml:16:10]
-     15 │ bx.read = { kye = "k", bar = 4 }
-     16 │ expect = "ENOKY"
-        ·          ───────
-     17 │ [[step]]
-        ╰────
-      help: did you mean `ENOKEY`?
-      × invalid type: integer `5`, expected a string
-        ╭─[name.toml:18:30]
-     17 │ [[step]]
-     18 │ box.search = { description = 5, into = "@z" }
-        ·                              ─
-     19 │ expects = "ENOKEY"
-        ╰────
-      × `@z` names no key: say @s, @p, @t, @u, @us, @a, @r, @target, @authkey, a variable, or PROCESS:@s
-        ╭─[name.toml:18:40]
-     17 │ [[step]]
-     18 │ box.search = { description = 5, into = "@z" }
-        ·                                        ────
-     19 │ expects = "ENOKEY"
-        ╰────
-      × unknown field `expects`
-        ╭─[name.toml:19:1]
-     18 │ box.search = { description = 5, into = "@z" }
-     19 │ expects = "ENOKEY"
-        · ───────
-        ╰────
-      help: did you mean `expect`?
-    13 problems
+2:16 «"R99"» no rule `R99`: they are R1 to R30
+3:1 «colour» unknown field `colour` → known are: title, rules, deadline_ms, needs, sysctl, variables, matrix, process, step
+5:8 «"keyagnt"» unknown name `keyagnt` → did you mean `keyagent`?
+7:1 «on_upcal» unknown field `on_upcal` → did you mean `on_upcall`?
+9:20 «"pidd"» unknown name `pidd` → did you mean `pid`?
+12:5 «requst» unknown name `requst` → did you mean `request`?
+15:1 «bx» no process `bx` → did you mean `box`?
+15:13 «kye» unknown field `kye` → did you mean `key`?
+15:24 «bar» unknown field `bar` → known are: key
+16:10 «"ENOKY"» no errno `ENOKY` → did you mean `ENOKEY`?
+18:30 «5» invalid type: integer `5`, expected a string
+18:40 «"@z"» `@z` names no key: say @s, @p, @t, @u, @us, @a, @r, @target, @authkey, a variable, or PROCESS:@s
+19:1 «expects» unknown field `expects` → did you mean `expect`?
 "##);
 }
 
 #[test]
-fn a_title_of_more_than_80_characters_is_refused_at_its_place() {
+fn a_title_that_is_too_long_says_nothing_or_breaks_a_line_is_refused() {
     let titled = |title: &str| {
-        format!(
-            "title = {title:?}\nrules = [\"R8\"]\nprocess.agent.serves = \"user\"\n[[step]]\nagent.read = {{ key = \"@s\" }}\n"
-        )
+        format!("title = {title}\nrules = []\n[process.box]\n[[step]]\nbox.describe = {{ key = \"@s\" }}\n")
     };
-    assert_eq!(read(&titled(&"é".repeat(80))).unwrap().title.chars().count(), 80);
-    assert_snapshot!(complaint(&titled(&"é".repeat(81))), @r##"
-      × the title has 81 characters, and at most 80 are allowed
-       ╭─[name.toml:1:9]
-     1 │ title = "ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"
-       ·         ───────────────────────────────────────────────────────────────────────────────────
-     2 │ rules = ["R8"]
-       ╰────
-      help: state one rule in a short sentence; details belong in comments
-    1 problem
-    "##);
+    let long = |length| format!("\"{}\"", "é".repeat(length));
+    assert_eq!(complaint(&titled(&long(80))), "no problem");
+    for (title, message) in [
+        (&*long(81), "the title has 81 characters, and at most 80 are allowed"),
+        (r#""""#, "the title says nothing"),
+        (r#"" \t""#, "the title says nothing"),
+        (r#""one\ntwo \u001b[1m""#, "the title has the control character \\n"),
+    ] {
+        let help = "state one rule in a short sentence; details belong in comments";
+        assert_eq!(complaint(&titled(title)), format!("1:9 «{title}» {message} → {help}"));
+    }
 }
 
 #[test]
@@ -214,53 +137,12 @@ box.signal = { to = "agnet", signal = "SIGTERM" }
 box.describe = { key = "#5" }
 "##;
     assert_snapshot!(complaint(text), @r##"
-      × no key is called `agnt` here
-       ╭─[name.toml:6:17]
-     5 │ [process.box]
-     6 │ session_keys = ["agnt"]
-       ·                 ──────
-     7 │ [[step]]
-       ╰────
-      help: did you mean `agent`?
-      × no key is called `k` here
-       ╭─[name.toml:8:20]
-     7 │ [[step]]
-     8 │ box.read = { key = "k" }
-       ·                    ───
-     9 │ [[step]]
-       ╰────
-      help: a later step stores it
-      × no process `bx`
-        ╭─[name.toml:10:43]
-      9 │ [[step]]
-     10 │ box.request = { description = "d", into = "bx:@s" }
-        ·                                           ───────
-     11 │ as = "k"
-        ╰────
-      help: did you mean `box`?
-      × no background step `r` has begun here
-        ╭─[name.toml:13:21]
-     12 │ [[step]]
-     13 │ box.await = { job = "r" }
-        ·                     ───
-     14 │ [[step]]
-        ╰────
-      × no process `agnet`
-        ╭─[name.toml:15:21]
-     14 │ [[step]]
-     15 │ box.signal = { to = "agnet", signal = "SIGTERM" }
-        ·                     ───────
-     16 │ [[step]]
-        ╰────
-      help: did you mean `agent`?
-      × a scenario can't know serials
-        ╭─[name.toml:17:24]
-     16 │ [[step]]
-     17 │ box.describe = { key = "#5" }
-        ·                        ────
-        ╰────
-      help: store one with `as`, and say its name
-    6 problems
+6:17 «"agnt"» no key is called `agnt` here → did you mean `agent`?
+8:20 «"k"» no key is called `k` here → a later step stores it
+10:43 «"bx:@s"» no process `bx` → did you mean `box`?
+13:21 «"r"» no background step `r` has begun here
+15:21 «"agnet"» no process `agnet` → did you mean `agent`?
+17:24 «"#5"» a scenario can't know serials → store one with `as`, and say its name
 "##);
 }
 
@@ -270,21 +152,8 @@ fn a_file_without_a_story_is_refused() {
 rules = []
 "##;
     assert_snapshot!(complaint(text), @r##"
-      × there are no processes
-       ╭─[name.toml:1:1]
-     1 │ title = "t"
-       · ▲
-     2 │ rules = []
-       ╰────
-      help: add [process.NAME]
-      × there are no steps
-       ╭─[name.toml:1:1]
-     1 │ title = "t"
-       · ▲
-     2 │ rules = []
-       ╰────
-      help: add [[step]]
-    2 problems
+1:1 «» there are no processes → add [process.NAME]
+1:1 «» there are no steps → add [[step]]
 "##);
 }
 
@@ -293,52 +162,13 @@ fn broken_toml_is_shown_at_its_place() {
     let text = r##"title = "t
 rules = []
 "##;
-    assert_snapshot!(complaint(text), @r##"
+    assert_snapshot!(shown(text), @r##"
       × invalid basic string, expected `"`
        ╭─[name.toml:1:11]
      1 │ title = "t
        ·           ▲
      2 │ rules = []
        ╰────
-    1 problem
-"##);
-}
-
-#[test]
-fn a_title_that_says_nothing_or_breaks_a_line_is_refused() {
-    let titled = |title: &str| {
-        complaint(&format!(
-            "title = {title}\nrules = []\n[process.box]\n[[step]]\nbox.describe = {{ key = \"@s\" }}\n"
-        ))
-    };
-    assert_snapshot!(titled(r#""""#), @r##"
-      × the title says nothing
-       ╭─[name.toml:1:9]
-     1 │ title = ""
-       ·         ──
-     2 │ rules = []
-       ╰────
-      help: state one rule in a short sentence; details belong in comments
-    1 problem
-"##);
-    assert_snapshot!(titled(r#"" \t""#), @r##"
-      × the title says nothing
-       ╭─[name.toml:1:9]
-     1 │ title = " \t"
-       ·         ─────
-     2 │ rules = []
-       ╰────
-      help: state one rule in a short sentence; details belong in comments
-    1 problem
-"##);
-    assert_snapshot!(titled(r#""one\ntwo \u001b[1m""#), @r##"
-      × the title has the control character \n
-       ╭─[name.toml:1:9]
-     1 │ title = "one\ntwo \u001b[1m"
-       ·         ────────────────────
-     2 │ rules = []
-       ╰────
-      help: state one rule in a short sentence; details belong in comments
     1 problem
 "##);
 }
