@@ -10,26 +10,22 @@ pub struct Problem {
     pub message: String,
     /// Its place, in bytes from the start of the file.
     pub span: Range<usize>,
-    /// Advice.
     pub help: Option<String>,
     /// Related places in the file, each with its label.
     pub related: Vec<(Range<usize>, String)>,
 }
 
 impl Problem {
-    /// A problem at a place.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { message: message.into(), span, help: None, related: Vec::new() }
     }
 
-    /// Adds advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Adds a related place.
     #[must_use]
     pub fn with_related(mut self, place: Range<usize>, label: impl Into<String>) -> Self {
         self.related.push((place, label.into()));
@@ -45,6 +41,13 @@ impl Problem {
             None if right.is_empty() || right.len() > 40 => self,
             None => self.with_help(format!("known are: {}", right.join(", "))),
         }
+    }
+}
+
+/// A list of one, so that `?` makes it in a parser that finds several.
+impl From<Problem> for Vec<Problem> {
+    fn from(problem: Problem) -> Self {
+        vec![problem]
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) type Key<'t> = Spanned<Cow<'t, str>>;
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// Returns the value; or `None`, after adding its problems to the others.
-pub(super) fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
-    result.map_err(|found| problems.extend(found)).ok()
+pub(super) fn keep<T>(result: Result<T, impl Into<Vec<Problem>>>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|found| problems.extend(found.into())).ok()
 }
 
 /// Takes an entry out of a table.

@@ -1,6 +1,6 @@
 //! Parser of `expect`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::de::DeValue;
@@ -36,13 +36,13 @@ impl JsonSchema for Spec {
 pub(super) fn read(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
     let span = value.span();
     match value.get_ref() {
-        DeValue::String(text) => word(text).map_err(|problem| vec![Problem { span, ..problem }]),
-        DeValue::Integer(_) => deserialize::value(value).map(Expect::Number).map_err(|problem| vec![problem]),
+        DeValue::String(text) => Ok(word(text, span)?),
+        DeValue::Integer(_) => Ok(Expect::Number(deserialize::value(value)?)),
         DeValue::Array(_) => list(value),
         _ => {
-            let expect = deserialize::value(value).map_err(|problem| vec![problem])?;
+            let expect = deserialize::value(value)?;
             if let Expect::Error(name) = &expect {
-                known(name).map_err(|problem| vec![Problem { span, ..problem }])?;
+                known(name, span)?;
             }
             Ok(expect)
         }
@@ -56,11 +56,11 @@ fn list(value: Value<'_>) -> Result<Expect, Vec<Problem>> {
     if problems.is_empty() { Ok(Expect::AnyOf(expects)) } else { Err(problems) }
 }
 
-fn word(text: &str) -> Result<Expect, Problem> {
+fn word(text: &str, place: Range<usize>) -> Result<Expect, Problem> {
     match text {
         "ok" => Ok(Expect::Ok),
         "timed_out" => Ok(Expect::TimedOut),
-        _ if looks_like_errno(text) => known(text).map(|()| Expect::Error(text.to_owned())),
+        _ if looks_like_errno(text) => known(text, place).map(|()| Expect::Error(text.to_owned())),
         _ => Ok(Expect::Text(text.to_owned())),
     }
 }
@@ -71,14 +71,12 @@ fn looks_like_errno(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-/// Refuses an unknown errno. The caller sets the problem's place.
-pub(super) fn known(name: &str) -> Result<(), Problem> {
-    match errno::number(name) {
-        Some(_) => Ok(()),
-        None => {
-            let problem = Problem::new(0..0, format!("no errno `{name}`"));
-            let problem = problem.with_help("say one of the names in errno(3), as in ENOKEY");
-            Err(problem.with_names(name, errno::names()))
-        }
+/// Refuses an unknown errno.
+pub(super) fn known(name: &str, place: Range<usize>) -> Result<(), Problem> {
+    if errno::number(name).is_some() {
+        return Ok(());
     }
+    let problem = Problem::new(place, format!("no errno `{name}`"));
+    let problem = problem.with_help("say one of the names in errno(3), as in ENOKEY");
+    Err(problem.with_names(name, errno::names()))
 }

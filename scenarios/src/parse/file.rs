@@ -161,7 +161,7 @@ fn unfit(title: &Spanned<String>) -> Option<Problem> {
 fn rules(head: Option<&Head>, problems: &mut Vec<Problem>) -> Vec<Rule> {
     let names = head.map(|head| head.rules.as_slice()).unwrap_or_default();
     let parse = |name: &Spanned<String>| {
-        name.get_ref().parse().map_err(|wrong: NoSuchRule| vec![Problem::new(name.span(), wrong.to_string())])
+        name.get_ref().parse().map_err(|wrong: NoSuchRule| Problem::new(name.span(), wrong.to_string()))
     };
     names.iter().filter_map(|name| keep(parse(name), problems)).collect()
 }

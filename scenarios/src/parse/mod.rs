@@ -45,9 +45,6 @@ pub(crate) fn readable_schema() -> Value {
 
 /// Reads the text of the file `FAMILY/NAME` at `path`. Returns one scenario, or one for each case
 /// of its matrix.
-///
-/// # Errors
-/// All mistakes in it.
 pub fn scenarios(name: &str, path: &Path, text: &str) -> Result<Vec<Scenario>, FileProblems> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let syntax: Vec<Problem> =

@@ -69,7 +69,7 @@ fn action(value: Value<'_>) -> Result<Vec<ParsedOp>, Vec<Problem>> {
     }
     match deserialize::take(&mut table, "ops") {
         Some((_, value)) => ops(value),
-        None => completion(table, span).map(|op| op.into_iter().collect()).map_err(|problem| vec![problem]),
+        None => Ok(completion(table, span)?.into_iter().collect()),
     }
 }
 
@@ -90,9 +90,8 @@ fn ops(value: Value<'_>) -> Result<Vec<ParsedOp>, Vec<Problem>> {
             return Err(vec![Problem::new(span, "there are no operations").with_help("say { hold = {} }")]);
         }
         _ => {
-            return Err(vec![
-                Problem::new(span, "not a list").with_help("say ops = [{ OPERATION = { … } }, …]"),
-            ]);
+            let problem = Problem::new(span, "not a list");
+            return Err(problem.with_help("say ops = [{ OPERATION = { … } }, …]").into());
         }
     };
     let mut problems = Vec::new();
@@ -106,7 +105,7 @@ fn completion(table: DeTable<'_>, span: Range<usize>) -> Result<Option<ParsedOp>
     let op = match deserialize::value(Spanned::new(span.clone(), DeValue::Table(table)))? {
         Action::Answer(payload) => Op::Answer { payload, into: None },
         Action::Reject(error) => {
-            expect::known(error.get_ref()).map_err(|problem| Problem { span: error.span(), ..problem })?;
+            expect::known(error.get_ref(), error.span())?;
             deny(error.into_inner())
         }
         Action::Negate {} => deny("ENOKEY".to_owned()),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue},
+    de::{DeTable, DeValue},
 };
 
 use super::{
@@ -255,18 +255,12 @@ fn take_ops(
     problems: &mut Vec<Problem>,
 ) -> Vec<(step::ParsedOp, Option<String>)> {
     let Some((_, value)) = deserialize::take(table, name) else { return Vec::new() };
-    array(value, problems).into_iter().filter_map(|item| keep(step::read_setup(item), problems)).collect()
-}
-
-fn array<'t>(value: Value<'t>, problems: &mut Vec<Problem>) -> DeArray<'t> {
     let span = value.span();
-    match value.into_inner() {
-        DeValue::Array(items) => items,
-        _ => {
-            problems.push(Problem::new(span, "not a list").with_help("say [{ OPERATION = { … } }, …]"));
-            DeArray::default()
-        }
-    }
+    let DeValue::Array(items) = value.into_inner() else {
+        problems.push(Problem::new(span, "not a list").with_help("say [{ OPERATION = { … } }, …]"));
+        return Vec::new();
+    };
+    items.into_iter().filter_map(|item| keep(step::read_setup(item), problems)).collect()
 }
 
 fn build(
@@ -279,7 +273,7 @@ fn build(
     let name = name.get_ref().to_string();
     let read_reactions = reactions.iter().flatten().flatten().cloned().collect();
     let read_setup: Vec<step::ParsedOp> = setup.iter().map(|(op, _)| op.clone()).collect();
-    let role = role(&spec, reactions).map_err(|problem| vec![problem])?;
+    let role = role(&spec, reactions)?;
     let mut setup: Vec<Setup> = setup.into_iter().map(|(op, save)| Setup { op: op.op, save }).collect();
     setup.extend(registrations(&name, &spec));
 

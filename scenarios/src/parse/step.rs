@@ -136,6 +136,7 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep,
         let problem = Problem::new(place.span(), "`count` is for background steps, and at least 1");
         return Err(vec![problem.with_help("add background = \"NAME\"")]);
     }
+    let expected_key = |name| Spanned::new(expect_place.clone(), name);
     Ok(ParsedStep {
         step: Step {
             process: process.get_ref().to_string(),
@@ -144,10 +145,7 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedStep,
             background: spec.background.clone().map(Spanned::into_inner),
             count,
         },
-        expected_keys: variables(&expect)
-            .into_iter()
-            .map(|name| Spanned::new(expect_place.clone(), name))
-            .collect(),
+        expected_keys: variables(&expect).into_iter().map(expected_key).collect(),
         expectation: Expectation {
             // The parser of the file, which has its text, sets it.
             position: Position::default(),
@@ -183,10 +181,7 @@ fn by_a_process(op: ParsedOp) -> Result<ParsedOp, Vec<Problem>> {
 pub(super) fn read_setup(value: Value<'_>) -> Result<(ParsedOp, Option<String>), Vec<Problem>> {
     let span = value.span();
     let mut table = op_table(value)?;
-    let save = match deserialize::take(&mut table, "as") {
-        Some((_, value)) => Some(deserialize::value(value).map_err(|problem| vec![problem])?),
-        None => None,
-    };
+    let save = deserialize::take(&mut table, "as").map(|(_, value)| deserialize::value(value)).transpose()?;
     Ok((by_a_process(operation(table, &span)?)?, save))
 }
 
@@ -238,10 +233,8 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Prob
     };
     let args_span = args.span();
     let DeValue::Table(args) = args.into_inner() else {
-        return Err(vec![
-            Problem::new(args_span, "an operation's arguments are a table")
-                .with_help(format!("say {} = {{ … }}", tag.get_ref())),
-        ]);
+        let problem = Problem::new(args_span, "an operation's arguments are a table");
+        return Err(problem.with_help(format!("say {} = {{ … }}", tag.get_ref())).into());
     };
     let mut problems = Vec::new();
     let op = deserialize::tagged(Some(&tag), Spanned::new(args_span.clone(), args.clone()), &mut problems);
@@ -249,7 +242,7 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Prob
     let place = |text: &str| find(&args, text).unwrap_or_else(|| args_span.clone());
 
     if let Op::Reject { error, .. } | Op::Deny { error, .. } = &op {
-        expect::known(error).map_err(|problem| vec![Problem { span: place(error), ..problem }])?;
+        expect::known(error, place(error))?;
     }
     let spanned = |name: &String| Spanned::new(place(name), name.clone());
     let receiver = op.receiver().map(spanned);

@@ -53,13 +53,11 @@ pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedBlock
     if problems.is_empty() { Ok(ParsedBlock { steps, order, repeat }) } else { Err(problems) }
 }
 
-fn repeat(table: &mut DeTable<'_>) -> Result<u32, Vec<Problem>> {
+fn repeat(table: &mut DeTable<'_>) -> Result<u32, Problem> {
     let Some((_, value)) = deserialize::take(table, "repeat") else { return Ok(1) };
     let place = value.span();
-    match deserialize::value(value).map_err(|problem| vec![problem])? {
-        0 => Err(vec![
-            Problem::new(place, "nothing happens 0 times").with_help("leave it out, or say at least 1"),
-        ]),
+    match deserialize::value(value)? {
+        0 => Err(Problem::new(place, "nothing happens 0 times").with_help("leave it out, or say at least 1")),
         times => Ok(times),
     }
 }
