@@ -53,6 +53,23 @@ mod tests {
         }
     }
 
+    /// GitHub makes the anchor of a heading of its words, without punctuation.
+    #[test]
+    fn links_to_rules_lead_to_their_headings() {
+        let anchor = |heading: &str| {
+            let text = heading.to_lowercase().replace(' ', "-");
+            text.replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "")
+        };
+        let headings: Vec<String> =
+            CONTRACT.lines().filter_map(|line| line.strip_prefix("### ")).map(anchor).collect();
+        let links = include_str!("../../docs/security.md").lines().filter_map(|line| line.strip_prefix("[R"));
+        let links: Vec<&str> = links.filter_map(|line| Some(line.split_once("]: contract.md#")?.1)).collect();
+        assert!(links.len() > 10, "{links:?}");
+        for link in links {
+            assert!(headings.iter().any(|heading| heading == link), "{link}");
+        }
+    }
+
     #[test]
     fn every_block_quote_is_marked_as_planned() {
         let paragraphs = SECTIONS.iter().flat_map(|section| section.text.split("\n\n"));
