@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Write};
 
+use self::KernelReportKind as Kind;
+
 /// A report in the kernel's console output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelReport {
@@ -82,31 +84,19 @@ const fn begins(kind: KernelReportKind, begins: &'static [&'static str]) -> Patt
 
 /// The patterns. The first one that fits determines the kind.
 const PATTERNS: &[Pattern] = &[
+    begins(Kind::HostFull, &["Bus error - the host /dev/shm or /tmp mount likely just ran out of space"]),
+    begins(Kind::Panic, &["Kernel panic - not syncing"]),
+    begins(Kind::Sanitizer, &["BUG: KASAN:", "BUG: KFENCE:", "BUG: KCSAN:", "BUG: KMSAN:", "UBSAN:"]),
     begins(
-        KernelReportKind::HostFull,
-        &["Bus error - the host /dev/shm or /tmp mount likely just ran out of space"],
-    ),
-    begins(KernelReportKind::Panic, &["Kernel panic - not syncing"]),
-    begins(
-        KernelReportKind::Sanitizer,
-        &["BUG: KASAN:", "BUG: KFENCE:", "BUG: KCSAN:", "BUG: KMSAN:", "UBSAN:"],
-    ),
-    begins(
-        KernelReportKind::Lockup,
+        Kind::Lockup,
         &["watchdog: BUG: soft lockup", "watchdog: Watchdog detected hard LOCKUP", "BUG: workqueue lockup"],
     ),
-    Pattern { kind: KernelReportKind::Lockup, begins: &["rcu: INFO:"], has: &["stall"] },
-    Pattern { kind: KernelReportKind::HungTask, begins: &["INFO: task "], has: &[" blocked for more than "] },
-    begins(
-        KernelReportKind::Oops,
-        &["BUG: unable to handle", "Oops: ", "kernel BUG at ", "general protection fault"],
-    ),
-    begins(
-        KernelReportKind::Lockdep,
-        &["BUG: sleeping function", "BUG: scheduling while atomic", "[ BUG: Invalid wait"],
-    ),
+    Pattern { kind: Kind::Lockup, begins: &["rcu: INFO:"], has: &["stall"] },
+    Pattern { kind: Kind::HungTask, begins: &["INFO: task "], has: &[" blocked for more than "] },
+    begins(Kind::Oops, &["BUG: unable to handle", "Oops: ", "kernel BUG at ", "general protection fault"]),
+    begins(Kind::Lockdep, &["BUG: sleeping function", "BUG: scheduling while atomic", "[ BUG: Invalid wait"]),
     Pattern {
-        kind: KernelReportKind::Lockdep,
+        kind: Kind::Lockdep,
         begins: &["WARNING: "],
         has: &[
             "locking dependency",
@@ -121,9 +111,9 @@ const PATTERNS: &[Pattern] = &[
             "unsafe lock order",
         ],
     },
-    begins(KernelReportKind::Bug, &["BUG: "]),
-    begins(KernelReportKind::Warning, &["WARNING: ", "ODEBUG: "]),
-    Pattern { kind: KernelReportKind::Leak, begins: &["kmemleak: "], has: &["new suspected memory leak"] },
+    begins(Kind::Bug, &["BUG: "]),
+    begins(Kind::Warning, &["WARNING: ", "ODEBUG: "]),
+    Pattern { kind: Kind::Leak, begins: &["kmemleak: "], has: &["new suspected memory leak"] },
 ];
 
 impl Pattern {
@@ -263,59 +253,39 @@ mod tests {
     use super::*;
 
     /// Lines of real kernels' reports, each with its kind and the word of the verdict.
-    const REPORTS: &[(&str, KernelReportKind, &str)] = &[
+    const REPORTS: &[(&str, Kind, &str)] = &[
         (
             "[    1.02] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
-            KernelReportKind::Panic,
+            Kind::Panic,
             "crashed",
         ),
-        (
-            "[    2.1] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90",
-            KernelReportKind::Sanitizer,
-            "crashed",
-        ),
+        ("[    2.1] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90", Kind::Sanitizer, "crashed"),
         (
             "[    2.1][   T12] BUG: kernel NULL pointer dereference, address: 0000000000000010",
-            KernelReportKind::Bug,
+            Kind::Bug,
             "crashed",
         ),
-        (
-            "[    3.0] BUG: unable to handle page fault for address: ffffc90000000000",
-            KernelReportKind::Oops,
-            "crashed",
-        ),
-        ("Oops: Oops: 0000 [#1] PREEMPT SMP", KernelReportKind::Oops, "crashed"),
+        ("[    3.0] BUG: unable to handle page fault for address: ffffc90000000000", Kind::Oops, "crashed"),
+        ("Oops: Oops: 0000 [#1] PREEMPT SMP", Kind::Oops, "crashed"),
         (
             "[   12.3] WARNING: CPU: 1 PID: 77 at security/keys/request_key.c:450 x+0x1",
-            KernelReportKind::Warning,
+            Kind::Warning,
             "crashed",
         ),
-        (
-            "[   12.3] WARNING: possible circular locking dependency detected",
-            KernelReportKind::Lockdep,
-            "crashed",
-        ),
-        ("[   12.3] WARNING: suspicious RCU usage", KernelReportKind::Lockdep, "crashed"),
-        ("[   12.3]  [ BUG: Invalid wait context ]", KernelReportKind::Lockdep, "crashed"),
-        (
-            "[  130.9] INFO: task agent:88 blocked for more than 60 seconds.",
-            KernelReportKind::HungTask,
-            "hung",
-        ),
-        ("[   50.2] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", KernelReportKind::Lockup, "hung"),
-        (
-            "[   70.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:9]",
-            KernelReportKind::Lockup,
-            "hung",
-        ),
+        ("[   12.3] WARNING: possible circular locking dependency detected", Kind::Lockdep, "crashed"),
+        ("[   12.3] WARNING: suspicious RCU usage", Kind::Lockdep, "crashed"),
+        ("[   12.3]  [ BUG: Invalid wait context ]", Kind::Lockdep, "crashed"),
+        ("[  130.9] INFO: task agent:88 blocked for more than 60 seconds.", Kind::HungTask, "hung"),
+        ("[   50.2] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", Kind::Lockup, "hung"),
+        ("[   70.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:9]", Kind::Lockup, "hung"),
         (
             "[   70.0] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
-            KernelReportKind::Leak,
+            Kind::Leak,
             "crashed",
         ),
         (
             "<3>[    0.000000] Bus error - the host /dev/shm or /tmp mount likely just ran out of space",
-            KernelReportKind::HostFull,
+            Kind::HostFull,
             "broken",
         ),
     ];

@@ -49,7 +49,6 @@ pub struct Plan {
     pub sysctl: BTreeMap<String, String>,
     /// The processes, in the order in which they are set up.
     pub processes: Vec<Process>,
-    /// The steps, in order.
     pub steps: Vec<Step>,
     /// Steps that are repeated or raced. In order; none overlaps another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,11 +83,8 @@ impl Plan {
 pub struct Block {
     /// Index of its first step.
     pub first: usize,
-    /// Number of steps.
     pub count: usize,
-    /// Sequence of the steps.
     pub order: Order,
-    /// Number of rounds.
     pub repeat: u32,
 }
 
@@ -117,11 +113,8 @@ pub enum Order {
 /// fields. Every process blocks all real-time signals from the start, so that none is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Its name in the scenario.
     pub name: String,
-    /// Its function besides its steps.
     pub role: Role,
-    /// Time of its start.
     #[serde(default)]
     pub start: Start,
     /// The process that forks it, from which it inherits keyrings, namespaces and ids. None: PID 1,
@@ -132,7 +125,6 @@ pub struct Process {
     /// created. None: any pid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_of: Option<String>,
-    /// Origin of its session keyring.
     #[serde(default)]
     pub session: Session,
     /// Variables whose keys are linked into its session keyring before it enters its namespaces,
@@ -192,9 +184,7 @@ pub struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Serves upcalls.
     Keyagent(Keyagent),
-    /// Requests keys.
     Requester,
     /// Observes, or interferes.
     Observer,
@@ -293,7 +283,6 @@ pub struct Setup {
 /// An operation of a process, with its circumstances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// Name of the process.
     pub process: String,
     pub op: Op,
     /// The variable for the serial that it gives; the first worker's, if there are several.

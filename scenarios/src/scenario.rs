@@ -20,7 +20,6 @@ pub struct Scenario {
     pub family: String,
     /// The rule that it proves, in one sentence.
     pub title: String,
-    /// The rules that it proves.
     pub rules: Vec<Rule>,
     /// Features that a guest must announce ([`crate::wire::Hello::features`]) for it to run there.
     pub needs: Vec<String>,
@@ -28,7 +27,6 @@ pub struct Scenario {
     pub case: Option<Case>,
     /// Its file. The snapshot lies beside it, and is for all cases.
     pub path: PathBuf,
-    /// Place of its title.
     pub title_position: Position,
     /// Expected outcome of each step.
     pub expectations: Vec<Expectation>,
@@ -107,7 +105,6 @@ pub const SHELL: &str = "shell";
 pub struct Expectation {
     /// Place of the step's operation.
     pub position: Position,
-    /// The outcome.
     pub outcome: Expect,
     /// Upper bound of the duration in milliseconds.
     pub within_ms: Option<u64>,

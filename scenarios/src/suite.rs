@@ -16,9 +16,6 @@ use crate::{
 };
 
 /// Reads every `FAMILY/NAME.toml` below `dir`, ordered by name.
-///
-/// # Errors
-/// All mistakes in any of them.
 pub fn load(dir: &Path) -> Result<Vec<Scenario>, Diagnostics> {
     let mut scenarios = Vec::new();
     let mut files = misplaced(dir, 0).map_err(|error| unreadable(dir, &error))?;
@@ -77,9 +74,6 @@ impl fmt::Display for Stale {
 
 /// Returns snapshots and sections that belong to none of these scenarios. Pending snapshots are
 /// left out.
-///
-/// # Errors
-/// The folder or a snapshot can't be read.
 pub fn stale_snapshots(dir: &Path, scenarios: &[Scenario]) -> io::Result<Vec<Stale>> {
     let mut stale = Vec::new();
     for snapshot in files_of(dir, "snap")? {

@@ -13,7 +13,6 @@ pub struct Entry<'s> {
     pub name: &'s str,
     pub family: &'s str,
     pub title: &'s str,
-    /// The rules that it proves.
     pub rules: &'s [Rule],
 }
 

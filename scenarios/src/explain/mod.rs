@@ -30,9 +30,6 @@ pub struct Explanation {
 
 impl Explanation {
     /// Explains a scenario, with a diagram of at most `width` columns.
-    ///
-    /// # Errors
-    /// The snapshot can't be read.
     pub fn of(scenario: &Scenario, width: usize) -> io::Result<Self> {
         let trace = snapshot::read(scenario)?;
         Ok(Self {

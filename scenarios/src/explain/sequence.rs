@@ -11,7 +11,6 @@ use crate::{
 pub struct Sequence {
     /// The names of the lanes. The last one is the kernel's.
     pub lanes: Vec<String>,
-    /// The messages, in order.
     pub messages: Vec<Message>,
 }
 
@@ -20,7 +19,6 @@ pub struct Sequence {
 pub struct Message {
     /// The step that begins here.
     pub number: Option<usize>,
-    /// The lanes that it concerns.
     pub placement: Placement,
     pub text: String,
     /// The result, if nothing comes between the call and its return.
@@ -36,12 +34,7 @@ pub enum Placement {
     /// One lane alone.
     At(usize),
     /// An arrow between two lanes.
-    Arrow {
-        /// The lane where it starts.
-        from: usize,
-        /// The lane that it points to.
-        to: usize,
-    },
+    Arrow { from: usize, to: usize },
 }
 
 /// Kinds of entries.

@@ -43,8 +43,18 @@ box is a requester, with key agent linked
   3.  box reads k → ENOKEY
 agent exits with 0"#;
 
+fn parsed(text: &str) -> Scenario {
+    parse::scenarios("f/n", Path::new("f/n.toml"), text).unwrap().remove(0)
+}
+
 fn scenario() -> Scenario {
-    parse::scenarios("f/n", Path::new("f/n.toml"), TEXT).unwrap().remove(0)
+    parsed(TEXT)
+}
+
+/// Returns the scenario with these steps in place of its own.
+fn with_steps(steps: &str) -> Scenario {
+    let head = TEXT.split("[[step]]").next().unwrap();
+    parsed(&format!("{head}{steps}"))
 }
 
 #[test]
@@ -115,9 +125,6 @@ agent.exec = {}
 [[step]]
 box.await = { job = "second" }
 "#;
-    let head = TEXT.split("[[step]]").next().unwrap();
-    let scenario =
-        parse::scenarios("f/n", Path::new("f/n.toml"), &format!("{head}{steps}")).unwrap().remove(0);
     let trace = "agent is a keyagent
   1.  box requests k → EKEYREVOKED
       agent receives an upcall for key-1 from box, uid 0
@@ -126,7 +133,7 @@ box.await = { job = "second" }
   4.  box waits for the end of second
 agent exits with 0";
     assert_eq!(
-        drawn(&scenario, trace, 60),
+        drawn(&with_steps(steps), trace, 60),
         "agent  box  kernel
   │     ├─────►│    requests k
   │◄────┼──────┤    upcall for key-1 from box, uid 0
@@ -172,11 +179,8 @@ repeat = 2
 box.request = { description = "k{round}" }
 expect = "ENOKEY"
 "#;
-    let head = TEXT.split("[[step]]").next().unwrap();
-    let scenario =
-        parse::scenarios("f/n", Path::new("f/n.toml"), &format!("{head}{steps}")).unwrap().remove(0);
     assert_eq!(
-        text::steps(&scenario),
+        text::steps(&with_steps(steps)),
         [
             "(Steps 1 to 2 are begun at the same moment, 3 times.) box revokes agent.",
             "agent describes agent.",

@@ -5,15 +5,12 @@ use super::Op;
 /// Subject of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// Keyrings.
     Keyring,
-    /// Keys.
     Key,
     /// Authority over a key under construction.
     Authority,
     /// Completion of an upcall.
     Upcall,
-    /// Signals.
     Signal,
     /// The process itself.
     Process,

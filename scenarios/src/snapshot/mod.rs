@@ -22,9 +22,6 @@ use sections::Sections;
 static PENDING: Mutex<()> = Mutex::new(());
 
 /// Returns the trace in the scenario's snapshot, or `None` if there is no snapshot.
-///
-/// # Errors
-/// It exists but can't be read.
 pub fn read(scenario: &Scenario) -> io::Result<Option<Trace>> {
     Ok(own_text(scenario)?.map(|text| Trace::parse(scenario.plan(), &text)))
 }
@@ -40,9 +37,6 @@ fn own_text(scenario: &Scenario) -> io::Result<Option<String>> {
 
 /// Returns the differences of a trace from the scenario's snapshot. None if they are equal; the whole
 /// trace if there is no snapshot.
-///
-/// # Errors
-/// It exists but can't be read.
 pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Vec<DiffLine>> {
     let Some(before) = own_text(scenario)? else { return Ok(diff::of_new(trace)) };
     let (before, now) = (before.trim_end(), trace.trim_end());
@@ -50,18 +44,12 @@ pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Vec<DiffLine>> {
 }
 
 /// Leaves a trace where `cargo insta review` finds it as a pending snapshot.
-///
-/// # Errors
-/// It can't be written.
 pub fn propose(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     write(&pending(scenario), scenario, &with_section(scenario, pending_text(scenario)?, trace))
 }
 
 /// Makes a trace the scenario's snapshot.
-///
-/// # Errors
-/// It can't be written.
 pub fn save(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = scenario.snapshot();
@@ -70,9 +58,6 @@ pub fn save(scenario: &Scenario, trace: &str) -> io::Result<()> {
 
 /// Makes the pending snapshot of all the file's cases the accepted one. Returns false if none is
 /// pending.
-///
-/// # Errors
-/// The pending snapshot can't be renamed.
 pub fn accept(scenario: &Scenario) -> io::Result<bool> {
     match fs::rename(pending(scenario), scenario.snapshot()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -93,9 +78,6 @@ fn with_section(scenario: &Scenario, before: String, trace: &str) -> String {
 }
 
 /// Removes the pending snapshot of an earlier run, since the accepted one holds again.
-///
-/// # Errors
-/// It exists and can't be removed.
 pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(case), true) = (&scenario.case, pending(scenario).exists()) {
@@ -113,9 +95,6 @@ pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
 }
 
 /// Returns the cases with a section in a snapshot.
-///
-/// # Errors
-/// It can't be read.
 pub fn cases_in(path: &Path) -> io::Result<Vec<String>> {
     let text = text_of(path)?.unwrap_or_default();
     Ok(Sections::read(&text).cases().map(str::to_owned).collect())

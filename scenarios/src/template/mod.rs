@@ -15,26 +15,19 @@ pub const TRACE: &str = include_str!("trace.txt");
 /// Failure to write a new scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum NewScenarioError {
-    /// The name has not the form of a scenario's name.
     #[error(
         "`{0}` is no name for a scenario: say FAMILY/NAME, each of lower-case letters, digits and single hyphens, as in lifetime/agent-gone"
     )]
     InvalidName(String),
-    /// The scenario exists already, or a part of it.
     #[error("{} is there already: choose another name, or edit that one", .0.display())]
     Exists(PathBuf),
-    /// The file or its folder can't be written.
     #[error("can't write {}: {why}", path.display())]
     Write { path: PathBuf, why: io::Error },
-    /// The template has errors.
     #[error("what new scenarios begin with is not sound: {0}")]
     InvalidTemplate(String),
 }
 
 /// Writes `FAMILY/NAME.toml` and its snapshot into a suite's folder, and returns their paths.
-///
-/// # Errors
-/// The name is invalid, or the files can't be written.
 pub fn write(suite: &Path, name: &str) -> Result<[PathBuf; 2], NewScenarioError> {
     let (family, file) =
         name.split_once('/').ok_or_else(|| NewScenarioError::InvalidName(name.to_owned()))?;

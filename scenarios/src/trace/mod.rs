@@ -13,7 +13,7 @@ mod names;
 mod op;
 mod outcome;
 mod process;
-mod resolve;
+pub(crate) mod resolve;
 mod upcalls;
 
 #[cfg(test)]

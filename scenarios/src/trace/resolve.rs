@@ -42,7 +42,8 @@ fn serial_of_step(step: usize, events: &[Event]) -> Option<i32> {
     of_step.filter_map(Event::done).find_map(|done| done.outcome.serial())
 }
 
-fn of_setup(plan: &Plan, events: &[Event], name: &str) -> Option<i32> {
+/// Returns the serial that the set-up of a process stores in a variable.
+pub(crate) fn of_setup(plan: &Plan, events: &[Event], name: &str) -> Option<i32> {
     plan.processes.iter().find_map(|process| {
         let place = process.setup.iter().position(|setup| setup.save.as_deref() == Some(name))?;
         outcomes_of_setup(&process.name, events).nth(place)?.serial()

@@ -3,11 +3,10 @@ use std::path::Path;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::{Trace, describe_op};
+use super::Trace;
 use crate::{
     plan::{KeyRef, Op, Payload, Special},
     scenario::Scenario,
-    suite,
     verdict::expectations::mismatches,
     wire::{Described, Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
 };
@@ -35,8 +34,16 @@ as = "other"
 left.await = { job = "race" }
 "#;
 
+fn parsed(text: &str) -> Scenario {
+    crate::parse::scenarios("f/n", Path::new("n.toml"), text).unwrap().remove(0)
+}
+
 fn scenario() -> Scenario {
-    crate::parse::scenarios("f/n", Path::new("n.toml"), SCENARIO).unwrap().remove(0)
+    parsed(SCENARIO)
+}
+
+fn trace(scenario: &Scenario, events: impl IntoIterator<Item = Option<Event>>) -> String {
+    Trace::of_scenario(scenario, &events.into_iter().flatten().collect::<Vec<_>>()).to_string()
 }
 
 /// An event and the events, by their place in the list, that come before it in every run.
@@ -52,19 +59,7 @@ impl Run {
     }
 
     fn upcall(&mut self, target: i32, pid: i32, description: &str, asked: usize) -> usize {
-        let event = |kind| {
-            Some(Event {
-                process: "agent".into(),
-                step: None,
-                worker: None,
-                upcall: Some(target),
-                at_us: 0,
-                kind,
-            })
-        };
-        let siginfo =
-            UpcallSignal { signal: 35, code: -8, pid, uid: 7, value: target, nonzero_padding: Vec::new() };
-        let mut last = self.add(event(EventKind::UpcallSignal(siginfo)), &[asked]);
+        let mut last = self.add(upcall(target, pid, 7), &[asked]);
         let key = KeyRef::Serial(target);
         let read = Op::Read { key: KeyRef::Special(Special::RequestKeyAuth) };
         let calls = [
@@ -73,8 +68,7 @@ impl Run {
             (Op::Instantiate { key, payload: Payload::Text("p".into()), into: None }, Value::None),
         ];
         for (op, value) in calls {
-            let done = Done { outcome: Outcome::Ok(value), begun_us: 0, elapsed_us: 1 };
-            last = self.add(event(EventKind::Called { op, done }), &[last]);
+            last = self.add(called(target, op, Outcome::Ok(value)), &[last]);
         }
         last
     }
@@ -86,6 +80,21 @@ fn event(process: &str, step: Option<usize>, worker: Option<u32>, kind: EventKin
 
 fn done(process: &str, step: usize, worker: Option<u32>, outcome: Outcome) -> Option<Event> {
     event(process, Some(step), worker, EventKind::Done(Done { outcome, begun_us: 0, elapsed_us: 0 }))
+}
+
+/// Returns an event of the agent while it serves the upcall for a target.
+fn serving(target: i32, kind: EventKind) -> Option<Event> {
+    event("agent", None, None, kind).map(|event| Event { upcall: Some(target), ..event })
+}
+
+/// Returns the arrival of an upcall from a process with this pid and user id.
+fn upcall(target: i32, pid: i32, uid: u32) -> Option<Event> {
+    let siginfo = UpcallSignal { signal: 35, code: -8, pid, uid, value: target, nonzero_padding: Vec::new() };
+    serving(target, EventKind::UpcallSignal(siginfo))
+}
+
+fn called(target: i32, op: Op, outcome: Outcome) -> Option<Event> {
+    serving(target, EventKind::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 1 } })
 }
 
 fn started(process: &str, pids: &[i32]) -> Option<Event> {
@@ -200,25 +209,17 @@ background = "asked"
 [[step]]
 helper.assume = { key = "agent.target" }
 "#;
-    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
-    let session = KeyRef::Special(Special::Session);
-    let link = Op::Link { key: KeyRef::Serial(300), into: session };
-    let linked = Done { outcome: Outcome::Ok(Value::None), begun_us: 0, elapsed_us: 0 };
-    let mut reaction = event("agent", None, None, EventKind::Called { op: link, done: linked });
-    reaction.iter_mut().for_each(|event| event.upcall = Some(100));
-    let siginfo =
-        UpcallSignal { signal: 35, code: -8, pid: 80, uid: 7, value: 100, nonzero_padding: Vec::new() };
-    let mut rung = event("agent", None, None, EventKind::UpcallSignal(siginfo));
-    rung.iter_mut().for_each(|event| event.upcall = Some(100));
+    let scenario = parsed(scenario);
+    let link = Op::Link { key: KeyRef::Serial(300), into: KeyRef::Special(Special::Session) };
+    let reaction = called(100, link, Outcome::Ok(Value::None));
+    let rung = upcall(100, 80, 7);
     let begun = event("box", Some(0), Some(0), EventKind::Begun { pids: vec![80] });
     let assumed = done("helper", 1, None, Outcome::Ok(Value::Serial(300)));
     let answered = done("box", 0, Some(0), Outcome::Ok(Value::Serial(100)));
-    let told = |events: [Option<Event>; 5]| {
-        Trace::of_scenario(&scenario, &events.into_iter().flatten().collect::<Vec<_>>()).to_string()
-    };
-    let usual = told([begun.clone(), rung.clone(), reaction.clone(), assumed.clone(), answered.clone()]);
+    let agent_first = [begun.clone(), rung.clone(), reaction.clone(), assumed.clone(), answered.clone()];
+    let usual = trace(&scenario, agent_first);
     assert!(usual.contains("helper assumes authority over k → authkey of k"), "{usual}");
-    assert_eq!(told([begun, rung, assumed, reaction, answered]), usual);
+    assert_eq!(trace(&scenario, [begun, rung, assumed, reaction, answered]), usual);
 }
 
 /// A command has an unknown pid, so a request of an unknown process during a command is attributed
@@ -238,20 +239,14 @@ expect = "ENOKEY"
 [[step]]
 box.run = { command = "keyctl request2 user k c" }
 "#;
-    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
+    let scenario = parsed(scenario);
     assert_eq!(scenario.requirements(), ["shell"]);
-    let rung = |pid, value| {
-        let siginfo = UpcallSignal { signal: 35, code: -8, pid, uid: 0, value, nonzero_padding: Vec::new() };
-        let mut rung = event("agent", None, None, EventKind::UpcallSignal(siginfo));
-        rung.iter_mut().for_each(|event| event.upcall = Some(value));
-        rung
-    };
     let ran = Outcome::Ok(Value::Command { status: 3, output: "no".into() });
     let events = [
         started("box", &[80]),
-        rung(80, 100),
+        upcall(100, 80, 0),
         done("box", 0, None, Outcome::Error("ENOKEY".into())),
-        rung(81, 101),
+        upcall(101, 81, 0),
         done("box", 1, None, ran),
     ];
     let events: Vec<Event> = events.into_iter().flatten().collect();
@@ -299,19 +294,10 @@ session_keys = ["agent"]
 box.request = { description = "k", callout = "c" }
 as = "k"
 "#;
-    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
-    let of_agent = |kind| {
-        Some(Event { process: "agent".into(), step: None, worker: None, upcall: Some(100), at_us: 1, kind })
-    };
-    let siginfo =
-        UpcallSignal { signal: 35, code: -8, pid: 80, uid: 7, value: 100, nonzero_padding: Vec::new() };
-    let mut events = vec![started("box", &[80]), of_agent(EventKind::UpcallSignal(siginfo))];
-    events.extend(calls.into_iter().map(|(op, outcome)| {
-        of_agent(EventKind::Called { op, done: Done { outcome, begun_us: 1, elapsed_us: 1 } })
-    }));
+    let mut events = vec![started("box", &[80]), upcall(100, 80, 7)];
+    events.extend(calls.into_iter().map(|(op, outcome)| called(100, op, outcome)));
     events.push(done("box", 0, None, Outcome::Ok(Value::Serial(100))));
-    let events: Vec<Event> = events.into_iter().flatten().collect();
-    let trace = Trace::of_scenario(&scenario, &events).to_string();
+    let trace = trace(&parsed(scenario), events);
     let after_step = trace.split_once("→ k\n").unwrap().1;
     after_step.lines().map(|line| line.trim_start().to_owned()).collect()
 }
@@ -393,16 +379,10 @@ as = "found"
 [[step]]
 box.read = { key = "found" }
 "#;
-    let scenario = crate::parse::scenarios("f/n", Path::new("n.toml"), scenario).unwrap().remove(0);
-    let of_upcall = |mut event: Option<Event>| {
-        event.iter_mut().for_each(|event| event.upcall = Some(100));
-        event
-    };
-    let siginfo =
-        UpcallSignal { signal: 35, code: -8, pid: 80, uid: 7, value: 100, nonzero_padding: Vec::new() };
+    let of_upcall = |event: Option<Event>| event.map(|event| Event { upcall: Some(100), ..event });
     let events = [
         event("box", Some(0), Some(0), EventKind::Begun { pids: vec![80] }),
-        of_upcall(event("agent", None, None, EventKind::UpcallSignal(siginfo))),
+        upcall(100, 80, 7),
         of_upcall(done("agent", 1, None, Outcome::Ok(Value::Serial(300)))),
         of_upcall(done("agent", 2, None, Outcome::Ok(Value::None))),
         done("agent", 3, None, Outcome::Ok(Value::None)),
@@ -410,8 +390,7 @@ box.read = { key = "found" }
         done("box", 4, None, Outcome::Ok(Value::Serial(100))),
         done("box", 5, None, Outcome::Ok(Value::Text("p".into()))),
     ];
-    let events: Vec<Event> = events.into_iter().flatten().collect();
-    assert_snapshot!(Trace::of_scenario(&scenario, &events), @r##"
+    assert_snapshot!(trace(&parsed(scenario), events), @r##"
 agent is a keyagent
 box is a requester, with key agent linked
   1.  box requests user "k" with callout "c", in the background as asked → found
@@ -448,12 +427,8 @@ fn ten_thousand_upcalls_are_told_in_no_time() {
     push(started("agent", &[70]));
     push(started("left", &[71, 1]));
     for worker in 0..10_000 {
-        push(event(
-            "left",
-            Some(0),
-            Some(worker as u32),
-            EventKind::Begun { pids: vec![100 + worker, worker] },
-        ));
+        let pids = vec![100 + worker, worker];
+        push(event("left", Some(0), Some(worker as u32), EventKind::Begun { pids }));
         let mut upcall = Run::default();
         upcall.upcall(50_000 + worker * 2, 100 + worker, &format!("k{worker}"), 0);
         upcall.0.into_iter().for_each(|(event, _)| push(event));
@@ -463,12 +438,4 @@ fn ten_thousand_upcalls_are_told_in_no_time() {
     let trace = Trace::of_scenario(&scenario(), &run).to_string();
     assert!(trace.contains("10000 times:"), "{trace}");
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
-}
-
-#[test]
-fn every_operation_of_the_suite_has_a_sentence() {
-    let suite = suite::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).unwrap();
-    for op in suite.iter().flat_map(|scenario| scenario.plan().ops()) {
-        assert_ne!(describe_op(op), format!("{op:?}"));
-    }
 }

@@ -4,7 +4,8 @@ use super::mismatch::{FailedStep, Mismatch};
 use crate::{
     plan::{Op, Plan, Step},
     scenario::{Description, Expect, Scenario},
-    wire::{Described, Done, Event, EventKind, Outcome, Value, outcomes_of_setup},
+    trace::resolve::of_setup,
+    wire::{Described, Done, Event, EventKind, Outcome, Value},
 };
 
 /// Returns the steps that differ from their expectations, each once for all its workers.
@@ -80,12 +81,7 @@ fn variable(scenario: &Scenario, events: &[Event], name: &str, round: Option<u32
         let own = serials.iter().find(|(worker, _)| *worker == round && round.is_some());
         own.or(serials.first()).map(|(_, serial)| *serial)
     });
-    by_step.or_else(|| {
-        plan.processes.iter().find_map(|process| {
-            let place = process.setup.iter().position(|setup| setup.save.as_deref() == Some(name))?;
-            outcomes_of_setup(&process.name, events).nth(place)?.serial()
-        })
-    })
+    by_step.or_else(|| of_setup(plan, events, name))
 }
 
 fn meets(expect: &Expect, outcome: &Outcome, variable: &dyn Fn(&str) -> Option<i32>) -> bool {

@@ -18,11 +18,8 @@ pub struct Mismatch {
 pub struct FailedStep {
     /// Its number, from 1.
     pub number: usize,
-    /// The step's process.
     pub process: String,
-    /// The scenario's file.
     pub file: PathBuf,
-    /// The step's place in it.
     pub position: Position,
 }
 

@@ -46,7 +46,6 @@ pub struct Failure {
     pub left: Vec<String>,
     /// Diff against the snapshot, or the trace if there is no snapshot.
     pub difference: Vec<DiffLine>,
-    /// The whole trace.
     pub trace: Trace,
 }
 
@@ -136,9 +135,6 @@ impl FailureKind {
 /// Judges a scenario that the guest has finished. If every expectation holds and only the trace
 /// differs from its snapshot, the trace is put beside it for `cargo insta review`. An earlier
 /// pending one is removed.
-///
-/// # Errors
-/// The snapshot can't be read, or the pending one can't be written.
 pub fn judge(scenario: &Scenario, events: &[Event], finished: &Finished) -> io::Result<Verdict> {
     let trace = Trace::of_scenario(scenario, events);
     // The pending trace of an earlier run is not this run's.

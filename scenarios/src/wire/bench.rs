@@ -16,10 +16,7 @@ pub enum Measurement {
     },
     /// Time per request when a number of requests wait for one keyagent, whose `RLIMIT_SIGPENDING`
     /// is 64. One sample for each number, in this order.
-    Pending {
-        /// Numbers of requests.
-        counts: Vec<u32>,
-    },
+    Pending { counts: Vec<u32> },
     /// Time of a request without an answer, on a kernel that runs no `/sbin/request-key`.
     Miss {
         /// Samples of each case.
@@ -34,9 +31,7 @@ pub enum Measurement {
 /// A program in the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Upcall {
-    /// Name of the case.
     pub case: String,
-    /// Path of the program.
     pub program: String,
 }
 
@@ -55,7 +50,6 @@ pub enum UnrelatedAgent {
 /// The samples of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
-    /// Name of the case.
     pub case: String,
     /// Nanoseconds per request, in the order of the measurements.
     pub samples_ns: Vec<u64>,

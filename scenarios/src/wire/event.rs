@@ -61,17 +61,13 @@ pub enum EventKind {
     /// operation yet.
     Started(Identity),
     /// A step was begun in the background, by a worker with these pids (see [`Identity::pids`]).
-    Begun {
-        /// The worker's pids.
-        pids: Vec<i32>,
-    },
+    Begun { pids: Vec<i32> },
     /// A step ended, or one worker's part of it.
     Done(Done),
     /// A part of set-up, of a reaction, or of a step that takes several calls (`answer`, `deny`) ended.
     Called {
         /// The call, with every key that it names replaced by its serial.
         op: Op,
-        /// Its outcome and times.
         #[serde(flatten)]
         done: Done,
     },
@@ -87,12 +83,10 @@ pub enum EventKind {
 /// Outcome and times of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// The kernel's result.
     pub outcome: Outcome,
     /// Start of the operation: monotonic time since the plan was begun, in microseconds.
     /// [`Event::at_us`] is the time of the report, which may be any time after its end.
     pub begun_us: u64,
-    /// Duration in microseconds.
     pub elapsed_us: u64,
 }
 
@@ -167,14 +161,12 @@ pub enum Value {
 /// Result of `KEYCTL_DESCRIBE`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
-    /// Key type.
     #[serde(rename = "type")]
     pub kind: String,
     /// Owner, as the caller's user namespace sees it.
     pub uid: u32,
     /// Group, as the caller's user namespace sees it.
     pub gid: u32,
-    /// Permission mask.
     pub perm: u32,
     pub description: String,
 }
@@ -185,17 +177,13 @@ pub struct ProcKey {
     pub serial: i32,
     /// The flags column, as in `I--Q---`.
     pub flags: String,
-    /// Usage count.
     pub usage: u32,
     /// The timeout column, as in `perm`, `expd`, `10m`.
     pub timeout: String,
-    /// Permission mask.
     pub perm: u32,
-    /// Owner.
     pub uid: u32,
     /// Group; the kernel prints -1 for none.
     pub gid: i64,
-    /// Key type.
     #[serde(rename = "type")]
     pub kind: String,
     /// The rest of the line: the description and what the type adds.
@@ -205,7 +193,6 @@ pub struct ProcKey {
 /// A line of /proc/key-users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyUser {
-    /// The user.
     pub uid: u32,
     /// Keys that exist.
     pub keys: u32,

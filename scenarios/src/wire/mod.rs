@@ -56,25 +56,15 @@ pub enum HostMessage {
 /// Failure to decode a line of the host.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// A plan of another version.
     #[error(
         "the plan {plan} is written in version {protocol} of the protocol, and the guest speaks version {PROTOCOL}: rebuild both"
     )]
-    Version {
-        /// Its name.
-        plan: String,
-        /// Its version.
-        protocol: u32,
-    },
-    /// Not a message.
+    Version { plan: String, protocol: u32 },
     #[error("can't understand the host: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 
 /// Decodes a message of the host. A plan's version is checked before the plan itself, whose format depends on it.
-///
-/// # Errors
-/// A plan of another version, by its name; or a line that is no message.
 pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
     #[derive(Deserialize)]
     struct Run {
@@ -176,19 +166,14 @@ pub enum Completion {
         waiting: Vec<usize>,
     },
     /// Not even SIGKILL ends these processes.
-    Unkillable {
-        /// Their names.
-        who: Vec<String>,
-    },
+    Unkillable { who: Vec<String> },
 }
 
 /// A fault of the guest's or the host's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
-    /// The current plan, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// The failed operation and its cause.
     pub why: String,
 }
 

@@ -49,7 +49,6 @@ pub struct AttachedProgram {
     pub environment: BTreeMap<String, String>,
     /// Its working directory, created if absent.
     pub directory: String,
-    /// Its standard streams.
     pub streams: Streams,
 }
 
@@ -66,9 +65,7 @@ pub enum Streams {
 /// Size of a terminal in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowSize {
-    /// Lines.
     pub rows: u16,
-    /// Characters in a line.
     pub columns: u16,
 }
 
@@ -83,9 +80,7 @@ pub struct Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
-    /// Standard output.
     Output,
-    /// Standard error.
     Error,
 }
 
