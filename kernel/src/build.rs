@@ -253,6 +253,19 @@ fn cached(compiler: &str) -> String {
     format!("$(if $(filter %.S,$<),,ccache ){compiler}")
 }
 
+/// Runs make with all its output in a log. A full disk is an error of its own.
+pub(crate) fn run_logged(make: &mut Command, log: &Path) -> Result<ExitStatus> {
+    let out = File::create(log).map_err(Error::io("creating", log))?;
+    let both = out.try_clone().map_err(Error::io("creating", log))?;
+    let status = Running::start(make.stdin(Stdio::null()).stdout(out).stderr(both))?.wait()?;
+    if !status.success()
+        && is_full(&String::from_utf8_lossy(&fs::read(log).map_err(Error::io("reading", log))?))
+    {
+        return Err(Error::DiskFull { path: log.to_owned() });
+    }
+    Ok(status)
+}
+
 /// Returns `make` in that directory, without the environment's variables for it.
 pub(crate) fn make_in(directory: &Path) -> Command {
     let mut command = command::tool("make");

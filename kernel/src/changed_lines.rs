@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use crate::{
     Error, Progress, Request, Result, Series,
     command::{git, read},
+    diff_parser::hunk,
     sources::BASE,
     tree::tree,
 };
@@ -12,7 +13,6 @@ use crate::{
 /// A C file with lines of the series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedFile {
-    /// Its path in the tree.
     pub path: String,
     /// The whole file, with the series applied.
     pub text: String,
@@ -99,16 +99,6 @@ fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
         }
     }
     files
-}
-
-/// Parses the first lines and the counts of `@@ -1,2 +3,4 @@`.
-fn hunk(line: &str) -> Option<((usize, usize), (usize, usize))> {
-    let mut ranges = line.strip_prefix("@@ -")?.split(' ');
-    let range = |text: &str| match text.split_once(',') {
-        Some((first, count)) => Some((first.parse().ok()?, count.parse().ok()?)),
-        None => Some((text.parse().ok()?, 1)),
-    };
-    Some((range(ranges.next()?)?, range(ranges.next()?.strip_prefix('+')?)?))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::{fs, path::Path};
 
 use crate::{
     Error, Result,
-    command::{git, output, read},
+    command::{git, read},
     fs::remove,
+    objects::has,
     sources::BASE,
     tree::Base,
 };
@@ -32,8 +33,7 @@ pub(crate) fn keep_up(base: &Base, path: &Path) -> Result<()> {
         fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
         return clone(base, path);
     }
-    let known = output(git(path).args(["cat-file", "-e", &base.commit]), b"")?;
-    if !known.status.success() {
+    if !has(path, &base.commit)? {
         let update = format!("+{BASE}:refs/remotes/cache/base");
         read(git(path).args(["fetch", "--quiet", "--no-tags"]).arg(&base.path).arg(update), b"")?;
     }

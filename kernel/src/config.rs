@@ -132,12 +132,10 @@ impl Fragment {
         self.file.file_stem().unwrap_or_default().to_string_lossy()
     }
 
-    /// Returns the fragment's file name.
     pub(crate) fn name(&self) -> String {
         self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Hashes the fragment's options.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         for Requested { option, value, .. } in &self.requests {
             hash.update(format!("{option}={value}\n"));

@@ -128,21 +128,19 @@ fn is_binary_hunk(line: &[u8]) -> bool {
 
 /// Returns the numbers of lines of the old and the new text from a hunk's header.
 fn counts(line: &[u8]) -> Option<(usize, usize)> {
-    let (_, counts) = hunk(str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)).ok()?)?;
-    Some(counts)
+    let ((_, old), (_, new)) = hunk(str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)).ok()?)?;
+    Some((old, new))
 }
 
-/// Parses `@@ -3,7 +3,8 @@ words`: the old text's position, and the numbers of lines of the old and
-/// the new text.
-pub(crate) fn hunk(line: &str) -> Option<(usize, (usize, usize))> {
+/// Parses `@@ -3,7 +3,8 @@ words`: the first line and the number of lines, of the old text and of the new.
+pub(crate) fn hunk(line: &str) -> Option<((usize, usize), (usize, usize))> {
     let (ranges, _) = line.strip_prefix("@@ -")?.split_once(" @@")?;
     let (old, new) = ranges.split_once(" +")?;
     let range = |text: &str| -> Option<(usize, usize)> {
         let (at, count) = text.split_once(',').unwrap_or((text, "1"));
         Some((at.parse().ok()?, count.parse().ok()?))
     };
-    let ((at, old), (_, new)) = (range(old)?, range(new)?);
-    Some((at, (old, new)))
+    Some((range(old)?, range(new)?))
 }
 
 #[cfg(test)]

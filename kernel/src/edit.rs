@@ -19,7 +19,6 @@ const BRANCH: &str = "refs/heads/keyagents";
 /// Parameters of a work tree.
 #[derive(Clone, Debug)]
 pub struct Edit<'a> {
-    /// The kernel of the series.
     pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
@@ -71,6 +70,5 @@ fn require_empty(directory: &Path) -> Result<()> {
     if is_free {
         return Ok(());
     }
-    let reason = "it is not empty: name a directory that does not exist yet".into();
-    Err(Error::WorkTree { path: directory.to_owned(), reason })
+    Err(Error::work_tree(directory, "it is not empty: name a directory that does not exist yet"))
 }

@@ -1,6 +1,9 @@
 //! Errors between a kernel's name and its image, with advice.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     Requirement,
@@ -13,194 +16,82 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `kernels.toml` has errors.
     #[error("kernels.toml: {why}")]
-    Kernels {
-        /// The cause, with its place.
-        why: Box<toml::de::Error>,
-    },
+    Kernels { why: Box<toml::de::Error> },
 
-    /// A name that is not in `kernels.toml`.
     #[error("there is no kernel named `{name}`; there are {known}")]
-    NoSuchKernel {
-        /// The requested name.
-        name: String,
-        /// The known names.
-        known: String,
-    },
+    NoSuchKernel { name: String, known: String },
 
-    /// The host lacks requirements of a build.
     #[error("missing on this machine: {}\ninstall with: {}", list(.missing), install(.missing))]
-    MissingTools {
-        /// The missing programs and packages.
-        missing: Vec<Requirement>,
-    },
+    MissingTools { missing: Vec<Requirement> },
 
-    /// None of the named kernel's origins can be used here.
     #[error("no source for kernel {kernel}:{}\nname another kernel with --kernel, or a source of your own (a tarball or a directory) with --kernel-src", attempts.iter().map(|line| format!("\n  {line}")).collect::<String>())]
-    NoOrigin {
-        /// The kernel's name.
-        kernel: String,
-        /// One line for each origin, with the reason why it can't be used.
-        attempts: Vec<String>,
-    },
+    NoOrigin { kernel: String, attempts: Vec<String> },
 
-    /// A path that is not a kernel source.
     #[error("{} is not a kernel source: {reason}", path.display())]
-    NotASource {
-        /// The given path.
-        path: PathBuf,
-        /// The reason.
-        reason: String,
-    },
+    NotASource { path: PathBuf, reason: String },
 
-    /// A failed or incomplete download.
     #[error("downloading {url}: {reason}; run the command again, or give a source of your own")]
-    Download {
-        /// The requested address.
-        url: String,
-        /// The cause.
-        reason: String,
-    },
+    Download { url: String, reason: String },
 
-    /// An archive with another hash than the pinned one.
     #[error("{what} has SHA-256 {found}, expected {expected}; it was deleted: run the command again")]
-    Checksum {
-        /// The archive.
-        what: String,
-        /// The pinned hash.
-        expected: String,
-        /// The actual hash.
-        found: String,
-    },
+    Checksum { what: String, expected: String, found: String },
 
-    /// An archive that can't be read to its end.
     #[error("unpacking {}: {why}; the archive is truncated or damaged: fetch it again", path.display())]
     Archive {
         /// The archive. It is already removed if this program fetched it.
         path: PathBuf,
-        /// The cause.
         why: io::Error,
     },
 
-    /// A patch that can't be read.
     #[error("can't read the patch `{}`: {}", printable(.patch), printable(&.why.to_string()))]
-    NotAPatch {
-        /// The file's name, or the mail's subject.
-        patch: String,
-        /// The reason.
-        why: PatchProblem,
-    },
+    NotAPatch { patch: String, why: PatchProblem },
 
-    /// A name or a path that is not a series of patches.
     #[error("can't take `{}` as a series of patches: {}", printable(.name), printable(&.why.to_string()))]
-    NotASeries {
-        /// The given name or path.
-        name: String,
-        /// The reason.
-        why: SeriesProblem,
-    },
+    NotASeries { name: String, why: SeriesProblem },
 
-    /// A patch that does not fit the source.
     #[error("{0}")]
     DoesNotApply(Box<DoesNotApply>),
 
-    /// A range with patches that the series does not have.
     #[error("the series for {kernel} has {count} patches: there are none with those numbers")]
-    NoSuchPatches {
-        /// The kernel.
-        kernel: String,
-        /// Number of patches in the series.
-        count: usize,
-    },
+    NoSuchPatches { kernel: String, count: usize },
 
-    /// A tree without the requested selftests.
     #[error("kernel {kernel} has no tools/testing/selftests/{collection}: does the series add it?")]
-    NoSelftests {
-        /// The kernel.
-        kernel: String,
-        /// The collection's directory.
-        collection: String,
-    },
+    NoSelftests { kernel: String, collection: String },
 
-    /// The tree in the cache was edited.
     #[error(
         "the tree {0} was edited by hand:\n{1}\nit belongs to the cache: save your work (`git -C {0} diff`), undo it (`git -C {0} reset --hard`) \
          and give a directory of your own as the kernel source",
         path.display(), files
     )]
-    EditedTree {
-        /// The tree.
-        path: PathBuf,
-        /// The files that differ, one a line.
-        files: String,
-    },
+    EditedTree { path: PathBuf, files: String },
 
-    /// A work tree that can't be made there, or whose commits can't be exported.
     #[error("{}: {reason}", path.display())]
-    WorkTree {
-        /// The work tree.
-        path: PathBuf,
-        /// The reason, with advice.
-        reason: String,
-    },
+    WorkTree { path: PathBuf, reason: String },
 
-    /// A line of a configuration fragment that is neither an option nor a comment.
     #[error("{}:{line}: neither an option nor a comment: `{text}`", file.display())]
-    FragmentSyntax {
-        /// The fragment.
-        file: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The line.
-        text: String,
-    },
+    FragmentSyntax { file: PathBuf, line: usize, text: String },
 
-    /// Requested options that are not in the final configuration.
     #[error("the kernel's configuration differs from the request:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
     ConfigMismatch(Vec<ConfigMismatch>),
 
-    /// The build ended in an error.
     #[error("the kernel build failed ({status}){}\nthe whole log: {}", first.iter().map(|line| format!("\n  {line}")).collect::<String>(), log.display())]
-    Build {
-        /// make's exit status.
-        status: String,
-        /// The first errors.
-        first: Vec<String>,
-        /// The build's output.
-        log: PathBuf,
-    },
+    Build { status: String, first: Vec<String>, log: PathBuf },
 
-    /// A build that was cancelled.
     #[error("the kernel build was given up: nothing is left to be run on it")]
     Cancelled,
 
-    /// A program that failed.
     #[error("`{command}` {status}{}", if stderr.is_empty() { String::new() } else { format!(":\n{}", stderr.trim_end()) })]
-    Command {
-        /// The command line.
-        command: String,
-        /// Its exit status.
-        status: String,
-        /// Its standard error.
-        stderr: String,
-    },
+    Command { command: String, status: String, stderr: String },
 
-    /// The disk is full.
     #[error("no space left on the disk of {}; a kernel's source and builds take 6 GB: make room, or set KEYAGENTS_CACHE to a directory elsewhere", path.display())]
-    DiskFull {
-        /// A path on that disk.
-        path: PathBuf,
-    },
+    DiskFull { path: PathBuf },
 
-    /// A file operation that failed.
     #[error("{doing} {}: {why}", path.display())]
     Io {
         /// The failed operation, as in "reading".
         doing: &'static str,
-        /// The path.
         path: PathBuf,
-        /// The cause.
         why: io::Error,
     },
 }
@@ -216,7 +107,6 @@ pub(crate) fn printable(text: &str) -> String {
 /// A patch that did not fit.
 #[derive(Debug, Default)]
 pub struct DoesNotApply {
-    /// The patch's file name.
     pub patch: String,
     /// Its hunks that fit nowhere.
     pub rejects: Vec<RejectedHunk>,
@@ -260,15 +150,10 @@ impl std::fmt::Display for DoesNotApply {
 pub struct ConfigMismatch {
     /// The option, with `CONFIG_`.
     pub option: String,
-    /// The requested value.
     pub wanted: String,
-    /// The actual value.
     pub found: String,
-    /// The fragment.
     pub file: PathBuf,
-    /// The line in the fragment, counted from 1.
     pub line: usize,
-    /// A possible explanation.
     pub hint: &'static str,
 }
 
@@ -284,6 +169,10 @@ impl std::fmt::Display for ConfigMismatch {
 }
 
 impl Error {
+    pub(crate) fn work_tree(path: &Path, reason: impl Into<String>) -> Self {
+        Self::WorkTree { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// Adds the context to an [`io::Error`]. A full disk becomes an error of its own.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -1,6 +1,8 @@
-//! Removal of files that may not exist.
+//! Files that may not exist, and scratch directories.
 
-use std::{fs, io, path::Path};
+use std::{env, fs, io, path::Path};
+
+use tempfile::TempDir;
 
 use crate::{Error, Result};
 
@@ -11,6 +13,19 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("removing", path)(error)),
         _ => Ok(()),
     }
+}
+
+/// Reads a text file. `None` if it does not exist.
+pub(crate) fn read_if_present(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(Error::io("reading", path)),
+    }
+}
+
+/// Makes a directory that is removed when it is dropped.
+pub(crate) fn scratch() -> Result<TempDir> {
+    tempfile::tempdir().map_err(Error::io("creating a directory in", env::temp_dir()))
 }
 
 /// Returns true if the output of a program reports a full disk, in the words of the kernel or of

@@ -37,17 +37,13 @@ impl Kernels {
 
     /// Returns the kernel of that name. [`Error::NoSuchKernel`] lists the known names.
     pub fn get(&self, name: &str) -> Result<&KernelSpec> {
-        self.iter().find(|kernel| kernel.name == name).ok_or_else(|| Error::NoSuchKernel {
-            name: name.to_owned(),
-            known: self.names().collect::<Vec<_>>().join(", "),
-        })
+        self.iter()
+            .find(|kernel| kernel.name == name)
+            .ok_or_else(|| Error::NoSuchKernel { name: name.to_owned(), known: self.listed(", ") })
     }
 
     /// Returns the first kernel that this machine can have: its source or its image is in the cache,
     /// or one of its origins can be used. The network is used only for the latter.
-    ///
-    /// # Errors
-    /// There is none, or the cache can't be read.
     pub fn first_available(&self, cache: &Path, progress: &dyn Progress) -> Result<Available<'_>> {
         let mut passed_over = Vec::new();
         for kernel in self.iter() {
@@ -59,20 +55,19 @@ impl Kernels {
                 Err(error) => return Err(error),
             }
         }
-        let kernel = self.names().collect::<Vec<_>>().join(" or ");
-        Err(Error::NoOrigin { kernel, attempts: passed_over })
+        Err(Error::NoOrigin { kernel: self.listed(" or "), attempts: passed_over })
     }
 
     /// Returns the kernel with the series that people edit, which the other series follow: the first
     /// that has one.
-    ///
-    /// # Errors
-    /// None has a series.
     pub fn primary(&self) -> Result<&KernelSpec> {
         let has_series = |kernel: &&KernelSpec| kernel.series_directory().is_dir();
-        let known = || self.names().collect::<Vec<_>>().join(", ");
-        let none = || Error::NoSuchKernel { name: "with a series".into(), known: known() };
+        let none = || Error::NoSuchKernel { name: "with a series".into(), known: self.listed(", ") };
         self.iter().find(has_series).ok_or_else(none)
+    }
+
+    fn listed(&self, separator: &str) -> String {
+        self.names().collect::<Vec<_>>().join(separator)
     }
 
     /// Returns all kernels, in the order of the file.
@@ -89,7 +84,6 @@ impl Kernels {
 /// The first kernel that a machine can have.
 #[derive(Clone, Debug)]
 pub struct Available<'a> {
-    /// The kernel.
     pub kernel: &'a KernelSpec,
     /// The kernels before it, each with the reason why this machine can't have it.
     pub passed_over: Vec<String>,

@@ -25,6 +25,7 @@ mod fs;
 mod image;
 mod kernels;
 mod lock;
+mod objects;
 mod packages;
 mod programs;
 mod progress;

@@ -55,7 +55,6 @@ impl Manager {
         [Self::Apt, Self::Dnf, Self::Pacman].into_iter().find(|manager| has_program(manager.program()))
     }
 
-    /// Returns its name.
     pub fn program(self) -> &'static str {
         match self {
             Self::Apt => "apt-get",

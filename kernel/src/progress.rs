@@ -4,20 +4,11 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Download of a source archive. Counted in bytes.
-    Download {
-        /// The archive's file name.
-        file: String,
-    },
+    Download { file: String },
     /// Unpacking of a source archive into a tree. Counted in bytes of the archive.
-    Unpack {
-        /// The archive's file name.
-        file: String,
-    },
+    Unpack { file: String },
     /// Copy of a user's own tree. Not counted.
-    Copy {
-        /// The user's directory.
-        from: std::path::PathBuf,
-    },
+    Copy { from: std::path::PathBuf },
     /// Checkout of source files into the tree. Counted in files.
     Checkout,
     /// Application of the series. Counted in patches.
@@ -25,10 +16,7 @@ pub enum Phase {
     /// Configuration, and its check. Not counted.
     Configure,
     /// Check of a patch. Not counted.
-    Check {
-        /// The checked patch, and the progress of the check.
-        what: String,
-    },
+    Check { what: String },
     /// Build of the kernel's own selftests. Not counted.
     Selftests,
     /// Build of the kernel. Counted in the build's steps (one for each object).

@@ -9,11 +9,9 @@ use crate::diff_parser::hunk;
 pub struct RejectedHunk {
     /// The source file that it is for.
     pub file: String,
-    /// Its header.
     pub header: String,
     /// The header's line in the patch, counted from 1.
     pub line: usize,
-    /// The reason.
     pub instead: RejectReason,
 }
 
@@ -132,16 +130,10 @@ fn hunks(patch: &str) -> Vec<Hunk<'_>> {
         if left == (0, 0) {
             if let Some(name) = line.strip_prefix("--- ") {
                 file = path(name);
-            } else if let Some((at, counts)) = hunk(line).filter(|_| !file.is_empty()) {
-                left = counts;
-                hunks.push(Hunk {
-                    file,
-                    header: line,
-                    line: index + 1,
-                    at,
-                    old: Vec::new(),
-                    new: Vec::new(),
-                });
+            } else if let Some(((at, old), (_, new))) = hunk(line).filter(|_| !file.is_empty()) {
+                left = (old, new);
+                let (old, new) = (Vec::new(), Vec::new());
+                hunks.push(Hunk { file, header: line, line: index + 1, at, old, new });
             }
             continue;
         }

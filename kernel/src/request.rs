@@ -5,15 +5,12 @@ use crate::{Arch, Fragment, KernelSpec, Origin, Profile, Series};
 /// Parameters of a build.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The named kernel.
     pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
     /// The patches to apply; see [`KernelSpec::series`].
     pub series: Series,
-    /// The architecture to build for.
     pub arch: Arch,
-    /// The purpose of the kernel.
     pub profile: Profile,
     /// Further fragments, merged last.
     pub fragments: Vec<Fragment>,

@@ -9,7 +9,6 @@ use crate::programs::has_program;
 pub struct Requirement {
     /// The program's or the header's name.
     pub name: &'static str,
-    /// The package.
     pub package: &'static str,
     kind: Kind,
 }

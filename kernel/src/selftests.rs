@@ -2,18 +2,17 @@
 //! guest.
 
 use std::{
-    fs::{self, File},
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
     Arch, Error, Phase, Progress, Request, Result, Tree,
-    build::{Build, SHOWN_ERRORS, Toolchain, is_error, make_in},
-    command::Running,
+    build::{Build, SHOWN_ERRORS, Toolchain, is_error, make_in, run_logged},
     fs::remove,
     image::{require_tools, toolchain},
     lock::Lock,
@@ -135,10 +134,7 @@ fn programs(directory: &Path) -> Result<Vec<PathBuf>> {
 
 /// Runs make with all its output in the log. An error contains the compiler's messages.
 fn run(make: &mut Command, log: &Path) -> Result<()> {
-    let out = File::create(log).map_err(Error::io("creating", log))?;
-    let both = out.try_clone().map_err(Error::io("creating", log))?;
-    make.stdin(Stdio::null()).stdout(out).stderr(both);
-    let status = Running::start(make)?.wait()?;
+    let status = run_logged(make, log)?;
     if status.success() {
         return Ok(());
     }
@@ -150,78 +146,47 @@ fn run(make: &mut Command, log: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::{Kernels, NoProgress, Origin, Profile, Series, testutil::lacks_make};
+    use crate::{NoProgress, Series, testutil::Fixture};
 
     /// Returns a fake kernel with headers, and with selftests that count their builds.
-    fn kernel_with(collection: &str) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        let source = directory.path().join("source");
-        let keys = source.join("tools/testing/selftests").join(collection);
-        fs::create_dir_all(&keys).unwrap();
-        let write = |path: PathBuf, text: &str| fs::write(path, text).unwrap();
-        write(source.join("Kconfig"), "");
-        write(
-            source.join("Makefile"),
-            "headers:\n\t@mkdir -p $(O)/usr/include; echo 7 > $(O)/usr/include/n\n",
-        );
+    fn kernel_with(collection: &str) -> Option<Fixture> {
+        let headers = "headers:\n\t@mkdir -p $(O)/usr/include; echo 7 > $(O)/usr/include/n\n";
         let recipe = "all:\n\t@echo no > $(OUTPUT)/b.o; cp $(lastword $(KHDR_INCLUDES))/n $(OUTPUT)/a; chmod +x $(OUTPUT)/a\n";
-        write(keys.join("Makefile"), recipe);
-        directory
+        let makefile = format!("tools/testing/selftests/{collection}/Makefile");
+        Fixture::to_make(&[("Kconfig", ""), ("Makefile", headers), (&makefile, recipe)])
     }
 
-    fn build(directory: &Path) -> Result<Vec<PathBuf>> {
-        let kernels = Kernels::load()?;
-        let request = Request {
-            kernel: kernels.get("6.12")?,
-            origin: Some(Origin::at(&directory.join("source"))?),
-            series: Series::default(),
-            arch: Arch::Um,
-            profile: Profile::Plain,
-            fragments: Vec::new(),
-            jobs: 1,
-        };
-        selftests(&request, "keys", &directory.join("cache"), &NoProgress)
+    fn build(fixture: &Fixture) -> Result<Vec<PathBuf>> {
+        let request = Request { arch: Arch::Um, ..fixture.request("source", Series::default())? };
+        selftests(&request, "keys", &fixture.path("cache"), &NoProgress)
     }
 
     #[test]
     fn selftests_are_built_with_the_trees_headers_and_cached() {
-        if lacks_make() {
-            return;
-        }
-        let directory = kernel_with("keys");
-        let programs = build(directory.path()).unwrap();
+        let Some(fixture) = kernel_with("keys") else { return };
+        let programs = build(&fixture).unwrap();
         assert_eq!(programs.len(), 1);
         assert!(programs[0].ends_with("a"), "{programs:?}");
         assert_eq!(fs::read_to_string(&programs[0]).unwrap(), "7\n");
         // A second time finds them, whatever is left of the build.
-        fs::remove_dir_all(directory.path().join("cache/builds")).unwrap();
-        assert_eq!(build(directory.path()).unwrap(), programs);
+        fs::remove_dir_all(fixture.path("cache/builds")).unwrap();
+        assert_eq!(build(&fixture).unwrap(), programs);
     }
 
     #[test]
     fn kernel_without_the_selftests_is_named() {
-        if lacks_make() {
-            return;
-        }
-        let directory = kernel_with("locks");
-        let error = build(directory.path()).unwrap_err().to_string();
+        let Some(fixture) = kernel_with("locks") else { return };
+        let error = build(&fixture).unwrap_err().to_string();
         assert_eq!(error, "kernel 6.12 has no tools/testing/selftests/keys: does the series add it?");
     }
 
     #[test]
     fn compiler_output_is_shown() {
-        if lacks_make() {
-            return;
-        }
-        let directory = kernel_with("keys");
-        let makefile = directory.path().join("source/tools/testing/selftests/keys/Makefile");
-        fs::write(makefile, "all:\n\t@echo 'x.c:1: error: no' >&2; false\n").unwrap();
-        let error = build(directory.path()).unwrap_err().to_string();
-        assert!(
-            error
-                .starts_with("the kernel build failed (the selftests: exit status: 2)\n  x.c:1: error: no\n"),
-            "{error}"
-        );
+        let Some(fixture) = kernel_with("keys") else { return };
+        let makefile = "source/tools/testing/selftests/keys/Makefile";
+        fixture.write(makefile, "all:\n\t@echo 'x.c:1: error: no' >&2; false\n");
+        let error = build(&fixture).unwrap_err().to_string();
+        let expected = "the kernel build failed (the selftests: exit status: 2)\n  x.c:1: error: no\n";
+        assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use similar::{ChangeTag, TextDiff};
+
 use crate::{KernelSpec, Patch, Result};
 
 /// Difference between the patches of the same title in two series.
@@ -18,9 +20,7 @@ pub struct Difference {
 /// A line that a patch adds or removes for one kernel and not for the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnlikeLine {
-    /// The file that is changed.
     pub file: String,
-    /// The kernel's name.
     pub kernel: String,
     /// The line, with `+` or `-`.
     pub line: String,
@@ -35,9 +35,6 @@ pub fn explanation(primary: &KernelSpec) -> String {
 /// Compares a kernel's series with the primary one. A patch that only one of them has differs as a
 /// whole. It is explained by `Differs from …:`, or by `Not in …:` in a patch that is only in the
 /// primary series.
-///
-/// # Errors
-/// A series can't be read.
 pub fn differences(primary: &KernelSpec, other: &KernelSpec) -> Result<Vec<Difference>> {
     let names = [primary.name.as_str(), other.name.as_str()];
     let (ours, theirs) = (primary.series()?, other.series()?);
@@ -68,9 +65,13 @@ fn unlike(kernels: [&str; 2], ours: Option<&Patch>, theirs: Option<&Patch>) -> V
     let mut lines = Vec::new();
     for file in files {
         let [ours, theirs] = [&ours, &theirs].map(|all| all.get(file).map_or(&[][..], Vec::as_slice));
-        for (side, line) in uncommon(ours, theirs) {
-            let kernel = kernels[side].to_owned();
-            lines.push(UnlikeLine { file: file.to_owned(), kernel, line: line.to_owned() });
+        for change in TextDiff::from_slices(ours, theirs).iter_all_changes() {
+            let kernel = match change.tag() {
+                ChangeTag::Equal => continue,
+                ChangeTag::Delete => kernels[0].to_owned(),
+                ChangeTag::Insert => kernels[1].to_owned(),
+            };
+            lines.push(UnlikeLine { file: file.to_owned(), kernel, line: change.value().to_owned() });
         }
     }
     lines
@@ -90,41 +91,6 @@ fn changed_lines(diff: &str) -> BTreeMap<&str, Vec<&str>> {
         }
     }
     files
-}
-
-/// Returns the lines that are not in the longest common subsequence, each with the number of its
-/// side.
-fn uncommon<'t>(ours: &[&'t str], theirs: &[&'t str]) -> Vec<(usize, &'t str)> {
-    let start = ours.iter().zip(theirs).take_while(|(one, other)| one == other).count();
-    let (ours, theirs) = (&ours[start..], &theirs[start..]);
-    let end = ours.iter().rev().zip(theirs.iter().rev()).take_while(|(one, other)| one == other).count();
-    let (ours, theirs) = (&ours[..ours.len() - end], &theirs[..theirs.len() - end]);
-    let width = theirs.len() + 1;
-    let mut common = vec![0_usize; (ours.len() + 1) * width];
-    for (i, one) in ours.iter().enumerate().rev() {
-        for (j, other) in theirs.iter().enumerate().rev() {
-            common[i * width + j] = match one == other {
-                true => common[(i + 1) * width + j + 1] + 1,
-                false => common[(i + 1) * width + j].max(common[i * width + j + 1]),
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    let mut lines = Vec::new();
-    while i < ours.len() || j < theirs.len() {
-        if i < ours.len() && j < theirs.len() && ours[i] == theirs[j] {
-            (i, j) = (i + 1, j + 1);
-        } else if j == theirs.len()
-            || i < ours.len() && common[(i + 1) * width + j] >= common[i * width + j + 1]
-        {
-            lines.push((0, ours[i]));
-            i += 1;
-        } else {
-            lines.push((1, theirs[j]));
-            j += 1;
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -31,6 +31,11 @@ impl Fixture {
         fixture
     }
 
+    /// Like [`Self::with_source`], for a source that is built. `None` if the machine has no `make`.
+    pub(crate) fn to_make(files: &[(&str, &str)]) -> Option<Self> {
+        (!lacks_make()).then(|| Self::with_source(files))
+    }
+
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory.path().join(name)
     }

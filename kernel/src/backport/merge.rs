@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::{
     Result,
-    command::{failed, git, output, read},
+    command::{failed, git, output},
+    objects::commit,
 };
 
 /// A change to apply: what leads from one tree to another.
@@ -41,22 +42,4 @@ pub(super) fn apply(repository: &Path, tree: &str, change: &Change) -> Result<Me
         Some(1) => Ok(Merged::Conflict { pick }),
         _ => Err(failed(&merge, &merged)),
     }
-}
-
-/// Returns the tree of a commit.
-pub(super) fn tree_of(repository: &Path, commit: &str) -> Result<String> {
-    read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
-}
-
-/// Makes a commit that is always the same for the same arguments.
-pub(super) fn commit(repository: &Path, tree: &str, parent: Option<&str>, message: &str) -> Result<String> {
-    let mut command = git(repository);
-    command.args(["commit-tree", tree, "-m", message]).args(parent.iter().flat_map(|parent| ["-p", parent]));
-    for role in ["AUTHOR", "COMMITTER"] {
-        command
-            .env(format!("GIT_{role}_NAME"), "keyagents")
-            .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost")
-            .env(format!("GIT_{role}_DATE"), "@0 +0000");
-    }
-    read(&mut command, b"")
 }

@@ -31,6 +31,7 @@ use crate::{
     format_patch::diff_of,
     fs::remove,
     lock::Lock,
+    objects::{as_keyagents, commit, tree_of},
     series::Stack,
     tree::{self, Base},
 };
@@ -60,7 +61,6 @@ pub struct Conflict {
     pub patch: String,
     /// What was applied.
     pub what: &'static str,
-    /// The files with conflicts.
     pub files: Vec<String>,
     /// The work tree.
     pub tree: PathBuf,
@@ -94,9 +94,9 @@ pub fn backport(
         (None, Start::New) => State::new(inputs),
         (Some(state), Start::Resolved) => state.resolved(&directory, &inputs)?,
         (Some(_), Start::New) => {
-            return Err(refuse(&directory, "a backport is under way: --continue or --abort it"));
+            return Err(Error::work_tree(&directory, "a backport is under way: --continue or --abort it"));
         }
-        (None, Start::Resolved) => return Err(refuse(&directory, "no backport is under way")),
+        (None, Start::Resolved) => return Err(Error::work_tree(&directory, "no backport is under way")),
     };
     let base = Base::prepare(to, None, cache, progress)?;
     let primary = Base::prepare(from, None, cache, progress)?;
@@ -125,14 +125,11 @@ pub fn backport(
 }
 
 /// Gives up a backport that has stopped. The series stays as it was.
-///
-/// # Errors
-/// [`Error::WorkTree`] if none is under way.
 pub fn abort(to: &KernelSpec, cache: &Path, progress: &dyn Progress) -> Result<()> {
     let _lock = Lock::take(&cache.join("locks").join(format!("backport-{}", to.name)), progress)?;
     let directory = work_tree(to, cache);
     if State::read(&directory)?.is_none() {
-        return Err(refuse(&directory, "no backport is under way"));
+        return Err(Error::work_tree(&directory, "no backport is under way"));
     }
     read(git(&directory).args(["reset", "-q", "--hard"]), b"")?;
     State::remove(&directory)
@@ -140,10 +137,6 @@ pub fn abort(to: &KernelSpec, cache: &Path, progress: &dyn Progress) -> Result<(
 
 fn work_tree(to: &KernelSpec, cache: &Path) -> PathBuf {
     cache.join("backports").join(&to.name)
-}
-
-fn refuse(directory: &Path, reason: impl Into<String>) -> Error {
-    Error::WorkTree { path: directory.to_owned(), reason: reason.into() }
 }
 
 /// Lets the work tree's repository read the objects of the primary kernel's, without a copy.
@@ -193,10 +186,10 @@ struct Chain {
 impl Chain {
     fn of(series: &Series, repository: &Path, base: &str) -> Result<Self> {
         let mut stack = Stack::on(repository, base)?;
-        let mut from = merge::tree_of(repository, base)?;
+        let mut from = tree_of(repository, base)?;
         let mut patches = Vec::new();
         for patch in series.patches() {
-            let to = merge::tree_of(repository, stack.push(patch)?)?;
+            let to = tree_of(repository, stack.push(patch)?)?;
             patches.push((patch.clone(), Change { from, to: to.clone() }));
             from = to;
         }
@@ -227,6 +220,11 @@ impl Chains {
         let before = std::iter::once(None).chain(before.map(Some));
         before.zip(&self.other.patches).filter(|(_, (patch, _))| !is_primary(&patch.title)).collect()
     }
+
+    /// Returns the title as one of the other kernel's series, where its own patches are placed.
+    fn title_of(&self, title: &str) -> Option<&str> {
+        self.other.find(title).map(|(patch, _)| patch.title.as_str())
+    }
 }
 
 struct Run<'a> {
@@ -256,7 +254,7 @@ type Step = Result<Result<String, Stop>>;
 
 impl Run<'_> {
     fn series(&self, base: &str) -> Result<Outcome> {
-        let mut tree = merge::tree_of(self.repository, base)?;
+        let mut tree = tree_of(self.repository, base)?;
         let mut patches = Vec::new();
         let own = self.chains.own();
         let mut before = None;
@@ -354,34 +352,23 @@ impl Run<'_> {
 
     /// Returns the patch that leads from one tree to the next.
     fn patch(&self, patch: Patch, from: &str, to: &str, number: usize) -> Result<Patch> {
-        let parent = merge::commit(self.repository, from, None, "before")?;
-        let commit = merge::commit(self.repository, to, Some(&parent), "after")?;
-        let (stat, diff) = diff_of(self.repository, &commit)?;
+        let parent = commit(self.repository, from, None, "before")?;
+        let after = commit(self.repository, to, Some(&parent), "after")?;
+        let (stat, diff) = diff_of(self.repository, &after)?;
         let notes = patch.notes();
         let patch = Patch { remarks: stat, diff, ..patch }.with_notes(notes.as_deref());
         Ok(Patch { name: patch.file_name(number).into_owned(), ..patch })
     }
 }
 
-impl Chains {
-    /// Returns the title as one of the other kernel's series, where its own patches are placed.
-    fn title_of(&self, title: &str) -> Option<&str> {
-        self.other.find(title).map(|(patch, _)| patch.title.as_str())
-    }
-}
-
 impl Stop {
     /// Leaves the conflict in the work tree.
     fn check_out(self, directory: &Path, state: &State, progress: &dyn Progress) -> Result<Conflict> {
-        let head = merge::commit(directory, &self.tree, None, "The series so far")?;
+        let head = commit(directory, &self.tree, None, "The series so far")?;
         tree::check_out(directory, &head, progress)?;
         let mut pick = git(directory);
         pick.args(["-c", "merge.renames=false", "-c", "merge.conflictStyle=diff3"]);
-        for role in ["AUTHOR", "COMMITTER"] {
-            pick.env(format!("GIT_{role}_NAME"), "keyagents")
-                .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost");
-        }
-        output(pick.args(["cherry-pick", "--no-commit", &self.pick]), b"")?;
+        output(as_keyagents(&mut pick).args(["cherry-pick", "--no-commit", &self.pick]), b"")?;
         state.stop(directory, &self.step)?;
         let files = state::unmerged(directory)?;
         Ok(Conflict { patch: self.patch, what: self.what, files, tree: directory.to_owned() })

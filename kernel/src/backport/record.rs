@@ -1,14 +1,12 @@
 //! Record of the primary series' patches that another series was made of, as the names of git's
 //! objects: a changed patch is compared with its version of then.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use crate::{
     Error, Result, Series,
     command::{git, output, read},
+    fs::{read_if_present, scratch},
 };
 
 /// The record's file, beside the patches.
@@ -39,15 +37,10 @@ pub(super) enum Origin {
 /// Returns the patches that the series in `to` was made of. Their objects are in the repository of
 /// `from`.
 pub(super) fn recall(to: &Path, from: &Path) -> Result<Origin> {
-    let file = to.join(FILE);
-    let record = match fs::read_to_string(&file) {
-        Ok(record) => record,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Origin::Unrecorded),
-        Err(error) => return Err(Error::io("reading", file)(error)),
-    };
-    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let Some(record) = read_if_present(&to.join(FILE))? else { return Ok(Origin::Unrecorded) };
+    let scratch = scratch()?;
     for (object, name) in record.lines().filter_map(|line| line.split_once(' ')) {
-        let path: PathBuf = scratch.path().join(name);
+        let path = scratch.path().join(name);
         let Some(bytes) = content(from, object, name)? else { return Ok(Origin::Lost(name.to_owned())) };
         fs::write(&path, bytes).map_err(Error::io("writing", &path))?;
     }

@@ -2,17 +2,17 @@
 //! one that is to be resolved.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
-use super::{record, refuse};
+use super::record;
 use crate::{
     Error, KernelSpec, Result,
     command::{git, output, read},
-    fs::remove,
+    fs::{read_if_present, remove},
     sources::hex,
 };
 
@@ -53,12 +53,7 @@ impl State {
 
     /// Returns the state in that work tree; `None` if no backport is under way.
     pub(super) fn read(directory: &Path) -> Result<Option<Self>> {
-        let file = Self::file(directory);
-        let text = match fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("reading", file)(error)),
-        };
+        let Some(text) = read_if_present(&Self::file(directory))? else { return Ok(None) };
         let mut state = Self::new(String::new());
         for (word, rest) in text.lines().filter_map(|line| line.split_once(' ')) {
             match word {
@@ -90,21 +85,27 @@ impl State {
     /// Returns the state with the work tree's index as the resolution of the last conflict.
     pub(super) fn resolved(mut self, directory: &Path, inputs: &str) -> Result<Self> {
         if self.inputs != inputs {
-            return Err(refuse(directory, "a series was changed since the backport began: --abort it"));
+            return Err(Error::work_tree(
+                directory,
+                "a series was changed since the backport began: --abort it",
+            ));
         }
         let left = unmerged(directory)?;
         if !left.is_empty() {
             let reason = format!("resolve these files, then `git add -u`:\n{}", left.join("\n"));
-            return Err(refuse(directory, reason));
+            return Err(Error::work_tree(directory, reason));
         }
         let changed = read(git(directory).args(["diff", "--name-only"]), b"")?;
         if !changed.is_empty() {
-            return Err(refuse(directory, format!("`git add -u` the changes of these files:\n{changed}")));
+            return Err(Error::work_tree(
+                directory,
+                format!("`git add -u` the changes of these files:\n{changed}"),
+            ));
         }
         let checked = output(git(directory).args(["diff", "--check", "--cached", "HEAD"]), b"")?;
         let said = String::from_utf8_lossy(&checked.stdout).into_owned();
         if let Some(line) = said.lines().find(|line| line.contains("leftover conflict marker")) {
-            return Err(refuse(directory, line));
+            return Err(Error::work_tree(directory, line));
         }
         let tree = read(git(directory).arg("write-tree"), b"")?;
         self.resolved.extend(self.stopped.take().map(|step| (step, tree)));

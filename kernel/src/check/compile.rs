@@ -2,18 +2,15 @@
 //! enable.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
 use super::{Outcome, Switch, worktree::Worktree};
 use crate::{
     Arch, Error, Fragment, NoProgress, Profile, Result,
-    build::{Build, Toolchain},
-    command::Running,
+    build::{Build, Toolchain, run_logged},
     diagnostics::{Diagnostic, Known},
-    fs::is_full,
     programs::has_program,
 };
 
@@ -127,7 +124,7 @@ impl<'a> Compiler<'a> {
         command.arg(KEYS);
         let there = self.files.iter().filter(|file| tree.join(file).is_file());
         command.args(there.map(|file| Path::new(file).with_extension("o")));
-        let failed = !run(&mut command, &self.log())?;
+        let failed = !run_logged(&mut command, &self.log())?.success();
         let read = |path: &Path| fs::read(path).map_err(Error::io("reading", path));
         let compiler = Diagnostic::all(&String::from_utf8_lossy(&read(&self.log())?), tree);
         let sparse = match self.asks_sparse() {
@@ -165,7 +162,7 @@ pub(super) fn with_clang(worktree: &Worktree<'_>) -> Result<Outcome> {
     build.configure(&Profile::Plain.fragments(Arch::X86_64, true)?, &NoProgress)?;
     let log = build.directory.join("build.log");
     let mut command = build.make();
-    let built = run(command.arg(format!("-j{}", build.jobs)).arg("bzImage"), &log)?;
+    let built = run_logged(command.arg(format!("-j{}", build.jobs)).arg("bzImage"), &log)?.success();
     let output = fs::read(&log).map_err(Error::io("reading", &log))?;
     let complaints = Diagnostic::all(&String::from_utf8_lossy(&output), worktree.tree());
     let mut lines: Vec<String> = complaints
@@ -184,19 +181,6 @@ fn build<'a>(worktree: &'a Worktree<'a>, name: &str, toolchain: Toolchain) -> Bu
     let is_new = !directory.exists();
     let (tree, jobs) = (worktree.tree(), worktree.jobs());
     Build { tree, directory, arch: Arch::X86_64, profile: Profile::Plain, toolchain, jobs, is_new }
-}
-
-/// Runs make with all its output in the log. Returns true if it succeeded. A full disk is an error
-/// of its own.
-fn run(make: &mut std::process::Command, log: &Path) -> Result<bool> {
-    let out = File::create(log).map_err(Error::io("creating", log))?;
-    let both = out.try_clone().map_err(Error::io("creating", log))?;
-    make.stdin(Stdio::null()).stdout(out).stderr(both);
-    let succeeded = Running::start(make)?.wait()?.success();
-    if !succeeded && is_full(&String::from_utf8_lossy(&fs::read(log).map_err(Error::io("reading", log))?)) {
-        return Err(Error::DiskFull { path: log.to_owned() });
-    }
-    Ok(succeeded)
 }
 
 /// Returns the object files in a directory and those below it; none if it does not exist.

@@ -15,7 +15,6 @@ use crate::{
 /// Parameters of a check.
 #[derive(Clone, Debug)]
 pub struct Check<'a> {
-    /// The kernel that the series is for.
     pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
@@ -66,16 +65,13 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    /// All checks, in their order.
     pub const ALL: [Self; 6] = [Self::Applies, Self::On, Self::Off, Self::Sparse, Self::Style, Self::Docs];
 }
 
 /// Outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// No complaints.
     Clean,
-    /// These complaints.
     Failed(Vec<String>),
     /// It was not done, for this reason.
     Skipped(String),

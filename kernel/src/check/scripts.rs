@@ -3,11 +3,11 @@
 use std::fs;
 
 use super::worktree::Worktree;
-use crate::{Error, Patch, Result, command, diagnostics::Diagnostic};
+use crate::{Error, Patch, Result, command, diagnostics::Diagnostic, fs::scratch};
 
 /// Returns the complaints of the tree's `checkpatch.pl --strict` about a patch.
 pub(super) fn checkpatch(worktree: &Worktree<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {
-    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let scratch = scratch()?;
     let mail = scratch.path().join(&*patch.file_name(number));
     fs::write(&mail, patch.mail()).map_err(Error::io("writing", &mail))?;
 

@@ -4,10 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::{
-    NoProgress,
-    testutil::{Fixture, lacks_make},
-};
+use crate::{NoProgress, testutil::Fixture};
 
 /// Makefile of a fake kernel. Its compiler is grep: it complains about every line with `WARN` and
 /// fails on `BREAK`.
@@ -38,10 +35,10 @@ const FILES: &[(&str, &str)] = &[
     ("fs/exec.c", "one\nWARN old\n"),
 ];
 
-fn fixture() -> Fixture {
-    let fixture = Fixture::with_source(FILES);
+fn fixture() -> Option<Fixture> {
+    let fixture = Fixture::to_make(FILES)?;
     fs::set_permissions(fixture.path("source/scripts/kernel-doc"), Permissions::from_mode(0o755)).unwrap();
-    fixture
+    Some(fixture)
 }
 
 impl Fixture {
@@ -82,10 +79,7 @@ fn complaints(report: &Report) -> Vec<(usize, CheckKind, String)> {
 
 #[test]
 fn diagnostic_is_attributed_to_its_patch() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.patch(1, "security/keys/a.c", "one", "WARN new");
     fixture.patch(2, "fs/exec.c", "one", "UNDOCUMENTED");
     fixture.patch(3, "fs/exec.c", "UNDOCUMENTED", "UGLY");
@@ -105,10 +99,7 @@ fn diagnostic_is_attributed_to_its_patch() {
 
 #[test]
 fn check_continues_after_a_patch_that_does_not_compile() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.patch(1, "fs/exec.c", "one", "BREAK");
     fixture.patch(2, "security/keys/a.c", "one", "fine");
     let report = fixture.check(1..=2).unwrap();
@@ -119,10 +110,7 @@ fn check_continues_after_a_patch_that_does_not_compile() {
 
 #[test]
 fn check_stops_at_a_patch_that_does_not_apply() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.patch(1, "fs/exec.c", "one", "fine");
     fixture.patch(2, "fs/exec.c", "elsewhere", "x");
     fixture.patch(3, "fs/exec.c", "one", "x");
@@ -135,10 +123,7 @@ fn check_stops_at_a_patch_that_does_not_apply() {
 
 #[test]
 fn unknown_patch_numbers_are_refused() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.patch(1, "fs/exec.c", "one", "fine");
     let error = fixture.check(1..=2).unwrap_err();
     assert!(error.to_string().ends_with("has 1 patches: there are none with those numbers"), "{error}");

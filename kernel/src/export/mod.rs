@@ -10,6 +10,7 @@ use crate::{
     Error, Kernels, Patch, Result, Series,
     command::{git, output, read},
     format_patch::format_patch,
+    fs::scratch,
 };
 
 /// Key in the work tree's git configuration: the commit on which the series is based.
@@ -33,36 +34,20 @@ pub struct Exported {
 /// Writes the commits of a work tree of [`edit()`](crate::edit()) as the series of its kernel.
 pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Result<Exported> {
     let work_tree = std::path::absolute(work_tree).map_err(Error::io("finding", work_tree))?;
-    let refuse = |reason: String| Error::WorkTree { path: work_tree.clone(), reason };
     let recorded = |name: &str| read(git(&work_tree).args(["config", "--local", name]), b"");
     let (Ok(name), Ok(base)) = (recorded(KERNEL_OF), recorded(BASE_OF)) else {
-        return Err(refuse("it was not made by `kernel edit`".into()));
+        return Err(Error::work_tree(&work_tree, "it was not made by `kernel edit`"));
     };
     if let Some(other) = kernel.filter(|kernel| *kernel != name) {
-        return Err(refuse(format!("it has the series for {name}, not for {other}")));
+        return Err(Error::work_tree(&work_tree, format!("it has the series for {name}, not for {other}")));
     }
-    require_series(&work_tree, &base).map_err(|problem| match problem {
-        Problem::Refused(reason) => refuse(reason),
-        Problem::Failed(error) => error,
-    })?;
+    require_series(&work_tree, &base)?;
     replace(&work_tree, &base, &kernels.get(&name)?.series_directory())
 }
 
-/// Reasons why commits are not a series.
-enum Problem {
-    Refused(String),
-    Failed(Error),
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-fn require_series(work_tree: &Path, base: &str) -> Result<(), Problem> {
+fn require_series(work_tree: &Path, base: &str) -> Result<()> {
     let ask = |arguments: &[&str]| read(git(work_tree).args(arguments), b"");
-    let refuse = |reason: String| Err(Problem::Refused(reason));
+    let refuse = |reason: String| Err(Error::work_tree(work_tree, reason));
     for (file, what) in [
         ("rebase-merge", "rebase"),
         ("rebase-apply", "rebase or am"),
@@ -126,7 +111,7 @@ fn commit_without_change<'a>(base_tree: &'a str, commits: &'a str) -> Option<&'a
 
 /// Returns the names of that directory's patches whose bytes an export would change.
 pub(crate) fn restyled(work_tree: &Path, base: &str, directory: &Path) -> Result<Vec<String>> {
-    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let scratch = scratch()?;
     format_patch(work_tree, &format!("{base}..HEAD"), scratch.path())?;
     keep_notes(directory, scratch.path())?;
     let (old, new) = (patches(directory)?, patches(scratch.path())?);

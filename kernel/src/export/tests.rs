@@ -75,8 +75,8 @@ impl Fixture {
     /// Returns the reason why the commits are not a series.
     fn refusal(&self) -> String {
         match require_series(&self.tree(), &self.base) {
-            Err(Problem::Refused(reason)) => reason,
-            Err(Problem::Failed(error)) => panic!("{error}"),
+            Err(Error::WorkTree { reason, .. }) => reason,
+            Err(error) => panic!("{error}"),
             Ok(()) => "none".into(),
         }
     }

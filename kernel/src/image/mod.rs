@@ -1,7 +1,7 @@
 //! Bootable image, cached by a hash of all its inputs.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -13,7 +13,7 @@ use crate::{
     build::{Build, Toolchain},
     changed_lines::files_of_series,
     command::{read, tool},
-    fs::remove,
+    fs::{read_if_present, remove},
     lock::Lock,
     requirements::missing,
     sources::hex,
@@ -40,11 +40,9 @@ pub struct Image {
     /// The compiler's warnings in files that the series adds or changes, as
     /// `security/keys/key.c:1:2: warning: …`.
     pub warnings: Vec<String>,
-    /// The final configuration.
     pub config: PathBuf,
     /// Its release, as `uname -r` prints it.
     pub release: String,
-    /// The architecture that it was built for.
     pub arch: Arch,
     /// The hash of all its inputs.
     pub key: String,
@@ -163,12 +161,8 @@ impl Recipe {
     fn cached(&self, identity: &str, cache: &Path) -> Result<Option<Image>> {
         let key = self.key(identity);
         let directory = cache.join("images").join(&key);
-        let release = directory.join("release");
-        match fs::read_to_string(&release) {
-            Ok(release) => Ok(Some(self.image(&directory, release, key))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("reading", release)(error)),
-        }
+        let release = read_if_present(&directory.join("release"))?;
+        Ok(release.map(|release| self.image(&directory, release, key)))
     }
 
     fn build(

@@ -1,10 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::{
-    NoProgress, Phase, Series,
-    testutil::{Fixture, lacks_make},
-};
+use crate::{NoProgress, Phase, Series, testutil::Fixture};
 
 /// Makefile of a fake kernel with the required targets, which records each build.
 const MAKEFILE: &str = "\
@@ -22,9 +19,9 @@ modules:
 EXTRA = extra.config
 ";
 
-fn fixture() -> Fixture {
+fn fixture() -> Option<Fixture> {
     let kconfig = "config UNIX\n\tbool\n";
-    Fixture::with_source(&[("Makefile", MAKEFILE), ("Kconfig", kconfig), ("extra.config", "CONFIG_UNIX=y\n")])
+    Fixture::to_make(&[("Makefile", MAKEFILE), ("Kconfig", kconfig), ("extra.config", "CONFIG_UNIX=y\n")])
 }
 
 impl Fixture {
@@ -42,10 +39,7 @@ impl Fixture {
 
 #[test]
 fn image_is_built_once_for_equal_inputs() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     let first = fixture.image().unwrap();
     assert_eq!(fs::read_to_string(&first.path).unwrap(), "image\n");
     assert_eq!(first.release, "1.2.3-keyagents");
@@ -61,10 +55,7 @@ fn image_is_built_once_for_equal_inputs() {
 
 #[test]
 fn deleted_image_is_built_again() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     let first = fixture.image().unwrap();
     fs::remove_file(first.path.with_file_name("release")).unwrap();
     assert_eq!(fixture.image().unwrap(), first);
@@ -73,10 +64,7 @@ fn deleted_image_is_built_again() {
 
 #[test]
 fn dropped_option_prevents_the_build() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.write("source/extra.config", "# CONFIG_UNIX is not set\n");
     let error = fixture.image().unwrap_err().to_string();
     assert!(error.contains("base.config:"), "{error}");
@@ -86,10 +74,7 @@ fn dropped_option_prevents_the_build() {
 
 #[test]
 fn failed_build_shows_the_error_and_the_log() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.write("source/broken.c", "");
     let error = fixture.image().unwrap_err();
     let Error::Build { first, log, .. } = &error else { panic!("{error}") };
@@ -123,10 +108,7 @@ impl Progress for Notes {
 
 #[test]
 fn warnings_in_series_files_are_noted_for_built_and_cached_images() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     fixture.write("source/a.c", "one\ntwo\n");
     fixture.write_patch(1, "a.c", "@@ -1,2 +1,2 @@\n one\n-two\n+TWO");
     fixture.write(
@@ -158,10 +140,7 @@ fn warnings_in_series_files_are_noted_for_built_and_cached_images() {
 
 #[test]
 fn cancelled_build_is_stopped() {
-    if lacks_make() {
-        return;
-    }
-    let fixture = fixture();
+    let Some(fixture) = fixture() else { return };
     let request = fixture.request("source", Series::default()).unwrap();
     let cancelled = Notes { cancels: true, ..Notes::default() };
     let error = image(&request, &fixture.path("cache"), &cancelled).unwrap_err();

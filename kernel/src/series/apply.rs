@@ -8,6 +8,7 @@ use crate::{
     Error, Result,
     command::{failed, git, output, read},
     error::DoesNotApply,
+    fs::scratch,
     rejects::rejects,
 };
 
@@ -21,14 +22,11 @@ pub(crate) struct Stack<'a> {
 impl<'a> Stack<'a> {
     /// Starts with that commit.
     pub(crate) fn on(repository: &'a Path, base: &str) -> Result<Self> {
-        let scratch =
-            tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
-        let stack = Self { repository, scratch, top: base.to_owned() };
+        let stack = Self { repository, scratch: scratch()?, top: base.to_owned() };
         read(stack.git().args(["read-tree", base]), b"")?;
         Ok(stack)
     }
 
-    /// Returns the commit on top.
     pub(crate) fn top(self) -> String {
         self.top
     }

@@ -18,6 +18,7 @@ use crate::{
     command::{failed, git, output, read},
     diff_parser::{self, Overlong},
     error::printable,
+    fs::scratch,
 };
 
 /// A file with one mail or several, or a diff without any header.
@@ -95,7 +96,7 @@ fn key(files: &[MailFile]) -> [u8; 32] {
 }
 
 fn decode_now(files: &[MailFile]) -> Result<Vec<Mail>> {
-    let scratch = tempfile::tempdir().map_err(Error::io("creating a directory in", std::env::temp_dir()))?;
+    let scratch = scratch()?;
     let mut mails: Vec<(PathBuf, Option<String>, String)> = Vec::new();
     for (file, parts) in files.iter().zip(split(files, scratch.path())?) {
         for (index, path) in parts.iter().enumerate() {

@@ -87,7 +87,7 @@ impl Series {
     }
 
     /// Returns true if the tree has keyagents when the series is applied.
-    pub fn brings_keyagents(&self) -> bool {
+    pub(crate) fn brings_keyagents(&self) -> bool {
         self.is_applied() || !self.patches.is_empty()
     }
 
@@ -101,7 +101,8 @@ impl Series {
         } else if path.exists() {
             return Err(refuse(SeriesProblem::NotAFile));
         } else if is_range(name) {
-            Self::range(name, repository)?
+            let range::Commits { patches, left_out, ends } = range::commits(name, repository)?;
+            Self { patches, left_out, origin: Origin::Range(ends), is_cut: false }
         } else if name.contains("..") || name.starts_with(['/', '.', '~']) {
             return Err(refuse(SeriesProblem::NoSuchFile));
         } else {
@@ -111,12 +112,6 @@ impl Series {
             true => Err(refuse(SeriesProblem::Empty { left_out: series.left_out() })),
             false => Ok(series),
         }
-    }
-
-    /// Reads the commits of a range.
-    fn range(range: &str, repository: &Path) -> Result<Self> {
-        let range::Commits { patches, left_out, ends } = range::commits(range, repository)?;
-        Ok(Self { patches, left_out, origin: Origin::Range(ends), is_cut: false })
     }
 
     /// Returns the base of a series of commits, which the series does not contain. `None` for other
@@ -134,12 +129,10 @@ impl Series {
         Self { patches: self.patches.iter().take(count).cloned().collect(), is_cut, ..self.clone() }
     }
 
-    /// Returns the patches, in order.
     pub fn patches(&self) -> &[Patch] {
         &self.patches
     }
 
-    /// Returns true if there is no patch.
     pub fn is_empty(&self) -> bool {
         self.patches.is_empty()
     }

@@ -9,11 +9,9 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeriesProblem {
-    /// A path that does not exist.
     #[error("there is no such file")]
     NoSuchFile,
 
-    /// A name that is neither a path nor a range.
     #[error("there is no such file or directory, and it is no range of commits (A..B)")]
     NoSuchName,
 
@@ -21,35 +19,25 @@ pub enum SeriesProblem {
     #[error("it is no regular file, and it is read more than once; save it in a file")]
     NotAFile,
 
-    /// An unsupported compression.
     #[error("it is compressed with {0}; unpack it first")]
     Compressed(&'static str),
 
-    /// A damaged compressed file.
     #[error("can't unpack it: {0}; fetch it again")]
     Unpack(io::Error),
 
-    /// An input without a patch.
     #[error("there is no patch in it{}", .left_out.as_ref().map(|words| format!(" (left out: {words})")).unwrap_or_default())]
-    Empty {
-        /// A description of the files that are left out.
-        left_out: Option<String>,
-    },
+    Empty { left_out: Option<String> },
 
-    /// A directory without files that are named like patches.
     #[error(
         "none of its files is a `*.patch`, `*.diff`, `*.eml` or `*.mbox`; rename them, or list them in a file `series` there"
     )]
     NoPatchFiles,
 
-    /// A gap in the numbers.
     #[error("{}", missing(.first, *.count, *.total, .version.as_deref(), .left_out.as_deref()))]
     Missing {
         /// The first that are missing, counted from 1.
         first: Vec<usize>,
-        /// Number of missing patches.
         count: usize,
-        /// Expected number of patches.
         total: usize,
         /// Version of the series, if it is not the first.
         version: Option<String>,
@@ -57,73 +45,31 @@ pub enum SeriesProblem {
         left_out: Option<String>,
     },
 
-    /// A number that is greater than the total.
     #[error("the number of `{name}` is greater than its total; correct its subject")]
-    Beyond {
-        /// The patch.
-        name: String,
-    },
+    Beyond { name: String },
 
-    /// Two patches with the same number.
     #[error(
         "two different patches have the number {place}/{total}: `{first}` and `{second}`; keep one of them"
     )]
-    SameNumber {
-        /// The number.
-        place: usize,
-        /// Expected number of patches.
-        total: usize,
-        /// One of them.
-        first: String,
-        /// The conflicting one.
-        second: String,
-    },
+    SameNumber { place: usize, total: usize, first: String, second: String },
 
-    /// Patches with different totals.
     #[error("there are two series in it, with `{first}` and `{second}`; keep one of them")]
-    TwoSeries {
-        /// A patch of one.
-        first: String,
-        /// A patch of the second series.
-        second: String,
-    },
+    TwoSeries { first: String, second: String },
 
-    /// Patches with and without numbers.
     #[error(
         "`{numbered}` has a number and `{unnumbered}` has none, so their order is unknown; remove what does not belong to the series, or \
          list the files in order in a file `series`"
     )]
-    Mixed {
-        /// A patch with a number.
-        numbered: String,
-        /// A patch without one.
-        unnumbered: String,
-    },
+    Mixed { numbered: String, unnumbered: String },
 
-    /// A line of a quilt `series` file that is not supported.
     #[error("line {line} of {}: {why}", file.display())]
-    Listed {
-        /// The `series` file.
-        file: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The reason.
-        why: ListedProblem,
-    },
+    Listed { file: PathBuf, line: usize, why: ListedProblem },
 
-    /// Commits that git does not find.
     #[error(
         "there is no such file, and git finds no such commits in {}: {stderr_line}{}", repository.display(),
         if *.is_shallow { format!("; it is a shallow clone: {}", unshallow(.repository)) } else { String::new() }
     )]
-    NoSuchCommits {
-        /// The repository that was searched.
-        repository: PathBuf,
-        /// git's own message.
-        stderr_line: String,
-        /// True if the repository lacks a part of its history.
-        is_shallow: bool,
-    },
+    NoSuchCommits { repository: PathBuf, stderr_line: String, is_shallow: bool },
 
     /// Commits that don't transform a range's base into its end.
     #[error(
@@ -131,7 +77,6 @@ pub enum SeriesProblem {
     )]
     NotASum,
 
-    /// A range whose ends have no common ancestor.
     #[error("its two ends have no commit in common in {}", .0.display())]
     Unrelated(PathBuf),
 
@@ -143,45 +88,31 @@ pub enum SeriesProblem {
 /// Reasons why a line of a quilt `series` file is not supported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListedProblem {
-    /// The file that it names does not exist.
     #[error("there is no file `{0}`")]
     NoSuchFile(String),
 
-    /// An option other than `-p1`.
     #[error("`{option}` is not supported; rewrite {name} so that it applies with `patch -p1`")]
-    Option {
-        /// The option.
-        option: String,
-        /// The patch.
-        name: String,
-    },
+    Option { option: String, name: String },
 }
 
 /// Reasons why a patch can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchProblem {
-    /// A mail that git can't decode.
     #[error("{0}")]
     Undecodable(String),
 
-    /// A date that git can't parse.
     #[error("git does not understand its date `{0}`")]
     Date(String),
 
-    /// A mail to which several patches are attached.
     #[error(
         "there are several patches in this one mail, and git would take them for one; save the attachments in a directory"
     )]
     Several,
 
-    /// A hunk with more lines than its header counts.
     #[error(
         "line {line} of its diff is one more than the hunk's header counts, and git would leave it out; write the patch again with `git format-patch`"
     )]
-    Overlong {
-        /// Counted from 1.
-        line: usize,
-    },
+    Overlong { line: usize },
 }
 
 fn unshallow(repository: &Path) -> String {

@@ -13,6 +13,7 @@ use crate::{
     Error, Result,
     command::{bytes, git, output, read},
     format_patch::diff_of,
+    objects::tree_of,
 };
 
 /// The commits of a range, as patches.
@@ -39,7 +40,7 @@ impl Ends {
     /// Returns true if `top`, which is all patches on top of `base`, has the files of the range's
     /// end. Also true if `base` is not the range's own base.
     pub(super) fn are_met(&self, repository: &Path, base: &str, top: &str) -> Result<bool> {
-        Ok(tree(repository, base)? != self.base_tree || tree(repository, top)? == self.tree)
+        Ok(tree_of(repository, base)? != self.base_tree || tree_of(repository, top)? == self.tree)
     }
 }
 
@@ -49,8 +50,8 @@ pub(super) fn commits(range: &str, repository: &Path) -> Result<Commits> {
     let (base, tips) = ends(range, repository)?;
     let ends = Ends {
         range: range.to_owned(),
-        base_tree: tree(repository, &base)?,
-        tree: tree(repository, &tips[0])?,
+        base_tree: tree_of(repository, &base)?,
+        tree: tree_of(repository, &tips[0])?,
         base,
     };
     let (patches, empty) = patches(range, repository)?;
@@ -75,10 +76,6 @@ fn add_up(patches: &[Patch], repository: &Path, ends: &Ends) -> Result<bool> {
         };
     }
     ends.are_met(repository, &ends.base, &stack.top())
-}
-
-fn tree(repository: &Path, commit: &str) -> Result<String> {
-    read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
 }
 
 /// Returns the patches of a range, and the titles of the commits that change no file.

@@ -69,6 +69,20 @@ impl<'a> Suite<'a> {
         let mirror = mirror().unwrap_or_else(|| EVERYWHERE.to_owned());
         Ok(Self { name, mirror, keyring: keyring.to_owned() })
     }
+
+    /// Returns the sentence for apt's error messages.
+    fn refusal(&self, said: &str) -> String {
+        let Self { name, mirror, keyring } = self;
+        let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
+        if has(&["GPG error", "OpenPGP signature", "is not signed", "verification failed"]) {
+            return format!("the signature of {name} at {mirror} is not one of {}", keyring.display());
+        }
+        if has(&["does not have a Release file", "no longer has a Release file"]) {
+            return format!("{mirror} has no suite {name}, or none any more");
+        }
+        let first = said.lines().find_map(|line| line.strip_prefix("E: ")).unwrap_or("apt-get update failed");
+        format!("can't read {name} at {mirror}: {first}")
+    }
 }
 
 impl Apt {
@@ -131,22 +145,6 @@ impl Apt {
         }
         let said = String::from_utf8_lossy(&updated.stderr).into_owned();
         Err(suite.refusal(&said))
-    }
-}
-
-impl Suite<'_> {
-    /// Returns the sentence for apt's error messages.
-    fn refusal(&self, said: &str) -> String {
-        let Self { name, mirror, keyring } = self;
-        let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
-        if has(&["GPG error", "OpenPGP signature", "is not signed", "verification failed"]) {
-            return format!("the signature of {name} at {mirror} is not one of {}", keyring.display());
-        }
-        if has(&["does not have a Release file", "no longer has a Release file"]) {
-            return format!("{mirror} has no suite {name}, or none any more");
-        }
-        let first = said.lines().find_map(|line| line.strip_prefix("E: ")).unwrap_or("apt-get update failed");
-        format!("can't read {name} at {mirror}: {first}")
     }
 }
 

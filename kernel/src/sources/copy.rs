@@ -12,6 +12,7 @@ use crate::{
     Error, Phase, Progress, Result,
     command::{Running, git, output, read},
     fs::remove,
+    objects::{self, has, tree_of},
 };
 
 /// Files at the top of every kernel source.
@@ -91,14 +92,6 @@ fn identity(tree: &str) -> String {
     format!("tree {tree}")
 }
 
-fn tree_of(repository: &Path, commit: &str) -> Result<String> {
-    read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
-}
-
-fn has(repository: &Path, object: &str) -> Result<bool> {
-    Ok(output(git(repository).args(["cat-file", "-e", object]), b"")?.status.success())
-}
-
 /// Returns the repository in the cache for that directory, created if need be.
 fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
     let path = place(cache, "directory", &directory.to_string_lossy());
@@ -110,17 +103,8 @@ fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
 
 /// Makes a commit of that tree, without a parent, and points [`BASE`] to it.
 fn make_base(repository: &Path, tree: &str) -> Result<()> {
-    let mut commit = git(repository);
-    commit.args(["commit-tree", tree, "-m", "Pristine source"]);
-    for role in ["AUTHOR", "COMMITTER"] {
-        commit
-            .env(format!("GIT_{role}_NAME"), "keyagents")
-            .env(format!("GIT_{role}_EMAIL"), "keyagents@localhost");
-        commit.env(format!("GIT_{role}_DATE"), "@0 +0000");
-    }
-    let commit = read(&mut commit, b"")?;
-    read(git(repository).args(["update-ref", BASE, &commit]), b"")?;
-    Ok(())
+    let commit = objects::commit(repository, tree, None, "Pristine source")?;
+    read(git(repository).args(["update-ref", BASE, &commit]), b"").map(drop)
 }
 
 /// Adds the files of the source to an index that `into` names. Files in .gitignore, such as

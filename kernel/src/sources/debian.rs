@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, read},
-    fs::remove,
+    fs::{read_if_present, remove},
     programs::has_program,
 };
 
@@ -25,7 +25,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebianPackage {
-    /// Its name.
     pub package: String,
     /// A suite of Debian's archive that has it, whatever the machine's own sources are. `None`: it
     /// comes from the machine's own sources.
@@ -43,12 +42,7 @@ impl DebianPackage {
     /// Returns the version that was fetched last, so that a newer one in the archive does not
     /// change a kernel unasked.
     pub(super) fn last_seen(&self, cache: &Path) -> Result<Option<String>> {
-        let record = record(&self.package, cache);
-        match fs::read_to_string(&record) {
-            Ok(version) => Ok(Some(version)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("reading", record)(error)),
-        }
+        read_if_present(&record(&self.package, cache))
     }
 
     /// Fetches the newest version.

@@ -27,7 +27,6 @@ pub enum Origin {
     Debian(DebianPackage),
     /// An archive on the network.
     Download {
-        /// Its address.
         url: String,
         /// The SHA-256 of its bytes, in lower-case hexadecimal.
         sha256: String,
@@ -38,12 +37,7 @@ pub enum Origin {
     Directory(PathBuf),
     /// A commit of a git repository of the user's own, regardless of its work tree. It is copied
     /// and never written to.
-    Commit {
-        /// The directory of the repository.
-        repository: PathBuf,
-        /// The commit's name.
-        commit: String,
-    },
+    Commit { repository: PathBuf, commit: String },
 }
 
 impl Origin {

@@ -12,6 +12,7 @@ use super::Archive;
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, git, read},
+    objects::has,
 };
 
 /// The branch that holds the pristine source.
@@ -38,11 +39,10 @@ pub(crate) fn import(archive: &Archive, repository: &Path, progress: &dyn Progre
         Err(why) => Err(Error::Archive { path: archive.path.clone(), why }),
     }?;
     for name in ["Makefile", "Kconfig"] {
-        let there = read(git(repository).args(["cat-file", "-e", &format!("{BASE}:{name}")]), b"");
-        there.map_err(|_| Error::NotASource {
-            path: archive.path.clone(),
-            reason: format!("there is no {name} at its top"),
-        })?;
+        if !has(repository, &format!("{BASE}:{name}"))? {
+            let reason = format!("there is no {name} at its top");
+            return Err(Error::NotASource { path: archive.path.clone(), reason });
+        }
     }
     progress.finished();
     Ok(())

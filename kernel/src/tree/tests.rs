@@ -165,23 +165,20 @@ fn archive_without_a_kernel_is_refused() {
 
 #[test]
 fn source_directory_is_followed_and_never_written_to() {
-    let fixture = Fixture::new();
-    for (name, contents) in FILES {
-        fixture.write(format!("mine/{name}"), contents);
-    }
-    fixture.write("mine/.gitignore", "*.o\n");
-    fixture.write("mine/a.o", "object");
-    let before = times(&fixture.path("mine"));
+    let fixture = Fixture::with_source(FILES);
+    fixture.write("source/.gitignore", "*.o\n");
+    fixture.write("source/a.o", "object");
+    let before = times(&fixture.path("source"));
 
-    let tree = fixture.tree("mine", fixture.series("TWO")).unwrap();
+    let tree = fixture.tree("source", fixture.series("TWO")).unwrap();
     assert_eq!(second_line(&tree), "TWO");
     assert!(!tree.path.join("a.o").exists());
-    assert_eq!(times(&fixture.path("mine")), before);
+    assert_eq!(times(&fixture.path("source")), before);
     let (path, identity) = (tree.path.clone(), tree.identity.clone());
     drop(tree);
 
-    fixture.write("mine/a.c", "one\ntwo\nthree\nfour\n");
-    let tree = fixture.tree("mine", Series::default()).unwrap();
+    fixture.write("source/a.c", "one\ntwo\nthree\nfour\n");
+    let tree = fixture.tree("source", Series::default()).unwrap();
     assert_eq!(fs::read_to_string(path.join("a.c")).unwrap().lines().count(), 4);
     assert_ne!(tree.identity, identity);
 }
@@ -191,26 +188,23 @@ const IGNORES_EVERYTHING: &str = "*.o\n/*\n!/debian/\n";
 
 #[test]
 fn tracked_files_are_copied_even_if_ignored() {
-    let fixture = Fixture::new();
-    for (name, contents) in FILES {
-        fixture.write(format!("mine/{name}"), contents);
-    }
-    fixture.write("mine/.gitignore", IGNORES_EVERYTHING);
-    let error = fixture.tree("mine", Series::default()).unwrap_err();
+    let fixture = Fixture::with_source(FILES);
+    fixture.write("source/.gitignore", IGNORES_EVERYTHING);
+    let error = fixture.tree("source", Series::default()).unwrap_err();
     assert!(error.to_string().contains("its .gitignore names its own Makefile"), "{error}");
 
-    let mine = fixture.path("mine");
-    read(git(&mine).args(["init", "-q"]), b"").unwrap();
-    read(git(&mine).args(["add", "--force", "--all", "."]), b"").unwrap();
-    fixture.write("mine/a.o", "object");
-    let tree = fixture.tree("mine", fixture.series("TWO")).unwrap();
+    let source = fixture.path("source");
+    read(git(&source).args(["init", "-q"]), b"").unwrap();
+    read(git(&source).args(["add", "--force", "--all", "."]), b"").unwrap();
+    fixture.write("source/a.o", "object");
+    let tree = fixture.tree("source", fixture.series("TWO")).unwrap();
     assert_eq!(second_line(&tree), "TWO");
     assert!(!tree.path.join("a.o").exists());
     let path = tree.path.clone();
     drop(tree);
 
-    fs::remove_file(mine.join("a.c")).unwrap();
-    fixture.tree("mine", Series::applied()).unwrap();
+    fs::remove_file(source.join("a.c")).unwrap();
+    fixture.tree("source", Series::applied()).unwrap();
     assert!(!path.join("a.c").exists());
 }
 

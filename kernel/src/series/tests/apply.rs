@@ -16,12 +16,7 @@ fn patch_that_git_misreads_is_refused() {
     assert_eq!(fixture.refusal(several), why);
     let undated =
         sample(1).plain().replace("1/3", "1/1").replace("Fri, 1 Jul 2022 10:00:00 +0200", "one day");
-    let error = fixture
-        .mailbox(undated)
-        .unwrap()
-        .commit(fixture.path(), &fixture.base, |_| {})
-        .unwrap_err()
-        .to_string();
+    let error = fixture.commit(&fixture.mailbox(undated).unwrap()).unwrap_err().to_string();
     assert!(error.ends_with(": git does not understand its date `one day`"), "{error}");
 }
 
@@ -29,7 +24,7 @@ fn patch_that_git_misreads_is_refused() {
 fn rejected_hunk_has_the_nearest_match() {
     let fixture = Fixture::new();
     let patch = sample(1).plain().replace("1/3", "1/1").replace("-line 8\n", "-line eight\n");
-    let error = fixture.mailbox(patch).unwrap().commit(fixture.path(), &fixture.base, |_| {}).unwrap_err();
+    let error = fixture.commit(&fixture.mailbox(patch).unwrap()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "[PATCH 1/1] keys: Change 1 =at length= does not apply:\
@@ -52,7 +47,7 @@ fn error_names_the_order_of_unnumbered_mails() {
     });
     let last_line = |mailbox: &[&Sample]| {
         let mails: String = mailbox.iter().map(|sample| sample.plain()).collect();
-        let committed = fixture.mailbox(mails).unwrap().commit(fixture.path(), &fixture.base, |_| {});
+        let committed = fixture.commit(&fixture.mailbox(mails).unwrap());
         committed.err().map(|error| error.to_string().lines().last().unwrap().to_owned())
     };
     assert_eq!(last_line(&[&first, &second]), None);
@@ -61,7 +56,7 @@ fn error_names_the_order_of_unnumbered_mails() {
     fixture.write("files/1.patch", second.plain());
     fixture.write("files/2.patch", first.plain());
     let by_name = fixture.given(&fixture.path().join("files")).unwrap();
-    let error = by_name.commit(fixture.path(), &fixture.base, |_| {}).unwrap_err().to_string();
+    let error = fixture.commit(&by_name).unwrap_err().to_string();
     assert_ne!(error.lines().last(), Some(HINT));
     let numbered = |sample: &Sample, tag: &str| sample.clone().subject(&sample.subject.replace("PATCH", tag));
     let (first, second) = (numbered(&first, "PATCH 2/2"), numbered(&second, "PATCH 1/2"));
@@ -94,7 +89,7 @@ fn binary_change_beside_a_text_change_is_applied() {
         let range = format!("{}..{head}", fixture.base);
         let mail = read(git(fixture.path()).args(["format-patch", "--stdout", &range]), b"").unwrap();
         let series = fixture.mailbox(mail + "\n\n").unwrap();
-        let top = series.commit(fixture.path(), &fixture.base, |_| {}).unwrap();
-        assert_eq!(tree_of(fixture.path(), &top), tree_of(fixture.path(), &head));
+        let top = fixture.commit(&series).unwrap();
+        assert_eq!(tree_of(fixture.path(), &top).unwrap(), tree_of(fixture.path(), &head).unwrap());
     }
 }

@@ -194,7 +194,7 @@ fn carriage_returns_in_base64_belong_to_the_file_unless_all_lines_have_them() {
         [(diff.to_owned(), "x\r\n"), (diff.replace("\r\n", "\n").replace('\n', "\r\n"), "x\n")]
     {
         let series = fixture.mailbox(Sample { subject: "[PATCH] b".into(), body }.base64()).unwrap();
-        let top = series.commit(fixture.path(), &fixture.base, |_| {}).unwrap();
+        let top = fixture.commit(&series).unwrap();
         let written = output(git(fixture.path()).args(["show", &format!("{top}:b.c")]), b"").unwrap().stdout;
         assert_eq!(String::from_utf8_lossy(&written), file);
     }
@@ -209,12 +209,8 @@ fn control_sequences_are_removed_from_names_and_dates() {
     let file = fixture.write(&format!("{wild}/{wild}.patch"), &undated);
     let listed = fixture.write("list/series", format!("{wild}.patch\n"));
     let errors = [
-        fixture.given(&file).unwrap().commit(fixture.path(), &fixture.base, |_| {}).unwrap_err(),
-        fixture
-            .given(file.parent().unwrap())
-            .unwrap()
-            .commit(fixture.path(), &fixture.base, |_| {})
-            .unwrap_err(),
+        fixture.commit(&fixture.given(&file).unwrap()).unwrap_err(),
+        fixture.commit(&fixture.given(file.parent().unwrap()).unwrap()).unwrap_err(),
         fixture.given(&listed).unwrap_err(),
         fixture.given(&fixture.path().join(wild).join("none")).unwrap_err(),
     ];

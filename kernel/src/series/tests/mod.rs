@@ -9,12 +9,14 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
     Kernels,
     command::{git, output, read},
+    objects::tree_of,
     sources::hex,
 };
 
@@ -57,10 +59,15 @@ impl Fixture {
         error.split_once(" as a series of patches: ").map_or(error.clone(), |(_, why)| why.to_owned())
     }
 
+    /// Applies a series to the base.
+    fn commit(&self, series: &Series) -> Result<String> {
+        series.commit(self.path(), &self.base, |_| {})
+    }
+
     /// Returns the subjects of the resulting commits, with author and message, and the file's
     /// contents.
     fn summary(&self, series: &Series) -> String {
-        let head = series.commit(self.path(), &self.base, |_| {}).unwrap();
+        let head = self.commit(series).unwrap();
         let format = "--format=%an %ae %aI %s %b";
         let log =
             read(git(self.path()).args(["log", "--reverse", format, &format!("{}..{head}", self.base)]), b"");
@@ -173,14 +180,7 @@ impl Sample {
 }
 
 fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let group = |three: &[u8]| -> String {
-        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(three.get(at).copied().unwrap_or(0)));
-        let digit = |at: usize| char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]);
-        (0..4).map(|at| if at <= three.len() { digit(at) } else { '=' }).collect()
-    };
-    let lines = bytes.chunks(57).map(|line| line.chunks(3).map(group).collect::<String>());
-    lines.collect::<Vec<_>>().join("\n")
+    bytes.chunks(57).map(|line| STANDARD.encode(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn series_of(encode: impl Fn(&Sample) -> String) -> String {
@@ -208,9 +208,5 @@ fn expected() -> String {
     format!("{}\n{}", commits.trim_end(), lines(&[8, 16, 24]).trim_end())
 }
 
-/// Returns the tree object of a commit.
-fn tree_of(repository: &Path, commit: &str) -> String {
-    read(git(repository).args(["rev-parse", &format!("{commit}^{{tree}}")]), b"").unwrap()
-}
-
+/// Bytes that git treats as binary.
 const BINARY: &[u8] = b"\0\x01\xff binary \0 \x80\n\0";

@@ -31,8 +31,6 @@ fn range_is_independent_of_ref_names_and_configuration() {
     assert_eq!(patches_upon(&other), patches);
 }
 
-/// Bytes that git treats as binary.
-
 #[test]
 fn applied_range_has_the_files_of_its_end() {
     let fixture = Fixture::new();
@@ -48,8 +46,8 @@ fn applied_range_has_the_files_of_its_end() {
     let series = Series::given(&format!("{}..{two}", fixture.base), path).unwrap();
     let titles: Vec<_> = series.patches().iter().map(|patch| patch.title.as_str()).collect();
     assert_eq!(titles, ["keys: One", "[keys] Two"]);
-    let top = series.commit(path, &fixture.base, |_| {}).unwrap();
-    assert_eq!(tree_of(path, &top), tree_of(path, &two));
+    let top = fixture.commit(&series).unwrap();
+    assert_eq!(tree_of(path, &top).unwrap(), tree_of(path, &two).unwrap());
     let messages = read(git(path).args(["log", "-1", "--format=%B", &format!("{top}^")]), b"").unwrap();
     assert_eq!(messages.trim_end(), message.trim_end());
 }
@@ -57,8 +55,7 @@ fn applied_range_has_the_files_of_its_end() {
 #[test]
 fn range_equals_the_files_of_format_patch() {
     let fixture = Fixture::new();
-    let head =
-        fixture.mailbox(series_of(Sample::plain)).unwrap().commit(fixture.path(), &fixture.base, |_| {});
+    let head = fixture.commit(&fixture.mailbox(series_of(Sample::plain)).unwrap());
     let long = format!("keys: {}", "Many words of a title ".repeat(6));
     let files: [(&str, &[u8]); 2] = [("b.c", b"x\n"), ("c", BINARY)];
     let head = commit_files(fixture.path(), &files, &format!("{long}\n\nBody.\n\n\n"), &[&head.unwrap()]);
