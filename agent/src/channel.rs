@@ -73,7 +73,6 @@ impl Channel {
         !self.from_host.buffer().is_empty()
     }
 
-    /// Sends a message.
     pub(crate) fn send(&mut self, message: &GuestMessage) -> Result<(), ChannelError> {
         self.queue(message)?;
         self.flush()

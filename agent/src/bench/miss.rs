@@ -28,7 +28,7 @@ const CASES: [(Option<&CStr>, &str); 2] = [(None, "without callout"), (Some(CALL
 
 pub(super) fn measure(rounds: u32, calls: u32, other: UnrelatedAgent) -> Result<Vec<Series>> {
     let _agent = unrelated_agent(other)?;
-    let destination = keyring::add_key(c"keyring", Some(c"misses"), None, KeySerial::PROCESS);
+    let destination = keyring::add_key(c"keyring", c"misses", Ok(&[]), KeySerial::PROCESS);
     let destination = destination.map_err(during("a destination keyring"))?;
     pin_to_last_cpu()?;
     let mut series = CASES.map(|(_, case)| Series { case: case.to_owned(), samples_ns: Vec::new() });

@@ -77,15 +77,12 @@ impl<'a> Bench<'a> {
         let description =
             CString::new(format!("bench:{}", self.requests)).map_err(during("a description"))?;
         match case {
-            Case::Agent => {
+            Case::Agent | Case::Floor => {
                 self.agent.subscribe()?;
-                let sample = timed_request(&description);
-                self.agent.unsubscribe()?;
-                sample
-            }
-            Case::Floor => {
-                self.agent.subscribe()?;
-                let sample = self.measure_floor(&description);
+                let sample = match case {
+                    Case::Floor => self.measure_floor(&description),
+                    _ => timed_request(&description),
+                };
                 self.agent.unsubscribe()?;
                 sample
             }

@@ -21,9 +21,6 @@ use crate::keyring;
 use crate::sys::signals::{SignalFd, Signals};
 
 /// Runs the program and sends the host its result.
-///
-/// # Errors
-/// The channel fails.
 pub(super) fn run(
     channel: &mut Channel,
     child_signals: &mut SignalFd,

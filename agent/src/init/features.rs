@@ -52,7 +52,7 @@ const FEATURES: &[(&str, Trial)] = &[
 
 /// ENODEV: the kernel lacks the key type. With it, the payload is invalid.
 fn has_keyagents(lending: KeySerial) -> bool {
-    keyring::add_key(c"keyagent", Some(c"user"), Some(&[0]), lending) != Err(Errno::ENODEV)
+    keyring::add_key(c"keyagent", c"user", Ok(&[0]), lending) != Err(Errno::ENODEV)
 }
 
 fn has_file_system(name: &str) -> bool {

@@ -38,9 +38,6 @@ const TABLE: &[Mount] = &[
 ];
 
 /// Mounts all file systems of the table.
-///
-/// # Errors
-/// The first mount that failed and is not optional.
 pub(super) fn mount_all() -> Result<(), MountError> {
     for entry in TABLE {
         match mount_one(entry) {

@@ -22,9 +22,6 @@ use crate::sys::signals::{SignalFd, Signals};
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a program and sends the host its result.
-///
-/// # Errors
-/// The channel fails.
 pub(super) fn run(
     channel: &mut Channel,
     child_signals: &mut SignalFd,

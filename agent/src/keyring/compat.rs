@@ -52,11 +52,10 @@ impl Drop for LowMemory {
     }
 }
 
-/// A payload of `Err(length)` is a null pointer with that length.
 pub(super) fn add_key(
     kind: &CStr,
     description: &CStr,
-    payload: std::result::Result<&[u8], u32>,
+    payload: super::Payload<'_>,
     keyring: c_int,
 ) -> Result<i32> {
     let mut low = LowMemory::new()?;
@@ -70,8 +69,9 @@ pub(super) fn add_key(
     if answer < 0 { Err(Errno::from_raw(-answer)) } else { Ok(answer) }
 }
 
-/// Returns true if such a call works. A child makes it, since the kernel may kill the caller.
-pub(super) fn is_there() -> bool {
+/// Returns true if the kernel supports 32-bit system calls. A child makes one, since the kernel may kill the
+/// caller.
+pub(crate) fn is_there() -> bool {
     match fork() {
         Ok(ForkResult::Child) => {
             // SAFETY: getpid(2) takes no addresses.

@@ -12,6 +12,7 @@ use std::io::IoSlice;
 
 use nix::Result;
 
+pub(crate) use compat::is_there as takes_compat_calls;
 pub(crate) use serial::KeySerial;
 
 use syscall::Arg;
@@ -33,42 +34,27 @@ fn serial(result: Result<i32>) -> Result<KeySerial> {
     result.map(KeySerial)
 }
 
+/// Bytes of a payload, or the length of a null pointer, which must fail with EFAULT (R2).
+pub(crate) type Payload<'a> = std::result::Result<&'a [u8], u32>;
+
 /// Adds or updates a key: `key_create_or_update()`.
-///
-/// A `description` of `None` lets the type choose one from the payload, where it can; a `payload` of `None`
-/// is NULL.
 pub(crate) fn add_key(
     kind: &CStr,
-    description: Option<&CStr>,
-    payload: Option<&[u8]>,
+    description: &CStr,
+    payload: Payload<'_>,
     keyring: KeySerial,
 ) -> Result<KeySerial> {
     serial(syscall::add_key(kind, description, payload, keyring.0))
 }
 
-/// Adds a key with a null payload of `length` bytes, which must fail with EFAULT (R2).
-pub(crate) fn add_key_null(
-    kind: &CStr,
-    description: &CStr,
-    length: usize,
-    keyring: KeySerial,
-) -> Result<KeySerial> {
-    serial(syscall::add_key_null(kind, description, length, keyring.0))
-}
-
-/// Adds a key by the 32-bit system call (R2). A payload of `Err(length)` is a null pointer with that length.
+/// Adds a key by the 32-bit system call (R2).
 pub(crate) fn add_key_compat(
     kind: &CStr,
     description: &CStr,
-    payload: std::result::Result<&[u8], u32>,
+    payload: Payload<'_>,
     keyring: KeySerial,
 ) -> Result<KeySerial> {
     serial(compat::add_key(kind, description, payload, keyring.0))
-}
-
-/// Returns true if the kernel supports 32-bit system calls.
-pub(crate) fn takes_compat_calls() -> bool {
-    compat::is_there()
 }
 
 /// Finds a key, or requests its construction if there is callout information: `request_key_and_link()`.
@@ -83,18 +69,13 @@ pub(crate) fn request_key(
 
 /// Resolves a special keyring; `create` creates it if it is missing: `keyctl_get_keyring_ID()`.
 pub(crate) fn get_keyring_id(keyring: KeySerial, create: bool) -> Result<KeySerial> {
-    let args = [keyring.into(), Arg::int(create.into()), Arg::NONE, Arg::NONE];
+    let args = [keyring.into(), Arg::int(create.into())];
     serial(syscall::keyctl(libc::KEYCTL_GET_KEYRING_ID, args))
 }
 
 /// Joins the session keyring called `name`, or a fresh anonymous one: `keyctl_join_session_keyring()`.
 pub(crate) fn join_session_keyring(name: Option<&CStr>) -> Result<KeySerial> {
-    serial(syscall::keyctl_strings(
-        libc::KEYCTL_JOIN_SESSION_KEYRING,
-        name.map_or(Arg::NONE, Arg::from),
-        [None, None],
-        Arg::NONE,
-    ))
+    serial(syscall::keyctl(libc::KEYCTL_JOIN_SESSION_KEYRING, [name.map_or(Arg::NONE, Arg::from)]))
 }
 
 /// Replaces a key's payload: `keyctl_update_key()`.
@@ -104,23 +85,23 @@ pub(crate) fn update(key: KeySerial, payload: &[u8]) -> Result<()> {
 
 /// Revokes a key, whose later uses fail with EKEYREVOKED: `keyctl_revoke_key()`.
 pub(crate) fn revoke(key: KeySerial) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_REVOKE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_REVOKE, [key.into()]))
 }
 
 /// Invalidates a key, which removes it from all keyrings: `keyctl_invalidate_key()`.
 pub(crate) fn invalidate(key: KeySerial) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_INVALIDATE, [key.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_INVALIDATE, [key.into()]))
 }
 
 /// Changes a key's owner, its group, or both: `keyctl_chown_key()`.
 pub(crate) fn chown(key: KeySerial, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
     let id = |id: Option<u32>| id.map_or(Arg::int(-1), Arg::word);
-    done(syscall::keyctl(libc::KEYCTL_CHOWN, [key.into(), id(uid), id(gid), Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_CHOWN, [key.into(), id(uid), id(gid)]))
 }
 
 /// Sets a key's permission mask, possessor's rights in the highest byte: `keyctl_setperm_key()`.
 pub(crate) fn set_permissions(key: KeySerial, mask: u32) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_SETPERM, [key.into(), Arg::word(mask), Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_SETPERM, [key.into(), Arg::word(mask)]))
 }
 
 /// `type;uid;gid;perm;description`, without the closing NUL: `keyctl_describe_key()`.
@@ -130,23 +111,22 @@ pub(crate) fn describe(key: KeySerial) -> Result<String> {
 
 /// Unlinks everything from a keyring: `keyctl_keyring_clear()`.
 pub(crate) fn clear(keyring: KeySerial) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_CLEAR, [keyring.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_CLEAR, [keyring.into()]))
 }
 
 /// Links a key into a keyring: `keyctl_keyring_link()`.
 pub(crate) fn link(key: KeySerial, keyring: KeySerial) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_LINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_LINK, [key.into(), keyring.into()]))
 }
 
 /// Takes a key out of a keyring: `keyctl_keyring_unlink()`.
 pub(crate) fn unlink(key: KeySerial, keyring: KeySerial) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_UNLINK, [key.into(), keyring.into(), Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_UNLINK, [key.into(), keyring.into()]))
 }
 
-/// Moves a link in one step; `exclusive` refuses to displace a key (EEXIST): `keyctl_keyring_move()`.
-pub(crate) fn move_link(key: KeySerial, from: KeySerial, to: KeySerial, exclusive: bool) -> Result<()> {
-    let args = [key.into(), from.into(), to.into(), Arg::int(exclusive.into())];
-    done(syscall::keyctl(libc::KEYCTL_MOVE, args))
+/// Moves a link in one step: `keyctl_keyring_move()`.
+pub(crate) fn move_link(key: KeySerial, from: KeySerial, to: KeySerial) -> Result<()> {
+    done(syscall::keyctl(libc::KEYCTL_MOVE, [key.into(), from.into(), to.into()]))
 }
 
 /// Searches one keyring tree and links what it finds to `destination`, if any: `keyctl_keyring_search()`.
@@ -156,12 +136,8 @@ pub(crate) fn search(
     description: &CStr,
     destination: KeySerial,
 ) -> Result<KeySerial> {
-    serial(syscall::keyctl_strings(
-        libc::KEYCTL_SEARCH,
-        keyring.into(),
-        [Some(kind), Some(description)],
-        destination.into(),
-    ))
+    let args = [keyring.into(), kind.into(), description.into(), destination.into()];
+    serial(syscall::keyctl(libc::KEYCTL_SEARCH, args))
 }
 
 /// A key's whole payload: `keyctl_read_key()`.
@@ -188,7 +164,7 @@ pub(crate) fn instantiate_iov(key: KeySerial, pieces: &[IoSlice<'_>], keyring: K
 
 /// Answers ENOKEY for `timeout` seconds: `keyctl_negate_key()`.
 pub(crate) fn negate(key: KeySerial, timeout: u32, keyring: KeySerial) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_NEGATE, [key.into(), Arg::word(timeout), keyring.into(), Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_NEGATE, [key.into(), Arg::word(timeout), keyring.into()]))
 }
 
 /// Answers `error` for `timeout` seconds: `keyctl_reject_key()`.
@@ -200,12 +176,12 @@ pub(crate) fn reject(key: KeySerial, timeout: u32, error: i32, keyring: KeySeria
 /// Sets the default destination of request_key (`KEY_REQKEY_DEFL_*`), and returns the previous one:
 /// `keyctl_set_reqkey_keyring()`.
 pub(crate) fn set_default_destination(choice: i32) -> Result<i32> {
-    syscall::keyctl(libc::KEYCTL_SET_REQKEY_KEYRING, [Arg::int(choice), Arg::NONE, Arg::NONE, Arg::NONE])
+    syscall::keyctl(libc::KEYCTL_SET_REQKEY_KEYRING, [Arg::int(choice)])
 }
 
 /// Lets a key expire in `seconds`, never if 0: `keyctl_set_timeout()`.
 pub(crate) fn set_timeout(key: KeySerial, seconds: u32) -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_SET_TIMEOUT, [key.into(), Arg::word(seconds), Arg::NONE, Arg::NONE]))
+    done(syscall::keyctl(libc::KEYCTL_SET_TIMEOUT, [key.into(), Arg::word(seconds)]))
 }
 
 /// Assumes the authority to construct `target`, or drops it with [`KeySerial::NONE`]:
@@ -213,7 +189,7 @@ pub(crate) fn set_timeout(key: KeySerial, seconds: u32) -> Result<()> {
 ///
 /// Returns the authkey's serial, zero after a drop.
 pub(crate) fn assume_authority(target: KeySerial) -> Result<KeySerial> {
-    serial(syscall::keyctl(libc::KEYCTL_ASSUME_AUTHORITY, [target.into(), Arg::NONE, Arg::NONE, Arg::NONE]))
+    serial(syscall::keyctl(libc::KEYCTL_ASSUME_AUTHORITY, [target.into()]))
 }
 
 /// The security module's label of a key: `keyctl_get_security()`.
@@ -223,25 +199,19 @@ pub(crate) fn security_label(key: KeySerial) -> Result<String> {
 
 /// Gives the parent process this one's session keyring: `keyctl_session_to_parent()`.
 pub(crate) fn session_to_parent() -> Result<()> {
-    done(syscall::keyctl(libc::KEYCTL_SESSION_TO_PARENT, [Arg::NONE; 4]))
+    done(syscall::keyctl(libc::KEYCTL_SESSION_TO_PARENT, []))
 }
 
 /// The persistent keyring of `uid` (the caller's own if `None`), linked into `keyring`:
 /// `keyctl_get_persistent()`.
 pub(crate) fn get_persistent(uid: Option<u32>, keyring: KeySerial) -> Result<KeySerial> {
     let uid = uid.map_or(Arg::int(-1), Arg::word);
-    serial(syscall::keyctl(libc::KEYCTL_GET_PERSISTENT, [uid, keyring.into(), Arg::NONE, Arg::NONE]))
+    serial(syscall::keyctl(libc::KEYCTL_GET_PERSISTENT, [uid, keyring.into()]))
 }
 
-/// Restricts the keys that a keyring accepts: none, or those that `kind` accepts with `restriction`:
-/// `keyctl_restrict_keyring()`.
-pub(crate) fn restrict(keyring: KeySerial, kind: Option<&CStr>, restriction: Option<&CStr>) -> Result<()> {
-    done(syscall::keyctl_strings(
-        libc::KEYCTL_RESTRICT_KEYRING,
-        keyring.into(),
-        [kind, restriction],
-        Arg::NONE,
-    ))
+/// Restricts a keyring, so that it accepts no more keys: `keyctl_restrict_keyring()`.
+pub(crate) fn restrict(keyring: KeySerial) -> Result<()> {
+    done(syscall::keyctl(libc::KEYCTL_RESTRICT_KEYRING, [keyring.into()]))
 }
 
 /// Feature bits of the kernel's key service: `keyctl_capabilities()`.
@@ -252,11 +222,10 @@ pub(crate) fn capabilities() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Watches a key through a notification pipe, with `tag` in its notifications; `None` ends the watch:
-/// `keyctl_watch_key()`.
-pub(crate) fn watch(key: KeySerial, pipe: i32, tag: Option<u8>) -> Result<()> {
-    let tag = tag.map_or(-1, i32::from);
-    done(syscall::keyctl(KEYCTL_WATCH_KEY, [key.into(), Arg::int(pipe), Arg::int(tag), Arg::NONE]))
+/// Watches a key through a notification pipe: `keyctl_watch_key()`.
+pub(crate) fn watch(key: KeySerial, pipe: i32) -> Result<()> {
+    const TAG: i32 = 1;
+    done(syscall::keyctl(KEYCTL_WATCH_KEY, [key.into(), Arg::int(pipe), Arg::int(TAG)]))
 }
 
 /// Converts a kernel string: drops its NUL, and replaces what is not UTF-8.

@@ -26,47 +26,27 @@ impl Arg {
 }
 
 impl From<&CStr> for Arg {
-    /// For the operation whose only argument is a string. The caller's borrow must outlive the call.
+    /// The caller's borrow must outlive the call.
     fn from(text: &CStr) -> Self {
         Self::address(text.as_ptr())
     }
 }
 
-/// `add_key(2)`: `SYSCALL_DEFINE5(add_key)`. `payload` of `None` passes NULL and a length of zero.
+/// `add_key(2)`: `SYSCALL_DEFINE5(add_key)`.
 pub(super) fn add_key(
     kind: &CStr,
-    description: Option<&CStr>,
-    payload: Option<&[u8]>,
+    description: &CStr,
+    payload: super::Payload<'_>,
     keyring: i32,
 ) -> Result<i32> {
-    // SAFETY: every pointer comes from a borrow held over the call, and the length is that of the payload.
-    let serial = unsafe {
-        libc::syscall(
-            libc::SYS_add_key,
-            kind.as_ptr(),
-            description.map_or(std::ptr::null(), CStr::as_ptr),
-            payload.map_or(std::ptr::null(), <[u8]>::as_ptr),
-            payload.map_or(0, <[u8]>::len),
-            keyring,
-        )
+    let (address, length) = match payload {
+        Ok(bytes) => (bytes.as_ptr(), bytes.len()),
+        Err(length) => (std::ptr::null(), length as usize),
     };
-    result(serial)
-}
-
-/// `add_key(2)` with a null payload of a non-zero length.
-pub(super) fn add_key_null(kind: &CStr, description: &CStr, length: usize, keyring: i32) -> Result<i32> {
-    // SAFETY: the strings are borrowed over the call; the kernel returns EFAULT for the null payload.
-    let serial = unsafe {
-        libc::syscall(
-            libc::SYS_add_key,
-            kind.as_ptr(),
-            description.as_ptr(),
-            std::ptr::null::<u8>(),
-            length,
-            keyring,
-        )
-    };
-    result(serial)
+    let (kind, description) = (kind.as_ptr(), description.as_ptr());
+    // SAFETY: every pointer comes from a borrow held over the call, and the length is that of the payload. The
+    // kernel returns EFAULT for a null payload that has a length.
+    result(unsafe { libc::syscall(libc::SYS_add_key, kind, description, address, length, keyring) })
 }
 
 /// `request_key(2)`: `SYSCALL_DEFINE4(request_key)`. Without callout information there is no upcall.
@@ -89,22 +69,12 @@ pub(super) fn request_key(
     result(serial)
 }
 
-/// `keyctl(2)` with arguments that are all numbers.
-pub(super) fn keyctl(operation: u32, args: [Arg; 4]) -> Result<i32> {
+/// `keyctl(2)` with numbers and strings as arguments. The others are zero.
+pub(super) fn keyctl<const N: usize>(operation: u32, given: [Arg; N]) -> Result<i32> {
+    let mut args = [Arg::NONE; 4];
+    args[..N].copy_from_slice(&given);
     // SAFETY: callers in this module pass numbers, or addresses of live borrows.
     result(unsafe { raw(operation, args) })
-}
-
-/// `keyctl(2)` whose arguments after `first` are NUL-terminated strings.
-pub(super) fn keyctl_strings(
-    operation: u32,
-    first: Arg,
-    strings: [Option<&CStr>; 2],
-    last: Arg,
-) -> Result<i32> {
-    let [second, third] = strings.map(|text| text.map_or(Arg::NONE, |text| Arg::address(text.as_ptr())));
-    // SAFETY: the strings are borrowed over the call.
-    result(unsafe { raw(operation, [first, second, third, last]) })
 }
 
 /// `keyctl(2)` that reads a payload from `bytes` as its second and third argument.

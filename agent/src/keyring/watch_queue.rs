@@ -39,7 +39,7 @@ impl WatchQueue {
     }
 
     pub(crate) fn watch(&self, key: KeySerial) -> Result<()> {
-        keyring::watch(key, self.reader.as_raw_fd(), Some(1))
+        keyring::watch(key, self.reader.as_raw_fd())
     }
 
     /// Takes all pending notifications.

@@ -1,7 +1,7 @@
 //! Repeated and raced steps.
 
 use scenarios::plan::{Block, Order};
-use scenarios::wire::{Done, EventKind, Outcome};
+use scenarios::wire::EventKind;
 
 use super::state::Lifecycle;
 use super::{PlanRunner, Result};
@@ -54,16 +54,10 @@ impl PlanRunner<'_> {
             let offset_us = offset_us(self.plan.seed, round.unwrap_or_default().into(), position as u64);
             self.send_race_step(index, round, start_us + offset_us)?;
         }
-        self.wait_until(
-            |runner| {
-                let steps = &runner.plan.steps;
-                let is_running =
-                    |index: &usize| runner.lifecycle(&steps[*index].process) == Lifecycle::Running;
-                runner.racing.iter().all(|index| !is_running(index))
-            },
-            None,
-            None,
-        )?;
+        self.wait_for(|runner| {
+            let process = |index: &usize| &runner.plan.steps[*index].process;
+            runner.racing.iter().all(|index| runner.lifecycle(process(index)) != Lifecycle::Running)
+        })?;
         self.racing.clear();
         self.wait_for_exits(block)
     }
@@ -86,8 +80,7 @@ impl PlanRunner<'_> {
             }
             Err(missing) => {
                 self.racing.remove(&index);
-                let begun_us = self.context.run.now_us();
-                let done = Done { outcome: Outcome::Skipped(missing), begun_us, elapsed_us: 0 };
+                let done = self.skipped(missing);
                 self.report_event(&step.process, Some(index), round, EventKind::Done(done))
             }
         }
@@ -98,7 +91,7 @@ impl PlanRunner<'_> {
         let plan = self.plan;
         let exited = plan.steps[block.steps()].iter().filter(|step| step.op.ends_its_process());
         for step in exited {
-            self.wait_until(|runner| runner.lifecycle(&step.process) == Lifecycle::Exited, None, None)?;
+            self.wait_for(|runner| runner.lifecycle(&step.process) == Lifecycle::Exited)?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String,
 /// Adds a keyring with all permissions for all users.
 fn keyring_for_everybody(description: &CStr, parent: KeySerial) -> Result<KeySerial, Errno> {
     const EVERYBODY: u32 = 0x3f3f_3f3f;
-    let keyring = keyring::add_key(c"keyring", Some(description), Some(&[]), parent)?;
+    let keyring = keyring::add_key(c"keyring", description, Ok(&[]), parent)?;
     keyring::set_permissions(keyring, EVERYBODY)?;
     Ok(keyring)
 }

@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use scenarios::plan::{Condition, KeyRef, Op, Plan, Process, Start};
-use scenarios::wire::{Broken, Completion, Done, Event, EventKind, Finished, GuestMessage};
+use scenarios::wire::{Broken, Completion, Done, Event, EventKind, Finished, GuestMessage, Outcome, Value};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use crate::channel::{Channel, ChannelError};
@@ -67,9 +67,6 @@ impl From<ChannelError> for PlanError {
 }
 
 /// Runs a plan and sends the host its result.
-///
-/// # Errors
-/// The channel fails.
 pub(crate) fn run(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Result<(), ChannelError> {
     let message = match run_plan(channel, guest, plan) {
         Ok(finished) => GuestMessage::Finished(finished),
@@ -172,13 +169,6 @@ struct PendingTask {
     op: Op,
 }
 
-/// Result of [`PlanRunner::wait_until`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waited {
-    Met,
-    TimedOut,
-}
-
 impl<'a> PlanRunner<'a> {
     fn new(
         channel: &'a mut Channel,
@@ -248,7 +238,7 @@ impl<'a> PlanRunner<'a> {
 
     /// Waits for all background steps and pending upcalls.
     fn finish(&mut self) -> Result<()> {
-        self.wait_until(|runner| runner.jobs.iter().all(Job::is_finished), None, None)?;
+        self.wait_for(|runner| runner.jobs.iter().all(Job::is_finished))?;
         self.quiesce()
     }
 
@@ -283,7 +273,7 @@ impl<'a> PlanRunner<'a> {
             }
         }
         let name = &process.name;
-        self.wait_until(|runner| runner.lifecycle(name) != Lifecycle::NotStarted, None, None)?;
+        self.wait_for(|runner| runner.lifecycle(name) != Lifecycle::NotStarted)?;
         self.release_lent_keys(process);
         for setup in &process.setup {
             self.run_setup(name, setup)?;
@@ -332,25 +322,30 @@ impl<'a> PlanRunner<'a> {
         process.commands.send(command, fd.map(AsFd::as_fd)).map_err(PlanError::during(name))
     }
 
-    /// Processes reports until a condition is met. `tick` polls the condition; without it only reports
-    /// trigger a check.
+    /// Processes reports until a condition is met.
+    fn wait_for(&mut self, until: impl FnMut(&mut Self) -> bool) -> Result<()> {
+        self.wait_until(until, None, None).map(drop)
+    }
+
+    /// As [`Self::wait_for`], until `limit`. `tick` polls the condition; without it only reports trigger a
+    /// check.
     fn wait_until(
         &mut self,
         mut until: impl FnMut(&mut Self) -> bool,
         limit: Option<Instant>,
         tick: Option<Duration>,
-    ) -> Result<Waited> {
+    ) -> Result<Outcome> {
         loop {
             self.process_reports()?;
             if until(self) {
-                return Ok(Waited::Met);
+                return Ok(Outcome::Ok(Value::None));
             }
             let now = Instant::now();
             if now >= self.deadline {
                 return Err(PlanError::Deadline);
             }
             if limit.is_some_and(|limit| now >= limit) {
-                return Ok(Waited::TimedOut);
+                return Ok(Outcome::TimedOut);
             }
             let next = limit.map_or(self.deadline, |limit| limit.min(self.deadline)) - now;
             let pause = tick.map_or(next, |tick| tick.min(next));
@@ -363,6 +358,11 @@ impl<'a> PlanRunner<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// The result of an operation that names something that is missing.
+    fn skipped(&self, missing: String) -> Done {
+        Done { outcome: Outcome::Skipped(missing), begun_us: self.context.run.now_us(), elapsed_us: 0 }
     }
 
     fn report_event(

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use scenarios::plan::{Condition, KeyRef, Op, Setup, Step};
-use scenarios::wire::{Done, EventKind, Outcome};
+use scenarios::wire::{Done, EventKind, Outcome, Value};
 
 use super::state::{Job, Lifecycle, PidPath};
-use super::{Child, PendingTask, PlanError, PlanRunner, Result, Waited};
+use super::{Child, PendingTask, PlanError, PlanRunner, Result};
 use crate::ipc::{Command, Task};
 use crate::process::resolve_refs;
 use crate::sys::errno;
@@ -20,14 +20,13 @@ impl PlanRunner<'_> {
         let task = match self.resolve_task(name, None, &setup.op, setup.save.as_ref()) {
             Ok(task) => task,
             Err(missing) => {
-                let begun_us = self.context.run.now_us();
-                let done = Done { outcome: Outcome::Skipped(missing), begun_us, elapsed_us: 0 };
+                let done = self.skipped(missing);
                 return self.report_event(name, None, None, EventKind::Called { op: setup.op.clone(), done });
             }
         };
         let done = self.run_task(name, task)?;
         match (&setup.save, done.map(|done| done.outcome)) {
-            (Some(name), Some(Outcome::Ok(scenarios::wire::Value::Serial(serial)))) => {
+            (Some(name), Some(Outcome::Ok(Value::Serial(serial)))) => {
                 self.bind_key(KeyRef::Variable(name.clone()), serial)
             }
             _ => Ok(()),
@@ -44,7 +43,7 @@ impl PlanRunner<'_> {
         let outcome = match &step.op {
             Op::Start {} => {
                 self.start_named(name)?;
-                Outcome::Ok(scenarios::wire::Value::None)
+                Outcome::Ok(Value::None)
             }
             Op::Reap {} => self.reap(name)?,
             Op::Wait { until, within_ms } => self.wait(name, until, *within_ms)?,
@@ -67,18 +66,17 @@ impl PlanRunner<'_> {
             let exits = task.op.ends_its_process();
             self.run_task(name, task)?;
             if exits {
-                self.wait_until(|runner| runner.lifecycle(name) == Lifecycle::Exited, None, None)?;
+                self.wait_for(|runner| runner.lifecycle(name) == Lifecycle::Exited)?;
             }
             return Ok(());
         };
         task.workers = Some(step.count);
         self.jobs.push(Job::new(job.clone(), index, name.to_owned(), step.count));
         self.send_command(name, &Command::Run(task), None)?;
-        let begun = |runner: &mut Self| {
+        self.wait_for(|runner| {
             let released = runner.jobs.iter().all(|job| job.released || job.is_finished());
             released || runner.lifecycle(name) == Lifecycle::Exited
-        };
-        self.wait_until(begun, None, None)?;
+        })?;
         if self.lifecycle(name) == Lifecycle::Exited {
             self.drop_unstarted_workers(index);
         }
@@ -97,11 +95,7 @@ impl PlanRunner<'_> {
         self.result = None;
         self.pending = Some(PendingTask { process: name.to_owned(), step: task.step, op: task.op.clone() });
         self.send_command(name, &Command::Run(task), None)?;
-        self.wait_until(
-            |runner| runner.result.is_some() || runner.lifecycle(name) == Lifecycle::Exited,
-            None,
-            None,
-        )?;
+        self.wait_for(|runner| runner.result.is_some() || runner.lifecycle(name) == Lifecycle::Exited)?;
         self.pending = None;
         Ok(self.result.take())
     }
@@ -147,12 +141,12 @@ impl PlanRunner<'_> {
         if let Some(parent) = parent.filter(|parent| self.lifecycle(parent) == Lifecycle::Running) {
             self.result = None;
             self.send_command(&parent, &Command::Reap(name.to_owned()), None)?;
-            self.wait_until(|runner| runner.result.is_some(), None, None)?;
+            self.wait_for(|runner| runner.result.is_some())?;
             return Ok(self.result.take().map_or(Outcome::TimedOut, |done| done.outcome));
         }
         let is_it = |child: &Child| matches!(child, Child::Process(other) if other == name);
         Ok(match self.children.reap(is_it) {
-            Ok(()) => Outcome::Ok(scenarios::wire::Value::None),
+            Ok(()) => Outcome::Ok(Value::None),
             Err(errno) => Outcome::Error(errno::name(errno)),
         })
     }
@@ -164,20 +158,13 @@ impl PlanRunner<'_> {
         let Op::Wait { until, .. } = op else { return Ok(Outcome::TimedOut) };
         let tick = Self::needs_polling(&until).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
-        self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick).map(waited)
+        self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick)
     }
 
     fn wait_for_job(&mut self, name: &str, within_ms: u64) -> Result<Outcome> {
         let limit = Instant::now() + Duration::from_millis(within_ms);
         let finished =
             |runner: &mut Self| runner.jobs.iter().filter(|job| job.name == name).all(Job::is_finished);
-        self.wait_until(finished, Some(limit), None).map(waited)
-    }
-}
-
-fn waited(waited: Waited) -> Outcome {
-    match waited {
-        Waited::Met => Outcome::Ok(scenarios::wire::Value::None),
-        Waited::TimedOut => Outcome::TimedOut,
+        self.wait_until(finished, Some(limit), None)
     }
 }

@@ -1,5 +1,6 @@
 //! Operations on keys.
 
+use std::ffi::CStr;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -17,7 +18,9 @@ impl PlanProcess<'_> {
     pub(super) fn key_op(&mut self, op: &Op, cause: Cause) -> OpResult {
         let key = |key| self.key(key, cause);
         Ok(match op {
-            Op::Add { kind, description, payload, into } => add(kind, description, payload, key(into)?)?,
+            Op::Add { kind, description, payload, into } => {
+                add(keyring::add_key, kind, description, payload, key(into)?)?
+            }
             Op::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
             Op::Request { kind, description, callout, into, alarm_ms, restart } => {
                 let (kind, description) = (text(kind)?, text(description)?);
@@ -64,27 +67,24 @@ impl PlanProcess<'_> {
     }
 }
 
-fn add(kind: &str, description: &str, payload: &Payload, into: KeySerial) -> OpResult {
+/// The system call interface of add_key(2).
+type AddKey = fn(&CStr, &CStr, keyring::Payload<'_>, KeySerial) -> Result<KeySerial, Errno>;
+
+fn add(call: AddKey, kind: &str, description: &str, payload: &Payload, into: KeySerial) -> OpResult {
     let (kind, description) = (text(kind)?, text(description)?);
-    if let Payload::Null { null } = payload {
-        return Ok(serial(keyring::add_key_null(&kind, &description, *null as usize, into)));
-    }
-    Ok(serial(keyring::add_key(&kind, Some(&description), bytes(payload)?.as_deref(), into)))
+    let given = match payload {
+        Payload::Null { null } => Err(*null),
+        _ => Ok(bytes(payload)?.unwrap_or_default()),
+    };
+    Ok(serial(call(&kind, &description, given.as_deref().map_err(|length| *length), into)))
 }
 
 fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> OpResult {
-    let description = text(kind)?;
+    let register = |call: AddKey| add(call, "keyagent", kind, payload, into);
     match by {
-        Caller::Itself => add("keyagent", kind, payload, into),
-        Caller::Thread => thread::run_in_thread(|| add("keyagent", kind, payload, into)),
-        Caller::Compat => {
-            let given = match payload {
-                Payload::Null { null } => Err(*null),
-                _ => Ok(bytes(payload)?.unwrap_or_default()),
-            };
-            let given = given.as_deref().map_err(|length| *length);
-            Ok(serial(keyring::add_key_compat(c"keyagent", &description, given, into)))
-        }
+        Caller::Itself => register(keyring::add_key),
+        Caller::Thread => thread::run_in_thread(|| register(keyring::add_key)),
+        Caller::Compat => register(keyring::add_key_compat),
     }
 }
 

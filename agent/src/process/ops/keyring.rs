@@ -21,9 +21,9 @@ impl PlanProcess<'_> {
             Op::Link { key: which, into } => done(keyring::link(key(which)?, key(into)?)),
             Op::Unlink { key: which, from } => done(keyring::unlink(key(which)?, key(from)?)),
             Op::Move { key: which, from, into } => {
-                done(keyring::move_link(key(which)?, key(from)?, key(into)?, false))
+                done(keyring::move_link(key(which)?, key(from)?, key(into)?))
             }
-            Op::Restrict { key: which } => done(keyring::restrict(key(which)?, None, None)),
+            Op::Restrict { key: which } => done(keyring::restrict(key(which)?)),
             Op::DefaultKeyring { is } => done(keyring::set_default_destination(is.id()).map(drop)),
             Op::SessionToParent {} => done(keyring::session_to_parent()),
             Op::Persistent { uid, into } => serial(keyring::get_persistent(*uid, key(into)?)),
