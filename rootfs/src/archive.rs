@@ -22,10 +22,8 @@ pub enum Compression {
 /// A failure to build an initramfs.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The host did not supply a file of the manifest.
     #[error("{path} comes from {name:?}, which was not supplied")]
     NoArtefact { path: String, name: String },
-    /// Larger than the format's limit for a file, 4 GiB.
     #[error("{0} is larger than a cpio archive can hold (4 GiB)")]
     TooLarge(String),
     #[error("the initramfs can't be written: {0}")]

@@ -28,21 +28,14 @@ struct File {
 pub enum ContentsError {
     #[error("is damaged: {0}")]
     Damaged(#[from] io::Error),
-    /// The program that the kernel starts is missing.
     #[error("has no {path}, which the kernel starts; it has {has}", has = listed(.has))]
     Missing {
         path: String,
         /// The files and directories at the top.
         has: Vec<String>,
     },
-    /// The program is a dangling symbolic link.
     #[error("has a {path} that leads to {target}, which is not in it")]
-    Dangling {
-        path: String,
-        /// Target of the links.
-        target: String,
-    },
-    /// The program is not an executable file.
+    Dangling { path: String, target: String },
     #[error("has a {0} that can't be executed: it must be a file of mode 755")]
     NotExecutable(String),
 }

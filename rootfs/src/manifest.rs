@@ -30,7 +30,6 @@ pub enum Node {
         mode: u32,
     },
     Symlink {
-        /// The target, as the guest resolves it.
         target: String,
     },
     Device {
@@ -41,7 +40,6 @@ pub enum Node {
     },
 }
 
-/// The two kinds of device nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
     Char,
@@ -51,18 +49,14 @@ pub enum DeviceKind {
 /// A mistake in a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Not TOML, or an unknown key.
     #[error("the manifest can't be read: {0}")]
     Syntax(#[from] toml::de::Error),
-    /// A mode that is not an octal number up to 07777.
     #[error("{path}: mode {mode:?} is no octal number up to \"7777\"")]
     Mode { path: String, mode: String },
-    /// A path that is not absolute, or has empty, `.` or `..` components.
     #[error("{0:?} is no path for the guest: write it absolute, without \".\", \"..\" or a trailing slash")]
     Path(String),
     #[error("{0} is listed twice")]
     Twice(String),
-    /// The entry's parent directory is missing.
     #[error("{path} lies in {parent}, which [dirs] does not list")]
     NoParent { path: String, parent: String },
 }
@@ -130,7 +124,6 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Adds an entry.
     pub fn insert(&mut self, path: String, node: Node) -> Result<(), ManifestError> {
         let normal = path.strip_prefix('/').is_some_and(|rest| {
             rest.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))

@@ -9,19 +9,14 @@ use liblzma::stream::Stream;
 /// A reason why an initramfs can't be decompressed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// It has no content.
     #[error("is empty")]
     Empty,
-    /// Neither an archive nor a known compression.
     #[error("is no initramfs: neither a cpio archive nor one packed with gzip, xz, lzma, lz4 or zstd")]
     Unknown,
-    /// An archive format that kernels don't read.
     #[error("is a cpio archive that kernels don't read: make it with `cpio --format=newc`")]
     OldFormat,
-    /// A compression that is not supported here.
     #[error("is packed with {0}, which this can't unpack: unpack it yourself, and give the plain archive")]
     Unsupported(&'static str),
-    /// It is truncated or inconsistent.
     #[error("is damaged: {0}")]
     Damaged(#[from] io::Error),
 }
