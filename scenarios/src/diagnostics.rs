@@ -16,25 +16,25 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { message: message.into(), span, help: None, related: Vec::new() }
     }
 
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     #[must_use]
-    pub fn with_related(mut self, place: Range<usize>, label: impl Into<String>) -> Self {
+    pub(crate) fn with_related(mut self, place: Range<usize>, label: impl Into<String>) -> Self {
         self.related.push((place, label.into()));
         self
     }
 
     /// Adds the nearest of the right names as advice, or all of them if none is near.
     #[must_use]
-    pub fn with_names<'n>(self, wrong: &str, right: impl IntoIterator<Item = &'n str>) -> Self {
+    pub(crate) fn with_names<'n>(self, wrong: &str, right: impl IntoIterator<Item = &'n str>) -> Self {
         let right: Vec<&str> = right.into_iter().collect();
         match nearest(wrong, &right) {
             Some(name) => self.with_help(format!("did you mean `{name}`?")),

@@ -11,7 +11,7 @@ pub mod errno;
 pub mod explain;
 #[cfg(feature = "host")]
 pub mod kernel_report;
-pub mod key_ref;
+mod key_ref;
 pub mod op;
 #[cfg(feature = "host")]
 pub mod parse;
@@ -21,7 +21,7 @@ pub mod rule;
 #[cfg(feature = "host")]
 pub mod scenario;
 #[cfg(feature = "host")]
-pub mod schema;
+mod schema;
 #[cfg(feature = "host")]
 pub mod snapshot;
 #[cfg(feature = "host")]

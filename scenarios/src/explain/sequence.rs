@@ -194,7 +194,7 @@ impl Placement {
     }
 
     /// Returns the lane of the acting process.
-    pub fn actor(self) -> Option<usize> {
+    pub(crate) fn actor(self) -> Option<usize> {
         match self {
             Self::Nothing => None,
             Self::At(lane) | Self::Arrow { from: lane, .. } => Some(lane),

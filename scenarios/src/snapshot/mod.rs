@@ -44,7 +44,7 @@ pub fn compare(scenario: &Scenario, trace: &str) -> io::Result<Vec<DiffLine>> {
 }
 
 /// Leaves a trace where `cargo insta review` finds it as a pending snapshot.
-pub fn propose(scenario: &Scenario, trace: &str) -> io::Result<()> {
+pub(crate) fn propose(scenario: &Scenario, trace: &str) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     write(&pending(scenario), scenario, &with_section(scenario, pending_text(scenario)?, trace))
 }
@@ -78,7 +78,7 @@ fn with_section(scenario: &Scenario, before: String, trace: &str) -> String {
 }
 
 /// Removes the pending snapshot of an earlier run, since the accepted one holds again.
-pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
+pub(crate) fn withdraw(scenario: &Scenario) -> io::Result<()> {
     let _alone = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(case), true) = (&scenario.case, pending(scenario).exists()) {
         let accepted = Sections::read(&text_of(&scenario.snapshot())?.unwrap_or_default());
@@ -95,7 +95,7 @@ pub fn withdraw(scenario: &Scenario) -> io::Result<()> {
 }
 
 /// Returns the cases with a section in a snapshot.
-pub fn cases_in(path: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn cases_in(path: &Path) -> io::Result<Vec<String>> {
     let text = text_of(path)?.unwrap_or_default();
     Ok(Sections::read(&text).cases().map(str::to_owned).collect())
 }

@@ -10,7 +10,7 @@ use crate::{parse, snapshot};
 /// The scenario, with comments.
 pub const SCENARIO: &str = include_str!("scenario.toml");
 
-pub const TRACE: &str = include_str!("trace.txt");
+pub(crate) const TRACE: &str = include_str!("trace.txt");
 
 /// Failure to write a new scenario.
 #[derive(Debug, thiserror::Error)]

@@ -39,7 +39,7 @@ pub enum Line {
 
 impl Line {
     /// Returns true if it is about a process.
-    pub fn is_by(&self, name: &str) -> bool {
+    pub(crate) fn is_by(&self, name: &str) -> bool {
         match self {
             Self::Step { process, .. }
             | Self::Call { process, .. }

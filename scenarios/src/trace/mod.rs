@@ -51,7 +51,7 @@ impl fmt::Display for Trace {
 }
 
 /// Program that the kernel runs for a requester without an agent. It reports under its own name.
-pub const STOCK_UPCALL: &str = "/sbin/request-key";
+pub(crate) const STOCK_UPCALL: &str = "/sbin/request-key";
 
 impl Trace {
     /// Normalises the events of a scenario. Where it expects one of several errors, the trace names
