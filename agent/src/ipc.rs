@@ -24,7 +24,6 @@ const MAX_MESSAGE: usize = 4 << 20;
 /// A command from PID 1 to a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Command {
-    /// Run an operation.
     Run(Task),
     /// Set the serial that a key reference in the keyagent's reactions resolves to.
     SetKey(KeyRef, i32),
@@ -56,7 +55,6 @@ pub(crate) struct Task {
     pub(crate) lend: Option<i32>,
 }
 
-/// A request to spawn a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SpawnRequest {
     pub(crate) process: Process,

@@ -20,7 +20,6 @@ pub struct Lock {
     _file: Flock<File>,
 }
 
-/// Mode of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
     Exclusive,

@@ -7,7 +7,6 @@ use crate::{
     command::{git, output, read},
 };
 
-/// Returns the tree of a commit.
 pub(crate) fn tree_of(repository: &Path, commit: &str) -> Result<String> {
     read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
 }

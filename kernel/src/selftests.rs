@@ -53,7 +53,6 @@ pub fn selftests(
     programs(&kept)
 }
 
-/// A collection to build.
 struct Collection<'a> {
     build: Build<'a>,
     /// Directory of its Makefile.

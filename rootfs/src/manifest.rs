@@ -46,7 +46,6 @@ pub enum DeviceKind {
     Block,
 }
 
-/// A mistake in a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("the manifest can't be read: {0}")]

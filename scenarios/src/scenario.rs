@@ -66,7 +66,6 @@ impl Scenario {
         &self.plan
     }
 
-    /// Returns the path of the snapshot.
     pub fn snapshot(&self) -> PathBuf {
         self.path.with_extension("snap")
     }

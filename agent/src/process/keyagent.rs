@@ -18,7 +18,6 @@ use crate::keyring::{self, KeySerial};
 /// Type of authkeys.
 const AUTHKEY: &str = ".request_key_auth";
 
-/// State of a keyagent.
 pub(super) struct AgentState {
     plan: Keyagent,
     /// Number of upcalls received.

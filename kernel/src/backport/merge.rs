@@ -15,7 +15,6 @@ pub(super) struct Change {
     pub(super) to: String,
 }
 
-/// Result of a merge.
 pub(super) enum Merged {
     /// The tree.
     Clean(String),
@@ -23,7 +22,6 @@ pub(super) enum Merged {
     Conflict { pick: String },
 }
 
-/// Applies a change to a tree.
 pub(super) fn apply(repository: &Path, tree: &str, change: &Change) -> Result<Merged> {
     if change.from == change.to {
         return Ok(Merged::Clean(tree.to_owned()));

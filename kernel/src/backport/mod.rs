@@ -36,7 +36,6 @@ use crate::{
     tree::{self, Base},
 };
 
-/// Parameters of a backport.
 #[derive(Clone, Debug)]
 pub struct Backport<'a> {
     /// The kernel whose series was changed.
@@ -45,7 +44,6 @@ pub struct Backport<'a> {
     pub to: &'a KernelSpec,
 }
 
-/// Result of a backport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backported {
     /// The series was written.
@@ -62,14 +60,12 @@ pub struct Conflict {
     /// What was applied.
     pub what: &'static str,
     pub files: Vec<String>,
-    /// The work tree.
     pub tree: PathBuf,
 }
 
 /// Beginning or continuation of a backport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// A new backport.
     New,
     /// The conflict of the last one is resolved, and added to the work tree's index.
     Resolved,

@@ -12,13 +12,11 @@ use crate::{
     image::require_tools,
 };
 
-/// Parameters of a check.
 #[derive(Clone, Debug)]
 pub struct Check<'a> {
     pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
-    /// The whole series.
     pub series: Series,
     /// Range of patches to check, counted from 1. The patches before them are applied and count as
     /// the base.
@@ -47,7 +45,6 @@ pub struct Row {
     pub outcomes: Vec<(CheckKind, Outcome)>,
 }
 
-/// Checks of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckKind {
     /// It applies on top of the patches before it.
@@ -68,7 +65,6 @@ impl CheckKind {
     pub const ALL: [Self; 6] = [Self::Applies, Self::On, Self::Off, Self::Sparse, Self::Style, Self::Docs];
 }
 
-/// Outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Clean,

@@ -18,10 +18,8 @@ pub(crate) const BASE_OF: &str = "keyagents.base";
 /// Key in the work tree's git configuration: the kernel of the series.
 pub(crate) const KERNEL_OF: &str = "keyagents.kernel";
 
-/// Result of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// The directory with the series.
     pub directory: PathBuf,
     /// Number of patches in the series after the export.
     pub patches: usize,

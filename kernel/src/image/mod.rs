@@ -115,7 +115,6 @@ struct Recipe {
     arch: Arch,
     profile: Profile,
     hash: Sha256,
-    /// The inputs one by one.
     inputs: Inputs,
 }
 

@@ -30,7 +30,6 @@ pub(super) struct MailFile {
     pub(super) bytes: Vec<u8>,
 }
 
-/// A decoded mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
     /// The file's name, or the original subject.

@@ -40,7 +40,6 @@ pub struct Series {
     is_cut: bool,
 }
 
-/// Origin of the patches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Origin {
     /// Files or mails whose order is given: by numbers, names or a list.

@@ -63,7 +63,6 @@ fn other_version_of_the_series_rewrites_only_differing_files() {
     assert_ne!(before["a.c"], after["a.c"]);
 }
 
-/// Records the phases.
 #[derive(Default)]
 struct Phases(Mutex<Vec<Phase>>);
 

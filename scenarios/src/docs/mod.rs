@@ -7,7 +7,6 @@ use std::{fs, io, path::Path};
 
 use crate::{parse, scenario::Scenario};
 
-/// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Path below the root of the repository.

@@ -13,7 +13,6 @@ pub use wrap::wrapping;
 
 use crate::{rule::Rule, scenario::Scenario, snapshot};
 
-/// Explanation of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     pub title: String,

@@ -30,7 +30,6 @@ pub(super) fn take<'t>(table: &mut DeTable<'t>, name: &str) -> Option<(Key<'t>, 
     table.remove_entry(&key)
 }
 
-/// Reads a value.
 pub(super) fn value<T: DeserializeOwned>(value: Value<'_>) -> Result<T, Problem> {
     let span = value.span();
     T::deserialize(ValueDeserializer::from(value)).map_err(|error| problem(&error, &span))

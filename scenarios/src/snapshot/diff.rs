@@ -2,7 +2,6 @@
 
 use similar::{ChangeTag, TextDiff};
 
-/// A line of a unified diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiffLine {
     pub kind: DiffKind,
@@ -20,7 +19,6 @@ pub enum DiffKind {
     Added,
 }
 
-/// Returns the unified diff.
 pub(super) fn unified(snapshot: &str, run: &str) -> Vec<DiffLine> {
     let header = |text: String| DiffLine { kind: DiffKind::Header, text };
     let mut lines = vec![header("--- snapshot".to_owned()), header("+++ this run".to_owned())];

@@ -46,7 +46,6 @@ impl Sections {
         trace.clear();
     }
 
-    /// Returns the trace of a case.
     pub(super) fn trace(&self, case: &str) -> Option<&str> {
         self.traces.iter().find(|(label, _)| label == case).map(|(_, trace)| trace.as_str())
     }

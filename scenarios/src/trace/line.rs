@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-/// A line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// A sysctl value, the initial state of a process, or the heading of a block.

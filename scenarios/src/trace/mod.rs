@@ -37,7 +37,6 @@ use names::Names;
 use outcome::ended;
 use upcalls::{Upcall, Upcalls};
 
-/// A normalised trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     pub lines: Vec<Line>,

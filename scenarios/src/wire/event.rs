@@ -53,7 +53,6 @@ pub fn outcomes_of_setup<'e>(process: &'e str, events: &'e [Event]) -> impl Iter
     own.filter_map(|event| event.call().map(|(_, outcome)| outcome))
 }
 
-/// Kinds of events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
@@ -90,7 +89,6 @@ pub struct Done {
     pub elapsed_us: u64,
 }
 
-/// Outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -132,7 +130,6 @@ pub enum Value {
     Keyring(Vec<i32>),
     /// `keyctl describe`.
     Described(Described),
-    /// Lines of /proc/keys.
     ProcKeys(Vec<ProcKey>),
     /// One line of /proc/key-users.
     KeyUser(KeyUser),

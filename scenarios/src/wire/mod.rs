@@ -91,7 +91,6 @@ pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
 pub enum GuestMessage {
     /// The guest is up. Always the first message.
     Hello(Hello),
-    /// An event of a plan.
     Event(Event),
     /// The plan ended, and none of its processes runs any more.
     Finished(Finished),
@@ -154,7 +153,6 @@ pub struct Finished {
     pub log: Vec<String>,
 }
 
-/// Completion of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Completion {

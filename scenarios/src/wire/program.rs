@@ -13,7 +13,6 @@ pub const EXEC_SERVER: &str = "attend";
 /// Virtio port between the exec server and the host.
 pub const EXEC_SERVER_PORT: &str = "keyagents";
 
-/// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// Its path in the guest.

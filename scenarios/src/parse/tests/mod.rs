@@ -11,7 +11,6 @@ use crate::{
     scenario::{Position, Scenario},
 };
 
-/// Reads the scenarios of a text.
 pub(super) fn cases(text: &str) -> Result<Vec<Scenario>, FileProblems> {
     super::scenarios("family/name", Path::new("name.toml"), text)
 }
