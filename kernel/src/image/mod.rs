@@ -123,6 +123,7 @@ impl Recipe {
         let Request { arch, profile, .. } = *request;
         let mut fragments = profile.fragments(arch, request.series.brings_keyagents())?;
         fragments.extend(request.fragments.iter().cloned());
+        // `inputs` tells which part of `hash` has changed: what goes into one goes into both.
         let mut hash = Sha256::new();
         let toolchain = toolchain()?;
         hash.update(format!("{}\n{}\n{toolchain}\n", arch.name(), profile.name()));

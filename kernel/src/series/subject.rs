@@ -191,7 +191,7 @@ mod tests {
     use crate::command::{git, read};
 
     #[test]
-    fn hunk_headers_of_every_tool_are_parsed() {
+    fn subjects_of_every_tool_are_parsed() {
         let numbered = [
             ("[PATCH v2 03/17] a", 3, 17, "v2"),
             ("[list] [PATCH 01/18] a", 1, 18, "v1"),
