@@ -37,7 +37,8 @@ const WITHOUT_PTRACE: &str = "seccomp=auto";
 /// Back end of User-Mode Linux. The kernel image is the program.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Uml {
-    /// True if the kernel can have several processors.
+    /// True if the kernel can have several processors. With lockdep it keeps to one: it reports the
+    /// second one's `cpu_thread()` for using RCU while that processor is offline.
     is_smp: bool,
 }
 
@@ -45,7 +46,8 @@ impl Uml {
     /// Returns the back end for a kernel with this configuration.
     pub fn of(config: &Path) -> io::Result<Self> {
         let config = fs::read_to_string(config)?;
-        Ok(Self { is_smp: config.lines().any(|line| line == "CONFIG_SMP=y") })
+        let has = |option: &str| config.lines().any(|line| line == option);
+        Ok(Self { is_smp: has("CONFIG_SMP=y") && !has("CONFIG_PROVE_RCU=y") })
     }
 
     /// Returns the command that boots a guest without a session: PID 1's messages go to descriptor
@@ -189,7 +191,9 @@ mod tests {
             words.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(parameters("CONFIG_UML=y\nCONFIG_SMP=y\n"), ["ncpus=2", "seccomp=auto"]);
-        assert_eq!(parameters("CONFIG_UML=y\n# CONFIG_SMP is not set\n"), Vec::<String>::new());
+        for one in ["CONFIG_UML=y\n# CONFIG_SMP is not set\n", "CONFIG_SMP=y\nCONFIG_PROVE_RCU=y\n"] {
+            assert_eq!(parameters(one), Vec::<String>::new());
+        }
     }
 
     #[test]
