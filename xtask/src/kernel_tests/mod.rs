@@ -19,8 +19,9 @@ use ktap::{Case, Outcome, Problem, Results};
 /// Time limit of a program on a plain kernel.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Kernel parameters for KUnit, which reports at the level of information.
-const KUNIT: [&str; 2] = ["kunit.enable=1", "loglevel=7"];
+/// Kernel parameters for KUnit, which reports at the level of information. Newer kernels run it at
+/// boot only with `autorun`, and others ignore that.
+const KUNIT: [&str; 3] = ["kunit.enable=1", "kunit.autorun=1", "loglevel=7"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
