@@ -58,7 +58,7 @@ fn unlike(kernels: [&str; 2], ours: Option<&Patch>, theirs: Option<&Patch>) -> V
     let diffs = [ours, theirs].map(|patch| {
         patch.map(|patch| String::from_utf8_lossy(&patch.diff).into_owned()).unwrap_or_default()
     });
-    let [ours, theirs] = [&diffs[0], &diffs[1]].map(|diff| changed_lines(diff));
+    let [ours, theirs] = [&diffs[0], &diffs[1]].map(|diff| diff_lines(diff));
     let mut files: Vec<&str> = ours.keys().chain(theirs.keys()).copied().collect();
     files.sort_unstable();
     files.dedup();
@@ -78,7 +78,7 @@ fn unlike(kernels: [&str; 2], ours: Option<&Patch>, theirs: Option<&Patch>) -> V
 }
 
 /// Returns the added and removed lines of each file of a diff.
-fn changed_lines(diff: &str) -> BTreeMap<&str, Vec<&str>> {
+fn diff_lines(diff: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let (mut file, mut is_in_hunk) = ("", false);
     for line in diff.lines() {
