@@ -80,7 +80,7 @@ pub enum Kind {
     Kvm,
     /// QEMU with an emulated processor: works everywhere
     Tcg,
-    /// User-Mode Linux: the quickest to start; with one processor up to Linux 6.12
+    /// User-Mode Linux: the quickest to start; with one processor
     Uml,
 }
 
