@@ -31,11 +31,11 @@ sysctl = { "vm/min_free_kbytes" = "420000", "vm/overcommit_memory" = "1", "vm/pa
 glutton.add = { type = "user", description = "k", payload = { fill = 4000000000 } }
 "#;
 
-/// A step waits for an event that never happens.
+/// A step waits for an event that never happens. The deadline leaves a busy machine the time to reach that step.
 const HANGS: &str = r#"
 title = "No answer"
 rules = []
-deadline_ms = 500
+deadline_ms = 10000
 [process.agent]
 serves = "user"
 on_upcall = { hold = {} }

@@ -21,7 +21,7 @@ impl Backend for Script {
     }
 
     fn boot_deadline(&self) -> Duration {
-        Duration::from_millis(700)
+        Duration::from_secs(60)
     }
 }
 
@@ -80,7 +80,9 @@ fn output_after_a_panic_is_kept() {
 
 #[test]
 fn silent_guest_is_hung_and_failed_back_end_is_broken() {
-    assert_eq!(open("sleep 9").unwrap_err().kind, FailureKind::Hung);
+    let soon = BootConfig { boot_deadline: Some(Duration::from_millis(100)), ..BootConfig::without_files() };
+    let silent = Session::open(&Script("exec sleep 60".into()), &soon).unwrap();
+    assert_eq!(silent.unwrap_err().kind, FailureKind::Hung);
     let failure = open("echo no such machine; exit 3").unwrap_err();
     assert_eq!(failure.kind, FailureKind::Broken);
     assert_eq!(failure.cause.console, ["no such machine".into()]);
