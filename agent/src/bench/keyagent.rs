@@ -86,11 +86,16 @@ fn run_agent(kind: &CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Resu
     }
     let handled = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
     let mut signals = SignalFd::blocking(handled).map_err(during("signalfd"))?;
-    let key = keyring::add_key(c"keyagent", kind, Ok(&parameters()), KeySerial::SESSION);
-    let key = key.map_err(during("registering a keyagent"))?;
+    let key = register(kind)?;
     gate.write_all(&key.0.to_ne_bytes()).map_err(during("the agent's gate"))?;
     gate.read_exact(&mut [0]).map_err(during("the agent's gate"))?;
     serve(&mut signals)
+}
+
+/// Registers this process as a keyagent, with the key in its session keyring.
+pub(super) fn register(kind: &CStr) -> Result<KeySerial> {
+    let key = keyring::add_key(c"keyagent", kind, Ok(&parameters()), KeySerial::SESSION);
+    key.map_err(during("registering a keyagent"))
 }
 
 /// `struct keyagent_params` (R2).

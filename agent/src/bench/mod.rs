@@ -4,6 +4,7 @@ mod child;
 mod keyagent;
 mod miss;
 mod pending;
+mod process;
 mod request;
 
 use std::ffi::CStr;
@@ -11,12 +12,17 @@ use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use scenarios::wire::bench::{Measurement, Series};
 
 use crate::keyring;
 
 /// Type of the requested keys.
 const KIND: &CStr = c"user";
+
+/// Key type of keyagents that do not serve the requests.
+const OTHER_KIND: &CStr = c"dns_resolver";
 
 /// Callout information and payload of the requested keys.
 const CALLOUT: &CStr = c"0123456789abcdef";
@@ -28,6 +34,10 @@ pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>> {
         Measurement::Request { rounds, upcalls } => request::measure(*rounds, upcalls),
         Measurement::Pending { counts } => pending::measure(counts),
         Measurement::Miss { rounds, calls, agent } => miss::measure(*rounds, *calls, *agent),
+        Measurement::Process { rounds, calls, program, others, registered } => {
+            let _others = process::start_others(*others, *registered)?;
+            process::measure(*rounds, *calls, program)
+        }
     }
 }
 
@@ -40,6 +50,35 @@ pub(crate) struct BenchError(String);
 /// Adds the failed call's name.
 fn during<E: Display>(what: &str) -> impl FnOnce(E) -> BenchError + use<'_, E> {
     move |why| BenchError(format!("{what}: {why}"))
+}
+
+/// Samples each case once a round, in random order. The first rounds do not count.
+fn sample_in_turn<const N: usize>(
+    cases: [&str; N],
+    rounds: u32,
+    mut sample: impl FnMut(usize, u32) -> Result<u64>,
+) -> Result<Vec<Series>> {
+    const WARM_UP: u32 = 2;
+    let mut series = cases.map(|case| Series { case: case.to_owned(), samples_ns: Vec::new() });
+    let mut order: [usize; N] = std::array::from_fn(|index| index);
+    for round in 0..WARM_UP + rounds {
+        shuffle(&mut order);
+        for case in order {
+            let sample = sample(case, round)?;
+            if round >= WARM_UP {
+                series[case].samples_ns.push(sample);
+            }
+        }
+    }
+    Ok(series.into())
+}
+
+/// Pins to the last CPU, since interrupts go to the first.
+fn pin_to_last_cpu() -> Result<()> {
+    let mut cpus = CpuSet::new();
+    let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+    cpus.set(last).map_err(during("a CPU"))?;
+    sched_setaffinity(Pid::from_raw(0), &cpus).map_err(during("sched_setaffinity"))
 }
 
 /// Shuffles into a new order with each call.

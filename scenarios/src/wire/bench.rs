@@ -26,6 +26,20 @@ pub enum Measurement {
         /// The registered keyagent.
         agent: UnrelatedAgent,
     },
+    /// Time from the fork of a process to its end, which is an exit at once or one after execve(2).
+    /// The process never registers a keyagent.
+    Process {
+        /// Samples of each case.
+        rounds: u32,
+        /// Processes that a sample is the mean of.
+        calls: u32,
+        /// Path of the program to execute.
+        program: String,
+        /// Number of other processes, which wait meanwhile.
+        others: u32,
+        /// Whether each of the other processes has registered a keyagent.
+        registered: bool,
+    },
 }
 
 /// A program in the guest.
@@ -51,6 +65,6 @@ pub enum UnrelatedAgent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
     pub case: String,
-    /// Nanoseconds per request, in the order of the measurements.
+    /// Nanoseconds per request or process, in the order of the measurements.
     pub samples_ns: Vec<u64>,
 }

@@ -5,8 +5,10 @@ pub mod fresh_vm;
 pub mod minimal_request_key;
 pub mod miss;
 pub mod pending;
+pub mod process;
 pub mod request;
 pub mod stats;
+pub mod stock_comparison;
 pub mod suite;
 pub mod svg;
 pub mod table;
@@ -39,6 +41,9 @@ pub enum Subject {
     Pending,
     /// A request without an answer, with keyagents and without: builds three kernels the first time
     Miss,
+    /// Fork with exit or exec of a process that never registered, with keyagents elsewhere and without:
+    /// builds a stock kernel the first time
+    Process,
 }
 
 impl Subject {
@@ -50,6 +55,7 @@ impl Subject {
             Self::Request => "A request, from the call to the key",
             Self::Pending => "A request while others are pending with one agent (RLIMIT_SIGPENDING 64)",
             Self::Miss => "A request without an answer, on a kernel that starts no program for it",
+            Self::Process => "A process that never registered, from its fork to its end",
         }
     }
 }
@@ -84,6 +90,7 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
         Subject::Request => request::measure(setup),
         Subject::Pending => pending::measure(setup),
         Subject::Miss => miss::measure(setup),
+        Subject::Process => process::measure(setup),
     }
 }
 

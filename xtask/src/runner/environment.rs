@@ -28,7 +28,7 @@ use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, Tap};
 const MAX_FAILED_BOOTS: u32 = 2;
 
 /// Additions to the usual kernel and initramfs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Extras {
     /// Additional options of the kernel's configuration.
     pub fragments: Vec<Fragment>,
