@@ -82,9 +82,7 @@ impl Build<'_> {
         let both = writer.try_clone().map_err(Error::io("making a pipe for", &log))?;
         let mut command = self.make();
         command.arg(format!("-j{}", self.jobs)).args([self.target(), "modules"]);
-        if self.profile == Profile::Coverage {
-            command.args(self.counted_objects()?);
-        }
+        command.args(self.instrumented_objects()?);
         command.stdin(Stdio::null()).stdout(writer).stderr(both);
         let mut make = Running::start(&mut command)?;
         drop(command);
@@ -190,13 +188,18 @@ impl Build<'_> {
         Error::Build { status: status.to_string(), first, log: self.log() }
     }
 
-    /// Returns the kbuild variables that enable line counters, without a change to the tree's
-    /// Makefiles. kbuild matches objects by their bare names, so a file of the same name elsewhere
-    /// is counted, too.
-    fn counted_objects(&self) -> Result<BTreeSet<String>> {
+    /// Returns the kbuild variables by which only the series' files are instrumented, without a
+    /// change to the tree's Makefiles. kbuild matches objects by their bare names, so a file of the
+    /// same name elsewhere is instrumented, too.
+    fn instrumented_objects(&self) -> Result<BTreeSet<String>> {
+        let (variable, rest) = match self.profile {
+            Profile::Plain | Profile::Debug => return Ok(BTreeSet::new()),
+            Profile::Coverage => ("GCOV_PROFILE", None),
+            Profile::Kcsan => ("KCSAN_SANITIZE", Some("KCSAN_SANITIZE=n".to_owned())),
+        };
         let sources = counted_sources(self.tree)?;
         let names = sources.iter().filter_map(|source| Path::new(source).file_stem()?.to_str());
-        Ok(names.map(|name| format!("GCOV_PROFILE_{name}.o=y")).collect())
+        Ok(names.map(|name| format!("{variable}_{name}.o=y")).chain(rest).collect())
     }
 
     /// Returns the compiler's notes on the objects with line counters, by their paths in the

@@ -41,6 +41,8 @@ pub enum Profile {
     Debug,
     /// Counts the executed lines of the series, and can make allocations fail.
     Coverage,
+    /// Detects data races in the files of the series.
+    Kcsan,
 }
 
 impl Profile {
@@ -50,6 +52,7 @@ impl Profile {
             Self::Plain => "plain",
             Self::Debug => "debug",
             Self::Coverage => "coverage",
+            Self::Kcsan => "kcsan",
         }
     }
 
@@ -61,6 +64,8 @@ impl Profile {
             (Self::Debug, Arch::X86_64) => names.extend(["debug", "kasan"]),
             (Self::Debug, Arch::Um) => names.push("debug"),
             (Self::Coverage, _) => names.push("coverage"),
+            (Self::Kcsan, Arch::X86_64) => names.push("kcsan"),
+            (Self::Kcsan, Arch::Um) => return Err(Error::NoKcsan),
         }
         if patched {
             names.push("keyagent");
@@ -255,5 +260,7 @@ mod tests {
                 assert!(profile.fragments(arch, true).unwrap().len() >= 3);
             }
         }
+        assert!(Profile::Kcsan.fragments(Arch::X86_64, true).is_ok());
+        assert!(matches!(Profile::Kcsan.fragments(Arch::Um, true), Err(Error::NoKcsan)));
     }
 }

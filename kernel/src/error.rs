@@ -72,6 +72,9 @@ pub enum Error {
     #[error("{}:{line}: neither an option nor a comment: `{text}`", file.display())]
     FragmentSyntax { file: PathBuf, line: usize, text: String },
 
+    #[error("User-Mode Linux has no KCSAN: the profile kcsan needs x86-64, that is --vm tcg or kvm")]
+    NoKcsan,
+
     #[error("the kernel's configuration differs from the request:{}", .0.iter().map(|one| format!("\n  {one}")).collect::<String>())]
     ConfigMismatch(Vec<ConfigMismatch>),
 

@@ -94,6 +94,8 @@ pub enum Profile {
     Debug,
     /// Counts which lines of the series ran: for `cargo xtask coverage`
     Coverage,
+    /// KCSAN in the files of the series, which finds data races; not with User-Mode Linux
+    Kcsan,
 }
 
 /// Machine that a kernel runs on.
@@ -128,6 +130,7 @@ impl From<Profile> for kernel::Profile {
             Profile::Plain => Self::Plain,
             Profile::Debug => Self::Debug,
             Profile::Coverage => Self::Coverage,
+            Profile::Kcsan => Self::Kcsan,
         }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
     for kernel in &kernels {
         for profile in &profiles {
             for choice in chosen {
-                // The debug and coverage profiles are not spread over two kernels: UML checks less.
+                // Other profiles are not spread over two kernels: UML checks less.
                 let spread = choice.kinds.len() > 1 && *profile != Profile::Plain;
                 let kinds = choice.kinds.iter().filter(|kind| !(spread && **kind == Kind::Uml));
                 let mut environments = Vec::new();

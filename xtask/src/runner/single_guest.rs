@@ -23,7 +23,7 @@ impl GuestOptions {
             Some(kind) => vec![kind],
             None => {
                 let kvm = probe::kvm_unusable(cache, terminal)?.is_none().then_some(Kind::Kvm);
-                // The debug profile asks for all checks, and UML lacks KASAN.
+                // The others ask for all checks, and UML lacks KASAN and KCSAN.
                 let uml = (self.kernel.profile == Profile::Plain).then_some(Kind::Uml);
                 kvm.into_iter().chain(uml).chain([Kind::Tcg]).collect()
             }
