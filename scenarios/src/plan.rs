@@ -171,6 +171,9 @@ pub struct Process {
     /// PR_SET_NO_NEW_PRIVS.
     #[serde(default)]
     pub no_new_privs: bool,
+    /// Smack's label, which its keys get as well. It has it before its session keyring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// True if PID 1 reaps it as soon as it has ended. Otherwise it stays a zombie until a
     /// [`Op::Reap`] or the plan's end.
     #[serde(default = "yes")]

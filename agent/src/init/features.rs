@@ -47,6 +47,8 @@ const FEATURES: &[(&str, Trial)] = &[
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
     ("fault_injection", |_| fault_injection::configure()),
+    ("yama", |_| std::path::Path::new("/proc/sys/kernel/yama").exists()),
+    ("smack", |_| std::path::Path::new("/proc/self/attr/smack").exists()),
     ("compat", |_| keyring::takes_compat_calls()),
 ];
 

@@ -156,6 +156,7 @@ impl ChildSetup<'_> {
         targets: &[File],
         context: &ProcessContext,
     ) -> Result<Option<KeySerial>, String> {
+        self.set_label()?;
         let session = self.session(context)?;
         self.link_session_keys(&request.session_keys, context)?;
         let enters_user = self.join_namespaces(targets)? | self.unshare_user(context)?;
@@ -165,6 +166,14 @@ impl ChildSetup<'_> {
         self.apply_credentials(enters_user)?;
         self.send(&SetupMessage::Ready)?;
         Ok(session)
+    }
+
+    fn set_label(&self) -> Result<(), String> {
+        match &self.process.label {
+            Some(label) => fs::write("/proc/self/attr/smack/current", label)
+                .map_err(|why| format!("security label {label:?}: {why}")),
+            None => Ok(()),
+        }
     }
 
     fn session(&self, context: &ProcessContext) -> Result<Option<KeySerial>, String> {

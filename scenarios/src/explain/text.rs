@@ -33,6 +33,7 @@ pub(super) fn process(process: &Process) -> String {
         capabilities,
         dumpable,
         no_new_privs,
+        label,
         reaped,
         setup,
     } = process;
@@ -57,6 +58,7 @@ pub(super) fn process(process: &Process) -> String {
     about.extend(rlimits.iter().map(|(limit, value)| format!("has a limit of {value} for {limit}")));
     about.extend(dumpable.map(|yes| if yes { "is dumpable" } else { "is not dumpable" }.to_owned()));
     about.extend(no_new_privs.then(|| "can gain no new privileges".to_owned()));
+    about.extend(label.iter().map(|label| format!("has the security label {label:?}")));
     about.extend(session_keyring(*session, parent.as_ref(), session_keys));
     about.extend((*start == Start::Step).then(|| "starts only when a step says so".to_owned()));
     about.extend((!reaped).then(|| "stays a zombie when it has ended".to_owned()));

@@ -104,6 +104,8 @@ pub(super) struct Spec {
     /// PR_SET_NO_NEW_PRIVS: no new privileges can be gained.
     #[serde(default)]
     no_new_privs: bool,
+    /// Its label of the security module Smack, which the keys that it makes get as well.
+    label: Option<String>,
     /// Reap it as soon as it has ended. If not, it stays a zombie until a step with `reap`.
     #[serde(default = "yes")]
     reaped: bool,
@@ -308,6 +310,7 @@ fn build(
         capabilities: spec.capabilities,
         dumpable: spec.dumpable,
         no_new_privs: spec.no_new_privs,
+        label: spec.label,
         reaped: spec.reaped,
         setup,
     };

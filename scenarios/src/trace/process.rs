@@ -30,6 +30,7 @@ pub(super) fn of(process: &Process) -> String {
     }));
     parts.extend((process.dumpable == Some(false)).then(|| "not dumpable".to_owned()));
     parts.extend(process.no_new_privs.then(|| "with no new privileges to come".to_owned()));
+    parts.extend(process.label.iter().map(|label| format!("labelled {label}")));
     parts.extend(process.rlimits.iter().map(|(name, value)| format!("{name} limited to {value}")));
     parts.extend((!process.reaped).then(|| "reaped by nobody".to_owned()));
     parts.join(", ")
