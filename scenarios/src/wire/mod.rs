@@ -29,7 +29,7 @@ use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host
 /// and guest must use the same version.
-pub const PROTOCOL: u32 = 12;
+pub const PROTOCOL: u32 = 13;
 
 /// A message from the host to the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
