@@ -3,7 +3,8 @@
 //! Its arguments are `create KEY UID GID THREAD PROCESS SESSION`. Its session keyring holds the authkey of
 //! KEY. It instantiates KEY with the callout information, and reports to PID 1, so that the trace shows the
 //! call. For the callout `copy of NAME`, it instantiates KEY with the payload of the user key NAME, which it
-//! finds in the keyrings to which the authkey gives access.
+//! finds in the keyrings to which the authkey gives access. If NAME has this form, too, the key is requested
+//! with it as callout information.
 
 use std::ffi::CString;
 use std::process::ExitCode;
@@ -43,7 +44,8 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     let callout = match callout.strip_prefix(COPY_OF) {
         Some(name) => {
             let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-            keyring::read(keyring::request_key(c"user", &name, None, KeySerial::NONE)?)?
+            let nested = name.as_bytes().starts_with(COPY_OF).then_some(name.as_c_str());
+            keyring::read(keyring::request_key(c"user", &name, nested, KeySerial::NONE)?)?
         }
         None => callout,
     };
