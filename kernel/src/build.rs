@@ -46,6 +46,16 @@ pub(crate) struct Build<'a> {
     pub(crate) is_new: bool,
 }
 
+/// Result of [`Build::compile`].
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// The compiler's messages, with paths in the tree.
+    pub(crate) lines: Vec<String>,
+    pub(crate) is_complete: bool,
+    /// The error for an incomplete compilation.
+    pub(crate) failure: Error,
+}
+
 /// Compiler and linker of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Toolchain {
@@ -113,6 +123,24 @@ impl Build<'_> {
         }
         progress.finished();
         Ok(())
+    }
+
+    /// Compiles these objects, and continues with the next one after an error.
+    pub(crate) fn compile(&self, objects: &[String]) -> Result<Compiled> {
+        let mut command = self.make();
+        command.arg(format!("-j{}", self.jobs)).arg("-k").args(objects);
+        let output = command::output(&mut command, b"")?;
+        let log = self.log();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        fs::write(&log, errors.as_bytes()).map_err(Error::io("writing", &log))?;
+        let tree = format!("{}/", self.tree.display());
+        let lines = errors.lines().map(|line| line.strip_prefix(&tree).unwrap_or(line).to_owned()).collect();
+        let first = errors.lines().filter(|line| is_error(line)).map(str::to_owned).collect();
+        Ok(Compiled {
+            lines,
+            is_complete: output.status.success(),
+            failure: self.failure(output.status, first),
+        })
     }
 
     /// Returns the bootable file.
@@ -193,7 +221,7 @@ impl Build<'_> {
     /// same name elsewhere is instrumented, too.
     fn instrumented_objects(&self) -> Result<BTreeSet<String>> {
         let (variable, rest) = match self.profile {
-            Profile::Plain | Profile::Debug => return Ok(BTreeSet::new()),
+            Profile::Plain | Profile::Debug | Profile::Mutants => return Ok(BTreeSet::new()),
             Profile::Coverage => ("GCOV_PROFILE", None),
             Profile::Kcsan => ("KCSAN_SANITIZE", Some("KCSAN_SANITIZE=n".to_owned())),
         };

@@ -29,11 +29,15 @@ pub fn changed_files(
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<ChangedFile>> {
-    let tree = tree(request, cache, progress)?;
-    let diff = read(&mut diff(&tree.path, &["--unified=0"]), b"")?;
+    changed_files_in(&tree(request, cache, progress)?.path)
+}
+
+/// Like [`changed_files`], in a tree that is checked out.
+pub(crate) fn changed_files_in(tree: &Path) -> Result<Vec<ChangedFile>> {
+    let diff = read(&mut diff(tree, &["--unified=0"]), b"")?;
     let mut files = Vec::new();
     for (path, is_new, lines) in added(&diff) {
-        let file = tree.path.join(&path);
+        let file = tree.join(&path);
         let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
         files.push(ChangedFile { path, text, lines, is_new });
     }

@@ -43,6 +43,8 @@ pub enum Profile {
     Coverage,
     /// Detects data races in the files of the series.
     Kcsan,
+    /// Contains the mutants of the series, one of which a boot parameter chooses.
+    Mutants,
 }
 
 impl Profile {
@@ -53,6 +55,7 @@ impl Profile {
             Self::Debug => "debug",
             Self::Coverage => "coverage",
             Self::Kcsan => "kcsan",
+            Self::Mutants => "mutants",
         }
     }
 
@@ -66,6 +69,7 @@ impl Profile {
             (Self::Coverage, _) => names.push("coverage"),
             (Self::Kcsan, Arch::X86_64) => names.push("kcsan"),
             (Self::Kcsan, Arch::Um) => return Err(Error::NoKcsan),
+            (Self::Mutants, _) => names.push("mutants"),
         }
         if patched {
             names.push("keyagent");
@@ -135,6 +139,12 @@ impl Fragment {
     /// Returns its file's name without the extension.
     pub(crate) fn purpose(&self) -> Cow<'_, str> {
         self.file.file_stem().unwrap_or_default().to_string_lossy()
+    }
+
+    /// Returns the value that is requested for an option.
+    pub(crate) fn value(&self, option: &str) -> Option<&str> {
+        let request = self.requests.iter().rev().find(|request| request.option == option)?;
+        Some(&request.value)
     }
 
     pub(crate) fn name(&self) -> String {
@@ -255,7 +265,7 @@ mod tests {
 
     #[test]
     fn every_profile_has_fragments() {
-        for profile in [Profile::Plain, Profile::Debug, Profile::Coverage] {
+        for profile in [Profile::Plain, Profile::Debug, Profile::Coverage, Profile::Mutants] {
             for arch in [Arch::X86_64, Arch::Um] {
                 assert!(profile.fragments(arch, true).unwrap().len() >= 3);
             }

@@ -81,6 +81,9 @@ pub enum Error {
     #[error("the kernel build failed ({status}){}\nthe whole log: {}", first.iter().map(|line| format!("\n  {line}")).collect::<String>(), log.display())]
     Build { status: String, first: Vec<String>, log: PathBuf },
 
+    #[error("can't build a kernel with mutants: {why}")]
+    Mutants { why: String },
+
     #[error("the kernel build was given up: nothing is left to be run on it")]
     Cancelled,
 

@@ -25,6 +25,7 @@ mod fs;
 mod image;
 mod kernels;
 mod lock;
+mod mutants;
 mod objects;
 mod packages;
 mod programs;
@@ -56,6 +57,7 @@ pub use crate::{
     image::{Image, cached, image},
     kernels::{Available, KernelSpec, Kernels},
     lock::{Lock, LockMode, lock_holders},
+    mutants::{Mutant, MutantSet, SourceFile, mutants},
     packages::{Manager, install_command},
     programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},

@@ -19,6 +19,8 @@ pub enum Phase {
     Check { what: String },
     /// Build of the kernel's own selftests. Not counted.
     Selftests,
+    /// Compilation of the files with mutants, until all of them compile. Not counted.
+    Mutants { count: usize },
     /// Build of the kernel. Counted in the build's steps (one for each object).
     Build,
 }

@@ -1,6 +1,7 @@
 //! Bootable image, cached by a hash of all its inputs.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -9,15 +10,16 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Fragment, Inputs, Profile, Progress, Request, Result, Tree,
+    Arch, Error, Fragment, Inputs, MutantSet, Profile, Progress, Request, Result, Tree,
     build::{Build, Toolchain},
-    changed_lines::files_of_series,
+    changed_lines::{changed_files_in, files_of_series},
     command::{read, tool},
     fs::{read_if_present, remove},
     lock::Lock,
+    mutants,
     requirements::missing,
     sources::hex,
-    tree::tree,
+    tree::{check_out, tree},
     warnings::Warnings,
 };
 
@@ -40,6 +42,8 @@ pub struct Image {
     /// The compiler's warnings in files that the series adds or changes, as
     /// `security/keys/key.c:1:2: warning: …`.
     pub warnings: Vec<String>,
+    /// The file with its mutants. It exists only for [`Profile::Mutants`].
+    pub(crate) mutants: PathBuf,
     pub config: PathBuf,
     /// Its release, as `uname -r` prints it.
     pub release: String,
@@ -134,6 +138,10 @@ impl Recipe {
         for fragment in &fragments {
             inputs.add(fragment.name(), |hash| fragment.digest(hash));
         }
+        if profile == Profile::Mutants {
+            mutants::digest(&mut hash);
+            inputs.add("the rules for mutants", mutants::digest);
+        }
         for patch in request.series.patches() {
             inputs.add(&patch.name, |hash| patch.digest(hash));
         }
@@ -189,14 +197,40 @@ impl Recipe {
             let what = directory.file_name().unwrap_or_default().to_string_lossy();
             progress.note(&format!("{what} is built again: {}", inputs.changes_since(&before)));
         }
+        let checked_out = tree;
         let (tree, identity) = (tree.path.as_path(), tree.identity.as_str());
         let (arch, profile, toolchain, jobs) = (self.arch, self.profile, Toolchain::Gnu, request.jobs);
         let build = Build { tree, directory, arch, profile, toolchain, jobs, is_new };
         build.configure(&self.fragments, progress)?;
+        // The warnings of a tree with mutants are about the mutants.
+        let files = if self.profile == Profile::Mutants { BTreeSet::new() } else { files };
         let mut warnings = Warnings::of(build.tree, &build.directory, files)?;
-        build.run(&mut warnings, progress)?;
+        let mutants = match self.profile {
+            Profile::Mutants => Some(self.run_with_mutants(&build, checked_out, &mut warnings, progress)?),
+            Profile::Plain | Profile::Debug | Profile::Coverage | Profile::Kcsan => {
+                build.run(&mut warnings, progress)?;
+                None
+            }
+        };
         inputs.write(&record).map_err(Error::io("writing", &record))?;
-        self.keep(&build, &warnings.into_lines(), identity, cache, progress)
+        self.keep(&build, &warnings.into_lines(), mutants.as_ref(), identity, cache, progress)
+    }
+
+    /// Builds the tree with its mutants, and removes them from it.
+    fn run_with_mutants(
+        &self,
+        build: &Build<'_>,
+        tree: &Tree,
+        warnings: &mut Warnings,
+        progress: &dyn Progress,
+    ) -> Result<MutantSet> {
+        let set = MutantSet::of(&changed_files_in(&tree.path)?, &self.fragments);
+        let built = mutants::build(set, tree, build, progress).and_then(|set| {
+            build.run(warnings, progress)?;
+            Ok(set)
+        });
+        check_out(&tree.path, &tree.head, progress)?;
+        built
     }
 
     /// Copies the results from the build's directory, which the next build changes.
@@ -204,6 +238,7 @@ impl Recipe {
         &self,
         build: &Build<'_>,
         warnings: &[String],
+        mutants: Option<&MutantSet>,
         identity: &str,
         cache: &Path,
         progress: &dyn Progress,
@@ -244,6 +279,9 @@ impl Recipe {
             let file = partial.join(WARNINGS);
             fs::write(&file, warnings.join("\n")).map_err(Error::io("writing", file))?;
         }
+        if let Some(mutants) = mutants {
+            mutants.write(&image.mutants)?;
+        }
         let file = partial.join(IDENTITY);
         fs::write(&file, identity).map_err(Error::io("writing", file))?;
         let file = partial.join("release");
@@ -270,6 +308,7 @@ impl Recipe {
             modules: directory.join("modules"),
             notes: directory.join("notes"),
             warnings: warnings(&directory.join(WARNINGS)),
+            mutants: directory.join("mutants.json"),
             config: directory.join("config"),
             release,
             arch: self.arch,

@@ -96,6 +96,8 @@ pub enum Profile {
     Coverage,
     /// KCSAN in the files of the series, which finds data races; not with User-Mode Linux
     Kcsan,
+    /// Contains the mutants of the series, none of them chosen: for `cargo xtask mutants`
+    Mutants,
 }
 
 /// Machine that a kernel runs on.
@@ -131,6 +133,7 @@ impl From<Profile> for kernel::Profile {
             Profile::Debug => Self::Debug,
             Profile::Coverage => Self::Coverage,
             Profile::Kcsan => Self::Kcsan,
+            Profile::Mutants => Self::Mutants,
         }
     }
 }

@@ -284,6 +284,7 @@ impl kernel::Progress for Terminal {
             Phase::Configure => "Configuring".into(),
             Phase::Check { what } => format!("Checking {what}"),
             Phase::Selftests => "Building the kernel's selftests".into(),
+            Phase::Mutants { count } => format!("Compiling {count} mutants"),
             Phase::Build => "Building the kernel".into(),
         };
         let template = match total {

@@ -61,7 +61,7 @@ impl EnvironmentSpec {
         };
         match self.kernel.profile {
             Profile::Debug => plain * 6.0,
-            Profile::Plain | Profile::Coverage | Profile::Kcsan => plain,
+            Profile::Plain | Profile::Coverage | Profile::Kcsan | Profile::Mutants => plain,
         }
     }
 
@@ -240,7 +240,7 @@ fn log(label: &str, kind: Kind, number: u32) -> PathBuf {
 /// Memory for the largest scenario; a guest takes only the pages that it touches.
 fn memory_mib(profile: Profile) -> u32 {
     match profile {
-        Profile::Plain | Profile::Coverage | Profile::Kcsan => 512,
+        Profile::Plain | Profile::Coverage | Profile::Kcsan | Profile::Mutants => 512,
         Profile::Debug => 2048,
     }
 }

@@ -19,7 +19,7 @@ impl TimeScale {
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::Plain => Self::PLAIN,
-            Profile::Coverage | Profile::Kcsan => Self(2),
+            Profile::Coverage | Profile::Kcsan | Profile::Mutants => Self(2),
             Profile::Debug => Self(8),
         }
     }
