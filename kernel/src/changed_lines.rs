@@ -81,25 +81,40 @@ fn is_test(path: &str) -> bool {
     ["_test.c", "_kunit.c"].iter().any(|end| path.ends_with(end))
 }
 
-/// Parses a diff without context. Returns each file's path, true if it is new, and the numbers of
-/// the lines that were added to it.
+/// Returns the files of a unified diff, with the numbers of the lines that it adds to them.
+pub fn touched_lines(diff: &str) -> Vec<(String, BTreeSet<usize>)> {
+    let files = added(diff).into_iter().map(|(path, _, lines)| (path, lines));
+    files.filter(|(_, lines)| !lines.is_empty()).collect()
+}
+
+/// Parses a diff. Returns each file's path, true if it is new, and the numbers of the lines that
+/// were added to it.
 fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
     let mut files: Vec<(String, bool, BTreeSet<usize>)> = Vec::new();
     let mut is_new = false;
     // A line of a hunk may have any text.
-    let mut inside = 0;
+    let (mut old, mut new, mut number) = (0_usize, 0_usize, 0);
     for line in diff.lines() {
-        if inside > 0 {
-            inside -= usize::from(line.starts_with(['+', '-']));
+        if old + new > 0 {
+            let (is_old, is_new_line) = match line.as_bytes().first() {
+                Some(b'+') => (0, 1),
+                Some(b'-') => (1, 0),
+                Some(b'\\') => (0, 0),
+                _ => (1, 1),
+            };
+            if (is_old, is_new_line) == (0, 1)
+                && let Some((.., lines)) = files.last_mut()
+            {
+                lines.insert(number);
+            }
+            number += is_new_line;
+            (old, new) = (old.saturating_sub(is_old), new.saturating_sub(is_new_line));
         } else if line.starts_with("--- ") {
             is_new = line == "--- /dev/null";
         } else if let Some(path) = line.strip_prefix("+++ b/") {
             files.push((path.trim_end_matches('\t').to_owned(), is_new, BTreeSet::new()));
         } else if let Some(((_, gone), (first, count))) = hunk(line) {
-            inside = gone + count;
-            if let Some((.., lines)) = files.last_mut() {
-                lines.extend(first..first + count);
-            }
+            (old, new, number) = (gone, count, first);
         }
     }
     files
@@ -121,5 +136,12 @@ mod tests {
                 ("b.c".to_owned(), true, BTreeSet::from([1, 2])),
             ]
         );
+    }
+
+    #[test]
+    fn lines_of_context_are_not_touched() {
+        let diff = "--- a/a.c\n+++ b/a.c\n@@ -7,4 +7,5 @@ f\n context\n-gone\n+one\n+two\n\n last\n@@ -30,2 +31,1 @@\n x\n-y\n\
+                    --- a/b.c\n+++ b/b.c\n@@ -1,2 +1,1 @@\n x\n-y\n";
+        assert_eq!(touched_lines(diff), [("a.c".to_owned(), BTreeSet::from([8, 9]))]);
     }
 }

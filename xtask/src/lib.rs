@@ -1,7 +1,8 @@
 //! The testbed's command line and its host side.
 //!
 //! A folder imports from itself and from those before it in this list, which a test holds:
-//! `host`, `artifacts`, `vm`, `args`, `session`, `debug`, `runner`, `report`, `kernel_tests`, `bench`, `bundle`, `coverage`, `doctor`,
+//! `host`, `artifacts`, `vm`, `args`, `session`, `debug`, `runner`, `report`, `kernel_tests`, `bench`, `bundle`, `coverage`, `mutants`,
+//! `doctor`,
 //! `commands`.
 
 pub mod args;
@@ -14,6 +15,7 @@ pub mod debug;
 pub mod doctor;
 pub mod host;
 pub mod kernel_tests;
+pub mod mutants;
 pub mod report;
 pub mod runner;
 pub mod session;

@@ -1,4 +1,5 @@
-//! Sends the line counters of a kernel with CONFIG_GCOV_KERNEL to the host.
+//! Sends the line counters of a kernel with CONFIG_GCOV_KERNEL to the host, or the reached mutants of a
+//! kernel that has mutants.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,17 +10,23 @@ use scenarios::wire::{Counters, GuestMessage};
 use crate::channel::{Channel, ChannelError};
 use crate::sys::kmsg::{self, Level};
 
+const DEBUGFS: &str = "/sys/kernel/debug";
 const GCOV: &str = "/sys/kernel/debug/gcov";
+
+/// Numbers of the mutants that were reached since the boot, one a line.
+const MUTANTS: &str = "/sys/kernel/debug/mutants/reached";
 
 /// Sends the counters, one message a file. Sends nothing if the kernel has none.
 pub(super) fn send_counters(channel: &mut Channel) -> Result<(), ChannelError> {
-    let files = files(Path::new(GCOV));
+    let mut files = files(Path::new(GCOV));
+    files.extend(Some(PathBuf::from(MUTANTS)).filter(|file| file.exists()));
     for (index, path) in files.iter().enumerate() {
         let content = fs::read(path).unwrap_or_else(|why| {
             kmsg::log(Level::Warning, &format!("can't read {}: {why}", path.display()));
             Vec::new()
         });
-        let file = path.strip_prefix(GCOV).unwrap_or(path).display().to_string();
+        let file = path.strip_prefix(GCOV).or(path.strip_prefix(DEBUGFS)).unwrap_or(path);
+        let file = file.display().to_string();
         let left = files.len() - index - 1;
         channel.send(&GuestMessage::Counters(Counters { file, content: Bytes(content), left }))?;
     }

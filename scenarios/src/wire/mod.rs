@@ -116,7 +116,7 @@ pub enum GuestMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Path of the object's counters in /sys/kernel/debug/gcov: the path of its build, with the
-    /// suffix `.gcda`.
+    /// suffix `.gcda`. Or `mutants/reached`, whose content are the numbers of the reached mutants.
     pub file: String,
     /// Its content, for `gcov`.
     pub content: Bytes,

@@ -78,6 +78,23 @@ impl MatrixOptions {
         Ok(Self { profile: vec![Profile::Coverage], ..self.clone() })
     }
 
+    /// Returns these options with the profile that has mutants, one kernel, and a guest of its own
+    /// for each scenario.
+    pub fn for_mutants(&self) -> Result<Self> {
+        if self.kernel.len() > 1 {
+            bail!("--kernel takes one kernel here: each kernel has mutants of its own");
+        }
+        if self.profile.iter().any(|profile| *profile != Profile::Mutants) {
+            bail!("--profile can't be set here: it is mutants");
+        }
+        let vm = match self.vm.as_slice() {
+            [] => vec![Choice::One(Kind::Uml)],
+            [Choice::One(_)] => self.vm.clone(),
+            _ => bail!("--vm takes one virtual machine here: uml, tcg or kvm"),
+        };
+        Ok(Self { profile: vec![Profile::Mutants], vm, fresh: true, ..self.clone() })
+    }
+
     /// Checks the options before any work.
     pub fn check(&self) -> Result<()> {
         let kernels = Kernels::load()?;

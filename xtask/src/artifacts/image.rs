@@ -7,7 +7,9 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use kernel::{Arch, ChangedFile, Fragment, Image, KernelSpec, Kernels, Origin, Patch, Request, Series};
+use kernel::{
+    Arch, ChangedFile, Fragment, Image, KernelSpec, Kernels, MutantSet, Origin, Patch, Request, Series,
+};
 
 use crate::artifacts::kernel_choice;
 use crate::host::completion;
@@ -178,6 +180,12 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
 pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<ChangedFile>> {
     let kernels = Kernels::load()?;
     Ok(kernel::changed_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
+}
+
+/// Returns the mutants of the series, without a build.
+pub fn mutants(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<MutantSet> {
+    let kernels = Kernels::load()?;
+    Ok(kernel::mutants(&options.noted(&kernels, arch, terminal)?, cache, terminal)?)
 }
 
 /// Returns the programs of the kernel's selftests in `tools/testing/selftests/COLLECTION`, cached

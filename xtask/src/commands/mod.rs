@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod doctor;
 pub mod host;
 pub mod kernel;
+pub mod mutants;
 pub mod repro;
 pub mod run;
 pub mod scenarios;
@@ -108,6 +109,15 @@ enum Command {
     #[command(mut_arg("profile", |it| it.hide(true)), mut_arg("kernel", |it| it.value_name("NAME").help(coverage::KERNEL)))]
     Coverage(coverage::Options),
 
+    /// Put small faults into the series, and show those that no scenario notices
+    ///
+    /// All mutants are in one kernel, which a boot parameter chooses from. Each is judged by the scenarios that reach it, until the first
+    /// that fails, crashes or hangs. Exit codes: 0 every mutant was noticed or is listed as equivalent
+    /// (kernel/coverage/equivalent.toml); 1 a mutant survived or was not reached; 2 the testbed could not do its part, a scenario fails
+    /// without a mutant, or the list is wrong.
+    #[command(mut_arg("profile", |it| it.hide(true)), mut_arg("fresh", |it| it.hide(true)), mut_arg("kernel", |it| it.value_name("NAME").help(coverage::KERNEL)))]
+    Mutants(mutants::Options),
+
     /// Measure keyagents and the testbed in comparison with a stock kernel and other tools
     Bench(bench::Options),
 
@@ -141,6 +151,7 @@ impl Cli {
             Command::Boot(options) => boot::run(options, terminal),
             Command::Kernel(command) => kernel::run(command, terminal),
             Command::Coverage(options) => coverage::run(options, terminal),
+            Command::Mutants(options) => mutants::run(options, terminal),
             Command::Bench(options) => bench::run(options, terminal),
             Command::Host(options) => host::run(options, terminal),
             Command::Clean(options) => clean::run(options, terminal),

@@ -8,36 +8,42 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 use console::style;
+use kernel::Arch;
 use scenarios::plan::{Order, Plan};
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::args::at_least_one;
 use crate::args::vm::GuestOptions;
+use crate::artifacts::image::{self, Profile};
 use crate::debug::timeline::Timeline;
 use crate::debug::{gdb, symbolize};
 use crate::host::completion;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
+use crate::mutants::judge::boot_parameter;
+use crate::mutants::table;
 use crate::runner::environment::{Environment, Extras};
 use crate::runner::scenario_result::accept_hint;
 use crate::runner::selection;
 use crate::runner::word::Word;
 use crate::runner::worker::{self, Judged};
+use crate::session::Session;
 use crate::vm::{BootConfig, Kind};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask repro chosen-error                           events and tracepoints on one clock
   cargo xtask repro serving/raced --until-fail             until a run fails; prints the seed
   cargo xtask repro serving/raced --seed 17                with a given seed
+  cargo xtask repro rejection/chosen-error --mutant 17     with a fault in the series
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
 
 /// Time limit of a guest under a debugger, long enough never to expire.
 const NO_LIMIT: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// Scenario, repetition and debugger.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// The scenario's name: FAMILY/NAME, or NAME if only one family has it
@@ -64,6 +70,10 @@ pub struct Options {
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
 
+    /// Choose a mutant of `cargo xtask mutants --list`, and show its diff; the profile is mutants, the virtual machine UML
+    #[arg(long, value_name = "NUMBER", conflicts_with = "gdb")]
+    mutant: Option<u32>,
+
     #[command(flatten)]
     guest: GuestOptions,
 }
@@ -74,10 +84,15 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         bail!("only QEMU supports gdb: use --vm tcg or --vm kvm");
     }
     let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
+    let options = &options.with_mutant()?;
     options.guest.ensure_host(terminal)?;
     let environment = options.environment(&scenario, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));
     terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
+    let environment = match options.mutant {
+        Some(number) => options.choose_mutant(environment, number, terminal)?,
+        None => environment,
+    };
     let verdict = match port {
         Some(port) => options.debug(&environment, &scenario, port, terminal)?,
         None if options.repeat.is_none() && !options.until_fail => {
@@ -90,6 +105,43 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
+    /// Returns these options with the profile and the virtual machine of a mutant, if there is one.
+    fn with_mutant(&self) -> Result<Self> {
+        let mut options = self.clone();
+        if self.mutant.is_some() {
+            if ![Profile::Plain, Profile::Mutants].contains(&self.guest.kernel.profile) {
+                bail!("--profile can't be set with --mutant: it is mutants");
+            }
+            options.guest.kernel.profile = Profile::Mutants;
+            options.guest.vm = self.guest.vm.or(Some(Kind::Uml));
+        }
+        Ok(options)
+    }
+
+    /// Shows the mutant, and has the environment's guests boot with it.
+    fn choose_mutant(
+        &self,
+        environment: Environment,
+        number: u32,
+        terminal: &Terminal,
+    ) -> Result<Environment> {
+        let arch = if environment.kind() == Kind::Uml { Arch::Um } else { Arch::X86_64 };
+        let image = image::image(&self.guest.kernel, arch, &[], &cache::directory()?, terminal)?;
+        let set = image.mutants()?;
+        let Some(mutant) = set.get(number).filter(|mutant| set.is_compiled(mutant.id)) else {
+            bail!("there is no mutant {number} in this kernel: `cargo xtask mutants --list` shows all")
+        };
+        terminal.say(&format!("mutant {}\n{}", table::line(mutant), set.diff(mutant)));
+        let mut environment = environment.without_spare();
+        environment.boot.parameters.push(boot_parameter(mutant));
+        Ok(environment)
+    }
+
+    /// Returns what judges a run. The trace of a mutant is no proposal for a snapshot.
+    fn judge(&self) -> Judge {
+        if self.mutant.is_some() { Judged::of_mutant } else { Judged::of }
+    }
+
     /// Returns the first environment whose guests have the features that the scenario needs.
     fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
         let mut kinds = self.guest.kinds(&cache::directory()?, terminal)?;
@@ -139,7 +191,7 @@ impl Options {
         self.print_seed(scenario.plan(), seed, terminal);
         let plan = Plan { seed: Some(seed), ..environment.boot.time_scale.plan(scenario) };
         let boot = verbose_boot(environment);
-        run_in_new_guest(environment, &boot, scenario, &plan, print_line)
+        run_in_new_guest(environment, &boot, scenario, &plan, self.judge(), print_line)
     }
 
     fn debug(
@@ -165,7 +217,7 @@ impl Options {
         };
         let boot =
             BootConfig { debugger: Some(port), boot_deadline: Some(NO_LIMIT), ..verbose_boot(environment) };
-        Ok(run_in_new_guest(environment, &boot, scenario, &plan, print_line))
+        Ok(run_in_new_guest(environment, &boot, scenario, &plan, Judged::of, print_line))
     }
 
     /// Runs the scenario repeatedly, with one line for each run, and the whole timeline of each
@@ -186,7 +238,8 @@ impl Options {
             let plan = Plan { seed: Some(seed), ..environment.boot.time_scale.plan(scenario) };
             let (printed, lines) = mpsc::channel();
             let keep = move |line: &str| _ = printed.send(line.to_owned());
-            let verdict = run_in_new_guest(environment, &environment.boot, scenario, &plan, keep);
+            let verdict =
+                run_in_new_guest(environment, &environment.boot, scenario, &plan, self.judge(), keep);
             let word = Word::of(&verdict, false);
             let of = self.repeat.map(|runs| format!("/{runs}")).unwrap_or_default();
             let time = style(format!("· seed {seed} · {}", seconds(began.elapsed()))).dim();
@@ -227,19 +280,22 @@ fn verbose_boot(environment: &Environment) -> BootConfig {
     BootConfig { parameters, ..environment.boot.clone() }
 }
 
+type Judge = fn(Session, &Environment, &Scenario, &Plan) -> Judged;
+
 /// Runs the scenario in a new guest, which ends before the timeline is complete.
 fn run_in_new_guest(
     environment: &Environment,
     boot: &BootConfig,
     scenario: &Scenario,
     plan: &Plan,
+    judge: Judge,
     print: impl FnMut(&str) + Send + 'static,
 ) -> Verdict {
     let timeline = Timeline::of(plan.clone(), print);
     let boot = BootConfig { tap: timeline.tap(), ..boot.clone() };
     let verdict = match environment.start(&boot) {
         Err(failure) => symbolize::located(failure.verdict(plan), &environment.vmlinux),
-        Ok(guest) => Judged::of(guest, environment, scenario, plan).verdict,
+        Ok(guest) => judge(guest, environment, scenario, plan).verdict,
     };
     // This sender keeps the timeline open.
     drop(boot);

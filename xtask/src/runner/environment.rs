@@ -111,6 +111,8 @@ pub struct Environment {
     pub config: PathBuf,
     /// The notes files of `gcov`; empty if the kernel does not count lines.
     pub notes: PathBuf,
+    /// Hash of all inputs of the kernel.
+    pub key: String,
     /// Compiler warnings in files of the series.
     pub warnings: Vec<String>,
 }
@@ -148,6 +150,7 @@ impl Environment {
             vmlinux: image.vmlinux,
             config: image.config,
             notes: image.notes,
+            key: image.key,
             warnings: image.warnings,
             release: image.release,
             origin: spec.kernel.origin(cache)?,

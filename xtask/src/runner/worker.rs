@@ -1,11 +1,12 @@
 //! Worker that runs scenarios one after the other, in the same guest while it stays usable.
 
+use std::io;
 use std::path::Path;
 
 use scenarios::plan::Plan;
 use scenarios::scenario::{SHELL, Scenario};
-use scenarios::verdict::{Verdict, judge};
-use scenarios::wire::{Counters, Event};
+use scenarios::verdict::{Verdict, compare, judge};
+use scenarios::wire::{Counters, Event, Finished};
 
 use crate::debug::symbolize;
 use crate::host::packages::install_command;
@@ -74,7 +75,24 @@ pub struct Judged {
 
 impl Judged {
     /// Runs a plan of the scenario in a guest of that environment, and judges the result.
-    pub fn of(mut guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
+    pub fn of(guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
+        let judged = Self::by(judge, guest, environment, scenario, plan);
+        Self { verdict: symbolize::located(judged.verdict, &environment.vmlinux), ..judged }
+    }
+
+    /// Like [`Self::of`] for a kernel that is broken on purpose: no trace is proposed as a snapshot,
+    /// and no function is symbolized.
+    pub fn of_mutant(guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
+        Self::by(compare, guest, environment, scenario, plan)
+    }
+
+    fn by(
+        judge: fn(&Scenario, &[Event], &Finished) -> io::Result<Verdict>,
+        mut guest: Session,
+        environment: &Environment,
+        scenario: &Scenario,
+        plan: &Plan,
+    ) -> Self {
         if let Some(feature) = scenario.missing(&guest.hello.features) {
             let verdict = Verdict::Skipped(missing_feature(&feature));
             return Self { verdict, events: Vec::new(), guest: Some(guest) };
@@ -91,7 +109,7 @@ impl Judged {
             }
             Err(failure) => (failure.verdict(plan), failure.events, None),
         };
-        Self { verdict: symbolize::located(verdict, &environment.vmlinux), events, guest }
+        Self { verdict, events, guest }
     }
 }
 

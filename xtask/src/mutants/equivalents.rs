@@ -1,0 +1,124 @@
+//! List of mutants that no test can notice, each with the reason.
+//!
+//! An entry identifies a mutant by its function and its code, so that edits elsewhere do not affect
+//! it.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use kernel::{Kernels, Mutant, MutantSet};
+use serde::Deserialize;
+
+use crate::host::workspace;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Equivalent {
+    file: String,
+    function: String,
+    operator: String,
+    /// The mutated code on one line, as `--list` shows it.
+    original: String,
+    /// What it is changed into; `None` for any change.
+    changed: Option<String>,
+    /// The line that it begins in, without indentation, where the same code occurs more than once.
+    line: Option<String>,
+    pub reason: String,
+    /// Kernels that the entry applies to; `None` for all.
+    kernels: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    equivalent: Vec<Equivalent>,
+}
+
+pub fn path() -> PathBuf {
+    workspace::root().join("kernel/coverage/equivalent.toml")
+}
+
+/// Reads the entries for that kernel.
+pub fn read(kernel: &str) -> Result<Vec<Equivalent>> {
+    let path = path();
+    let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+    parse(&text, &path, kernel)
+}
+
+fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Equivalent>> {
+    let table: Table = toml::from_str(text).with_context(|| format!("can't read {}", path.display()))?;
+    let known = Kernels::load()?;
+    for entry in &table.equivalent {
+        for name in entry.kernels.iter().flatten() {
+            known.get(name).with_context(|| format!("{}, the entry {entry}: `kernels`", path.display()))?;
+        }
+    }
+    let is_meant = |entry: &Equivalent| {
+        entry.kernels.as_ref().is_none_or(|kernels| kernels.iter().any(|name| name == kernel))
+    };
+    Ok(table.equivalent.into_iter().filter(is_meant).collect())
+}
+
+impl Equivalent {
+    /// Checks whether the entry is about a mutant.
+    pub fn matches(&self, mutant: &Mutant, set: &MutantSet) -> bool {
+        let line =
+            set.text(&mutant.file).and_then(|text| text.lines().nth(mutant.line - 1)).unwrap_or_default();
+        self.file == mutant.file
+            && self.function == mutant.function
+            && self.operator == mutant.operator
+            && self.original == mutant.original
+            && self.changed.as_ref().is_none_or(|changed| *changed == mutant.changed)
+            && self.line.as_ref().is_none_or(|wanted| wanted.trim() == line.trim())
+    }
+}
+
+/// Returns a sentence for each entry that is about no mutant.
+pub fn gone(entries: &[Equivalent], set: &MutantSet) -> Vec<String> {
+    let is_gone = |entry: &&Equivalent| !set.mutants.iter().any(|mutant| entry.matches(mutant, set));
+    entries.iter().filter(is_gone).map(|entry| format!("{entry}: no longer there")).collect()
+}
+
+impl fmt::Display for Equivalent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}(), {} of `{}`", self.file, self.function, self.operator, self.original)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutants::selection::tests::set;
+
+    fn entries(more: &str) -> Vec<Equivalent> {
+        let text = format!(
+            "[[equivalent]]\nfile = 'security/keys/a.c'\nfunction = 'f'\noperator = 'swap-error'\n\
+             original = '-EACCES'\nreason = 'r'\n{more}\n"
+        );
+        parse(&text, Path::new("e.toml"), "7.3").unwrap()
+    }
+
+    fn numbers(entries: &[Equivalent]) -> Vec<u32> {
+        let set = set();
+        let listed =
+            set.mutants.iter().filter(|mutant| entries.iter().any(|entry| entry.matches(mutant, &set)));
+        listed.map(|mutant| mutant.id).collect()
+    }
+
+    #[test]
+    fn entry_is_about_all_mutants_of_that_code_or_about_those_of_a_line() {
+        assert_eq!(numbers(&entries("")), [1, 3]);
+        assert_eq!(numbers(&entries("line = 'return -EACCES;'")), [3]);
+        assert_eq!(numbers(&entries("kernels = ['6.12']")), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn entry_whose_code_has_changed_is_named() {
+        assert_eq!(gone(&entries(""), &set()), Vec::<String>::new());
+        let gone = gone(&entries("changed = '-EIO'"), &set());
+        assert_eq!(gone, ["security/keys/a.c, f(), swap-error of `-EACCES`: no longer there"]);
+    }
+}
