@@ -147,3 +147,40 @@ fn cancelled_build_is_stopped() {
     assert!(matches!(error, Error::Cancelled), "{error}");
     assert!(fixture.image().is_ok());
 }
+
+#[test]
+fn image_with_mutants_has_those_that_compile_and_leaves_the_tree_as_it_was() {
+    let Some(fixture) = fixture() else { return };
+    let compile = "%.o: %.c\n\t@mkdir -p $(O)/$(@D); gcc -c -DEIO=5 -o $(O)/$@ $(CURDIR)/$<\n";
+    fixture.write("source/Makefile", format!("{MAKEFILE}\n{compile}"));
+    fixture.write("source/lib/Makefile", "");
+    fixture.write("source/a.c", "struct id { int n; };\nint g(int);\n");
+    let added = "int f(struct id id)\n{\n\tstruct { struct id id; int n; } s = { .id = id, .n = 7 };\n\tg(s.n);\n\treturn 0;\n}\n";
+    let hunk: String = added.lines().map(|line| format!("+{line}\n")).collect();
+    fixture.write_patch(
+        1,
+        "a.c",
+        &format!("@@ -1,2 +1,8 @@\n struct id {{ int n; }};\n int g(int);\n{}", hunk.trim_end()),
+    );
+    let series = fixture.patches().unwrap();
+    let request = Request { profile: Profile::Mutants, ..fixture.request("source", series).unwrap() };
+    let cache = fixture.path("cache");
+    let image = image(&request, &cache, &NoProgress).unwrap();
+
+    let set = image.mutants().unwrap();
+    let originals = |compiled: bool| {
+        let of = set.mutants.iter().filter(|mutant| set.is_compiled(mutant.id) == compiled);
+        of.map(|mutant| (mutant.line, mutant.original.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(originals(false), [(5, "id")]);
+    assert!(originals(true).contains(&(6, "g(s.n);")), "{set:?}");
+    // Without a build they have the same numbers.
+    let listed = mutants(&request, &cache, &NoProgress).unwrap();
+    assert_eq!(listed.mutants, set.mutants);
+    let tree = crate::whereabouts(&request, &cache).unwrap().unwrap();
+    assert_eq!(
+        fs::read_to_string(tree.join("a.c")).unwrap(),
+        format!("struct id {{ int n; }};\nint g(int);\n{added}")
+    );
+    assert!(!tree.join("lib/mutants.c").exists());
+}

@@ -29,9 +29,10 @@ impl<'a> Walk<'a> {
                 }
             }
             "initializer_pair" => {
-                if let Some(value) =
-                    node.child_by_field_name("value").filter(|value| self.parsed.of_node(*value) != "0")
-                {
+                let value = node.child_by_field_name("value");
+                let is_value =
+                    |it: &Node<'_>| it.kind() != "initializer_list" && self.parsed.of_node(*it) != "0";
+                if let Some(value) = value.filter(is_value) {
                     self.replace(value, node, function, "clear-initialiser", "0");
                 }
             }

@@ -21,6 +21,8 @@ const UNMUTATED: &[&str] = &[
     "lockdep_",
     "might_sleep",
     "mutex_destroy",
+    // Their last argument is for lockdep.
+    "rcu_dereference_",
     "static_assert",
     "kenter",
     "kleave",

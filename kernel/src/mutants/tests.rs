@@ -63,6 +63,7 @@ fn operator_makes_these_mutants(#[case] text: &str, #[case] operator: &str, #[ca
 #[case::constants(
     "static int a = 1 + 2;\nstruct s { int b[3]; };\nenum e { A = 1 | 2 };\n#define X (1 + 2)\nstatic int t[] = { 1 | 2 };"
 )]
+#[case::for_lockdep("void f(int a) { struct s *b = rcu_dereference_protected(a, true); }")]
 #[case::sizes("void f(void) { static int a = 7; int b = sizeof(int[4]); }")]
 #[case::left_out("#ifndef CONFIG_ON\nint f(int a) { g(); return a + 1; }\n#endif")]
 #[case::other_branch("#ifdef CONFIG_ON\n#else\nint f(int a) { g(); return a + 1; }\n#endif")]
