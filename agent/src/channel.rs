@@ -93,7 +93,6 @@ impl Channel {
         self.to_host.write_all(b"\n").map_err(ChannelError::Write)
     }
 
-    /// Sends all buffered messages.
     pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
         self.to_host.flush().map_err(ChannelError::Write)
     }
@@ -146,7 +145,6 @@ fn open_when_present(path: &Path) -> io::Result<File> {
     }
 }
 
-/// A failure of the channel to the host.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChannelError {
     #[error("can't read /proc/cmdline: {0}")]

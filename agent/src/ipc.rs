@@ -29,7 +29,6 @@ pub(crate) enum Command {
     SetKey(KeyRef, i32),
     /// The next child joins namespaces of a process, whose pidfd comes with the message.
     JoinTarget,
-    /// Spawn a child process.
     Spawn(Box<SpawnRequest>),
     /// Serve all pending upcalls, then report [`Report::Quiesced`].
     Quiesce,
@@ -164,7 +163,6 @@ pub(crate) struct CommandSender(UnixDatagram);
 #[derive(Debug)]
 pub(crate) struct CommandReceiver(UnixDatagram);
 
-/// Creates a command socket.
 pub(crate) fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
     let (ours, theirs) = UnixDatagram::pair()?;
     ours.set_nonblocking(true)?;
@@ -173,7 +171,6 @@ pub(crate) fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> 
 }
 
 impl CommandSender {
-    /// Sends a command, with a file descriptor if given.
     pub(crate) fn send(&self, command: &Command, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let bytes = serde_json::to_vec(command)?;
         match fd {
@@ -191,7 +188,6 @@ impl CommandReceiver {
         Self(fd.into())
     }
 
-    /// Waits for the next command.
     pub(crate) fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
         // Exactly as large as the message: touching every page of a large buffer is slow where page faults
         // are.
@@ -207,7 +203,6 @@ impl CommandReceiver {
     }
 }
 
-/// Returns true if an event is a keyagent's upcall.
 pub(crate) fn is_upcall(kind: &EventKind) -> bool {
     matches!(kind, EventKind::UpcallSignal(siginfo) if siginfo.signal == 0 || siginfo.code == crate::sys::signals::SI_KEYAGENT)
 }

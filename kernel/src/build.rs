@@ -46,7 +46,6 @@ pub(crate) struct Build<'a> {
     pub(crate) is_new: bool,
 }
 
-/// Result of [`Build::compile`].
 #[derive(Debug)]
 pub(crate) struct Compiled {
     /// The compiler's messages, with paths in the tree.
@@ -56,7 +55,6 @@ pub(crate) struct Compiled {
     pub(crate) failure: Error,
 }
 
-/// Compiler and linker of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Toolchain {
     Gnu,
@@ -151,7 +149,6 @@ impl Build<'_> {
         })
     }
 
-    /// Returns the kernel with its symbols.
     pub(crate) fn vmlinux(&self) -> PathBuf {
         self.directory.join("vmlinux")
     }

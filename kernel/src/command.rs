@@ -109,12 +109,10 @@ impl Running {
         self.child.stdin.take()
     }
 
-    /// Returns its standard output, once; `None` if it was not piped.
     pub(crate) fn stdout(&mut self) -> Option<impl Read + use<>> {
         self.child.stdout.take()
     }
 
-    /// Returns its standard error, once; `None` if it was not piped.
     pub(crate) fn stderr(&mut self) -> Option<impl Read + use<>> {
         self.child.stderr.take()
     }
@@ -137,7 +135,6 @@ impl Running {
         if status.success() { Ok(()) } else { Err(self.failure(status, stderr)) }
     }
 
-    /// Returns the error for this program's exit.
     pub(crate) fn failure(&self, status: impl ToString, stderr: String) -> Error {
         failure(self.line.clone(), &self.place, status.to_string(), stderr)
     }
@@ -189,7 +186,6 @@ pub(crate) fn read(command: &mut Command, input: &[u8]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
 }
 
-/// Returns the error for a program's exit.
 pub(crate) fn failed(command: &Command, output: &Output) -> Error {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     failure(command_line(command), &place(command), output.status.to_string(), stderr)

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result, error::ConfigMismatch};
 
-/// An architecture that a kernel can be built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
     /// A PC: `bzImage`, for QEMU.
@@ -31,7 +30,6 @@ impl Arch {
     }
 }
 
-/// Purpose of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// Fast to build and to boot.
@@ -141,7 +139,6 @@ impl Fragment {
         self.file.file_stem().unwrap_or_default().to_string_lossy()
     }
 
-    /// Returns the value that is requested for an option.
     pub(crate) fn value(&self, option: &str) -> Option<&str> {
         let request = self.requests.iter().rev().find(|request| request.option == option)?;
         Some(&request.value)

@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, path::Path};
 
-/// A diagnostic of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
     /// The file, relative to the tree if it is in the tree.
@@ -25,7 +24,6 @@ impl Diagnostic {
         Some(Self { file: file.to_owned(), message: message.to_owned(), line: line.to_owned() })
     }
 
-    /// Returns all diagnostics in a tool's output.
     pub(crate) fn all(output: &str, tree: &Path) -> Vec<Self> {
         output.lines().filter_map(|line| Self::parse(line, tree)).collect()
     }

@@ -16,7 +16,6 @@ use crate::{
 /// The branch that has the series.
 const BRANCH: &str = "refs/heads/keyagents";
 
-/// Parameters of a work tree.
 #[derive(Clone, Debug)]
 pub struct Edit<'a> {
     pub kernel: &'a KernelSpec,
@@ -26,7 +25,6 @@ pub struct Edit<'a> {
     pub directory: PathBuf,
 }
 
-/// A work tree that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {
     /// The commit of the pristine source.

@@ -110,7 +110,6 @@ pub(crate) fn printable(text: &str) -> String {
     )
 }
 
-/// A patch that did not fit.
 #[derive(Debug, Default)]
 pub struct DoesNotApply {
     pub patch: String,
@@ -151,7 +150,6 @@ impl std::fmt::Display for DoesNotApply {
     }
 }
 
-/// An option that differs from the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigMismatch {
     /// The option, with `CONFIG_`.

@@ -21,20 +21,17 @@ impl Inputs {
         self.0.insert(name.into(), hex(&hash.finalize())[..20].to_owned());
     }
 
-    /// Reads the inputs of the last build.
     pub fn read(file: &Path) -> Option<Self> {
         let text = fs::read_to_string(file).ok()?;
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         Some(Self(lines.map(|(hash, name)| (name.to_owned(), hash.to_owned())).collect()))
     }
 
-    /// Writes the inputs for the next build.
     pub fn write(&self, file: &Path) -> io::Result<()> {
         let lines: String = self.0.iter().map(|(name, hash)| format!("{hash} {name}\n")).collect();
         fs::write(file, lines)
     }
 
-    /// Describes the differences from `before`.
     pub fn changes_since(&self, before: &Self) -> String {
         let mut changes: Vec<String> = Vec::new();
         for (name, hash) in &self.0 {

@@ -13,7 +13,6 @@ pub struct Kernels {
     named: Vec<KernelSpec>,
 }
 
-/// One named kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelSpec {
@@ -75,7 +74,6 @@ impl Kernels {
         self.named.iter()
     }
 
-    /// Returns all names, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|kernel| kernel.name.as_str())
     }
@@ -127,7 +125,6 @@ impl KernelSpec {
         Series::read(&self.series_directory())
     }
 
-    /// Returns this repository's directory with the series for this kernel.
     pub fn series_directory(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.series)
     }

@@ -72,5 +72,4 @@ pub use crate::{
     words::counted,
 };
 
-/// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

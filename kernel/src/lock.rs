@@ -55,7 +55,6 @@ impl Lock {
     }
 }
 
-/// Returns the message for a wait for a lock.
 fn waiting(path: &Path) -> String {
     match lock_holders(path).as_slice() {
         [] => format!("waiting for another command that holds {}", path.display()),

@@ -11,7 +11,6 @@ pub(crate) fn tree_of(repository: &Path, commit: &str) -> Result<String> {
     read(git(repository).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]), b"")
 }
 
-/// Returns true if the repository has that object.
 pub(crate) fn has(repository: &Path, object: &str) -> Result<bool> {
     Ok(output(git(repository).args(["cat-file", "-e", object]), b"")?.status.success())
 }

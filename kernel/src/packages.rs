@@ -38,7 +38,6 @@ impl Package {
     }
 }
 
-/// A program that installs packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     /// Debian's and Ubuntu's.

@@ -15,12 +15,10 @@ pub fn places_in_path(name: &str) -> impl Iterator<Item = PathBuf> {
     places.into_iter()
 }
 
-/// Returns true if `PATH` has an executable program with that name.
 pub fn has_program(name: &str) -> bool {
     places_in_path(name).any(|file| is_executable(&file))
 }
 
-/// Returns true if it is a file that this process may execute.
 pub fn is_executable(file: &Path) -> bool {
     file.is_file() && access(file, AccessFlags::X_OK).is_ok()
 }

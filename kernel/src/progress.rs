@@ -1,6 +1,5 @@
 //! Progress reports of long operations.
 
-/// A long operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Download of a source archive. Counted in bytes.
@@ -43,7 +42,6 @@ pub trait Progress: Sync {
     /// The amount of the phase's work that is done by now.
     fn done(&self, amount: u64);
 
-    /// The phase is over.
     fn finished(&self);
 
     /// A note for the user that is not an error.

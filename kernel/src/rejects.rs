@@ -4,10 +4,8 @@ use std::fmt;
 
 use crate::diff_parser::hunk;
 
-/// A hunk that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedHunk {
-    /// The source file that it is for.
     pub file: String,
     pub header: String,
     /// The header's line in the patch, counted from 1.
@@ -41,7 +39,6 @@ pub enum RejectReason {
 /// A line of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// In both.
     Common(String),
     /// The hunk expects it.
     Expected(String),

@@ -2,7 +2,6 @@
 
 use crate::{Arch, Fragment, KernelSpec, Origin, Profile, Series};
 
-/// Parameters of a build.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     pub kernel: &'a KernelSpec,

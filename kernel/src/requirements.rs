@@ -41,18 +41,15 @@ const fn header(name: &'static str, package: &'static str) -> Requirement {
     Requirement { name, package, kind: Kind::Header }
 }
 
-/// Returns all requirements of a build.
 pub fn requirements() -> &'static [Requirement] {
     REQUIREMENTS
 }
 
-/// Returns the [`requirements`] that this machine lacks.
 pub fn missing() -> Vec<Requirement> {
     REQUIREMENTS.iter().copied().filter(|one| !one.is_there()).collect()
 }
 
 impl Requirement {
-    /// Returns true if this machine has it.
     pub fn is_there(&self) -> bool {
         match self.kind {
             Kind::Program => has_program(self.name),

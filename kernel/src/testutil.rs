@@ -16,7 +16,6 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// An empty folder.
     pub(crate) fn new() -> Self {
         let kernel = Kernels::load().unwrap().get("6.12").unwrap().clone();
         Self { directory: tempfile::tempdir().unwrap(), kernel }

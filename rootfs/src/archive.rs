@@ -19,7 +19,6 @@ pub enum Compression {
     Zstd,
 }
 
-/// A failure to build an initramfs.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error("{path} comes from {name:?}, which was not supplied")]

@@ -93,7 +93,6 @@ impl Manifest {
         Self::read(include_str!("../manifest.toml"))
     }
 
-    /// Parses and validates a manifest.
     pub fn read(text: &str) -> Result<Self, ManifestError> {
         let document: Document = toml::from_str(text)?;
         let mut manifest = Self { nodes: BTreeMap::new() };
@@ -153,12 +152,10 @@ impl Manifest {
         self.check_parents()
     }
 
-    /// Returns true if the path has an entry.
     pub fn has(&self, path: &str) -> bool {
         self.nodes.contains_key(path)
     }
 
-    /// Removes an entry, if it exists.
     pub fn remove(&mut self, path: &str) {
         self.nodes.remove(path);
     }

@@ -6,7 +6,6 @@ use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
-/// A reason why an initramfs can't be decompressed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     #[error("is empty")]

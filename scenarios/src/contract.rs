@@ -7,7 +7,6 @@ const CONTRACT: &str = include_str!("../../docs/contract.md");
 /// Prefix of paragraphs that the kernel series does not implement yet.
 const PLANNED: &str = "> **Planned:**";
 
-/// A rule's part of the contract.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Section {
     pub title: &'static str,

@@ -28,7 +28,6 @@ const ALL: &[(&str, i32)] = &[
     ("ENOTRECOVERABLE", 131), ("ERFKILL", 132), ("EHWPOISON", 133),
 ];
 
-/// Returns the name of an errno, as in `ENOKEY`.
 pub fn name(number: i32) -> Option<&'static str> {
     ALL.iter().find(|entry| entry.1 == number).map(|entry| entry.0)
 }
@@ -39,7 +38,6 @@ pub fn number(errno: &str) -> Option<i32> {
     named.or_else(|| errno.parse().ok().filter(|number| *number > 0 && name(*number).is_none()))
 }
 
-/// Returns all names.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|entry| entry.0)
 }

@@ -7,7 +7,6 @@ use std::fmt::{self, Write};
 
 use self::KernelReportKind as Kind;
 
-/// A report in the kernel's console output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelReport {
     pub kind: KernelReportKind,
@@ -59,7 +58,6 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Returns the verdict's word in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Crashed => "crashed",
@@ -143,7 +141,6 @@ impl KernelReportKind {
         PATTERNS.iter().find(|pattern| pattern.fits(message)).map(|pattern| pattern.kind)
     }
 
-    /// Returns the class of the failure.
     pub fn failure(self) -> FailureKind {
         match self {
             // No progress, rather than an error.

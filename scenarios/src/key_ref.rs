@@ -56,7 +56,6 @@ impl Special {
         (Self::Requestor, "@r", -8),
     ];
 
-    /// Returns the short name.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or("@?", |entry| entry.1)
     }
@@ -66,7 +65,6 @@ impl Special {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or(0, |entry| entry.2)
     }
 
-    /// Returns the keyring with this number.
     pub fn from_id(id: i32) -> Option<Self> {
         Self::ALL.iter().find(|entry| entry.2 == id).map(|entry| entry.0)
     }

@@ -72,7 +72,6 @@ impl Plan {
         own.chain(self.steps.iter().map(|step| &step.op))
     }
 
-    /// Returns the block that contains a step.
     pub fn block_of(&self, step: usize) -> Option<&Block> {
         self.blocks.iter().find(|block| block.steps().contains(&step))
     }
@@ -89,7 +88,6 @@ pub struct Block {
 }
 
 impl Block {
-    /// Returns the indices of its steps.
     pub fn steps(&self) -> std::ops::Range<usize> {
         self.first..self.first + self.count
     }
@@ -247,12 +245,10 @@ pub enum Session {
     Inherited,
 }
 
-/// Namespaces to enter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// The process that is in them.
     pub process: String,
-    /// Kinds of namespaces to enter.
     pub namespaces: Vec<Namespace>,
 }
 

@@ -25,12 +25,10 @@ impl Rule {
         &SECTIONS[usize::from(self.0) - 1]
     }
 
-    /// Returns every rule, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (1..=Self::last()).map(Self)
     }
 
-    /// Returns its one-line title.
     pub fn title(self) -> &'static str {
         self.section().title
     }

@@ -33,7 +33,6 @@ pub struct Scenario {
     pub(crate) plan: Plan,
 }
 
-/// Place in the file of a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// From 1.
@@ -43,7 +42,6 @@ pub struct Position {
 }
 
 impl Position {
-    /// Returns the position of a byte of a text.
     pub(crate) fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -61,7 +59,6 @@ pub struct Case {
 }
 
 impl Scenario {
-    /// Returns the plan for the guest.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

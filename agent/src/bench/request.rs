@@ -128,7 +128,6 @@ fn unlink_key(key: KeySerial) -> Result<()> {
     keyring::unlink(key, KeySerial::PROCESS).map_err(during("a key that was answered"))
 }
 
-/// Installs the program as `/sbin/request-key`.
 fn install(program: &str) -> Result<()> {
     let new = format!("{REQUEST_KEY}.new");
     fs::hard_link(program, &new).map_err(during(program))?;

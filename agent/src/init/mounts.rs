@@ -8,7 +8,6 @@ use nix::mount::{MsFlags, mount};
 
 use crate::sys::procfs;
 
-/// A file system to mount.
 struct Mount {
     kind: &'static str,
     at: &'static str,
@@ -37,7 +36,6 @@ const TABLE: &[Mount] = &[
     Mount { kind: "debugfs", at: "/sys/kernel/debug", options: None, flags: SAFE, optional: true },
 ];
 
-/// Mounts all file systems of the table.
 pub(super) fn mount_all() -> Result<(), MountError> {
     for entry in TABLE {
         match mount_one(entry) {
@@ -50,7 +48,6 @@ pub(super) fn mount_all() -> Result<(), MountError> {
     Ok(())
 }
 
-/// Returns true if a file system of this type is mounted.
 pub(super) fn is_mounted(kind: &str) -> bool {
     let mounts = procfs::read("/proc/mounts").unwrap_or_default();
     mounts.lines().any(|line| line.split(' ').nth(2) == Some(kind))
@@ -74,7 +71,6 @@ fn mount_one(entry: &Mount) -> Result<(), Errno> {
     }
 }
 
-/// A required file system could not be mounted.
 #[derive(Debug, thiserror::Error)]
 #[error("can't mount {kind} on {at}: {errno}; is it in the kernel's configuration?")]
 pub(super) struct MountError {

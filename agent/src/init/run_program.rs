@@ -38,7 +38,6 @@ pub(super) fn run(
     channel.send(&message)
 }
 
-/// A running program and its output.
 struct Running {
     children: Children<()>,
     output: File,

@@ -42,7 +42,6 @@ impl WatchQueue {
         keyring::watch(key, self.reader.as_raw_fd())
     }
 
-    /// Takes all pending notifications.
     pub(crate) fn take(&mut self) -> Vec<Notification> {
         let mut buffer = [0; 4096];
         let mut taken = Vec::new();

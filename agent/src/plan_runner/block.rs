@@ -33,7 +33,6 @@ fn splitmix64(number: u64) -> u64 {
 }
 
 impl PlanRunner<'_> {
-    /// Runs all steps of a block, in all its rounds.
     pub(super) fn run_block(&mut self, block: &Block) -> Result<()> {
         for round in 0..block.repeat {
             let round = (block.repeat > 1).then_some(round);
@@ -62,7 +61,6 @@ impl PlanRunner<'_> {
         self.wait_for_exits(block)
     }
 
-    /// Sends a process its step of a race.
     fn send_race_step(&mut self, index: usize, round: Option<u32>, at_us: u64) -> Result<()> {
         let plan = self.plan;
         let Some(step) = plan.steps.get(index) else { return Ok(()) };

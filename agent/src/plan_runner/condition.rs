@@ -8,7 +8,6 @@ use super::state::Lifecycle;
 use crate::sys::{procfs, tracefs};
 
 impl PlanRunner<'_> {
-    /// Returns true if `condition` is met for the process `name`.
     pub(super) fn is_met(&mut self, name: &str, condition: &Condition) -> bool {
         let process = self.processes.get(name);
         let pid = process.and_then(|process| process.pid_path.pid());

@@ -57,7 +57,6 @@ impl KeySnapshot {
         key.is_some_and(|key| format!("{} {} {}", key.flags, key.timeout, key.summary).contains(text))
     }
 
-    /// Keys that are not in `before`.
     fn leaked_since(&self, before: &Self) -> Vec<ProcKey> {
         let new = self.seen.values().filter(|key| !before.has(key.serial) && !is_user_keyring(key));
         let hidden = self.hidden_counts.iter().filter_map(|(uid, count)| {

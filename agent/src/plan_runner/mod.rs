@@ -130,7 +130,6 @@ fn taint() -> u64 {
     mask.trim().parse().unwrap_or_default()
 }
 
-/// State of a running plan.
 struct PlanRunner<'a> {
     channel: &'a mut Channel,
     guest: &'a mut GuestContext,

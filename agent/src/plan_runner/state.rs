@@ -18,7 +18,6 @@ pub(super) struct ProcessState {
     pub(super) commands: CommandSender,
     pub(super) lifecycle: Lifecycle,
     pub(super) pid_path: PidPath,
-    /// Number of upcalls received.
     pub(super) upcalls: u32,
     /// Has served all upcalls that were pending at the last
     /// [`Command::Quiesce`](crate::ipc::Command::Quiesce).
@@ -32,7 +31,6 @@ impl ProcessState {
     }
 }
 
-/// A process's pids and pid namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PidPath {
     /// Its pids, from the initial namespace inwards.

@@ -15,7 +15,6 @@ use crate::sys::errno;
 const TICK: Duration = Duration::from_millis(1);
 
 impl PlanRunner<'_> {
-    /// Runs an operation of a process's set-up.
     pub(super) fn run_setup(&mut self, name: &str, setup: &Setup) -> Result<()> {
         let task = match self.resolve_task(name, None, &setup.op, setup.save.as_ref()) {
             Ok(task) => task,

@@ -14,7 +14,6 @@ use scenarios::plan::Ids;
 
 use crate::sys::errno;
 
-/// Ids and capabilities to apply.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Credentials<'a> {
     pub(super) uid: Option<Ids>,
@@ -27,7 +26,6 @@ pub(super) struct Credentials<'a> {
 }
 
 impl Credentials<'_> {
-    /// Applies them for good.
     pub(super) fn apply(self) -> Result<()> {
         let capabilities = self.capabilities.map(capability_set).transpose()?;
         if let Some(keep) = capabilities {

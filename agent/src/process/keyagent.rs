@@ -20,7 +20,6 @@ const AUTHKEY: &str = ".request_key_auth";
 
 pub(super) struct AgentState {
     plan: Keyagent,
-    /// Number of upcalls received.
     upcalls: usize,
     /// Targets that are not completed, the oldest first.
     pending: VecDeque<i32>,

@@ -9,7 +9,6 @@ use scenarios::wire::{Outcome, Value};
 use super::{Cause, PlanProcess};
 use crate::sys::errno;
 
-/// Runs `act` in a new thread.
 pub(super) fn run_in_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| match scope.spawn(act).join() {
         Ok(done) => done,

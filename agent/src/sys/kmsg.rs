@@ -32,7 +32,6 @@ pub(crate) fn write(level: Level, prefix: &str, text: &str) {
 /// Marks a plan's start in the log, for readers and for [`since_plan_start`].
 const PLAN_START: &str = "keyagents: begins ";
 
-/// Writes the mark of a plan's start.
 pub(crate) fn mark_plan_start(plan: &str) {
     log(Level::Info, &format!("begins {plan}"));
 }

@@ -25,7 +25,6 @@ pub(crate) fn reap(pid: i32) {
     let _ = rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::empty());
 }
 
-/// pidfd_open(2).
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(errno::from_io)

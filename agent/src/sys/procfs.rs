@@ -33,7 +33,6 @@ fn parameter_in(command_line: &str, name: &str) -> Option<PathBuf> {
     command_line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(PathBuf::from)
 }
 
-/// Returns true if the kernel is User-Mode Linux.
 pub(crate) fn is_user_mode_linux() -> bool {
     read("/proc/cpuinfo").is_ok_and(|cpu| cpu.contains("User Mode Linux"))
 }

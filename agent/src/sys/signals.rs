@@ -64,7 +64,6 @@ impl Signals {
     }
 }
 
-/// A signalfd.
 pub(crate) struct SignalFd(File);
 
 impl SignalFd {
@@ -89,7 +88,6 @@ impl SignalFd {
         Ok(Self(unsafe { File::from_raw_fd(fd as i32) }))
     }
 
-    /// Takes one pending signal.
     pub(crate) fn take(&mut self) -> Option<UpcallSignal> {
         let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
         self.0.read_exact(&mut bytes).ok()?;

@@ -63,7 +63,6 @@ pub struct Conflict {
     pub tree: PathBuf,
 }
 
-/// Beginning or continuation of a backport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     New,

@@ -36,7 +36,6 @@ pub(super) fn inputs(from: &KernelSpec, to: &KernelSpec) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// Returns the files with conflicts.
 pub(super) fn unmerged(directory: &Path) -> Result<Vec<String>> {
     let names = read(git(directory).args(["diff", "--name-only", "--diff-filter=U"]), b"")?;
     Ok(names.lines().map(str::to_owned).collect())

@@ -31,7 +31,6 @@ pub(super) struct Compiler<'a> {
     known_to_sparse: Known,
 }
 
-/// New warnings.
 pub(super) struct News {
     pub(super) compiler: Vec<String>,
     /// None if sparse is missing or was not run.

@@ -25,7 +25,6 @@ pub struct Check<'a> {
     pub jobs: usize,
 }
 
-/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// One row for each checked patch. A patch that does not apply is the last one.
@@ -34,7 +33,6 @@ pub struct Report {
     pub clang: Outcome,
 }
 
-/// Result of one patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Its number in the series, counted from 1.
@@ -74,7 +72,6 @@ pub enum Outcome {
 }
 
 impl Report {
-    /// Returns true if there is any complaint.
     pub fn failed(&self) -> bool {
         let outcomes = self.rows.iter().flat_map(|row| &row.outcomes).map(|(_, outcome)| outcome);
         outcomes.chain([&self.clang]).any(|outcome| matches!(outcome, Outcome::Failed(_)))

@@ -20,7 +20,6 @@ pub(crate) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// Starts with that commit.
     pub(crate) fn on(repository: &'a Path, base: &str) -> Result<Self> {
         let stack = Self { repository, scratch: scratch()?, top: base.to_owned() };
         read(stack.git().args(["read-tree", base]), b"")?;

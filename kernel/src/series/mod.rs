@@ -80,7 +80,6 @@ impl Series {
         Self { origin: Origin::Source, ..Self::default() }
     }
 
-    /// Returns true if the source already contains the patches.
     pub(crate) fn is_applied(&self) -> bool {
         self.origin == Origin::Source
     }
@@ -122,7 +121,6 @@ impl Series {
         }
     }
 
-    /// Returns the first `count` patches of the series.
     pub fn first(&self, count: usize) -> Self {
         let is_cut = self.is_cut || count < self.patches.len();
         Self { patches: self.patches.iter().take(count).cloned().collect(), is_cut, ..self.clone() }
@@ -183,7 +181,6 @@ impl Series {
         Ok(true)
     }
 
-    /// Hashes the content of the patches.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         self.patches.iter().for_each(|patch| patch.digest(hash));
     }

@@ -23,7 +23,6 @@ pub(super) struct Commits {
     pub(super) ends: Ends,
 }
 
-/// Ends of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
     /// The range as it was given.

@@ -20,7 +20,6 @@ pub(super) struct Subject {
 pub(super) struct Number {
     /// Counted from 1. The cover letter is 0.
     pub(super) place: usize,
-    /// Number of patches in the series.
     pub(super) total: usize,
 }
 

@@ -21,7 +21,6 @@ use crate::{
     programs::has_program,
 };
 
-/// A source package of Debian's.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DebianPackage {

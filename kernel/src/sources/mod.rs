@@ -19,13 +19,10 @@ pub use self::debian::DebianPackage;
 pub(crate) use self::unpack::{BASE, import};
 use crate::{Error, Progress, Result, Series};
 
-/// Origins of a kernel's source.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// A source package of Debian's.
     Debian(DebianPackage),
-    /// An archive on the network.
     Download {
         url: String,
         /// The SHA-256 of its bytes, in lower-case hexadecimal.

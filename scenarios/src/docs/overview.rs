@@ -17,7 +17,6 @@ pub struct Entry<'s> {
 }
 
 impl<'s> Entry<'s> {
-    /// Returns the scenario's entry.
     pub fn of(scenario: &'s Scenario) -> Self {
         let Scenario { name, family, title, rules, .. } = scenario;
         Self { name, family, title, rules }

@@ -16,7 +16,6 @@ const PARTS: [(&str, &str); 4] = [
     ("Setup", "`setup`"),
 ];
 
-/// Returns the whole reference as Markdown.
 pub(super) fn markdown() -> String {
     let schema = readable_schema();
     let example = template::SCENARIO.trim_start_matches("#:schema ../../schema.json\n");

@@ -5,7 +5,6 @@ use super::{
     wrap::wrapping,
 };
 
-/// A line of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The step that begins here.
@@ -16,7 +15,6 @@ pub struct Row {
     pub kind: RowKind,
 }
 
-/// Kinds of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
     /// The names of the lanes.

@@ -6,7 +6,6 @@ use crate::{
     trace::{Line, STOCK_UPCALL, Trace},
 };
 
-/// A sequence diagram's lanes and messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// The names of the lanes. The last one is the kernel's.
@@ -29,15 +28,11 @@ pub struct Message {
 /// Lanes that an entry concerns, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// No lane.
     Nothing,
-    /// One lane alone.
     At(usize),
-    /// An arrow between two lanes.
     Arrow { from: usize, to: usize },
 }
 
-/// Kinds of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An operation of a process.
@@ -51,7 +46,6 @@ pub enum Kind {
 const KERNEL: &str = "kernel";
 
 impl Sequence {
-    /// Extracts the messages of a trace of the scenario.
     pub fn of(scenario: &Scenario, trace: &Trace) -> Self {
         let plan = scenario.plan();
         let mut lanes: Vec<String> = plan.processes.iter().map(|process| process.name.clone()).collect();
@@ -89,7 +83,6 @@ impl Sequence {
         sequence
     }
 
-    /// Returns the kernel's lane.
     pub fn kernel(&self) -> usize {
         self.lanes.len() - 1
     }
@@ -193,7 +186,6 @@ impl Placement {
         if from == to { Self::At(from) } else { Self::Arrow { from, to } }
     }
 
-    /// Returns the lane of the acting process.
     pub(crate) fn actor(self) -> Option<usize> {
         match self {
             Self::Nothing => None,

@@ -11,7 +11,6 @@ use crate::{
     trace::describe_op,
 };
 
-/// Describes a process in a paragraph.
 pub(super) fn process(process: &Process) -> String {
     // A new field has to be described here.
     let Process {
@@ -165,7 +164,6 @@ pub(super) fn conditions(scenario: &Scenario) -> Vec<String> {
     all
 }
 
-/// Describes each step in a sentence.
 pub(super) fn steps(scenario: &Scenario) -> Vec<String> {
     let plan = scenario.plan();
     let all = plan.steps.iter().zip(&scenario.expectations).enumerate();

@@ -10,13 +10,10 @@ use toml::{
 
 use crate::diagnostics::Problem;
 
-/// A parsed table with its place in the file.
 pub(super) type Table<'t> = Spanned<DeTable<'t>>;
 
-/// A key with its place in the file.
 pub(super) type Key<'t> = Spanned<Cow<'t, str>>;
 
-/// A value with its place in the file.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// Returns the value; or `None`, after adding its problems to the others.
@@ -24,7 +21,6 @@ pub(super) fn keep<T>(result: Result<T, impl Into<Vec<Problem>>>, problems: &mut
     result.map_err(|found| problems.extend(found.into())).ok()
 }
 
-/// Takes an entry out of a table.
 pub(super) fn take<'t>(table: &mut DeTable<'t>, name: &str) -> Option<(Key<'t>, Value<'t>)> {
     let key = table.keys().find(|key| *key.get_ref() == name).cloned()?;
     table.remove_entry(&key)

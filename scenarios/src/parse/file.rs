@@ -70,7 +70,6 @@ pub(super) struct Head {
     _step: (),
 }
 
-/// A scenario file.
 pub(super) struct Source<'s> {
     /// `FAMILY/NAME`.
     pub(super) name: &'s str,

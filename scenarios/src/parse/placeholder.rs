@@ -14,13 +14,11 @@ use crate::diagnostics::Problem;
 pub(super) const RUN_TIME: [&str; 7] =
     ["callout", "description", "type", "hostname", "uid", "worker", "round"];
 
-/// Returns true if the text is a valid name of a variable.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 enum Piece<'s> {
     Text(&'s str),

@@ -75,7 +75,6 @@ struct ScenarioState<'s> {
     jobs: BTreeSet<&'s str>,
     /// Variables that some step stores, now or later.
     later: BTreeSet<&'s str>,
-    /// All operations of the scenario.
     effects: Effects<'s>,
 }
 

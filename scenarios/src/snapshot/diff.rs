@@ -9,7 +9,6 @@ pub struct DiffLine {
     pub text: String,
 }
 
-/// Kinds of lines of a diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiffKind {
     /// The name of a side, or the place of a hunk.

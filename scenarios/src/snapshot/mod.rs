@@ -94,7 +94,6 @@ pub(crate) fn withdraw(scenario: &Scenario) -> io::Result<()> {
     }
 }
 
-/// Returns the cases with a section in a snapshot.
 pub(crate) fn cases_in(path: &Path) -> io::Result<Vec<String>> {
     let text = text_of(path)?.unwrap_or_default();
     Ok(Sections::read(&text).cases().map(str::to_owned).collect())

@@ -11,7 +11,6 @@
 //! …
 //! ```
 
-/// The traces of a file's cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sections {
     /// Each case with its trace, in the file's order.
@@ -50,12 +49,10 @@ impl Sections {
         self.traces.iter().find(|(label, _)| label == case).map(|(_, trace)| trace.as_str())
     }
 
-    /// Returns the cases that have a trace.
     pub(super) fn cases(&self) -> impl Iterator<Item = &str> {
         self.traces.iter().map(|(label, _)| label.as_str())
     }
 
-    /// Replaces or removes the trace of a case.
     pub(super) fn set(&mut self, case: &str, trace: Option<&str>) {
         self.traces.retain(|(label, _)| label != case);
         self.traces.extend(trace.map(|trace| (case.to_owned(), trace.trim_end().to_owned())));

@@ -12,7 +12,6 @@ pub const SCENARIO: &str = include_str!("scenario.toml");
 
 pub(crate) const TRACE: &str = include_str!("trace.txt");
 
-/// Failure to write a new scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum NewScenarioError {
     #[error(

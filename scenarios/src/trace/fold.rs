@@ -12,7 +12,6 @@ use crate::{
 
 /// A completion of an upcall by the first calls of a list.
 pub(super) struct Fold {
-    /// Number of its calls.
     pub(super) calls: usize,
     pub(super) target: i32,
     pub(super) how: Completion,

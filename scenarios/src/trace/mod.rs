@@ -187,7 +187,6 @@ impl Renderer<'_> {
         lines
     }
 
-    /// Returns the outcome that the scenario expects of a step.
     fn expected(&self, index: usize) -> Option<&Expect> {
         self.expectations.get(index).map(|expectation| &expectation.outcome)
     }

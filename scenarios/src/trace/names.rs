@@ -48,7 +48,6 @@ impl Names {
         self.keys.get(&serial).map_or("some key", String::as_str)
     }
 
-    /// Returns the name of a target's authkey.
     pub(super) fn authkey_of(&self, target: i32) -> String {
         format!("authkey of {}", self.key(target))
     }

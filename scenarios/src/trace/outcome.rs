@@ -20,7 +20,6 @@ pub(super) fn of(process: &str, op: &Op, outcome: &Outcome, names: &Names) -> Op
     })
 }
 
-/// Describes the end of a process.
 pub(super) fn ended(ending: Ending) -> String {
     match ending {
         Ending::Exited(code) => format!("exits with {code}"),
@@ -93,7 +92,6 @@ const USUAL_SIGNAL: i32 = Registration::USUAL_SIGNAL as i32;
 /// The si_code of R14.
 const SI_KEYAGENT: i32 = -8;
 
-/// A signal's name.
 pub(super) fn signal(number: i32) -> String {
     const NAMED: [(i32, &str); 9] = [
         (1, "SIGHUP"),

@@ -54,7 +54,6 @@ fn fits(general: &str, text: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// All upcalls of a run.
 #[derive(Debug)]
 pub(super) struct Upcalls {
     all: Vec<Upcall>,

@@ -20,7 +20,6 @@ pub struct Cause {
     pub trace: Option<Trace>,
 }
 
-/// A line of a guest's console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsoleLine {
     /// As the guest printed it.

@@ -24,7 +24,6 @@ pub struct FailedStep {
 }
 
 impl FailedStep {
-    /// Returns the step with this index.
     pub(super) fn of(scenario: &Scenario, index: usize) -> Self {
         let process = scenario.plan().steps.get(index).map(|step| step.process.clone()).unwrap_or_default();
         let position = scenario.expectations.get(index).map(|it| it.position).unwrap_or_default();

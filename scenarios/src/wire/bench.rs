@@ -61,7 +61,6 @@ pub enum UnrelatedAgent {
     OtherType,
 }
 
-/// The samples of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
     pub case: String,

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::Op;
 
-/// An event in the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Name of the process that it happened to.
@@ -103,7 +102,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Returns the serial that it gives, or `None`.
     pub fn serial(&self) -> Option<i32> {
         match self {
             Self::Ok(Value::Serial(serial)) => Some(*serial),
@@ -112,7 +110,6 @@ impl Outcome {
     }
 }
 
-/// Value of a successful operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -253,7 +250,6 @@ pub struct UpcallSignal {
     pub nonzero_padding: Vec<usize>,
 }
 
-/// Termination of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {

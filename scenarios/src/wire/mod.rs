@@ -31,7 +31,6 @@ use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 /// and guest must use the same version.
 pub const PROTOCOL: u32 = 13;
 
-/// A message from the host to the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostMessage {
@@ -53,7 +52,6 @@ pub enum HostMessage {
     PowerOff,
 }
 
-/// Failure to decode a line of the host.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     #[error(
@@ -85,7 +83,6 @@ pub fn decode(line: &str) -> Result<HostMessage, DecodeError> {
     }
 }
 
-/// A message from the guest to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuestMessage {
@@ -124,21 +121,18 @@ pub struct Counters {
     pub left: usize,
 }
 
-/// Version and features of a guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The guest's [`PROTOCOL`].
     pub protocol: u32,
     /// `uname -r`.
     pub release: String,
-    /// Number of CPUs online.
     pub cpus: u32,
     /// Features of the kernel, in words that a scenario may require: `keyagents`, `watch_queue`,
     /// `user_ns`, `cgroup`, …
     pub features: Vec<String>,
 }
 
-/// End of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// [`Plan::name`].

@@ -68,14 +68,12 @@ pub struct WindowSize {
     pub columns: u16,
 }
 
-/// Bytes that a program has written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub stream: Stream,
     pub bytes: Bytes,
 }
 
-/// Output streams of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {

@@ -201,7 +201,6 @@ pub fn selftests(
 }
 
 impl KernelOptions {
-    /// Returns the patches to apply, in order.
     pub fn patches(&self) -> Result<Vec<Patch>> {
         let kernels = Kernels::load()?;
         Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())

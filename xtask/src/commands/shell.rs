@@ -58,7 +58,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// Prepares a guest with the testbed's own small user space.
     fn in_own_userland(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
         self.guest.ensure_shell(terminal)?;
         let Userland { programs, missing, .. } = Userland::collect()?;
@@ -71,7 +70,6 @@ impl Options {
         Ok((environment, self.program("/bin/sh".into(), guest_variables(), "/root".into()), ""))
     }
 
-    /// Prepares virtme-ng's guest.
     fn on_host_files(&self, terminal: &Terminal) -> Result<(Environment, AttachedProgram, &'static str)> {
         let (vng, version) = vng::find()?;
         if version != vng::VERSION {

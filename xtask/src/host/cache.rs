@@ -81,7 +81,6 @@ pub fn lock(cache: &Path, name: &str, mode: LockMode, note: impl FnOnce(&str)) -
 /// Name of the lock that is held while guests are started from the cache.
 pub const GUESTS: &str = "guests";
 
-/// Writes a file atomically.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let directory =
         path.parent().ok_or_else(|| anyhow!("can't write {}: it is no file's path", path.display()))?;

@@ -26,7 +26,6 @@ pub fn write_stdout(bytes: &[u8]) {
     check("standard output", stdout.flush().and_then(|()| write_all(&stdout, bytes)));
 }
 
-/// Writes a guest program's standard error to this process's.
 pub fn write_stderr(bytes: &[u8]) {
     check("standard error", write_all(io::stderr().lock(), bytes));
 }
@@ -90,7 +89,6 @@ fn probe(directory: &Path) -> io::Result<()> {
     fs::remove_file(&file)
 }
 
-/// Checks the result of a write to a standard stream.
 pub fn check(stream: &str, written: io::Result<()>) {
     let Err(error) = written else { return };
     if FAILED.swap(true, Ordering::SeqCst) {
@@ -106,7 +104,6 @@ pub fn check(stream: &str, written: io::Result<()>) {
     });
 }
 
-/// Prints a command's error on standard error.
 pub fn error(why: &str) {
     // If this fails, that can't be reported either.
     let _ = writeln!(io::stderr().lock(), "{} {why}", style("error:").for_stderr().red().bold());

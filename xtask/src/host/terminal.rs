@@ -149,7 +149,6 @@ impl Terminal {
         }
     }
 
-    /// Prints a command's error on standard error.
     pub fn error(&self, error: &anyhow::Error) {
         // A failed task is not finished; its display ends here.
         lock(&self.phase).take();

@@ -21,7 +21,6 @@ pub struct ProgressDisplay {
 }
 
 impl ProgressDisplay {
-    /// Creates a display for `workers` workers and `total` verdicts.
     pub fn new(workers: usize, total: usize, terminal: &Terminal) -> Self {
         let worker = |_| terminal.bar(WORKER, None).with_message("waiting for a kernel");
         let workers = (0..workers).map(worker).collect();

@@ -40,7 +40,6 @@ impl Bisection {
         Self { count, tries: BTreeMap::new() }
     }
 
-    /// Records the result of the series up to `patch`.
     pub fn note(&mut self, patch: usize, outcome: Try) {
         self.tries.insert(patch, outcome);
     }

@@ -78,7 +78,6 @@ impl RunResults {
         self.lay_out(self.parts.iter().map(|part| part.about.clone()).collect());
     }
 
-    /// Sets the columns once they are known.
     pub fn lay_out(&mut self, columns: Vec<ColumnInfo>) {
         let scenarios = self.scenarios.len();
         self.parts = columns.into_iter().map(|about| ColumnResults::new(about, scenarios)).collect();

@@ -79,7 +79,6 @@ impl Word {
         }
     }
 
-    /// Returns the symbol in the word's colour.
     pub fn coloured_mark(self) -> StyledObject<&'static str> {
         self.colour().apply_to(self.mark())
     }

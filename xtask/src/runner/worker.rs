@@ -44,7 +44,6 @@ impl Worker {
         judged.verdict
     }
 
-    /// Checks whether the worker has a guest that is usable for another scenario.
     pub fn has_guest(&self) -> bool {
         self.guest.is_some()
     }

@@ -18,7 +18,6 @@ pub struct Console {
 }
 
 impl Console {
-    /// Creates a console whose output is also written to `log`.
     pub fn new(log: File) -> Self {
         Self { unfinished: Vec::new(), lines: VecDeque::new(), bytes: 0, log }
     }

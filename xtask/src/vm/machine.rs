@@ -44,7 +44,6 @@ pub enum MachineEvent {
 pub enum Ending {
     /// The guest powered off or restarted; the host can't distinguish these.
     PoweredOff,
-    /// The guest was stopped by the host.
     Stopped,
     /// The back end's program failed with this status.
     Failed(String),

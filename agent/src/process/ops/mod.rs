@@ -21,7 +21,6 @@ use super::{Cause, PlanProcess};
 use crate::keyring::KeySerial;
 use crate::sys::errno;
 
-/// The outcome of a system call.
 pub(super) fn outcome<T>(answer: Result<T, Errno>, value: impl FnOnce(T) -> Value) -> Outcome {
     match answer {
         Ok(given) => Outcome::Ok(value(given)),

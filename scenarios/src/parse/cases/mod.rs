@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{diagnostics::Problem, scenario, scenario::Scenario};
 
-/// Reads every case.
 pub(super) fn read(source: &Source<'_>, mut document: Table<'_>) -> Result<Vec<Scenario>, Vec<Problem>> {
     let mut problems = Vec::new();
     let family = matrix::take(document.get_mut(), &mut problems);
