@@ -5,19 +5,10 @@ use std::io::{self, Write};
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-use crate::manifest::{DeviceKind, Manifest, Node};
+use crate::manifest::{Manifest, Node};
 
 /// The files that the host supplies, by their names in the manifest.
 pub type Artefacts<'a> = BTreeMap<&'a str, &'a [u8]>;
-
-/// Compression of the archive. zstd needs `CONFIG_RD_ZSTD` in the guest's kernel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Uncompressed, which boots fastest on an emulated processor.
-    #[default]
-    None,
-    Zstd,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -30,20 +21,12 @@ pub enum BuildError {
 }
 
 /// Builds the initramfs. Owner is root, times are the epoch, and inode numbers count the entries.
-pub fn build(
-    manifest: &Manifest,
-    artefacts: &Artefacts<'_>,
-    compression: Compression,
-) -> Result<Vec<u8>, BuildError> {
+pub fn build(manifest: &Manifest, artefacts: &Artefacts<'_>) -> Result<Vec<u8>, BuildError> {
     let mut archive = Vec::new();
     for (inode, (path, node)) in (1..).zip(manifest.nodes()) {
         archive = append(archive, inode, path, node, artefacts)?;
     }
-    let archive = trailer(archive)?;
-    match compression {
-        Compression::None => Ok(archive),
-        Compression::Zstd => Ok(zstd::encode_all(archive.as_slice(), zstd::DEFAULT_COMPRESSION_LEVEL)?),
-    }
+    Ok(trailer(archive)?)
 }
 
 fn append(
@@ -53,22 +36,24 @@ fn append(
     node: &Node,
     artefacts: &Artefacts<'_>,
 ) -> Result<Vec<u8>, BuildError> {
-    let (file_type, mode, content) = match node {
-        Node::Directory { mode } => (ModeFileType::Directory, *mode, &[][..]),
-        Node::Text { text, mode } => (ModeFileType::Regular, *mode, text.as_bytes()),
-        Node::Symlink { target } => (ModeFileType::Symlink, 0o777, target.as_bytes()),
-        Node::Artefact { name, mode } => {
-            let missing = || BuildError::NoArtefact { path: path.into(), name: name.clone() };
-            (ModeFileType::Regular, *mode, *artefacts.get(name.as_str()).ok_or_else(missing)?)
+    let (file_type, content) = match node {
+        Node::Directory { .. } => (ModeFileType::Directory, &[][..]),
+        Node::Text { text, .. } => (ModeFileType::Regular, text.as_bytes()),
+        Node::Symlink { target } => (ModeFileType::Symlink, target.as_bytes()),
+        Node::Artefact { from, .. } => {
+            let missing = || BuildError::NoArtefact { path: path.into(), name: from.clone() };
+            (ModeFileType::Regular, *artefacts.get(from.as_str()).ok_or_else(missing)?)
         }
-        Node::Device { kind: DeviceKind::Char, mode, .. } => (ModeFileType::Char, *mode, &[][..]),
-        Node::Device { kind: DeviceKind::Block, mode, .. } => (ModeFileType::Block, *mode, &[][..]),
+        Node::CharDevice { .. } => (ModeFileType::Char, &[][..]),
+        Node::BlockDevice { .. } => (ModeFileType::Block, &[][..]),
     };
     let size = u32::try_from(content.len()).map_err(|_| BuildError::TooLarge(path.into()))?;
     // Names are relative to the root of the file system.
     let mut entry =
-        Builder::new(path.trim_start_matches('/')).ino(inode).mode(mode).set_mode_file_type(file_type);
-    if let Node::Device { major, minor, .. } = node {
+        Builder::new(path.trim_start_matches('/')).ino(inode).mode(node.mode()).set_mode_file_type(file_type);
+    if let Node::CharDevice { char: [major, minor], .. } | Node::BlockDevice { block: [major, minor], .. } =
+        node
+    {
         entry = entry.rdev_major(*major).rdev_minor(*minor);
     }
     let mut writer = entry.write(archive, size);
@@ -84,22 +69,18 @@ mod tests {
     use super::*;
 
     const MANIFEST: &str = r#"
-        [dirs]
-        "/dev" = "0755"
-        "/tmp" = "1777"
-        [files]
-        "/init" = { from = "agent", mode = "0755" }
-        "/note" = { text = "hello", mode = "0600" }
-        [links]
-        "/link" = "/init"
-        [devices]
-        "/dev/console" = { char = [5, 1], mode = "0600" }
-        "/dev/vda" = { block = [254, 0], mode = "0660" }
+        "/dev" = { mode = 0o755 }
+        "/tmp" = { mode = 0o1777 }
+        "/init" = { from = "agent", mode = 0o755 }
+        "/note" = { text = "hello", mode = 0o600 }
+        "/link" = { target = "/init" }
+        "/dev/console" = { char = [5, 1], mode = 0o600 }
+        "/dev/vda" = { block = [254, 0], mode = 0o660 }
     "#;
 
-    fn built(compression: Compression) -> Vec<u8> {
+    fn built() -> Vec<u8> {
         let manifest = Manifest::read(MANIFEST).unwrap();
-        build(&manifest, &Artefacts::from([("agent", &b"\x7fELF"[..])]), compression).unwrap()
+        build(&manifest, &Artefacts::from([("agent", &b"\x7fELF"[..])])).unwrap()
     }
 
     /// Name, mode with file type, device number and content.
@@ -135,25 +116,18 @@ mod tests {
             ("tmp", 0o041_777, none, b""),
         ]
         .map(|(name, mode, device, content)| (name.to_owned(), mode, device, content.to_owned()));
-        assert_eq!(parsed(&built(Compression::None)), expected);
+        assert_eq!(parsed(&built()), expected);
     }
 
     #[test]
     fn equal_inputs_give_equal_bytes() {
-        assert_eq!(built(Compression::None), built(Compression::None));
-        assert_eq!(built(Compression::Zstd), built(Compression::Zstd));
-    }
-
-    #[test]
-    fn zstd_round_trips() {
-        let unpacked = zstd::decode_all(built(Compression::Zstd).as_slice()).unwrap();
-        assert_eq!(unpacked, built(Compression::None));
+        assert_eq!(built(), built());
     }
 
     #[test]
     fn missing_artefact_is_named() {
         let manifest = Manifest::read(MANIFEST).unwrap();
-        let error = build(&manifest, &Artefacts::new(), Compression::None).unwrap_err();
+        let error = build(&manifest, &Artefacts::new()).unwrap_err();
         assert_eq!(error.to_string(), "/init comes from \"agent\", which was not supplied");
     }
 }

@@ -146,26 +146,23 @@ fn normal(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Artefacts, Compression, Manifest, build};
+    use crate::{Artefacts, Manifest, build};
 
     fn contents(manifest: &str) -> Contents {
         let manifest = Manifest::read(manifest).unwrap();
-        Contents::read(&build(&manifest, &Artefacts::new(), Compression::None).unwrap()).unwrap()
+        Contents::read(&build(&manifest, &Artefacts::new()).unwrap()).unwrap()
     }
 
     #[test]
     fn init_is_found_through_links() {
         let systemd = contents(
             r#"
-            [dirs]
-            "/usr" = "0755"
-            "/usr/sbin" = "0755"
-            [files]
-            "/usr/sbin/real" = { text = "elf", mode = "0755" }
-            [links]
-            "/sbin" = "usr/sbin"
-            "/usr/sbin/other" = "../sbin/real"
-            "/init" = "/sbin/other"
+            "/usr" = { mode = 0o755 }
+            "/usr/sbin" = { mode = 0o755 }
+            "/usr/sbin/real" = { text = "elf", mode = 0o755 }
+            "/sbin" = { target = "usr/sbin" }
+            "/usr/sbin/other" = { target = "../sbin/real" }
+            "/init" = { target = "/sbin/other" }
         "#,
         );
         assert_eq!(systemd.executable("/init").unwrap(), b"elf");
@@ -174,15 +171,15 @@ mod tests {
     #[test]
     fn archive_without_a_runnable_init_is_refused() {
         let said = |manifest: &str| contents(manifest).executable("/init").unwrap_err().to_string();
-        let file = "[files]\n\"/linuxrc\" = { text = \"\", mode = \"0755\" }";
+        let file = "'/linuxrc' = { text = '', mode = 0o755 }";
         assert_eq!(said(file), "has no /init, which the kernel starts; it has /linuxrc");
         assert_eq!(
-            said("[links]\n\"/init\" = \"bin/x\""),
+            said("'/init' = { target = 'bin/x' }"),
             "has a /init that leads to /bin/x, which is not in it"
         );
-        assert!(said("[files]\n\"/init\" = { text = \"\", mode = \"0644\" }").contains("can't be executed"));
-        assert!(said("[dirs]\n\"/init\" = \"0755\"").contains("can't be executed"));
+        assert!(said("'/init' = { text = '', mode = 0o644 }").contains("can't be executed"));
+        assert!(said("'/init' = { mode = 0o755 }").contains("can't be executed"));
         // A link to itself does not loop.
-        assert!(said("[links]\n\"/init\" = \"init\"").contains("leads to /init"));
+        assert!(said("'/init' = { target = 'init' }").contains("leads to /init"));
     }
 }

@@ -8,7 +8,7 @@ mod contents;
 mod manifest;
 mod unpack;
 
-pub use archive::{Artefacts, BuildError, Compression, build};
+pub use archive::{Artefacts, BuildError, build};
 pub use contents::{Contents, ContentsError};
-pub use manifest::{DeviceKind, Manifest, ManifestError, Node};
+pub use manifest::{Manifest, ManifestError, Node};
 pub use unpack::{UnpackError, unpack};

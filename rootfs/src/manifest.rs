@@ -14,14 +14,15 @@ pub struct Manifest {
 }
 
 /// An inode. Modes are permission bits only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Node {
     Directory {
         mode: u32,
     },
     /// A file that the host supplies.
     Artefact {
-        name: String,
+        from: String,
         mode: u32,
     },
     /// A file whose content is in the manifest.
@@ -32,59 +33,38 @@ pub enum Node {
     Symlink {
         target: String,
     },
-    Device {
-        kind: DeviceKind,
-        major: u32,
-        minor: u32,
+    CharDevice {
+        char: [u32; 2],
+        mode: u32,
+    },
+    BlockDevice {
+        block: [u32; 2],
         mode: u32,
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceKind {
-    Char,
-    Block,
+impl Node {
+    pub(crate) fn mode(&self) -> u32 {
+        match self {
+            Self::Directory { mode } | Self::Artefact { mode, .. } | Self::Text { mode, .. } => *mode,
+            Self::CharDevice { mode, .. } | Self::BlockDevice { mode, .. } => *mode,
+            Self::Symlink { .. } => 0o777,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("the manifest can't be read: {0}")]
     Syntax(#[from] toml::de::Error),
-    #[error("{path}: mode {mode:?} is no octal number up to \"7777\"")]
-    Mode { path: String, mode: String },
+    #[error("{path}: the mode {mode:#o} has more than permission bits")]
+    Mode { path: String, mode: u32 },
     #[error("{0:?} is no path for the guest: write it absolute, without \".\", \"..\" or a trailing slash")]
     Path(String),
     #[error("{0} is listed twice")]
     Twice(String),
-    #[error("{path} lies in {parent}, which [dirs] does not list")]
+    #[error("{path} lies in {parent}, which is not listed as a directory")]
     NoParent { path: String, parent: String },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(default)]
-    dirs: BTreeMap<String, String>,
-    #[serde(default)]
-    files: BTreeMap<String, File>,
-    #[serde(default)]
-    links: BTreeMap<String, String>,
-    #[serde(default)]
-    devices: BTreeMap<String, Device>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-enum File {
-    From { from: String, mode: String },
-    Text { text: String, mode: String },
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-enum Device {
-    Char { char: [u32; 2], mode: String },
-    Block { block: [u32; 2], mode: String },
 }
 
 impl Manifest {
@@ -94,40 +74,23 @@ impl Manifest {
     }
 
     pub fn read(text: &str) -> Result<Self, ManifestError> {
-        let document: Document = toml::from_str(text)?;
+        let nodes: BTreeMap<String, Node> = toml::from_str(text)?;
         let mut manifest = Self { nodes: BTreeMap::new() };
-        for (path, mode) in document.dirs {
-            let mode = parse_mode(&path, &mode)?;
-            manifest.insert(path, Node::Directory { mode })?;
-        }
-        for (path, file) in document.files {
-            let node = match file {
-                File::From { from, mode } => Node::Artefact { name: from, mode: parse_mode(&path, &mode)? },
-                File::Text { text, mode } => Node::Text { text, mode: parse_mode(&path, &mode)? },
-            };
-            manifest.insert(path, node)?;
-        }
-        for (path, target) in document.links {
-            manifest.insert(path, Node::Symlink { target })?;
-        }
-        for (path, device) in document.devices {
-            let (kind, [major, minor], mode) = match device {
-                Device::Char { char, mode } => (DeviceKind::Char, char, mode),
-                Device::Block { block, mode } => (DeviceKind::Block, block, mode),
-            };
-            let mode = parse_mode(&path, &mode)?;
-            manifest.insert(path, Node::Device { kind, major, minor, mode })?;
-        }
+        nodes.into_iter().try_for_each(|(path, node)| manifest.insert(path, node))?;
         manifest.check_parents()?;
         Ok(manifest)
     }
 
-    pub fn insert(&mut self, path: String, node: Node) -> Result<(), ManifestError> {
+    fn insert(&mut self, path: String, node: Node) -> Result<(), ManifestError> {
         let normal = path.strip_prefix('/').is_some_and(|rest| {
             rest.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
         });
         if !normal {
             return Err(ManifestError::Path(path));
+        }
+        let mode = node.mode();
+        if mode > 0o7777 {
+            return Err(ManifestError::Mode { path, mode });
         }
         match self.nodes.insert(path.clone(), node) {
             None => Ok(()),
@@ -137,7 +100,7 @@ impl Manifest {
 
     /// Adds a file that the host supplies under its own path, and its missing parent directories.
     pub fn insert_deep(&mut self, path: &str, mode: u32) -> Result<(), ManifestError> {
-        self.insert_with_parents(path, Node::Artefact { name: path.to_owned(), mode })
+        self.insert_with_parents(path, Node::Artefact { from: path.to_owned(), mode })
     }
 
     /// Adds an entry and its missing parent directories.
@@ -177,13 +140,6 @@ impl Manifest {
     }
 }
 
-fn parse_mode(path: &str, mode: &str) -> Result<u32, ManifestError> {
-    u32::from_str_radix(mode, 8)
-        .ok()
-        .filter(|bits| *bits <= 0o7777)
-        .ok_or_else(|| ManifestError::Mode { path: path.into(), mode: mode.into() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,24 +152,24 @@ mod tests {
 
     #[test]
     fn entry_without_its_directory_is_refused() {
-        let error = Manifest::read("[links]\n\"/sbin/x\" = \"/init\"").unwrap_err();
-        assert_eq!(error.to_string(), "/sbin/x lies in /sbin, which [dirs] does not list");
+        let error = Manifest::read("\"/sbin/x\" = { target = \"/init\" }").unwrap_err();
+        assert_eq!(error.to_string(), "/sbin/x lies in /sbin, which is not listed as a directory");
     }
 
     #[test]
     fn file_as_a_parent_is_refused() {
-        let text = "[files]\n\"/a\" = { text = \"\", mode = \"0644\" }\n[dirs]\n\"/a/b\" = \"0755\"";
+        let text = "'/a' = { text = '', mode = 0o644 }\n'/a/b' = { mode = 0o755 }";
         assert!(matches!(Manifest::read(text), Err(ManifestError::NoParent { .. })));
     }
 
     #[test]
     fn escaping_paths_and_invalid_modes_are_refused() {
         for path in ["etc", "/etc/", "/../etc", "/a//b", "/"] {
-            let text = format!("[dirs]\n{path:?} = \"0755\"");
+            let text = format!("{path:?} = {{ mode = 0o755 }}");
             assert!(matches!(Manifest::read(&text), Err(ManifestError::Path(_))), "{path}");
         }
-        assert!(matches!(Manifest::read("[dirs]\n\"/a\" = \"0999\""), Err(ManifestError::Mode { .. })));
-        assert!(matches!(Manifest::read("[dirs]\n\"/a\" = \"17777\""), Err(ManifestError::Mode { .. })));
+        let read = Manifest::read("'/a' = { mode = 0o17777 }");
+        assert!(matches!(read, Err(ManifestError::Mode { .. })), "{read:?}");
     }
 
     #[test]
@@ -227,11 +183,5 @@ mod tests {
         // A symbolic link of the manifest is not a directory.
         let within = manifest.insert_deep("/sbin/request-key/x", 0o755);
         assert!(matches!(within, Err(ManifestError::NoParent { .. })), "{within:?}");
-    }
-
-    #[test]
-    fn path_in_two_tables_is_refused() {
-        let text = "[dirs]\n\"/a\" = \"0755\"\n[links]\n\"/a\" = \"/b\"";
-        assert!(matches!(Manifest::read(text), Err(ManifestError::Twice(_))));
     }
 }

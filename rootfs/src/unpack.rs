@@ -140,11 +140,11 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::{Artefacts, Compression, Manifest, build};
+    use crate::{Artefacts, Manifest, build};
 
     fn archive(name: &str) -> Vec<u8> {
-        let manifest = format!("[files]\n\"/{name}\" = {{ text = \"{}\", mode = \"0755\" }}", "x".repeat(99));
-        build(&Manifest::read(&manifest).unwrap(), &Artefacts::new(), Compression::None).unwrap()
+        let manifest = format!("'/{name}' = {{ text = '{}', mode = 0o755 }}", "x".repeat(99));
+        build(&Manifest::read(&manifest).unwrap(), &Artefacts::new()).unwrap()
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

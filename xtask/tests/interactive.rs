@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use common::{streams, xtask};
-use rootfs::{Artefacts, Compression, Manifest};
+use rootfs::{Artefacts, Manifest};
 use rstest::rstest;
 use tempfile::TempDir;
 use xtask::host::workspace;
@@ -29,7 +29,8 @@ fn directory() -> Result<TempDir> {
 
 fn initramfs(directory: &TempDir, manifest: &str, files: &Artefacts<'_>) -> Result<String> {
     let path = directory.path().join("initramfs.cpio.zst");
-    fs::write(&path, rootfs::build(&Manifest::read(manifest)?, files, Compression::Zstd)?)?;
+    let archive = rootfs::build(&Manifest::read(manifest)?, files)?;
+    fs::write(&path, zstd::encode_all(archive.as_slice(), 0)?)?;
     Ok(path.display().to_string())
 }
 
@@ -207,7 +208,7 @@ fn custom_initramfs_boots_and_its_end_gives_the_exit_code(
         Command::new("gcc").args(["-static", "-nostdlib", "-o"]).arg(&program).arg(&assembly).status()?;
     assert!(done.success());
     let program = fs::read(program)?;
-    let manifest = "[files]\n\"/init\" = { from = \"init\", mode = \"0755\" }";
+    let manifest = "'/init' = { from = 'init', mode = 0o755 }";
     let archive = initramfs(&directory, manifest, &Artefacts::from([("init", program.as_slice())]))?;
     let (ended, stdout, stderr) = streams(&xtask(&["boot", "--initramfs", &archive]).output()?);
     assert!(stdout.contains("hello"), "{stdout}{stderr}");
@@ -218,7 +219,7 @@ fn custom_initramfs_boots_and_its_end_gives_the_exit_code(
 #[test]
 fn unusable_input_is_refused_in_one_line_before_any_build() -> Result<()> {
     let directory = directory()?;
-    let no_init = initramfs(&directory, "[dirs]\n\"/etc\" = \"0755\"", &Artefacts::new())?;
+    let no_init = initramfs(&directory, "'/etc' = { mode = 0o755 }", &Artefacts::new())?;
     let cases: [(&[&str], &str); 5] = [
         (
             &["repro", "chosen-error", "--kernel-src", "src"],

@@ -11,7 +11,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kernel::{Inputs, hex};
-use rootfs::{Artefacts, Compression, Manifest, Node};
+use rootfs::{Artefacts, Manifest, Node};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
@@ -70,7 +70,7 @@ pub fn initramfs(
         manifest.remove(&link.path);
         manifest.insert_with_parents(&link.path, Node::Symlink { target: link.target.clone() })?;
     }
-    let archive = rootfs::build(&manifest, &artefacts, Compression::None)?;
+    let archive = rootfs::build(&manifest, &artefacts)?;
     let is_new = !place(&archive, cache).exists();
     let path = keep(&archive, cache)?;
     work.done();
@@ -82,18 +82,17 @@ pub fn initramfs(
 }
 
 pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
-    let work = terminal.work("Building the agent");
-    let agent = build("agent", "agent", "guest", &work)?;
-    work.done();
-    Ok(agent)
+    alone("agent", "agent", "guest", terminal)
 }
 
 /// Builds the program that judges a scenario in a guest without a host connection.
 pub fn judge(terminal: &Terminal) -> Result<PathBuf> {
-    let work = terminal.work("Building the judge");
-    let judge = build("scenarios", "judge", "judge", &work)?;
-    work.done();
-    Ok(judge)
+    alone("scenarios", "judge", "judge", terminal)
+}
+
+fn alone(package: &str, program: &str, profile: &str, terminal: &Terminal) -> Result<PathBuf> {
+    let work = terminal.work(&format!("Building the {program}"));
+    build(package, program, profile, &work).inspect(|_| work.done())
 }
 
 /// Returns an initramfs followed by a kernel's modules: the kernel unpacks one archive after the
@@ -111,7 +110,7 @@ pub fn with_modules(initramfs: &Path, modules: &Path, cache: &Path) -> Result<Pa
     }
     let artefacts = files.iter().map(|(path, file)| (path.as_str(), file.as_slice())).collect();
     let mut archive = read(initramfs)?;
-    archive.extend(rootfs::build(&manifest, &artefacts, Compression::None)?);
+    archive.extend(rootfs::build(&manifest, &artefacts)?);
     keep(&archive, cache)
 }
 

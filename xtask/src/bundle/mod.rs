@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use kernel::hex;
-use rootfs::{Artefacts, Compression, Manifest};
+use rootfs::{Artefacts, Manifest};
 use scenarios::kernel_report;
 use scenarios::scenario::Scenario;
 use scenarios::wire::HostMessage;
@@ -123,7 +123,7 @@ fn initramfs(scenario: &Scenario, environment: &Environment, judge: &Path) -> Re
     let artefacts: Artefacts<'_> =
         files.iter().map(|(path, file)| (path.as_str(), file.bytes.as_slice())).collect();
     let mut archive = File::of(&environment.boot.initramfs, false)?.bytes;
-    archive.extend(rootfs::build(&manifest, &artefacts, Compression::None)?);
+    archive.extend(rootfs::build(&manifest, &artefacts)?);
     Ok(archive)
 }
 
