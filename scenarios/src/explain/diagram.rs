@@ -12,19 +12,8 @@ pub struct Row {
     /// The lanes, each row's as wide as every other's.
     pub lanes: String,
     pub text: String,
-    pub kind: RowKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowKind {
-    /// The names of the lanes.
-    Heading,
-    /// An operation of a process.
-    Action,
-    /// A result from the kernel.
-    Result,
-    /// A remark, such as a tracepoint's record.
-    Remark,
+    /// None: the lanes' names.
+    pub kind: Option<Kind>,
 }
 
 /// Widest drawing with the lanes' names side by side. Above it the lanes are closer, and their
@@ -58,17 +47,12 @@ struct Diagram {
 impl Diagram {
     fn headings(&mut self) {
         for lanes in self.lanes.headings() {
-            self.rows.push(Row { number: None, lanes, text: String::new(), kind: RowKind::Heading });
+            self.rows.push(Row { number: None, lanes, text: String::new(), kind: None });
         }
     }
 
     fn message(&mut self, message: &Message, kernel: usize) {
-        let kind = match message.kind {
-            Kind::Action => RowKind::Action,
-            Kind::Result => RowKind::Result,
-            Kind::Remark => RowKind::Remark,
-        };
-        self.push(message.number, self.lanes.mark(message.placement), &message.text, kind);
+        self.push(message.number, self.lanes.mark(message.placement), &message.text, message.kind);
         let Some(answer) = &message.answer else { return };
         // Beside the question where there is room.
         if let Some(last) = self.rows.last_mut()
@@ -78,15 +62,16 @@ impl Diagram {
             return;
         }
         let actor = message.placement.actor().unwrap_or(kernel);
-        self.push(None, self.lanes.arrow(kernel, actor), &format!("→ {answer}"), RowKind::Result);
+        self.push(None, self.lanes.arrow(kernel, actor), &format!("→ {answer}"), Kind::Result);
     }
 
-    fn push(&mut self, number: Option<usize>, lanes: String, text: &str, kind: RowKind) {
+    fn push(&mut self, number: Option<usize>, lanes: String, text: &str, kind: Kind) {
         let options = wrapping(self.columns).subsequent_indent("  ");
         for (index, part) in textwrap::wrap(text, options).into_iter().enumerate() {
             let first = index == 0;
             let lanes = if first { lanes.clone() } else { self.lanes.idle() };
-            self.rows.push(Row { number: number.filter(|_| first), lanes, text: part.into_owned(), kind });
+            let number = number.filter(|_| first);
+            self.rows.push(Row { number, lanes, text: part.into_owned(), kind: Some(kind) });
         }
     }
 }
@@ -143,6 +128,7 @@ impl Lanes {
         lines
     }
 
+    /// A line in which nothing happens.
     fn blank(&self) -> Vec<char> {
         let mut line = vec![' '; self.width];
         self.at.iter().for_each(|at| line[*at] = '│');

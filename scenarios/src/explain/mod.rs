@@ -7,7 +7,7 @@ mod wrap;
 
 use std::io;
 
-pub use diagram::{Row, RowKind};
+pub use diagram::Row;
 pub use sequence::{Kind, Message, Placement, Sequence};
 pub use wrap::wrapping;
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Args;
 use console::style;
-use scenarios::explain::{Explanation, Row, RowKind, wrapping};
+use scenarios::explain::{Explanation, Kind, Row, wrapping};
 
 use crate::host::completion;
 use crate::host::process::quoted;
@@ -78,15 +78,12 @@ fn diagram(rows: &[Row]) -> Vec<String> {
     let line = |row: &Row| {
         let number = row.number.map(|number| format!("{number}.")).unwrap_or_default();
         let text = match row.kind {
-            RowKind::Heading => String::new(),
-            RowKind::Action => row.text.clone(),
-            RowKind::Result => style(&row.text).green().to_string(),
-            RowKind::Remark => style(&row.text).dim().to_string(),
+            None | Some(Kind::Action) => row.text.clone(),
+            Some(Kind::Result) => style(&row.text).green().to_string(),
+            Some(Kind::Remark) => style(&row.text).dim().to_string(),
         };
-        let lanes = match row.kind {
-            RowKind::Heading => style(&row.lanes).bold(),
-            _ => style(&row.lanes).cyan(),
-        };
+        let lanes = style(&row.lanes);
+        let lanes = if row.kind.is_none() { lanes.bold() } else { lanes.cyan() };
         format!("{number:>4} {lanes}  {text}").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
