@@ -1,8 +1,8 @@
 //! Diagnostics of scenario files, with source locations.
 
-use std::{fmt, ops::Range};
+use std::{fmt, iter, ops::Range};
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
 /// One mistake in a scenario file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,6 @@ impl Problem {
         self
     }
 
-    #[must_use]
-    pub(crate) fn with_related(mut self, place: Range<usize>, label: impl Into<String>) -> Self {
-        self.related.push((place, label.into()));
-        self
-    }
-
     /// Adds the nearest of the right names as advice, or all of them if none is near.
     #[must_use]
     pub(crate) fn with_names<'n>(self, wrong: &str, right: impl IntoIterator<Item = &'n str>) -> Self {
@@ -41,6 +35,16 @@ impl Problem {
             None if right.is_empty() || right.len() > 40 => self,
             None => self.with_help(format!("known are: {}", right.join(", "))),
         }
+    }
+
+    fn report(&self, source: NamedSource<String>) -> Report {
+        let primary = LabeledSpan::new_primary_with_span(None, self.span.clone());
+        let related = self.related.iter().cloned();
+        let related = related.map(|(span, label)| LabeledSpan::new_with_span(Some(label), span));
+        let mut diagnostic =
+            MietteDiagnostic::new(&self.message).with_labels(iter::once(primary).chain(related));
+        diagnostic.help.clone_from(&self.help);
+        Report::new(diagnostic).with_source_code(source)
     }
 }
 
@@ -81,47 +85,12 @@ impl fmt::Display for Diagnostics {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(110);
         for file in &self.files {
-            let source = NamedSource::new(&file.file, file.text.clone());
             for problem in &file.problems {
-                handler.render_report(out, &Shown { problem, source: &source })?;
+                let source = NamedSource::new(&file.file, file.text.clone());
+                handler.render_report(out, problem.report(source).as_ref())?;
             }
         }
         let count: usize = self.files.iter().map(|file| file.problems.len()).sum();
         write!(out, "{count} problem{}", if count == 1 { "" } else { "s" })
-    }
-}
-
-/// A problem together with the file that it is in, as miette wants it.
-#[derive(Debug)]
-struct Shown<'p> {
-    problem: &'p Problem,
-    source: &'p NamedSource<String>,
-}
-
-impl std::error::Error for Shown<'_> {}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.problem.message)
-    }
-}
-
-impl Diagnostic for Shown<'_> {
-    fn help<'h>(&'h self) -> Option<Box<dyn fmt::Display + 'h>> {
-        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.problem.span.clone();
-        let related = self
-            .problem
-            .related
-            .iter()
-            .map(|(span, label)| LabeledSpan::new_with_span(Some(label.clone()), span.clone()));
-        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(None, span)).chain(related)))
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     diagnostics::Problem,
-    plan::{Block, Plan, Process},
+    plan::{Block, Order, Plan, Process},
     rule::{NoSuchRule, Rule},
     scenario::{Case, Expectation, Position, Scenario},
     wire::PROTOCOL,
@@ -202,7 +202,7 @@ fn special(blocks: &[ParsedBlock]) -> Vec<Block> {
     let mut special = Vec::new();
     for block in blocks {
         let count = block.steps.len();
-        if block.is_special() {
+        if block.repeat > 1 || block.order == Order::Raced {
             special.push(Block { first, count, order: block.order, repeat: block.repeat });
         }
         first += count;

@@ -20,13 +20,6 @@ pub(super) struct ParsedBlock {
     pub(super) repeat: u32,
 }
 
-impl ParsedBlock {
-    /// Returns true if its steps are repeated or raced.
-    pub(super) fn is_special(&self) -> bool {
-        self.repeat > 1 || self.order == Order::Raced
-    }
-}
-
 pub(super) fn read(value: Value<'_>, processes: &[String]) -> Result<ParsedBlock, Vec<Problem>> {
     let span = value.span();
     let DeValue::Table(mut table) = value.into_inner() else {

@@ -73,7 +73,7 @@ impl CollectedProblems {
         let place = problem.span.clone();
         // A problem with a value is shown where it is used, beside the place of the value itself.
         for used in uses.iter().filter(|used| used.place == place) {
-            problem = problem.with_related(used.value.clone(), format!("`{}` is this here", used.name));
+            problem.related.push((used.value.clone(), format!("`{}` is this here", used.name)));
         }
         let label = case.label.clone().unwrap_or_default();
         match self.problems.iter().position(|known| *known == problem) {
