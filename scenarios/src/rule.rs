@@ -2,13 +2,10 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
 use crate::contract::{SECTIONS, Section};
 
 /// A rule of docs/contract.md, from `R1` to its last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule(u8);
 
 /// A text that is not the name of a rule.
@@ -77,19 +74,5 @@ impl schemars::JsonSchema for Rule {
         });
         let rules: Vec<schemars::Schema> = rules.collect();
         schemars::json_schema!({ "description": "A rule of the contract.", "oneOf": rules })
-    }
-}
-
-impl TryFrom<String> for Rule {
-    type Error = NoSuchRule;
-
-    fn try_from(text: String) -> Result<Self, NoSuchRule> {
-        text.parse()
-    }
-}
-
-impl From<Rule> for String {
-    fn from(rule: Rule) -> Self {
-        rule.to_string()
     }
 }

@@ -13,13 +13,13 @@ pub struct Entry<'s> {
     pub name: &'s str,
     pub family: &'s str,
     pub title: &'s str,
-    pub rules: &'s [Rule],
+    pub rules: Vec<String>,
 }
 
 impl<'s> Entry<'s> {
     pub fn of(scenario: &'s Scenario) -> Self {
         let Scenario { name, family, title, rules, .. } = scenario;
-        Self { name, family, title, rules }
+        Self { name, family, title, rules: rules.iter().map(Rule::to_string).collect() }
     }
 }
 
