@@ -62,14 +62,7 @@ pub struct Plan {
 impl Plan {
     /// Returns the operations of all set-ups, reactions and steps.
     pub fn ops(&self) -> impl Iterator<Item = &Op> {
-        let own = self.processes.iter().flat_map(|process| {
-            let reactions = match &process.role {
-                Role::Keyagent(agent) => agent.reactions.as_slice(),
-                Role::Requester | Role::Observer => &[],
-            };
-            process.setup.iter().map(|setup| &setup.op).chain(reactions.iter().flatten())
-        });
-        own.chain(self.steps.iter().map(|step| &step.op))
+        self.processes.iter().flat_map(Process::ops).chain(self.steps.iter().map(|step| &step.op))
     }
 
     pub fn block_of(&self, step: usize) -> Option<&Block> {
@@ -179,6 +172,17 @@ pub struct Process {
     /// Its first operations, in order: keyrings to create, keys to add, a type to register for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<Setup>,
+}
+
+impl Process {
+    /// Returns the operations of its set-up and its reactions.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> {
+        let reactions = match &self.role {
+            Role::Keyagent(agent) => agent.reactions.as_slice(),
+            Role::Requester | Role::Observer => &[],
+        };
+        self.setup.iter().map(|setup| &setup.op).chain(reactions.iter().flatten())
+    }
 }
 
 /// Function of a process besides its steps.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{block::ParsedBlock, process::ParsedProcess, step::ParsedStep};
 use crate::{
     diagnostics::Problem,
-    plan::{Op, Registration, Role},
+    plan::{Op, Registration},
     scenario::Expect,
 };
 
@@ -58,14 +58,9 @@ fn ops<'s>(
     processes: &'s [ParsedProcess],
     steps: &'s [&'s ParsedStep],
 ) -> impl Iterator<Item = (&'s str, &'s Op)> {
-    let own = processes.iter().flat_map(|process| {
-        let setup = process.process.setup.iter().map(|setup| &setup.op);
-        let reactions = match &process.process.role {
-            Role::Keyagent(agent) => agent.reactions.as_slice(),
-            Role::Requester | Role::Observer => &[],
-        };
-        setup.chain(reactions.iter().flatten()).map(|op| (process.process.name.as_str(), op.core()))
-    });
+    let own = processes
+        .iter()
+        .flat_map(|process| process.process.ops().map(|op| (process.process.name.as_str(), op.core())));
     own.chain(steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core())))
 }
 

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    process::ParsedProcess,
-    step::{ParsedOp, ParsedStep},
-};
+use super::{process::ParsedProcess, step::ParsedStep};
 use crate::{
     diagnostics::Problem,
     plan::{Condition, Group, Hears, Op, Role},
@@ -27,8 +24,7 @@ pub(super) struct Effects<'s> {
 impl<'s> Effects<'s> {
     pub(super) fn of(processes: &'s [ParsedProcess], steps: &[&'s ParsedStep]) -> Self {
         let own = |process: &'s ParsedProcess| {
-            let ops = process.setup.iter().chain(&process.reactions);
-            ops.map(|op: &ParsedOp| (process.process.name.as_str(), op.op.core()))
+            process.process.ops().map(|op| (process.process.name.as_str(), op.core()))
         };
         let of_steps = steps.iter().map(|step| (step.step.process.as_str(), step.step.op.core()));
         let ops: Vec<(&str, &Op)> = processes.iter().flat_map(own).chain(of_steps).collect();
