@@ -7,12 +7,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::args::vm::GuestOptions;
-use crate::artifacts::image::KernelOptions;
 use crate::bench::svg::{Group, svg};
 use crate::bench::{self, Figure, Results, Setup, Subject, table};
 use crate::host::output;
 use crate::host::terminal::Terminal;
-use crate::vm::Kind;
 
 /// Benchmarks and output files.
 ///
@@ -42,24 +40,18 @@ pub struct Options {
     svg: Option<PathBuf>,
 
     #[command(flatten)]
-    kernel: KernelOptions,
-
-    /// The virtual machine [default: each that works on this machine]
-    #[arg(long, value_enum)]
-    vm: Option<Kind>,
-
-    /// Install missing packages, with sudo if necessary
-    #[arg(long)]
-    install: bool,
+    testbed: GuestOptions,
 }
+
+/// Help of `--vm`, which has another default here.
+pub const VM: &str = "The virtual machine [default: each that works on this machine]";
 
 /// Runs the command. A failed benchmark does not prevent the others.
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let files = [&options.json, &options.svg].into_iter().flatten();
     files.clone().try_for_each(|path| output::check_writable(path))?;
     terminal.reserve_standard_output(files.map(PathBuf::as_path))?;
-    let testbed = GuestOptions { kernel: options.kernel.clone(), vm: options.vm, install: options.install };
-    let setup = Setup { testbed: &testbed, rounds: options.rounds, terminal };
+    let setup = Setup { testbed: &options.testbed, rounds: options.rounds, terminal };
     let mut measured = Vec::new();
     let mut failed = Vec::new();
     for subject in options.subjects() {

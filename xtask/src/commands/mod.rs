@@ -119,6 +119,7 @@ enum Command {
     Mutants(mutants::Options),
 
     /// Measure keyagents and the testbed in comparison with a stock kernel and other tools
+    #[command(mut_arg("vm", |it| it.help(bench::VM)))]
     Bench(bench::Options),
 
     /// Check this machine's programs and virtual machines, with a remedy for each problem
