@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use similar::{ChangeTag, TextDiff};
+
 use crate::diff_parser::hunk;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,19 +33,9 @@ pub enum RejectReason {
         fits: usize,
         /// Number of the hunk's old lines.
         of: usize,
-        /// The lines there and those that the hunk expects.
-        difference: Vec<Line>,
+        /// The lines there and those that the hunk expects, each behind its mark.
+        difference: Vec<String>,
     },
-}
-
-/// A line of a difference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    Common(String),
-    /// The hunk expects it.
-    Expected(String),
-    /// The source has it.
-    Found(String),
 }
 
 impl fmt::Display for RejectedHunk {
@@ -64,16 +56,6 @@ impl fmt::Display for RejectedHunk {
                 )?;
                 difference.iter().try_for_each(|line| write!(f, "\n    {line}"))
             }
-        }
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Common(line) => write!(f, "  {line}"),
-            Self::Expected(line) => write!(f, "- {line}"),
-            Self::Found(line) => write!(f, "+ {line}"),
         }
     }
 }
@@ -181,18 +163,29 @@ impl Hunk<'_> {
     fn nearest(&self, source: &[&str]) -> Option<RejectReason> {
         let stretch = |from: usize| &source[from..source.len().min(from + self.old.len() + SLACK)];
         let begins = |from: &usize| self.old.iter().any(|line| *line == source[*from] && weight(line) > 1);
+        let compare = |from: usize| -> Vec<(ChangeTag, String)> {
+            let difference = TextDiff::from_slices(&self.old, stretch(from));
+            let changes = difference.iter_all_changes();
+            changes.map(|change| (change.tag(), change.value().to_owned())).collect()
+        };
+        let is_common = |change: &&(ChangeTag, String)| change.0 == ChangeTag::Equal;
+        let score =
+            |from| compare(from).iter().filter(is_common).map(|(_, line)| weight(line)).sum::<usize>();
         let (from, _) = (0..source.len())
             .filter(begins)
-            .map(|from| (from, Table::of(&self.old, stretch(from)).score(0, 0)))
+            .map(|from| (from, score(from)))
             .max_by_key(|(from, score)| (*score, std::cmp::Reverse(from.abs_diff(self.at))))?;
-        let difference = trimmed(Table::of(&self.old, stretch(from)).difference());
-        let fits = difference.iter().filter(|line| matches!(line, Line::Common(_))).count();
+        let mut changes = compare(from);
+        // The source's lines behind the last one of the hunk say nothing.
+        let end = changes.iter().rposition(|(tag, _)| *tag != ChangeTag::Insert);
+        changes.truncate(end.map_or(0, |end| end + 1));
+        let fits = changes.iter().filter(is_common).count();
         // One or two matching lines of a long hunk are not sufficient.
-        (fits * 4 >= self.old.len()).then_some(RejectReason::Nearest {
+        (fits * 4 >= self.old.len()).then(|| RejectReason::Nearest {
             line: from + 1,
             fits,
             of: self.old.len(),
-            difference,
+            difference: changes.into_iter().map(|(tag, line)| format!("{tag} {line}")).collect(),
         })
     }
 }
@@ -205,58 +198,6 @@ fn weight(line: &str) -> usize {
         1..4 => 2,
         _ => 4,
     }
-}
-
-/// The longest common subsequence of two texts, by weight.
-struct Table<'a> {
-    old: &'a [&'a str],
-    new: &'a [&'a str],
-    scores: Vec<usize>,
-}
-
-impl<'a> Table<'a> {
-    fn of(old: &'a [&'a str], new: &'a [&'a str]) -> Self {
-        let mut table = Self { old, new, scores: vec![0; (old.len() + 1) * (new.len() + 1)] };
-        for (i, line) in old.iter().enumerate().rev() {
-            for (j, there) in new.iter().enumerate().rev() {
-                let both = if line == there { table.score(i + 1, j + 1) + weight(line) } else { 0 };
-                let best = both.max(table.score(i + 1, j)).max(table.score(i, j + 1));
-                table.scores[i * (new.len() + 1) + j] = best;
-            }
-        }
-        table
-    }
-
-    /// Returns the best common score of the texts from these lines on.
-    fn score(&self, i: usize, j: usize) -> usize {
-        self.scores[i * (self.new.len() + 1) + j]
-    }
-
-    fn difference(&self) -> Vec<Line> {
-        let (mut i, mut j) = (0, 0);
-        let mut lines = Vec::new();
-        while i < self.old.len() || j < self.new.len() {
-            let rest = self.score(i, j);
-            if i < self.old.len() && rest == self.score(i + 1, j) {
-                lines.push(Line::Expected(self.old[i].to_owned()));
-                i += 1;
-            } else if j < self.new.len() && rest == self.score(i, j + 1) {
-                lines.push(Line::Found(self.new[j].to_owned()));
-                j += 1;
-            } else {
-                lines.push(Line::Common(self.old[i].to_owned()));
-                (i, j) = (i + 1, j + 1);
-            }
-        }
-        lines
-    }
-}
-
-/// Removes the source's lines behind the last one of the hunk.
-fn trimmed(mut difference: Vec<Line>) -> Vec<Line> {
-    let end = difference.iter().rposition(|line| !matches!(line, Line::Found(_)));
-    difference.truncate(end.map_or(0, |end| end + 1));
-    difference
 }
 
 #[cfg(test)]
