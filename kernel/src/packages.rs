@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn required_packages_have_names_in_every_distribution() {
-        for requirement in crate::requirements() {
+        for requirement in crate::REQUIREMENTS {
             assert!(
                 PACKAGES.iter().any(|package| package.debian == requirement.package),
                 "{}",

@@ -10,39 +10,24 @@ pub struct Requirement {
     /// The program's or the header's name.
     pub name: &'static str,
     pub package: &'static str,
-    kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Program,
-    Header,
-}
-
-const REQUIREMENTS: &[Requirement] = &[
-    program("git", "git"),
-    program("make", "make"),
-    program("gcc", "gcc"),
-    program("ld", "binutils"),
-    program("flex", "flex"),
-    program("bison", "bison"),
-    program("bc", "bc"),
-    program("perl", "perl"),
-    program("gzip", "gzip"),
-    header("stdlib.h", "libc6-dev"),
-    header("libelf.h", "libelf-dev"),
+pub const REQUIREMENTS: &[Requirement] = &[
+    needs("git", "git"),
+    needs("make", "make"),
+    needs("gcc", "gcc"),
+    needs("ld", "binutils"),
+    needs("flex", "flex"),
+    needs("bison", "bison"),
+    needs("bc", "bc"),
+    needs("perl", "perl"),
+    needs("gzip", "gzip"),
+    needs("stdlib.h", "libc6-dev"),
+    needs("libelf.h", "libelf-dev"),
 ];
 
-const fn program(name: &'static str, package: &'static str) -> Requirement {
-    Requirement { name, package, kind: Kind::Program }
-}
-
-const fn header(name: &'static str, package: &'static str) -> Requirement {
-    Requirement { name, package, kind: Kind::Header }
-}
-
-pub fn requirements() -> &'static [Requirement] {
-    REQUIREMENTS
+const fn needs(name: &'static str, package: &'static str) -> Requirement {
+    Requirement { name, package }
 }
 
 pub fn missing() -> Vec<Requirement> {
@@ -51,9 +36,9 @@ pub fn missing() -> Vec<Requirement> {
 
 impl Requirement {
     pub fn is_there(&self) -> bool {
-        match self.kind {
-            Kind::Program => has_program(self.name),
-            Kind::Header => Path::new("/usr/include").join(self.name).is_file(),
+        match self.name.ends_with(".h") {
+            true => Path::new("/usr/include").join(self.name).is_file(),
+            false => has_program(self.name),
         }
     }
 }

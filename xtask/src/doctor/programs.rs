@@ -25,7 +25,7 @@ const OPTIONAL: [(&str, &str, &str); 6] = [
 
 pub(super) fn findings() -> Vec<Finding> {
     let mut findings = vec![rust()];
-    let required = kernel::requirements().iter().map(|it| (it.name, it.package, it.is_there()));
+    let required = kernel::REQUIREMENTS.iter().map(|it| (it.name, it.package, it.is_there()));
     let qemu = ("qemu-system-x86_64", packages::QEMU, has_program("qemu-system-x86_64"));
     let (there, missing): (Vec<_>, Vec<_>) = required.chain([qemu]).partition(|(.., there)| *there);
     for (name, ..) in &there {
