@@ -51,24 +51,19 @@ pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
 /// Returns `git` on that repository, independent of the user's own configuration and environment.
 pub fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(repository).args([
-        "-c",
+    command.arg("-C").arg(repository);
+    for setting in [
         "safe.directory=*",
-        "-c",
         "core.compression=0",
-        "-c",
         "core.looseCompression=1",
-        "-c",
         "core.fsync=none",
-        "-c",
         "core.autocrlf=false",
-        "-c",
         "gc.auto=0",
-        "-c",
         "checkout.workers=0",
-        "-c",
         "advice.detachedHead=false",
-    ]);
+    ] {
+        command.args(["-c", setting]);
+    }
     for name in
         ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_NAMESPACE"]
     {
@@ -82,7 +77,7 @@ pub fn git(repository: &Path) -> Command {
 /// exits.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
     line: String,
     place: PathBuf,
 }
@@ -102,19 +97,6 @@ impl Running {
                 stderr: String::new(),
             }),
         }
-    }
-
-    /// Returns its standard input, once; `None` if it was not piped.
-    pub(crate) fn stdin(&mut self) -> Option<impl Write + use<>> {
-        self.child.stdin.take()
-    }
-
-    pub(crate) fn stdout(&mut self) -> Option<impl Read + use<>> {
-        self.child.stdout.take()
-    }
-
-    pub(crate) fn stderr(&mut self) -> Option<impl Read + use<>> {
-        self.child.stderr.take()
     }
 
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
@@ -154,7 +136,7 @@ impl Drop for Running {
 pub(crate) fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = Running::start(command)?;
-    let mut stdin = running.stdin();
+    let mut stdin = running.child.stdin.take();
     let mut errors = running.child.stderr.take();
     let mut stdout = Vec::new();
     let mut stderr = Vec::new();

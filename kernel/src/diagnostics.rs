@@ -5,11 +5,11 @@ use std::{collections::HashSet, path::Path};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
     /// The file, relative to the tree if it is in the tree.
-    file: String,
+    pub(crate) file: String,
     /// The message without the place in the file.
     message: String,
     /// The line for the user.
-    line: String,
+    pub(crate) line: String,
 }
 
 impl Diagnostic {
@@ -28,17 +28,9 @@ impl Diagnostic {
         output.lines().filter_map(|line| Self::parse(line, tree)).collect()
     }
 
-    pub(crate) fn file(&self) -> &str {
-        &self.file
-    }
-
     /// Returns true if the build can continue.
     pub(crate) fn is_warning(&self) -> bool {
         self.message.starts_with(": warning: ")
-    }
-
-    pub(crate) fn into_line(self) -> String {
-        self.line
     }
 }
 
@@ -53,7 +45,7 @@ impl Known {
     /// Records these diagnostics, and returns the new ones.
     pub(crate) fn new_ones(&mut self, diagnostics: Vec<Diagnostic>) -> Vec<String> {
         let is_new = |one: &Diagnostic| self.known.insert((one.file.clone(), one.message.clone()));
-        diagnostics.into_iter().filter(is_new).map(Diagnostic::into_line).collect()
+        diagnostics.into_iter().filter(is_new).map(|one| one.line).collect()
     }
 }
 

@@ -40,8 +40,8 @@ impl Warnings {
     /// objects, too.
     pub(crate) fn add_line(&mut self, line: &str) -> Result<()> {
         let warning = Diagnostic::parse(line, &self.tree).filter(Diagnostic::is_warning);
-        let Some(warning) = warning.filter(|it| self.files.contains(it.file())) else { return Ok(()) };
-        let line = warning.into_line();
+        let Some(warning) = warning.filter(|it| self.files.contains(&it.file)) else { return Ok(()) };
+        let line = warning.line;
         // A header warns wherever it is included.
         if self.lines.contains(&line) {
             return Ok(());

@@ -57,7 +57,7 @@ impl<'a> Compiler<'a> {
         compiler.forget()?;
         let made = compiler.configure().and_then(|()| compiler.make())?;
         if made.failed {
-            let first = made.compiler.into_iter().map(Diagnostic::into_line).take(8).collect();
+            let first = made.compiler.into_iter().map(|one| one.line).take(8).collect();
             let status = format!("{} without the patches", worktree.kernel());
             return Err(Error::Build { status, first, log: compiler.log() });
         }
@@ -111,7 +111,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn make(&self) -> Result<Made> {
-        let tree = self.worktree.tree();
+        let tree = &self.worktree.tree;
         let sparse_log = self.build.directory.join("sparse.log");
         let mut command = self.build.make();
         command.arg(format!("-j{}", self.build.jobs)).args(["--keep-going", "W=1"]);
@@ -163,11 +163,11 @@ pub(super) fn with_clang(worktree: &Worktree<'_>) -> Result<Outcome> {
     let mut command = build.make();
     let built = run_logged(command.arg(format!("-j{}", build.jobs)).arg("bzImage"), &log)?.success();
     let output = fs::read(&log).map_err(Error::io("reading", &log))?;
-    let complaints = Diagnostic::all(&String::from_utf8_lossy(&output), worktree.tree());
+    let complaints = Diagnostic::all(&String::from_utf8_lossy(&output), &worktree.tree);
     let mut lines: Vec<String> = complaints
         .into_iter()
-        .filter(|one| !built || one.file().starts_with(KEYS))
-        .map(Diagnostic::into_line)
+        .filter(|one| !built || one.file.starts_with(KEYS))
+        .map(|one| one.line)
         .collect();
     if !built {
         lines.push(format!("it does not build; the whole log: {}", log.display()));
@@ -176,9 +176,9 @@ pub(super) fn with_clang(worktree: &Worktree<'_>) -> Result<Outcome> {
 }
 
 fn build<'a>(worktree: &'a Worktree<'a>, name: &str, toolchain: Toolchain) -> Build<'a> {
-    let directory = worktree.build_directory(name);
+    let directory = worktree.directory.join(name);
     let is_new = !directory.exists();
-    let (tree, jobs) = (worktree.tree(), worktree.jobs());
+    let (tree, jobs) = (worktree.tree.as_path(), worktree.check.jobs);
     Build { tree, directory, arch: Arch::X86_64, profile: Profile::Plain, toolchain, jobs, is_new }
 }
 

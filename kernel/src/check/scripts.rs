@@ -15,7 +15,7 @@ pub(super) fn checkpatch(worktree: &Worktree<'_>, number: usize, patch: &Patch) 
     perl.args(["scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary"]);
     // The tree has no history with the commits that the message may name.
     perl.arg("--ignore=UNKNOWN_COMMIT_ID");
-    perl.arg("--color=never").arg(&mail).current_dir(worktree.tree());
+    perl.arg("--color=never").arg(&mail).current_dir(&worktree.tree);
     // This directory may have a configuration of the user's.
     perl.env("HOME", scratch.path());
     let output = command::output(&mut perl, b"")?;
@@ -37,15 +37,14 @@ fn is_complaint(line: &str) -> bool {
 
 /// Returns the complaints of `kernel-doc` about the C sources and headers among these files.
 pub(super) fn kernel_doc(worktree: &Worktree<'_>, files: &[String]) -> Result<Vec<Diagnostic>> {
-    let is_source = |file: &&String| {
-        (file.ends_with(".c") || file.ends_with(".h")) && worktree.tree().join(file).is_file()
-    };
+    let is_source =
+        |file: &&String| (file.ends_with(".c") || file.ends_with(".h")) && worktree.tree.join(file).is_file();
     let files: Vec<&String> = files.iter().filter(is_source).collect();
     if files.is_empty() {
         return Ok(Vec::new());
     }
     let mut script = command::tool("./scripts/kernel-doc");
-    script.arg("-none").args(files).current_dir(worktree.tree());
+    script.arg("-none").args(files).current_dir(&worktree.tree);
     let output = command::output(&mut script, b"")?;
-    Ok(Diagnostic::all(&String::from_utf8_lossy(&output.stderr), worktree.tree()))
+    Ok(Diagnostic::all(&String::from_utf8_lossy(&output.stderr), &worktree.tree))
 }

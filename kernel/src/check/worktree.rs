@@ -15,9 +15,10 @@ use crate::{
 
 /// A tree in which the patches are checked out one after the other.
 pub(super) struct Worktree<'a> {
-    check: &'a Check<'a>,
-    directory: PathBuf,
-    tree: PathBuf,
+    pub(super) check: &'a Check<'a>,
+    /// The parent of the build directories.
+    pub(super) directory: PathBuf,
+    pub(super) tree: PathBuf,
     base: String,
     _lock: Lock,
 }
@@ -35,18 +36,6 @@ impl<'a> Worktree<'a> {
 
     pub(super) fn kernel(&self) -> &str {
         &self.check.kernel.name
-    }
-
-    pub(super) fn jobs(&self) -> usize {
-        self.check.jobs
-    }
-
-    pub(super) fn tree(&self) -> &Path {
-        &self.tree
-    }
-
-    pub(super) fn build_directory(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
     }
 
     /// Returns the base's commit and one for each patch, up to the first that does not apply.

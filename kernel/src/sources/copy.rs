@@ -170,7 +170,8 @@ fn transfer(tree: &str, from: &Path, to: &Path) -> Result<()> {
 }
 
 fn send(wanted: &str, packer: &mut Running, unpacker: &mut Running) -> io::Result<()> {
-    let (orders, pack, place) = (packer.stdin(), packer.stdout(), unpacker.stdin());
+    let (orders, pack) = (packer.child.stdin.take(), packer.child.stdout.take());
+    let place = unpacker.child.stdin.take();
     if let Some(mut orders) = orders {
         io::Write::write_all(&mut orders, wanted.as_bytes())?;
     }

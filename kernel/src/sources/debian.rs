@@ -189,7 +189,7 @@ impl Candidate {
         command.arg(format!("{}={}", self.package, self.version)).current_dir(&scratch);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut apt = Running::start(&mut command)?;
-        if let (Some(status), Some(bytes)) = (apt.stdout(), self.bytes) {
+        if let (Some(status), Some(bytes)) = (apt.child.stdout.take(), self.bytes) {
             let lines = BufReader::new(status).lines().map_while(std::io::Result::ok);
             for percent in lines.filter_map(|line| percent(&line)) {
                 progress.done((bytes as f64 * percent / 100.0) as u64);

@@ -23,6 +23,7 @@ use crate::{Error, Progress, Result, Series};
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     Debian(DebianPackage),
+    /// An archive on the network.
     Download {
         url: String,
         /// The SHA-256 of its bytes, in lower-case hexadecimal.
@@ -34,7 +35,10 @@ pub enum Origin {
     Directory(PathBuf),
     /// A commit of a git repository of the user's own, regardless of its work tree. It is copied
     /// and never written to.
-    Commit { repository: PathBuf, commit: String },
+    Commit {
+        repository: PathBuf,
+        commit: String,
+    },
 }
 
 impl Origin {

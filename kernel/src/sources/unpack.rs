@@ -25,7 +25,7 @@ pub(crate) fn import(archive: &Archive, repository: &Path, progress: &dyn Progre
     command.args(["fast-import", "--quiet", "--done", "--depth=0"]);
     command.stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut importer = Running::start(&mut command)?;
-    let streamed = importer.stdin().map_or(Ok(()), |stdin| {
+    let streamed = importer.child.stdin.take().map_or(Ok(()), |stdin| {
         let mut out = BufWriter::with_capacity(1 << 20, stdin);
         begin(&mut out, &archive.identity)
             .and_then(|()| stream(archive, &mut out, progress))
@@ -82,7 +82,7 @@ fn stream_package(
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let mut unpacker = Running::start(&mut command).map_err(io::Error::other)?;
-    let stdout = unpacker.stdout().ok_or_else(|| io::Error::other("dpkg-deb has no output"))?;
+    let stdout = unpacker.child.stdout.take().ok_or_else(|| io::Error::other("dpkg-deb has no output"))?;
     let mut files = tar::Archive::new(BufReader::with_capacity(1 << 18, stdout));
     for entry in files.entries()? {
         let entry = entry?;

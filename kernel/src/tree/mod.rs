@@ -200,7 +200,7 @@ pub(crate) fn check_out(path: &Path, commit: &str, progress: &dyn Progress) -> R
     command.args(["checkout", "--force", "--progress", "--detach", commit]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut checkout = Running::start(&mut command)?;
-    let output = checkout.stderr().map(|stderr| follow(stderr, progress)).unwrap_or_default();
+    let output = checkout.child.stderr.take().map(|stderr| follow(stderr, progress)).unwrap_or_default();
     if !checkout.wait()?.success() {
         return Err(checkout.failure("failed", output));
     }
