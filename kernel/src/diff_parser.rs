@@ -2,25 +2,22 @@
 
 use std::ops::Range;
 
-/// A hunk with more lines than its header counts. `git apply` would silently ignore the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Overlong {
-    /// The first line too many, counted from 1 where the diff begins.
-    pub(crate) line: usize,
-}
-
 /// Returns the extent of the diff, from the header of its first file to the end of its last hunk.
 ///
 /// Text around it, such as a diffstat or a mailing list's footer, is left out. `None` if there is
 /// no diff.
-pub(crate) fn extent(text: &[u8]) -> Result<Option<Range<usize>>, Overlong> {
+///
+/// # Errors
+/// A hunk has more lines than its header counts, and `git apply` would silently ignore the rest: the first line too
+/// many, counted from 1 where the diff begins.
+pub(crate) fn extent(text: &[u8]) -> Result<Option<Range<usize>>, usize> {
     let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
     let mut scan = Scan::default();
     let mut offset = 0;
     let mut first = 0;
     for (index, line) in lines.iter().enumerate() {
         let is_content = scan.is_content(line, &lines[index + 1..]);
-        if is_content.map_err(|()| Overlong { line: index + 1 - first })? {
+        if is_content.map_err(|()| index + 1 - first)? {
             if scan.found.is_none() {
                 first = index;
             }
@@ -175,8 +172,8 @@ mod tests {
     #[test]
     fn hunk_with_surplus_lines_is_found() {
         let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n+z\n";
-        assert_eq!(extent(text.as_bytes()), Err(Overlong { line: 6 }));
+        assert_eq!(extent(text.as_bytes()), Err(6));
         let text = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n context\n\n+z\n";
-        assert_eq!(extent(text.as_bytes()), Err(Overlong { line: 8 }));
+        assert_eq!(extent(text.as_bytes()), Err(8));
     }
 }

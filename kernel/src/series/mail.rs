@@ -16,7 +16,7 @@ use super::{patch::Patch, problem::PatchProblem, subject::Subject};
 use crate::{
     Error, Result,
     command::{failed, git, output, read},
-    diff_parser::{self, Overlong},
+    diff_parser,
     error::printable,
     fs::scratch,
 };
@@ -188,7 +188,7 @@ fn decode_one(path: &Path, name: Option<String>, untitled: &str) -> Result<Mail>
     let title = if subject.title.is_empty() { untitled } else { &subject.title };
     let (extent, flaw) = match diff_parser::extent(&info.patch) {
         Ok(extent) => (extent, has_further_patch(&info.patch).then_some(PatchProblem::Several)),
-        Err(Overlong { line }) => (Some(0..info.patch.len()), Some(PatchProblem::Overlong { line })),
+        Err(line) => (Some(0..info.patch.len()), Some(PatchProblem::Overlong { line })),
     };
     let patch = |extent: Range<usize>| Patch {
         name: name.clone(),

@@ -74,8 +74,9 @@ impl Patch {
     /// Returns a file name by which patches sort in their order. It is the original one if that
     /// begins with the number, or one made of the title in the manner of `git format-patch`.
     pub fn file_name(&self, number: usize) -> Cow<'_, str> {
-        if self.name.starts_with(&format!("{number:04}-")) && is_file_name(&self.name) {
-            return Cow::Borrowed(&self.name);
+        let name = &self.name;
+        if name.starts_with(&format!("{number:04}-")) && name.ends_with(".patch") && !name.contains('/') {
+            return Cow::Borrowed(name);
         }
         let words = self.title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
         let title = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
@@ -89,10 +90,6 @@ impl Patch {
         hash.update((mail.len() as u64).to_le_bytes());
         hash.update(mail);
     }
-}
-
-fn is_file_name(name: &str) -> bool {
-    name.ends_with(".patch") && !name.contains('/')
 }
 
 /// Returns an author's name, quoted if the grammar of mail requires it.

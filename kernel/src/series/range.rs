@@ -116,7 +116,7 @@ fn patches(range: &str, repository: &Path) -> Result<(Vec<Patch>, Vec<String>)> 
         };
         let message = message.trim_end();
         patches.push(Patch {
-            title: or(title, slug_of(&name)),
+            title: or(title, name.trim_end_matches(".patch")),
             name,
             author: or(author, &or(email, NO_AUTHOR)),
             email: or(email, NO_EMAIL),
@@ -134,10 +134,6 @@ fn file_name(number: usize, slug: &str) -> String {
     const LONGEST: usize = 57;
     let name = format!("{number:04}-{slug}");
     format!("{}.patch", name.get(..LONGEST).unwrap_or(&name))
-}
-
-fn slug_of(name: &str) -> &str {
-    name.strip_suffix(".patch").unwrap_or(name)
 }
 
 /// Returns true if the name can be a range A..B and is not a path. No revision begins or ends like
