@@ -8,7 +8,7 @@ use crate::sys::{kmsg, signals};
 
 /// A forked process. Dropping it kills and reaps it.
 #[derive(Debug)]
-pub(super) struct Child(i32);
+pub(super) struct Child(pub(super) i32);
 
 impl Child {
     /// Forks a process that runs `body` and exits. A failure is logged to the console.
@@ -24,15 +24,11 @@ impl Child {
             }
         }
     }
-
-    pub(super) fn pid(&self) -> i32 {
-        self.0
-    }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let _ = signals::send(self.pid(), libc::SIGKILL);
-        reap(self.pid());
+        let _ = signals::send(self.0, libc::SIGKILL);
+        reap(self.0);
     }
 }

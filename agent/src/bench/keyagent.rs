@@ -34,7 +34,7 @@ const TIMEOUT_MS: u32 = 600_000;
 #[derive(Debug)]
 pub(super) struct BenchAgent {
     child: Child,
-    key: KeySerial,
+    pub(super) key: KeySerial,
     gate: UnixStream,
 }
 
@@ -64,12 +64,8 @@ impl BenchAgent {
         keyring::unlink(self.key, KeySerial::SESSION).map_err(during("the agent's link"))
     }
 
-    pub(super) fn key(&self) -> KeySerial {
-        self.key
-    }
-
     pub(super) fn signal(&self, signal: i32) -> Result<()> {
-        send(self.child.pid(), signal).map_err(during("a signal to the agent"))
+        send(self.child.0, signal).map_err(during("a signal to the agent"))
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn measure(rounds: u32, calls: u32, other: UnrelatedAgent) -> Result<
     let destination = keyring::add_key(c"keyring", c"misses", Ok(&[]), KeySerial::PROCESS);
     let destination = destination.map_err(during("a destination keyring"))?;
     pin_to_last_cpu()?;
-    let series = sample_in_turn(CASES.map(|(_, case)| case), rounds, |case, round| {
+    let series = sample_in_turn(&CASES.map(|(_, case)| case), rounds, |case, round| {
         sample(round * calls, calls, CASES[case].0, destination)
     })?;
     keyring::unlink(destination, KeySerial::PROCESS).map_err(during("the destination keyring"))?;

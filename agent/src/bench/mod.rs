@@ -52,17 +52,20 @@ fn during<E: Display>(what: &str) -> impl FnOnce(E) -> BenchError + use<'_, E> {
     move |why| BenchError(format!("{what}: {why}"))
 }
 
-/// Samples each case once a round, in random order. The first rounds do not count.
-fn sample_in_turn<const N: usize>(
-    cases: [&str; N],
+/// Samples each case once a round, in random order. The first rounds do not count, until caches and the
+/// kernel's memory for keys are warm.
+fn sample_in_turn(
+    cases: &[&str],
     rounds: u32,
     mut sample: impl FnMut(usize, u32) -> Result<u64>,
 ) -> Result<Vec<Series>> {
-    const WARM_UP: u32 = 2;
-    let mut series = cases.map(|case| Series { case: case.to_owned(), samples_ns: Vec::new() });
-    let mut order: [usize; N] = std::array::from_fn(|index| index);
+    const WARM_UP: u32 = 3;
+    let new = |case: &&str| Series { case: (*case).to_owned(), samples_ns: Vec::new() };
+    let mut series: Vec<_> = cases.iter().map(new).collect();
     for round in 0..WARM_UP + rounds {
-        shuffle(&mut order);
+        let mut order: Vec<_> = (0..cases.len()).collect();
+        let random = RandomState::new();
+        order.sort_by_cached_key(|case| random.hash_one(case));
         for case in order {
             let sample = sample(case, round)?;
             if round >= WARM_UP {
@@ -70,7 +73,7 @@ fn sample_in_turn<const N: usize>(
             }
         }
     }
-    Ok(series.into())
+    Ok(series)
 }
 
 /// Pins to the last CPU, since interrupts go to the first.
@@ -79,12 +82,6 @@ fn pin_to_last_cpu() -> Result<()> {
     let last = std::thread::available_parallelism().map_or(1, usize::from) - 1;
     cpus.set(last).map_err(during("a CPU"))?;
     sched_setaffinity(Pid::from_raw(0), &cpus).map_err(during("sched_setaffinity"))
-}
-
-/// Shuffles into a new order with each call.
-fn shuffle<T: std::hash::Hash>(things: &mut [T]) {
-    let order = RandomState::new();
-    things.sort_by_cached_key(|thing| order.hash_one(thing));
 }
 
 fn nanoseconds(time: Duration) -> u64 {

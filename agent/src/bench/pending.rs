@@ -101,7 +101,7 @@ fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<()> {
     let wanted = format!("pending:{count} ");
     poll_until(&format!("{count} requests do not all become pending"), || {
         let keys = procfs::keys().map_err(during("/proc/keys"))?;
-        let agent = keys.iter().find(|key| KeySerial(key.serial) == agent.key());
+        let agent = keys.iter().find(|key| KeySerial(key.serial) == agent.key);
         Ok(agent.is_some_and(|key| key.summary.contains(&wanted)))
     })
 }

@@ -44,7 +44,7 @@ fn run_other(registered: bool, mut ready: &PipeWriter) -> Result<()> {
 pub(super) fn measure(rounds: u32, calls: u32, program: &str) -> Result<Vec<Series>> {
     let program = CString::new(program).map_err(during("a program's path"))?;
     pin_to_last_cpu()?;
-    sample_in_turn(CASES, rounds, |case, _| match case {
+    sample_in_turn(&CASES, rounds, |case, _| match case {
         0 => sample(calls, || 0),
         _ => sample(calls, || execute(&program)),
     })

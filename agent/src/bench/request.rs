@@ -9,88 +9,54 @@ use nix::errno::Errno;
 use scenarios::wire::bench::{Series, Upcall};
 
 use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG};
-use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, shuffle};
+use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, sample_in_turn};
 use crate::keyring::{self, KeySerial};
 use crate::sys::signals::{self, SignalFd, Signals};
 
 /// The program that the kernel runs where no keyagent serves.
 const REQUEST_KEY: &str = "/sbin/request-key";
 
-/// Rounds that do not count, until caches and the kernel's memory for keys are warm.
-const WARM_UP: u32 = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Case {
-    Agent,
-    Floor,
-    Upcall(usize),
-}
-
 pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>> {
-    let mut bench = Bench::set_up(upcalls)?;
-    let mut cases = vec![Case::Agent, Case::Floor];
-    cases.extend((0..upcalls.len()).map(Case::Upcall));
-    let mut series: Vec<_> = cases
-        .iter()
-        .map(|case| (*case, Series { case: bench.name(*case).to_owned(), samples_ns: Vec::new() }))
-        .collect();
-    for round in 0..WARM_UP + rounds {
-        shuffle(&mut cases);
-        for case in &cases {
-            let sample = bench.sample(*case)?;
-            let of_case = series.iter_mut().find(|(of, _)| of == case);
-            if let Some((_, series)) = of_case.filter(|_| round >= WARM_UP) {
-                series.samples_ns.push(sample);
-            }
+    let mut bench = Bench::set_up()?;
+    let cases = ["keyagent", "floor"].into_iter().chain(upcalls.iter().map(|upcall| upcall.case.as_str()));
+    sample_in_turn(&cases.collect::<Vec<_>>(), rounds, |case, _| match case {
+        0 => bench.answered(timed_request),
+        1 => bench.answered(|bench, description| bench.measure_floor(description)),
+        _ => {
+            install(&upcalls[case - 2].program)?;
+            let description = bench.next_description()?;
+            timed_request(&mut bench, &description)
         }
-    }
-    Ok(series.into_iter().map(|(_, series)| series).collect())
+    })
 }
 
-struct Bench<'a> {
+struct Bench {
     agent: BenchAgent,
     pongs: SignalFd,
-    upcalls: &'a [Upcall],
     requests: u32,
 }
 
-impl<'a> Bench<'a> {
-    fn set_up(upcalls: &'a [Upcall]) -> Result<Self> {
+impl Bench {
+    fn set_up() -> Result<Self> {
         let pongs = SignalFd::blocking(Signals::one(PONG)).map_err(during("signalfd"))?;
         signals::install_noop_handler(HELD).map_err(during("sigaction"))?;
         let mut agent = BenchAgent::start(KIND, None)?;
         agent.start_serving()?;
-        Ok(Self { agent, pongs, upcalls, requests: 0 })
+        Ok(Self { agent, pongs, requests: 0 })
     }
 
-    fn name(&self, case: Case) -> &str {
-        match case {
-            Case::Agent => "keyagent",
-            Case::Floor => "floor",
-            Case::Upcall(index) => &self.upcalls[index].case,
-        }
-    }
-
-    /// Measures one request, in nanoseconds.
-    fn sample(&mut self, case: Case) -> Result<u64> {
+    fn next_description(&mut self) -> Result<CString> {
         self.requests += 1;
-        let description =
-            CString::new(format!("bench:{}", self.requests)).map_err(during("a description"))?;
-        match case {
-            Case::Agent | Case::Floor => {
-                self.agent.subscribe()?;
-                let sample = match case {
-                    Case::Floor => self.measure_floor(&description),
-                    _ => timed_request(&description),
-                };
-                self.agent.unsubscribe()?;
-                sample
-            }
-            Case::Upcall(index) => {
-                install(&self.upcalls[index].program)?;
-                timed_request(&description)
-            }
-        }
+        CString::new(format!("bench:{}", self.requests)).map_err(during("a description"))
+    }
+
+    /// Measures a request that the keyagent answers.
+    fn answered(&mut self, measure: impl FnOnce(&mut Self, &CStr) -> Result<u64>) -> Result<u64> {
+        let description = self.next_description()?;
+        self.agent.subscribe()?;
+        let sample = measure(self, &description);
+        self.agent.unsubscribe()?;
+        sample
     }
 
     /// Measures the floor: a signal to the keyagent, its four keyring calls, and a signal back. The upcall
@@ -113,7 +79,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn timed_request(description: &CStr) -> Result<u64> {
+fn timed_request(_: &mut Bench, description: &CStr) -> Result<u64> {
     let begun = Instant::now();
     let key = keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE);
     let took = begun.elapsed();
