@@ -4,7 +4,7 @@
 //! receives reports in the order of events.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
@@ -82,7 +82,7 @@ pub(crate) enum Report {
 
 /// Sending end of the report socket.
 #[derive(Debug)]
-pub(crate) struct ReportSender(UnixDatagram);
+pub(crate) struct ReportSender(pub(crate) UnixDatagram);
 
 impl ReportSender {
     pub(crate) fn connect(path: &Path) -> io::Result<Self> {
@@ -91,11 +91,6 @@ impl ReportSender {
         // Raising the limit takes CAP_NET_ADMIN; without it small messages still fit.
         let _ = setsockopt(&socket, sockopt::SndBufForce, &MAX_MESSAGE);
         Ok(Self(socket))
-    }
-
-    /// Takes over the socket that execve left open.
-    pub(crate) fn adopt(fd: OwnedFd) -> Self {
-        Self(fd.into())
     }
 
     /// Sends a report; blocks while PID 1's queue is full.
@@ -117,16 +112,11 @@ impl ReportSender {
     pub(crate) fn send_to_host(&self, event: &Event) -> io::Result<()> {
         self.send(&Report::ForwardOnly(serde_json::value::to_raw_value(event)?))
     }
-
-    /// The socket, to keep it open across execve.
-    pub(crate) fn socket(&self) -> &UnixDatagram {
-        &self.0
-    }
 }
 
 /// PID 1's receiving end of the report socket.
 pub(crate) struct ReportReceiver {
-    socket: UnixDatagram,
+    pub(crate) socket: UnixDatagram,
     buffer: Vec<u8>,
 }
 
@@ -148,11 +138,6 @@ impl ReportReceiver {
             Err(error) => Err(error),
         }
     }
-
-    /// The socket, to poll.
-    pub(crate) fn socket(&self) -> &UnixDatagram {
-        &self.socket
-    }
 }
 
 /// PID 1's sending end of a process's command socket; sending never blocks.
@@ -161,7 +146,7 @@ pub(crate) struct CommandSender(UnixDatagram);
 
 /// A process's receiving end of its command socket.
 #[derive(Debug)]
-pub(crate) struct CommandReceiver(UnixDatagram);
+pub(crate) struct CommandReceiver(pub(crate) UnixDatagram);
 
 pub(crate) fn command_channel() -> io::Result<(CommandSender, CommandReceiver)> {
     let (ours, theirs) = UnixDatagram::pair()?;
@@ -183,11 +168,6 @@ impl CommandSender {
 }
 
 impl CommandReceiver {
-    /// Takes over the socket that execve left open.
-    pub(crate) fn adopt(fd: OwnedFd) -> Self {
-        Self(fd.into())
-    }
-
     pub(crate) fn receive(&self) -> io::Result<(Command, Option<std::fs::File>)> {
         // Exactly as large as the message: touching every page of a large buffer is slow where page faults
         // are.
@@ -195,11 +175,6 @@ impl CommandReceiver {
         let mut buffer = vec![0; recv(self.0.as_raw_fd(), &mut [], peek)?];
         let (length, file) = self.0.recv_with_fd(&mut buffer)?;
         Ok((serde_json::from_slice(&buffer[..length])?, file))
-    }
-
-    /// The socket, to poll and to keep open across execve.
-    pub(crate) fn socket(&self) -> &UnixDatagram {
-        &self.0
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String
     let Some(key) = key.filter(|_| operation == "create") else { return ExitCode::from(2) };
     let answered = instantiate(key);
     if let Err(errno) = answered {
-        kmsg::log(Level::Warning, &format!("{NAME}: key {key}: {}", errno::name(errno)));
+        kmsg::log(Level::Warning, &format!("{NAME}: key {}: {}", key.0, errno::name(errno)));
     }
     if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -55,10 +55,13 @@ fn watch(
         }
         streams.forward_output(channel)?;
         if from_host {
-            match channel.receive()? {
-                Some(HostMessage::Input(bytes)) => streams.accept_input(bytes),
-                Some(HostMessage::EndOfInput) => streams.end_input(),
-                Some(HostMessage::Resize(size)) => streams.resize(size),
+            match (channel.receive()?, &mut *streams) {
+                (Some(HostMessage::Input(bytes)), StdStreams::Pipes(pipes)) => {
+                    pipes.unwritten = Some(bytes.0)
+                }
+                (Some(HostMessage::EndOfInput), StdStreams::Pipes(pipes)) => pipes.input = None,
+                (Some(HostMessage::Resize(size)), StdStreams::Terminal(terminal)) => resize(terminal, size),
+                (Some(HostMessage::Input(_) | HostMessage::EndOfInput | HostMessage::Resize(_)), _) => {}
                 // Any other message means that the host has given the program up.
                 _ => return Ok(Ending::Killed(libc::SIGHUP)),
             }
@@ -169,28 +172,10 @@ impl StdStreams {
         fds
     }
 
-    fn resize(&self, size: WindowSize) {
-        if let Self::Terminal(terminal) = self {
-            resize(terminal, size);
-        }
-    }
-
     /// Waits until all that was written at the console is on its way: what follows takes another line.
     fn drain(&self) {
         if let Self::Terminal(terminal) = self {
             let _ = tcdrain(terminal);
-        }
-    }
-
-    fn accept_input(&mut self, bytes: Bytes) {
-        if let Self::Pipes(pipes) = self {
-            pipes.unwritten = Some(bytes.0);
-        }
-    }
-
-    fn end_input(&mut self) {
-        if let Self::Pipes(pipes) = self {
-            pipes.input = None;
         }
     }
 

@@ -1,51 +1,34 @@
 //! Mounts the guest's file systems.
 
 use std::fs;
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
 use crate::sys::procfs;
 
-struct Mount {
-    kind: &'static str,
-    at: &'static str,
-    options: Option<&'static str>,
-    flags: MsFlags,
-    optional: bool,
-}
-
 const SAFE: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-/// In mounting order.
-const TABLE: &[Mount] = &[
-    Mount { kind: "devtmpfs", at: "/dev", options: None, flags: MsFlags::MS_NOSUID, optional: false },
-    Mount { kind: "proc", at: "/proc", options: None, flags: SAFE, optional: false },
-    Mount { kind: "sysfs", at: "/sys", options: None, flags: SAFE, optional: false },
-    Mount { kind: "tmpfs", at: "/run", options: Some("mode=0755"), flags: SAFE, optional: true },
-    Mount {
-        kind: "tmpfs",
-        at: "/tmp",
-        options: Some("mode=1777"),
-        flags: MsFlags::MS_NOSUID,
-        optional: true,
-    },
-    Mount { kind: "cgroup2", at: "/sys/fs/cgroup", options: None, flags: SAFE, optional: true },
-    Mount { kind: "tracefs", at: "/sys/kernel/tracing", options: None, flags: SAFE, optional: true },
-    Mount { kind: "debugfs", at: "/sys/kernel/debug", options: None, flags: SAFE, optional: true },
+/// Type, mount point, options and flags of each file system, in mounting order.
+const TABLE: [(&str, &str, Option<&str>, MsFlags); 8] = [
+    ("devtmpfs", "/dev", None, MsFlags::MS_NOSUID),
+    ("proc", "/proc", None, SAFE),
+    ("sysfs", "/sys", None, SAFE),
+    ("tmpfs", "/run", Some("mode=0755"), SAFE),
+    ("tmpfs", "/tmp", Some("mode=1777"), MsFlags::MS_NOSUID),
+    ("cgroup2", "/sys/fs/cgroup", None, SAFE),
+    ("tracefs", "/sys/kernel/tracing", None, SAFE),
+    ("debugfs", "/sys/kernel/debug", None, SAFE),
 ];
 
+/// Without these no plan can run.
+const REQUIRED: [&str; 3] = ["devtmpfs", "proc", "sysfs"];
+
 pub(super) fn mount_all() -> Result<(), MountError> {
-    for entry in TABLE {
-        match mount_one(entry) {
-            Err(errno) if !entry.optional => {
-                return Err(MountError { kind: entry.kind, at: entry.at, errno });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    TABLE.into_iter().try_for_each(|(kind, at, options, flags)| match mount_one(kind, at, options, flags) {
+        Err(errno) if REQUIRED.contains(&kind) => Err(MountError { kind, at, errno }),
+        _ => Ok(()),
+    })
 }
 
 pub(super) fn is_mounted(kind: &str) -> bool {
@@ -58,13 +41,13 @@ fn holds_something(path: &str) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-fn mount_one(entry: &Mount) -> Result<(), Errno> {
+fn mount_one(kind: &str, at: &str, options: Option<&str>, flags: MsFlags) -> Result<(), Errno> {
     // Mount points inside sysfs can't be created; a missing one means that the kernel lacks the file system.
-    let _ = fs::create_dir_all(Path::new(entry.at));
-    if entry.kind == "tmpfs" && holds_something(entry.at) {
+    let _ = fs::create_dir_all(at);
+    if kind == "tmpfs" && holds_something(at) {
         return Ok(());
     }
-    match mount(Some(entry.kind), entry.at, Some(entry.kind), entry.flags, entry.options) {
+    match mount(Some(kind), at, Some(kind), flags, options) {
         // Mounted by the kernel (CONFIG_DEVTMPFS_MOUNT).
         Err(Errno::EBUSY) => Ok(()),
         mounted => mounted,

@@ -1,7 +1,5 @@
 //! Key serial numbers, including those of special keyrings.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// A key's serial number (`key_serial_t`).
@@ -21,10 +19,4 @@ impl KeySerial {
     pub(crate) const USER_SESSION: Self = Self(libc::KEY_SPEC_USER_SESSION_KEYRING);
     /// The authkey whose authority the thread has assumed.
     pub(crate) const AUTHKEY: Self = Self(libc::KEY_SPEC_REQKEY_AUTH_KEY);
-}
-
-impl fmt::Display for KeySerial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }

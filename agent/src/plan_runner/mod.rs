@@ -119,7 +119,7 @@ fn recording_for(plan: &Plan) -> Result<Option<Recording>> {
 
 fn epoll(guest: &GuestContext) -> io::Result<Epoll> {
     let epoll = Epoll::new()?;
-    for fd in [guest.reports.socket().as_raw_fd(), guest.child_signals.as_fd().as_raw_fd()] {
+    for fd in [guest.reports.socket.as_raw_fd(), guest.child_signals.as_fd().as_raw_fd()] {
         epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(EventSet::IN, 0))?;
     }
     Ok(epoll)

@@ -49,8 +49,8 @@ impl PlanProcess<'_> {
             depth: self.context.depth,
             step: cause.step,
             begun_us: self.context.run.now_us(),
-            commands: self.commands.socket().as_raw_fd(),
-            reports: self.context.reporter.socket().as_raw_fd(),
+            commands: self.commands.0.as_raw_fd(),
+            reports: self.context.reporter.0.as_raw_fd(),
             proc: self.context.proc.as_raw_fd(),
         };
         let result = keep_open(self).and_then(|()| {
@@ -67,8 +67,8 @@ impl PlanProcess<'_> {
 }
 
 fn keep_open(process: &PlanProcess<'_>) -> Result<(), Errno> {
-    fcntl(process.commands.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
-    fcntl(process.context.reporter.socket(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(&process.commands.0, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(&process.context.reporter.0, FcntlArg::F_SETFD(FdFlag::empty()))?;
     fcntl(&process.context.proc, FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(())
 }
@@ -84,15 +84,13 @@ pub(crate) fn resume(state: &str) -> ExitCode {
     let mut context = ProcessContext {
         run: state.run,
         session: state.session,
-        reporter: ReportSender::adopt(reports),
+        reporter: ReportSender(reports.into()),
         receivers: Default::default(),
         proc: proc.into(),
         depth: state.depth,
     };
-    let Ok(mut process) = PlanProcess::new(state.name, &mut context, CommandReceiver::adopt(commands), None)
-    else {
-        exit_now(1)
-    };
+    let commands = CommandReceiver(commands.into());
+    let Ok(mut process) = PlanProcess::new(state.name, &mut context, commands, None) else { exit_now(1) };
     let begun_us = state.begun_us;
     let elapsed_us = process.context.run.now_us().saturating_sub(begun_us);
     let done = Done { outcome: Outcome::Ok(Value::None), begun_us, elapsed_us };

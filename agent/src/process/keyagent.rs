@@ -26,7 +26,7 @@ pub(super) struct AgentState {
     /// Targets received by notification. Each scan finds them again until their authkeys are gone.
     seen: BTreeSet<i32>,
     /// Serials of key references in reactions.
-    serials: HashMap<KeyRef, i32>,
+    pub(super) serials: HashMap<KeyRef, i32>,
 }
 
 impl AgentState {
@@ -43,15 +43,6 @@ impl AgentState {
         let process = KeySerial::PROCESS;
         let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new());
         *watch = watching.and_then(|queue| queue.watch(process).map(|()| queue)).ok();
-    }
-
-    pub(super) fn set_key(&mut self, key: KeyRef, serial: i32) {
-        self.serials.insert(key, serial);
-    }
-
-    /// The target that a step without one refers to.
-    pub(super) fn oldest_pending(&self) -> Option<i32> {
-        self.pending.front().copied()
     }
 
     pub(super) fn forget(&mut self, target: i32) {
@@ -162,7 +153,7 @@ impl PlanProcess<'_> {
 
     /// The target of the upcall being served; without one the oldest pending target.
     pub(super) fn target(&self, cause: Cause) -> Option<i32> {
-        cause.upcall.or_else(|| self.agent.as_ref()?.oldest_pending())
+        cause.upcall.or_else(|| self.agent.as_ref()?.pending.front().copied())
     }
 
     /// Returns the target of the upcall that a step's operation refers to.

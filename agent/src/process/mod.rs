@@ -197,7 +197,7 @@ impl<'a> PlanProcess<'a> {
 
     fn wait_ready(&self) -> Result<Ready, Errno> {
         let source = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut sources = vec![source(self.commands.socket().as_fd()), source(self.child_signals.as_fd())];
+        let mut sources = vec![source(self.commands.0.as_fd()), source(self.child_signals.as_fd())];
         sources.extend(self.upcall_fd().map(source));
         loop {
             match poll(&mut sources, PollTimeout::NONE) {
@@ -220,7 +220,7 @@ impl<'a> PlanProcess<'a> {
             Command::Run(task) => self.run_task(task),
             Command::SetKey(key, serial) => {
                 if let Some(agent) = &mut self.agent {
-                    agent.set_key(key, serial);
+                    agent.serials.insert(key, serial);
                 }
             }
             Command::Quiesce => {
