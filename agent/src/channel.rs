@@ -31,7 +31,6 @@ impl Channel {
         Self::new(device()?)
     }
 
-    /// Opens the virtio port of this name.
     pub(crate) fn open_port(name: &str) -> Result<Self, ChannelError> {
         let path = find_port(Path::new("/sys/class/virtio-ports"), name)
             .ok_or_else(|| ChannelError::NoPort(name.to_owned()))?;
@@ -124,7 +123,6 @@ pub(crate) fn device() -> Result<File, ChannelError> {
     Ok(device)
 }
 
-/// Finds a virtio port's device by the port's name.
 fn find_port(listed: &Path, name: &str) -> Option<PathBuf> {
     let mut ports = std::fs::read_dir(listed).ok()?.flatten();
     let named = |port: &DirEntry| {

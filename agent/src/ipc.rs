@@ -80,7 +80,6 @@ pub(crate) enum Report {
     Failed(String),
 }
 
-/// Sending end of the report socket.
 #[derive(Debug)]
 pub(crate) struct ReportSender(pub(crate) UnixDatagram);
 

@@ -10,7 +10,6 @@ use crate::{
     tree::tree,
 };
 
-/// A C file with lines of the series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedFile {
     pub path: String,

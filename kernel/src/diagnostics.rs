@@ -42,7 +42,6 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Records these diagnostics, and returns the new ones.
     pub(crate) fn new_ones(&mut self, diagnostics: Vec<Diagnostic>) -> Vec<String> {
         let is_new = |one: &Diagnostic| self.known.insert((one.file.clone(), one.message.clone()));
         diagnostics.into_iter().filter(is_new).map(|one| one.line).collect()

@@ -13,7 +13,6 @@ use crate::{
     tree::{self, Base},
 };
 
-/// The branch that has the series.
 const BRANCH: &str = "refs/heads/keyagents";
 
 #[derive(Clone, Debug)]

@@ -70,12 +70,10 @@ impl Manager {
         }
     }
 
-    /// Returns its own names of packages.
     pub fn names_of(self, debian: &[&'static str]) -> Vec<&'static str> {
         debian.iter().map(|name| self.name_of(name)).collect()
     }
 
-    /// Returns the command that installs packages.
     pub fn install(self, debian: &[&'static str]) -> Vec<&'static str> {
         let words: &[&str] = match self {
             Self::Apt => &["install", "--yes", "--no-install-recommends"],

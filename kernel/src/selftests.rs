@@ -97,7 +97,6 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
-    /// Copies the programs into the cache.
     fn keep(&self, kept: &Path, cache: &Path, progress: &dyn Progress) -> Result<()> {
         let programs = programs(&self.output)?;
         let _lock = Lock::take(&cache.join("locks/selftests"), progress)?;

@@ -46,7 +46,6 @@ impl Fixture {
         path
     }
 
-    /// Writes a patch of that file, with that hunk, into the directory `series`.
     pub(crate) fn write_patch(&self, number: usize, file: &str, hunk: &str) {
         let mail = format!(
             "From: Z <z@example.org>\nDate: Fri, 1 Jul 2022 10:00:00 +0200\nSubject: [PATCH] Change\n\nWhy.\n---\n\

@@ -61,7 +61,6 @@ fn nearest<'n>(wrong: &str, right: &[&'n str]) -> Option<&'n str> {
     right.iter().copied().filter(|name| slips(name) <= 1.max(name.len() / 3)).min_by_key(|name| slips(name))
 }
 
-/// All mistakes in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileProblems {
     /// The file's name, as it is shown.

@@ -13,7 +13,6 @@ use anyhow::{Context, Result, ensure};
 use common::{streams, xtask};
 use xtask::host::workspace;
 
-/// Returns the command that runs a program on User-Mode Linux.
 fn run(program: &[&str]) -> Command {
     xtask(&[&["run", "--vm", "uml", "--"], program].concat())
 }

@@ -26,7 +26,6 @@ fn scenario_template_passes() -> Result<()> {
     Ok(())
 }
 
-/// Returns the code blocks of a page, each with its language.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n')).collect()

@@ -93,7 +93,6 @@ impl PseudoTerminal {
         Ok(Self { master: master.into(), slave: slave.into() })
     }
 
-    /// Starts a command on the terminal.
     fn start(&self, arguments: &[&str], terminal: &str) -> Result<Child> {
         let mut command = xtask(arguments);
         let end = || self.slave.try_clone();

@@ -66,7 +66,6 @@ impl From<ChannelError> for PlanError {
     }
 }
 
-/// Runs a plan and sends the host its result.
 pub(crate) fn run(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Result<(), ChannelError> {
     let message = match run_plan(channel, guest, plan) {
         Ok(finished) => GuestMessage::Finished(finished),

@@ -57,7 +57,6 @@ fn can_serve(process: &ProcessState) -> bool {
         && !matches!(state, None | Some('T' | 't' | 'Z'))
 }
 
-/// Returns true if its reactions never wait for another process.
 fn never_waits(process: &ProcessState) -> bool {
     let Role::Keyagent(agent) = &process.plan.role else { return false };
     let waits = |op: &Op| {

@@ -15,7 +15,6 @@ use crate::ipc;
 use crate::keyring::watch_queue::WatchQueue;
 use crate::keyring::{self, KeySerial};
 
-/// Type of authkeys.
 const AUTHKEY: &str = ".request_key_auth";
 
 pub(super) struct AgentState {
@@ -25,7 +24,6 @@ pub(super) struct AgentState {
     pending: VecDeque<i32>,
     /// Targets received by notification. Each scan finds them again until their authkeys are gone.
     seen: BTreeSet<i32>,
-    /// Serials of key references in reactions.
     pub(super) serials: HashMap<KeyRef, i32>,
 }
 
@@ -163,7 +161,6 @@ impl PlanProcess<'_> {
         if refers { self.target(Cause::default()) } else { None }
     }
 
-    /// Finds a target's authkey in the process keyring.
     pub(super) fn authkey(&self, target: i32) -> Option<KeySerial> {
         authkeys().into_iter().find(|(of, _)| *of == target).map(|(_, authkey)| authkey)
     }

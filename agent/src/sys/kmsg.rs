@@ -36,7 +36,6 @@ pub(crate) fn mark_plan_start(plan: &str) {
     log(Level::Info, &format!("begins {plan}"));
 }
 
-/// Returns the lines logged since the plan's start.
 pub(crate) fn since_plan_start() -> io::Result<Vec<String>> {
     let mut log = LogReader(open()?);
     let mut lines = log.records(|record| record.split_once(';').map(|(_, text)| first_line(text)));

@@ -12,7 +12,6 @@ use scenarios::wire::{KeyUser, ProcKey};
 /// Larger than most files in /proc.
 const READ_SIZE: usize = 8192;
 
-/// Reads a file in /proc.
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     read_file(File::open(path)?)
 }
@@ -42,7 +41,6 @@ pub(crate) fn keys() -> io::Result<Vec<ProcKey>> {
     Ok(read("/proc/keys")?.lines().filter_map(parse_key).collect())
 }
 
-/// The lines of /proc/key-users.
 pub(crate) fn key_users() -> io::Result<Vec<KeyUser>> {
     Ok(read("/proc/key-users")?.lines().filter_map(parse_user).collect())
 }

@@ -41,7 +41,6 @@ pub(crate) fn records() -> io::Result<Vec<Traced>> {
     Ok(trace.lines().filter_map(parse).collect())
 }
 
-/// A record's `usec` field.
 pub(crate) fn usec(record: &Traced) -> Option<u64> {
     record.fields.iter().find(|(name, _)| name == "usec").and_then(|(_, value)| value.parse().ok())
 }

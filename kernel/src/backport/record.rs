@@ -12,7 +12,6 @@ use crate::{
 /// The record's file, beside the patches.
 pub(super) const FILE: &str = "backported-from";
 
-/// Returns the record for the patches in that directory.
 pub(super) fn of(directory: &Path) -> Result<String> {
     let mut record = String::new();
     for patch in Series::read(directory)?.patches() {

@@ -68,7 +68,6 @@ impl State {
         remove(&Self::file(directory))
     }
 
-    /// Returns the tree by which a person has resolved that step.
     pub(super) fn resolution(&self, step: &str) -> Option<&str> {
         self.resolved.iter().find(|(resolved, _)| resolved == step).map(|(_, tree)| tree.as_str())
     }

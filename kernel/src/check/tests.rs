@@ -42,7 +42,6 @@ fn fixture() -> Option<Fixture> {
 }
 
 impl Fixture {
-    /// Returns a patch that puts a line at the top of a file.
     fn patch(&self, number: usize, file: &str, first: &str, line: &str) {
         self.write_patch(number, file, &format!("@@ -1 +1,2 @@\n+{line}\n {first}"));
     }

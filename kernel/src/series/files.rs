@@ -25,7 +25,6 @@ pub(super) struct Files {
 
 /// The endings of patches' names.
 const PATCHES: [&str; 5] = [".patch", ".diff", ".eml", ".mbox", ".mbx"];
-/// The endings of names of compressed files.
 const COMPRESSED: [&str; 2] = [".gz", ".xz"];
 /// The file in which quilt keeps the order of patches.
 const LIST: &str = "series";

@@ -38,7 +38,6 @@ pub(super) struct Mail {
     pub(super) body: Body,
 }
 
-/// Content of a mail.
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     /// No diff.
@@ -66,7 +65,6 @@ pub(super) const NO_AUTHOR: &str = "unknown";
 pub(super) const NO_EMAIL: &str = "unknown@localhost";
 const NO_DATE: &str = "Thu, 1 Jan 1970 00:00:00 +0000";
 
-/// Returns the mails in these files, in order.
 pub(super) fn decode(files: &[MailFile]) -> Result<Vec<Mail>> {
     // A command reads its series several times, and git takes milliseconds for each mail.
     static DECODED: Mutex<VecDeque<([u8; 32], Vec<Mail>)>> = Mutex::new(VecDeque::new());

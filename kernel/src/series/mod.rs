@@ -33,7 +33,6 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
     patches: Vec<Patch>,
-    /// Patches and files that are left out.
     left_out: Vec<LeftOut>,
     origin: Origin,
     /// True if only its first patches are used.
@@ -47,7 +46,6 @@ enum Origin {
     Ordered,
     /// A mailbox in which only the positions of the mails give the order of the patches.
     AsMailsLie,
-    /// The commits of a range.
     Range(Ends),
     /// No patches: the source already contains them.
     Source,

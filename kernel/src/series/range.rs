@@ -25,7 +25,6 @@ pub(super) struct Commits {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
-    /// The range as it was given.
     pub(super) range: String,
     /// The commit that it begins with, which is not in it.
     pub(super) base: String,

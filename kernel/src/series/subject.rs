@@ -9,7 +9,6 @@ pub(super) struct Subject {
     pub(super) is_reply: bool,
     /// The patch's place in its series.
     pub(super) number: Option<Number>,
-    /// Version of the series.
     pub(super) version: Version,
     /// True if there is anything before the title.
     pub(super) is_tagged: bool,

@@ -92,7 +92,6 @@ fn identity(tree: &str) -> String {
     format!("tree {tree}")
 }
 
-/// Returns the repository in the cache for that directory, created if need be.
 fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
     let path = place(cache, "directory", &directory.to_string_lossy());
     if !path.join(".git/HEAD").is_file() {

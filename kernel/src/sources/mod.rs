@@ -22,6 +22,7 @@ use crate::{Error, Progress, Result, Series};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
+    /// A source package of Debian's.
     Debian(DebianPackage),
     /// An archive on the network.
     Download {
@@ -35,10 +36,7 @@ pub enum Origin {
     Directory(PathBuf),
     /// A commit of a git repository of the user's own, regardless of its work tree. It is copied
     /// and never written to.
-    Commit {
-        repository: PathBuf,
-        commit: String,
-    },
+    Commit { repository: PathBuf, commit: String },
 }
 
 impl Origin {
@@ -120,7 +118,6 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// An archive on this machine.
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) path: PathBuf,

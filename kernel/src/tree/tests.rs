@@ -207,7 +207,6 @@ fn tracked_files_are_copied_even_if_ignored() {
     assert!(!path.join("a.c").exists());
 }
 
-/// Commits the content of that directory, and returns the commit's name.
 fn commit(directory: &Path) -> String {
     read(git(directory).args(["init", "-q", "--initial-branch=topic"]), b"").unwrap();
     read(git(directory).args(["add", "--all", "."]), b"").unwrap();

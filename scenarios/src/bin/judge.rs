@@ -40,7 +40,6 @@ fn text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|why| format!("can't read {}: {why}", path.display()))
 }
 
-/// Returns the plan that the host sent.
 fn plan(host: &str) -> Result<Plan, String> {
     let messages = host.lines().filter_map(|line| serde_json::from_str(line).ok());
     let mut plans = messages.filter_map(|message| match message {
@@ -67,7 +66,6 @@ fn at_time_scale_of(plan: &Plan, mut scenario: Scenario) -> Scenario {
     scenario
 }
 
-/// The messages of PID 1.
 struct GuestMessages {
     features: Vec<String>,
     events: Vec<Event>,

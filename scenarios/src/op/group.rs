@@ -29,7 +29,6 @@ pub enum Group {
 }
 
 impl Op {
-    /// Returns the operation's group.
     // One operation a line would fill two screens.
     #[rustfmt::skip]
     pub fn group(&self) -> Group {

@@ -599,7 +599,6 @@ impl Op {
         }
     }
 
-    /// Returns true if the operation ends its process.
     pub fn ends_its_process(&self) -> bool {
         matches!(self, Self::Exit { .. } | Self::Crash {})
     }

@@ -254,7 +254,6 @@ fn operation(ops: DeTable<'_>, span: &Range<usize>) -> Result<ParsedOp, Vec<Prob
     Ok(ParsedOp { place: tag.span(), op, keys, receiver, job })
 }
 
-/// Finds the location of a text in a nested table.
 fn find(table: &DeTable<'_>, text: &str) -> Option<Range<usize>> {
     table.iter().find_map(|(_, value)| match value.get_ref() {
         DeValue::String(string) if string == text => Some(value.span()),

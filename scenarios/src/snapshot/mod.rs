@@ -26,7 +26,6 @@ pub fn read(scenario: &Scenario) -> io::Result<Option<Trace>> {
     Ok(own_text(scenario)?.map(|text| Trace::parse(scenario.plan(), &text)))
 }
 
-/// Returns the text of the scenario in its snapshot.
 fn own_text(scenario: &Scenario) -> io::Result<Option<String>> {
     let text = text_of(&scenario.snapshot())?;
     Ok(match (&scenario.case, text) {
@@ -65,7 +64,6 @@ pub fn accept(scenario: &Scenario) -> io::Result<bool> {
     }
 }
 
-/// Returns the text of a snapshot with this trace in its section.
 fn with_section(scenario: &Scenario, before: String, trace: &str) -> String {
     match &scenario.case {
         None => format!("{trace}\n"),

@@ -6,6 +6,7 @@ use std::fmt;
 pub enum Line {
     /// A sysctl value, the initial state of a process, or the heading of a block.
     Heading(String),
+    /// A step of a process.
     Step {
         /// Its number, from 1.
         number: usize,
@@ -31,6 +32,7 @@ pub enum Line {
     Repeated { times: Option<usize>, lines: Vec<Line> },
     /// The record of a tracepoint, or a remark.
     Remark(String),
+    /// The end of a process.
     End { process: String, text: String },
 }
 

@@ -23,7 +23,6 @@ pub(super) fn resolved(plan: &Plan, events: &[Event]) -> Plan {
     resolved
 }
 
-/// Returns the target of the upcall that a step refers to.
 pub(super) fn upcall_of(step: usize, events: &[Event]) -> Option<i32> {
     events.iter().filter(|event| event.step == Some(step)).find_map(|event| event.upcall)
 }

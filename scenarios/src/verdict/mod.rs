@@ -122,7 +122,6 @@ impl fmt::Display for Failure {
 }
 
 impl FailureKind {
-    /// Returns the verdict for a failure with this cause.
     pub fn verdict(self, said: Cause) -> Verdict {
         match self {
             Self::Crashed => Verdict::Crashed(said),

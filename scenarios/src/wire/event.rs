@@ -188,13 +188,9 @@ pub struct ProcKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyUser {
     pub uid: u32,
-    /// Keys that exist.
     pub keys: u32,
-    /// Keys that are instantiated.
     pub instantiated: u32,
-    /// Keys charged to the quota.
     pub quota_keys: u32,
-    /// Bytes charged to the quota.
     pub quota_bytes: u32,
 }
 

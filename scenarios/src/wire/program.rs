@@ -15,7 +15,6 @@ pub const EXEC_SERVER_PORT: &str = "keyagents";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
-    /// Its path in the guest.
     pub path: String,
     /// Its arguments, without its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,7 +37,6 @@ pub struct Returned {
 /// A program whose standard streams are attached to the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedProgram {
-    /// Its path in the guest.
     pub path: String,
     /// Its arguments, without its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -21,7 +21,6 @@ impl Program {
 /// A symbolic link to add to the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Path in the guest.
     pub path: String,
     /// Target, as the guest resolves it.
     pub target: String,

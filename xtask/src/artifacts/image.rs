@@ -39,7 +39,6 @@ pub struct KernelOptions {
     pub profile: Profile,
 }
 
-/// Argument of `--series`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SeriesOption {
     /// Patches in place of the kernel's own: a mailbox or Maildir, without its covers, replies and older versions; a directory of

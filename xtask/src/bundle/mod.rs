@@ -24,7 +24,6 @@ use crate::vm::{BootConfig, Kind};
 
 pub use archive::pack;
 
-/// Folder in the guest.
 const FOLDER: &str = "/bundle";
 
 const RUN: &str = include_str!("run.sh");

@@ -127,7 +127,6 @@ pub fn attach_program(
     session.raw_terminal(&program, &raw_terminal)
 }
 
-/// Returns the environment variables of programs in the guest.
 pub fn guest_variables() -> BTreeMap<String, String> {
     let own = [
         ("HOME", "/root"),

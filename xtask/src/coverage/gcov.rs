@@ -13,7 +13,6 @@ use super::counts::{GcovOutput, Tally};
 use crate::host::packages::install_command;
 use crate::host::process;
 
-/// Checks that gcov is installed.
 pub fn check() -> Result<()> {
     let version = Command::new("gcov").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.map(|_| ()).with_context(|| {

@@ -42,7 +42,6 @@ pub struct File {
     pub functions: Vec<Function>,
 }
 
-/// A line with code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub state: State,

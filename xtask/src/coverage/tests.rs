@@ -36,7 +36,6 @@ fn list(entries: &str) -> Vec<Unreachable> {
     exclusions::parse(entries, Path::new("unreachable.toml"), "6.12").unwrap()
 }
 
-/// Returns the error of a list with this entry for a.c.
 fn list_error(entry: &str) -> String {
     let list = list(&format!("[[unreachable]]\nfile = 'a.c'\nreason = 'so'\n{entry}\n"));
     Coverage::of(&own(1..=12), &tally(), &list).list_errors.join("\n")

@@ -64,7 +64,6 @@ impl Symbols {
     }
 }
 
-/// Returns the verdict with the functions of its oops symbolized.
 pub fn located(verdict: Verdict, vmlinux: &Path) -> Verdict {
     match verdict {
         Verdict::Crashed(cause) => Verdict::Crashed(located_in(cause, vmlinux)),

@@ -18,7 +18,6 @@ const GIB: u64 = 1 << 30;
 
 /// Maximum memory of a run on the default kernel: a few guests, and a compiler for each processor.
 const MEMORY: u64 = GIB;
-/// Memory for a guest of the debug profile.
 const MEMORY_DEBUG: u64 = 3 * GIB;
 
 /// Disk space for sources, trees, builds and images of a kernel that is not built yet, for both

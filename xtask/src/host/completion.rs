@@ -26,7 +26,6 @@ pub fn one_scenario() -> ArgValueCompleter {
     })
 }
 
-/// Completes the name of a scenario or of a rule of the contract.
 pub fn scenario_or_rule() -> ArgValueCompleter {
     completer(|begun| {
         let rules = Rule::all().filter(|rule| rule.to_string().starts_with(&begun.to_uppercase()));

@@ -11,7 +11,6 @@ use crate::host::cache;
 use crate::host::process;
 use crate::host::terminal::Terminal;
 
-/// Debian name of the package with QEMU.
 pub const QEMU: &str = "qemu-system-x86";
 
 const BUSYBOX: &str = "busybox-static";

@@ -124,7 +124,6 @@ impl Stream {
         write(&Line::RunStarted { version: VERSION, columns, scenarios });
     }
 
-    /// Writes the line for an event of the run, if it has one.
     pub fn write_event(
         &self,
         event: &Event,

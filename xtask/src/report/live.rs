@@ -94,7 +94,6 @@ struct LiveReporter<'a> {
     display: ProgressDisplay,
     /// Number of results shown, with a single column.
     shown: usize,
-    /// Earlier attempts, by column and scenario.
     earlier: BTreeMap<(usize, usize), Vec<Attempt>>,
 }
 

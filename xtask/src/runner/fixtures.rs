@@ -23,7 +23,6 @@ pub(crate) fn scenario(name: &str) -> Scenario {
     parse::scenarios(name, Path::new("x.toml"), TEXT).unwrap().remove(0)
 }
 
-/// Returns the only column of a run on this kernel.
 pub(crate) fn column(kernel: &str) -> ColumnInfo {
     ColumnInfo {
         title: String::new(),
@@ -34,7 +33,6 @@ pub(crate) fn column(kernel: &str) -> ColumnInfo {
     }
 }
 
-/// Returns a run of scenarios with these verdicts on a kernel.
 pub(crate) fn run(kernel: &str, verdicts: &[(&str, Option<Verdict>)]) -> SharedResults {
     let scenarios = verdicts.iter().map(|(name, _)| scenario(name)).collect();
     let results = SharedResults::new(scenarios, vec![column(kernel)]);

@@ -10,7 +10,6 @@ use crate::artifacts::image::Profile;
 use crate::host::mutex::lock;
 use crate::runner::scenario_result::{ScenarioResult, Tally, exit_code};
 
-/// Results of a run, shared between threads.
 #[derive(Debug, Clone)]
 pub struct SharedResults(Arc<Mutex<RunResults>>);
 
@@ -102,7 +101,6 @@ impl RunResults {
         verdicts.chain(part.ends.iter().cloned()).collect()
     }
 
-    /// Returns the verdict for the column's scenarios that were not run.
     pub fn verdict_of_absent(&self, part: &ColumnResults) -> Verdict {
         let fault = part.lost.as_ref().or(self.cut_short.as_ref());
         match (fault, &self.stopped) {

@@ -115,7 +115,6 @@ impl ScenarioResult {
         self.body_as(Verdict::details)
     }
 
-    /// Returns the body with the details of verdicts in this form.
     fn body_as(&self, details: fn(&Verdict) -> String) -> String {
         if self.is_bad() || self.earlier.is_empty() {
             return details(&self.verdict);

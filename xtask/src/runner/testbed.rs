@@ -111,7 +111,6 @@ impl Testbed {
         about(&self.specs, &self.columns)
     }
 
-    /// Returns the first column that uses an environment.
     pub fn column_of(&self, environment: usize) -> Option<usize> {
         self.columns.iter().position(|it| it.environments.contains(&environment))
     }

@@ -42,7 +42,6 @@ impl Failure {
         self.report.as_ref().is_some_and(KernelReport::is_late_timer)
     }
 
-    /// Returns the verdict of a plan that ended with this failure.
     pub fn verdict(&self, plan: &Plan) -> Verdict {
         let trace = (!self.events.is_empty()).then(|| Trace::of(plan, &self.events));
         self.kind.verdict(Cause { trace, ..self.cause.clone() })

@@ -68,7 +68,6 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    /// Returns a remedy for this failure of KVM.
     pub fn kvm_remedy(&self) -> &'static str {
         match self {
             Self::Device(Errno::EACCES | Errno::EPERM) => {

@@ -15,7 +15,6 @@ impl TimeScale {
     /// Scale of a plain kernel, for which deadlines are written.
     pub const PLAIN: Self = Self(1);
 
-    /// Returns the scale of a kernel with this profile.
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::Plain => Self::PLAIN,
@@ -28,7 +27,6 @@ impl TimeScale {
         time * self.0
     }
 
-    /// Returns the scenario with its deadlines scaled.
     pub fn scenario(self, scenario: &Scenario) -> Scenario {
         let mut scenario = scenario.clone();
         let limits = scenario.expectations.iter_mut().filter_map(|one| one.within_ms.as_mut());
@@ -36,7 +34,6 @@ impl TimeScale {
         scenario
     }
 
-    /// Returns the scenario's plan with its deadlines scaled.
     pub fn plan(self, scenario: &Scenario) -> Plan {
         let mut plan = scenario.plan().clone();
         self.stretch_ms(&mut plan.deadline_ms);

@@ -111,7 +111,6 @@ fn directories_at(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(directories)
 }
 
-/// Finds `vng`, and returns its path and version.
 pub fn find() -> Result<(PathBuf, String)> {
     let Some(program) = program::find("vng") else {
         bail!("this machine has no vng, which is virtme-ng {VERSION}; install it with: {INSTALL}")

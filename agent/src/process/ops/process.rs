@@ -41,7 +41,6 @@ impl PlanProcess<'_> {
         }
     }
 
-    /// Reports an operation that ends the process before it does.
     fn report_before_exit(&self, op: &Op, cause: Cause) {
         let done = self.untimed(Outcome::Ok(Value::None));
         self.report_result(cause, op.clone(), done);

@@ -66,7 +66,6 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     Ok(exit_code(&results).into())
 }
 
-/// Returns an environment with KUnit and the selftest programs.
 fn prepare(options: &GuestOptions, terminal: &Terminal) -> Result<(Environment, Vec<Program>)> {
     options.ensure_host(terminal)?;
     let files = image::selftests(&options.kernel, COLLECTION, &cache::directory()?, terminal)?;

@@ -95,7 +95,6 @@ impl FailureView {
         }
     }
 
-    /// Merges equal failures of several columns into one view.
     pub(super) fn merged(all: impl Iterator<Item = Self>) -> Vec<Self> {
         let mut merged: Vec<Self> = Vec::new();
         for one in all {
