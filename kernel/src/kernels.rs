@@ -1,16 +1,19 @@
 //! Named kernels.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use serde::Deserialize;
 
 use crate::{Error, Origin, Progress, Result, Series, image::has_image, tree::cached_origin};
 
 /// The contents of `kernels.toml`.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kernels {
-    /// In the order of the file.
-    named: Vec<KernelSpec>,
+    kernel: Vec<KernelSpec>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,13 +28,11 @@ pub struct KernelSpec {
 
 impl Kernels {
     /// Loads this program's own table.
-    pub fn load() -> Result<Self> {
-        Self::parse(include_str!("../kernels.toml"))
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let table: Table = toml::from_str(text).map_err(|why| Error::Kernels { why: why.into() })?;
-        Ok(Self { named: table.kernel })
+    pub fn load() -> Result<&'static Self> {
+        static LOADED: OnceLock<Kernels> = OnceLock::new();
+        let table = toml::from_str(include_str!("../kernels.toml"));
+        let table = table.map_err(|why| Error::Kernels { why: Box::new(why) })?;
+        Ok(LOADED.get_or_init(|| table))
     }
 
     /// Returns the kernel of that name. [`Error::NoSuchKernel`] lists the known names.
@@ -71,7 +72,7 @@ impl Kernels {
 
     /// Returns all kernels, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &KernelSpec> {
-        self.named.iter()
+        self.kernel.iter()
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -130,12 +131,6 @@ impl KernelSpec {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    kernel: Vec<KernelSpec>,
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -148,19 +143,14 @@ mod tests {
                        [[kernel]]\nname = '1'\nseries = 's'\norigins = [{ download = { url = 'http://localhost/x.tar', sha256 = '0' } }]\n";
 
     #[test]
-    fn names_come_in_the_order_of_the_file() {
-        assert_eq!(Kernels::parse(TWO).unwrap().names().collect::<Vec<_>>(), ["2", "1"]);
-    }
-
-    #[test]
-    fn unknown_kernel_is_refused_with_the_known_names() {
-        let error = Kernels::parse(TWO).unwrap().get("5.4").unwrap_err();
+    fn unknown_kernel_is_refused_with_the_known_names_in_the_order_of_the_file() {
+        let error = toml::from_str::<Kernels>(TWO).unwrap().get("5.4").unwrap_err();
         assert_eq!(error.to_string(), "there is no kernel named `5.4`; there are 2, 1");
     }
 
     #[test]
     fn first_kernel_that_can_be_had_is_taken_and_the_others_come_with_the_reason() {
-        let kernels = Kernels::parse(TWO).unwrap();
+        let kernels: Kernels = toml::from_str(TWO).unwrap();
         let cache = tempfile::tempdir().unwrap();
         let found = kernels.first_available(cache.path(), &NoProgress).unwrap();
         assert_eq!(found.kernel.name, "1");

@@ -30,7 +30,7 @@ pub struct Exported {
 }
 
 /// Writes the commits of a work tree of [`edit()`](crate::edit()) as the series of its kernel.
-pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Result<Exported> {
+pub fn export(work_tree: &Path, kernel: Option<&str>) -> Result<Exported> {
     let work_tree = std::path::absolute(work_tree).map_err(Error::io("finding", work_tree))?;
     let recorded = |name: &str| read(git(&work_tree).args(["config", "--local", name]), b"");
     let (Ok(name), Ok(base)) = (recorded(KERNEL_OF), recorded(BASE_OF)) else {
@@ -40,7 +40,7 @@ pub fn export(work_tree: &Path, kernels: &Kernels, kernel: Option<&str>) -> Resu
         return Err(Error::work_tree(&work_tree, format!("it has the series for {name}, not for {other}")));
     }
     require_series(&work_tree, &base)?;
-    replace(&work_tree, &base, &kernels.get(&name)?.series_directory())
+    replace(&work_tree, &base, &Kernels::load()?.get(&name)?.series_directory())
 }
 
 fn require_series(work_tree: &Path, base: &str) -> Result<()> {

@@ -148,12 +148,12 @@ fn invalid_series_is_refused_with_the_reason() {
 #[test]
 fn tree_without_a_mark_is_refused() {
     let fixture = Fixture::new();
-    let error = export(&fixture.tree(), &Kernels::load().unwrap(), None).unwrap_err();
+    let error = export(&fixture.tree(), None).unwrap_err();
     assert!(error.to_string().ends_with("it was not made by `kernel edit`"), "{error}");
 
     fixture.git(&["config", KERNEL_OF, "7.3"]);
     fixture.git(&["config", BASE_OF, &fixture.base]);
-    let error = export(&fixture.tree(), &Kernels::load().unwrap(), Some("6.12")).unwrap_err();
+    let error = export(&fixture.tree(), Some("6.12")).unwrap_err();
     assert!(error.to_string().ends_with("it has the series for 7.3, not for 6.12"), "{error}");
 }
 

@@ -105,7 +105,7 @@ impl MatrixOptions {
             bail!("--kernel-src is the source of one kernel: name one with --kernel");
         }
         let name = self.kernel.first().map(String::as_str);
-        let first = kernel_choice::kernel(&kernels, name, self.kernel_src.is_some())?;
+        let first = kernel_choice::kernel(name, self.kernel_src.is_some())?;
         self.series.of(first, self.kernel_src.as_deref())?;
         Ok(())
     }
@@ -122,18 +122,15 @@ impl ValueEnum for Choice {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Self::Auto => {
-                let what =
-                    "KVM where it works; else UML for the scenarios that it can run, and TCG for the rest";
-                Some(PossibleValue::new("auto").help(what))
-            }
-            Self::All => {
-                let what = "Each virtual machine that works on this machine, in a column of its own";
-                Some(PossibleValue::new("all").help(what))
-            }
-            Self::One(kind) => kind.to_possible_value(),
-        }
+        let (name, what) = match self {
+            Self::Auto => (
+                "auto",
+                "KVM where it works; else UML for the scenarios that it can run, and TCG for the rest",
+            ),
+            Self::All => ("all", "Each virtual machine that works on this machine, in a column of its own"),
+            Self::One(kind) => return kind.to_possible_value(),
+        };
+        Some(PossibleValue::new(name).help(what))
     }
 }
 

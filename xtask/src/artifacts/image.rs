@@ -7,9 +7,7 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use kernel::{
-    Arch, ChangedFile, Fragment, Image, KernelSpec, Kernels, MutantSet, Origin, Patch, Request, Series,
-};
+use kernel::{Arch, ChangedFile, Fragment, Image, KernelSpec, MutantSet, Origin, Patch, Request, Series};
 
 use crate::artifacts::kernel_choice;
 use crate::host::completion;
@@ -147,27 +145,23 @@ pub fn image(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<Image> {
-    let kernels = Kernels::load()?;
-    let request = Request { fragments: fragments.to_vec(), ..options.noted(&kernels, arch, terminal)? };
+    let request = Request { fragments: fragments.to_vec(), ..options.noted(arch, terminal)? };
     Ok(kernel::image(&request, cache, terminal)?)
 }
 
 /// Returns the image if it is cached, as far as possible without fetching or copying a source.
 pub fn built(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<Image>> {
-    let kernels = Kernels::load()?;
-    Ok(kernel::cached(&options.request(&kernels, arch)?, cache)?)
+    Ok(kernel::cached(&options.request(arch)?, cache)?)
 }
 
 /// Returns the directory of the image's sources; `None` if they have been deleted.
 pub fn sources(options: &KernelOptions, arch: Arch, cache: &Path) -> Result<Option<PathBuf>> {
-    let kernels = Kernels::load()?;
-    Ok(kernel::whereabouts(&options.request(&kernels, arch)?, cache)?)
+    Ok(kernel::whereabouts(&options.request(arch)?, cache)?)
 }
 
 /// Fetches the source into the cache and applies the series, unless the image is already built.
 pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<()> {
-    let kernels = Kernels::load()?;
-    let request = options.noted(&kernels, arch, terminal)?;
+    let request = options.noted(arch, terminal)?;
     if kernel::cached(&request, cache)?.is_none() {
         kernel::fetch_tree(&request, cache, terminal)?;
     }
@@ -177,14 +171,12 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
 /// Returns the files that the series adds or changes, with its own lines. Checks the tree out,
 /// which takes seconds after another series.
 pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<ChangedFile>> {
-    let kernels = Kernels::load()?;
-    Ok(kernel::changed_files(&options.noted(&kernels, Arch::X86_64, terminal)?, cache, terminal)?)
+    Ok(kernel::changed_files(&options.noted(Arch::X86_64, terminal)?, cache, terminal)?)
 }
 
 /// Returns the mutants of the series, without a build.
 pub fn mutants(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<MutantSet> {
-    let kernels = Kernels::load()?;
-    Ok(kernel::mutants(&options.noted(&kernels, arch, terminal)?, cache, terminal)?)
+    Ok(kernel::mutants(&options.noted(arch, terminal)?, cache, terminal)?)
 }
 
 /// Returns the programs of the kernel's selftests in `tools/testing/selftests/COLLECTION`, cached
@@ -195,14 +187,12 @@ pub fn selftests(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<Vec<PathBuf>> {
-    let kernels = Kernels::load()?;
-    Ok(kernel::selftests(&options.noted(&kernels, Arch::X86_64, terminal)?, collection, cache, terminal)?)
+    Ok(kernel::selftests(&options.noted(Arch::X86_64, terminal)?, collection, cache, terminal)?)
 }
 
 impl KernelOptions {
     pub fn patches(&self) -> Result<Vec<Patch>> {
-        let kernels = Kernels::load()?;
-        Ok(self.request(&kernels, Arch::X86_64)?.series.patches().to_vec())
+        Ok(self.request(Arch::X86_64)?.series.patches().to_vec())
     }
 
     /// Returns the same selection as arguments of another command.
@@ -220,15 +210,14 @@ impl KernelOptions {
     }
 
     /// Returns the named kernel, or the first that this machine can have.
-    pub fn spec<'k>(&self, kernels: &'k Kernels) -> Result<&'k KernelSpec> {
-        kernel_choice::kernel(kernels, self.kernel.as_deref(), self.kernel_src.is_some())
+    pub fn spec(&self) -> Result<&'static KernelSpec> {
+        kernel_choice::kernel(self.kernel.as_deref(), self.kernel_src.is_some())
     }
 
     /// Checks that the source is at hand or can be fetched, before any long work.
     pub fn require_source(&self, cache: &Path, terminal: &Terminal) -> Result<()> {
-        let kernels = Kernels::load()?;
         if self.kernel_src.is_none() {
-            self.spec(&kernels)?.require_source(cache, terminal)?;
+            self.spec()?.require_source(cache, terminal)?;
         }
         Ok(())
     }
@@ -238,29 +227,28 @@ impl KernelOptions {
         if let Some(source) = &self.kernel_src {
             return Ok(source.display().to_string());
         }
-        let origin = self.spec(&Kernels::load()?)?.origin(cache)?;
+        let origin = self.spec()?.origin(cache)?;
         let passed_over = if self.kernel.is_none() { kernel_choice::passed_over() } else { &[] };
         let reasons = passed_over.iter().map(|reason| format!("; not {reason}"));
         Ok(std::iter::once(origin).chain(reasons).collect())
     }
 
     pub fn described(&self) -> Result<String> {
-        let kernels = Kernels::load()?;
-        let name = &self.spec(&kernels)?.name;
+        let name = &self.spec()?.name;
         let source = if self.kernel_src.is_some() { ", a source of its own" } else { "" };
         let series = if self.series.series.is_some() { ", a series of its own" } else { "" };
         Ok(format!("{name}{source}{series}"))
     }
 
     /// Returns the request, after a note about the parts of a given series that are not patches.
-    fn noted<'a>(&self, kernels: &'a Kernels, arch: Arch, terminal: &Terminal) -> Result<Request<'a>> {
-        let request = self.request(kernels, arch)?;
+    fn noted(&self, arch: Arch, terminal: &Terminal) -> Result<Request<'static>> {
+        let request = self.request(arch)?;
         self.series.note_left_out(&request.series, terminal);
         Ok(request)
     }
 
-    fn request<'a>(&self, kernels: &'a Kernels, arch: Arch) -> Result<Request<'a>> {
-        let kernel = self.spec(kernels)?;
+    fn request(&self, arch: Arch) -> Result<Request<'static>> {
+        let kernel = self.spec()?;
         let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
         Ok(Request {
             kernel,

@@ -67,8 +67,8 @@ fn names() -> Vec<String> {
 
 pub fn kernel() -> ArgValueCompleter {
     completer(|begun| {
-        let kernels = Kernels::load().ok();
-        let names = kernels.iter().flat_map(Kernels::names).filter(|name| name.starts_with(begun));
+        let names =
+            Kernels::load().into_iter().flat_map(Kernels::names).filter(|name| name.starts_with(begun));
         names.map(|name| CompletionCandidate::new(name.to_owned())).collect()
     })
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use kernel::Kernels;
 
 use crate::args::matrix::{Choice, MatrixOptions};
 use crate::artifacts::image::{KernelOptions, Profile};
@@ -138,13 +137,11 @@ impl MatrixOptions {
 }
 
 pub(super) fn about(specs: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec<ColumnInfo>> {
-    let kernels = Kernels::load()?;
     let one = |column: &Column| {
         let kernel = column.environments.first().map(|environment| &specs[*environment].kernel);
         Ok(ColumnInfo {
             title: column.title.clone(),
-            kernel: kernel
-                .map_or(Ok(String::new()), |kernel| kernel.spec(&kernels).map(|spec| spec.name.clone()))?,
+            kernel: kernel.map_or(Ok(String::new()), |kernel| kernel.spec().map(|spec| spec.name.clone()))?,
             profile: kernel.map_or_else(Profile::default, |kernel| kernel.profile),
             vm: column.vm.to_owned(),
             optional: column.optional,

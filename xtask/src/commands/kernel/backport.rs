@@ -38,8 +38,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let kernels = Kernels::load()?;
-    let backport = options.kernels(&kernels)?;
+    let backport = options.kernels()?;
     let cache = cache::directory()?;
     if options.abort {
         kernel::abort(backport.to, &cache, terminal)?;
@@ -60,7 +59,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    fn kernels<'k>(&self, kernels: &'k Kernels) -> Result<Backport<'k>> {
+    fn kernels(&self) -> Result<Backport<'static>> {
+        let kernels = Kernels::load()?;
         let from = self.from.as_deref().map_or_else(|| kernels.primary(), |name| kernels.get(name))?;
         let is_other = |kernel: &&KernelSpec| kernel.name != from.name;
         let to = match &self.to {

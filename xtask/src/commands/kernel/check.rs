@@ -48,7 +48,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     packages::ensure(Purpose::Build, options.install, terminal)?;
     let kernels = Kernels::load()?;
     let mut reports = Vec::new();
-    for kernel in options.kernels(&kernels)? {
+    for kernel in options.kernels(kernels)? {
         let say = |lines: Vec<String>| lines.iter().for_each(|line| terminal.say(line));
         let tell = |row: &Row| say(complaints_about(kernel, row));
         let report = kernel::check(&options.check(kernel, terminal)?, &cache::directory()?, terminal, tell)?;

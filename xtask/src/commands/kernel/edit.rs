@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kernel::{Edit, Exported, Kernels, Origin, counted};
+use kernel::{Edit, Exported, Origin, counted};
 
 use crate::artifacts::kernel_choice;
 use crate::host::cache;
@@ -48,9 +48,8 @@ pub struct ExportOptions {
 }
 
 pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
-    let kernels = Kernels::load()?;
     let edit = Edit {
-        kernel: kernel_choice::kernel(&kernels, options.kernel.as_deref(), options.kernel_src.is_some())?,
+        kernel: kernel_choice::kernel(options.kernel.as_deref(), options.kernel_src.is_some())?,
         origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
         directory: options.directory.clone(),
     };
@@ -71,7 +70,7 @@ pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 pub fn export(options: &ExportOptions, terminal: &Terminal) -> Result<ExitCode> {
-    let exported = kernel::export(&options.directory, &Kernels::load()?, options.kernel.as_deref())?;
+    let exported = kernel::export(&options.directory, options.kernel.as_deref())?;
     say_written(&exported, terminal);
     Ok(ExitCode::SUCCESS)
 }
