@@ -26,7 +26,7 @@ pub(super) fn text(environment: &Environment, kernel: &KernelOptions) -> Result<
                 kernel.profile.name()
             ),
         ),
-        ("release", environment.release.clone()),
+        ("release", environment.image.release.clone()),
         ("testbed", revision(workspace::root())),
         ("host kernel", system),
         ("host processor", processor()),

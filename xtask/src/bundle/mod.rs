@@ -70,8 +70,8 @@ pub fn files(
     let is_uml = environment.kind() == Kind::Uml;
     let image = if is_uml { "linux" } else { "bzImage" };
     let mut files = Files::from([
-        (image.to_owned(), File::of(&environment.image, is_uml)?),
-        ("config".to_owned(), File::of(&environment.config, false)?),
+        (image.to_owned(), File::of(&environment.image.path, is_uml)?),
+        ("config".to_owned(), File::of(&environment.image.config, false)?),
         (
             "initramfs.cpio".to_owned(),
             File { bytes: initramfs(scenario, environment, judge)?, executable: false },
@@ -85,7 +85,7 @@ pub fn files(
     ]);
     if !is_uml {
         // User-Mode Linux's program contains its symbols.
-        files.insert("vmlinux".to_owned(), File::of(&environment.vmlinux, false)?);
+        files.insert("vmlinux".to_owned(), File::of(&environment.image.vmlinux, false)?);
     }
     if scenario.snapshot().exists() {
         files.insert("scenario.snap".to_owned(), File::of(&scenario.snapshot(), false)?);
@@ -153,7 +153,7 @@ fn run(scenario: &Scenario, environment: &Environment) -> Result<String> {
     boot.parameters.push(format!("keyagents.standalone={FOLDER}"));
     let (needs, check, files, command) = if environment.kind() == Kind::Uml {
         boot.image = "./linux".into();
-        let uml = Uml::of(&environment.config).context("can't read the kernel's configuration")?;
+        let uml = Uml::of(&environment.image.config).context("can't read the kernel's configuration")?;
         let command = format!(
             "GLIBC_TUNABLES=glibc.pthread.rseq=0 {} </dev/null >console 2>&1 3>report &",
             command_line(&uml.standalone_command(&boot))

@@ -88,7 +88,7 @@ fn tally(testbed: &Testbed, collector: &Collector, terminal: &Terminal) -> Resul
     }
     let mut tally = Tally::default();
     for (environment, counters) in &collector.guests {
-        gcov::add(&mut tally, &testbed.environment(*environment, terminal)?.notes, counters)?;
+        gcov::add(&mut tally, &testbed.environment(*environment, terminal)?.image.notes, counters)?;
     }
     Ok(tally)
 }

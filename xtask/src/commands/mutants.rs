@@ -119,7 +119,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         output::write_file(file, json::text(&set, &judgements)?.as_bytes())?;
     }
     if let Some(file) = &options.html {
-        let about = format!("kernel {kernel}, {}", environment.release);
+        let about = format!("kernel {kernel}, {}", environment.image.release);
         output::write_file(file, html::text(&set, &judgements, &about)?.as_bytes())?;
     }
     let has_hole = judgements.iter().any(|judgement| judgement.outcome.is_hole());
@@ -269,6 +269,6 @@ fn baseline_file(environment: &Environment) -> PathBuf {
 /// Returns a name for the kernel and the guest.
 fn identity(environment: &Environment) -> String {
     let guest = environment.boot.initramfs.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let kernel: String = environment.key.chars().take(12).collect();
+    let kernel: String = environment.image.key.chars().take(12).collect();
     format!("{kernel}-{}", guest.chars().take(12).collect::<String>())
 }

@@ -203,10 +203,10 @@ impl Options {
     ) -> Result<Verdict> {
         let function = self.gdb.as_deref().filter(|name| !name.is_empty());
         if let Some(function) = function {
-            gdb::check_function(&environment.vmlinux, function)?;
+            gdb::check_function(&environment.image.vmlinux, function)?;
         }
         let cache = cache::directory()?;
-        let command = gdb::command(&self.guest.kernel, &environment.vmlinux, &cache, port, function)?;
+        let command = gdb::command(&self.guest.kernel, &environment.image.vmlinux, &cache, port, function)?;
         let seed = self.first_seed();
         self.print_seed(scenario.plan(), seed, terminal);
         terminal.say(&format!("\nThe guest waits for gdb. In another terminal:\n\n  {command}\n"));
@@ -294,7 +294,7 @@ fn run_in_new_guest(
     let timeline = Timeline::of(plan.clone(), print);
     let boot = BootConfig { tap: timeline.tap(), ..boot.clone() };
     let verdict = match environment.start(&boot) {
-        Err(failure) => symbolize::located(failure.verdict(plan), &environment.vmlinux),
+        Err(failure) => symbolize::located(failure.verdict(plan), &environment.image.vmlinux),
         Ok(guest) => judge(guest, environment, scenario, plan).verdict,
     };
     // This sender keeps the timeline open.

@@ -183,7 +183,7 @@ impl Line {
         Some(match event {
             Event::Ready { environment } => {
                 let ready = testbed.environment(*environment, terminal).ok()?;
-                let (release, warnings) = (ready.release.clone(), ready.warnings.clone());
+                let (release, warnings) = (ready.image.release.clone(), ready.image.warnings.clone());
                 Self::KernelReady { kernel: kernel(*environment)?, release, warnings }
             }
             Event::Lost { environment, why, .. } => {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use kernel::{Arch, Fragment};
+use kernel::{Arch, Fragment, Image};
 
 use crate::artifacts::guest_file::{Link, Program};
 use crate::artifacts::image::{self, KernelOptions, Profile};
@@ -94,8 +94,7 @@ pub struct Environment {
     pub boot: BootConfig,
     /// Features that a guest has announced; `None` if no guest has been up yet.
     pub features: Option<Vec<String>>,
-    /// Output of `uname -r` in the guest.
-    pub release: String,
+    pub image: Image,
     /// Origin of the kernel's source.
     origin: String,
     backend: Box<dyn Backend>,
@@ -105,16 +104,6 @@ pub struct Environment {
     failed_starts: AtomicU32,
     /// The guest that the probe has started, for the first caller.
     spare: Mutex<Option<Session>>,
-    /// Kernel image that boots anywhere, as printed by `cargo xtask kernel image`.
-    pub image: PathBuf,
-    pub vmlinux: PathBuf,
-    pub config: PathBuf,
-    /// The notes files of `gcov`; empty if the kernel does not count lines.
-    pub notes: PathBuf,
-    /// Hash of all inputs of the kernel.
-    pub key: String,
-    /// Compiler warnings in files of the series.
-    pub warnings: Vec<String>,
 }
 
 impl Environment {
@@ -130,7 +119,7 @@ impl Environment {
     ) -> Result<Self> {
         let image = image::image(&spec.kernel, spec.arch(), &extras.fragments, cache, terminal)?;
         let initramfs = initramfs::with_modules(initramfs, &image.modules, cache)?;
-        let boot = spec.boot(image.entered, initramfs, label);
+        let boot = spec.boot(image.entered.clone(), initramfs, label);
         let (backend, probe): (Box<dyn Backend>, _) = match spec.kind {
             Kind::Tcg => (Box::new(Qemu::tcg()), Probe::unneeded("an emulated processor works everywhere")),
             Kind::Kvm => (Box::new(Qemu::kvm()), probe::kvm(&boot, retry, cache, terminal)?),
@@ -146,13 +135,7 @@ impl Environment {
         Ok(Self {
             features: spare.as_ref().map(|guest| guest.hello.features.clone()),
             boot,
-            image: image.path,
-            vmlinux: image.vmlinux,
-            config: image.config,
-            notes: image.notes,
-            key: image.key,
-            warnings: image.warnings,
-            release: image.release,
+            image,
             origin: spec.kernel.origin(cache)?,
             backend,
             why,
@@ -174,7 +157,7 @@ impl Environment {
     }
 
     pub fn describe(&self) -> String {
-        format!("kernel {} ({}) · {} ({})", self.release, self.origin, self.backend.kind(), self.why)
+        format!("kernel {} ({}) · {} ({})", self.image.release, self.origin, self.kind(), self.why)
     }
 
     pub fn kind(&self) -> Kind {

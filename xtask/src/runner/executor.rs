@@ -229,7 +229,7 @@ impl Executor<'_> {
                 Ok(environment) => worker.run(environment, &self.scenarios[job.scenario]),
                 Err(error) => Verdict::Broken(format!("{error:#}").into()),
             };
-            let (took, lost) = (started.elapsed(), !worker.has_guest());
+            let (took, lost) = (started.elapsed(), worker.guest.is_none());
             let retried = self.policy.retries_after(attempt, &verdict);
             if !retried && self.policy.stops_after(&verdict) {
                 self.stop();

@@ -15,7 +15,8 @@ use crate::session::{Failure, Session};
 
 #[derive(Default)]
 pub struct Worker {
-    guest: Option<Session>,
+    /// A guest that is usable for another scenario.
+    pub guest: Option<Session>,
     /// Names of the scenarios that the current guest has run.
     ran: Vec<String>,
 }
@@ -36,16 +37,12 @@ impl Worker {
         let guest = match guest {
             Ok(guest) => guest,
             Err(failure) => {
-                return symbolize::located(failure.verdict(scenario.plan()), &environment.vmlinux);
+                return symbolize::located(failure.verdict(scenario.plan()), &environment.image.vmlinux);
             }
         };
         let judged = Judged::of(guest, environment, scenario, &environment.boot.time_scale.plan(scenario));
         self.guest = judged.guest;
         judged.verdict
-    }
-
-    pub fn has_guest(&self) -> bool {
-        self.guest.is_some()
     }
 
     /// Shuts the guest down in good order. A kernel report comes with the scenarios of the guest,
@@ -55,7 +52,7 @@ impl Worker {
             None => ShutdownReport::default(),
             Some(Ok(counters)) => ShutdownReport { verdict: None, counters },
             Some(Err(failure)) => {
-                let verdict = shutdown_verdict(&failure, &self.ran, &environment.vmlinux);
+                let verdict = shutdown_verdict(&failure, &self.ran, &environment.image.vmlinux);
                 ShutdownReport { verdict: Some(verdict), counters: Vec::new() }
             }
         }
@@ -76,7 +73,7 @@ impl Judged {
     /// Runs a plan of the scenario in a guest of that environment, and judges the result.
     pub fn of(guest: Session, environment: &Environment, scenario: &Scenario, plan: &Plan) -> Self {
         let judged = Self::by(judge, guest, environment, scenario, plan);
-        Self { verdict: symbolize::located(judged.verdict, &environment.vmlinux), ..judged }
+        Self { verdict: symbolize::located(judged.verdict, &environment.image.vmlinux), ..judged }
     }
 
     /// Like [`Self::of`] for a kernel that is broken on purpose: no trace is proposed as a snapshot,
