@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use goblin::elf::{Elf, Sym};
 use kernel::Arch;
 
 use crate::artifacts::image::{self, KernelOptions};
+use crate::debug::symbolize::Symbols;
 use crate::host::process::command_line;
 
 /// Returns a free port of this machine: the requested one, or any.
@@ -23,16 +23,12 @@ pub fn port(asked: Option<u16>) -> Result<u16> {
 }
 
 pub fn check_function(vmlinux: &Path, function: &str) -> Result<()> {
-    let what = || format!("can't read the symbols of {}", vmlinux.display());
-    let data = std::fs::read(vmlinux).with_context(what)?;
-    let elf = Elf::parse(&data).with_context(what)?;
-    let functions = elf.syms.iter().filter(Sym::is_function);
-    let names: Vec<&str> = functions.filter_map(|symbol| elf.strtab.get_at(symbol.st_name)).collect();
-    if names.contains(&function) {
+    let functions = Symbols::read(vmlinux)?.functions;
+    if functions.contains_key(function) {
         return Ok(());
     }
-    let slips = |name: &&&str| strsim::damerau_levenshtein(function, name);
-    let near = names.iter().filter(|name| slips(name) <= 1.max(function.len() / 4)).min_by_key(slips);
+    let slips = |name: &&String| strsim::damerau_levenshtein(function, name);
+    let near = functions.keys().filter(|name| slips(name) <= 1.max(function.len() / 4)).min_by_key(slips);
     let hint = near.map_or_else(
         || "it may have been inlined, or left out of this configuration".to_owned(),
         |near| format!("did you mean {near}?"),

@@ -1,6 +1,6 @@
 //! Symbolization of the functions in an oops.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use scenarios::verdict::{Cause, Verdict};
 /// Functions of a kernel by name, and its line information.
 pub struct Symbols {
     /// Address and size of each function with this name: static functions may share one.
-    functions: HashMap<String, Vec<(u64, u64)>>,
+    pub(super) functions: BTreeMap<String, Vec<(u64, u64)>>,
     loader: Loader,
 }
 
@@ -23,7 +23,7 @@ impl Symbols {
         let what = || format!("can't read the symbols of {}", vmlinux.display());
         let data = std::fs::read(vmlinux).with_context(what)?;
         let elf = Elf::parse(&data).with_context(what)?;
-        let mut functions: HashMap<String, Vec<(u64, u64)>> = HashMap::new();
+        let mut functions: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
         for symbol in elf.syms.iter().filter(Sym::is_function) {
             let name = elf.strtab.get_at(symbol.st_name).with_context(what)?;
             functions.entry(name.to_owned()).or_default().push((symbol.st_value, symbol.st_size));
