@@ -12,11 +12,6 @@ const VERSION: &str = "KTAP version 1";
 struct Test {
     name: String,
     lines: Vec<String>,
-    result: Outcome,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Outcome {
     ok: bool,
     /// Text after the `#`.
     directive: Option<String>,
@@ -40,11 +35,12 @@ fn family(report: &ScenarioResult) -> &str {
 
 /// Returns a test with subtests: it fails if one of them does, and is skipped if all are.
 fn group(name: &str, parts: Vec<Test>) -> Test {
-    let ok = parts.iter().all(|part| part.result.ok);
-    let skipped = !parts.is_empty() && parts.iter().all(|part| part.result.is_skip());
-    let result = Outcome { ok, directive: skipped.then(|| "SKIP".to_owned()) };
+    let ok = parts.iter().all(|part| part.ok);
+    let is_skip =
+        |part: &Test| part.directive.as_ref().is_some_and(|directive| directive.starts_with("SKIP"));
+    let skipped = !parts.is_empty() && parts.iter().all(is_skip);
     let lines = block(Some(name), parts).into_iter().map(|line| format!("  {line}")).collect();
-    Test { name: name.to_owned(), lines, result }
+    Test { name: name.to_owned(), lines, ok, directive: skipped.then(|| "SKIP".to_owned()) }
 }
 
 fn scenario(report: &ScenarioResult) -> Test {
@@ -56,29 +52,16 @@ fn scenario(report: &ScenarioResult) -> Test {
     } else {
         Vec::new()
     };
-    Test { name: name.to_owned(), lines, result: Outcome::of(report) }
-}
-
-impl Outcome {
-    fn of(report: &ScenarioResult) -> Self {
-        let summary = || report.verdict.summary();
-        let (ok, directive) = match &report.verdict {
-            Verdict::Passed if report.word() == Word::Flaky => {
-                (true, Some(format!("flaky: {}", report.attempts())))
-            }
-            Verdict::Passed => (true, None),
-            Verdict::Failed(_) => (false, None),
-            Verdict::Crashed(_) => (false, Some(format!("crashed: {}", summary()))),
-            Verdict::Hung(_) => (false, Some(format!("TIMEOUT {}", summary()))),
-            Verdict::Broken(_) => (false, Some(format!("ERROR {}", summary()))),
-            Verdict::Skipped(why) => (true, Some(format!("SKIP {why}"))),
-        };
-        Self { ok, directive }
-    }
-
-    fn is_skip(&self) -> bool {
-        self.directive.as_ref().is_some_and(|directive| directive.starts_with("SKIP"))
-    }
+    let summary = || report.verdict.summary();
+    let directive = match &report.verdict {
+        Verdict::Passed if report.word() == Word::Flaky => Some(format!("flaky: {}", report.attempts())),
+        Verdict::Passed | Verdict::Failed(_) => None,
+        Verdict::Crashed(_) => Some(format!("crashed: {}", summary())),
+        Verdict::Hung(_) => Some(format!("TIMEOUT {}", summary())),
+        Verdict::Broken(_) => Some(format!("ERROR {}", summary())),
+        Verdict::Skipped(why) => Some(format!("SKIP {why}")),
+    };
+    Test { name: name.to_owned(), lines, ok: !report.is_bad(), directive }
 }
 
 /// Returns version, name (as KUnit prints it), plan, and the numbered tests.
@@ -88,10 +71,10 @@ fn block(about: Option<&str>, tests: Vec<Test>) -> Vec<String> {
     lines.push(format!("1..{}", tests.len()));
     for (index, test) in tests.into_iter().enumerate() {
         lines.extend(test.lines);
-        let word = if test.result.ok { "ok" } else { "not ok" };
+        let word = if test.ok { "ok" } else { "not ok" };
         // A `#` would end the name.
         let name = test.name.replace('#', "_");
-        let directive = test.result.directive.map(|directive| format!(" # {directive}")).unwrap_or_default();
+        let directive = test.directive.map(|directive| format!(" # {directive}")).unwrap_or_default();
         lines.push(format!("{word} {} {name}{directive}", index + 1));
     }
     lines
