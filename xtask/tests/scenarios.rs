@@ -14,19 +14,18 @@ use xtask::host::terminal::Terminal;
 use xtask::runner::selection;
 use xtask::runner::testbed::Testbed;
 
-static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::new);
+static TERMINAL: LazyLock<Terminal> = LazyLock::new(Terminal::default);
 
 fn main() -> ExitCode {
     let trials = match selection::select(&[]) {
-        Ok(scenarios) => scenarios.into_iter().map(trial).collect(),
+        Ok(scenarios) => scenarios
+            .into_iter()
+            .map(|scenario| Trial::ignorable_test(scenario.name.clone(), move || judge(&scenario)))
+            .collect(),
         // The only test case reports the error in the suite.
         Err(error) => vec![Trial::test("suite", move || Err(format!("{error:#}").into()))],
     };
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-fn trial(scenario: Scenario) -> Trial {
-    Trial::ignorable_test(scenario.name.clone(), move || judge(&scenario))
 }
 
 fn judge(scenario: &Scenario) -> Result<Completion, Failed> {

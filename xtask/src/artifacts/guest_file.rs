@@ -10,14 +10,6 @@ pub struct Program {
     pub file: PathBuf,
 }
 
-impl Program {
-    /// Returns a program of the host, under its own name in the guest's /bin.
-    pub fn in_bin(file: PathBuf) -> Self {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        Self { path: format!("/bin/{name}"), file }
-    }
-}
-
 /// A symbolic link to add to the initramfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

@@ -66,7 +66,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let mut kinds = options.guest.kinds(&cache::directory()?, terminal)?;
     kinds.retain(|kind| !(closure.is_32bit && *kind == Kind::Uml));
     let mut environment = options.guest.environment(&kinds, &extras, "run", terminal)?;
-    environment.boot.memory_mib += memory_for(closure.size());
+    // The archive and its unpacked files are in memory at the same time.
+    let memory_mib = closure.size().saturating_mul(2) >> 20;
+    environment.boot.memory_mib += u32::try_from(memory_mib).unwrap_or(u32::MAX / 2);
     let program = AttachedProgram {
         path,
         arguments: arguments.to_vec(),
@@ -91,9 +93,4 @@ fn guest_variables(closure: &ProgramClosure) -> BTreeMap<String, String> {
         variables.insert("LD_LIBRARY_PATH".to_owned(), places.join(":"));
     }
     variables
-}
-
-/// Returns the memory in MiB: the archive and its unpacked files are in memory at the same time.
-fn memory_for(bytes: u64) -> u32 {
-    u32::try_from(bytes.saturating_mul(2) >> 20).unwrap_or(u32::MAX / 2)
 }

@@ -39,13 +39,10 @@ pub fn spawn_pdeathsig(mut command: Command) -> Result<Child> {
     // SAFETY: the closure runs between fork and exec and makes two system calls, both async-signal-safe.
     unsafe { command.pre_exec(move || set_pdeathsig(parent)) };
     let (reply, answer) = sync_channel(1);
-    SPAWNER
-        .send(Request { command, reply })
-        .map_err(|_| anyhow!("can't start a program: the spawning thread is gone"))?;
-    answer
-        .recv()
-        .map_err(|_| anyhow!("can't start a program: the spawning thread is gone"))?
-        .with_context(|| format!("can't start: {line}"))
+    // A request that can't be sent has no reply either.
+    let _ = SPAWNER.send(Request { command, reply });
+    let spawned = answer.recv().map_err(|_| anyhow!("can't start a program: the spawning thread is gone"))?;
+    spawned.with_context(|| format!("can't start: {line}"))
 }
 
 /// Runs a command without input, and returns its output.

@@ -23,20 +23,12 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// boot only with `autorun`, and others ignore that.
 const KUNIT: [&str; 3] = ["kunit.enable=1", "kunit.autorun=1", "loglevel=7"];
 
+/// A user by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
-    Root,
+    Root = 0,
     /// A user without capabilities.
-    Ordinary,
-}
-
-impl User {
-    fn uid(self) -> u32 {
-        match self {
-            Self::Root => 0,
-            Self::Ordinary => 1000,
-        }
-    }
+    Ordinary = 1000,
 }
 
 #[derive(Debug)]
@@ -83,7 +75,7 @@ impl<'a> Selftests<'a> {
     pub fn run(&mut self, path: &str, user: User) -> Part {
         let deadline = self.environment.boot.time_scale.scale(DEADLINE);
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let program = Program { path: path.to_owned(), arguments: Vec::new(), uid: user.uid(), deadline_ms };
+        let program = Program { path: path.to_owned(), arguments: Vec::new(), uid: user as u32, deadline_ms };
         let mut lines = Vec::new();
         let ended = self.execute(&program, &mut lines);
         let results = ktap::read(lines.iter().map(String::as_str));

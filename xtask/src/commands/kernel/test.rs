@@ -1,5 +1,6 @@
 //! `cargo xtask kernel test`: the series' own KUnit tests and selftests.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -69,7 +70,11 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 fn prepare(options: &GuestOptions, terminal: &Terminal) -> Result<(Environment, Vec<Program>)> {
     options.ensure_host(terminal)?;
     let files = image::selftests(&options.kernel, COLLECTION, &cache::directory()?, terminal)?;
-    let programs: Vec<Program> = files.into_iter().map(Program::in_bin).collect();
+    let in_bin = |file: PathBuf| {
+        let path = format!("/bin/{}", file.file_name().unwrap_or_default().to_string_lossy());
+        Program { path, file }
+    };
+    let programs: Vec<Program> = files.into_iter().map(in_bin).collect();
     let fragments = vec![Fragment::named("keyagent-kunit")?];
     // A request without a keyagent must fail, and not reach the testbed's stock upcall.
     let extras = Extras {
