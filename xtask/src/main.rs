@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> ExitCode {
-    let terminal = Terminal::new();
+    let terminal = Terminal::default();
     find_temporary_directory(&terminal);
     interruption::watch().and_then(|()| cli.run(&terminal)).unwrap_or_else(|error| {
         terminal.error(&error);

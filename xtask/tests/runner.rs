@@ -54,7 +54,7 @@ fn scenario(name: &str, expected: &str) -> Result<Scenario> {
 
 #[test]
 fn fail_fast_skips_the_scenarios_after_the_first_failure() -> Result<()> {
-    let terminal = Terminal::new();
+    let terminal = Terminal::default();
     let testbed = testbed("fail-fast", &terminal)?;
     let scenarios = [("a/bad", "EPERM"), ("b/left", "ENOKEY"), ("c/left", "ENOKEY")];
     let scenarios = scenarios.iter().map(|(name, expected)| scenario(name, expected));
@@ -74,7 +74,7 @@ fn fail_fast_skips_the_scenarios_after_the_first_failure() -> Result<()> {
 
 #[test]
 fn scenario_that_passes_in_another_guest_is_flaky_with_its_failure() -> Result<()> {
-    let terminal = Terminal::new();
+    let terminal = Terminal::default();
     let testbed = testbed("retries", &terminal)?;
     let scenario = scenario("a/flaky", "ENOKEY")?;
     let results = SharedResults::new(vec![scenario.clone()], testbed.about()?);

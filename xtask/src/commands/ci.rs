@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn failed_step_differs_from_a_missing_program() {
-        let terminal = Terminal::new();
+        let terminal = Terminal::default();
         let code = |command: &str| run_step("x", Command::new(command), &terminal);
         assert_eq!([code("true"), code("false"), code("no-such-program")], [0, 1, 2].map(Outcome::Exited));
     }

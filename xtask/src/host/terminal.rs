@@ -40,24 +40,20 @@ pub struct Terminal {
     cancelled: AtomicBool,
 }
 
-impl Terminal {
-    pub fn new() -> Self {
+impl Default for Terminal {
+    fn default() -> Self {
         let colours = supports_colours();
         console::set_colors_enabled(colours && io::stdout().is_terminal());
         console::set_colors_enabled_stderr(colours && io::stderr().is_terminal());
         let live = colours && io::stderr().is_terminal() && !is_set("CI");
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self {
-            live,
-            bars,
-            phase: Mutex::default(),
-            noted: Mutex::default(),
-            results_redirected: AtomicBool::default(),
-            cancelled: AtomicBool::default(),
-        }
+        let (phase, noted, results_redirected, cancelled) = Default::default();
+        Self { live, bars, phase, noted, results_redirected, cancelled }
     }
+}
 
+impl Terminal {
     /// Reserves standard output if one of these files is standard output; results then go to
     /// standard error.
     pub fn reserve_standard_output<'f>(&self, files: impl IntoIterator<Item = &'f Path>) -> Result<()> {
@@ -95,7 +91,14 @@ impl Terminal {
     pub fn bar(&self, template: &str, total: Option<u64>) -> ProgressBar {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
-            let style = style.with_key("spent", write_spent).with_key("left", write_left);
+            // Writing to the bar's own line can't fail.
+            let style = style
+                .with_key("spent", |bar: &ProgressState, to: &mut dyn fmt::Write| {
+                    _ = to.write_str(&clock(bar.elapsed()));
+                })
+                .with_key("left", |bar: &ProgressState, to: &mut dyn fmt::Write| {
+                    _ = to.write_str(&remaining(bar.eta()));
+                });
             bar.set_style(style.progress_chars("━╸─"));
         }
         let bar = self.bars.add(bar);
@@ -178,12 +181,6 @@ fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-impl Default for Terminal {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
@@ -238,15 +235,6 @@ impl Drop for Work {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
-}
-
-fn write_spent(bar: &ProgressState, to: &mut dyn fmt::Write) {
-    // Writing to the bar's own line can't fail.
-    let _ = to.write_str(&clock(bar.elapsed()));
-}
-
-fn write_left(bar: &ProgressState, to: &mut dyn fmt::Write) {
-    let _ = to.write_str(&remaining(bar.eta()));
 }
 
 pub fn seconds(time: Duration) -> String {
