@@ -65,10 +65,8 @@ pub(super) struct Case<'t> {
     pub(super) values: BTreeMap<String, Value<'t>>,
 }
 
-/// A variable of the matrix, with its alternatives.
-struct Axis<'t> {
-    alternatives: Vec<Alternative<'t>>,
-}
+/// The alternatives of a variable of the matrix.
+type Axis<'t> = Vec<Alternative<'t>>;
 
 /// One of the values that an axis runs through.
 #[derive(Clone)]
@@ -89,7 +87,7 @@ pub(super) fn take<'t>(document: &mut DeTable<'t>, problems: &mut Vec<Problem>) 
         cases[0].values.insert(key.get_ref().to_string(), value);
     }
     for axis in axes {
-        cases = cases.iter().flat_map(|case| axis.alternatives.iter().map(|it| case.with(it))).collect();
+        cases = cases.iter().flat_map(|case| axis.iter().map(|it| case.with(it))).collect();
     }
     Cases { cases, variables: reading.variables }
 }
@@ -166,7 +164,7 @@ impl Reading<'_> {
 
     /// Refuses axes that make too many cases, before any case is made.
     fn limited<'t>(&mut self, place: Range<usize>, axes: Vec<Axis<'t>>) -> Vec<Axis<'t>> {
-        let many = axes.iter().try_fold(1_usize, |many, axis| many.checked_mul(axis.alternatives.len()));
+        let many = axes.iter().try_fold(1_usize, |many, axis| many.checked_mul(axis.len()));
         if many.is_some_and(|many| many <= MAX_CASES) {
             return axes;
         }
@@ -213,14 +211,10 @@ impl Reading<'_> {
                 "add some",
             );
         }
-        (!alternatives.is_empty()).then_some(Axis { alternatives })
+        (!alternatives.is_empty()).then_some(alternatives)
     }
 
-    fn of_list<'t>(
-        &mut self,
-        name: &Key<'t>,
-        items: DeArray<'t>,
-    ) -> (Vec<Alternative<'t>>, Vec<Spanned<String>>) {
+    fn of_list<'t>(&mut self, name: &Key<'t>, items: DeArray<'t>) -> (Axis<'t>, Vec<Spanned<String>>) {
         let mut names = Vec::new();
         let mut alternatives = Vec::new();
         for item in items {
@@ -241,11 +235,7 @@ impl Reading<'_> {
         (alternatives, names)
     }
 
-    fn of_table<'t>(
-        &mut self,
-        name: &Key<'t>,
-        rows: DeTable<'t>,
-    ) -> (Vec<Alternative<'t>>, Vec<Spanned<String>>) {
+    fn of_table<'t>(&mut self, name: &Key<'t>, rows: DeTable<'t>) -> (Axis<'t>, Vec<Spanned<String>>) {
         let mut names = Vec::new();
         let mut alternatives: Vec<Alternative<'t>> = Vec::new();
         let mut first: Option<Vec<Key<'t>>> = None;

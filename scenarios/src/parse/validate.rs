@@ -54,8 +54,7 @@ pub(super) fn check(
             state.round(block, deadline_ms, problems);
         }
     }
-    let mut found = problems.split_off(earlier);
-    while let Some(problem) = (!found.is_empty()).then(|| found.remove(0)) {
+    for problem in problems.split_off(earlier) {
         if !problems[earlier..].contains(&problem) {
             problems.push(problem);
         }
