@@ -7,7 +7,7 @@ pub(crate) struct Diagnostic {
     /// The file, relative to the tree if it is in the tree.
     pub(crate) file: String,
     /// The message without the place in the file.
-    message: String,
+    pub(crate) message: String,
     /// The line for the user.
     pub(crate) line: String,
 }
@@ -26,11 +26,6 @@ impl Diagnostic {
 
     pub(crate) fn all(output: &str, tree: &Path) -> Vec<Self> {
         output.lines().filter_map(|line| Self::parse(line, tree)).collect()
-    }
-
-    /// Returns true if the build can continue.
-    pub(crate) fn is_warning(&self) -> bool {
-        self.message.starts_with(": warning: ")
     }
 }
 

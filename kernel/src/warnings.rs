@@ -39,8 +39,9 @@ impl Warnings {
     /// Records a line of the build's output, on disk at once, since an interrupted build leaves
     /// objects, too.
     pub(crate) fn add_line(&mut self, line: &str) -> Result<()> {
-        let warning = Diagnostic::parse(line, &self.tree).filter(Diagnostic::is_warning);
-        let Some(warning) = warning.filter(|it| self.files.contains(&it.file)) else { return Ok(()) };
+        let is_ours =
+            |it: &Diagnostic| it.message.starts_with(": warning: ") && self.files.contains(&it.file);
+        let Some(warning) = Diagnostic::parse(line, &self.tree).filter(is_ours) else { return Ok(()) };
         let line = warning.line;
         // A header warns wherever it is included.
         if self.lines.contains(&line) {
