@@ -103,10 +103,6 @@ impl ReportSender {
         }
     }
 
-    pub(crate) fn send_event(&self, event: Event) -> io::Result<()> {
-        self.send(&Report::Event(event))
-    }
-
     /// Sends an event that PID 1 itself has no use for.
     pub(crate) fn send_to_host(&self, event: &Event) -> io::Result<()> {
         self.send(&Report::ForwardOnly(serde_json::value::to_raw_value(event)?))

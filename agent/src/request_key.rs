@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use scenarios::plan::{KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, EventKind, Outcome, Value};
 
-use crate::ipc::{REPORT_SOCKET, ReportSender};
+use crate::ipc::{REPORT_SOCKET, Report, ReportSender};
 use crate::keyring::{self, KeySerial};
 use crate::sys::errno;
 use crate::sys::kmsg::{self, Level};
@@ -69,7 +69,8 @@ fn report(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
         at_us: 0,
         kind: EventKind::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },
     };
-    let told = ReportSender::connect(REPORT_SOCKET.as_ref()).and_then(|reporter| reporter.send_event(event));
+    let told = ReportSender::connect(REPORT_SOCKET.as_ref())
+        .and_then(|reporter| reporter.send(&Report::Event(event)));
     if let Err(why) = told {
         kmsg::log(Level::Warning, &format!("{NAME}: {why}"));
     }

@@ -38,7 +38,7 @@ pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>> {
     for count in counts {
         let before = key_users()?;
         let sample = measure_pending(*count)?;
-        wait_for_key_collection(&before)?;
+        poll_until("/proc/key-users does not become what it was", || Ok(key_users()? == before))?;
         samples.entry(*count).or_default().push(sample);
     }
     let series = |(count, samples_ns)| Series { case: format!("{count} pending"), samples_ns };
@@ -108,10 +108,6 @@ fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<()> {
 
 fn key_users() -> Result<Vec<KeyUser>> {
     procfs::key_users().map_err(during("/proc/key-users"))
-}
-
-fn wait_for_key_collection(before: &[KeyUser]) -> Result<()> {
-    poll_until("/proc/key-users does not become what it was", || Ok(key_users()? == before))
 }
 
 fn poll_until(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {

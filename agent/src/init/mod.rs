@@ -37,7 +37,9 @@ pub(crate) fn main() -> ! {
         Ok(mut channel) => {
             let served = set_up().and_then(|mut guest| serve(&mut channel, &mut guest));
             if let Err(why) = served {
-                report_fatal(&mut channel, &why);
+                let why = why.to_string();
+                kmsg::log(kmsg::Level::Error, &why);
+                let _ = channel.send(&GuestMessage::Broken(Broken { plan: None, why }));
             }
         }
     }
@@ -45,11 +47,6 @@ pub(crate) fn main() -> ! {
         standalone.judge();
     }
     power::off()
-}
-
-fn report_fatal(channel: &mut Channel, why: &InitError) {
-    kmsg::log(kmsg::Level::Error, &why.to_string());
-    let _ = channel.send(&GuestMessage::Broken(Broken { plan: None, why: why.to_string() }));
 }
 
 /// Handles the host's messages until it ends the session.

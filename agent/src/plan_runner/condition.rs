@@ -45,9 +45,4 @@ impl PlanRunner<'_> {
         }
         job.asleep.len() == job.count as usize
     }
-
-    /// Returns true if no report announces that `condition` is met.
-    pub(super) fn needs_polling(condition: &Condition) -> bool {
-        !matches!(condition, Condition::Upcalls(_) | Condition::Ended)
-    }
 }

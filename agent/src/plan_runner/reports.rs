@@ -15,7 +15,7 @@ impl PlanRunner<'_> {
     pub(super) fn process_reports(&mut self) -> Result<()> {
         let signalled = self.guest.child_signals.take().is_some();
         // A child may have become a zombie before it was registered.
-        let poll = signalled || self.children.may_leave_zombies();
+        let poll = signalled || self.children.leaves_zombies;
         let ended = if poll { self.children.poll_exits() } else { Vec::new() };
         while let Some(report) = self.guest.reports.take().map_err(PlanError::during("a report"))? {
             match report {

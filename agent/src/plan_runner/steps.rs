@@ -155,7 +155,8 @@ impl PlanRunner<'_> {
         // A reference without a serial stays: the key was never created.
         let _ = resolve_refs(&mut op, &self.serials);
         let Op::Wait { until, .. } = op else { return Ok(Outcome::TimedOut) };
-        let tick = Self::needs_polling(&until).then_some(TICK);
+        let is_announced = matches!(until, Condition::Upcalls(_) | Condition::Ended);
+        let tick = (!is_announced).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
         self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick)
     }

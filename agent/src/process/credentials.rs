@@ -38,7 +38,7 @@ impl Credentials<'_> {
         let whole = [self.gid, self.uid].iter().any(|ids| matches!(ids, Some(Ids::All(_))));
         match self.groups {
             Some(groups) => setgroups(&groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())?,
-            None if whole => drop_groups()?,
+            None if whole && !getgroups()?.is_empty() => setgroups(&[])?,
             None => {}
         }
         if let Some((gids, fs)) = self.gid.map(split_ids) {
@@ -71,10 +71,6 @@ fn split_ids(ids: Ids) -> ([u32; 3], Option<u32>) {
             ([real, effective, saved].map(|id| id.unwrap_or(u32::MAX)), fs)
         }
     }
-}
-
-fn drop_groups() -> Result<()> {
-    if getgroups()?.is_empty() { Ok(()) } else { setgroups(&[]) }
 }
 
 /// Parses lower-case names without `CAP_`; EINVAL for an unknown name.

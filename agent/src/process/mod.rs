@@ -331,7 +331,7 @@ impl<'a> PlanProcess<'a> {
         self.exit_unless_sent(if for_host_only {
             reporter.send_to_host(&event)
         } else {
-            reporter.send_event(event)
+            reporter.send(&Report::Event(event))
         });
     }
 
