@@ -109,13 +109,13 @@ pub fn backport(
     };
     let run = Run { repository: &directory, chains: &chains, state: &state, progress };
     match run.series(&base.commit)? {
-        Outcome::Patches(patches) => {
+        Ok(patches) => {
             progress.finished();
             let exported = write(&patches, &record::of(&from.series_directory())?, &to.series_directory())?;
             State::remove(&directory)?;
             Ok(Backported::Done(exported))
         }
-        Outcome::Stopped(stop) => stop.check_out(&directory, &state, progress).map(Backported::Stopped),
+        Err(stop) => stop.check_out(&directory, &state, progress).map(Backported::Stopped),
     }
 }
 
@@ -215,11 +215,6 @@ impl Chains {
         let before = std::iter::once(None).chain(before.map(Some));
         before.zip(&self.other.patches).filter(|(_, (patch, _))| !is_primary(&patch.title)).collect()
     }
-
-    /// Returns the title as one of the other kernel's series, where its own patches are placed.
-    fn title_of(&self, title: &str) -> Option<&str> {
-        self.other.find(title).map(|(patch, _)| patch.title.as_str())
-    }
 }
 
 struct Run<'a> {
@@ -227,11 +222,6 @@ struct Run<'a> {
     chains: &'a Chains,
     state: &'a State,
     progress: &'a dyn Progress,
-}
-
-enum Outcome {
-    Patches(Vec<Patch>),
-    Stopped(Stop),
 }
 
 /// A merge with conflicts.
@@ -245,21 +235,20 @@ struct Stop {
 }
 
 /// Result of a step: the tree, or the reason to stop.
-type Step = Result<Result<String, Stop>>;
+type Step<T = String> = Result<Result<T, Stop>>;
 
 impl Run<'_> {
-    fn series(&self, base: &str) -> Result<Outcome> {
+    fn series(&self, base: &str) -> Step<Vec<Patch>> {
         let mut tree = tree_of(self.repository, base)?;
         let mut patches = Vec::new();
-        let own = self.chains.own();
+        let mut own = self.chains.own();
         let mut before = None;
         let mut queue = self.chains.new.patches.iter();
-        let mut own_left: Vec<_> = own.into_iter().collect();
         loop {
-            let place = own_left.iter().position(|(after, _)| *after == before);
+            let place = own.iter().position(|(after, _)| *after == before);
             let (patch, next) = match (place, before) {
                 (Some(place), _) => {
-                    let (_, (patch, change)) = own_left.remove(place);
+                    let (_, (patch, change)) = own.remove(place);
                     (patch.clone(), self.merge(patch, "its version", &tree, change)?)
                 }
                 (None, _) => match queue.next() {
@@ -269,10 +258,11 @@ impl Run<'_> {
                     None => break,
                 },
             };
-            before = self.chains.title_of(&patch.title);
+            // The other kernel's own patches are placed by the titles of its series.
+            before = self.chains.other.find(&patch.title).map(|(patch, _)| patch.title.as_str());
             let next = match next {
                 Ok(next) => next,
-                Err(stop) => return Ok(Outcome::Stopped(stop)),
+                Err(stop) => return Ok(Err(stop)),
             };
             if next == tree {
                 self.progress.note(&format!("nothing is left of {}: it is left out", patch.name));
@@ -282,7 +272,7 @@ impl Run<'_> {
             self.progress.done(patches.len() as u64);
             tree = next;
         }
-        Ok(Outcome::Patches(patches))
+        Ok(Ok(patches))
     }
 
     /// Applies a patch of the primary series: the other kernel's version of it, if there is one, with

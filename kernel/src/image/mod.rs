@@ -301,13 +301,14 @@ impl Recipe {
             (Arch::X86_64, Profile::Debug) => ("bzImage", "bzImage"),
             (Arch::X86_64, _) => ("bzImage", "vmlinux.stripped"),
         };
+        let warnings = fs::read_to_string(directory.join(WARNINGS)).unwrap_or_default();
         Image {
             path: directory.join(program),
             entered: directory.join(entered),
             vmlinux: directory.join("vmlinux"),
             modules: directory.join("modules"),
             notes: directory.join("notes"),
-            warnings: warnings(&directory.join(WARNINGS)),
+            warnings: warnings.lines().map(str::to_owned).collect(),
             mutants: directory.join("mutants.json"),
             config: directory.join("config"),
             release,
@@ -322,10 +323,6 @@ const IDENTITY: &str = "source";
 
 /// The file of an image with its warnings. It does not exist if there were none.
 const WARNINGS: &str = "warnings";
-
-fn warnings(file: &Path) -> Vec<String> {
-    fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
-}
 
 /// Returns the first lines of the version messages of the compiler and the linker, which are run
 /// once.

@@ -47,7 +47,8 @@ impl Subject {
         let title = title(decoded);
         let (tags, _) = decoded.split_at(decoded.len() - title.len());
         let tags = if tags.contains('[') { tags } else { tags_behind_words(decoded) };
-        let groups: Vec<&str> = brackets(tags).collect();
+        let groups = tags.split('[').skip(1).filter_map(|group| group.split_once(']'));
+        let groups: Vec<&str> = groups.map(|(inside, _)| inside).collect();
         let is_about = |group: &&&str| is_about_a_patch(group);
         let number = groups.iter().filter(is_about).chain(&groups).find_map(|group| number(group));
         let versions: Vec<Version> =
@@ -139,10 +140,6 @@ fn outside_of_brackets(text: &str) -> String {
         }
     }
     outside
-}
-
-fn brackets(text: &str) -> impl Iterator<Item = &str> {
-    text.split('[').skip(1).filter_map(|group| group.split_once(']').map(|(inside, _)| inside))
 }
 
 fn is_about_a_patch(group: &str) -> bool {
