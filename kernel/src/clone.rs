@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     command::{git, read},
     fs::remove,
-    objects::has,
+    git_objects::has,
     sources::BASE,
     tree::Base,
 };

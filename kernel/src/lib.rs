@@ -22,12 +22,13 @@ mod export;
 mod fingerprint;
 mod format_patch;
 mod fs;
+mod git_objects;
 mod image;
 mod kernels;
 mod lock;
 mod mutants;
-mod objects;
 mod packages;
+mod plural;
 mod programs;
 mod progress;
 mod rejects;
@@ -41,7 +42,6 @@ mod sources;
 mod testutil;
 mod tree;
 mod warnings;
-mod words;
 
 pub use crate::{
     backport::{Backport, Backported, Conflict, Start, abort, backport},
@@ -59,6 +59,7 @@ pub use crate::{
     lock::{Lock, LockMode, lock_holders},
     mutants::{Mutant, MutantSet, SourceFile, mutants},
     packages::{Manager, install_command},
+    plural::counted,
     programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},
     rejects::{RejectReason, RejectedHunk},
@@ -69,7 +70,6 @@ pub use crate::{
     series_comparison::{Difference, UnlikeLine, differences, explanation},
     sources::{DebianPackage, Origin, hex},
     tree::{Tree, fetch_tree, tree, whereabouts},
-    words::counted,
 };
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

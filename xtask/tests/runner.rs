@@ -21,9 +21,9 @@ use xtask::args::matrix::MatrixOptions;
 use xtask::host::terminal::Terminal;
 use xtask::report::live;
 use xtask::runner::executor::{Event, Policy};
+use xtask::runner::result_word::Word;
 use xtask::runner::run_results::SharedResults;
 use xtask::runner::testbed::Testbed;
-use xtask::runner::word::Word;
 
 #[derive(Parser)]
 struct CommandLine {

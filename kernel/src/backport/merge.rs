@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     Result,
     command::{failed, git, output},
-    objects::commit,
+    git_objects::commit,
 };
 
 /// A change to apply: what leads from one tree to another.

@@ -30,8 +30,8 @@ use crate::{
     export::{Exported, patches},
     format_patch::diff_of,
     fs::remove,
+    git_objects::{as_keyagents, commit, tree_of},
     lock::Lock,
-    objects::{as_keyagents, commit, tree_of},
     series::Stack,
     tree::{self, Base},
 };

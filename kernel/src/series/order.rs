@@ -8,7 +8,7 @@ use super::{
     problem::{self, SeriesProblem},
     subject::{Number, Version},
 };
-use crate::{Error, error::printable, words::counted};
+use crate::{Error, error::printable, plural::counted};
 
 /// Patches and files left out of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]

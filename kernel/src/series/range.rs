@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     command::{bytes, git, output, read},
     format_patch::diff_of,
-    objects::tree_of,
+    git_objects::tree_of,
 };
 
 /// The commits of a range, as patches.

@@ -12,7 +12,7 @@ use crate::{
     Error, Phase, Progress, Result,
     command::{Running, git, output, read},
     fs::remove,
-    objects::{self, has, tree_of},
+    git_objects::{self, has, tree_of},
 };
 
 /// Files at the top of every kernel source.
@@ -102,7 +102,7 @@ fn repository(directory: &Path, cache: &Path) -> Result<PathBuf> {
 
 /// Makes a commit of that tree, without a parent, and points [`BASE`] to it.
 fn make_base(repository: &Path, tree: &str) -> Result<()> {
-    let commit = objects::commit(repository, tree, None, "Pristine source")?;
+    let commit = git_objects::commit(repository, tree, None, "Pristine source")?;
     read(git(repository).args(["update-ref", BASE, &commit]), b"").map(drop)
 }
 

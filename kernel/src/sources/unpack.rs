@@ -12,7 +12,7 @@ use super::Archive;
 use crate::{
     Error, Phase, Progress, Result,
     command::{Running, git, read},
-    objects::has,
+    git_objects::has,
 };
 
 /// The branch that holds the pristine source.

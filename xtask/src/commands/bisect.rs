@@ -19,8 +19,8 @@ use crate::host::terminal::{Terminal, seconds};
 use crate::host::workspace;
 use crate::runner::bisect::{Bisection, Next, Try};
 use crate::runner::environment::{self, Extras};
+use crate::runner::result_word::Word;
 use crate::runner::selection;
-use crate::runner::word::Word;
 use crate::runner::worker::Worker;
 
 /// Scenario, series and guest of a bisection.

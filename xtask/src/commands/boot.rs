@@ -18,7 +18,7 @@ use crate::host::{cache, output};
 use crate::runner::environment::{Environment, Extras};
 use crate::session::FailureKind;
 use crate::session::raw_terminal::{self, RawTerminal};
-use crate::vm::{BootConfig, Ending, GuestOutput, KernelReport, Kind, Machine, MachineEvent, Tap};
+use crate::vm::{BootConfig, Ending, GuestOutput, KernelReport, Kind, Machine, MachineEvent, OutputObserver};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask boot --initramfs rootfs.cpio.gz                      with its console on this terminal
@@ -94,7 +94,7 @@ fn attach_terminal(
     raw_terminal.show_output();
     let boot = BootConfig {
         interactive: true,
-        tap: with_carriage_returns(raw_terminal.tap(), environment.kind()),
+        observer: with_carriage_returns(raw_terminal.observer(), environment.kind()),
         ..boot
     };
     let mut machine = environment.start_machine(&boot)?;
@@ -107,21 +107,21 @@ fn print_console(
     environment: &Environment,
     boot: BootConfig,
 ) -> Result<(Option<Ending>, Option<KernelReport>)> {
-    let tap = Tap::new(|output| {
+    let observer = OutputObserver::new(|output| {
         if let GuestOutput::Console(bytes) = output {
             output::write_stdout(bytes);
         }
     });
-    let mut machine = environment.start_machine(&BootConfig { tap, ..boot })?;
+    let mut machine = environment.start_machine(&BootConfig { observer, ..boot })?;
     Ok(watch(&mut machine, || false))
 }
 
 /// Adds carriage returns to User-Mode Linux's kernel lines, which end as in files; a raw-mode terminal needs them.
-fn with_carriage_returns(tap: Tap, kind: Kind) -> Tap {
+fn with_carriage_returns(observer: OutputObserver, kind: Kind) -> OutputObserver {
     if kind != Kind::Uml {
-        return tap;
+        return observer;
     }
-    Tap::new(move |output| match output {
+    OutputObserver::new(move |output| match output {
         GuestOutput::Console(bytes) => {
             let mut lines = Vec::with_capacity(bytes.len() + 8);
             let mut before = 0;
@@ -132,9 +132,9 @@ fn with_carriage_returns(tap: Tap, kind: Kind) -> Tap {
                 lines.push(*byte);
                 before = *byte;
             }
-            tap.observe(GuestOutput::Console(&lines));
+            observer.observe(GuestOutput::Console(&lines));
         }
-        other => tap.observe(other),
+        other => observer.observe(other),
     })
 }
 

@@ -20,8 +20,8 @@ use crate::host::output;
 use crate::host::process::quoted;
 use crate::host::terminal::{Terminal, seconds};
 use crate::runner::environment::{Environment, Extras};
+use crate::runner::result_word::Word;
 use crate::runner::selection;
-use crate::runner::word::Word;
 use crate::runner::worker::Judged;
 use crate::vm::Kind;
 

@@ -25,9 +25,9 @@ use crate::host::{cache, output};
 use crate::mutants::judge::boot_parameter;
 use crate::mutants::table;
 use crate::runner::environment::{Environment, Extras};
+use crate::runner::result_word::Word;
 use crate::runner::scenario_result::accept_hint;
 use crate::runner::selection;
-use crate::runner::word::Word;
 use crate::runner::worker::{self, Judged};
 use crate::session::Session;
 use crate::vm::{BootConfig, Kind};
@@ -292,7 +292,7 @@ fn run_in_new_guest(
     print: impl FnMut(&str) + Send + 'static,
 ) -> Verdict {
     let timeline = Timeline::of(plan.clone(), print);
-    let boot = BootConfig { tap: timeline.tap(), ..boot.clone() };
+    let boot = BootConfig { observer: timeline.observer(), ..boot.clone() };
     let verdict = match environment.start(&boot) {
         Err(failure) => symbolize::located(failure.verdict(plan), &environment.image.vmlinux),
         Ok(guest) => judge(guest, environment, scenario, plan).verdict,

@@ -121,7 +121,8 @@ pub fn attach_program(
         return environment.start(&environment.boot)?.pipe(&program);
     }
     let raw_terminal = RawTerminal::enable().map_err(|error| Failure::broken(&format!("{error:#}")))?;
-    let boot = BootConfig { interactive: true, tap: raw_terminal.tap(), ..environment.boot.clone() };
+    let boot =
+        BootConfig { interactive: true, observer: raw_terminal.observer(), ..environment.boot.clone() };
     let program = AttachedProgram { streams: Streams::Terminal(RawTerminal::size()), ..program };
     let mut session: Session = environment.start(&boot)?;
     session.raw_terminal(&program, &raw_terminal)

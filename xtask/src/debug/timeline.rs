@@ -16,7 +16,7 @@ use scenarios::trace;
 use scenarios::wire::{Event, GuestMessage};
 
 use crate::host::mutex::lock;
-use crate::vm::{GuestOutput, Tap};
+use crate::vm::{GuestOutput, OutputObserver};
 
 /// Reordering delay: the console and the channel have different latencies.
 const GRACE: Duration = Duration::from_millis(150);
@@ -64,10 +64,10 @@ impl Timeline {
         Self { printer, sender }
     }
 
-    pub fn tap(&self) -> Tap {
+    pub fn observer(&self) -> OutputObserver {
         let sender = self.sender.clone();
         let unfinished = Mutex::new(Vec::new());
-        Tap::new(move |output| {
+        OutputObserver::new(move |output| {
             match output {
                 GuestOutput::Console(bytes) => {
                     let mut unfinished = lock(&unfinished);
@@ -205,12 +205,12 @@ mod tests {
         let timeline = Timeline::of(serde_json::from_str(plan).unwrap(), move |line| {
             let _ = printed.send(console::strip_ansi_codes(line).into_owned());
         });
-        let tap = timeline.tap();
+        let observer = timeline.observer();
         let event = r#"{"event":{"process":"box","at_us":100,"kind":{"ended":{"exited":3}}}}"#;
-        tap.observe(GuestOutput::Message(event));
-        tap.observe(GuestOutput::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
-        tap.observe(GuestOutput::Console(b"lo\n"));
-        drop(tap);
+        observer.observe(GuestOutput::Message(event));
+        observer.observe(GuestOutput::Console(b"[    1.000000] keyagents: begins f/n\n[    1.000050] hel"));
+        observer.observe(GuestOutput::Console(b"lo\n"));
+        drop(observer);
         timeline.end();
         let lines: Vec<String> = lines.into_iter().collect();
         let expected = [

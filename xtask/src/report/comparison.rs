@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use console::{measure_text_width, style};
 
+use crate::runner::result_word::Word;
 use crate::runner::run_results::ColumnResults;
 use crate::runner::scenario_result::ScenarioResult;
-use crate::runner::word::Word;
 
 /// Verdict words of one scenario by column; `None` without a verdict.
 struct Row<'a> {

@@ -10,10 +10,10 @@ use crate::host::mutex::lock;
 use crate::host::output;
 use crate::host::terminal::Terminal;
 use crate::runner::executor::Event;
+use crate::runner::result_word::Word;
 use crate::runner::run_results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
-use crate::runner::word::Word;
 
 /// Version of the documented format. Events and fields may be added in the same version; existing
 /// ones keep their meaning.

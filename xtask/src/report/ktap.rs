@@ -2,9 +2,9 @@
 
 use scenarios::verdict::Verdict;
 
+use crate::runner::result_word::Word;
 use crate::runner::run_results::{ColumnResults, RunResults};
 use crate::runner::scenario_result::ScenarioResult;
-use crate::runner::word::Word;
 
 const VERSION: &str = "KTAP version 1";
 

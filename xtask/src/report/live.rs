@@ -14,12 +14,12 @@ use crate::host::terminal::{Terminal, seconds};
 use crate::report::comparison;
 use crate::report::progress::ProgressDisplay;
 use crate::runner::executor::{self, Event, Policy};
+use crate::runner::result_word::Word;
 use crate::runner::run_results::{ColumnResults, RunResults, SharedResults};
 use crate::runner::scenario_result::{Attempt, ScenarioResult, summary};
 use crate::runner::scheduler::Job;
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
-use crate::runner::word::Word;
 
 /// Runs the scenarios in every column; records and shows the results. Returns the exit code.
 /// `observer` observes every event.

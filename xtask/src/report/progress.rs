@@ -6,8 +6,8 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use crate::host::terminal::{self, Terminal};
+use crate::runner::result_word::Word;
 use crate::runner::scenario_result::Tally;
-use crate::runner::word::Word;
 
 const WORKER: &str = "  {spinner:.cyan} {spent:>4.dim} {msg}";
 const TOTAL: &str = "  {bar:24.cyan/dim} {pos}/{len} {msg}";

@@ -22,7 +22,7 @@ use crate::session::{Failure, Session};
 use crate::vm::qemu::Qemu;
 use crate::vm::time_scale::TimeScale;
 use crate::vm::uml::{self, Uml};
-use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, Tap};
+use crate::vm::{Backend, BootConfig, Clock, Kind, Machine, OutputObserver};
 
 /// Number of failed boots in a row after which no further guest is started.
 const MAX_FAILED_BOOTS: u32 = 2;
@@ -79,7 +79,7 @@ impl EnvironmentSpec {
             interactive: false,
             debugger: None,
             boot_deadline: None,
-            tap: Tap::default(),
+            observer: OutputObserver::default(),
         }
     }
 

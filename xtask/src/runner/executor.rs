@@ -11,10 +11,10 @@ use scenarios::verdict::Verdict;
 
 use crate::host::mutex::lock;
 use crate::host::terminal::Terminal;
+use crate::runner::result_word::Word;
 use crate::runner::scheduler::{Job, Next, PickOrder, Schedule};
 use crate::runner::testbed::Testbed;
 use crate::runner::timings::Timings;
-use crate::runner::word::Word;
 use crate::runner::worker::{ShutdownReport, Worker};
 
 /// Policy for scenarios with a bad verdict.

@@ -7,6 +7,7 @@ pub mod executor;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod last_run;
+pub mod result_word;
 pub mod run_results;
 pub mod scenario_result;
 pub mod scheduler;
@@ -15,5 +16,4 @@ pub mod shard;
 pub mod single_guest;
 pub mod testbed;
 pub mod timings;
-pub mod word;
 pub mod worker;

@@ -12,7 +12,7 @@ use scenarios::verdict::Verdict;
 
 use crate::host::process::quoted;
 use crate::host::terminal::seconds;
-use crate::runner::word::Word;
+use crate::runner::result_word::Word;
 use crate::vm::Kind;
 
 #[derive(Debug, Clone)]

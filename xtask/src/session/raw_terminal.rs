@@ -18,7 +18,7 @@ use crate::host::interruption::{self, Registered};
 use crate::host::mutex::lock;
 use crate::host::output;
 use crate::vm::machine::ConsoleWriter;
-use crate::vm::{GuestOutput, Tap};
+use crate::vm::{GuestOutput, OutputObserver};
 
 /// Description of the escape sequence, for the user.
 pub const ESCAPE_HINT: &str = "Ctrl-] three times ends the guest";
@@ -74,9 +74,9 @@ impl RawTerminal {
 
     /// Returns an observer that shows the guest's console output from [`Self::show_output`] until the
     /// drop.
-    pub fn tap(&self) -> Tap {
+    pub fn observer(&self) -> OutputObserver {
         let shows_output = Arc::clone(&self.shows_output);
-        Tap::new(move |output| {
+        OutputObserver::new(move |output| {
             if let (GuestOutput::Console(bytes), true) = (output, shows_output.load(Ordering::Relaxed)) {
                 output::write_stdout(bytes);
             }

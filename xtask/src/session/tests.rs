@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use scenarios::wire::PROTOCOL;
 
 use super::*;
-use crate::vm::{Backend, BootConfig, GuestOutput, Kind, Tap};
+use crate::vm::{Backend, BootConfig, GuestOutput, Kind, OutputObserver};
 
 /// A shell script in the place of a guest: its channel is descriptor 0, its console descriptor 1.
 struct Script(String);
@@ -90,18 +90,18 @@ fn silent_guest_is_hung_and_failed_back_end_is_broken() {
 
 #[test]
 fn queued_messages_do_not_extend_a_deadline() {
-    let (seen, observer) = mpsc::channel();
-    let tap = Tap::new(move |output| {
+    let (seen, reading) = mpsc::channel();
+    let observer = OutputObserver::new(move |output| {
         if matches!(output, GuestOutput::Message("second")) {
             seen.send(()).unwrap();
         }
     });
-    let boot = BootConfig { tap, ..BootConfig::without_files() };
+    let boot = BootConfig { observer, ..BootConfig::without_files() };
     let script = Script("echo first >&0; echo second >&0; sleep 9".into());
     let machine = Machine::start(&script, &boot).unwrap();
     let past = Instant::now();
     // The first message is in the queue when the second one is read.
-    observer.recv().unwrap();
+    reading.recv().unwrap();
     assert_eq!(machine.next(past), None);
     let message = machine.next(Instant::now() + Duration::from_secs(60));
     assert_eq!(message, Some(MachineEvent::Message("first".into())));

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::console::Console;
-use super::tap::{GuestOutput, Tap};
+use super::output_observer::{GuestOutput, OutputObserver};
 use super::{Backend, BootConfig, KernelReport};
 use crate::host::mutex::lock;
 use crate::host::output;
@@ -95,7 +95,7 @@ impl Machine {
             channel: channel.try_clone()?,
             console_end,
             console: Arc::clone(&console),
-            tap: boot.tap.clone(),
+            observer: boot.observer.clone(),
             queue,
         };
         thread::spawn(move || io_thread.run());
@@ -210,7 +210,7 @@ struct IoThread {
     channel: UnixStream,
     console_end: UnixStream,
     console: Arc<Mutex<Console>>,
-    tap: Tap,
+    observer: OutputObserver,
     queue: SyncSender<MachineEvent>,
 }
 
@@ -226,7 +226,7 @@ impl IoThread {
             let messages = if ready { self.read_channel(&mut line, &mut channel_open) } else { Vec::new() };
             console_open = self.drain_console();
             for message in messages {
-                self.tap.observe(GuestOutput::Message(&message));
+                self.observer.observe(GuestOutput::Message(&message));
                 // The receiver is gone if the machine was dropped.
                 let _ = self.queue.send(MachineEvent::Message(message));
             }
@@ -279,7 +279,7 @@ impl IoThread {
     }
 
     fn receive(&self, bytes: &[u8]) {
-        self.tap.observe(GuestOutput::Console(bytes));
+        self.observer.observe(GuestOutput::Console(bytes));
         let reports = lock(&self.console).take(bytes);
         for report in reports {
             let _ = self.queue.send(MachineEvent::KernelReport(report));

@@ -3,8 +3,8 @@
 pub mod console;
 mod host_tsc;
 pub mod machine;
+pub mod output_observer;
 pub mod qemu;
-pub mod tap;
 pub mod time_scale;
 pub mod uml;
 pub(crate) mod uml_memory;
@@ -20,8 +20,8 @@ use clap::ValueEnum;
 use crate::vm::time_scale::TimeScale;
 
 pub use machine::{Ending, Machine, MachineEvent};
+pub use output_observer::{GuestOutput, OutputObserver};
 pub use scenarios::kernel_report::KernelReport;
-pub use tap::{GuestOutput, Tap};
 
 #[derive(Debug, Clone)]
 pub struct BootConfig {
@@ -41,7 +41,7 @@ pub struct BootConfig {
     pub debugger: Option<u16>,
     /// Maximum time to PID 1's hello message; `None` for the back end's default.
     pub boot_deadline: Option<Duration>,
-    pub tap: Tap,
+    pub observer: OutputObserver,
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ impl BootConfig {
             interactive: false,
             debugger: None,
             boot_deadline: None,
-            tap: Tap::default(),
+            observer: OutputObserver::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     Kernels,
     command::{git, output, read},
-    objects::tree_of,
+    git_objects::tree_of,
     sources::hex,
 };
 

@@ -1,9 +1,9 @@
 //! Summary of the job: the counts of each column, and each failure with its diff.
 
 use crate::host::terminal::seconds;
+use crate::runner::result_word::Word;
 use crate::runner::run_results::RunResults;
 use crate::runner::scenario_result::{ScenarioResult, Tally};
-use crate::runner::word::Word;
 
 /// Maximum size. GitHub rejects the whole summary of a step above 1 MiB.
 const MOST_BYTES: usize = 900 << 10;

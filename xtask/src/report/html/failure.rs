@@ -8,8 +8,8 @@ use scenarios::snapshot::{DiffKind, DiffLine};
 use scenarios::verdict::{self, Cause, Verdict};
 
 use super::sequence;
+use crate::runner::result_word::Word;
 use crate::runner::scenario_result::{ScenarioResult, accept_hint};
-use crate::runner::word::Word;
 
 /// View of a verdict other than `passed`.
 #[derive(PartialEq, Eq)]

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use askama::Template;
 
 use crate::host::terminal::seconds;
+use crate::runner::result_word::Word;
 use crate::runner::run_results::{ColumnResults, RunResults};
 use crate::runner::scenario_result::{ScenarioResult, Tally};
-use crate::runner::word::Word;
 use failure::FailureView;
 use row::Row;
 

@@ -6,9 +6,9 @@ use scenarios::snapshot;
 
 use super::failure::FailureView;
 use super::sequence;
+use crate::runner::result_word::Word;
 use crate::runner::run_results::{ColumnResults, RunResults};
 use crate::runner::scenario_result::ScenarioResult;
-use crate::runner::word::Word;
 
 /// A scenario and its results by column.
 pub(super) struct Row {

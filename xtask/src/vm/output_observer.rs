@@ -14,11 +14,11 @@ pub enum GuestOutput<'a> {
 /// Observer that is called in the reading thread, before the output is processed further. Empty by
 /// default.
 #[derive(Clone, Default)]
-pub struct Tap(Option<Arc<Observer>>);
+pub struct OutputObserver(Option<Arc<Observer>>);
 
 type Observer = dyn Fn(GuestOutput<'_>) + Send + Sync;
 
-impl Tap {
+impl OutputObserver {
     /// Creates an observer that calls `observe`, which must not take long.
     pub fn new(observe: impl Fn(GuestOutput<'_>) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observe)))
@@ -31,8 +31,8 @@ impl Tap {
     }
 }
 
-impl fmt::Debug for Tap {
+impl fmt::Debug for OutputObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Tap(observed)" } else { "Tap(empty)" })
+        f.write_str(if self.0.is_some() { "OutputObserver(observed)" } else { "OutputObserver(empty)" })
     }
 }
