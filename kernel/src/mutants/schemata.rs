@@ -101,39 +101,32 @@ impl Writer<'_, '_> {
             self.out.push_str(&format!("{brace}if (!({})) ", deleted.join(" || ")));
             after = if is_simple { " }" } else { "" };
         }
-        let mut conditions = 0;
-        for (number, change) in of(|change| matches!(change, Change::Condition(_))) {
-            let Change::Condition(changed) = change else { continue };
-            self.out.push_str(&format!(
-                "{}mutant({number}) ? ({changed}) : ",
-                if conditions == 0 { "(" } else { "" }
-            ));
-            conditions += 1;
+        let conditions = group.edits.iter().filter_map(|(number, change)| match change {
+            Change::Condition(changed) => Some((*number, changed)),
+            _ => None,
+        });
+        let has_condition = self.choose(conditions, "!!(");
+        let replacements = group.edits.iter().filter_map(|(number, change)| match change {
+            Change::Replace(changed) => Some((*number, changed)),
+            _ => None,
+        });
+        let has_replacement = self.choose(replacements, "(");
+        match (has_condition, has_replacement) {
+            (false, false) => after,
+            (true, true) => "))))",
+            _ => "))",
         }
-        if conditions > 0 {
-            self.out.push_str("!!(");
-            after = "))";
+    }
+
+    /// Writes `(mutant(3) ? (CHANGED) : mutant(4) ? (CHANGED) : ` and the beginning of the original.
+    /// Returns false if there is no change.
+    fn choose<'c>(&mut self, changes: impl Iterator<Item = (u32, &'c String)>, begin: &str) -> bool {
+        let choices: Vec<String> =
+            changes.map(|(number, changed)| format!("mutant({number}) ? ({changed}) : ")).collect();
+        if !choices.is_empty() {
+            self.out.push_str(&format!("({}{begin}", choices.concat()));
         }
-        let mut replacements = 0;
-        for (number, change) in of(|change| matches!(change, Change::Replace(_))) {
-            let Change::Replace(changed) = change else { continue };
-            self.out.push_str(&format!(
-                "{}mutant({number}) ? ({changed}) : ",
-                if replacements == 0 { "(" } else { "" }
-            ));
-            replacements += 1;
-        }
-        match (replacements, conditions) {
-            (0, _) => after,
-            (_, 0) => {
-                self.out.push('(');
-                "))"
-            }
-            _ => {
-                self.out.push('(');
-                "))))"
-            }
-        }
+        !choices.is_empty()
     }
 }
 
