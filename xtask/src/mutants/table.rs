@@ -14,10 +14,8 @@ const NAMED: usize = 8;
 /// Returns `17 security/keys/key.c:12:5 f: drop-operand: a && b → a`.
 pub fn line(mutant: &Mutant) -> String {
     let Mutant { id, file, function, operator, line, column, original, changed, .. } = mutant;
-    let changed = if changed.is_empty() { "" } else { changed };
+    let changed = if changed.is_empty() { "(nothing)" } else { changed };
     format!("{id} {file}:{line}:{column} {function}: {operator}: {original} → {changed}")
-        .trim_end()
-        .to_owned()
 }
 
 /// Returns a hole in the suite for a reader: the mutant, its diff, and what ran over it.
@@ -37,12 +35,9 @@ pub fn hole(
         text.push_str(&format!("    {styled}\n"));
     }
     if let Outcome::Survived { passed } = outcome {
-        let rules: BTreeSet<String> = passed
-            .iter()
-            .filter_map(|name| scenarios.get(name.as_str()))
-            .flat_map(|scenario| scenario.rules.iter().map(ToString::to_string))
-            .collect();
-        let rules: Vec<String> = rules.into_iter().collect();
+        let ran = passed.iter().filter_map(|name| scenarios.get(name.as_str()));
+        let rules: BTreeSet<_> = ran.flat_map(|scenario| &scenario.rules).collect();
+        let rules: Vec<String> = rules.into_iter().map(ToString::to_string).collect();
         let more = passed.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let named = passed.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
