@@ -23,7 +23,7 @@ use crate::host::terminal::{Terminal, Work};
 use crate::host::{cache, workspace};
 
 /// Sources of the guest's programs.
-const SOURCES: [&str; 5] = ["Cargo.lock", "agent/src", "rootfs/src", "rootfs/manifest.toml", "scenarios/src"];
+const SOURCES: [&str; 5] = ["Cargo.lock", "agent", "rootfs/src", "rootfs/manifest.toml", "scenarios/src"];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -41,7 +41,7 @@ pub fn initramfs(
 ) -> Result<PathBuf> {
     cache::lock_for_guests(cache, |who| terminal.note(who))?;
     let work = terminal.work("Building the guest");
-    let agent = read(&build("agent", "agent", "guest", &work)?)?;
+    let agent = read(&build("guest", "guest", "guest", &work)?)?;
     let mut manifest = Manifest::testbed()?;
     absent.iter().for_each(|path| manifest.remove(path));
     let mut artefacts = Artefacts::from([("agent", agent.as_slice())]);
@@ -82,7 +82,7 @@ pub fn initramfs(
 }
 
 pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
-    alone("agent", "agent", "guest", terminal)
+    alone("guest", "guest", "guest", terminal)
 }
 
 /// Builds the program that judges a scenario in a guest without a host connection.
@@ -260,6 +260,6 @@ mod tests {
         let waits = "    Blocking waiting for file lock on build directory";
         assert_eq!(progress_of(waits).as_deref(), Some("blocking waiting for file lock on build directory"));
         assert_eq!(progress_of("error[E0432]: unresolved import"), None);
-        assert_eq!(progress_of("  --> agent/src/main.rs:1:1"), None);
+        assert_eq!(progress_of("  --> agent/guest/src/main.rs:1:1"), None);
     }
 }

@@ -18,7 +18,7 @@ pub fn build() -> Result<PathBuf> {
         .args(["-static", "-nostdlib", "-Os", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"])
         .args(["-Wl,--build-id=none", "-s", "-o"])
         .arg(&program)
-        .arg(workspace::root().join("agent/src/bench/request-key.c"));
+        .arg(workspace::root().join("agent/guest/src/bench/request-key.c"));
     process::run(&mut command)?;
     Ok(program)
 }

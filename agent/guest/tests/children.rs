@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use agent::children::Children;
+use guest::children::Children;
 use nix::errno::Errno;
 use scenarios::wire::Ending;
 
