@@ -5,9 +5,9 @@ mod channel;
 pub mod children;
 mod init;
 mod ipc;
-mod keyring;
 mod plan_runner;
 mod process;
+mod raw_add_key;
 mod request_key;
 mod sys;
 

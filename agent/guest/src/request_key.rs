@@ -9,12 +9,11 @@
 use std::ffi::CString;
 use std::process::ExitCode;
 
-use nix::errno::Errno;
+use keyring::{Errno, KeySerial, SpecialKey};
 use scenarios::plan::{KeyRef, Op, Payload};
 use scenarios::wire::{Done, Event, EventKind, Outcome, Value};
 
 use crate::ipc::{REPORT_SOCKET, Report, ReportSender};
-use crate::keyring::{self, KeySerial};
 use crate::sys::errno;
 use crate::sys::kmsg::{self, Level};
 
@@ -26,30 +25,34 @@ const COPY_OF: &[u8] = b"copy of ";
 
 /// Serves one upcall.
 pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
-    let key = arguments.next().and_then(|serial| serial.parse().ok()).map(KeySerial);
+    let key = arguments.next().and_then(|serial| serial.parse().ok()).and_then(KeySerial::new);
     let Some(key) = key.filter(|_| operation == "create") else { return ExitCode::from(2) };
     let answered = instantiate(key);
     if let Err(errno) = answered {
-        kmsg::log(Level::Warning, &format!("{NAME}: key {}: {}", key.0, errno::name(errno)));
+        kmsg::log(Level::Warning, &format!("{NAME}: key {}: {}", key.get(), errno::name(errno)));
     }
     if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn instantiate(key: KeySerial) -> Result<(), Errno> {
-    let target = KeyRef::Serial(key.0);
+    let target = KeyRef::Serial(key.get());
     let authkey = keyring::assume_authority(key);
-    report(key, Op::Assume { key: Some(target.clone()) }, authkey.map(|authkey| Value::Serial(authkey.0)));
+    report(
+        key,
+        Op::Assume { key: Some(target.clone()) },
+        authkey.map(|authkey| Value::Serial(authkey.get())),
+    );
     authkey?;
-    let callout = keyring::read(KeySerial::AUTHKEY)?;
+    let callout = keyring::read(SpecialKey::AssumedAuthkey)?;
     let callout = match callout.strip_prefix(COPY_OF) {
         Some(name) => {
-            let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+            let name = CString::new(name).map_err(|_| Errno::INVAL)?;
             let nested = name.as_bytes().starts_with(COPY_OF).then_some(name.as_c_str());
-            keyring::read(keyring::request_key(c"user", &name, nested, KeySerial::NONE)?)?
+            keyring::read(keyring::request_key(c"user", &name, nested, None)?)?
         }
         None => callout,
     };
-    let answered = keyring::instantiate(key, &callout, KeySerial::NONE);
+    let answered = keyring::instantiate(key, &callout, None);
     // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {
         let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
@@ -64,7 +67,7 @@ fn report(key: KeySerial, op: Op, answer: Result<Value, Errno>) {
         process: NAME.to_owned(),
         step: None,
         worker: None,
-        upcall: Some(key.0),
+        upcall: Some(key.get()),
         // PID 1 sets the time, since only PID 1 knows the plan's start.
         at_us: 0,
         kind: EventKind::Called { op, done: Done { outcome, begun_us: 0, elapsed_us: 0 } },

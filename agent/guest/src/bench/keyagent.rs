@@ -6,12 +6,12 @@ use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
+use keyring::{KeySerial, SpecialKey};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::getppid;
 
 use super::child::Child;
 use super::{BenchError, Result, during};
-use crate::keyring::{self, KeySerial};
 use crate::sys::signals::{SignalFd, Signals, send};
 
 /// Hold the next upcall. It precedes the upcall even when both are pending, since the lowest signal is taken
@@ -45,9 +45,9 @@ impl BenchAgent {
         let child = Child::fork(|| run_agent(kind, sigpending, inside))?;
         let mut serial = [0; 4];
         gate.read_exact(&mut serial).map_err(during("the agent did not register"))?;
-        let key = KeySerial(i32::from_ne_bytes(serial));
-        keyring::link(key, KeySerial::PROCESS).map_err(during("keeping the agent's key"))?;
-        keyring::unlink(key, KeySerial::SESSION).map_err(during("the agent's key"))?;
+        let key = KeySerial::try_from(i32::from_ne_bytes(serial)).map_err(during("the agent's key"))?;
+        keyring::link(key, SpecialKey::Process).map_err(during("keeping the agent's key"))?;
+        keyring::unlink(key, SpecialKey::Session).map_err(during("the agent's key"))?;
         Ok(Self { child, key, gate })
     }
 
@@ -57,11 +57,11 @@ impl BenchAgent {
 
     /// Makes PID 1 and its future children clients of the keyagent.
     pub(super) fn subscribe(&self) -> Result<()> {
-        keyring::link(self.key, KeySerial::SESSION).map_err(during("the agent's link"))
+        keyring::link(self.key, SpecialKey::Session).map_err(during("the agent's link"))
     }
 
     pub(super) fn unsubscribe(&self) -> Result<()> {
-        keyring::unlink(self.key, KeySerial::SESSION).map_err(during("the agent's link"))
+        keyring::unlink(self.key, SpecialKey::Session).map_err(during("the agent's link"))
     }
 
     pub(super) fn signal(&self, signal: i32) -> Result<()> {
@@ -71,8 +71,8 @@ impl BenchAgent {
 
 impl Drop for BenchAgent {
     fn drop(&mut self) {
-        let _ = keyring::unlink(self.key, KeySerial::PROCESS);
-        let _ = keyring::unlink(self.key, KeySerial::SESSION);
+        let _ = keyring::unlink(self.key, SpecialKey::Process);
+        let _ = keyring::unlink(self.key, SpecialKey::Session);
     }
 }
 
@@ -83,14 +83,14 @@ fn run_agent(kind: &CStr, sigpending: Option<u64>, mut gate: UnixStream) -> Resu
     let handled = Signals::one(HOLD).with(Signals::one(UPCALL)).with(Signals::one(PING));
     let mut signals = SignalFd::blocking(handled).map_err(during("signalfd"))?;
     let key = register(kind)?;
-    gate.write_all(&key.0.to_ne_bytes()).map_err(during("the agent's gate"))?;
+    gate.write_all(&key.get().to_ne_bytes()).map_err(during("the agent's gate"))?;
     gate.read_exact(&mut [0]).map_err(during("the agent's gate"))?;
     serve(&mut signals)
 }
 
 /// Registers this process as a keyagent, with the key in its session keyring.
 pub(super) fn register(kind: &CStr) -> Result<KeySerial> {
-    let key = keyring::add_key(c"keyagent", kind, Ok(&parameters()), KeySerial::SESSION);
+    let key = keyring::add_key(c"keyagent", kind, &parameters(), SpecialKey::Session);
     key.map_err(during("registering a keyagent"))
 }
 
@@ -105,7 +105,7 @@ fn parameters() -> [u8; 16] {
 fn serve(signals: &mut SignalFd) -> Result<()> {
     let parent = getppid().as_raw();
     let mut hold = false;
-    let mut held = KeySerial::NONE;
+    let mut held = None;
     loop {
         let Some(received) = signals.take() else {
             return Err(BenchError("signalfd returned no signal".to_owned()));
@@ -114,10 +114,10 @@ fn serve(signals: &mut SignalFd) -> Result<()> {
             HOLD => hold = true,
             UPCALL if hold => {
                 hold = false;
-                held = KeySerial(received.value);
+                held = KeySerial::new(received.value);
                 send(parent, HELD).map_err(during("a signal to the requester"))?;
             }
-            UPCALL => answer(KeySerial(received.value))?,
+            UPCALL => answer(KeySerial::new(received.value))?,
             _ => {
                 answer(held)?;
                 send(parent, PONG).map_err(during("a signal to the requester"))?;
@@ -126,9 +126,10 @@ fn serve(signals: &mut SignalFd) -> Result<()> {
     }
 }
 
-fn answer(target: KeySerial) -> Result<()> {
+fn answer(target: Option<KeySerial>) -> Result<()> {
+    let target = target.ok_or_else(|| BenchError("a signal without a target".to_owned()))?;
     keyring::assume_authority(target).map_err(during("assuming authority"))?;
-    let callout = keyring::read(KeySerial::AUTHKEY).map_err(during("reading the callout"))?;
-    keyring::instantiate(target, &callout, KeySerial::NONE).map_err(during("instantiating"))?;
-    keyring::assume_authority(KeySerial::NONE).map_err(during("dropping authority")).map(drop)
+    let callout = keyring::read(SpecialKey::AssumedAuthkey).map_err(during("reading the callout"))?;
+    keyring::instantiate(target, &callout, None).map_err(during("instantiating"))?;
+    keyring::drop_authority().map_err(during("dropping authority"))
 }

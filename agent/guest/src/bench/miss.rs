@@ -6,14 +6,13 @@
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
+use keyring::{Errno, KeySerial, SpecialKey};
 use scenarios::wire::bench::{Series, UnrelatedAgent};
 
 use super::keyagent::BenchAgent;
 use super::{
     BenchError, CALLOUT, KIND, OTHER_KIND, Result, during, nanoseconds, pin_to_last_cpu, sample_in_turn,
 };
-use crate::keyring::{self, KeySerial};
 
 /// Time for the kernel to collect a sample's keys.
 const COLLECTION: Duration = Duration::from_millis(20);
@@ -22,13 +21,13 @@ const CASES: [(Option<&CStr>, &str); 2] = [(None, "without callout"), (Some(CALL
 
 pub(super) fn measure(rounds: u32, calls: u32, other: UnrelatedAgent) -> Result<Vec<Series>> {
     let _agent = unrelated_agent(other)?;
-    let destination = keyring::add_key(c"keyring", c"misses", Ok(&[]), KeySerial::PROCESS);
+    let destination = keyring::add_key(c"keyring", c"misses", &[], SpecialKey::Process);
     let destination = destination.map_err(during("a destination keyring"))?;
     pin_to_last_cpu()?;
     let series = sample_in_turn(&CASES.map(|(_, case)| case), rounds, |case, round| {
         sample(round * calls, calls, CASES[case].0, destination)
     })?;
-    keyring::unlink(destination, KeySerial::PROCESS).map_err(during("the destination keyring"))?;
+    keyring::unlink(destination, SpecialKey::Process).map_err(during("the destination keyring"))?;
     Ok(series)
 }
 
@@ -49,8 +48,8 @@ fn sample(first: u32, calls: u32, callout: Option<&CStr>, destination: KeySerial
     let descriptions = descriptions.collect::<Result<Vec<_>, _>>().map_err(during("a description"))?;
     let begun = Instant::now();
     for description in &descriptions {
-        match keyring::request_key(KIND, description, callout, destination) {
-            Err(Errno::ENOKEY) => {}
+        match keyring::request_key(KIND, description, callout, Some(destination.into())) {
+            Err(Errno::NOKEY) => {}
             other => return Err(BenchError(format!("a request that was to miss gave {other:?}"))),
         }
     }

@@ -16,8 +16,6 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use scenarios::wire::bench::{Measurement, Series};
 
-use crate::keyring;
-
 /// Type of the requested keys.
 const KIND: &CStr = c"user";
 

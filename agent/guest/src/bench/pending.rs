@@ -6,14 +6,13 @@ use std::fs;
 use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
+use keyring::{Errno, SpecialKey};
 use scenarios::wire::KeyUser;
 use scenarios::wire::bench::Series;
 
 use super::child::Child;
 use super::keyagent::BenchAgent;
 use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds};
-use crate::keyring::{self, KeySerial};
 use crate::sys::procfs;
 
 /// The agent's RLIMIT_SIGPENDING.
@@ -62,7 +61,7 @@ fn measure_pending(count: u32) -> Result<u64> {
     let failed = failures(answers, count)?;
     let took = begun.elapsed();
     drop((requesters, agent));
-    keyring::clear(KeySerial::SESSION).map_err(during("the session keyring"))?;
+    keyring::clear(SpecialKey::Session).map_err(during("the session keyring"))?;
     match failed.first() {
         None => Ok(nanoseconds(took) / u64::from(count)),
         Some(errno) => Err(BenchError(format!(
@@ -77,8 +76,8 @@ fn measure_pending(count: u32) -> Result<u64> {
 fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) -> Result<()> {
     let description = CString::new(format!("bench:{number}")).map_err(during("a description"))?;
     gate.read_exact(&mut [0]).map_err(during("the requesters' gate"))?;
-    let key = keyring::request_key(KIND, &description, Some(CALLOUT), KeySerial::NONE);
-    let errno = key.err().map_or(0, |errno| errno as i32);
+    let key = keyring::request_key(KIND, &description, Some(CALLOUT), None);
+    let errno = key.err().map_or(0, Errno::raw_os_error);
     answer.write_all(&errno.to_ne_bytes()).map_err(during("an answer"))?;
     loop {
         nix::unistd::pause();
@@ -92,7 +91,9 @@ fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>> {
     for _ in 0..count {
         let mut errno = [0; 4];
         answers.read_exact(&mut errno).map_err(during("a requester exited"))?;
-        failed.extend(Some(i32::from_ne_bytes(errno)).filter(|errno| *errno != 0).map(Errno::from_raw));
+        failed.extend(
+            Some(i32::from_ne_bytes(errno)).filter(|errno| *errno != 0).map(Errno::from_raw_os_error),
+        );
     }
     Ok(failed)
 }
@@ -101,7 +102,7 @@ fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<()> {
     let wanted = format!("pending:{count} ");
     poll_until(&format!("{count} requests do not all become pending"), || {
         let keys = procfs::keys().map_err(during("/proc/keys"))?;
-        let agent = keys.iter().find(|key| KeySerial(key.serial) == agent.key);
+        let agent = keys.iter().find(|key| key.serial == agent.key.get());
         Ok(agent.is_some_and(|key| key.summary.contains(&wanted)))
     })
 }

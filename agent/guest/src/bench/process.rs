@@ -11,7 +11,6 @@ use scenarios::wire::bench::Series;
 use super::child::Child;
 use super::keyagent::register;
 use super::{BenchError, OTHER_KIND, Result, during, nanoseconds, pin_to_last_cpu, sample_in_turn};
-use crate::keyring;
 use crate::sys::kmsg;
 use crate::sys::process::{exit_now, fork};
 

@@ -5,12 +5,11 @@ use std::ffi::{CStr, CString};
 use std::fs;
 use std::time::Instant;
 
-use nix::errno::Errno;
+use keyring::{Errno, KeySerial, SpecialKey};
 use scenarios::wire::bench::{Series, Upcall};
 
 use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG};
 use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, sample_in_turn};
-use crate::keyring::{self, KeySerial};
 use crate::sys::signals::{self, SignalFd, Signals};
 
 /// The program that the kernel runs where no keyagent serves.
@@ -63,8 +62,8 @@ impl Bench {
     /// has arrived before the clock starts, and the requester no longer waits.
     fn measure_floor(&mut self, description: &CStr) -> Result<u64> {
         self.agent.signal(HOLD)?;
-        match keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE) {
-            Err(Errno::EINTR) => {}
+        match keyring::request_key(KIND, description, Some(CALLOUT), None) {
+            Err(Errno::INTR) => {}
             other => return Err(BenchError(format!("a request that was to be interrupted gave {other:?}"))),
         }
         let begun = Instant::now();
@@ -72,8 +71,7 @@ impl Bench {
         let pong = self.pongs.take();
         let took = begun.elapsed();
         pong.ok_or_else(|| BenchError("signalfd returned no signal".to_owned()))?;
-        let key =
-            keyring::request_key(KIND, description, None, KeySerial::NONE).map_err(during("an answer"))?;
+        let key = keyring::request_key(KIND, description, None, None).map_err(during("an answer"))?;
         unlink_key(key)?;
         Ok(nanoseconds(took))
     }
@@ -81,7 +79,7 @@ impl Bench {
 
 fn timed_request(_: &mut Bench, description: &CStr) -> Result<u64> {
     let begun = Instant::now();
-    let key = keyring::request_key(KIND, description, Some(CALLOUT), KeySerial::NONE);
+    let key = keyring::request_key(KIND, description, Some(CALLOUT), None);
     let took = begun.elapsed();
     unlink_key(key.map_err(during("a request"))?)?;
     Ok(nanoseconds(took))
@@ -90,8 +88,8 @@ fn timed_request(_: &mut Bench, description: &CStr) -> Result<u64> {
 /// Unlinks a key from PID 1's keyrings: its own, and the session keyring, which request-key may have linked
 /// it into.
 fn unlink_key(key: KeySerial) -> Result<()> {
-    let _ = keyring::unlink(key, KeySerial::SESSION);
-    keyring::unlink(key, KeySerial::PROCESS).map_err(during("a key that was answered"))
+    let _ = keyring::unlink(key, SpecialKey::Session);
+    keyring::unlink(key, SpecialKey::Process).map_err(during("a key that was answered"))
 }
 
 fn install(program: &str) -> Result<()> {

@@ -17,7 +17,6 @@ use scenarios::wire::{Broken, Ending, GuestMessage, HostMessage};
 use super::run_program::kill_all;
 use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
-use crate::keyring;
 use crate::sys::signals::{SignalFd, Signals};
 
 /// Runs the program and sends the host its result.

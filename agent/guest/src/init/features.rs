@@ -1,12 +1,11 @@
 //! Detects the kernel's features by trying them.
 
-use nix::errno::Errno;
+use keyring::{Errno, KeySerial, WatchQueue};
 use nix::sys::utsname::uname;
 use scenarios::wire::{Hello, PROTOCOL};
 
 use super::mounts::is_mounted;
-use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, KeySerial};
+use crate::raw_add_key;
 use crate::sys::{fault_injection, procfs};
 
 /// The first message of a guest that runs plans.
@@ -31,7 +30,7 @@ type Trial = fn(KeySerial) -> bool;
 const FEATURES: &[(&str, Trial)] = &[
     ("keyagents", has_keyagents),
     ("smp", |_| cpus() > 1),
-    ("watch_queue", |_| WatchQueue::new().is_ok()),
+    ("watch_queue", |_| WatchQueue::new(1).is_ok()),
     ("user_ns", |_| has_namespace("user")),
     ("pid_ns", |_| has_namespace("pid")),
     ("mount_ns", |_| has_namespace("mnt")),
@@ -49,12 +48,12 @@ const FEATURES: &[(&str, Trial)] = &[
     ("fault_injection", |_| fault_injection::configure()),
     ("yama", |_| std::path::Path::new("/proc/sys/kernel/yama").exists()),
     ("smack", |_| std::path::Path::new("/proc/self/attr/smack").exists()),
-    ("compat", |_| keyring::takes_compat_calls()),
+    ("compat", |_| raw_add_key::takes_compat_calls()),
 ];
 
 /// ENODEV: the kernel lacks the key type. With it, the payload is invalid.
 fn has_keyagents(lending: KeySerial) -> bool {
-    keyring::add_key(c"keyagent", c"user", Ok(&[0]), lending) != Err(Errno::ENODEV)
+    keyring::add_key(c"keyagent", c"user", &[0], lending) != Err(Errno::NODEV)
 }
 
 fn has_file_system(name: &str) -> bool {

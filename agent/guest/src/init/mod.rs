@@ -12,6 +12,7 @@ mod standalone;
 
 use std::fs;
 
+use keyring::SpecialKey;
 use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use scenarios::wire::{Broken, GuestMessage, HostMessage};
@@ -19,7 +20,6 @@ use scenarios::wire::{Broken, GuestMessage, HostMessage};
 use crate::bench;
 use crate::channel::{Channel, ChannelError};
 use crate::ipc::{REPORT_SOCKET, ReportReceiver};
-use crate::keyring::{self, KeySerial};
 use crate::plan_runner::{self, GuestContext, lending};
 use crate::sys::signals::{SignalFd, Signals};
 use crate::sys::{errno, kmsg, prefault};
@@ -89,7 +89,7 @@ fn set_up() -> Result<GuestContext, InitError> {
     let reports = ReportReceiver::open(REPORT_SOCKET.as_ref()).map_err(InitError::ReportSocket)?;
     let lending = lending::create().map_err(InitError::during("the lending keyring"))?;
     // Creates root's own keyrings now, so that no plan appears to leak them.
-    keyring::get_keyring_id(KeySerial::USER_SESSION, false).map_err(InitError::during("root's keyrings"))?;
+    keyring::get_keyring_id(SpecialKey::UserSession, false).map_err(InitError::during("root's keyrings"))?;
     Ok(GuestContext { reports, child_signals, lending })
 }
 
@@ -120,7 +120,7 @@ enum InitError {
 }
 
 impl InitError {
-    fn during(what: &'static str) -> impl Fn(Errno) -> Self {
-        move |errno| Self::SetUp(what, errno)
+    fn during<E: Into<std::io::Error>>(what: &'static str) -> impl Fn(E) -> Self {
+        move |why| Self::SetUp(what, errno::from_io(why))
     }
 }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
+use keyring::{Errno, KeySerial};
 use nix::unistd::{Uid, setfsuid};
 use scenarios::wire::{KeyUser, ProcKey};
 
-use crate::keyring::{self, KeySerial};
 use crate::sys::procfs;
 
 /// Time limit for collection beyond `kernel.keys.gc_delay`, which is one second in the guest.
@@ -110,7 +109,7 @@ pub(super) fn find_leaks(before: &KeySnapshot, quota: &QuotaSnapshot) -> io::Res
         let now = KeySnapshot::take()?;
         for key in now.seen.values().filter(|key| is_user_keyring(key)) {
             setfsuid(Uid::from_raw(key.uid));
-            let _ = empty(KeySerial(key.serial));
+            let _ = KeySerial::new(key.serial).map(empty);
             setfsuid(Uid::from_raw(0));
         }
         let mut left = now.leaked_since(before);
@@ -127,7 +126,7 @@ pub(super) fn find_leaks(before: &KeySnapshot, quota: &QuotaSnapshot) -> io::Res
 fn empty(keyring: KeySerial) -> Result<(), Errno> {
     for member in keyring::members(keyring)? {
         let own = keyring::describe(member)
-            .is_ok_and(|text| text.starts_with("keyring;") && text.contains(";_uid"));
+            .is_ok_and(|key| key.kind == "keyring" && key.description.starts_with(b"_uid"));
         if !own {
             keyring::unlink(member, keyring)?;
         }

@@ -6,16 +6,15 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 
-use nix::errno::Errno;
+use keyring::{Errno, KeyId, KeySerial, Permissions, Rights, SpecialKey};
 use scenarios::plan::Plan;
 
 use super::{PlanError, Result};
-use crate::keyring::{self, KeySerial};
 
 /// Creates the keyring that holds the lending keyrings of each plan.
 pub(crate) fn create() -> Result<KeySerial, Errno> {
-    keyring::get_keyring_id(KeySerial::PROCESS, true)?;
-    keyring_for_everybody(c"lending", KeySerial::PROCESS)
+    keyring::get_keyring_id(SpecialKey::Process, true)?;
+    keyring_for_everybody(c"lending", SpecialKey::Process)
 }
 
 /// Creates a lending keyring for each key that a process holds. In one shared keyring, keys of the same type
@@ -31,9 +30,10 @@ pub(super) fn lenders(lending: KeySerial, plan: &Plan) -> Result<HashMap<String,
 }
 
 /// Adds a keyring with all permissions for all users.
-fn keyring_for_everybody(description: &CStr, parent: KeySerial) -> Result<KeySerial, Errno> {
-    const EVERYBODY: u32 = 0x3f3f_3f3f;
-    let keyring = keyring::add_key(c"keyring", description, Ok(&[]), parent)?;
-    keyring::set_permissions(keyring, EVERYBODY)?;
+fn keyring_for_everybody(description: &CStr, parent: impl Into<KeyId>) -> Result<KeySerial, Errno> {
+    let all = Rights::all();
+    let everybody = Permissions { possessor: all, user: all, group: all, other: all };
+    let keyring = keyring::add_key(c"keyring", description, &[], parent)?;
+    keyring::set_permissions(keyring, everybody)?;
     Ok(keyring)
 }

@@ -18,6 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
+use keyring::KeySerial;
 use scenarios::plan::{Condition, KeyRef, Op, Plan, Process, Start};
 use scenarios::wire::{Broken, Completion, Done, Event, EventKind, Finished, GuestMessage, Outcome, Value};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
@@ -25,7 +26,6 @@ use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use crate::channel::{Channel, ChannelError};
 use crate::children::Children;
 use crate::ipc::{self, Command, ReportReceiver, ReportSender, SpawnRequest};
-use crate::keyring::{self, KeySerial};
 use crate::process::{self, Forked, ProcessContext, RunContext};
 use crate::sys::kmsg::{self, LogReader};
 use crate::sys::{process::pidfd_open, procfs, signals::SignalFd, tracefs::Recording};

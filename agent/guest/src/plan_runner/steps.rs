@@ -113,7 +113,7 @@ impl PlanRunner<'_> {
         let mut op = op.clone();
         resolve_refs(&mut op, &self.serials).map_err(|missing| missing.to_string())?;
         let pids = op.receiver().map(|to| self.pids(name, to)).transpose()?.unwrap_or_default();
-        let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.0);
+        let lend = save.and_then(|name| self.lenders.get(name)).map(|lender| lender.get());
         Ok(Task { step, op, pids, workers: None, round: None, at_us: None, lend })
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use keyring::KeySerial;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::execve;
@@ -14,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cause, PlanProcess, ProcessContext, RunContext};
 use crate::ipc::{CommandReceiver, ReportSender};
-use crate::keyring::KeySerial;
 use crate::sys::process::exit_now;
 
 /// `argv[0]` of the program when it continues as a process of a plan.

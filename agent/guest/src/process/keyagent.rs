@@ -6,16 +6,15 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::errno::Errno;
+use keyring::{KeySerial, Notification, SpecialKey, WatchQueue};
 use scenarios::plan::{Group, Hears, KeyRef, Keyagent, Op, Payload};
 use scenarios::wire::{EventKind, Outcome, UpcallSignal, Value};
 
 use super::{Cause, PlanProcess};
 use crate::ipc;
-use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, KeySerial};
 
-const AUTHKEY: &str = ".request_key_auth";
+/// Capacity of the watch queue. The kernel's minimum, one page, so that scenarios can make it overflow.
+pub(super) const QUEUE_SIZE: u32 = 32;
 
 pub(super) struct AgentState {
     plan: Keyagent,
@@ -38,8 +37,8 @@ impl AgentState {
         if self.plan.hears != Hears::Watch {
             return;
         }
-        let process = KeySerial::PROCESS;
-        let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new());
+        let process = SpecialKey::Process;
+        let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new(QUEUE_SIZE));
         *watch = watching.and_then(|queue| queue.watch(process).map(|()| queue)).ok();
     }
 
@@ -95,7 +94,7 @@ impl PlanProcess<'_> {
     /// Scans the whole process keyring, since notifications may be lost.
     fn new_authkeys(&mut self) -> Vec<UpcallSignal> {
         let Some(queue) = &mut self.watch else { return Vec::new() };
-        let lost = queue.take().iter().any(|notification| notification.subtype == "lost");
+        let lost = queue.take().unwrap_or_default().contains(&Notification::Lost);
         let present: Vec<i32> = authkeys().into_iter().map(|(target, _)| target).collect();
         let Some(agent) = &mut self.agent else { return Vec::new() };
         agent.seen.retain(|target| present.contains(target));
@@ -143,7 +142,7 @@ impl PlanProcess<'_> {
             if matches!(key, KeyRef::Target | KeyRef::Authkey)
                 && let Ok(serial) = self.key(key, cause)
             {
-                *key = KeyRef::Serial(serial.0);
+                *key = KeyRef::Serial(serial.as_raw());
             }
         }
         op
@@ -225,17 +224,11 @@ impl PlanProcess<'_> {
 
 /// The authkeys in the process keyring with their targets, in the order of the targets' serials.
 fn authkeys() -> Vec<(i32, KeySerial)> {
-    let members = keyring::members(KeySerial::PROCESS).unwrap_or_default();
-    let mut found: Vec<_> =
-        members.into_iter().filter_map(|key| Some((target_of(key).ok()??, key))).collect();
+    let members = keyring::members(SpecialKey::Process).unwrap_or_default();
+    let mut found: Vec<_> = members
+        .into_iter()
+        .filter_map(|key| Some((keyring::describe(key).ok()?.target()?.get(), key)))
+        .collect();
     found.sort_unstable();
     found
-}
-
-/// An authkey's target: the description is its serial in hexadecimal digits.
-fn target_of(key: KeySerial) -> Result<Option<i32>, Errno> {
-    let description = keyring::describe(key)?;
-    let mut fields = description.splitn(5, ';');
-    let digits = (fields.next() == Some(AUTHKEY)).then(|| fields.nth(3)).flatten();
-    Ok(digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(|serial| serial as i32))
 }

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use keyring::{KeyId, KeySerial, WatchQueue};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
@@ -24,8 +25,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::children::Children;
 use crate::ipc::{Command, CommandReceiver, Report, ReportSender, SpawnRequest, Task};
-use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, KeySerial};
 use crate::sys::signals::{SignalFd, Signals};
 use crate::sys::{errno, process::exit_now, procfs};
 
@@ -168,10 +167,10 @@ impl<'a> PlanProcess<'a> {
     /// The existing keyrings. Only those are looked up that the kernel does not create on look-up.
     fn keyrings(&self) -> BTreeMap<String, i32> {
         let asked = [Special::Thread, Special::Process].into_iter().filter_map(|special| {
-            let serial = keyring::get_keyring_id(KeySerial(special.id()), false).ok()?;
-            Some((special.name().to_owned(), serial.0))
+            let serial = keyring::get_keyring_id(KeyId::from_raw(special.id()), false).ok()?;
+            Some((special.name().to_owned(), serial.get()))
         });
-        let session = self.context.session.map(|serial| (Special::Session.name().to_owned(), serial.0));
+        let session = self.context.session.map(|serial| (Special::Session.name().to_owned(), serial.get()));
         asked.chain(session).collect()
     }
 
@@ -276,7 +275,7 @@ impl<'a> PlanProcess<'a> {
     /// Links a new key into its lending keyring while its permissions still allow it.
     fn lend_key(&self, task: &Task, done: &Done) {
         if let (Some(lender), Outcome::Ok(Value::Serial(serial))) = (task.lend, &done.outcome)
-            && let Err(errno) = keyring::link(KeySerial(*serial), KeySerial(lender))
+            && let Err(errno) = keyring::link(KeyId::from_raw(*serial), KeyId::from_raw(lender))
         {
             self.report_failure(format!("can't lend key {serial}: {}", errno::name(errno)));
         }

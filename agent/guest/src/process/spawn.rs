@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use keyring::{KeyId, KeySerial, SpecialKey};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -21,7 +22,6 @@ use serde::{Deserialize, Serialize};
 use super::credentials::{Credentials, set_rlimits};
 use super::{ProcessContext, loopback};
 use crate::ipc::SpawnRequest;
-use crate::keyring::{self, KeySerial};
 use crate::sys::process::{exit_now, fork, reap};
 use crate::sys::{errno, prefault, procfs};
 
@@ -141,7 +141,7 @@ struct ChildSetup<'a> {
 }
 
 /// Adds the failed call's name.
-fn during<T>(what: &str, result: Result<T, Errno>) -> Result<T, String> {
+fn during<T, E: Into<io::Error>>(what: &str, result: Result<T, E>) -> Result<T, String> {
     result.map_err(|errno| format!("{what}: {}", errno::name(errno)))
 }
 
@@ -189,10 +189,10 @@ impl ChildSetup<'_> {
         if keys.is_empty() {
             return Ok(());
         }
-        let session = KeySerial::SESSION;
+        let session = SpecialKey::Session;
         during("the lending keyring", keyring::link(context.run.lending, session))?;
         for key in keys {
-            during("a key for its session keyring", keyring::link(KeySerial(*key), session))?;
+            during("a key for its session keyring", keyring::link(KeyId::from_raw(*key), session))?;
         }
         during("the lending keyring", keyring::unlink(context.run.lending, session))
     }

@@ -5,9 +5,8 @@ use std::io;
 use nix::errno::Errno;
 
 /// The name in the kernel's documentation, as in `ENOKEY`; the number of an errno that has none.
-pub(crate) fn name(errno: Errno) -> String {
-    // An `Errno` does not keep such a number. The C library's variable does, until the next failure.
-    let number = if errno == Errno::UnknownErrno { Errno::last_raw() } else { errno as i32 };
+pub(crate) fn name(error: impl Into<io::Error>) -> String {
+    let number = error.into().raw_os_error().unwrap_or_default();
     scenarios::errno::name(number).map_or_else(|| number.to_string(), str::to_owned)
 }
 

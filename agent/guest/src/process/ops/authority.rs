@@ -2,22 +2,20 @@
 
 use std::io::IoSlice;
 
+use keyring::Errno;
 use scenarios::plan::Op;
-use scenarios::wire::Value;
 
-use super::{OpResult, Skip, bytes, done, misplaced, outcome};
-use crate::keyring::{self, KeySerial};
+use super::{OpResult, Skip, bytes, done, misplaced, serial};
 use crate::process::{Cause, PlanProcess};
 
 impl PlanProcess<'_> {
     pub(super) fn authority_op(&mut self, op: &Op, cause: Cause) -> OpResult {
         let (target, answer) = match op {
             Op::Assume { key } => {
-                let key = key.as_ref().map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))?;
-                return Ok(outcome(keyring::assume_authority(key), |authkey| match authkey {
-                    KeySerial::NONE => Value::None,
-                    authkey => Value::Serial(authkey.0),
-                }));
+                return Ok(match key {
+                    None => done(keyring::drop_authority()),
+                    Some(key) => serial(keyring::assume_authority(self.key(key, cause)?)),
+                });
             }
             Op::Instantiate { key, payload, into } => {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
@@ -39,12 +37,12 @@ impl PlanProcess<'_> {
                 let (key, into) = (self.key(key, cause)?, self.destination(into.as_ref(), cause)?);
                 let error =
                     scenarios::errno::number(error).ok_or_else(|| Skip(format!("no errno {error}")))?;
-                (key, keyring::reject(key, *seconds, error, into))
+                (key, keyring::reject(key, *seconds, Errno::from_raw_os_error(error), into))
             }
             _ => return Ok(misplaced(op)),
         };
         if let (Ok(()), Some(agent)) = (answer, &mut self.agent) {
-            agent.forget(target.0);
+            agent.forget(target.as_raw());
         }
         Ok(done(answer))
     }

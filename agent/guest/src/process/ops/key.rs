@@ -3,15 +3,15 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use nix::errno::Errno;
+use keyring::{Change, KeyId, KeySerial, Permissions, WatchQueue};
 use scenarios::op::Params;
 use scenarios::plan::{Caller, Op, Payload, Registration};
-use scenarios::wire::{Described, Outcome, Value};
+use scenarios::wire::{Described, Notification, Outcome, Value};
 
 use super::{OpResult, Skip, bytes, done, hex, misplaced, outcome, serial, text};
-use crate::keyring::watch_queue::WatchQueue;
-use crate::keyring::{self, KeySerial};
+use crate::process::keyagent::QUEUE_SIZE;
 use crate::process::{Cause, PlanProcess, thread};
+use crate::raw_add_key::{self, add_key, add_key_compat};
 use crate::sys::signals::Alarm;
 
 impl PlanProcess<'_> {
@@ -19,7 +19,7 @@ impl PlanProcess<'_> {
         let key = |key| self.key(key, cause);
         Ok(match op {
             Op::Add { kind, description, payload, into } => {
-                add(keyring::add_key, kind, description, payload, key(into)?)?
+                add(add_key, kind, description, payload, key(into)?)?
             }
             Op::Register { kind, with, into, by } => register(kind, &registration(with), key(into)?, *by)?,
             Op::Request { kind, description, callout, into, alarm_ms, restart } => {
@@ -28,9 +28,10 @@ impl PlanProcess<'_> {
                 let into = self.destination(into.as_ref(), cause)?;
                 let alarm =
                     alarm_ms.map(|delay| Alarm::after(Duration::from_millis(delay), *restart)).transpose();
-                let found = alarm
-                    .and_then(|_alarm| keyring::request_key(&kind, &description, callout.as_deref(), into));
-                serial(found)
+                match alarm {
+                    Ok(_alarm) => serial(keyring::request_key(&kind, &description, callout.as_deref(), into)),
+                    Err(errno) => outcome(Err(errno), |()| Value::None),
+                }
             }
             Op::Search { key: which, kind, description, into } => {
                 let into = self.destination(into.as_ref(), cause)?;
@@ -42,35 +43,44 @@ impl PlanProcess<'_> {
                 Some(bytes) => done(keyring::update(key(which)?, &bytes)),
                 None => return Err(Skip("a key can't be updated from null".to_owned())),
             },
-            Op::Setperm { key: which, perm } => done(keyring::set_permissions(key(which)?, perm.mask())),
+            Op::Setperm { key: which, perm } => {
+                done(keyring::set_permissions(key(which)?, Permissions::from_mask(perm.mask())))
+            }
             Op::Chown { key: which, uid, gid } => done(keyring::chown(key(which)?, *uid, *gid)),
             Op::SetTimeout { key: which, seconds } => done(keyring::set_timeout(key(which)?, *seconds)),
             Op::Revoke { key: which } => done(keyring::revoke(key(which)?)),
             Op::Invalidate { key: which } => done(keyring::invalidate(key(which)?)),
-            Op::GetSecurity { key: which } => outcome(keyring::security_label(key(which)?), Value::Text),
+            Op::GetSecurity { key: which } => outcome(keyring::security_label(key(which)?), text_of),
             Op::Watch { key: which } => {
                 let which = key(which)?;
                 done(self.watch_queue().and_then(|queue| queue.watch(which)))
             }
-            Op::Notifications {} => outcome(self.watch_queue().map(WatchQueue::take), Value::Notifications),
-            Op::Capabilities {} => outcome(keyring::capabilities(), |bits| Value::Hex(hex(&bits))),
+            Op::Notifications {} => {
+                let taken = self.watch_queue().and_then(|queue| queue.take());
+                outcome(taken, |taken| {
+                    Value::Notifications(taken.into_iter().filter_map(notification).collect())
+                })
+            }
+            Op::Capabilities {} => {
+                outcome(keyring::capabilities(), |bits| Value::Hex(hex(&bits.bits().to_le_bytes())))
+            }
             _ => misplaced(op),
         })
     }
 
-    fn watch_queue(&mut self) -> Result<&mut WatchQueue, Errno> {
+    fn watch_queue(&mut self) -> keyring::Result<&mut WatchQueue> {
         let queue = match self.watch.take() {
             Some(queue) => queue,
-            None => WatchQueue::new()?,
+            None => WatchQueue::new(QUEUE_SIZE)?,
         };
         Ok(self.watch.insert(queue))
     }
 }
 
 /// The system call interface of add_key(2).
-type AddKey = fn(&CStr, &CStr, keyring::Payload<'_>, KeySerial) -> Result<KeySerial, Errno>;
+type AddKey = fn(&CStr, &CStr, raw_add_key::Payload<'_>, KeyId) -> keyring::Result<KeySerial>;
 
-fn add(call: AddKey, kind: &str, description: &str, payload: &Payload, into: KeySerial) -> OpResult {
+fn add(call: AddKey, kind: &str, description: &str, payload: &Payload, into: KeyId) -> OpResult {
     let (kind, description) = (text(kind)?, text(description)?);
     let given = match payload {
         Payload::Null { null } => Err(*null),
@@ -79,12 +89,12 @@ fn add(call: AddKey, kind: &str, description: &str, payload: &Payload, into: Key
     Ok(serial(call(&kind, &description, given.as_deref().map_err(|length| *length), into)))
 }
 
-fn register(kind: &str, payload: &Payload, into: KeySerial, by: Caller) -> OpResult {
+fn register(kind: &str, payload: &Payload, into: KeyId, by: Caller) -> OpResult {
     let register = |call: AddKey| add(call, "keyagent", kind, payload, into);
     match by {
-        Caller::Itself => register(keyring::add_key),
-        Caller::Thread => thread::run_in_thread(|| register(keyring::add_key)),
-        Caller::Compat => register(keyring::add_key_compat),
+        Caller::Itself => register(add_key),
+        Caller::Thread => thread::run_in_thread(|| register(add_key)),
+        Caller::Compat => register(add_key_compat),
     }
 }
 
@@ -102,28 +112,53 @@ fn registration(with: &Registration) -> Payload {
     }
 }
 
-fn describe(key: KeySerial) -> Outcome {
-    let described = keyring::describe(key).and_then(|text| parse_description(&text).ok_or(Errno::EBADMSG));
-    outcome(described, Value::Described)
-}
-
-/// Parses `type;uid;gid;perm;description`.
-fn parse_description(text: &str) -> Option<Described> {
-    let mut fields = text.splitn(5, ';');
-    Some(Described {
-        kind: fields.next()?.to_owned(),
-        // The kernel prints an id without a mapping as -1.
-        uid: fields.next()?.parse::<i64>().ok()? as u32,
-        gid: fields.next()?.parse::<i64>().ok()? as u32,
-        perm: u32::from_str_radix(fields.next()?, 16).ok()?,
-        description: fields.next()?.to_owned(),
+fn describe(key: KeyId) -> Outcome {
+    outcome(keyring::describe(key), |key| {
+        Value::Described(Described {
+            kind: key.kind,
+            uid: key.uid,
+            gid: key.gid,
+            perm: key.permissions.to_mask(),
+            description: lossy(&key.description),
+        })
     })
 }
 
-fn read(key: KeySerial) -> Outcome {
-    let is_keyring = keyring::describe(key).is_ok_and(|description| description.starts_with("keyring;"));
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn text_of(bytes: Vec<u8>) -> Value {
+    Value::Text(lossy(&bytes))
+}
+
+/// A notification in a trace. Those about watched keys that no longer exist are left out.
+fn notification(notification: keyring::Notification) -> Option<Notification> {
+    let (subtype, key, aux) = match notification {
+        keyring::Notification::Removed => return None,
+        keyring::Notification::Lost => ("lost", 0, 0),
+        keyring::Notification::Key { key, change } => {
+            let (subtype, aux) = match change {
+                Change::Instantiated(error) => ("instantiated", error),
+                Change::Updated => ("updated", 0),
+                Change::Linked(linked) => ("linked", linked.get()),
+                Change::Unlinked(unlinked) => ("unlinked", unlinked.get()),
+                Change::Cleared => ("cleared", 0),
+                Change::Revoked => ("revoked", 0),
+                Change::Invalidated => ("invalidated", 0),
+                Change::Setattr => ("setattr", 0),
+                Change::Other(_, aux) => ("unknown", aux.cast_signed()),
+            };
+            (subtype, key.get(), aux)
+        }
+    };
+    Some(Notification { subtype: subtype.to_owned(), key, aux: aux.into() })
+}
+
+fn read(key: KeyId) -> Outcome {
+    let is_keyring = keyring::describe(key).is_ok_and(|key| key.kind == "keyring");
     if is_keyring {
-        let serials = |keys: Vec<KeySerial>| keys.into_iter().map(|key| key.0).collect();
+        let serials = |keys: Vec<KeySerial>| keys.into_iter().map(KeySerial::get).collect();
         return outcome(keyring::members(key), |keys| Value::Keyring(serials(keys)));
     }
     outcome(keyring::read(key), |payload| match String::from_utf8(payload) {
@@ -131,16 +166,4 @@ fn read(key: KeySerial) -> Outcome {
         Ok(text) => Value::Hex(hex(text.as_bytes())),
         Err(error) => Value::Hex(hex(error.as_bytes())),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn description_may_contain_semicolons() {
-        let described = parse_description("user;0;-1;3f010000;a;b").unwrap();
-        assert_eq!((described.gid, described.perm), (u32::MAX, 0x3f01_0000));
-        assert_eq!(described.description, "a;b");
-    }
 }

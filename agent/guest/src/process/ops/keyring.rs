@@ -1,9 +1,10 @@
 //! Operations on keyrings.
 
+use keyring::DefaultDestination;
+use scenarios::op::DefaultKeyring;
 use scenarios::plan::Op;
 
 use super::{OpResult, done, misplaced, serial, text};
-use crate::keyring;
 use crate::process::{Cause, PlanProcess};
 
 impl PlanProcess<'_> {
@@ -24,10 +25,22 @@ impl PlanProcess<'_> {
                 done(keyring::move_link(key(which)?, key(from)?, key(into)?))
             }
             Op::Restrict { key: which } => done(keyring::restrict(key(which)?)),
-            Op::DefaultKeyring { is } => done(keyring::set_default_destination(is.id()).map(drop)),
+            Op::DefaultKeyring { is } => done(keyring::set_default_destination(destination(*is))),
             Op::SessionToParent {} => done(keyring::session_to_parent()),
             Op::Persistent { uid, into } => serial(keyring::get_persistent(*uid, key(into)?)),
             _ => misplaced(op),
         })
+    }
+}
+
+fn destination(keyring: DefaultKeyring) -> DefaultDestination {
+    match keyring {
+        DefaultKeyring::Default => DefaultDestination::Default,
+        DefaultKeyring::Thread => DefaultDestination::Thread,
+        DefaultKeyring::Process => DefaultDestination::Process,
+        DefaultKeyring::Session => DefaultDestination::Session,
+        DefaultKeyring::User => DefaultDestination::User,
+        DefaultKeyring::UserSession => DefaultDestination::UserSession,
+        DefaultKeyring::Requestor => DefaultDestination::Requestor,
     }
 }

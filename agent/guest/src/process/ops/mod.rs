@@ -12,28 +12,31 @@ mod suspend;
 mod system;
 
 use std::ffi::CString;
+use std::io;
 
-use nix::errno::Errno;
+use ::keyring::{KeyId, KeySerial};
 use scenarios::plan::{Group, KeyRef, Op, Payload};
 use scenarios::wire::{Outcome, Value};
 
 use super::{Cause, PlanProcess};
-use crate::keyring::KeySerial;
 use crate::sys::errno;
 
-pub(super) fn outcome<T>(answer: Result<T, Errno>, value: impl FnOnce(T) -> Value) -> Outcome {
+pub(super) fn outcome<T, E: Into<io::Error>>(
+    answer: Result<T, E>,
+    value: impl FnOnce(T) -> Value,
+) -> Outcome {
     match answer {
         Ok(given) => Outcome::Ok(value(given)),
         Err(errno) => Outcome::Error(errno::name(errno)),
     }
 }
 
-fn done(answer: Result<(), Errno>) -> Outcome {
+fn done(answer: Result<(), impl Into<io::Error>>) -> Outcome {
     outcome(answer, |()| Value::None)
 }
 
-fn serial(answer: Result<KeySerial, Errno>) -> Outcome {
-    outcome(answer, |key| Value::Serial(key.0))
+fn serial(answer: Result<KeySerial, impl Into<io::Error>>) -> Outcome {
+    outcome(answer, |key| Value::Serial(key.get()))
 }
 
 /// Reason for skipping an operation: it names something that is missing or invalid.
@@ -68,19 +71,22 @@ impl PlanProcess<'_> {
     }
 
     /// The serial that a key reference has now.
-    pub(super) fn key(&self, key: &KeyRef, cause: Cause) -> Result<KeySerial, Skip> {
+    pub(super) fn key(&self, key: &KeyRef, cause: Cause) -> Result<KeyId, Skip> {
         let missing = || Skip(key.to_string());
         match key {
-            KeyRef::Special(special) => Ok(KeySerial(special.id())),
-            KeyRef::Serial(serial) => Ok(KeySerial(*serial)),
-            KeyRef::Target => self.target(cause).map(KeySerial).ok_or_else(missing),
-            KeyRef::Authkey => self.target(cause).and_then(|target| self.authkey(target)).ok_or_else(missing),
+            KeyRef::Special(special) => Ok(KeyId::from_raw(special.id())),
+            KeyRef::Serial(serial) => Ok(KeyId::from_raw(*serial)),
+            KeyRef::Target => self.target(cause).map(KeyId::from_raw).ok_or_else(missing),
+            KeyRef::Authkey => {
+                let authkey = self.target(cause).and_then(|target| self.authkey(target));
+                authkey.map(KeyId::from).ok_or_else(missing)
+            }
             KeyRef::Variable(_) | KeyRef::Of(..) => Err(missing()),
         }
     }
 
-    fn destination(&self, key: Option<&KeyRef>, cause: Cause) -> Result<KeySerial, Skip> {
-        key.map_or(Ok(KeySerial::NONE), |key| self.key(key, cause))
+    fn destination(&self, key: Option<&KeyRef>, cause: Cause) -> Result<Option<KeyId>, Skip> {
+        key.map(|key| self.key(key, cause)).transpose()
     }
 }
 

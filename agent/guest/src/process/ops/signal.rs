@@ -1,5 +1,6 @@
 //! Signal operations.
 
+use keyring::KeyId;
 use scenarios::plan::Op;
 use scenarios::wire::{Outcome, Value};
 
@@ -16,7 +17,7 @@ impl PlanProcess<'_> {
             }
             Op::Forge { by, signal, code, value, .. } => {
                 let signal = signal_number(signal)?;
-                let value = self.destination(value.as_ref(), cause)?.0;
+                let value = self.destination(value.as_ref(), cause)?.map_or(0, KeyId::as_raw);
                 done(pids.iter().try_for_each(|pid| signals::send_forged(*by, *pid, signal, *code, value)))
             }
             Op::TakeSignals {} => {

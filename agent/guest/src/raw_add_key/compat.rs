@@ -2,10 +2,11 @@
 
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
+use std::io;
 
+use keyring::{Errno, Result};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, getpid};
-use nix::{Result, errno::Errno};
 
 use crate::sys::process::{exit_now, fork};
 
@@ -27,12 +28,12 @@ impl LowMemory {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
         // SAFETY: maps fresh memory only.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, flags, -1, 0) };
-        if start == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Self { start: start.cast(), used: 0 }) }
+        if start == libc::MAP_FAILED { Err(last_error()) } else { Ok(Self { start: start.cast(), used: 0 }) }
     }
 
     /// Copies bytes into the memory, and returns their address.
     fn put(&mut self, bytes: &[u8]) -> Result<u32> {
-        let end = self.used.checked_add(bytes.len()).filter(|end| *end <= SIZE).ok_or(Errno::E2BIG)?;
+        let end = self.used.checked_add(bytes.len()).filter(|end| *end <= SIZE).ok_or(Errno::TOOBIG)?;
         // SAFETY: the bytes fit between the used part and the end of the mapping, which nothing else refers
         // to.
         let place = unsafe {
@@ -41,7 +42,7 @@ impl LowMemory {
             place
         };
         self.used = end;
-        u32::try_from(place as usize).map_err(|_| Errno::EFAULT)
+        u32::try_from(place as usize).map_err(|_| Errno::FAULT)
     }
 }
 
@@ -66,7 +67,11 @@ pub(super) fn add_key(
     };
     // SAFETY: all addresses are in the low memory, which outlives the call.
     let answer = unsafe { call(ADD_KEY, [kind, description, payload, length, keyring as u32]) };
-    if answer < 0 { Err(Errno::from_raw(-answer)) } else { Ok(answer) }
+    if answer < 0 { Err(Errno::from_raw_os_error(-answer)) } else { Ok(answer) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 /// Returns true if the kernel supports 32-bit system calls. A child makes one, since the kernel may kill the
