@@ -1,0 +1,147 @@
+//! Completes requests in every way, and checks what the requesters see. The argument is the delivery: `signal`
+//! or nothing.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::Child;
+use std::time::Duration;
+
+use ask::{Result, answer, ask};
+use keyagent::{Agent, Builder, Delivery, Errno, Error, Request};
+use keyring::join_session_keyring;
+
+mod ask;
+
+const CACHED: Duration = Duration::from_secs(60);
+
+fn main() -> Result<()> {
+    if ask::is_child()? {
+        return Ok(());
+    }
+    let by_signal = env::args().nth(1).is_some_and(|argument| argument == "signal");
+    let delivery = if by_signal { Delivery::Signal } else { Delivery::WatchQueue };
+    let builder = Agent::builder("user").delivery(delivery);
+    join_session_keyring(None)?;
+    complete(&builder)?;
+    late(&builder)?;
+    burst(&builder)?;
+    end(&builder)?;
+    writeln!(io::stdout(), "all as documented")?;
+    Ok(())
+}
+
+/// Asks, and returns the requester with its request.
+fn request(agent: &Agent, description: &str) -> Result<(Child, Request)> {
+    let child = ask(description)?;
+    let request = agent.next_request()?;
+    assert_eq!(request.description(), description.as_bytes());
+    Ok((child, request))
+}
+
+fn complete(builder: &Builder) -> Result<()> {
+    let agent = builder.clone().register()?;
+
+    let (child, taken) = request(&agent, "instantiated")?;
+    assert_eq!((taken.kind(), taken.callout()), ("user", &b"callout"[..]));
+    assert_eq!(taken.requester().uid, keyring_owner()?);
+    assert!([None, Some(child.id())].contains(&taken.requester().pid));
+    assert!(taken.is_pending());
+    taken.set_timeout(CACHED)?;
+    taken.instantiate(b"payload")?;
+    assert_eq!(answer(child)?, "payload");
+
+    let (child, taken) = request(&agent, "negated")?;
+    taken.negate(CACHED)?;
+    assert_eq!(answer(child)?, "error 126");
+    assert_eq!(answer(ask("negated")?)?, "error 126", "the negation is cached");
+
+    let (child, taken) = request(&agent, "rejected")?;
+    taken.reject(Errno::from_raw_os_error(200), CACHED)?;
+    assert_eq!(answer(child)?, "error 200");
+
+    let (child, taken) = request(&agent, "dropped")?;
+    drop(taken);
+    assert_eq!(answer(child)?, "error 126");
+    let (child, taken) = request(&agent, "dropped")?;
+    taken.instantiate(b"asked again")?;
+    assert_eq!(answer(child)?, "asked again");
+
+    let (child, taken) = request(&agent, "not taken by the type")?;
+    let refused = taken.instantiate(b"");
+    assert!(matches!(refused, Err(Error::Call { errno: Errno::INVAL, .. })), "{refused:?}");
+    assert_eq!(answer(child)?, "error 22");
+
+    let (child, taken) = request(&agent, "no such error")?;
+    assert!(matches!(taken.reject(Errno::from_raw_os_error(512), CACHED), Err(Error::Rejection(_))));
+    assert_eq!(answer(child)?, "error 126");
+    assert!(agent.try_next_request()?.is_none());
+    Ok(())
+}
+
+/// This process's uid.
+fn keyring_owner() -> Result<u32> {
+    Ok(keyring::describe(keyring::SpecialKey::Session)?.uid)
+}
+
+/// A request that has reached its deadline can't be answered.
+fn late(builder: &Builder) -> Result<()> {
+    let agent = builder.clone().timeout(Duration::from_millis(50)).register()?;
+    let (child, taken) = request(&agent, "late")?;
+    assert_eq!(answer(child)?, "error 110");
+    assert!(!taken.is_pending());
+    assert!(matches!(taken.set_timeout(CACHED), Err(Error::Ended | Error::Call { .. })));
+    assert!(matches!(taken.instantiate(b"late"), Err(Error::Ended)));
+    Ok(())
+}
+
+/// More requests at once than the watch queue has room for.
+fn burst(builder: &Builder) -> Result<()> {
+    const REQUESTS: usize = 150;
+    let agent = builder.clone().window(1024).timeout(Duration::from_secs(60)).register()?;
+    let children = (0..REQUESTS).map(|number| ask(&format!("burst {number}"))).collect::<Result<Vec<_>>>()?;
+    wait_until_pending(&agent, REQUESTS)?;
+    for request in agent.requests().take(REQUESTS) {
+        let request = request?;
+        let description = request.description().to_vec();
+        request.instantiate(&description)?;
+    }
+    for (number, child) in children.into_iter().enumerate() {
+        assert_eq!(answer(child)?, format!("burst {number}"));
+    }
+    assert!(agent.try_next_request()?.is_none(), "each request was taken once");
+    Ok(())
+}
+
+fn wait_until_pending(agent: &Agent, count: usize) -> Result<()> {
+    let (key, wanted) = (format!("{:08x} ", agent.key().get()), format!("pending:{count} "));
+    let is_line = |line: &str| line.starts_with(&key) && line.contains(&wanted);
+    while !std::fs::read_to_string("/proc/keys")?.lines().any(is_line) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// An agent that is dropped rejects what was not taken, in the window and beyond.
+fn end(builder: &Builder) -> Result<()> {
+    let agent = builder.clone().window(2).timeout(Duration::from_secs(60)).register()?;
+    let children = ["a", "b", "c"].map(ask);
+    wait_until_pending(&agent, 3)?;
+    drop(agent);
+    for child in children {
+        assert_eq!(answer(child?)?, "error 126");
+    }
+
+    // The kernel queues the others behind the one that was taken.
+    let agent = builder.clone().window(1).timeout(Duration::from_secs(60)).register()?;
+    let (child, taken) = request(&agent, "taken")?;
+    let others = ["d", "e"].map(ask);
+    wait_until_pending(&agent, 3)?;
+    drop(agent);
+    assert!(taken.is_pending());
+    taken.instantiate(b"still answered")?;
+    assert_eq!(answer(child)?, "still answered");
+    for other in others {
+        assert_eq!(answer(other?)?, "error 126");
+    }
+    Ok(())
+}

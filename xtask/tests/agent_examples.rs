@@ -1,0 +1,41 @@
+//! The examples of the crate for agents, run on the patched kernel.
+
+use std::sync::LazyLock;
+
+use anyhow::Result;
+use common::{streams, xtask};
+use rstest::rstest;
+use xtask::host::workspace;
+
+mod common;
+
+/// Whether the examples could be built, with cargo's messages.
+static BUILT: LazyLock<Result<(), String>> = LazyLock::new(|| {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--package", "keyagent", "--examples", "--features", "tokio"]);
+    let output = cargo.current_dir(workspace::root()).output().map_err(|why| why.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(streams(&output).2) }
+});
+
+/// Every example checks what it shows, and ends with an error if it is otherwise.
+#[rstest]
+#[case::by_watch_queue("answers", &[], "all as documented\n")]
+#[case::by_signal("answers", &["signal"], "all as documented\n")]
+#[case::from_other_threads("threads", &[], "all as documented\n")]
+#[case::by_helpers("helper", &[], "all as documented\n")]
+#[case::in_tasks_of_tokio("async", &[], "all as documented\n")]
+#[case::for_a_command("shout", &["sh", "-c", "keyctl pipe $(keyctl request2 user greeting hello @s)"], "HELLO")]
+fn example_runs_as_documented(
+    #[case] example: &str,
+    #[case] arguments: &[&str],
+    #[case] expected: &str,
+) -> Result<()> {
+    BUILT.as_ref().map_err(|why| anyhow::anyhow!("can't build the examples: {why}"))?;
+    let program = workspace::target().join("debug/examples").join(example);
+    let program = program.to_string_lossy();
+    let mut command = vec!["run", "--vm", "uml", "--", &*program];
+    command.extend(arguments);
+    let (code, stdout, stderr) = streams(&xtask(&command).output()?);
+    assert_eq!((code, stdout.as_str()), (Some(0), expected), "{stderr}");
+    Ok(())
+}
