@@ -5,6 +5,7 @@
 use std::ffi::{CStr, c_int, c_long, c_ulong};
 use std::fs::File;
 use std::io::IoSlice;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
@@ -13,20 +14,24 @@ use super::{Errno, KeyId, KeySerial, Result};
 /// `IOC_WATCH_QUEUE_SET_SIZE`: `_IO('W', 0x60)`.
 const SET_SIZE: c_ulong = 0x5760;
 
-/// An argument of keyctl(2). Pointers come from borrows that outlive the call.
+/// An argument of keyctl(2): a number, or the address of something that is borrowed.
 #[derive(Clone, Copy)]
-pub(crate) struct Arg(c_ulong);
+pub(crate) struct Arg<'a>(c_ulong, PhantomData<&'a ()>);
 
-impl Arg {
-    pub(crate) const NONE: Self = Self(0);
+impl<'a> Arg<'a> {
+    pub(crate) const NONE: Self = Self::number(0);
+
+    const fn number(value: c_ulong) -> Self {
+        Self(value, PhantomData)
+    }
 
     /// A signed number, sign-extended as in the C prototype; an id of -1 means no change.
     pub(crate) fn int(value: i32) -> Self {
-        Self(c_long::from(value) as c_ulong)
+        Self::number(c_long::from(value) as c_ulong)
     }
 
     pub(crate) fn word(value: u32) -> Self {
-        Self(c_ulong::from(value))
+        Self::number(c_ulong::from(value))
     }
 
     pub(crate) fn key(key: impl Into<KeyId>) -> Self {
@@ -38,15 +43,22 @@ impl Arg {
         Self::int(keyring.map_or(0, KeyId::as_raw))
     }
 
-    fn address<T>(pointer: *const T) -> Self {
-        Self(pointer.cast::<u8>() as c_ulong)
+    fn length<T>(of: &[T]) -> Self {
+        Self::number(of.len() as c_ulong)
+    }
+
+    fn address<T>(of: &'a [T]) -> Self {
+        Self::number(of.as_ptr().cast::<u8>() as c_ulong)
+    }
+
+    fn address_mut<T>(of: &'a mut [T]) -> Self {
+        Self::number(of.as_mut_ptr().cast::<u8>() as c_ulong)
     }
 }
 
-impl From<&CStr> for Arg {
-    /// The caller's borrow must outlive the call.
-    fn from(text: &CStr) -> Self {
-        Self::address(text.as_ptr())
+impl<'a> From<&'a CStr> for Arg<'a> {
+    fn from(text: &'a CStr) -> Self {
+        Self::address(text.to_bytes_with_nul())
     }
 }
 
@@ -103,25 +115,23 @@ pub(crate) fn request_key_of_nothing() -> Errno {
 }
 
 /// `SYSCALL_DEFINE5(keyctl)` with numbers and strings as arguments. The others are zero.
-pub(crate) fn keyctl<const N: usize>(operation: u32, given: [Arg; N]) -> Result<i32> {
+pub(crate) fn keyctl<const N: usize>(operation: u32, given: [Arg<'_>; N]) -> Result<i32> {
     let mut args = [Arg::NONE; 4];
     args[..N].copy_from_slice(&given);
-    // SAFETY: callers in this crate pass numbers, or addresses of live borrows.
+    // SAFETY: an address is that of a string, which its argument borrows over the call.
     result(unsafe { raw(operation, args) })
 }
 
 /// `keyctl(2)` that reads a payload from `bytes` as its second and third argument.
-pub(crate) fn keyctl_in(operation: u32, first: Arg, bytes: &[u8], last: Arg) -> Result<i32> {
-    let length = Arg(bytes.len() as c_ulong);
+pub(crate) fn keyctl_in(operation: u32, first: Arg<'_>, bytes: &[u8], last: Arg<'_>) -> Result<i32> {
     // SAFETY: the buffer is borrowed over the call and its length goes with it.
-    result(unsafe { raw(operation, [first, Arg::address(bytes.as_ptr()), length, last]) })
+    result(unsafe { raw(operation, [first, Arg::address(bytes), Arg::length(bytes), last]) })
 }
 
 /// `keyctl(2)` that gathers a payload from several pieces as its second and third argument.
-pub(crate) fn keyctl_iov(operation: u32, first: Arg, pieces: &[IoSlice<'_>], last: Arg) -> Result<i32> {
-    let length = Arg(pieces.len() as c_ulong);
+pub(crate) fn keyctl_iov(operation: u32, first: Arg<'_>, pieces: &[IoSlice<'_>], last: Arg<'_>) -> Result<i32> {
     // SAFETY: IoSlice is ABI compatible with struct iovec, and the slices are borrowed over the call.
-    result(unsafe { raw(operation, [first, Arg::address(pieces.as_ptr()), length, last]) })
+    result(unsafe { raw(operation, [first, Arg::address(pieces), Arg::length(pieces), last]) })
 }
 
 /// `keyctl(2)` that writes into a buffer: returns all of the kernel's data.
@@ -130,8 +140,8 @@ pub(crate) fn keyctl_iov(operation: u32, first: Arg, pieces: &[IoSlice<'_>], las
 pub(crate) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>> {
     let mut buffer = vec![0; 256];
     loop {
-        let length = Arg(buffer.len() as c_ulong);
-        let address = Arg::address(buffer.as_mut_ptr());
+        let length = Arg::length(&buffer);
+        let address = Arg::address_mut(&mut buffer);
         // SAFETY: the buffer is exclusively borrowed over the call and its length goes with it.
         let needed = result(unsafe { raw(operation, [first, address, length, Arg::NONE]) })? as usize;
         if needed <= buffer.len() {
@@ -144,14 +154,15 @@ pub(crate) fn keyctl_out(operation: u32, first: Arg) -> Result<Vec<u8>> {
 
 /// `KEYCTL_CAPABILITIES`, whose buffer comes first.
 pub(crate) fn keyctl_capabilities(buffer: &mut [u8]) -> Result<i32> {
-    let args = [Arg::address(buffer.as_mut_ptr()), Arg(buffer.len() as c_ulong), Arg::NONE, Arg::NONE];
+    let length = Arg::length(buffer);
+    let args = [Arg::address_mut(buffer), length, Arg::NONE, Arg::NONE];
     // SAFETY: the buffer is exclusively borrowed over the call and its length goes with it.
     result(unsafe { raw(libc::KEYCTL_CAPABILITIES, args) })
 }
 
 /// # Safety
 /// An argument that the operation takes for an address must be valid for it during the call.
-unsafe fn raw(operation: u32, args: [Arg; 4]) -> c_long {
+unsafe fn raw(operation: u32, args: [Arg<'_>; 4]) -> c_long {
     // SAFETY: by the function's contract.
     unsafe { libc::syscall(libc::SYS_keyctl, operation as c_int, args[0].0, args[1].0, args[2].0, args[3].0) }
 }
