@@ -129,7 +129,12 @@ pub(crate) fn keyctl_in(operation: u32, first: Arg<'_>, bytes: &[u8], last: Arg<
 }
 
 /// `keyctl(2)` that gathers a payload from several pieces as its second and third argument.
-pub(crate) fn keyctl_iov(operation: u32, first: Arg<'_>, pieces: &[IoSlice<'_>], last: Arg<'_>) -> Result<i32> {
+pub(crate) fn keyctl_iov(
+    operation: u32,
+    first: Arg<'_>,
+    pieces: &[IoSlice<'_>],
+    last: Arg<'_>,
+) -> Result<i32> {
     // SAFETY: IoSlice is ABI compatible with struct iovec, and the slices are borrowed over the call.
     result(unsafe { raw(operation, [first, Arg::address(pieces), Arg::length(pieces), last]) })
 }

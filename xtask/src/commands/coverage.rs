@@ -11,9 +11,10 @@ use crate::args::matrix::MatrixOptions;
 use crate::artifacts::image;
 use crate::coverage::collector::Collector;
 use crate::coverage::counts::Tally;
-use crate::coverage::{Coverage, exclusions, gcov, html, lcov, table};
-use crate::host::output;
+use crate::coverage::exclusions::Unreachable;
+use crate::coverage::{Coverage, gcov, html, lcov, table};
 use crate::host::terminal::Terminal;
+use crate::host::{exemptions, output};
 use crate::report::live;
 use crate::runner::executor::Policy;
 use crate::runner::run_results::SharedResults;
@@ -59,7 +60,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let matrix = options.testbed.for_coverage()?;
     matrix.check()?;
     let kernel = matrix.about()?.first().map_or_else(String::new, |about| about.kernel.clone());
-    let list = exclusions::read(&kernel)?;
+    let list = exemptions::read::<Unreachable>(&kernel)?;
     gcov::check()?;
 
     let results = SharedResults::new(scenarios, matrix.about()?);
@@ -102,7 +103,7 @@ impl Options {
         if !coverage.absent.is_empty() {
             terminal.note(&format!("not in this kernel: {}", coverage.absent.join(", ")));
         }
-        let list = exclusions::path();
+        let list = exemptions::path::<Unreachable>();
         let list = list.strip_prefix(crate::host::workspace::root()).unwrap_or(&list).display();
         let lines = coverage.lines();
         let missed = lines.of - lines.reached;

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::args::matrix::MatrixOptions;
 use crate::artifacts::image::{self, KernelOptions, Profile};
 use crate::host::terminal::Terminal;
-use crate::host::{cache, output, workspace};
+use crate::host::{cache, exemptions, output, workspace};
 use crate::mutants::baseline::Baseline;
 use crate::mutants::equivalents::{self, Equivalent};
 use crate::mutants::journal::Journal;
@@ -95,7 +95,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let matrix = options.testbed.for_mutants()?;
     matrix.check()?;
     let kernel = matrix.about()?.first().map_or_else(String::new, |about| about.kernel.clone());
-    let listed = equivalents::read(&kernel)?;
+    let listed = exemptions::read::<Equivalent>(&kernel)?;
     if options.list {
         return options.print_list(&matrix, terminal);
     }
@@ -238,7 +238,7 @@ impl Run<'_> {
             }
         }
         if !gone.is_empty() {
-            let list = equivalents::path();
+            let list = exemptions::path::<Equivalent>();
             let list = list.strip_prefix(workspace::root()).unwrap_or(&list).display();
             self.terminal.say(&format!(
                 "\n{list} has wrong entries. Remove them, or limit them to other kernels with `kernels`:"

@@ -4,15 +4,11 @@
 //! not affect them.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use kernel::Kernels;
 use serde::Deserialize;
 
 use crate::coverage::{File, State};
-use crate::host::workspace;
+use crate::host::exemptions::Exemption;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,35 +24,12 @@ pub struct Unreachable {
     kernels: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    #[serde(default)]
-    unreachable: Vec<Unreachable>,
-}
+impl Exemption for Unreachable {
+    const NAME: &str = "unreachable";
 
-pub fn path() -> PathBuf {
-    workspace::root().join("kernel/coverage/unreachable.toml")
-}
-
-pub fn read(kernel: &str) -> Result<Vec<Unreachable>> {
-    let path = path();
-    let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
-    parse(&text, &path, kernel)
-}
-
-pub(super) fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Unreachable>> {
-    let table: Table = toml::from_str(text).with_context(|| format!("can't read {}", path.display()))?;
-    let known = Kernels::load()?;
-    for entry in &table.unreachable {
-        for name in entry.kernels.iter().flatten() {
-            known.get(name).with_context(|| format!("{}, the entry {entry}: `kernels`", path.display()))?;
-        }
+    fn kernels(&self) -> Option<&[String]> {
+        self.kernels.as_deref()
     }
-    let is_meant = |entry: &Unreachable| {
-        entry.kernels.as_ref().is_none_or(|kernels| kernels.iter().any(|name| name == kernel))
-    };
-    Ok(table.unreachable.into_iter().filter(is_meant).collect())
 }
 
 impl Unreachable {
@@ -119,26 +92,38 @@ impl fmt::Display for Unreachable {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::host::exemptions::parse;
 
     #[test]
     fn entry_applies_to_the_named_kernels() {
         let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['7.3']\n";
-        assert_eq!(parse(text, Path::new("u.toml"), "7.3").unwrap().len(), 1);
-        assert_eq!(parse(text, Path::new("u.toml"), "6.12").unwrap(), []);
+        let entries = |kernel| parse::<Unreachable>(text, Path::new("u.toml"), kernel).unwrap().len();
+        assert_eq!((entries("7.3"), entries("6.12")), (1, 0));
     }
 
     #[test]
     fn entry_for_an_unknown_kernel_is_refused() {
         let text = "[[unreachable]]\nfile = 'a.c'\ncode = 'x;'\nreason = 'r'\nkernels = ['6.l']\n";
-        let error = parse(text, Path::new("u.toml"), "7.3").unwrap_err();
+        let error = parse::<Unreachable>(text, Path::new("u.toml"), "7.3").unwrap_err();
         let expected = "u.toml, the entry a.c, `x;`: `kernels`: there is no kernel named `6.l`; there are ";
         assert!(format!("{error:#}").starts_with(expected), "{error:#}");
     }
 
     #[test]
     fn entry_without_a_reason_is_refused() {
-        let error = parse("[[unreachable]]\nfile = 'a.c'\n", Path::new("u.toml"), "7.3").unwrap_err();
+        let text = "[[unreachable]]\nfile = 'a.c'\n";
+        let error = parse::<Unreachable>(text, Path::new("u.toml"), "7.3").unwrap_err();
         assert!(format!("{error:#}").contains("missing field `reason`"), "{error:#}");
+    }
+
+    #[test]
+    fn entry_of_another_list_is_refused() {
+        let text = "[[equivalent]]\nfile = 'a.c'\nreason = 'r'\n";
+        let error = parse::<Unreachable>(text, Path::new("u.toml"), "7.3").unwrap_err();
+        let expected = "can't read u.toml: `equivalent` is unknown; entries begin with [[unreachable]]";
+        assert_eq!(format!("{error:#}"), expected);
     }
 }

@@ -6,6 +6,8 @@ use serde_json::json;
 use super::*;
 use counts::GcovOutput;
 
+use crate::host::exemptions;
+
 const SOURCE: &str = "int f(int a)\n{\n\tif (a)\n\t\tgoto out;\n\ta++;\nout:\n\treturn a;\n}\nint g(void)\n{\n\treturn 1;\n}\n";
 
 /// Output of gcov for a call of f() without its goto, and no call of g().
@@ -33,7 +35,7 @@ fn tally() -> Tally {
 }
 
 fn list(entries: &str) -> Vec<Unreachable> {
-    exclusions::parse(entries, Path::new("unreachable.toml"), "6.12").unwrap()
+    exemptions::parse(entries, Path::new("unreachable.toml"), "6.12").unwrap()
 }
 
 fn list_error(entry: &str) -> String {

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod completion;
+pub mod exemptions;
 pub mod interruption;
 pub mod mutex;
 pub mod output;

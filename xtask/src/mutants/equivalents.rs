@@ -4,14 +4,11 @@
 //! it.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use kernel::{Kernels, Mutant, MutantSet};
+use kernel::{Mutant, MutantSet};
 use serde::Deserialize;
 
-use crate::host::workspace;
+use crate::host::exemptions::Exemption;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,36 +27,12 @@ pub struct Equivalent {
     kernels: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    #[serde(default)]
-    equivalent: Vec<Equivalent>,
-}
+impl Exemption for Equivalent {
+    const NAME: &str = "equivalent";
 
-pub fn path() -> PathBuf {
-    workspace::root().join("kernel/coverage/equivalent.toml")
-}
-
-/// Reads the entries for that kernel.
-pub fn read(kernel: &str) -> Result<Vec<Equivalent>> {
-    let path = path();
-    let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
-    parse(&text, &path, kernel)
-}
-
-fn parse(text: &str, path: &Path, kernel: &str) -> Result<Vec<Equivalent>> {
-    let table: Table = toml::from_str(text).with_context(|| format!("can't read {}", path.display()))?;
-    let known = Kernels::load()?;
-    for entry in &table.equivalent {
-        for name in entry.kernels.iter().flatten() {
-            known.get(name).with_context(|| format!("{}, the entry {entry}: `kernels`", path.display()))?;
-        }
+    fn kernels(&self) -> Option<&[String]> {
+        self.kernels.as_deref()
     }
-    let is_meant = |entry: &Equivalent| {
-        entry.kernels.as_ref().is_none_or(|kernels| kernels.iter().any(|name| name == kernel))
-    };
-    Ok(table.equivalent.into_iter().filter(is_meant).collect())
 }
 
 impl Equivalent {
@@ -90,7 +63,10 @@ impl fmt::Display for Equivalent {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::host::exemptions::parse;
     use crate::mutants::selection::tests::set;
 
     fn entries(more: &str) -> Vec<Equivalent> {
