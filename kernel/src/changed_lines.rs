@@ -43,6 +43,21 @@ pub(crate) fn changed_files_in(tree: &Path) -> Result<Vec<ChangedFile>> {
     Ok(files)
 }
 
+/// Returns the lines of the request's series that an earlier version of it does not have: files
+/// with line numbers, from 1.
+pub fn lines_since(
+    request: &Request<'_>,
+    earlier: &Series,
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<Vec<(String, BTreeSet<usize>)>> {
+    let tree = tree(request, cache, progress)?;
+    let earlier = earlier.commit(&tree.path, &tree.base, |_| {})?;
+    let mut diff = git(&tree.path);
+    diff.args(["diff", "--no-renames", "--no-color", "--no-ext-diff", "--unified=0", &earlier, &tree.head]);
+    Ok(touched_lines(&read(&mut diff, b"")?))
+}
+
 /// Returns the paths of the C files, without headers, for line counters. These are the files that
 /// the series adds or changes, and all of security/keys, whose headers it may have changed.
 pub(crate) fn counted_sources(tree: &Path) -> Result<BTreeSet<String>> {
@@ -122,6 +137,7 @@ fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{NoProgress, testutil::Fixture};
 
     #[test]
     fn changed_lines_are_numbered_in_the_new_file() {
@@ -135,6 +151,26 @@ mod tests {
                 ("b.c".to_owned(), true, BTreeSet::from([1, 2])),
             ]
         );
+    }
+
+    #[test]
+    fn lines_that_an_earlier_series_has_are_left_out() {
+        let mut fixture =
+            Fixture::with_source(&[("Makefile", ""), ("Kconfig", ""), ("a.c", "1\n2\n"), ("b.c", "1\n")]);
+        let series = fixture.path("series");
+        fixture.kernel.series = series.to_str().unwrap().to_owned();
+        fixture.write_patch(1, "a.c", "@@ -1,2 +1,4 @@\n 1\n+old\n+x\n 2");
+        read(git(&fixture.path("")).args(["init", "-q", "series"]), b"").unwrap();
+        read(git(&series).args(["add", "."]), b"").unwrap();
+        let commit = ["-c", "user.name=Z", "-c", "user.email=z@example.org", "commit", "-qm", "1"];
+        read(git(&series).args(commit), b"").unwrap();
+        fixture.write_patch(1, "a.c", "@@ -1,2 +1,4 @@\n 1\n+old\n+y\n 2");
+        fixture.write_patch(2, "b.c", "@@ -1 +1,2 @@\n 1\n+new");
+
+        let earlier = fixture.kernel.series_at("HEAD").unwrap();
+        let request = fixture.request("source", fixture.patches().unwrap()).unwrap();
+        let lines = lines_since(&request, &earlier, &fixture.path("cache"), &NoProgress).unwrap();
+        assert_eq!(lines, [("a.c".to_owned(), [3].into()), ("b.c".to_owned(), [2].into())]);
     }
 
     #[test]

@@ -7,7 +7,13 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Error, Origin, Progress, Result, Series, image::has_image, tree::cached_origin};
+use crate::{
+    Error, Origin, Progress, Result, Series,
+    command::{bytes, git},
+    fs::scratch,
+    image::has_image,
+    tree::cached_origin,
+};
 
 /// The contents of `kernels.toml`.
 #[derive(Debug, Deserialize)]
@@ -23,7 +29,7 @@ pub struct KernelSpec {
     pub name: String,
     /// Possible sources. The first that this machine can use serves.
     pub origins: Vec<Origin>,
-    series: String,
+    pub(crate) series: String,
 }
 
 impl Kernels {
@@ -124,6 +130,16 @@ impl KernelSpec {
     /// Returns this repository's series for this kernel, which may be empty.
     pub fn series(&self) -> Result<Series> {
         Series::read(&self.series_directory())
+    }
+
+    /// Returns the series as a revision of this repository has it.
+    pub fn series_at(&self, revision: &str) -> Result<Series> {
+        let patches = scratch()?;
+        // In a directory, git archives its files alone.
+        let archive = bytes(git(&self.series_directory()).args(["archive", "--format=tar", revision]))?;
+        let unpacked = tar::Archive::new(archive.as_slice()).unpack(patches.path());
+        unpacked.map_err(Error::io("writing", patches.path()))?;
+        Series::read(patches.path())
     }
 
     pub fn series_directory(&self) -> PathBuf {

@@ -46,7 +46,7 @@ mod warnings;
 pub use crate::{
     backport::{Backport, Backported, Conflict, Start, abort, backport},
     build::{SOURCE, unbuildable},
-    changed_lines::{ChangedFile, changed_files, touched_lines},
+    changed_lines::{ChangedFile, changed_files, lines_since, touched_lines},
     check::{Check, CheckKind, Outcome, Report, Row, check},
     command::{command_line, git, quoted},
     config::{Arch, Fragment, Profile},

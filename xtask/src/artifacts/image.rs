@@ -1,5 +1,6 @@
 //! Kernel image selected on the command line.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -177,6 +178,19 @@ pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal)
 /// Returns the mutants of the series, without a build.
 pub fn mutants(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &Terminal) -> Result<MutantSet> {
     Ok(kernel::mutants(&options.noted(arch, terminal)?, cache, terminal)?)
+}
+
+/// Returns the lines of the kernel's own series that it did not have in a revision of this
+/// repository: files with line numbers.
+pub fn lines_since(
+    options: &KernelOptions,
+    revision: &str,
+    cache: &Path,
+    terminal: &Terminal,
+) -> Result<Vec<(String, BTreeSet<usize>)>> {
+    let request = options.request(Arch::Um)?;
+    let earlier = request.kernel.series_at(revision)?;
+    Ok(kernel::lines_since(&request, &earlier, cache, terminal)?)
 }
 
 /// Returns the programs of the kernel's selftests in `tools/testing/selftests/COLLECTION`, cached

@@ -23,6 +23,7 @@ use crate::mutants::equivalents::{self, Equivalent};
 use crate::mutants::journal::Journal;
 use crate::mutants::judge::Judge;
 use crate::mutants::order::History;
+use crate::mutants::selection::Touched;
 use crate::mutants::{Judgement, Outcome, html, json, selection as mutant_selection, table};
 use crate::runner::environment::Environment;
 use crate::runner::selection;
@@ -35,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask mutants --list                         shows them, and builds nothing
   cargo xtask mutants --sample 100 --seed 7          a hundred of them; the seed decides which
   cargo xtask mutants --without serving/one          what only that scenario notices survives
+  cargo xtask mutants --since main                   what a branch has changed in the series
   git -C TREE diff | cargo xtask mutants --in-diff -";
 
 /// Selection of mutants, and output files.
@@ -52,6 +54,11 @@ pub struct Options {
     /// Judge only the mutants of the lines that a diff of the kernel's tree adds; - is standard input
     #[arg(long, value_name = "FILE")]
     in_diff: Option<PathBuf>,
+
+    /// Judge only the mutants of the lines of the kernel's own series that are new or changed since a revision
+    /// of this repository
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["in_diff", "kernel_src", "series"])]
+    since: Option<String>,
 
     /// Judge N of the selected mutants
     #[arg(long, value_name = "N")]
@@ -81,6 +88,16 @@ pub struct Options {
     testbed: MatrixOptions,
 }
 
+fn kernel_options(matrix: &MatrixOptions) -> KernelOptions {
+    KernelOptions {
+        kernel: matrix.kernel.first().cloned(),
+        kernel_src: matrix.kernel_src.clone(),
+        series: matrix.series.clone(),
+        profile: Profile::Mutants,
+        ..KernelOptions::default()
+    }
+}
+
 /// What is needed to judge and to report.
 struct Run<'a> {
     set: &'a MutantSet,
@@ -96,8 +113,16 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     matrix.check()?;
     let kernel = matrix.about()?.first().map_or_else(String::new, |about| about.kernel.clone());
     let listed = exemptions::read::<Equivalent>(&kernel)?;
+    let touched = options.touched(&matrix, terminal)?;
+    let planned = image::mutants(&kernel_options(&matrix), kernel::Arch::Um, &cache::directory()?, terminal)?;
+    let selected = options.selected(&planned, touched.as_ref())?;
     if options.list {
-        return options.print_list(&matrix, terminal);
+        selected.into_iter().for_each(|mutant| terminal.say(&table::line(mutant)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if selected.is_empty() {
+        terminal.say("no mutant lies in what was changed: there is nothing to judge");
+        return Ok(ExitCode::SUCCESS);
     }
     let scenarios = options.scenarios()?;
     let testbed = Testbed::prepare(&matrix, "mutants", terminal)?;
@@ -108,7 +133,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         style(format!("mutants {}", environment.describe())).dim()
     ));
     let set = options.image_set(&testbed, terminal)?;
-    let selected = options.selected(&set)?;
+    let selected = options.selected(&set, touched.as_ref())?;
     let gone = equivalents::gone(&listed, &set);
     let baseline = Baseline::measure(&testbed, &scenarios, &baseline_file(environment), terminal)?;
     let scenarios = scenarios.iter().map(|scenario| (scenario.name.as_str(), scenario)).collect();
@@ -127,24 +152,20 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    fn print_list(&self, matrix: &MatrixOptions, terminal: &Terminal) -> Result<ExitCode> {
-        let kernel = KernelOptions {
-            kernel: matrix.kernel.first().cloned(),
-            kernel_src: matrix.kernel_src.clone(),
-            series: matrix.series.clone(),
-            profile: Profile::Mutants,
-            ..KernelOptions::default()
-        };
-        let cache = cache::directory()?;
-        let set = image::mutants(&kernel, kernel::Arch::Um, &cache, terminal)?;
-        for mutant in self.selected(&set)? {
-            terminal.say(&table::line(mutant));
+    /// Returns the lines that mutants are judged in; `None` for all.
+    fn touched(&self, matrix: &MatrixOptions, terminal: &Terminal) -> Result<Option<Touched>> {
+        match (&self.in_diff, &self.since) {
+            (Some(file), _) => mutant_selection::read_diff(file).map(Some),
+            (None, Some(revision)) => {
+                image::lines_since(&kernel_options(matrix), revision, &cache::directory()?, terminal)
+                    .map(Some)
+            }
+            (None, None) => Ok(None),
         }
-        Ok(ExitCode::SUCCESS)
     }
 
-    fn selected<'s>(&self, set: &'s MutantSet) -> Result<Vec<&'s Mutant>> {
-        let selected = mutant_selection::select(set, &self.filters, self.in_diff.as_deref())?;
+    fn selected<'s>(&self, set: &'s MutantSet, touched: Option<&Touched>) -> Result<Vec<&'s Mutant>> {
+        let selected = mutant_selection::select(set, &self.filters, touched)?;
         Ok(match self.sample {
             Some(count) => mutant_selection::sample(selected, count, self.seed),
             None => selected,

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::host::output;
 
-/// Files with the lines that a diff adds or changes.
-type Touched = Vec<(String, BTreeSet<usize>)>;
+/// Files with the lines that a change adds or rewrites.
+pub type Touched = Vec<(String, BTreeSet<usize>)>;
 
 /// A filter of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,10 +49,13 @@ impl Filter {
     }
 }
 
-/// Returns the selected mutants: those that match one of the filters and lie in the diff.
-pub fn select<'s>(set: &'s MutantSet, filters: &[String], diff: Option<&Path>) -> Result<Vec<&'s Mutant>> {
+/// Returns the selected mutants: those that match one of the filters and lie in touched lines.
+pub fn select<'s>(
+    set: &'s MutantSet,
+    filters: &[String],
+    touched: Option<&Touched>,
+) -> Result<Vec<&'s Mutant>> {
     let lines = |mutant: &Mutant| set.text(&mutant.file).map(|text| mutant.lines(text)).unwrap_or_default();
-    let touched = diff.map(read_diff).transpose()?;
     let mut selected: Vec<&Mutant> = set.mutants.iter().collect();
     for text in filters {
         let filter = Filter::parse(text);
@@ -76,7 +79,8 @@ pub fn select<'s>(set: &'s MutantSet, filters: &[String], diff: Option<&Path>) -
     Ok(selected)
 }
 
-fn read_diff(file: &Path) -> Result<Touched> {
+/// Reads the lines that a diff of a kernel tree touches; `-` is standard input.
+pub fn read_diff(file: &Path) -> Result<Touched> {
     let mut text = String::new();
     if output::is_standard_output(file) {
         io::stdin().read_to_string(&mut text).context("can't read the diff on standard input")?;
@@ -140,8 +144,9 @@ pub(crate) mod tests {
         let filters: Vec<String> = filters.iter().map(|filter| (*filter).to_owned()).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), diff.unwrap_or_default()).unwrap();
+        let touched = diff.map(|_| read_diff(file.path()).unwrap());
         let set = set();
-        let selected = select(&set, &filters, diff.map(|_| file.path())).unwrap();
+        let selected = select(&set, &filters, touched.as_ref()).unwrap();
         selected.iter().map(|mutant| mutant.id).collect()
     }
 
