@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
-    Error, Progress, Request, Result, Series,
+    BuildRequest, Error, Progress, Result, Series,
     command::{git, read},
     diff_parser::hunk,
     sources::BASE,
@@ -24,7 +24,7 @@ pub struct ChangedFile {
 /// Returns the paths of the C files that the series of that request adds or changes, without tests
 /// and code that does not run in the kernel.
 pub fn changed_files(
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<ChangedFile>> {
@@ -46,7 +46,7 @@ pub(crate) fn changed_files_in(tree: &Path) -> Result<Vec<ChangedFile>> {
 /// Returns the lines of the request's series that an earlier version of it does not have: files
 /// with line numbers, from 1.
 pub fn lines_since(
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
     earlier: &Series,
     cache: &Path,
     progress: &dyn Progress,

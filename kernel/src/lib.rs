@@ -9,9 +9,9 @@
 
 mod backport;
 mod build;
+mod build_request;
 mod changed_lines;
 mod check;
-mod clone;
 mod command;
 mod config;
 mod diagnostics;
@@ -32,11 +32,11 @@ mod plural;
 mod programs;
 mod progress;
 mod rejects;
-mod request;
 mod requirements;
 mod selftests;
 mod series;
 mod series_comparison;
+mod source_clone;
 mod sources;
 #[cfg(test)]
 mod testutil;
@@ -46,6 +46,7 @@ mod warnings;
 pub use crate::{
     backport::{Backport, Backported, Conflict, Start, abort, backport},
     build::{SOURCE, unbuildable},
+    build_request::BuildRequest,
     changed_lines::{ChangedFile, changed_files, lines_since, touched_lines},
     check::{Check, CheckKind, Outcome, Report, Row, check},
     command::{command_line, git, quoted},
@@ -63,7 +64,6 @@ pub use crate::{
     programs::{has_program, is_executable, places_in_path},
     progress::{NoProgress, Phase, Progress},
     rejects::{RejectReason, RejectedHunk},
-    request::Request,
     requirements::{REQUIREMENTS, Requirement, missing},
     selftests::selftests,
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},

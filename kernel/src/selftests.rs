@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Phase, Progress, Request, Result, Tree,
+    Arch, BuildRequest, Error, Phase, Progress, Result, Tree,
     build::{Build, SHOWN_ERRORS, Toolchain, is_error, make_in, run_logged},
     fs::remove,
     image::{require_tools, toolchain},
@@ -24,7 +24,7 @@ use crate::{
 /// with the tree's own Makefile. Returns their paths in the cache, in the order of their names.
 /// There is at least one.
 pub fn selftests(
-    request: &Request<'_>,
+    request: &BuildRequest<'_>,
     collection: &str,
     cache: &Path,
     progress: &dyn Progress,
@@ -62,7 +62,7 @@ struct Collection<'a> {
 }
 
 impl<'a> Collection<'a> {
-    fn of(tree: &'a Tree, name: &str, request: &Request<'_>, cache: &Path) -> Result<Self> {
+    fn of(tree: &'a Tree, name: &str, request: &BuildRequest<'_>, cache: &Path) -> Result<Self> {
         let source = tree.path.join("tools/testing/selftests").join(name);
         if !source.join("Makefile").is_file() {
             return Err(Error::NoSelftests { kernel: request.kernel.name.clone(), collection: name.into() });
@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn build(fixture: &Fixture) -> Result<Vec<PathBuf>> {
-        let request = Request { arch: Arch::Um, ..fixture.request("source", Series::default())? };
+        let request = BuildRequest { arch: Arch::Um, ..fixture.request("source", Series::default())? };
         selftests(&request, "keys", &fixture.path("cache"), &NoProgress)
     }
 

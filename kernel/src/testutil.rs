@@ -8,7 +8,7 @@ use std::{
     sync::LazyLock,
 };
 
-use crate::{Arch, KernelSpec, Kernels, Origin, Profile, Request, Result, Series};
+use crate::{Arch, BuildRequest, KernelSpec, Kernels, Origin, Profile, Result, Series};
 
 pub(crate) struct Fixture {
     directory: tempfile::TempDir,
@@ -59,8 +59,8 @@ impl Fixture {
     }
 
     /// Returns the request for the plain kernel of that source with these patches.
-    pub(crate) fn request(&self, source: &str, series: Series) -> Result<Request<'_>> {
-        Ok(Request {
+    pub(crate) fn request(&self, source: &str, series: Series) -> Result<BuildRequest<'_>> {
+        Ok(BuildRequest {
             kernel: &self.kernel,
             origin: Some(Origin::at(&self.path(source))?),
             series,

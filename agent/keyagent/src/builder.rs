@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyring::{Capabilities, Errno, KeyId, KeySerial, SpecialKey, WatchQueue};
 
 use super::agent::{Agent, Shared};
-use super::delivery::{QUEUE_SIZE, Source};
+use super::delivery::{Source, WATCH_QUEUE_SIZE};
 use super::key_thread::KeyThread;
 use super::params::{Params, key_type};
 use super::signals::{AgentSignal, SignalFd};
@@ -101,7 +101,9 @@ impl Builder {
     fn register_with(&self, kind: &CString, signal: &AgentSignal) -> Result<(Shared, KeySerial)> {
         let payload = self.params.payload(signal.number())?;
         let source = match self.delivery {
-            Delivery::WatchQueue => Source::Watch(WatchQueue::new(QUEUE_SIZE).map_err(no_notifications)?),
+            Delivery::WatchQueue => {
+                Source::Watch(WatchQueue::new(WATCH_QUEUE_SIZE).map_err(no_notifications)?)
+            }
             Delivery::Signal => {
                 Source::Signal(SignalFd::new(signal.number()).map_err(Error::io("signalfd"))?)
             }

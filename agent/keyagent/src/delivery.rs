@@ -19,7 +19,7 @@ pub enum Delivery {
 }
 
 /// Capacity of a watch queue: one record for each request of the kernel's default window, and for its end.
-pub(crate) const QUEUE_SIZE: u32 = 64;
+pub(crate) const WATCH_QUEUE_SIZE: u32 = 64;
 
 /// What an agent waits for.
 #[derive(Debug)]

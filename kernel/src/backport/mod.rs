@@ -25,7 +25,6 @@ use self::{
 };
 use crate::{
     Error, KernelSpec, Patch, Phase, Progress, Result, Series,
-    clone::keep_up,
     command::{git, output, read},
     export::{Exported, patches},
     format_patch::diff_of,
@@ -33,6 +32,7 @@ use crate::{
     git_objects::{as_keyagents, commit, tree_of},
     lock::Lock,
     series::Stack,
+    source_clone::keep_up,
     tree::{self, Base},
 };
 

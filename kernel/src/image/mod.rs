@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Arch, Error, Fragment, Inputs, MutantSet, Profile, Progress, Request, Result, Tree,
+    Arch, BuildRequest, Error, Fragment, Inputs, MutantSet, Profile, Progress, Result, Tree,
     build::{Build, Toolchain},
     changed_lines::{changed_files_in, files_of_series},
     command::{read, tool},
@@ -59,7 +59,7 @@ const SHOWN_WARNINGS: usize = 20;
 /// first time. In both cases the compiler's warnings in files of the series are reported.
 ///
 /// `cache` is the project's cache directory; it is created when missing.
-pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
+pub fn image(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
     let image = cached_or_built(request, cache, progress)?;
     let profile = match request.profile {
         Profile::Plain => String::new(),
@@ -76,7 +76,7 @@ pub fn image(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Re
     Ok(image)
 }
 
-fn cached_or_built(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
+fn cached_or_built(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<Image> {
     require_tools()?;
     let recipe = Recipe::read(request)?;
     if let Some(image) = recipe.at_hand(request, cache)? {
@@ -93,7 +93,7 @@ fn cached_or_built(request: &Request<'_>, cache: &Path, progress: &dyn Progress)
 
 /// Returns the image for that request if it is in the cache and can be identified without fetching
 /// or copying a source.
-pub fn cached(request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
+pub fn cached(request: &BuildRequest<'_>, cache: &Path) -> Result<Option<Image>> {
     require_tools()?;
     Recipe::read(request)?.at_hand(request, cache)
 }
@@ -123,8 +123,8 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn read(request: &Request<'_>) -> Result<Self> {
-        let Request { arch, profile, .. } = *request;
+    fn read(request: &BuildRequest<'_>) -> Result<Self> {
+        let BuildRequest { arch, profile, .. } = *request;
         let mut fragments = profile.fragments(arch, request.series.brings_keyagents())?;
         fragments.extend(request.fragments.iter().cloned());
         // `inputs` tells which part of `hash` has changed: what goes into one goes into both.
@@ -155,7 +155,7 @@ impl Recipe {
 
     /// Returns the cached image for the first origin that can be identified at once and has an
     /// image.
-    fn at_hand(&self, request: &Request<'_>, cache: &Path) -> Result<Option<Image>> {
+    fn at_hand(&self, request: &BuildRequest<'_>, cache: &Path) -> Result<Option<Image>> {
         for origin in request.origins() {
             if let Some(identity) = origin.identity(cache)?
                 && let Some(image) = self.cached(&identity, cache)?
@@ -175,7 +175,7 @@ impl Recipe {
 
     fn build(
         &self,
-        request: &Request<'_>,
+        request: &BuildRequest<'_>,
         tree: &Tree,
         cache: &Path,
         progress: &dyn Progress,

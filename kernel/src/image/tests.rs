@@ -163,7 +163,7 @@ fn image_with_mutants_has_those_that_compile_and_leaves_the_tree_as_it_was() {
         &format!("@@ -1,2 +1,8 @@\n struct id {{ int n; }};\n int g(int);\n{}", hunk.trim_end()),
     );
     let series = fixture.patches().unwrap();
-    let request = Request { profile: Profile::Mutants, ..fixture.request("source", series).unwrap() };
+    let request = BuildRequest { profile: Profile::Mutants, ..fixture.request("source", series).unwrap() };
     let cache = fixture.path("cache");
     let image = image(&request, &cache, &NoProgress).unwrap();
 

@@ -23,7 +23,7 @@ use std::{fs, path::Path};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ChangedFile, Error, Fragment, Image, Progress, Request, Result, changed_files};
+use crate::{BuildRequest, ChangedFile, Error, Fragment, Image, Progress, Result, changed_files};
 
 pub(crate) use self::compile::build;
 
@@ -110,7 +110,7 @@ pub(crate) fn digest(hash: &mut Sha256) {
 }
 
 /// Returns the mutants of the series of that request, without a build.
-pub fn mutants(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<MutantSet> {
+pub fn mutants(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<MutantSet> {
     let fragments = request.profile.fragments(request.arch, request.series.brings_keyagents())?;
     Ok(MutantSet::of(&changed_files(request, cache, progress)?, &fragments))
 }

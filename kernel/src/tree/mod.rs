@@ -14,7 +14,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, KernelSpec, Origin, Phase, Progress, Request, Result, Series,
+    BuildRequest, Error, KernelSpec, Origin, Phase, Progress, Result, Series,
     command::{Running, git, read},
     fs::remove,
     lock::Lock,
@@ -38,7 +38,7 @@ pub struct Tree {
 }
 
 /// Returns the tree for that request, checked out. It is locked until it is dropped.
-pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
+pub fn tree(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<Tree> {
     let base = Base::prepare(request.kernel, request.origin.as_ref(), cache, progress)?;
     let head = apply(&request.series, &base, progress)?;
     check_out(&base.path, &head, progress)?;
@@ -47,7 +47,7 @@ pub fn tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Res
 
 /// Brings the source into the cache with the series on top, if it is not there. A later build need
 /// not wait for it.
-pub fn fetch_tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn fetch_tree(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
     match whereabouts(request, cache)? {
         Some(_) => Ok(()),
         None => tree(request, cache, progress).map(drop),
@@ -56,7 +56,7 @@ pub fn fetch_tree(request: &Request<'_>, cache: &Path, progress: &dyn Progress) 
 
 /// Returns the path of the tree for that request, if there is one. Its checkout is not verified,
 /// since another command may have changed it.
-pub fn whereabouts(request: &Request<'_>, cache: &Path) -> Result<Option<PathBuf>> {
+pub fn whereabouts(request: &BuildRequest<'_>, cache: &Path) -> Result<Option<PathBuf>> {
     for origin in request.origins() {
         let path = match origin {
             Origin::Directory(directory) | Origin::Commit { repository: directory, .. } => {

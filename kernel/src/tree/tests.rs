@@ -220,7 +220,7 @@ impl Fixture {
     fn range(&self, range: &str) -> Result<Tree> {
         let series = Series::given(range, &self.path("source"))?;
         let origin = Some(Origin::below(&series, &self.path("source"))?);
-        let request = Request { origin, ..self.request("source", series)? };
+        let request = BuildRequest { origin, ..self.request("source", series)? };
         tree(&request, &self.path("cache"), &NoProgress)
     }
 }

@@ -10,8 +10,8 @@ use toml::{
 };
 
 use super::{
+    agent_deadline,
     block::{self, ParsedBlock},
-    deadline,
     declared::Declared,
     deserialize::{self, Table, Value, keep},
     process::{self, ParsedProcess},
@@ -77,8 +77,11 @@ pub(super) struct Source<'s> {
     pub(super) text: &'s str,
 }
 
+/// How long a scenario may take that does not say it.
+const DEFAULT_DEADLINE_MS: u64 = 60_000;
+
 fn deadline_ms() -> u64 {
-    60_000
+    DEFAULT_DEADLINE_MS
 }
 
 /// Reads the file, with the values of a case substituted.
@@ -101,7 +104,7 @@ pub(super) fn read(
     let limit = head.as_ref().map_or(u64::MAX, |head| head.deadline_ms);
     let order = validate::check(&processes, &blocks, &declared, limit, &mut problems);
     if let Some(head) = &head {
-        deadline::check(&processes, &blocks, &head.sysctl, &mut problems);
+        agent_deadline::check(&processes, &blocks, &head.sysctl, &mut problems);
     }
     let (Some(head), true) = (head, problems.is_empty()) else { return Err(problems) };
 

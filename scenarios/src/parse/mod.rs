@@ -1,8 +1,8 @@
 //! Parser of scenario files: returns a [`Scenario`] for each case of a TOML file, or all problems.
 
+mod agent_deadline;
 mod block;
 mod cases;
-mod deadline;
 mod declared;
 mod deserialize;
 mod expect;

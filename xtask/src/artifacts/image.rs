@@ -8,7 +8,9 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
-use kernel::{Arch, ChangedFile, Fragment, Image, KernelSpec, MutantSet, Origin, Patch, Request, Series};
+use kernel::{
+    Arch, BuildRequest, ChangedFile, Fragment, Image, KernelSpec, MutantSet, Origin, Patch, Series,
+};
 
 use crate::artifacts::kernel_choice;
 use crate::host::completion;
@@ -146,7 +148,7 @@ pub fn image(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<Image> {
-    let request = Request { fragments: fragments.to_vec(), ..options.noted(arch, terminal)? };
+    let request = BuildRequest { fragments: fragments.to_vec(), ..options.noted(arch, terminal)? };
     Ok(kernel::image(&request, cache, terminal)?)
 }
 
@@ -255,16 +257,16 @@ impl KernelOptions {
     }
 
     /// Returns the request, after a note about the parts of a given series that are not patches.
-    fn noted(&self, arch: Arch, terminal: &Terminal) -> Result<Request<'static>> {
+    fn noted(&self, arch: Arch, terminal: &Terminal) -> Result<BuildRequest<'static>> {
         let request = self.request(arch)?;
         self.series.note_left_out(&request.series, terminal);
         Ok(request)
     }
 
-    fn request(&self, arch: Arch) -> Result<Request<'static>> {
+    fn request(&self, arch: Arch) -> Result<BuildRequest<'static>> {
         let kernel = self.spec()?;
         let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
-        Ok(Request {
+        Ok(BuildRequest {
             kernel,
             origin: self.kernel_src.as_deref().map(|path| Origin::below(&whole, path)).transpose()?,
             series: match self.first {

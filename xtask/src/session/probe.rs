@@ -26,7 +26,7 @@ use crate::host::terminal::Terminal;
 use crate::session::{Failure, FailureKind, Session};
 use crate::vm::qemu::Qemu;
 use crate::vm::uml::{self, Uml};
-use crate::vm::{BootConfig, uml_memory};
+use crate::vm::{BootConfig, uml_memory_directory};
 
 /// Deadline for a guest's hello. A guest that works takes a fraction of this.
 const DEADLINE: Duration = Duration::from_secs(6);
@@ -182,7 +182,7 @@ pub fn uml(uml: &Uml, boot: &BootConfig, image: &str, retry: Retry, cache: &Path
         return Ok(Probe::Fails(Unusable::Guest(record.describe())));
     }
     // Not recorded, since the check is cheap.
-    if let Err(why) = uml_memory::directory(boot.memory_mib) {
+    if let Err(why) = uml_memory_directory::of(boot.memory_mib) {
         return Ok(Probe::Fails(Unusable::Guest(why.to_string())));
     }
     let failure = match Session::open_within(DEADLINE, uml, boot)? {
@@ -206,7 +206,7 @@ pub fn uml_unusable(cache: &Path) -> Result<Option<String>> {
 /// Returns the time that User-Mode Linux's kernel takes to boot and to find that it has no root;
 /// `None` if it does not.
 pub fn uml_boots(image: &Path) -> Result<Option<Duration>> {
-    uml_memory::directory(PROBE_MEMORY)?;
+    uml_memory_directory::of(PROBE_MEMORY)?;
     let began = Instant::now();
     let place = tempfile::tempdir().context("can't create a directory for the pid file")?;
     let mut command = Uml::kernel(image, PROBE_MEMORY, &place.path().join("probe"));

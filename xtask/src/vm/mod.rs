@@ -7,7 +7,7 @@ pub mod output_observer;
 pub mod qemu;
 pub mod time_scale;
 pub mod uml;
-pub(crate) mod uml_memory;
+pub(crate) mod uml_memory_directory;
 pub mod vng;
 
 use std::fmt;

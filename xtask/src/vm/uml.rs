@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::{Backend, BootConfig, Kind, uml_memory};
+use super::{Backend, BootConfig, Kind, uml_memory_directory};
 use crate::host::process::pin_to_cpu;
 
 /// The channel is the first serial line; there are no further lines.
@@ -62,7 +62,7 @@ impl Uml {
         command.arg(format!("mem={memory_mib}M")).args(KERNEL_COMMAND_LINE).args(pid_file(instance));
         // If no directory serves, the kernel reports that itself; the probe does, too, and more
         // clearly.
-        if let Ok(directory) = uml_memory::directory(memory_mib) {
+        if let Ok(directory) = uml_memory_directory::of(memory_mib) {
             command.env("TMPDIR", directory);
         }
         // The guest's processes run in children of this process, whose memory is replaced. A

@@ -14,7 +14,7 @@ use super::{Cause, PlanProcess};
 use crate::ipc;
 
 /// Capacity of the watch queue. The kernel's minimum, one page, so that scenarios can make it overflow.
-pub(super) const QUEUE_SIZE: u32 = 32;
+pub(super) const WATCH_QUEUE_SIZE: u32 = 32;
 
 pub(super) struct AgentState {
     plan: Keyagent,
@@ -38,7 +38,7 @@ impl AgentState {
             return;
         }
         let process = SpecialKey::Process;
-        let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new(QUEUE_SIZE));
+        let watching = keyring::get_keyring_id(process, true).and_then(|_| WatchQueue::new(WATCH_QUEUE_SIZE));
         *watch = watching.and_then(|queue| queue.watch(process).map(|()| queue)).ok();
     }
 

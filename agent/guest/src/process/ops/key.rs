@@ -9,7 +9,7 @@ use scenarios::plan::{Caller, Op, Payload, Registration};
 use scenarios::wire::{Described, Notification, Outcome, Value};
 
 use super::{OpResult, Skip, bytes, done, hex, misplaced, outcome, serial, text};
-use crate::process::keyagent::QUEUE_SIZE;
+use crate::process::keyagent::WATCH_QUEUE_SIZE;
 use crate::process::{Cause, PlanProcess, thread};
 use crate::raw_add_key::{self, add_key, add_key_compat};
 use crate::sys::signals::Alarm;
@@ -71,7 +71,7 @@ impl PlanProcess<'_> {
     fn watch_queue(&mut self) -> keyring::Result<&mut WatchQueue> {
         let queue = match self.watch.take() {
             Some(queue) => queue,
-            None => WatchQueue::new(QUEUE_SIZE)?,
+            None => WatchQueue::new(WATCH_QUEUE_SIZE)?,
         };
         Ok(self.watch.insert(queue))
     }

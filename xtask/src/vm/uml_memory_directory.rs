@@ -22,7 +22,7 @@ const MIN_FREE: u64 = 64 * MIB;
 const MAX_GAP: u64 = 1024 * MIB;
 
 /// Returns the directory for a guest with this memory, in MiB.
-pub(crate) fn directory(memory_mib: u32) -> Result<PathBuf> {
+pub(crate) fn of(memory_mib: u32) -> Result<PathBuf> {
     let need = u64::from(memory_mib) * MIB;
     check_file_size(need + MAX_GAP, file_size_limit())?;
     // Files in `/dev/shm` are in memory, and are not written to a disk over and over.

@@ -3,7 +3,7 @@
 use crate::{Arch, Fragment, KernelSpec, Origin, Profile, Series};
 
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct BuildRequest<'a> {
     pub kernel: &'a KernelSpec,
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
@@ -17,7 +17,7 @@ pub struct Request<'a> {
     pub jobs: usize,
 }
 
-impl Request<'_> {
+impl BuildRequest<'_> {
     pub(crate) fn origins(&self) -> &[Origin] {
         self.origin.as_ref().map_or(&self.kernel.origins, std::slice::from_ref)
     }
