@@ -10,8 +10,8 @@ use std::{
 
 use super::{
     mail::MailFile,
-    order::LeftOut,
     problem::{ListedProblem, SeriesProblem},
+    selection::LeftOut,
 };
 use crate::{Error, Result, diff_parser};
 

@@ -1,17 +1,17 @@
 //! A series of patches: mails in a mailbox or a directory, or the commits of a range.
 //!
 //! ```text
-//! files ──> mail (git mailsplit, git mailinfo) ──> order ──> Series ──> apply
+//! files ──> mail (git mailsplit, git mailinfo) ──> selection ──> Series ──> apply
 //! range ──> git log, git diff-tree ───────────────────────────┘
 //! ```
 
 mod apply;
 mod files;
 mod mail;
-mod order;
 mod patch;
 mod problem;
 mod range;
+mod selection;
 mod subject;
 
 use std::path::Path;
@@ -19,13 +19,13 @@ use std::path::Path;
 use sha2::Sha256;
 
 pub(crate) use self::apply::Stack;
-use self::{
-    order::LeftOut,
-    range::{Ends, is_range},
-};
 pub use self::{
     patch::Patch,
     problem::{ListedProblem, PatchProblem, SeriesProblem},
+};
+use self::{
+    range::{Ends, is_range},
+    selection::LeftOut,
 };
 use crate::{Error, Result};
 
@@ -61,14 +61,14 @@ impl Series {
         let files::Files { mails, is_listed, mut left_out } = files::read(path)?;
         let is_mailbox = mails.iter().all(|mail| mail.name.is_none());
         let mails = mail::decode(&mails)?;
-        let origin = match is_mailbox && !is_listed && !order::is_numbered(&mails) {
+        let origin = match is_mailbox && !is_listed && !selection::is_numbered(&mails) {
             true => Origin::AsMailsLie,
             false => Origin::Ordered,
         };
         let refuse = |why| Error::NotASeries { name: path.display().to_string(), why };
         let patches = match is_listed {
-            true => order::as_listed(mails, &mut left_out)?,
-            false => order::select(mails, &mut left_out, refuse)?,
+            true => selection::as_listed(mails, &mut left_out)?,
+            false => selection::select(mails, &mut left_out, refuse)?,
         };
         Ok(Self { patches, left_out, origin, is_cut: false })
     }
@@ -134,7 +134,7 @@ impl Series {
 
     /// Describes the patches and files that are left out, or returns `None`.
     pub fn left_out(&self) -> Option<String> {
-        order::words(&self.left_out)
+        selection::words(&self.left_out)
     }
 
     /// Applies the series on top of that commit, in the repository's object store alone: the work

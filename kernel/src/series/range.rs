@@ -5,9 +5,9 @@ use std::path::Path;
 use super::{
     apply::Stack,
     mail::{NO_AUTHOR, NO_EMAIL},
-    order::LeftOut,
     patch::Patch,
     problem::SeriesProblem,
+    selection::LeftOut,
 };
 use crate::{
     Error, Result,
