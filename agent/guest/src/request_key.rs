@@ -4,7 +4,8 @@
 //! KEY. It instantiates KEY with the callout information, and reports to PID 1, so that the trace shows the
 //! call. For the callout `copy of NAME`, it instantiates KEY with the payload of the user key NAME, which it
 //! finds in the keyrings to which the authkey gives access. If NAME has this form, too, the key is requested
-//! with it as callout information.
+//! with it as callout information. For the callout `reject with NUMBER`, it rejects KEY with this error. If
+//! the callout is empty, as that of the kernel's own requests, KEY's description stands for it.
 
 use std::ffi::CString;
 use std::process::ExitCode;
@@ -22,6 +23,12 @@ const NAME: &str = "/sbin/request-key";
 
 /// Beginning of the callout information that asks for the payload of another key.
 const COPY_OF: &[u8] = b"copy of ";
+
+/// Beginning of the callout information that asks for a rejection.
+const REJECT_WITH: &[u8] = b"reject with ";
+
+/// Seconds for which a rejected key remains.
+const REJECTED_FOR: u32 = 60;
 
 /// Serves one upcall.
 pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String>) -> ExitCode {
@@ -44,7 +51,13 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     );
     authkey?;
     let callout = keyring::read(SpecialKey::AssumedAuthkey)?;
-    let callout = match callout.strip_prefix(COPY_OF) {
+    let described = keyring::describe(key)?;
+    let wanted = if callout.is_empty() { &described.description } else { &callout };
+    if let Some(error) = wanted.strip_prefix(REJECT_WITH) {
+        let error = str::from_utf8(error).ok().and_then(|number| number.parse().ok());
+        return keyring::reject(key, REJECTED_FOR, Errno::from_raw_os_error(error.ok_or(Errno::INVAL)?), None);
+    }
+    let payload = match wanted.strip_prefix(COPY_OF) {
         Some(name) => {
             let name = CString::new(name).map_err(|_| Errno::INVAL)?;
             let nested = name.as_bytes().starts_with(COPY_OF).then_some(name.as_c_str());
@@ -52,10 +65,10 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
         }
         None => callout,
     };
-    let answered = keyring::instantiate(key, &callout, None);
+    let answered = keyring::instantiate(key, &payload, None);
     // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {
-        let payload = Payload::Text(String::from_utf8_lossy(&callout).into_owned());
+        let payload = Payload::Text(String::from_utf8_lossy(&payload).into_owned());
         report(key, Op::Instantiate { key: target, payload, into: None }, answered.map(|()| Value::None));
     }
     answered
