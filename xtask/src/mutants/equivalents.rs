@@ -22,6 +22,8 @@ pub struct Equivalent {
     changed: Option<String>,
     /// The line that it begins in, without indentation, where the same code occurs more than once.
     line: Option<String>,
+    /// The line before that one, where the same line occurs more than once.
+    after: Option<String>,
     pub reason: String,
     /// Kernels that the entry applies to; `None` for all.
     kernels: Option<Vec<String>>,
@@ -38,14 +40,19 @@ impl Exemption for Equivalent {
 impl Equivalent {
     /// Checks whether the entry is about a mutant.
     pub fn matches(&self, mutant: &Mutant, set: &MutantSet) -> bool {
-        let line =
-            set.text(&mutant.file).and_then(|text| text.lines().nth(mutant.line - 1)).unwrap_or_default();
+        let lines: Vec<&str> = set.text(&mutant.file).unwrap_or_default().lines().collect();
+        let is_line = |wanted: &Option<String>, number: usize| {
+            wanted.as_ref().is_none_or(|wanted| {
+                lines.get(number.wrapping_sub(1)).is_some_and(|line| wanted.trim() == line.trim())
+            })
+        };
         self.file == mutant.file
             && self.function == mutant.function
             && self.operator == mutant.operator
             && self.original == mutant.original
             && self.changed.as_ref().is_none_or(|changed| *changed == mutant.changed)
-            && self.line.as_ref().is_none_or(|wanted| wanted.trim() == line.trim())
+            && is_line(&self.line, mutant.line)
+            && is_line(&self.after, mutant.line.wrapping_sub(1))
     }
 }
 
@@ -88,6 +95,7 @@ mod tests {
     fn entry_is_about_all_mutants_of_that_code_or_about_those_of_a_line() {
         assert_eq!(numbers(&entries("")), [1, 3]);
         assert_eq!(numbers(&entries("line = 'return -EACCES;'")), [3]);
+        assert_eq!(numbers(&entries("after = '{'")), [1]);
         assert_eq!(numbers(&entries("kernels = ['6.12']")), Vec::<u32>::new());
     }
 
