@@ -55,7 +55,12 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
     let wanted = if callout.is_empty() { &described.description } else { &callout };
     if let Some(error) = wanted.strip_prefix(REJECT_WITH) {
         let error = str::from_utf8(error).ok().and_then(|number| number.parse().ok());
-        return keyring::reject(key, REJECTED_FOR, Errno::from_raw_os_error(error.ok_or(Errno::INVAL)?), None);
+        return keyring::reject(
+            key,
+            REJECTED_FOR,
+            Errno::from_raw_os_error(error.ok_or(Errno::INVAL)?),
+            None,
+        );
     }
     let payload = match wanted.strip_prefix(COPY_OF) {
         Some(name) => {

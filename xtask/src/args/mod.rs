@@ -1,8 +1,8 @@
 //! Options that several commands share.
 
 pub mod matrix;
+pub mod one_guest;
 pub mod report;
-pub mod vm;
 
 use std::str::FromStr;
 

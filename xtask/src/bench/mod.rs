@@ -22,7 +22,7 @@ use scenarios::wire::bench::{Measurement, Series};
 
 pub use stats::{Figure, Unit};
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::host::terminal::Terminal;
 use crate::runner::environment::{Environment, Extras};
 use crate::vm::Kind;

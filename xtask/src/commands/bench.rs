@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::bench::svg::{Group, svg};
 use crate::bench::{self, Figure, Results, Setup, Subject, table};
 use crate::host::output;

@@ -13,7 +13,7 @@ use kernel::Patch;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::host::completion;
 use crate::host::terminal::{Terminal, seconds};
 use crate::host::workspace;

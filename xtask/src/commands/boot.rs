@@ -11,7 +11,7 @@ use clap::Args;
 use console::style;
 use rootfs::Contents;
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::{initramfs, program_closure};
 use crate::host::terminal::Terminal;
 use crate::host::{cache, output};

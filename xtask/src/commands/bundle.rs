@@ -11,7 +11,7 @@ use scenarios::scenario::Scenario;
 use scenarios::trace::Trace;
 use scenarios::verdict::Verdict;
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::image::KernelOptions;
 use crate::artifacts::initramfs;
 use crate::bundle;

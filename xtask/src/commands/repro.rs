@@ -14,7 +14,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::args::at_least_one;
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::image::{self, Profile};
 use crate::debug::timeline::Timeline;
 use crate::debug::{gdb, symbolize};

@@ -11,7 +11,7 @@ use kernel::is_executable;
 use scenarios::wire::program::{AttachedProgram, Streams};
 
 use super::shell;
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::program_closure::ProgramClosure;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;

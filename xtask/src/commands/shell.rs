@@ -10,7 +10,7 @@ use console::style;
 use kernel::Fragment;
 use scenarios::wire::program::{AttachedProgram, Streams};
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::initramfs;
 use crate::artifacts::userland::Userland;
 use crate::host::cache;

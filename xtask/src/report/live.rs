@@ -11,7 +11,7 @@ use scenarios::verdict::Verdict;
 
 use crate::artifacts::image::Profile;
 use crate::host::terminal::{Terminal, seconds};
-use crate::report::comparison;
+use crate::report::final_table;
 use crate::report::progress::ProgressDisplay;
 use crate::runner::executor::{self, Event, Policy};
 use crate::runner::result_word::Word;
@@ -73,7 +73,7 @@ fn print_results(columns: &[&ColumnResults], took: Duration, terminal: &Terminal
     match columns {
         [one] => terminal.say(&format!("\n{}", summary(&one.tally(), "scenario", Some(took)))),
         several => {
-            terminal.say(&format!("\n{}\n", comparison::table(several)));
+            terminal.say(&format!("\n{}\n", final_table::table(several)));
             for column in several {
                 let lost = column.lost.as_ref().map(|why| format!("  no verdicts: {why}"));
                 let counts = summary(&column.tally(), "scenario", None) + &lost.unwrap_or_default();

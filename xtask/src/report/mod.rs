@@ -1,7 +1,7 @@
 //! Reports of a run. Each is one file, which is complete even if the run is interrupted.
 
-pub mod comparison;
 pub mod events;
+pub mod final_table;
 pub mod github;
 mod html;
 mod json;

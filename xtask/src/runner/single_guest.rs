@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use scenarios::wire::Ending;
 
 use super::environment::{self, Environment, EnvironmentSpec, Extras};
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::image::Profile;
 use crate::host::cache;
 use crate::host::terminal::Terminal;

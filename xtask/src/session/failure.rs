@@ -90,7 +90,7 @@ impl End {
             (None, Self::Guest(why)) => (FailureKind::Broken, format!("the agent failed: {why}")),
             (None, Self::Timeout) => (
                 FailureKind::Hung,
-                format!("the guest sent nothing until its deadline, {age:.0} s after its start"),
+                format!("the guest was not done by its deadline, {age:.0} s after its start"),
             ),
             (None, Self::Gone | Self::KernelReport(_)) => gone(machine),
         };

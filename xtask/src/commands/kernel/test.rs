@@ -9,7 +9,7 @@ use clap::Args;
 use console::style;
 use kernel::Fragment;
 
-use crate::args::vm::GuestOptions;
+use crate::args::one_guest::GuestOptions;
 use crate::artifacts::guest_file::Program;
 use crate::artifacts::image;
 use crate::host::cache;
