@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    Error, Origin, Progress, Result, Series,
+    Error, Origin, Progress, Result, Series, SeriesProblem,
     command::{bytes, git},
     fs::scratch,
     image::has_image,
@@ -136,7 +136,15 @@ impl KernelSpec {
     pub fn series_at(&self, revision: &str) -> Result<Series> {
         let patches = scratch()?;
         // In a directory, git archives its files alone.
-        let archive = bytes(git(&self.series_directory()).args(["archive", "--format=tar", revision]))?;
+        let archive = bytes(git(&self.series_directory()).args(["archive", "--format=tar", revision]));
+        let archive = archive.map_err(|error| match error {
+            Error::Command { stderr, .. } => {
+                let stderr_line = stderr.trim_end().trim_start_matches("fatal: ").to_owned();
+                let why = SeriesProblem::NotInRevision { stderr_line };
+                Error::NotASeries { name: revision.to_owned(), why }
+            }
+            error => error,
+        })?;
         let unpacked = tar::Archive::new(archive.as_slice()).unpack(patches.path());
         unpacked.map_err(Error::io("writing", patches.path()))?;
         Series::read(patches.path())

@@ -71,6 +71,9 @@ pub enum SeriesProblem {
     )]
     NoSuchCommits { repository: PathBuf, stderr_line: String, is_shallow: bool },
 
+    #[error("this repository has no patches for the kernel in that revision: {stderr_line}")]
+    NotInRevision { stderr_line: String },
+
     /// Commits that don't transform a range's base into its end.
     #[error(
         "its commits don't add up to its end: a merge has changes of its own, or sides that conflict; give a range without merges"
