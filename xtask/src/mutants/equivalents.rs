@@ -40,10 +40,10 @@ impl Exemption for Equivalent {
 impl Equivalent {
     /// Checks whether the entry is about a mutant.
     pub fn matches(&self, mutant: &Mutant, set: &MutantSet) -> bool {
-        let lines: Vec<&str> = set.text(&mutant.file).unwrap_or_default().lines().collect();
         let is_line = |wanted: &Option<String>, number: usize| {
             wanted.as_ref().is_none_or(|wanted| {
-                lines.get(number.wrapping_sub(1)).is_some_and(|line| wanted.trim() == line.trim())
+                let text = set.text(&mutant.file).unwrap_or_default();
+                text.lines().nth(number.wrapping_sub(1)).is_some_and(|line| wanted.trim() == line.trim())
             })
         };
         self.file == mutant.file

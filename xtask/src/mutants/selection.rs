@@ -38,11 +38,12 @@ impl Filter {
         }
     }
 
-    fn matches(&self, mutant: &Mutant, lines: &[usize]) -> bool {
+    /// `lines` finds the lines of a mutant, which takes long for many filters and mutants.
+    fn matches(&self, mutant: &Mutant, lines: impl Fn(&Mutant) -> Vec<usize>) -> bool {
         let is_file = |name: &str| mutant.file == name || mutant.file.ends_with(&format!("/{name}"));
         match self {
             Self::File(name) => is_file(name),
-            Self::Line(name, line) => is_file(name) && lines.contains(line),
+            Self::Line(name, line) => is_file(name) && lines(mutant).contains(line),
             Self::Number(number) => mutant.id == *number,
             Self::Function(name) => mutant.function == *name,
         }
@@ -59,7 +60,7 @@ pub fn select<'s>(
     let mut selected: Vec<&Mutant> = set.mutants.iter().collect();
     for text in filters {
         let filter = Filter::parse(text);
-        if !selected.iter().any(|mutant| filter.matches(mutant, &lines(mutant))) {
+        if !selected.iter().any(|mutant| filter.matches(mutant, lines)) {
             bail!(
                 "no mutant matches `{text}`: name a file, a function, FILE:LINE or a number of `cargo xtask mutants --list`"
             );
@@ -67,7 +68,7 @@ pub fn select<'s>(
     }
     let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text)).collect();
     selected.retain(|mutant| {
-        filters.is_empty() || filters.iter().any(|filter| filter.matches(mutant, &lines(mutant)))
+        filters.is_empty() || filters.iter().any(|filter| filter.matches(mutant, lines))
     });
     if let Some(touched) = touched {
         selected.retain(|mutant| {
