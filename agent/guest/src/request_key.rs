@@ -4,7 +4,8 @@
 //! KEY. It instantiates KEY with the callout information, and reports to PID 1, so that the trace shows the
 //! call. For the callout `copy of NAME`, it instantiates KEY with the payload of the user key NAME, which it
 //! finds in the keyrings to which the authkey gives access. If NAME has this form, too, the key is requested
-//! with it as callout information. For the callout `reject with NUMBER`, it rejects KEY with this error. If
+//! with it as callout information. For the callout `reject with NUMBER`, it rejects KEY with this error. For
+//! the callout `link`, it links KEY into the destination keyring, where the kernel has linked it before. If
 //! the callout is empty, as that of the kernel's own requests, KEY's description stands for it.
 
 use std::ffi::CString;
@@ -26,6 +27,9 @@ const COPY_OF: &[u8] = b"copy of ";
 
 /// Beginning of the callout information that asks for a rejection.
 const REJECT_WITH: &[u8] = b"reject with ";
+
+/// Callout information that asks for a link.
+const LINK: &[u8] = b"link";
 
 /// Seconds for which a rejected key remains.
 const REJECTED_FOR: u32 = 60;
@@ -70,7 +74,8 @@ fn instantiate(key: KeySerial) -> Result<(), Errno> {
         }
         None => callout,
     };
-    let answered = keyring::instantiate(key, &payload, None);
+    let into = (payload == LINK).then_some(SpecialKey::RequestorKeyring.into());
+    let answered = keyring::instantiate(key, &payload, into);
     // A successful call is not reported, since the requester's own report may come first.
     if answered.is_err() {
         let payload = Payload::Text(String::from_utf8_lossy(&payload).into_owned());
