@@ -67,9 +67,8 @@ pub fn select<'s>(
         }
     }
     let filters: Vec<Filter> = filters.iter().map(|text| Filter::parse(text)).collect();
-    selected.retain(|mutant| {
-        filters.is_empty() || filters.iter().any(|filter| filter.matches(mutant, lines))
-    });
+    selected
+        .retain(|mutant| filters.is_empty() || filters.iter().any(|filter| filter.matches(mutant, lines)));
     if let Some(touched) = touched {
         selected.retain(|mutant| {
             let of_file = touched.iter().filter(|(path, _)| *path == mutant.file);
