@@ -70,6 +70,11 @@ impl Shared {
         }
     }
 
+    fn pending(&self) -> Option<u32> {
+        let key = self.key;
+        self.keys.run(move || proc_keys::pending(key)).ok().flatten()
+    }
+
     /// Notes that the program has completed or dropped a request.
     ///
     /// After the agent's end, the kernel may now hand over others that it had queued behind it.
@@ -92,8 +97,7 @@ impl Shared {
                     let _ = self.keys.run(move || reject_unread(target, &kind));
                 }
             }
-            let key = self.key;
-            let pending = self.keys.run(move || proc_keys::pending(key)).ok().flatten();
+            let pending = self.pending();
             let taken = self.taken().len();
             if pending.is_some_and(|pending| pending as usize <= taken) {
                 return true;
@@ -141,6 +145,14 @@ impl Agent {
     /// The type of key that is served.
     pub fn kind(&self) -> &str {
         &self.shared.kind
+    }
+
+    /// The number of requests that are pending with the agent: those that the program has, and those that the
+    /// kernel has queued. `None` if `/proc/keys` does not show it.
+    ///
+    /// A program that is to finish its requests before it ends waits until this is zero.
+    pub fn pending(&self) -> Option<u32> {
+        self.shared.pending()
     }
 
     /// Takes a request if one has arrived.

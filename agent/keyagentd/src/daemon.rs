@@ -1,0 +1,56 @@
+//! The daemon: serves until it is told to end.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use nix::sys::signal::Signal;
+
+use super::args::DaemonOptions;
+use super::failure::{Failure, Result};
+use super::service::Service;
+use super::signals::Signals;
+use super::{keyrings, log, notify};
+
+/// Serves the types of keys until SIGTERM or SIGINT.
+pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
+    // Before there are threads that would get them.
+    let signals = Signals::block(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])?;
+    let mut service = Service::new(&options.service)?;
+    if let Some(name) = &options.keyring {
+        keyrings::join(name)?;
+    }
+    let keyring = keyrings::session()?;
+    if !options.replace {
+        keyrings::check_unserved(&options.service.types)?;
+    }
+    service.register(&options.service.types, options.fallback)?;
+    let types = options.service.types.join(", ");
+    log::info(&format!("serving {types} to processes with keyring {keyring} in their session keyring"));
+    writeln!(io::stdout(), "{keyring}").map_err(Failure::os("print the serial number of the keyring"))?;
+    notify::notify(&format!("READY=1\nSTATUS=Serving {types}; keyring {keyring}"));
+    let mut is_ending = false;
+    while !(is_ending && service.is_idle()) {
+        service.turn(&[signals.as_fd()])?;
+        while let Some(received) = signals.take() {
+            if received.signal == Signal::SIGHUP {
+                notify::reloading();
+                service.reload();
+                notify::notify("READY=1");
+            } else if is_ending || !keyrings::are_displaced(service.agents()) {
+                return end(service);
+            } else {
+                log::info("another agent has taken over: finishing the requests that are pending");
+                is_ending = true;
+            }
+        }
+    }
+    end(service)
+}
+
+/// Rejects what is pending.
+fn end(service: Service) -> Result<ExitCode> {
+    notify::notify("STOPPING=1");
+    drop(service);
+    Ok(ExitCode::SUCCESS)
+}

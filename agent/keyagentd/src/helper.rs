@@ -1,0 +1,277 @@
+//! A helper: a child process that answers a request, or finds the answer.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use keyagent::Delegation;
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
+
+use super::child;
+use super::log;
+
+/// The longest payload that the kernel takes, of any type.
+pub(crate) const MAX_PAYLOAD: usize = (1 << 20) - 1;
+
+/// What the kernel gives /sbin/request-key.
+const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/"), ("PATH", "/sbin:/bin:/usr/sbin:/usr/bin")];
+
+/// The most bytes of a helper's standard error that are logged.
+const MAX_ERRORS: usize = 16 << 10;
+
+/// A line of standard error that is longer is logged in pieces.
+const MAX_LINE: usize = 1024;
+
+/// How a program answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answering {
+    /// By its own calls, with the authority that it inherits.
+    Itself,
+    /// By its standard output. If it fails, there may be a rule to negate the key.
+    ByPipe,
+    /// By its standard output and exit code.
+    ByExitCode,
+}
+
+/// A program to start.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) variables: Vec<(&'static str, OsString)>,
+    pub(crate) answering: Answering,
+}
+
+/// The ids that helpers get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// How a helper has ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) status: ExitStatus,
+    pub(crate) output: Vec<u8>,
+    /// Whether it has printed more than a payload may have.
+    pub(crate) is_too_long: bool,
+}
+
+/// A running helper, the leader of a process group. The group is killed when this value is dropped.
+#[derive(Debug)]
+pub(crate) struct Helper {
+    child: Child,
+    pidfd: OwnedFd,
+    input: Option<(ChildStdin, Vec<u8>)>,
+    stdout: Option<ChildStdout>,
+    output: Vec<u8>,
+    is_too_long: bool,
+    stderr: Option<ChildStderr>,
+    errors: ErrorLog,
+}
+
+impl Helper {
+    /// Starts a helper that has the authority to answer. `callout` is its input if it answers by its output.
+    pub(crate) fn start(
+        program: &Program,
+        delegation: &Delegation,
+        callout: &[u8],
+        user: Option<User>,
+    ) -> keyagent::Result<Self> {
+        let is_piped = program.answering != Answering::Itself;
+        let stream = || if is_piped { Stdio::piped() } else { Stdio::null() };
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments).arg0(program.path.file_name().unwrap_or_default());
+        command
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .envs(program.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(stream()).stdout(stream()).stderr(Stdio::piped());
+        command.current_dir("/").process_group(0);
+        if let Some(User { uid, gid }) = user {
+            command.gid(gid).uid(uid);
+        }
+        child::isolate(&mut command);
+        let child = delegation.spawn(command)?;
+        Self::new(child, callout, program)
+            .map_err(|source| keyagent::Error::Io { call: "watching a helper", source })
+    }
+
+    fn new(mut child: Child, callout: &[u8], program: &Program) -> io::Result<Self> {
+        let input = child.stdin.take().map(|stdin| (stdin, callout.to_vec()));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let prepared = pidfd_open(pid(&child), PidfdFlags::empty()).and_then(|pidfd| {
+            let fds = [input.as_ref().map(|(fd, _)| fd.as_fd()), stdout.as_ref().map(AsFd::as_fd)];
+            let fds = fds.into_iter().chain([stderr.as_ref().map(AsFd::as_fd)]).flatten();
+            fds.map(|fd| fcntl_setfl(fd, OFlags::NONBLOCK)).collect::<rustix::io::Result<Vec<()>>>()?;
+            Ok(pidfd)
+        });
+        let pidfd = prepared.inspect_err(|_| {
+            let _ = kill_process_group(pid(&child), Signal::KILL);
+            let _ = child.wait();
+        })?;
+        let errors =
+            ErrorLog { name: program.path.display().to_string(), line: Vec::new(), left: MAX_ERRORS };
+        Ok(Self { child, pidfd, input, stdout, output: Vec::new(), is_too_long: false, stderr, errors })
+    }
+
+    /// What the helper waits for, or this program for it.
+    pub(crate) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        let mut add = |fd: BorrowedFd<'a>, flags| fds.push(PollFd::from_borrowed_fd(fd, flags));
+        add(self.pidfd.as_fd(), PollFlags::IN);
+        if let Some((stdin, _)) = &self.input {
+            add(stdin.as_fd(), PollFlags::OUT);
+        }
+        if let Some(stdout) = &self.stdout {
+            add(stdout.as_fd(), PollFlags::IN);
+        }
+        if let Some(stderr) = &self.stderr {
+            add(stderr.as_fd(), PollFlags::IN);
+        }
+    }
+
+    /// Passes on input and output, as far as possible without waiting. Returns how the helper has ended if it has.
+    pub(crate) fn advance(&mut self) -> Option<End> {
+        let has_ended = self.has_ended();
+        if has_ended {
+            // Before the pid is free: the group's other processes go with its leader.
+            self.kill();
+        }
+        self.write_input();
+        self.read_output();
+        self.read_errors();
+        if self.is_too_long {
+            self.kill();
+        }
+        if !has_ended {
+            return None;
+        }
+        self.errors.end();
+        let status = self.child.wait().ok()?;
+        Some(End { status, output: std::mem::take(&mut self.output), is_too_long: self.is_too_long })
+    }
+
+    /// Kills the helper's process group. Its end is still to be waited for.
+    pub(crate) fn kill(&self) {
+        let _ = kill_process_group(pid(&self.child), Signal::KILL);
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        pid(&self.child)
+    }
+
+    fn has_ended(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !matches!(waitid(WaitId::PidFd(self.pidfd.as_fd()), options), Ok(None))
+    }
+
+    fn write_input(&mut self) {
+        while let Some((stdin, left)) = &mut self.input {
+            match stdin.write(left) {
+                Ok(written) if written < left.len() => drop(left.drain(..written)),
+                Err(why) if why.kind() == ErrorKind::WouldBlock => return,
+                Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                // All is written, or the helper does not read it.
+                _ => self.input = None,
+            }
+        }
+    }
+
+    fn read_output(&mut self) {
+        let Some(stdout) = &mut self.stdout else { return };
+        let output = &mut self.output;
+        let mut is_too_long = false;
+        let is_at_end = read_available(stdout, |bytes| {
+            is_too_long |= output.len() + bytes.len() > MAX_PAYLOAD;
+            if !is_too_long {
+                output.extend_from_slice(bytes);
+            }
+            !is_too_long
+        });
+        self.is_too_long |= is_too_long;
+        if is_at_end || is_too_long {
+            self.stdout = None;
+        }
+    }
+
+    fn read_errors(&mut self) {
+        let Some(stderr) = &mut self.stderr else { return };
+        let errors = &mut self.errors;
+        let mut budget = MAX_ERRORS;
+        let is_at_end = read_available(stderr, |bytes| {
+            errors.add(bytes);
+            // A helper that never stops printing leaves time for others.
+            budget = budget.saturating_sub(bytes.len());
+            budget > 0
+        });
+        if is_at_end {
+            self.stderr = None;
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Reads what there is, until `take` returns false. Returns whether the end was reached.
+fn read_available(from: &mut impl Read, mut take: impl FnMut(&[u8]) -> bool) -> bool {
+    let mut buffer = [0; 8192];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(length) if take(&buffer[..length]) => {}
+            Ok(_) => return false,
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
+            Err(why) => return why.kind() != ErrorKind::WouldBlock,
+        }
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// Lines of a helper's standard error on their way into the log.
+#[derive(Debug)]
+struct ErrorLog {
+    name: String,
+    line: Vec<u8>,
+    left: usize,
+}
+
+impl ErrorLog {
+    fn add(&mut self, bytes: &[u8]) {
+        let kept = &bytes[..bytes.len().min(self.left)];
+        for byte in kept {
+            if *byte != b'\n' {
+                self.line.push(*byte);
+            }
+            if *byte == b'\n' || self.line.len() == MAX_LINE {
+                self.end();
+            }
+        }
+        self.left -= kept.len();
+    }
+
+    /// Logs an incomplete line.
+    fn end(&mut self) {
+        if !self.line.is_empty() {
+            log::info(&format!("{}: {}", self.name, String::from_utf8_lossy(&self.line)));
+            self.line.clear();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `keyagentd run`: a command that is served, and the end of the service with it.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitCode, ExitStatus};
+
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, kill_process, pidfd_open, waitpid};
+
+use super::args::RunOptions;
+use super::child;
+use super::failure::{Failure, Result};
+use super::log;
+use super::service::Service;
+use super::signals::{Received, Signals};
+
+/// Signals that are passed on to the command.
+const FORWARDED: [Signal; 9] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+];
+
+/// Runs a command with a session keyring of its own, and serves it until it ends.
+pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
+    // Before there are threads that would get them.
+    let signals = Signals::block(&[&FORWARDED[..], &[Signal::SIGCHLD]].concat())?;
+    let mut service = Service::new(&options.service)?;
+    keyring::join_session_keyring(None).map_err(Failure::os("create a session keyring"))?;
+    service.register(&options.service.types, false)?;
+    let mut child = match start(&options.command, &signals) {
+        Ok(child) => child,
+        Err((code, message)) => {
+            log::error(&message);
+            return Ok(code.into());
+        }
+    };
+    let pid = Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Failure::os("watch the command"))?;
+    loop {
+        service.turn(&[signals.as_fd(), pidfd.as_fd()])?;
+        while let Some(received) = signals.take() {
+            forward(received, pid);
+        }
+        if let Some(status) = child.try_wait().map_err(Failure::os("wait for the command"))? {
+            return Ok(exit_code(status));
+        }
+        if getpid().is_init() {
+            reap_orphans(|of| of == pid || service.has_helper(of));
+        }
+    }
+}
+
+/// Starts the command. Returns an exit code with the message if that fails.
+fn start(command: &[OsString], signals: &Signals) -> std::result::Result<Child, (u8, String)> {
+    let (program, arguments) = command.split_first().ok_or((127, "no command was named".to_owned()))?;
+    let mut command = Command::new(program);
+    child::restore_signals(command.args(arguments), signals.mask_before());
+    command.spawn().map_err(|why| {
+        let code = if why.kind() == ErrorKind::NotFound { 127 } else { 126 };
+        (code, format!("can't run {}: {why}", program.display()))
+    })
+}
+
+/// Passes a signal on. The terminal sends its own signals to the command as well.
+fn forward(received: Received, to: Pid) {
+    let signal = rustix::process::Signal::from_named_raw(received.signal as i32);
+    if let Some(signal) = signal
+        && received.is_from_process
+        && received.signal != Signal::SIGCHLD
+    {
+        let _ = kill_process(to, signal);
+    }
+}
+
+/// Waits for children that are not this program's own: orphans, of which PID 1 is the parent.
+fn reap_orphans(is_own: impl Fn(Pid) -> bool) {
+    // One of its own that has ended is waited for elsewhere, and hides the others until then.
+    while let Some(pid) = child::ended_child().filter(|pid| !is_own(*pid)) {
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
+
+/// The exit code of a shell for this status.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(u8::MAX).into()
+}

@@ -1,0 +1,401 @@
+//! The service: agents, their requests, and the helpers that answer them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use keyagent::{Agent, Errno, Error, Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::answers::{Answers, CREATE, Handler, NEGATE};
+use super::args::ServiceOptions;
+use super::failure::{Code, Failure, Result};
+use super::helper::{Answering, End, Helper, User};
+use super::log;
+
+/// The time from a change of the rules until they are read, in which there may be others.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// The kernel's time for a request, unless its sysctl says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Agents with what answers their requests.
+#[derive(Debug)]
+pub(crate) struct Service {
+    answers: Answers,
+    agents: Vec<Agent>,
+    jobs: Vec<Job>,
+    window: usize,
+    timeout: Duration,
+    lifetimes: BTreeMap<String, Duration>,
+    user: Option<User>,
+    reload_at: Option<Instant>,
+}
+
+/// A request with the helper that runs for it.
+#[derive(Debug)]
+struct Job {
+    /// `None` once it was rejected because of the helper's deadline.
+    request: Option<Request>,
+    helper: Helper,
+    answering: Answering,
+    kind: String,
+    deadline: Instant,
+    record: Record,
+}
+
+impl Service {
+    /// Loads what answers requests. Nothing is registered yet.
+    pub(crate) fn new(options: &ServiceOptions) -> Result<Self> {
+        if options.types.is_empty() {
+            return Err(Failure::new(
+                Code::Usage,
+                "can't serve anything: name the types of keys, as in --types user",
+            ));
+        }
+        let lifetimes =
+            options.lifetime.iter().map(|lifetime| (lifetime.kind.clone(), lifetime.time)).collect();
+        Ok(Self {
+            answers: Answers::new(options)?,
+            agents: Vec::new(),
+            jobs: Vec::new(),
+            window: options.window as usize,
+            timeout: options.timeout.unwrap_or_else(kernel_timeout),
+            lifetimes,
+            user: options.user.as_deref().map(user).transpose()?,
+            reload_at: None,
+        })
+    }
+
+    /// Registers agents in the session keyring.
+    pub(crate) fn register(&mut self, types: &[String], fallback: bool) -> Result<()> {
+        let mut types = types.to_vec();
+        types.sort();
+        types.dedup();
+        for kind in &types {
+            let builder = Agent::builder(kind).timeout(self.timeout).window(self.window as u32);
+            self.agents.push(builder.fallback(fallback).register()?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn agents(&self) -> &[Agent] {
+        &self.agents
+    }
+
+    /// Waits until something has happened, and does what there is to do. `others` end the wait, too.
+    pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>]) -> Result<()> {
+        self.take_requests();
+        let ready = self.wait(others)?;
+        let mut at = 0;
+        for (mut job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
+            let end = if is_ready { job.helper.advance() } else { None };
+            match end {
+                Some(end) => self.conclude(job, end),
+                None => {
+                    job.check_deadline();
+                    self.jobs.insert(at, job);
+                    at += 1;
+                }
+            }
+        }
+        if self.answers.have_changed() {
+            self.reload_at = Some(Instant::now() + SETTLE);
+        }
+        if self.reload_at.is_some_and(|at| at <= Instant::now()) {
+            self.reload();
+        }
+        Ok(())
+    }
+
+    /// Loads the rules again.
+    pub(crate) fn reload(&mut self) {
+        self.reload_at = None;
+        self.answers.reload();
+    }
+
+    /// Whether nothing is pending, with helpers or in the kernel.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.is_empty()
+            && self.agents.iter().all(|agent| agent.pending().is_none_or(|pending| pending == 0))
+    }
+
+    /// The pids of helpers.
+    pub(crate) fn has_helper(&self, pid: rustix::process::Pid) -> bool {
+        self.jobs.iter().any(|job| job.helper.pid() == pid)
+    }
+
+    /// Polls, and returns for each job whether something has happened to it.
+    fn wait(&self, others: &[BorrowedFd<'_>]) -> Result<Vec<bool>> {
+        let mut fds = Vec::new();
+        let mut ends = Vec::new();
+        for job in &self.jobs {
+            job.helper.poll_fds(&mut fds);
+            ends.push(fds.len());
+        }
+        let agents = self.agents.iter().filter(|agent| self.has_room(agent)).map(AsFd::as_fd);
+        let rest = others.iter().copied().chain(self.answers.watch_fd()).chain(agents);
+        fds.extend(rest.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        let deadlines = self.jobs.iter().filter(|job| job.request.is_some()).map(|job| job.deadline);
+        let next = deadlines.chain(self.reload_at).min();
+        let limit = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        match poll(&mut fds, limit.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(why) => return Err(Failure::os("wait for requests")(why)),
+        }
+        let mut start = 0;
+        let is_ready = |end: usize| {
+            let part = &fds[std::mem::replace(&mut start, end)..end];
+            part.iter().any(|fd| !fd.revents().is_empty())
+        };
+        Ok(ends.into_iter().map(is_ready).collect())
+    }
+
+    /// Whether another helper may run for the agent's type. A helper counts until it has ended, not only until it
+    /// has answered.
+    fn has_room(&self, agent: &Agent) -> bool {
+        self.jobs.iter().filter(|job| job.kind == agent.kind()).count() < self.window
+    }
+
+    fn take_requests(&mut self) {
+        for at in 0..self.agents.len() {
+            while self.has_room(&self.agents[at]) {
+                match self.agents[at].try_next_request() {
+                    Ok(Some(request)) => self.start(request),
+                    Ok(None) => break,
+                    Err(why) => {
+                        log::error(&format!(
+                            "can't take a request for a key of type {}: {why}",
+                            self.agents[at].kind()
+                        ));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, request: Request) {
+        let record = Record::new(&request);
+        match self.answers.handler(CREATE, &request) {
+            None => {
+                record.warn("no rule matches");
+                drop(request);
+            }
+            Some(handler) => {
+                if let Some(lifetime) = self.lifetimes.get(request.kind()) {
+                    let _ = request.set_timeout(*lifetime);
+                }
+                // The kernel's deadline is counted from when the request was made.
+                let deadline = Instant::now() + self.timeout * 9 / 10;
+                self.start_helper(CREATE, &handler, request, record, deadline);
+            }
+        }
+    }
+
+    fn start_helper(
+        &mut self,
+        operation: &'static str,
+        handler: &Handler,
+        request: Request,
+        mut record: Record,
+        deadline: Instant,
+    ) {
+        record.by = Some(handler.origin());
+        let started = request.delegate().map_err(|why| why.to_string()).and_then(|delegation| {
+            let program = handler.program(operation, &request, delegation.session_keyring());
+            let program = program.map_err(|why| why.to_string())?;
+            let helper = Helper::start(&program, &delegation, request.callout(), self.user);
+            let name = program.path.display().to_string();
+            let helper = helper.map_err(|why| format!("can't start the helper {name}: {}", cause(&why)))?;
+            Ok((helper, program.answering))
+        });
+        match started {
+            Ok((helper, answering)) => {
+                let kind = request.kind().to_owned();
+                self.jobs.push(Job { request: Some(request), helper, answering, kind, deadline, record });
+            }
+            Err(why) => {
+                record.warn(&why);
+                let is_pipe = matches!(handler, Handler::Rule(rule) if rule.action.is_pipe);
+                if is_pipe && operation == CREATE {
+                    self.negate(request, record, deadline);
+                }
+            }
+        }
+    }
+
+    /// Completes the request of a helper that has ended.
+    fn conclude(&mut self, job: Job, end: End) {
+        let Job { request, answering, deadline, record, .. } = job;
+        let Some(request) = request else { return };
+        if !request.is_pending() {
+            return record.done("answered by the helper");
+        }
+        if end.is_too_long {
+            return record
+                .warn("the helper has printed more than a payload may have, which is 1048575 bytes");
+        }
+        match (answering, end.status.code()) {
+            (Answering::Itself, _) => {
+                record.warn(&format!("the helper has ended without an answer ({})", end.status));
+            }
+            (Answering::ByPipe | Answering::ByExitCode, Some(0)) => match request.instantiate(&end.output) {
+                Ok(()) => record.done("instantiated"),
+                Err(why) => {
+                    record.warn(&format!("can't instantiate the key with the helper's output: {why}"))
+                }
+            },
+            (Answering::ByPipe, _) => {
+                record.warn(&format!("the helper has failed ({})", end.status));
+                self.negate(request, record, deadline);
+            }
+            (Answering::ByExitCode, code) => match code.and_then(rejection) {
+                Some(errno) => {
+                    let rejected = request.reject(errno, Duration::ZERO);
+                    record.done(&format!(
+                        "rejected with {errno}{}",
+                        if rejected.is_ok() { "" } else { ", too late" }
+                    ));
+                }
+                None => record.warn(&format!("the helper has failed ({})", end.status)),
+            },
+        }
+    }
+
+    /// Leaves a request to the rule for negating keys, as request-key(8) does when a pipe has failed.
+    fn negate(&mut self, request: Request, record: Record, deadline: Instant) {
+        if let Some(handler) = self.answers.handler(NEGATE, &request)
+            && matches!(&handler, Handler::Rule(rule) if !rule.action.is_pipe)
+        {
+            self.start_helper(NEGATE, &handler, request, record, deadline);
+        }
+    }
+}
+
+impl Drop for Service {
+    /// Rejects all requests, at once.
+    fn drop(&mut self) {
+        // No helper can answer any more.
+        self.jobs.iter().for_each(|job| job.helper.kill());
+        self.jobs.clear();
+        self.agents.clear();
+    }
+}
+
+impl Job {
+    /// Kills a helper that takes too long, and rejects its request.
+    fn check_deadline(&mut self) {
+        if self.deadline > Instant::now() {
+            return;
+        }
+        let Some(request) = self.request.take() else { return };
+        self.helper.kill();
+        if request.is_pending() {
+            let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
+            self.record.warn("the helper has not answered in time and was killed");
+        } else {
+            self.record.warn("the helper has not ended in time and was killed");
+        }
+    }
+}
+
+/// The error for an exit code of `--exec`. `None` for a failure.
+fn rejection(code: i32) -> Option<Errno> {
+    Some(match code {
+        // There is no such key.
+        1 => Errno::NOKEY,
+        // EX_DATAERR
+        65 => Errno::INVAL,
+        // EX_TEMPFAIL
+        75 => Errno::AGAIN,
+        // EX_NOPERM
+        77 => Errno::ACCESS,
+        _ => return None,
+    })
+}
+
+/// The cause of a failed start, without the library's own words.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Io { source, .. } => source.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// How long a request may take if the daemon does not say it.
+fn kernel_timeout() -> Duration {
+    let milliseconds = fs::read_to_string("/proc/sys/kernel/keys/keyagent_timeout_ms");
+    let milliseconds = milliseconds.ok().and_then(|text| text.trim().parse().ok()).filter(|time| *time > 0);
+    milliseconds.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
+}
+
+/// The ids of `NAME` or `UID:GID`.
+fn user(text: &str) -> Result<User> {
+    let ids = |uid: &str, gid: &str| Some(User { uid: uid.parse().ok()?, gid: gid.parse().ok()? });
+    if let Some((uid, gid)) = text.split_once(':')
+        && let Some(user) = ids(uid, gid)
+    {
+        return Ok(user);
+    }
+    let passwd = fs::read_to_string("/etc/passwd").map_err(Failure::os("read /etc/passwd"))?;
+    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry[0] == text);
+    let found = entry.and_then(|entry| ids(entry.get(2)?, entry.get(3)?));
+    let unknown =
+        || Failure::new(Code::Usage, format!("can't find the user {text:?} in /etc/passwd; use UID:GID"));
+    found.ok_or_else(unknown)
+}
+
+/// A request in the log.
+#[derive(Debug)]
+struct Record {
+    request: String,
+    by: Option<String>,
+    taken: Instant,
+}
+
+impl Record {
+    fn new(request: &Request) -> Self {
+        let requester = request.requester();
+        let request = format!(
+            "type={} key={} uid={} gid={} description={} callout={}",
+            request.kind(),
+            request.key(),
+            requester.uid,
+            requester.gid,
+            log::quoted(request.description()),
+            log::quoted(&request.callout()[..request.callout().len().min(256)]),
+        );
+        Self { request, by: None, taken: Instant::now() }
+    }
+
+    /// The request has ended as it should.
+    fn done(&self, result: &str) {
+        log::debug(&self.line(result));
+    }
+
+    /// The request is rejected because of a fault.
+    fn warn(&self, result: &str) {
+        log::warning(&self.line(result));
+    }
+
+    fn line(&self, result: &str) -> String {
+        let Self { request, by, taken } = self;
+        let by = by.as_deref().unwrap_or("none");
+        format!("request {request} by={by} ms={} result={result:?}", taken.elapsed().as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_is_a_name_or_ids() {
+        assert_eq!(user("root").unwrap(), User { uid: 0, gid: 0 });
+        assert_eq!(user("12:34").unwrap(), User { uid: 12, gid: 34 });
+        assert!(["12", "nobody:x", ""].iter().all(|text| user(text).is_err()));
+    }
+}
