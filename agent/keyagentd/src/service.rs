@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use keyagent::{Agent, Errno, Error, Request};
@@ -16,6 +17,9 @@ use super::log;
 
 /// The time from a change of the rules until they are read, in which there may be others.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// How long requests are rejected when the program ends. The kernel ends those that are left.
+const MAX_REJECTING: Duration = Duration::from_secs(1);
 
 /// The kernel's time for a request, unless its sysctl says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -265,6 +269,16 @@ impl Service {
         }
     }
 
+    /// Rejects requests that have arrived. Returns whether nothing is pending.
+    fn reject_new(&self) -> bool {
+        for agent in &self.agents {
+            while let Ok(Some(request)) = agent.try_next_request() {
+                drop(request);
+            }
+        }
+        self.is_idle()
+    }
+
     /// Leaves a request to the rule for negating keys, as request-key(8) does when a pipe has failed.
     fn negate(&mut self, request: Request, record: Record, deadline: Instant) {
         if let Some(handler) = self.answers.handler(NEGATE, &request)
@@ -277,11 +291,19 @@ impl Service {
 
 impl Drop for Service {
     /// Rejects all requests, at once.
+    ///
+    /// The agents' keys are left as they are, and belong to an agent that is gone when the process exits. An agent
+    /// that is dropped would take its key out of the keyring, and /sbin/request-key would answer from then on.
     fn drop(&mut self) {
         // No helper can answer any more.
         self.jobs.iter().for_each(|job| job.helper.kill());
         self.jobs.clear();
-        self.agents.clear();
+        let start = Instant::now();
+        // Requests that are made all the time must not keep the program from its end.
+        while !self.reject_new() && start.elapsed() < MAX_REJECTING {
+            thread::sleep(Duration::from_millis(1));
+        }
+        std::mem::forget(std::mem::take(&mut self.agents));
     }
 }
 
@@ -348,6 +370,9 @@ fn user(text: &str) -> Result<User> {
     found.ok_or_else(unknown)
 }
 
+/// The most bytes of a description that are logged.
+const MAX_LOGGED: usize = 256;
+
 /// A request in the log.
 #[derive(Debug)]
 struct Record {
@@ -358,15 +383,16 @@ struct Record {
 
 impl Record {
     fn new(request: &Request) -> Self {
-        let requester = request.requester();
+        let (requester, description) = (request.requester(), request.description());
         let request = format!(
-            "type={} key={} uid={} gid={} description={} callout={}",
+            "type={} key={} uid={} gid={} description={} callout_bytes={}",
             request.kind(),
             request.key(),
             requester.uid,
             requester.gid,
-            log::quoted(request.description()),
-            log::quoted(&request.callout()[..request.callout().len().min(256)]),
+            log::quoted(&description[..description.len().min(MAX_LOGGED)]),
+            // It may be a secret.
+            request.callout().len(),
         );
         Self { request, by: None, taken: Instant::now() }
     }
