@@ -316,8 +316,8 @@ impl Job {
         let Some(request) = self.request.take() else { return };
         self.helper.kill();
         if request.is_pending() {
-            let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
             self.record.warn("the helper has not answered in time and was killed");
+            let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
         } else {
             self.record.warn("the helper has not ended in time and was killed");
         }

@@ -1,0 +1,70 @@
+# The daemon: rules that change, its end, and its successor. It runs in a session keyring of its own.
+exec 2>&1
+cd /tmp
+mkfifo ready
+serve() {
+    keyagentd --keyring web -t user "$@" >ready 2>>log &
+    pid=$!
+    read -r keyring <ready
+}
+ask() { keyctl pipe "$(keyctl request2 user "$1" x @s)"; }
+wait_for() { until grep -qs "$1" "$2"; do sleep 0.02; done; }
+mkdir rules
+cat >slow <<'EOF'
+#!/bin/sh
+cat >started
+until test -e go; do sleep 0.02; done
+echo answer
+EOF
+sed -i '2i cd /tmp' slow
+chmod +x slow
+
+echo 'create user * * |/bin/echo old' >rules/a.conf
+serve --rules /tmp/rules
+keyctl link "$keyring" @s
+echo "first rules: $(ask 1)"
+keyagentd --keyring web -t user --rules /tmp/rules 2>&1 | sed 's/[0-9][0-9]*/N/g'
+echo 'create user' >rules/a.conf
+wait_for 'old ones stay' log
+grep -o 'a.conf:.*missing' log | head -n 1
+echo "wrong rules: $(ask 2)"
+echo 'create user * * |/bin/echo new' >rules/a.conf
+number=3
+until answer=$(ask $number) && test "$answer" = new; do number=$((number + 1)); done
+echo "right rules: $answer"
+echo 'create user * * |/bin/echo newest' >rules/a.conf
+kill -HUP $pid
+until answer=$(ask $number) && test "$answer" = newest; do number=$((number + 1)); done
+echo "after SIGHUP: $answer"
+kill $pid
+wait $pid
+echo "ended: $?"
+ask gone 2>&1 | head -n 1
+
+serve --timeout 100 --exec /tmp/slow
+ask pending >rejected 2>&1 &
+asking=$!
+wait_for x started
+kill $pid
+wait $pid
+echo "ended with a request: $?"
+wait $asking
+head -n 1 rejected
+rm started
+
+serve --timeout 100 --exec /tmp/slow
+old=$pid
+ask pending >answered 2>&1 &
+asking=$!
+wait_for x started
+serve --replace --exec 'echo successor'
+kill $old
+wait_for 'taken over' log
+echo "after its successor has come: $(ask later)"
+touch go
+wait $old
+echo "ended: $?"
+wait $asking
+echo "its request: $(cat answered)"
+kill $pid
+wait $pid
