@@ -29,7 +29,7 @@ pub(crate) enum Answers {
 /// What answers one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Handler {
-    Rule(Rule),
+    Rule(Box<Rule>),
     Program(Vec<OsString>),
 }
 
@@ -82,7 +82,7 @@ impl Answers {
                 let (kind, operation) = (request.kind().as_bytes(), operation.as_bytes());
                 let (description, callout) = (request.description(), request.callout());
                 let found = rules.find(&Question { operation, kind, description, callout });
-                found.cloned().map(Handler::Rule)
+                found.cloned().map(Box::new).map(Handler::Rule)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -11,6 +12,9 @@ use super::failure::{Failure, Result};
 use super::service::Service;
 use super::signals::Signals;
 use super::{keyrings, log, notify};
+
+/// How often a daemon that is to end looks whether requests are left.
+const RECHECK: Duration = Duration::from_millis(50);
 
 /// Serves the types of keys until SIGTERM or SIGINT.
 pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
@@ -31,7 +35,7 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     notify::notify(&format!("READY=1\nSTATUS=Serving {types}; keyring {keyring}"));
     let mut is_ending = false;
     while !(is_ending && service.is_idle()) {
-        service.turn(&[signals.as_fd()])?;
+        service.turn(&[signals.as_fd()], is_ending.then_some(RECHECK))?;
         while let Some(received) = signals.take() {
             if received.signal == Signal::SIGHUP {
                 notify::reloading();

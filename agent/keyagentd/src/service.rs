@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use keyagent::{Agent, Errno, Error, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::geteuid;
 
 use super::answers::{Answers, CREATE, Handler, NEGATE};
 use super::args::ServiceOptions;
@@ -67,7 +68,7 @@ impl Service {
             window: options.window as usize,
             timeout: options.timeout.unwrap_or_else(kernel_timeout),
             lifetimes,
-            user: options.user.as_deref().map(user).transpose()?,
+            user: options.user.as_deref().map(helpers_user).transpose()?,
             reload_at: None,
         })
     }
@@ -88,10 +89,11 @@ impl Service {
         &self.agents
     }
 
-    /// Waits until something has happened, and does what there is to do. `others` end the wait, too.
-    pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>]) -> Result<()> {
+    /// Waits until something has happened or the time has passed, and does what there is to do. `others` end the
+    /// wait, too.
+    pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<()> {
         self.take_requests();
-        let ready = self.wait(others)?;
+        let ready = self.wait(others, limit)?;
         let mut at = 0;
         for (mut job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
             let end = if is_ready { job.helper.advance() } else { None };
@@ -131,7 +133,7 @@ impl Service {
     }
 
     /// Polls, and returns for each job whether something has happened to it.
-    fn wait(&self, others: &[BorrowedFd<'_>]) -> Result<Vec<bool>> {
+    fn wait(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<Vec<bool>> {
         let mut fds = Vec::new();
         let mut ends = Vec::new();
         for job in &self.jobs {
@@ -143,7 +145,8 @@ impl Service {
         fds.extend(rest.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let deadlines = self.jobs.iter().filter(|job| job.request.is_some()).map(|job| job.deadline);
         let next = deadlines.chain(self.reload_at).min();
-        let limit = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let limit = next.into_iter().chain(limit).min();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         match poll(&mut fds, limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -352,6 +355,14 @@ fn kernel_timeout() -> Duration {
     let milliseconds = fs::read_to_string("/proc/sys/kernel/keys/keyagent_timeout_ms");
     let milliseconds = milliseconds.ok().and_then(|text| text.trim().parse().ok()).filter(|time| *time > 0);
     milliseconds.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
+}
+
+/// The user of `--user`, if this process may become another one.
+fn helpers_user(text: &str) -> Result<User> {
+    if !geteuid().is_root() {
+        return Err(Failure::new(Code::NoPermission, "can't run helpers as another user: --user needs root"));
+    }
+    user(text)
 }
 
 /// The ids of `NAME` or `UID:GID`.

@@ -20,7 +20,11 @@ sed -i '2i cd /tmp' slow
 chmod +x slow
 
 echo 'create user * * |/bin/echo old' >rules/a.conf
-serve --rules /tmp/rules
+# Changes behind a symbolic link are not noticed.
+mkdir elsewhere
+ln -s elsewhere/rules linked
+touch elsewhere/rules
+serve --rules /tmp/rules --rules /tmp/linked
 keyctl link "$keyring" @s
 echo "first rules: $(ask 1)"
 keyagentd --keyring web -t user --rules /tmp/rules 2>&1 | sed 's/[0-9][0-9]*/N/g'
@@ -32,9 +36,9 @@ echo 'create user * * |/bin/echo new' >rules/a.conf
 number=3
 until answer=$(ask $number) && test "$answer" = new; do number=$((number + 1)); done
 echo "right rules: $answer"
-echo 'create user * * |/bin/echo newest' >rules/a.conf
+echo 'create user hup* * |/bin/echo newest' >elsewhere/rules
 kill -HUP $pid
-until answer=$(ask $number) && test "$answer" = newest; do number=$((number + 1)); done
+until answer=$(ask hup$number) && test "$answer" = newest; do number=$((number + 1)); done
 echo "after SIGHUP: $answer"
 kill $pid
 wait $pid

@@ -13,6 +13,7 @@ create user pipe:*    * |/bin/cat
 create user fails:*   * |/bin/false
 create user nothing:* * /bin/true
 create user missing:* * /nonexistent
+create user absent:*  * |/nonexistent
 create user option:*  * /bin/keyctl instantiate %k %c %S
 create user hangs:*   * /tmp/hang
 negate *    *         * /bin/keyctl reject %k 30 rejected %S
@@ -25,7 +26,7 @@ ask() {
         echo "$1 $(cat /tmp/error)"
     fi
 }
-for name in itself negate pipe fails nothing missing option other; do
+for name in itself negate pipe fails nothing missing absent option other; do
     ask $name: "a; exit"
 done
 ask option:2 -x

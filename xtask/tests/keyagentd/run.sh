@@ -8,7 +8,7 @@ cat >/tmp/facts <<'EOF'
 #!/bin/sh
 # Descriptors beyond the first three, and signals that are blocked or ignored, would be counted, too.
 descriptors=$(ls /proc/self/fd | grep -vc '[0123]')
-signals=$(grep -E 'Sig(Blk|Ign)' /proc/self/status | grep -c '[1-9a-f]$')
+signals=$(grep -E 'Sig(Blk|Ign)' /proc/self/status | grep -vc '0000000000000000$')
 unset KEY_SERIAL SHLVL _ OLDPWD
 echo "$(env | sort | tr '\n' ' ')$(cat) $descriptors $signals"
 EOF
