@@ -59,8 +59,11 @@ impl Answers {
     }
 
     /// Whether the files of rules have changed since the last call.
-    pub(crate) fn have_changed(&self) -> bool {
-        matches!(self, Self::Rules { watch: Some(watch), .. } if watch.take())
+    pub(crate) fn have_changed(&mut self) -> bool {
+        match self {
+            Self::Rules { watch: Some(watch), .. } => watch.take(),
+            _ => false,
+        }
     }
 
     /// Loads the rules again. The old ones stay if the new ones have errors.

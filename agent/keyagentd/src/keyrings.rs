@@ -5,6 +5,7 @@ use std::fs;
 
 use keyagent::{Agent, KeySerial, SpecialKey};
 use keyring::Rights;
+use rustix::process::geteuid;
 
 use super::failure::{Code, Failure, Result};
 
@@ -15,7 +16,16 @@ pub(crate) fn join(name: &str) -> Result<()> {
     let refused =
         |why| Failure::new(Code::OsError, format!("can't join the session keyring {name:?}: {why}"));
     let keyring = keyring::join_session_keyring(Some(&cname)).map_err(refused)?;
-    let mut permissions = keyring::describe(keyring).map_err(refused)?.permissions;
+    let described = keyring::describe(keyring).map_err(refused)?;
+    // Its owner could put another agent's key in the place of this one's.
+    if described.uid != geteuid().as_raw() {
+        let message = format!(
+            "can't join the session keyring {name:?}: it belongs to user {}; choose another name",
+            described.uid
+        );
+        return Err(Failure::new(Code::NoPermission, message));
+    }
+    let mut permissions = described.permissions;
     // The kernel finds a keyring by its name only with this.
     permissions.user |= Rights::SEARCH;
     keyring::set_permissions(keyring, permissions).map_err(refused)

@@ -9,6 +9,7 @@ serve() {
 }
 ask() { keyctl pipe "$(keyctl request2 user "$1" x @s)"; }
 wait_for() { until grep -qs "$1" "$2"; do sleep 0.02; done; }
+chmod 777 .
 mkdir rules
 cat >slow <<'EOF'
 #!/bin/sh
@@ -72,3 +73,8 @@ wait $asking
 echo "its request: $(cat answered)"
 kill $pid
 wait $pid
+
+/usr/bin/unshare --setuid 1000 keyctl session theirs sh -c 'keyctl setperm @s 0x3f3f0808; echo x >joined; sleep 1000' 2>/dev/null &
+wait_for x joined
+keyagentd --keyring theirs -t user --exec cat
+echo "another user's keyring: $?"

@@ -38,3 +38,8 @@ keyctl request2 user hangs:1 x @s 2>&1
 while pidof sleep; do sleep 0.05; done >/dev/null
 ' 2>/tmp/log
 sed 's/.*result=//' /tmp/log
+
+keyagentd run -t user --lifetime user=1000 --rules /tmp/rules -- sh -c '
+keyctl request2 user pipe:1 x @s >/dev/null
+grep -o " 16m .* pipe:1" /proc/keys | sed "s/ 16m .* /expires in 16 minutes: /"
+' 2>&1
