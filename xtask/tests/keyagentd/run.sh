@@ -28,5 +28,12 @@ echo "user: $(keyagentd run -t user --user 1000:1000 --exec 'id -u' -- sh -c "$a
 keyagentd run -t user --exec cat -- sh -c 'exit 7'; echo "exit: $?"
 keyagentd run -t user --exec cat -- sh -c 'kill -TERM $$'; echo "signal: $?"
 keyagentd run -t user --exec cat -- sh -c 'trap "exit 9" TERM; kill -TERM $PPID; sleep 1000 & wait'; echo "forwarded: $?"
+# An orphan has its name until it is waited for.
+/usr/bin/unshare --pid --fork --mount-proc keyagentd run -t user --exec cat -- sh -c '
+    sh -c "cp /bin/busybox /tmp/sleep; /tmp/sleep 2 & exit"
+    is_there() { grep -qs "^sleep" /proc/[0-9]*/comm; }
+    until is_there; do :; done
+    while is_there; do sleep 0.02; done
+    exit 8'; echo "as process 1: $?"
 keyagentd run -t user --exec cat -- /nonexistent; echo "not found: $?"
 keyagentd run -t user --exec cat -- /etc; echo "not executable: $?"

@@ -192,7 +192,7 @@ mod tests {
         Rules(rules).find(&question).map(|rule| rule.action.program.display().to_string())
     }
 
-    // The expectations are what request-key(8) of keyutils 1.6.3 does with `-d -l`.
+    // request-key(8) of keyutils 1.6.3 chooses the same, as `request-key -d -l` shows.
     #[test]
     fn rule_with_the_shortest_wildcards_is_found() {
         let rules = "create user debug:* * /a\ncreate user *:1234 * /b\ncreate * debug:1234 * /c\n";

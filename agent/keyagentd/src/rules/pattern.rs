@@ -1,7 +1,7 @@
 //! Patterns with a wildcard.
 
 /// Bytes that a field of a question is compared with. The first asterisk stands for any bytes; a further one stands
-/// for itself, as for request-key(8).
+/// for itself, as for request-key(8). Unlike there, an asterisk in the middle works as request-key.conf(5) has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Exact(Vec<u8>),
