@@ -96,11 +96,11 @@ fn late(builder: &Builder) -> Result<()> {
 
 /// More requests at once than the watch queue has room for.
 fn burst(builder: &Builder) -> Result<()> {
-    const REQUESTS: usize = 150;
+    const REQUESTS: u32 = 150;
     let agent = builder.clone().window(1024).timeout(Duration::from_secs(60)).register()?;
     let children = (0..REQUESTS).map(|number| ask(&format!("burst {number}"))).collect::<Result<Vec<_>>>()?;
-    wait_until_pending(&agent, REQUESTS)?;
-    for request in agent.requests().take(REQUESTS) {
+    wait_until_pending(&agent, REQUESTS);
+    for request in agent.requests().take(REQUESTS as usize) {
         let request = request?;
         let description = request.description().to_vec();
         request.instantiate(&description)?;
@@ -112,20 +112,17 @@ fn burst(builder: &Builder) -> Result<()> {
     Ok(())
 }
 
-fn wait_until_pending(agent: &Agent, count: usize) -> Result<()> {
-    let (key, wanted) = (format!("{:08x} ", agent.key().get()), format!("pending:{count} "));
-    let is_line = |line: &str| line.starts_with(&key) && line.contains(&wanted);
-    while !std::fs::read_to_string("/proc/keys")?.lines().any(is_line) {
+fn wait_until_pending(agent: &Agent, count: u32) {
+    while agent.pending() != Some(count) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(())
 }
 
 /// An agent that is dropped rejects what was not taken, in the window and beyond.
 fn end(builder: &Builder) -> Result<()> {
     let agent = builder.clone().window(2).timeout(Duration::from_secs(60)).register()?;
     let children = ["a", "b", "c"].map(ask);
-    wait_until_pending(&agent, 3)?;
+    wait_until_pending(&agent, 3);
     drop(agent);
     for child in children {
         assert_eq!(answer(child?)?, "error 126");
@@ -135,7 +132,7 @@ fn end(builder: &Builder) -> Result<()> {
     let agent = builder.clone().window(1).timeout(Duration::from_secs(60)).register()?;
     let (child, taken) = request(&agent, "taken")?;
     let others = ["d", "e"].map(ask);
-    wait_until_pending(&agent, 3)?;
+    wait_until_pending(&agent, 3);
     drop(agent);
     assert!(taken.is_pending());
     taken.instantiate(b"still answered")?;

@@ -239,7 +239,7 @@ impl Service {
         let Job { request, answering, deadline, record, .. } = job;
         let Some(request) = request else { return };
         if !request.is_pending() {
-            return record.done("answered by the helper");
+            return record.done("answered by the helper, or ended by its deadline");
         }
         if end.is_too_long {
             return record
@@ -318,12 +318,9 @@ impl Job {
         }
         let Some(request) = self.request.take() else { return };
         self.helper.kill();
-        if request.is_pending() {
-            self.record.warn("the helper has not answered in time and was killed");
-            let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
-        } else {
-            self.record.warn("the helper has not ended in time and was killed");
-        }
+        self.record.warn("the helper has not ended in time and was killed");
+        // The request may have been answered, or have ended by the kernel's deadline.
+        let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
     }
 }
 
