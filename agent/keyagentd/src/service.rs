@@ -127,7 +127,7 @@ impl Service {
             && self.agents.iter().all(|agent| agent.pending().is_none_or(|pending| pending == 0))
     }
 
-    /// The pids of helpers.
+    /// Whether a helper has this pid.
     pub(crate) fn has_helper(&self, pid: rustix::process::Pid) -> bool {
         self.jobs.iter().any(|job| job.helper.pid() == pid)
     }

@@ -1,15 +1,16 @@
 //! What the command line says without a kernel that has keyagents: rules and options that are wrong.
 
 use std::fs;
+use std::io;
 use std::process::Command;
 
 /// Exit code and standard output of the program, run in a directory with these rules.
-fn run(rules: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("rules"), rules).unwrap();
+fn run(rules: &str, arguments: &[&str]) -> io::Result<(Option<i32>, String)> {
+    let directory = tempfile::tempdir()?;
+    fs::write(directory.path().join("rules"), rules)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyagentd"));
-    let output = command.args(arguments).current_dir(directory.path()).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    let output = command.args(arguments).current_dir(directory.path()).output()?;
+    Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 const CHECK: [&str; 3] = ["check", "--rules", "rules"];
@@ -17,7 +18,7 @@ const CHECK: [&str; 3] = ["check", "--rules", "rules"];
 #[test]
 fn check_prints_mistakes_and_missing_helpers() {
     let rules = "create user * * /bin/sh %x\ncreate user a* * /nonexistent %k\n";
-    let (code, printed) = run(rules, &CHECK);
+    let (code, printed) = run(rules, &CHECK).unwrap();
     assert_eq!(code, Some(78));
     let lines: Vec<&str> = printed.lines().collect();
     assert!(lines.len() == 2 && lines[0].starts_with("rules:1:25: error: no such macro"), "{printed}");
@@ -27,7 +28,7 @@ fn check_prints_mistakes_and_missing_helpers() {
 #[test]
 fn check_prints_what_would_run() {
     let rules = "create user a:* * |/bin/sh -c true %k %d %%c %S %c\n";
-    let check = |key: &[&str]| run(rules, &[&CHECK[..], key].concat());
+    let check = |key: &[&str]| run(rules, &[&CHECK[..], key].concat()).unwrap();
     let (code, printed) = check(&["user", "a:x y", "$(z)"]);
     assert_eq!(
         (code, printed.as_str()),
@@ -55,6 +56,6 @@ fn wrong_options_and_rules_have_codes_of_their_own() {
         (&["run", "-t", "user", "--rules", "rules", "true"], 78),
         (&["--version"], 0),
     ] {
-        assert_eq!(run("create\n", arguments).0, Some(code), "{arguments:?}");
+        assert_eq!(run("create\n", arguments).unwrap().0, Some(code), "{arguments:?}");
     }
 }
