@@ -14,6 +14,9 @@ mod ask;
 
 const CACHED: Duration = Duration::from_secs(60);
 
+/// More than many requesters need to start on a busy machine.
+const LONG: Duration = Duration::from_secs(600);
+
 fn main() -> Result<()> {
     if ask::is_child()? {
         return Ok(());
@@ -97,7 +100,7 @@ fn late(builder: &Builder) -> Result<()> {
 /// More requests at once than the watch queue has room for.
 fn burst(builder: &Builder) -> Result<()> {
     const REQUESTS: u32 = 150;
-    let agent = builder.clone().window(1024).timeout(Duration::from_secs(60)).register()?;
+    let agent = builder.clone().window(1024).timeout(LONG).register()?;
     let children = (0..REQUESTS).map(|number| ask(&format!("burst {number}"))).collect::<Result<Vec<_>>>()?;
     wait_until_pending(&agent, REQUESTS);
     for request in agent.requests().take(REQUESTS as usize) {
@@ -120,7 +123,7 @@ fn wait_until_pending(agent: &Agent, count: u32) {
 
 /// An agent that is dropped rejects what was not taken, in the window and beyond.
 fn end(builder: &Builder) -> Result<()> {
-    let agent = builder.clone().window(2).timeout(Duration::from_secs(60)).register()?;
+    let agent = builder.clone().window(2).timeout(LONG).register()?;
     let children = ["a", "b", "c"].map(ask);
     wait_until_pending(&agent, 3);
     drop(agent);
@@ -129,7 +132,7 @@ fn end(builder: &Builder) -> Result<()> {
     }
 
     // The kernel queues the others behind the one that was taken.
-    let agent = builder.clone().window(1).timeout(Duration::from_secs(60)).register()?;
+    let agent = builder.clone().window(1).timeout(LONG).register()?;
     let (child, taken) = request(&agent, "taken")?;
     let others = ["d", "e"].map(ask);
     wait_until_pending(&agent, 3);
