@@ -22,6 +22,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long requests are rejected when the program ends. The kernel ends those that are left.
 const MAX_REJECTING: Duration = Duration::from_secs(1);
 
+/// Requests of each type that are taken before helpers, deadlines and signals have their turn. Those that end without a
+/// helper would otherwise keep all others waiting.
+const BATCH: usize = 16;
+
 /// The kernel's time for a request, unless its sysctl says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -92,7 +96,7 @@ impl Service {
     /// Waits until something has happened or the time has passed, and does what there is to do. `others` end the
     /// wait, too.
     pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<()> {
-        self.take_requests();
+        let limit = if self.take_requests() { Some(Duration::ZERO) } else { limit };
         let ready = self.wait(others, limit)?;
         let mut at = 0;
         for (mut job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
@@ -166,20 +170,35 @@ impl Service {
         self.jobs.iter().filter(|job| job.kind == agent.kind()).count() < self.window
     }
 
-    fn take_requests(&mut self) {
-        for at in 0..self.agents.len() {
-            while self.has_room(&self.agents[at]) {
-                match self.agents[at].try_next_request() {
-                    Ok(Some(request)) => self.start(request),
-                    Ok(None) => break,
-                    Err(why) => {
-                        log::error(&format!(
-                            "can't take a request for a key of type {}: {why}",
-                            self.agents[at].kind()
-                        ));
-                        break;
-                    }
-                }
+    /// Takes requests of all types in turn. Returns whether some may be left that there is room for.
+    fn take_requests(&mut self) -> bool {
+        for _ in 0..BATCH {
+            let mut has_taken = false;
+            for at in 0..self.agents.len() {
+                has_taken |= self.take_request(at);
+            }
+            if !has_taken {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes a request of one agent. Returns false if there is none, or no room for it.
+    fn take_request(&mut self, at: usize) -> bool {
+        let agent = &self.agents[at];
+        if !self.has_room(agent) {
+            return false;
+        }
+        match agent.try_next_request() {
+            Ok(Some(request)) => {
+                self.start(request);
+                true
+            }
+            Ok(None) => false,
+            Err(why) => {
+                log::error(&format!("can't take a request for a key of type {}: {why}", agent.kind()));
+                false
             }
         }
     }
@@ -275,8 +294,9 @@ impl Service {
     /// Rejects requests that have arrived. Returns whether nothing is pending.
     fn reject_new(&self) -> bool {
         for agent in &self.agents {
-            while let Ok(Some(request)) = agent.try_next_request() {
-                drop(request);
+            for _ in 0..BATCH {
+                // A request that is dropped is rejected.
+                let Ok(Some(_)) = agent.try_next_request() else { break };
             }
         }
         self.is_idle()
