@@ -39,6 +39,12 @@ pub(crate) fn restore_signals(command: &mut Command, mask: SigSet) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// Lets this program wait for its children: with an ignored SIGCHLD, which it may have inherited, they leave no exit
+/// code.
+pub(crate) fn wait_for_children() {
+    reset_signals([libc::SIGCHLD].into_iter());
+}
+
 /// Unlike signal(3), this includes the signals of the C library, which may be ignored as well.
 fn reset_signals(numbers: impl Iterator<Item = i32>) {
     // SIG_DFL, no flags and no mask, at least as long as the kernel's structure.

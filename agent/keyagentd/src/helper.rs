@@ -59,7 +59,8 @@ pub(crate) struct User {
 /// How a helper has ended.
 #[derive(Debug)]
 pub(crate) struct End {
-    pub(crate) status: ExitStatus,
+    /// An error if something else has waited for the helper.
+    pub(crate) status: io::Result<ExitStatus>,
     pub(crate) output: Vec<u8>,
     /// Whether it has printed more than a payload may have.
     pub(crate) is_too_long: bool,
@@ -155,7 +156,7 @@ impl Helper {
             return None;
         }
         self.errors.end();
-        let status = self.child.wait().ok()?;
+        let status = self.child.wait();
         Some(End { status, output: std::mem::take(&mut self.output), is_too_long: self.is_too_long })
     }
 

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         }
     };
     log::start(arguments.verbose);
+    child::wait_for_children();
     let done = match &arguments.command {
         Some(Subcommand::Check(options)) => check::check(options),
         Some(Subcommand::Run(options)) => run::run(options),

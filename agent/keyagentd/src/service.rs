@@ -264,9 +264,13 @@ impl Service {
             return record
                 .warn("the helper has printed more than a payload may have, which is 1048575 bytes");
         }
-        match (answering, end.status.code()) {
+        let status = match end.status {
+            Ok(status) => status,
+            Err(why) => return record.warn(&format!("can't wait for the helper: {why}")),
+        };
+        match (answering, status.code()) {
             (Answering::Itself, _) => {
-                record.warn(&format!("the helper has ended without an answer ({})", end.status));
+                record.warn(&format!("the helper has ended without an answer ({status})"));
             }
             (Answering::ByPipe | Answering::ByExitCode, Some(0)) => match request.instantiate(&end.output) {
                 Ok(()) => record.done("instantiated"),
@@ -275,7 +279,7 @@ impl Service {
                 }
             },
             (Answering::ByPipe, _) => {
-                record.warn(&format!("the helper has failed ({})", end.status));
+                record.warn(&format!("the helper has failed ({status})"));
                 self.negate(request, record, deadline);
             }
             (Answering::ByExitCode, code) => match code.and_then(rejection) {
@@ -286,7 +290,7 @@ impl Service {
                         if rejected.is_ok() { "" } else { ", too late" }
                     ));
                 }
-                None => record.warn(&format!("the helper has failed ({})", end.status)),
+                None => record.warn(&format!("the helper has failed ({status})")),
             },
         }
     }
