@@ -1,6 +1,7 @@
 //! The command of a rule, and what its macros stand for.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -36,25 +37,33 @@ pub(crate) enum Macro {
 }
 
 impl Macro {
+    const NAMES: [(char, Self); 10] = [
+        ('o', Self::Operation),
+        ('k', Self::Key),
+        ('t', Self::Kind),
+        ('d', Self::Description),
+        ('c', Self::Callout),
+        ('u', Self::Uid),
+        ('g', Self::Gid),
+        ('T', Self::ThreadKeyring),
+        ('P', Self::ProcessKeyring),
+        ('S', Self::SessionKeyring),
+    ];
+
     pub(crate) fn named(letter: u8) -> Option<Self> {
-        Some(match letter {
-            b'o' => Self::Operation,
-            b'k' => Self::Key,
-            b't' => Self::Kind,
-            b'd' => Self::Description,
-            b'c' => Self::Callout,
-            b'u' => Self::Uid,
-            b'g' => Self::Gid,
-            b'T' => Self::ThreadKeyring,
-            b'P' => Self::ProcessKeyring,
-            b'S' => Self::SessionKeyring,
-            _ => return None,
-        })
+        Self::NAMES.iter().find(|(name, _)| *name == char::from(letter)).map(|(_, of)| *of)
     }
 
     /// Whether the requester has chosen what the macro stands for.
     fn is_requesters(self) -> bool {
         matches!(self, Self::Description | Self::Callout)
+    }
+}
+
+/// As in a rule.
+impl fmt::Display for Macro {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::NAMES.iter().filter(|(_, of)| of == self).try_for_each(|(name, _)| write!(f, "%{name}"))
     }
 }
 
@@ -91,12 +100,13 @@ impl<'a> Expansion<'a> {
 /// A command that must not be run for a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unexpandable {
-    /// Otherwise a requester could choose an option of a program that runs with the daemon's rights.
+    /// Otherwise a requester could choose an option of a program that runs with the daemon's rights. The text itself
+    /// is left out, as callout information may be a secret.
     #[error(
-        "can't pass {0} to the helper: it begins with `-` and could be taken for an option; write `--` before the \
-         macro in the rule if the helper knows it"
+        "can't pass {0} to the helper: it begins with `-` and could be taken for an option; write `--` before {0} in the \
+         rule if the helper knows it"
     )]
-    Option(String),
+    Option(Macro),
     #[error("can't pass the callout information to the helper: it contains a NUL byte")]
     Nul,
     #[error("can't find the key of %{{{0}}}: an agent is not given the requester's keyrings")]
@@ -117,7 +127,7 @@ impl Action {
                 Argument::Macro(name) => {
                     let text = expansion.of(*name);
                     if name.is_requesters() && text.starts_with(b"-") && !is_after_options {
-                        return Err(Unexpandable::Option(format!("\"{}\"", text.escape_ascii())));
+                        return Err(Unexpandable::Option(*name));
                     }
                     text
                 }
@@ -162,7 +172,8 @@ mod tests {
     fn requesters_option_is_passed_only_after_two_hyphens() {
         let callout = || Argument::Macro(Macro::Callout);
         let literal = |text: &[u8]| Argument::Literal(text.to_vec());
-        assert_eq!(expand(vec![literal(b"-v"), callout()]), Err(Unexpandable::Option("\"-x\"".into())));
+        assert!(Unexpandable::Option(Macro::Callout).to_string().starts_with("can't pass %c to the helper: it"));
+        assert_eq!(expand(vec![literal(b"-v"), callout()]), Err(Unexpandable::Option(Macro::Callout)));
         assert_eq!(expand(vec![literal(b"--"), callout()]).unwrap(), ["--", "-x"]);
     }
 
