@@ -75,6 +75,22 @@ impl Builder {
         self
     }
 
+    /// Checks what can be known before registering: the name of the type, the limits, and whether the kernel has
+    /// keyagents.
+    ///
+    /// # Errors
+    /// Those that [`Error`] names for registering.
+    pub fn check(&self) -> Result<()> {
+        self.check_type().map(drop)
+    }
+
+    fn check_type(&self) -> Result<CString> {
+        let kind = key_type(&self.kind)?;
+        self.params.payload(0)?;
+        check_kernel()?;
+        Ok(kind)
+    }
+
     /// Registers this process as an agent.
     ///
     /// The credentials of the calling thread decide for whom it may answer; changing them later makes no
@@ -84,10 +100,8 @@ impl Builder {
     /// Those that [`Error`] names for registering, and:
     /// - `EACCES`, `ENOKEY`: the keyring is not one that the thread may add keys to.
     pub fn register(self) -> Result<Agent> {
-        let kind = key_type(&self.kind)?;
-        // Checks the limits before anything is changed.
-        self.params.payload(0)?;
-        check_kernel()?;
+        // Before anything is changed.
+        let kind = self.check_type()?;
         let signal = AgentSignal::take(self.signal, self.delivery)?;
         match self.register_with(&kind, &signal) {
             Ok((shared, home)) => Ok(Agent::new(shared, signal, home, self.params.fallback)),

@@ -28,7 +28,7 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     if !options.replace {
         keyrings::check_unserved(&options.service.types)?;
     }
-    service.register(&options.service.types, options.fallback)?;
+    service.register(&options.service.types, options.fallback, keyring)?;
     let types = options.service.types.join(", ");
     log::info(&format!("serving {types} to processes with keyring {keyring} in their session keyring"));
     writeln!(io::stdout(), "{keyring}").map_err(Failure::os("print the serial number of the keyring"))?;

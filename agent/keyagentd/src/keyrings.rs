@@ -8,6 +8,7 @@ use keyring::Rights;
 use rustix::process::geteuid;
 
 use super::failure::{Code, Failure, Result};
+use super::log;
 
 /// Joins the session keyring of a name, so that processes of the same user can join it as well.
 pub(crate) fn join(name: &str) -> Result<()> {
@@ -55,6 +56,40 @@ pub(crate) fn check_unserved(types: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The agents' keys in a keyring, which are kept while others may take their places.
+#[derive(Debug)]
+pub(crate) struct Predecessors {
+    keyring: KeySerial,
+    keys: Vec<KeySerial>,
+}
+
+impl Predecessors {
+    pub(crate) fn of(keyring: KeySerial) -> Self {
+        let is_agent = |key: &KeySerial| keyring::describe(*key).is_ok_and(|key| key.kind == "keyagent");
+        let mut keys = keyring::members(keyring).unwrap_or_default();
+        // A link of its own gives the permission to link them again.
+        keys.retain(|key| is_agent(key) && keyring::link(*key, SpecialKey::Thread).is_ok());
+        Self { keyring, keys }
+    }
+
+    /// Puts the keys back into their places.
+    pub(crate) fn restore(&self) {
+        for key in &self.keys {
+            if let Err(why) = keyring::link(*key, self.keyring) {
+                log::warning(&format!("can't put back key {key}, which was displaced: {why}"));
+            }
+        }
+    }
+}
+
+impl Drop for Predecessors {
+    fn drop(&mut self) {
+        for key in &self.keys {
+            let _ = keyring::unlink(*key, SpecialKey::Thread);
+        }
+    }
 }
 
 /// Whether keys of other agents have taken the places of these agents' keys in the session keyring.

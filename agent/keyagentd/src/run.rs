@@ -34,8 +34,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     // Before there are threads that would get them.
     let signals = Signals::block(&[&FORWARDED[..], &[Signal::SIGCHLD]].concat())?;
     let mut service = Service::new(&options.service)?;
-    keyring::join_session_keyring(None).map_err(Failure::os("create a session keyring"))?;
-    service.register(&options.service.types, false)?;
+    let keyring =
+        keyring::join_session_keyring(None).map_err(Failure::os("create a session keyring"))?;
+    service.register(&options.service.types, false, keyring)?;
     let mut child = match start(&options.command, &signals) {
         Ok(child) => child,
         Err((code, message)) => {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use keyagent::{Agent, Errno, Error, Request};
+use keyagent::{Agent, Builder, Errno, Error, KeySerial, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::geteuid;
 
@@ -14,6 +14,7 @@ use super::answers::{Answers, CREATE, Handler, NEGATE};
 use super::args::ServiceOptions;
 use super::failure::{Code, Failure, Result};
 use super::helper::{Answering, End, Helper, User};
+use super::keyrings::Predecessors;
 use super::log;
 
 /// The time from a change of the rules until they are read, in which there may be others.
@@ -77,14 +78,24 @@ impl Service {
         })
     }
 
-    /// Registers agents in the session keyring.
-    pub(crate) fn register(&mut self, types: &[String], fallback: bool) -> Result<()> {
+    /// Registers agents in a keyring: all of them, or none.
+    pub(crate) fn register(&mut self, types: &[String], fallback: bool, keyring: KeySerial) -> Result<()> {
         let mut types = types.to_vec();
         types.sort();
         types.dedup();
-        for kind in &types {
+        let builder = |kind: &String| {
             let builder = Agent::builder(kind).timeout(self.timeout).window(self.window as u32);
-            self.agents.push(builder.fallback(fallback).register()?);
+            builder.fallback(fallback).keyring(keyring)
+        };
+        let builders: Vec<_> = types.iter().map(builder).collect();
+        builders.iter().try_for_each(Builder::check)?;
+        let predecessors = Predecessors::of(keyring);
+        for builder in builders {
+            let registered = builder.register().inspect_err(|_| {
+                predecessors.restore();
+                self.agents.clear();
+            });
+            self.agents.push(registered?);
         }
         Ok(())
     }
