@@ -24,10 +24,8 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     if let Some(name) = &options.keyring {
         keyrings::join(name)?;
     }
-    let keyring = keyrings::session()?;
-    if !options.replace {
-        keyrings::check_unserved(&options.service.types)?;
-    }
+    let keyring = keyrings::shared()?;
+    keyrings::check_unserved(&options.service.types, options.replace.then_some(keyring))?;
     service.register(&options.service.types, options.fallback, keyring)?;
     let types = options.service.types.join(", ");
     log::info(&format!("serving {types} to processes with keyring {keyring} in their session keyring"));
@@ -41,7 +39,7 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
                 notify::reloading();
                 service.reload();
                 notify::notify("READY=1");
-            } else if is_ending || !keyrings::are_displaced(service.agents()) {
+            } else if is_ending || !keyrings::are_displaced(service.agents(), keyring) {
                 return end(service);
             } else {
                 log::info("another agent has taken over: finishing the requests that are pending");

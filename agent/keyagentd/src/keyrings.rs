@@ -1,10 +1,10 @@
 //! The session keyring in which the daemon registers.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs;
 
 use keyagent::{Agent, KeySerial, SpecialKey};
-use keyring::Rights;
+use keyring::{Permissions, Rights};
 use rustix::process::geteuid;
 
 use super::failure::{Code, Failure, Result};
@@ -32,15 +32,62 @@ pub(crate) fn join(name: &str) -> Result<()> {
     keyring::set_permissions(keyring, permissions).map_err(refused)
 }
 
-/// The session keyring's serial number.
-pub(crate) fn session() -> Result<KeySerial> {
-    keyring::get_keyring_id(SpecialKey::Session, true).map_err(Failure::os("find the session keyring"))
+/// Finds the keyring in which this user's daemons register, or creates it. It is nested in the session keyring.
+pub(crate) fn shared() -> Result<KeySerial> {
+    let is_shared = |key: &KeySerial| {
+        keyring::describe(*key).is_ok_and(|key| {
+            let (uid, kind, description) = (key.uid, key.kind.as_bytes(), key.description.as_slice());
+            (uid, kind, description) == (geteuid().as_raw(), b"keyring", SHARED.to_bytes())
+        })
+    };
+    if let Some(keyring) = members_of_session().into_iter().find(is_shared) {
+        return Ok(keyring);
+    }
+    let keyring = create(SHARED)?;
+    // A successor registers there as well.
+    protect(keyring, Rights::all())?;
+    Ok(keyring)
 }
 
-/// Refuses types that another process serves in the session keyring.
-pub(crate) fn check_unserved(types: &[String]) -> Result<()> {
-    let keys = keyring::members(SpecialKey::Session).unwrap_or_default();
-    for key in keys {
+/// Creates a keyring in the session keyring for agents that nobody replaces. [`seal`] is to follow.
+pub(crate) fn private() -> Result<KeySerial> {
+    create(PRIVATE)
+}
+
+/// Ends changes of a keyring, by whomever.
+pub(crate) fn seal(keyring: KeySerial) -> Result<()> {
+    protect(keyring, POSSESSORS)
+}
+
+const SHARED: &CStr = c"keyagentd";
+const PRIVATE: &CStr = c"keyagentd-run";
+
+/// What all processes that are served may do with a keyring of agents. They may be other users', who must not be able
+/// to end the service, or to take it over.
+const POSSESSORS: Rights = Rights::VIEW.union(Rights::READ).union(Rights::SEARCH).union(Rights::LINK);
+
+fn create(name: &CStr) -> Result<KeySerial> {
+    keyring::add_key(c"keyring", name, &[], SpecialKey::Session)
+        .map_err(Failure::os("create a keyring for the agents"))
+}
+
+fn protect(keyring: KeySerial, owner: Rights) -> Result<()> {
+    let permissions = Permissions { possessor: POSSESSORS, user: owner, ..Permissions::default() };
+    keyring::set_permissions(keyring, permissions).map_err(Failure::os("protect the keyring of the agents"))
+}
+
+fn members_of_session() -> Vec<KeySerial> {
+    keyring::members(SpecialKey::Session).unwrap_or_default()
+}
+
+/// Refuses types that another process serves in the session keyring, or in one that is nested in it. Keys in
+/// `replaced` are left out.
+pub(crate) fn check_unserved(types: &[String], replaced: Option<KeySerial>) -> Result<()> {
+    let members = members_of_session();
+    let is_keyring = |key: &KeySerial| keyring::describe(*key).is_ok_and(|key| key.kind == "keyring");
+    let nested = members.iter().filter(|key| Some(**key) != replaced && is_keyring(key));
+    let nested = nested.filter_map(|key| keyring::members(*key).ok()).flatten();
+    for key in members.iter().copied().chain(nested) {
         let Ok(described) = keyring::describe(key) else { continue };
         let kind = String::from_utf8_lossy(&described.description).into_owned();
         if described.kind != "keyagent" || !types.contains(&kind) {
@@ -48,9 +95,9 @@ pub(crate) fn check_unserved(types: &[String]) -> Result<()> {
         }
         let agent = fs::read("/proc/keys").ok().and_then(|keys| state(&keys, key));
         if let Some(Agency { pid, is_alive: true }) = agent {
+            let remedy = if replaced.is_some() { "end it first" } else { "end it, or use --replace to take over" };
             let message = format!(
-                "can't serve {kind}: process {pid} does so in this session keyring, by key {key}; end it, or use \
-                 --replace to take over"
+                "can't serve {kind}: process {pid} does so in this session keyring, by key {key}; {remedy}"
             );
             return Err(Failure::new(Code::Unavailable, message));
         }
@@ -92,9 +139,9 @@ impl Drop for Predecessors {
     }
 }
 
-/// Whether keys of other agents have taken the places of these agents' keys in the session keyring.
-pub(crate) fn are_displaced(agents: &[Agent]) -> bool {
-    let keys = keyring::members(SpecialKey::Session).unwrap_or_default();
+/// Whether keys of other agents have taken the places of these agents' keys in a keyring.
+pub(crate) fn are_displaced(agents: &[Agent], keyring: KeySerial) -> bool {
+    let keys = keyring::members(keyring).unwrap_or_default();
     let kinds: Vec<_> = keys.iter().filter_map(|key| keyring::describe(*key).ok()).collect();
     let is_served = |agent: &Agent| {
         kinds.iter().any(|key| key.kind == "keyagent" && key.description == agent.kind().as_bytes())

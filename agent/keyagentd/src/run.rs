@@ -12,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, kill_process, pidfd_
 use super::args::RunOptions;
 use super::child;
 use super::failure::{Failure, Result};
+use super::keyrings;
 use super::log;
 use super::service::Service;
 use super::signals::{Received, Signals};
@@ -34,9 +35,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     // Before there are threads that would get them.
     let signals = Signals::block(&[&FORWARDED[..], &[Signal::SIGCHLD]].concat())?;
     let mut service = Service::new(&options.service)?;
-    let keyring =
-        keyring::join_session_keyring(None).map_err(Failure::os("create a session keyring"))?;
+    keyring::join_session_keyring(None).map_err(Failure::os("create a session keyring"))?;
+    let keyring = keyrings::private()?;
     service.register(&options.service.types, false, keyring)?;
+    keyrings::seal(keyring)?;
     let mut child = match start(&options.command, &signals) {
         Ok(child) => child,
         Err((code, message)) => {
