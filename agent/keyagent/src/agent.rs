@@ -187,8 +187,12 @@ impl Agent {
         Requests(self)
     }
 
-    /// Ends new requests. Those that are pending stay so.
-    fn revoke(&self) -> Result<()> {
+    /// Ends new requests, which fail with `EKEYREVOKED`, or go on without the agent if it has
+    /// [`fallback`](Builder::fallback). Those that are pending stay so, and may be answered.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn retire(&self) -> Result<()> {
         let (key, home, fallback) = (self.shared.key, self.home, self.fallback);
         self.shared.keys.run(move || {
             // To those who search for an agent, an invalidated key is none.
@@ -201,7 +205,7 @@ impl Agent {
 impl Drop for Agent {
     fn drop(&mut self) {
         // In a forked process neither the registration nor the signal is this value's.
-        if self.revoke().is_ok() {
+        if self.retire().is_ok() {
             self.shared.has_ended.store(true, Release);
             let drained = self.shared.reject_rest();
             if let Some(signal) = self.signal.take() {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -31,19 +31,24 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     log::info(&format!("serving {types} to processes with keyring {keyring} in their session keyring"));
     writeln!(io::stdout(), "{keyring}").map_err(Failure::os("print the serial number of the keyring"))?;
     notify::notify(&format!("READY=1\nSTATUS=Serving {types}; keyring {keyring}"));
-    let mut is_ending = false;
-    while !(is_ending && service.is_idle()) {
-        service.turn(&[signals.as_fd()], is_ending.then_some(RECHECK))?;
+    let mut end_by: Option<Instant> = None;
+    while !end_by.is_some_and(|time| service.is_idle() || time <= Instant::now()) {
+        service.turn(&[signals.as_fd()], end_by.map(|_| RECHECK))?;
         while let Some(received) = signals.take() {
             if received.signal == Signal::SIGHUP {
                 notify::reloading();
                 service.reload();
                 notify::notify("READY=1");
-            } else if is_ending || !keyrings::are_displaced(service.agents(), keyring) {
+            } else if end_by.is_some() || !keyrings::are_displaced(service.agents(), keyring) {
                 return end(service);
             } else {
                 log::info("another agent has taken over: finishing the requests that are pending");
-                is_ending = true;
+                // Processes with links to the keys, rather than to the keyring, could keep this one for ever.
+                end_by = Some(Instant::now() + service.timeout());
+                // Such a key with fallback would be invalidated, and no longer show what is pending.
+                if !options.fallback {
+                    service.retire();
+                }
             }
         }
     }

@@ -104,6 +104,20 @@ impl Service {
         &self.agents
     }
 
+    /// Ends new requests of all agents.
+    pub(crate) fn retire(&self) {
+        for agent in &self.agents {
+            if let Err(why) = agent.retire() {
+                log::warning(&format!("can't end new requests for keys of type {}: {why}", agent.kind()));
+            }
+        }
+    }
+
+    /// The longest time that a request takes.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Waits until something has happened or the time has passed, and does what there is to do. `others` end the
     /// wait, too.
     pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<()> {
@@ -138,8 +152,12 @@ impl Service {
 
     /// Whether nothing is pending, with helpers or in the kernel.
     pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty()
-            && self.agents.iter().all(|agent| agent.pending().is_none_or(|pending| pending == 0))
+        self.jobs.is_empty() && self.pending() == Some(0)
+    }
+
+    /// `None` if it is unknown.
+    fn pending(&self) -> Option<u32> {
+        self.agents.iter().map(Agent::pending).sum()
     }
 
     /// Whether a helper has this pid.
@@ -306,7 +324,7 @@ impl Service {
         }
     }
 
-    /// Rejects requests that have arrived. Returns whether nothing is pending.
+    /// Rejects requests that have arrived. Returns false if others are pending.
     fn reject_new(&self) -> bool {
         for agent in &self.agents {
             for _ in 0..BATCH {
@@ -314,7 +332,7 @@ impl Service {
                 let Ok(Some(_)) = agent.try_next_request() else { break };
             }
         }
-        self.is_idle()
+        self.pending().is_none_or(|pending| pending == 0)
     }
 
     /// Leaves a request to the rule for negating keys, as request-key(8) does when a pipe has failed.
