@@ -1,5 +1,6 @@
 //! Handing a request to child processes.
 
+use std::io;
 use std::process::{Child, Command};
 
 use keyring::{KeySerial, SpecialKey};
@@ -73,5 +74,18 @@ impl Delegation {
     pub fn spawn(&self, mut command: Command) -> Result<Child> {
         let spawned = self.thread.run(move || command.spawn())?;
         spawned.map_err(Error::io("starting a program"))
+    }
+
+    /// Starts a child as [`spawn`](Self::spawn) does, but does not wait until the child executes its program: a file
+    /// system may delay that, or a signal that stops the child. `then` gets the child, in another thread.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn spawn_then(
+        &self,
+        mut command: Command,
+        then: impl FnOnce(io::Result<Child>) + Send + 'static,
+    ) -> Result<()> {
+        self.thread.submit(move || then(command.spawn()))
     }
 }

@@ -27,15 +27,19 @@ impl KeyThread {
 
     /// Runs a job in the thread, and returns its result.
     pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (result, returned) = sync_channel(1);
+        self.submit(move || {
+            let _ = result.send(job());
+        })?;
+        returned.recv().map_err(|_| Error::Forked)
+    }
+
+    /// Runs a job in the thread, without waiting for it.
+    pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
         if std::process::id() != self.pid {
             return Err(Error::Forked);
         }
-        let (result, returned) = sync_channel(1);
-        let job = Box::new(move || {
-            let _ = result.send(job());
-        });
-        self.jobs.send(job).map_err(|_| Error::Forked)?;
-        returned.recv().map_err(|_| Error::Forked)
+        self.jobs.send(Box::new(job)).map_err(|_| Error::Forked)
     }
 }
 

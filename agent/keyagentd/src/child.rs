@@ -2,30 +2,50 @@
 
 #![allow(unsafe_code)]
 
-use std::io;
+use std::io::{self, PipeWriter, Write};
 use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
 
 use nix::sys::signal::SigSet;
-use rustix::process::Pid;
+use rustix::process::{Pid, setsid};
+
+/// The ids that helpers get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
 
 /// The kernel's SIGRTMIN.
 const FIRST_REALTIME: i32 = 32;
 
-/// Gives a helper default dispositions of all signals, an empty signal mask, and no descriptor but the first three;
-/// it can't gain privileges by execve(2).
-pub(crate) fn isolate(command: &mut Command) {
-    let prepare = || {
+/// Gives a helper a session of its own, default dispositions of all signals, an empty signal mask, and no descriptor but
+/// the first three; it can't gain privileges by execve(2). It writes its pid to `started` first, and becomes another
+/// user last: from then on, that user's processes can stop it.
+pub(crate) fn isolate(command: &mut Command, mut started: PipeWriter, user: Option<User>) {
+    let prepare = move || {
+        started.write_all(&std::process::id().to_ne_bytes())?;
+        setsid()?;
         reset_signals(1..=libc::SIGRTMAX());
         SigSet::empty().thread_set_mask()?;
         close_others_on_exec()?;
         // SAFETY: the request takes numbers.
-        result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+        result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+        user.map_or(Ok(()), become_user)
     };
     // SAFETY: the closure makes system calls alone, and neither allocates nor locks.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// Sets all ids, without supplementary groups.
+fn become_user(User { uid, gid }: User) -> io::Result<()> {
+    // SAFETY: the list of groups is empty.
+    result(unsafe { libc::setgroups(0, ptr::null()) })?;
+    // SAFETY: the calls take numbers.
+    result(unsafe { libc::setresgid(gid, gid, gid) })?;
+    result(unsafe { libc::setresuid(uid, uid, uid) })
 }
 
 /// Gives a command the signal mask that this program was started with, and default dispositions of the signals that
@@ -88,15 +108,17 @@ mod tests {
     fn helper_inherits_no_descriptor_mask_or_disposition() {
         let (inherited, _other) = rustix::pipe::pipe().unwrap();
         let mut command = Command::new("/bin/sh");
-        let script = "ls /proc/self/fd; grep -E 'SigBlk|SigIgn|NoNewPrivs' /proc/self/status";
-        isolate(command.args(["-c", script]));
+        let script = "ls /proc/self/fd; grep -E 'SigBlk|SigIgn|NoNewPrivs' /proc/self/status; \
+                      test $(cut -d ' ' -f 6 /proc/$$/stat) = $$ && echo leads its session";
+        let (_reader, started) = io::pipe().unwrap();
+        isolate(command.args(["-c", script]), started, None);
         // SAFETY: ignoring SIGUSR2 has no code, and no other test uses it.
         unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
         assert!(!rustix::io::fcntl_getfd(inherited.as_fd()).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
         let blocked: SigSet = [nix::sys::signal::SIGUSR1].into_iter().collect();
         blocked.thread_block().unwrap();
         let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
-        let expected = "0\n1\n2\n3\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nNoNewPrivs:\t1\n";
+        let expected = "0\n1\n2\n3\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nNoNewPrivs:\t1\nleads its session\n";
         assert_eq!(output, expected, "descriptor 3 is the directory");
     }
 }

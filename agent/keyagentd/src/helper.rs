@@ -1,20 +1,21 @@
 //! A helper: a child process that answers a request, or finds the answer.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, SendError, TryRecvError, channel};
 
 use keyagent::Delegation;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, waitid,
 };
 
-use super::child;
+use super::child::{self, User};
 use super::log;
 
 /// The longest payload that the kernel takes, of any type.
@@ -49,13 +50,6 @@ pub(crate) struct Program {
     pub(crate) answering: Answering,
 }
 
-/// The ids that helpers get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct User {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-}
-
 /// How a helper has ended.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -66,7 +60,112 @@ pub(crate) struct End {
     pub(crate) is_too_long: bool,
 }
 
-/// A running helper, the leader of a process group. The group is killed when this value is dropped.
+/// A helper that has not executed its program yet. It is killed when this value is dropped before.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    /// Gets the child's pid, and another byte when it is started.
+    events: PipeReader,
+    received: Vec<u8>,
+    child: Option<(Pid, OwnedFd)>,
+    started: Receiver<io::Result<Child>>,
+    /// Whether the result was taken. The child is then another value's.
+    has_ended: bool,
+    path: PathBuf,
+    callout: Vec<u8>,
+}
+
+impl Starting {
+    /// Starts a helper that has the authority to answer. `callout` is its input if it answers by its output.
+    pub(crate) fn new(
+        program: Program,
+        delegation: &Delegation,
+        callout: &[u8],
+        user: Option<User>,
+    ) -> keyagent::Result<Self> {
+        let is_piped = program.answering != Answering::Itself;
+        let stream = || if is_piped { Stdio::piped() } else { Stdio::null() };
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments).arg0(program.path.file_name().unwrap_or_default());
+        command
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .envs(program.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(stream()).stdout(stream()).stderr(Stdio::piped()).current_dir("/");
+        let (events, childs, mut threads) =
+            event_pipe().map_err(|source| keyagent::Error::Io { call: "creating a pipe", source })?;
+        child::isolate(&mut command, childs, user);
+        let (sender, started) = channel();
+        delegation.spawn_then(command, move |spawned| {
+            if let Err(SendError(Ok(mut child))) = sender.send(spawned) {
+                // Nobody waits for it any more.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            let _ = threads.write_all(b".");
+        })?;
+        let (received, child, callout) = (Vec::new(), None, callout.to_vec());
+        Ok(Self { events, received, child, started, has_ended: false, path: program.path, callout })
+    }
+
+    /// Returns the helper once it executes its program, or why it doesn't.
+    pub(crate) fn advance(&mut self) -> Option<io::Result<Helper>> {
+        self.pid();
+        match self.started.try_recv() {
+            Ok(spawned) => {
+                self.has_ended = true;
+                let callout = std::mem::take(&mut self.callout);
+                Some(spawned.and_then(|child| Helper::new(child, callout, &self.path)))
+            }
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                Some(Err(io::Error::other("something else has waited for it")))
+            }
+        }
+    }
+
+    /// The child's pid, which it tells before all else.
+    pub(crate) fn pid(&mut self) -> Option<Pid> {
+        let mut buffer = [0; 8];
+        while let Ok(length @ 1..) = self.events.read(&mut buffer) {
+            self.received.extend_from_slice(&buffer[..length]);
+        }
+        if self.child.is_none()
+            && let Some(pid) = self.received.first_chunk()
+        {
+            let pid = Pid::from_raw(i32::from_ne_bytes(*pid));
+            self.child = pid.and_then(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)));
+        }
+        self.child.as_ref().map(|(pid, _)| *pid)
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.pid();
+        if let Some((_, child)) = &self.child {
+            let _ = pidfd_send_signal(child, Signal::KILL);
+        }
+    }
+
+    pub(crate) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        fds.push(PollFd::new(&self.events, PollFlags::IN));
+    }
+}
+
+/// A pipe with two writers. Its reader does not wait.
+fn event_pipe() -> io::Result<(PipeReader, PipeWriter, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    fcntl_setfl(&reader, OFlags::NONBLOCK)?;
+    Ok((reader, writer.try_clone()?, writer))
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.kill();
+        }
+    }
+}
+
+/// A running helper, the leader of a session and of a process group. The group is killed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Helper {
     child: Child,
@@ -80,34 +179,8 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    /// Starts a helper that has the authority to answer. `callout` is its input if it answers by its output.
-    pub(crate) fn start(
-        program: &Program,
-        delegation: &Delegation,
-        callout: &[u8],
-        user: Option<User>,
-    ) -> keyagent::Result<Self> {
-        let is_piped = program.answering != Answering::Itself;
-        let stream = || if is_piped { Stdio::piped() } else { Stdio::null() };
-        let mut command = Command::new(&program.path);
-        command.args(&program.arguments).arg0(program.path.file_name().unwrap_or_default());
-        command
-            .env_clear()
-            .envs(ENVIRONMENT)
-            .envs(program.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(stream()).stdout(stream()).stderr(Stdio::piped());
-        command.current_dir("/").process_group(0);
-        if let Some(User { uid, gid }) = user {
-            command.gid(gid).uid(uid);
-        }
-        child::isolate(&mut command);
-        let child = delegation.spawn(command)?;
-        Self::new(child, callout, program)
-            .map_err(|source| keyagent::Error::Io { call: "watching a helper", source })
-    }
-
-    fn new(mut child: Child, callout: &[u8], program: &Program) -> io::Result<Self> {
-        let input = child.stdin.take().map(|stdin| (stdin, callout.to_vec()));
+    fn new(mut child: Child, callout: Vec<u8>, path: &Path) -> io::Result<Self> {
+        let input = child.stdin.take().map(|stdin| (stdin, callout));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let prepared = pidfd_open(pid(&child), PidfdFlags::empty()).and_then(|pidfd| {
             let fds = [input.as_ref().map(|(fd, _)| fd.as_fd()), stdout.as_ref().map(AsFd::as_fd)];
@@ -119,8 +192,7 @@ impl Helper {
             let _ = kill_process_group(pid(&child), Signal::KILL);
             let _ = child.wait();
         })?;
-        let errors =
-            ErrorLog { name: program.path.display().to_string(), line: Vec::new(), left: MAX_ERRORS };
+        let errors = ErrorLog { name: path.display().to_string(), line: Vec::new(), left: MAX_ERRORS };
         Ok(Self { child, pidfd, input, stdout, output: Vec::new(), is_too_long: false, stderr, errors })
     }
 
@@ -221,9 +293,9 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
+        // Not waited for: it may take long in a system call, but gets no further.
         if let Ok(None) = self.child.try_wait() {
             self.kill();
-            let _ = self.child.wait();
         }
     }
 }

@@ -95,7 +95,8 @@ pub(crate) fn check_unserved(types: &[String], replaced: Option<KeySerial>) -> R
         }
         let agent = fs::read("/proc/keys").ok().and_then(|keys| state(&keys, key));
         if let Some(Agency { pid, is_alive: true }) = agent {
-            let remedy = if replaced.is_some() { "end it first" } else { "end it, or use --replace to take over" };
+            let remedy =
+                if replaced.is_some() { "end it first" } else { "end it, or use --replace to take over" };
             let message = format!(
                 "can't serve {kind}: process {pid} does so in this session keyring, by key {key}; {remedy}"
             );

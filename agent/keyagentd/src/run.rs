@@ -85,7 +85,7 @@ fn forward(received: Received, to: Pid) {
 }
 
 /// Waits for children that are not this program's own: orphans, of which PID 1 is the parent.
-fn reap_orphans(is_own: impl Fn(Pid) -> bool) {
+fn reap_orphans(mut is_own: impl FnMut(Pid) -> bool) {
     // One of its own that has ended is waited for elsewhere, and hides the others until then.
     while let Some(pid) = child::ended_child().filter(|pid| !is_own(*pid)) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);

@@ -1,19 +1,21 @@
 //! The service: agents, their requests, and the helpers that answer them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, fs, io};
 
-use keyagent::{Agent, Builder, Errno, Error, KeySerial, Request};
+use keyagent::{Agent, Builder, Errno, KeySerial, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::geteuid;
+use rustix::process::{Pid, geteuid};
 
 use super::answers::{Answers, CREATE, Handler, NEGATE};
 use super::args::ServiceOptions;
+use super::child::User;
 use super::failure::{Code, Failure, Result};
-use super::helper::{Answering, End, Helper, User};
+use super::helper::{Answering, End, Helper, Starting};
 use super::keyrings::Predecessors;
 use super::log;
 
@@ -48,11 +50,20 @@ pub(crate) struct Service {
 struct Job {
     /// `None` once it was rejected because of the helper's deadline.
     request: Option<Request>,
-    helper: Helper,
+    stage: Stage,
+    /// Where the helper is, for the log.
+    program: PathBuf,
     answering: Answering,
     kind: String,
     deadline: Instant,
     record: Record,
+}
+
+/// What has become of a helper.
+#[derive(Debug)]
+enum Stage {
+    Starting(Starting),
+    Running(Helper),
 }
 
 impl Service {
@@ -124,15 +135,12 @@ impl Service {
         let limit = if self.take_requests() { Some(Duration::ZERO) } else { limit };
         let ready = self.wait(others, limit)?;
         let mut at = 0;
-        for (mut job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
-            let end = if is_ready { job.helper.advance() } else { None };
-            match end {
-                Some(end) => self.conclude(job, end),
-                None => {
-                    job.check_deadline();
-                    self.jobs.insert(at, job);
-                    at += 1;
-                }
+        for (job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
+            let job = if is_ready { self.advance(job) } else { Some(job) };
+            if let Some(mut job) = job {
+                job.check_deadline();
+                self.jobs.insert(at, job);
+                at += 1;
             }
         }
         if self.answers.have_changed() {
@@ -142,6 +150,33 @@ impl Service {
             self.reload();
         }
         Ok(())
+    }
+
+    /// Does what there is to do for a helper. Returns the job unless the helper has ended.
+    fn advance(&mut self, mut job: Job) -> Option<Job> {
+        match &mut job.stage {
+            Stage::Starting(starting) => match starting.advance() {
+                None => Some(job),
+                Some(Ok(helper)) => {
+                    if job.request.is_none() {
+                        helper.kill();
+                    }
+                    job.stage = Stage::Running(helper);
+                    Some(job)
+                }
+                Some(Err(why)) => {
+                    self.conclude_unstarted(job, &why);
+                    None
+                }
+            },
+            Stage::Running(helper) => match helper.advance() {
+                None => Some(job),
+                Some(end) => {
+                    self.conclude(job, end);
+                    None
+                }
+            },
+        }
     }
 
     /// Loads the rules again.
@@ -161,8 +196,11 @@ impl Service {
     }
 
     /// Whether a helper has this pid.
-    pub(crate) fn has_helper(&self, pid: rustix::process::Pid) -> bool {
-        self.jobs.iter().any(|job| job.helper.pid() == pid)
+    pub(crate) fn has_helper(&mut self, pid: Pid) -> bool {
+        self.jobs.iter_mut().any(|job| match &mut job.stage {
+            Stage::Starting(starting) => starting.pid() == Some(pid),
+            Stage::Running(helper) => helper.pid() == pid,
+        })
     }
 
     /// Polls, and returns for each job whether something has happened to it.
@@ -170,7 +208,10 @@ impl Service {
         let mut fds = Vec::new();
         let mut ends = Vec::new();
         for job in &self.jobs {
-            job.helper.poll_fds(&mut fds);
+            match &job.stage {
+                Stage::Starting(starting) => starting.poll_fds(&mut fds),
+                Stage::Running(helper) => helper.poll_fds(&mut fds),
+            }
             ends.push(fds.len());
         }
         let agents = self.agents.iter().filter(|agent| self.has_room(agent)).map(AsFd::as_fd);
@@ -262,15 +303,15 @@ impl Service {
         let started = request.delegate().map_err(|why| why.to_string()).and_then(|delegation| {
             let program = handler.program(operation, &request, delegation.session_keyring());
             let program = program.map_err(|why| why.to_string())?;
-            let helper = Helper::start(&program, &delegation, request.callout(), self.user);
-            let name = program.path.display().to_string();
-            let helper = helper.map_err(|why| format!("can't start the helper {name}: {}", cause(&why)))?;
-            Ok((helper, program.answering))
+            let (path, answering) = (program.path.clone(), program.answering);
+            let starting = Starting::new(program, &delegation, request.callout(), self.user);
+            Ok((starting.map_err(|why| unstarted(&path, &why))?, path, answering))
         });
         match started {
-            Ok((helper, answering)) => {
-                let kind = request.kind().to_owned();
-                self.jobs.push(Job { request: Some(request), helper, answering, kind, deadline, record });
+            Ok((starting, program, answering)) => {
+                let (kind, stage) = (request.kind().to_owned(), Stage::Starting(starting));
+                let request = Some(request);
+                self.jobs.push(Job { request, stage, program, answering, kind, deadline, record });
             }
             Err(why) => {
                 record.warn(&why);
@@ -279,6 +320,16 @@ impl Service {
                     self.negate(request, record, deadline);
                 }
             }
+        }
+    }
+
+    /// Completes the request of a helper that has not executed its program.
+    fn conclude_unstarted(&mut self, job: Job, why: &io::Error) {
+        let Job { request, program, answering, deadline, record, .. } = job;
+        let Some(request) = request else { return };
+        record.warn(&unstarted(&program, why));
+        if answering == Answering::ByPipe {
+            self.negate(request, record, deadline);
         }
     }
 
@@ -352,7 +403,7 @@ impl Drop for Service {
     /// that is dropped would take its key out of the keyring, and /sbin/request-key would answer from then on.
     fn drop(&mut self) {
         // No helper can answer any more.
-        self.jobs.iter().for_each(|job| job.helper.kill());
+        self.jobs.iter_mut().for_each(Job::kill);
         self.jobs.clear();
         let start = Instant::now();
         // Requests that are made all the time must not keep the program from its end.
@@ -364,13 +415,20 @@ impl Drop for Service {
 }
 
 impl Job {
+    fn kill(&mut self) {
+        match &mut self.stage {
+            Stage::Starting(starting) => starting.kill(),
+            Stage::Running(helper) => helper.kill(),
+        }
+    }
+
     /// Kills a helper that takes too long, and rejects its request.
     fn check_deadline(&mut self) {
         if self.deadline > Instant::now() {
             return;
         }
         let Some(request) = self.request.take() else { return };
-        self.helper.kill();
+        self.kill();
         self.record.warn("the helper has not ended in time and was killed");
         // The request may have been answered, or have ended by the kernel's deadline.
         let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
@@ -392,12 +450,9 @@ fn rejection(code: i32) -> Option<Errno> {
     })
 }
 
-/// The cause of a failed start, without the library's own words.
-fn cause(error: &Error) -> String {
-    match error {
-        Error::Io { source, .. } => source.to_string(),
-        error => error.to_string(),
-    }
+/// Why a helper was not started.
+fn unstarted(program: &Path, why: &dyn fmt::Display) -> String {
+    format!("can't start the helper {}: {why}", program.display())
 }
 
 /// How long a request may take if the daemon does not say it.

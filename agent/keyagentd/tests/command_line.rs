@@ -36,10 +36,7 @@ fn check_prints_what_would_run() {
     );
     let (code, printed) = check(&["user", "a:", "--", "-z"]);
     assert_eq!(code, Some(0));
-    assert!(
-        printed.starts_with("rules:1: |/bin/sh is not run: can't pass %c to the helper"),
-        "{printed}"
-    );
+    assert!(printed.starts_with("rules:1: |/bin/sh is not run: can't pass %c to the helper"), "{printed}");
     let none = "no rule matches: the request would be rejected with ENOKEY\n".to_owned();
     assert_eq!(check(&["user", "b"]), (Some(1), none));
 }

@@ -172,7 +172,9 @@ mod tests {
     fn requesters_option_is_passed_only_after_two_hyphens() {
         let callout = || Argument::Macro(Macro::Callout);
         let literal = |text: &[u8]| Argument::Literal(text.to_vec());
-        assert!(Unexpandable::Option(Macro::Callout).to_string().starts_with("can't pass %c to the helper: it"));
+        assert!(
+            Unexpandable::Option(Macro::Callout).to_string().starts_with("can't pass %c to the helper: it")
+        );
         assert_eq!(expand(vec![literal(b"-v"), callout()]), Err(Unexpandable::Option(Macro::Callout)));
         assert_eq!(expand(vec![literal(b"--"), callout()]).unwrap(), ["--", "-x"]);
     }
