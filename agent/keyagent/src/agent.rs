@@ -187,8 +187,10 @@ impl Agent {
         Requests(self)
     }
 
-    /// Ends new requests, which fail with `EKEYREVOKED`, or go on without the agent if it has
-    /// [`fallback`](Builder::fallback). Those that are pending stay so, and may be answered.
+    /// Ends new requests. Those that are pending stay so, and may be answered.
+    ///
+    /// The key is taken out of the keyring that it was added to. New requests of those who have other links to it
+    /// fail with `EKEYREVOKED`, or go on without the agent if it has [`fallback`](Builder::fallback).
     ///
     /// # Errors
     /// [`Error::Forked`].
@@ -197,7 +199,10 @@ impl Agent {
         self.shared.keys.run(move || {
             // To those who search for an agent, an invalidated key is none.
             let _ = if fallback { keyring::invalidate(key) } else { keyring::revoke(key) };
-            let _ = keyring::unlink(key, home);
+            // By a key that was displaced, the kernel would unlink the one in its place.
+            if keyring::members(home).is_ok_and(|members| members.contains(&key)) {
+                let _ = keyring::unlink(key, home);
+            }
         })
     }
 }
