@@ -22,6 +22,13 @@ use super::log;
 /// The time from a change of the rules until they are read, in which there may be others.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How often the requests of helpers are looked at: the kernel ends them at their deadline, which is counted from when
+/// they were made, and in other cases.
+const RECHECK: Duration = Duration::from_millis(200);
+
+/// How long a helper may go on after its request has ended: it may have answered, and have something left to do.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How long requests are rejected when the program ends. The kernel ends those that are left.
 const MAX_REJECTING: Duration = Duration::from_secs(1);
 
@@ -43,13 +50,16 @@ pub(crate) struct Service {
     lifetimes: BTreeMap<String, Duration>,
     user: Option<User>,
     reload_at: Option<Instant>,
+    recheck_at: Instant,
 }
 
 /// A request with the helper that runs for it.
 #[derive(Debug)]
 struct Job {
-    /// `None` once it was rejected because of the helper's deadline.
+    /// `None` once the helper was killed.
     request: Option<Request>,
+    /// Whether the request has ended while the helper runs.
+    has_ended: bool,
     stage: Stage,
     /// Where the helper is, for the log.
     program: PathBuf,
@@ -86,6 +96,7 @@ impl Service {
             lifetimes,
             user: options.user.as_deref().map(helpers_user).transpose()?,
             reload_at: None,
+            recheck_at: Instant::now(),
         })
     }
 
@@ -142,6 +153,10 @@ impl Service {
                 self.jobs.insert(at, job);
                 at += 1;
             }
+        }
+        if self.recheck_at <= Instant::now() {
+            self.jobs.iter_mut().for_each(Job::check_request);
+            self.recheck_at = Instant::now() + RECHECK;
         }
         if self.answers.have_changed() {
             self.reload_at = Some(Instant::now() + SETTLE);
@@ -217,8 +232,8 @@ impl Service {
         let agents = self.agents.iter().filter(|agent| self.has_room(agent)).map(AsFd::as_fd);
         let rest = others.iter().copied().chain(self.answers.watch_fd()).chain(agents);
         fds.extend(rest.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let deadlines = self.jobs.iter().filter(|job| job.request.is_some()).map(|job| job.deadline);
-        let next = deadlines.chain(self.reload_at).min();
+        let jobs = self.jobs.iter().filter(|job| job.request.is_some());
+        let next = jobs.map(|job| job.deadline.min(self.recheck_at)).chain(self.reload_at).min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         let limit = next.into_iter().chain(limit).min();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
@@ -311,7 +326,8 @@ impl Service {
             Ok((starting, program, answering)) => {
                 let (kind, stage) = (request.kind().to_owned(), Stage::Starting(starting));
                 let request = Some(request);
-                self.jobs.push(Job { request, stage, program, answering, kind, deadline, record });
+                let has_ended = false;
+                self.jobs.push(Job { request, has_ended, stage, program, answering, kind, deadline, record });
             }
             Err(why) => {
                 record.warn(&why);
@@ -422,6 +438,14 @@ impl Job {
         }
     }
 
+    /// Limits the time of a helper whose request has ended, as it keeps others from being started.
+    fn check_request(&mut self) {
+        if !self.has_ended && self.request.as_ref().is_some_and(|request| !request.is_pending()) {
+            self.has_ended = true;
+            self.deadline = self.deadline.min(Instant::now() + LINGER);
+        }
+    }
+
     /// Kills a helper that takes too long, and rejects its request.
     fn check_deadline(&mut self) {
         if self.deadline > Instant::now() {
@@ -429,6 +453,10 @@ impl Job {
         }
         let Some(request) = self.request.take() else { return };
         self.kill();
+        if self.has_ended {
+            self.record.done("answered or ended before; the helper was still running and was killed");
+            return;
+        }
         self.record.warn("the helper has not ended in time and was killed");
         // The request may have been answered, or have ended by the kernel's deadline.
         let _ = request.reject(Errno::TIMEDOUT, Duration::ZERO);
