@@ -21,10 +21,10 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     // Before there are threads that would get them.
     let signals = Signals::block(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])?;
     let mut service = Service::new(&options.service)?;
-    if let Some(name) = &options.keyring {
-        keyrings::join(name)?;
-    }
-    let keyring = keyrings::shared()?;
+    let keyring = match &options.keyring {
+        Some(name) => keyrings::join(name)?,
+        None => keyrings::shared()?,
+    };
     keyrings::check_unserved(&options.service.types, options.replace.then_some(keyring))?;
     service.register(&options.service.types, options.fallback, keyring)?;
     let types = options.service.types.join(", ");

@@ -10,8 +10,28 @@ use rustix::process::geteuid;
 use super::failure::{Code, Failure, Result};
 use super::log;
 
-/// Joins the session keyring of a name, so that processes of the same user can join it as well.
-pub(crate) fn join(name: &str) -> Result<()> {
+/// Joins the session keyring of a name, so that processes of the same user can join it as well. Returns the keyring for
+/// agents' keys in it.
+///
+/// That one has a name as well. So a daemon finds it if it was started again, though nobody but those that are served
+/// has kept it.
+pub(crate) fn join(name: &str) -> Result<KeySerial> {
+    let refused = |why| Failure::new(Code::OsError, format!("can't use the keyring {name:?}: {why}"));
+    let (agents, _) = enter(&format!("keyagentd:{name}"))?;
+    protect(agents, Rights::all())?;
+    // Kept over the change of the session keyring.
+    keyring::link(agents, SpecialKey::Thread).map_err(refused)?;
+    let (session, mut permissions) = enter(name)?;
+    // The kernel finds a keyring by its name only with this.
+    permissions.user |= Rights::SEARCH;
+    keyring::set_permissions(session, permissions).map_err(refused)?;
+    keyring::link(agents, session).map_err(refused)?;
+    let _ = keyring::unlink(agents, SpecialKey::Thread);
+    Ok(agents)
+}
+
+/// Makes the keyring of a name, which must be this user's, the session keyring.
+fn enter(name: &str) -> Result<(KeySerial, Permissions)> {
     let usage = |_| Failure::new(Code::Usage, "can't join a keyring: its name contains a NUL byte");
     let cname = CString::new(name).map_err(usage)?;
     let refused =
@@ -26,13 +46,10 @@ pub(crate) fn join(name: &str) -> Result<()> {
         );
         return Err(Failure::new(Code::NoPermission, message));
     }
-    let mut permissions = described.permissions;
-    // The kernel finds a keyring by its name only with this.
-    permissions.user |= Rights::SEARCH;
-    keyring::set_permissions(keyring, permissions).map_err(refused)
+    Ok((keyring, described.permissions))
 }
 
-/// Finds the keyring in which this user's daemons register, or creates it. It is nested in the session keyring.
+/// Finds the keyring for agents' keys in the session keyring, or creates it.
 pub(crate) fn shared() -> Result<KeySerial> {
     let is_shared = |key: &KeySerial| {
         keyring::describe(*key).is_ok_and(|key| {
