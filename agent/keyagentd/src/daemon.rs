@@ -45,10 +45,7 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
                 log::info("another agent has taken over: finishing the requests that are pending");
                 // Processes with links to the keys, rather than to the keyring, could keep this one for ever.
                 end_by = Some(Instant::now() + service.timeout());
-                // Such a key with fallback would be invalidated, and no longer show what is pending.
-                if !options.fallback {
-                    service.retire();
-                }
+                service.retire();
             }
         }
     }

@@ -36,6 +36,9 @@ const MAX_REJECTING: Duration = Duration::from_secs(1);
 /// helper would otherwise keep all others waiting.
 const BATCH: usize = 16;
 
+/// The time in which the kernel hands over a request that nothing keeps in the queue.
+const HANDOVER: Duration = Duration::from_secs(2);
+
 /// The kernel's time for a request, unless its sysctl says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -51,6 +54,8 @@ pub(crate) struct Service {
     user: Option<User>,
     reload_at: Option<Instant>,
     recheck_at: Instant,
+    /// When there was a request last.
+    busy_at: Instant,
 }
 
 /// A request with the helper that runs for it.
@@ -97,6 +102,7 @@ impl Service {
             user: options.user.as_deref().map(helpers_user).transpose()?,
             reload_at: None,
             recheck_at: Instant::now(),
+            busy_at: Instant::now(),
         })
     }
 
@@ -150,6 +156,7 @@ impl Service {
             let job = if is_ready { self.advance(job) } else { Some(job) };
             if let Some(mut job) = job {
                 job.check_deadline();
+                self.busy_at = Instant::now();
                 self.jobs.insert(at, job);
                 at += 1;
             }
@@ -202,10 +209,11 @@ impl Service {
 
     /// Whether nothing is pending, with helpers or in the kernel.
     pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.pending() == Some(0)
+        let is_quiet = || self.busy_at.elapsed() > HANDOVER;
+        self.jobs.is_empty() && self.pending().map_or_else(is_quiet, |pending| pending == 0)
     }
 
-    /// `None` if it is unknown.
+    /// `None` if it is unknown: without /proc, and when the keys of retired agents were collected.
     fn pending(&self) -> Option<u32> {
         self.agents.iter().map(Agent::pending).sum()
     }
@@ -277,6 +285,7 @@ impl Service {
         }
         match agent.try_next_request() {
             Ok(Some(request)) => {
+                self.busy_at = Instant::now();
                 self.start(request);
                 true
             }
