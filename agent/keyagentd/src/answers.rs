@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use keyagent::{KeySerial, Request};
@@ -169,24 +169,36 @@ fn listed(paths: &[PathBuf]) -> String {
     paths.join(" and ")
 }
 
-/// The words of `--exec`, the first of which becomes an absolute path.
+/// The words of `--exec`, the first of which becomes an absolute path, as helpers are started in another directory.
 fn find_program(line: &str) -> Result<Vec<OsString>> {
-    let words = shlex::split(line).filter(|words| !words.is_empty());
-    let words = words
-        .ok_or_else(|| Failure::new(Code::Usage, format!("can't parse the words of --exec {line:?}")))?;
+    let unparsable =
+        |why: &str| Failure::new(Code::Usage, format!("can't parse the words of --exec {line:?}{why}"));
+    let words = shlex::split(line).filter(|words| !words.is_empty()).ok_or_else(|| unparsable(""))?;
+    if has_comment(line) {
+        return Err(unparsable(": quote the `#`, which would begin a comment"));
+    }
     let mut words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
     let name = PathBuf::from(&words[0]);
+    let unusable = |why| Failure::new(Code::Config, format!("can't execute {}: {why}", name.display()));
     let path = if name.components().count() > 1 {
-        std::path::absolute(&name).map_err(Failure::os("find the current directory"))?
+        name.clone()
     } else {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut found = std::env::split_paths(&path).map(|directory| directory.join(&name));
-        found.find(|path| executable(path).is_ok()).unwrap_or_else(|| name.clone())
+        let found = found.find(|path| executable(path).is_ok());
+        found.ok_or_else(|| unusable("it is not in a directory of $PATH".to_owned()))?
     };
-    executable(&path)
-        .map_err(|why| Failure::new(Code::Config, format!("can't execute {}: {why}", name.display())))?;
-    words[0] = OsString::from_vec(path.into_os_string().into_vec());
+    let path = std::path::absolute(&path).map_err(Failure::os("find the current directory"))?;
+    executable(&path).map_err(unusable)?;
+    words[0] = path.into_os_string();
     Ok(words)
+}
+
+/// Whether a `#` begins a comment. A further word would be lost in it.
+fn has_comment(line: &str) -> bool {
+    const FURTHER: &str = "further";
+    let words = shlex::split(&format!("{} {FURTHER}", line.replace('\n', " ")));
+    words.as_ref().and_then(|words| words.last()).is_none_or(|last| last != FURTHER)
 }
 
 /// Why a file can't be executed.
@@ -207,7 +219,15 @@ mod tests {
         let words = find_program("sh -c 'exit 3'").unwrap();
         assert!(Path::new(&words[0]).is_absolute());
         assert_eq!(words[1..], ["-c", "exit 3"]);
-        for (line, code) in [("/nonexistent a", Code::Config), ("/etc", Code::Config), ("'", Code::Usage)] {
+        assert_eq!(find_program("sh a#b '#c'").unwrap()[1..], ["a#b", "#c"]);
+        for (line, code) in [
+            ("/nonexistent a", Code::Config),
+            ("nonexistent-program", Code::Config),
+            ("/etc", Code::Config),
+            ("'", Code::Usage),
+            ("sh #a", Code::Usage),
+            ("sh #a\nb", Code::Usage),
+        ] {
             assert_eq!(find_program(line).unwrap_err().code, code, "{line}");
         }
     }
