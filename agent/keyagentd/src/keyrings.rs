@@ -111,14 +111,15 @@ pub(crate) fn check_unserved(types: &[String], replaced: Option<KeySerial>) -> R
             continue;
         }
         let agent = fs::read("/proc/keys").ok().and_then(|keys| state(&keys, key));
-        if let Some(Agency { pid, is_alive: true }) = agent {
-            let remedy =
-                if replaced.is_some() { "end it first" } else { "end it, or use --replace to take over" };
-            let message = format!(
-                "can't serve {kind}: process {pid} does so in this session keyring, by key {key}; {remedy}"
-            );
-            return Err(Failure::new(Code::Unavailable, message));
-        }
+        let by = match agent {
+            Some(Agency { is_alive: false, .. }) => continue,
+            Some(Agency { pid, .. }) => format!("process {pid} does so"),
+            None => "a process may do so, which /proc/keys would tell,".to_owned(),
+        };
+        let remedy =
+            if replaced.is_some() { "end it first" } else { "end it, or use --replace to take over" };
+        let message = format!("can't serve {kind}: {by} in this session keyring, by key {key}; {remedy}");
+        return Err(Failure::new(Code::Unavailable, message));
     }
     Ok(())
 }
