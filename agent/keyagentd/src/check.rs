@@ -34,7 +34,10 @@ pub(crate) fn check(options: &CheckOptions) -> Result<ExitCode> {
         }
     }
     let mut stdout = io::stdout().lock();
-    lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).map_err(Failure::os("print the result"))?;
+    lines
+        .iter()
+        .try_for_each(|line| writeln!(stdout, "{}", log::on_one_line(line)))
+        .map_err(Failure::os("print the result"))?;
     if has_errors {
         log::error(
             "the rules have errors: a daemon does not start with them, and one that runs keeps its old ones",

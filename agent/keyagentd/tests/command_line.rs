@@ -17,12 +17,15 @@ const CHECK: [&str; 3] = ["check", "--rules", "rules"];
 
 #[test]
 fn check_prints_mistakes_and_missing_helpers() {
-    let rules = "create user * * /bin/sh %x\ncreate user a* * /nonexistent %k\n";
+    let rules = "create user * * /bin/sh %x\ncreate user a* * /non\u{1b}existent %k\n";
     let (code, printed) = run(rules, &CHECK).unwrap();
     assert_eq!(code, Some(78));
     let lines: Vec<&str> = printed.lines().collect();
     assert!(lines.len() == 2 && lines[0].starts_with("rules:1:25: error: no such macro"), "{printed}");
-    assert!(lines[1].starts_with("rules:2: warning: can't execute /nonexistent: No such file"), "{printed}");
+    assert!(
+        lines[1].starts_with("rules:2: warning: can't execute /non\\u{1b}existent: No such file"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The files of rules, in the order of request-key(8).
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::parse::parse;
@@ -28,7 +29,7 @@ pub(crate) fn load(paths: &[PathBuf]) -> (Rules, Vec<Mistake>) {
             Ok(files) => files,
         };
         for file in files {
-            match fs::read(&file) {
+            match read(&file) {
                 Err(why) => mistakes.push(unreadable(&file, &why)),
                 Ok(text) => {
                     let (mut read, mut wrong) = parse(&file, &text);
@@ -48,6 +49,17 @@ pub(crate) fn sources(paths: &[PathBuf]) -> Vec<PathBuf> {
 
 fn unreadable(path: &Path, why: &io::Error) -> Mistake {
     Mistake::in_file(path, Severity::Error, format!("can't read the rules: {why}"))
+}
+
+/// Reads a file. A pipe, for which this program would have to wait, is refused.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// The file itself, or the files of a directory.
@@ -97,6 +109,16 @@ mod tests {
             mistakes.len() == 1 && mistakes[0].to_string().contains("c.conf: warning: ignored"),
             "{mistakes:?}"
         );
+    }
+
+    #[test]
+    fn pipe_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+        let (_, mistakes) = load(&[path]);
+        assert!(mistakes[0].to_string().ends_with("it is not a regular file"), "{mistakes:?}");
     }
 
     #[test]
