@@ -19,7 +19,7 @@ const RECHECK: Duration = Duration::from_millis(50);
 /// Serves the types of keys until SIGTERM or SIGINT.
 pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     // Before there are threads that would get them.
-    let signals = Signals::block(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])?;
+    let signals = Signals::block(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD])?;
     let mut service = Service::new(&options.service)?;
     let keyring = match &options.keyring {
         Some(name) => keyrings::join(name)?,
@@ -35,19 +35,26 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     while !end_by.is_some_and(|time| service.is_idle() || time <= Instant::now()) {
         service.turn(&[signals.as_fd()], end_by.map(|_| RECHECK))?;
         while let Some(received) = signals.take() {
-            if received.signal == Signal::SIGHUP {
-                notify::reloading();
-                service.reload();
-                notify::notify("READY=1");
-            } else if end_by.is_some() || !keyrings::are_displaced(service.agents(), keyring) {
-                return end(service);
-            } else {
-                log::info("another agent has taken over: finishing the requests that are pending");
-                // Processes with links to the keys, rather than to the keyring, could keep this one for ever.
-                end_by = Some(Instant::now() + service.timeout());
-                service.retire();
+            match received.signal {
+                // For `reap_orphans`.
+                Signal::SIGCHLD => {}
+                Signal::SIGHUP => {
+                    notify::reloading();
+                    service.reload();
+                    notify::notify("READY=1");
+                }
+                _ if end_by.is_some() || !keyrings::are_displaced(service.agents(), keyring) => {
+                    return end(service);
+                }
+                _ => {
+                    log::info("another agent has taken over: finishing the requests that are pending");
+                    // Processes with links to the keys, rather than to the keyring, could keep this one for ever.
+                    end_by = Some(Instant::now() + service.timeout());
+                    service.retire();
+                }
             }
         }
+        service.reap_orphans(None);
     }
     end(service)
 }

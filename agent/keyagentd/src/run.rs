@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use nix::sys::signal::Signal;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, kill_process, pidfd_open, waitpid};
+use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open};
 
 use super::args::RunOptions;
 use super::child;
@@ -56,9 +56,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
         if let Some(status) = child.try_wait().map_err(Failure::os("wait for the command"))? {
             return Ok(exit_code(status));
         }
-        if getpid().is_init() {
-            reap_orphans(|of| of == pid || service.has_helper(of));
-        }
+        service.reap_orphans(Some(pid));
     }
 }
 
@@ -81,14 +79,6 @@ fn forward(received: Received, to: Pid) {
         && received.signal != Signal::SIGCHLD
     {
         let _ = kill_process(to, signal);
-    }
-}
-
-/// Waits for children that are not this program's own: orphans, of which PID 1 is the parent.
-fn reap_orphans(mut is_own: impl FnMut(Pid) -> bool) {
-    // One of its own that has ended is waited for elsewhere, and hides the others until then.
-    while let Some(pid) = child::ended_child().filter(|pid| !is_own(*pid)) {
-        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }
 

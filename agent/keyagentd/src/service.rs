@@ -9,11 +9,11 @@ use std::{fmt, fs, io};
 
 use keyagent::{Agent, Builder, Errno, KeySerial, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, geteuid};
+use rustix::process::{Pid, WaitOptions, geteuid, getpid, waitpid};
 
 use super::answers::{Answers, CREATE, Handler, NEGATE};
 use super::args::ServiceOptions;
-use super::child::User;
+use super::child::{self, User};
 use super::failure::{Code, Failure, Result};
 use super::helper::{Answering, End, Helper, Starting};
 use super::keyrings::Predecessors;
@@ -218,8 +218,19 @@ impl Service {
         self.agents.iter().map(Agent::pending).sum()
     }
 
+    /// As process 1, waits for children that are not this program's own: orphans. `own` is a child that is no helper.
+    pub(crate) fn reap_orphans(&mut self, own: Option<Pid>) {
+        if !getpid().is_init() {
+            return;
+        }
+        // One of its own that has ended is waited for elsewhere, and hides the others until then.
+        while let Some(pid) = child::ended_child().filter(|pid| Some(*pid) != own && !self.has_helper(*pid)) {
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+    }
+
     /// Whether a helper has this pid.
-    pub(crate) fn has_helper(&mut self, pid: Pid) -> bool {
+    fn has_helper(&mut self, pid: Pid) -> bool {
         self.jobs.iter_mut().any(|job| match &mut job.stage {
             Stage::Starting(starting) => starting.pid() == Some(pid),
             Stage::Running(helper) => helper.pid() == pid,
