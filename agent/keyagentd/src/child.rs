@@ -43,8 +43,9 @@ pub(crate) fn isolate(command: &mut Command, mut started: PipeWriter, user: Opti
 fn become_user(User { uid, gid }: User) -> io::Result<()> {
     // SAFETY: the list of groups is empty.
     result(unsafe { libc::setgroups(0, ptr::null()) })?;
-    // SAFETY: the calls take numbers.
+    // SAFETY: the call takes numbers.
     result(unsafe { libc::setresgid(gid, gid, gid) })?;
+    // SAFETY: the call takes numbers.
     result(unsafe { libc::setresuid(uid, uid, uid) })
 }
 

@@ -132,8 +132,7 @@ impl Starting {
         if self.child.is_none()
             && let Some(pid) = self.received.first_chunk()
         {
-            let pid = Pid::from_raw(i32::from_ne_bytes(*pid));
-            self.child = pid.and_then(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)));
+            self.child = Pid::from_raw(i32::from_ne_bytes(*pid)).and_then(own_child);
         }
         self.child.as_ref().map(|(pid, _)| *pid)
     }
@@ -149,6 +148,16 @@ impl Starting {
         fds.push(PollFd::new(&self.events, PollFlags::IN));
     }
 }
+
+/// A child of this program. A pid that has been used again, or is another pid namespace's, is none.
+fn own_child(pid: Pid) -> Option<(Pid, OwnedFd)> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    waitid(WaitId::PidFd(pidfd.as_fd()), LOOK).ok()?;
+    Some((pid, pidfd))
+}
+
+/// For waitid(2): looks whether a child has ended, and leaves it to be waited for.
+const LOOK: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG).union(WaitIdOptions::NOWAIT);
 
 /// A pipe with two writers. Its reader does not wait.
 fn event_pipe() -> io::Result<(PipeReader, PipeWriter, PipeWriter)> {
@@ -242,8 +251,7 @@ impl Helper {
     }
 
     fn has_ended(&self) -> bool {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        !matches!(waitid(WaitId::PidFd(self.pidfd.as_fd()), options), Ok(None))
+        !matches!(waitid(WaitId::PidFd(self.pidfd.as_fd()), LOOK), Ok(None))
     }
 
     fn write_input(&mut self) {

@@ -133,7 +133,8 @@ impl Service {
     }
 
     /// Ends new requests of all agents.
-    pub(crate) fn retire(&self) {
+    pub(crate) fn retire(&mut self) {
+        self.busy_at = Instant::now();
         for agent in &self.agents {
             if let Err(why) = agent.retire() {
                 log::warning(&format!("can't end new requests for keys of type {}: {why}", agent.kind()));
@@ -178,7 +179,13 @@ impl Service {
     fn advance(&mut self, mut job: Job) -> Option<Job> {
         match &mut job.stage {
             Stage::Starting(starting) => match starting.advance() {
-                None => Some(job),
+                None => {
+                    // At its deadline, its pid may not have been known.
+                    if job.request.is_none() {
+                        starting.kill();
+                    }
+                    Some(job)
+                }
                 Some(Ok(helper)) => {
                     if job.request.is_none() {
                         helper.kill();
