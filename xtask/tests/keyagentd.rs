@@ -56,6 +56,7 @@ fn run(script: &str) -> Result<Option<String>> {
 #[case::by_a_program(include_str!("keyagentd/run.sh"), include_str!("keyagentd/run.out"))]
 #[case::by_rules(include_str!("keyagentd/rules.sh"), include_str!("keyagentd/rules.out"))]
 #[case::until_it_is_replaced(include_str!("keyagentd/daemon.sh"), include_str!("keyagentd/daemon.out"))]
+#[case::whatever_others_do(include_str!("keyagentd/others.sh"), include_str!("keyagentd/others.out"))]
 fn daemon_answers(#[case] script: &str, #[case] expected: &str) -> Result<()> {
     if let Some(printed) = run(script)? {
         assert_eq!(printed, expected);
