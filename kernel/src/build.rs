@@ -9,8 +9,13 @@ use std::{
 };
 
 use crate::{
-    Arch, Error, Fragment, Phase, Profile, Progress, Result, changed_lines::counted_sources, command,
-    command::Running, config, fs::is_full, programs::has_program, warnings::Warnings,
+    Arch, Error, Fragment, Phase, Profile, Progress, Result,
+    changed_lines::counted_sources,
+    config,
+    fs::is_full,
+    programs::has_program,
+    subprocess::{self, Running},
+    warnings::Warnings,
 };
 
 /// Characters that the path of a build directory must not contain, besides white space. make, the
@@ -69,7 +74,7 @@ impl Build<'_> {
         let requested = self.directory.join("requested.config");
         fs::write(&requested, config::merged(fragments)).map_err(Error::io("writing", &requested))?;
         // As `make tinyconfig` does: all other options are off.
-        command::read(self.make().arg("allnoconfig").env("KCONFIG_ALLCONFIG", &requested), b"")?;
+        subprocess::read(self.make().arg("allnoconfig").env("KCONFIG_ALLCONFIG", &requested), b"")?;
         let file = self.directory.join(".config");
         let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
         config::check(fragments, &text, |option| self.has_option(option))?;
@@ -127,7 +132,7 @@ impl Build<'_> {
     pub(crate) fn compile(&self, objects: &[String]) -> Result<Compiled> {
         let mut command = self.make();
         command.arg(format!("-j{}", self.jobs)).arg("-k").args(objects);
-        let output = command::output(&mut command, b"")?;
+        let output = subprocess::output(&mut command, b"")?;
         let log = self.log();
         let errors = String::from_utf8_lossy(&output.stderr);
         fs::write(&log, errors.as_bytes()).map_err(Error::io("writing", &log))?;
@@ -260,9 +265,9 @@ impl Build<'_> {
             Arch::Um => &["arch/Kconfig", "arch/um/*Kconfig*", "arch/x86/um/*Kconfig*"],
         };
         [&["*Kconfig*", ":!arch"], of_architecture].into_iter().any(|files| {
-            let mut grep = command::git(self.tree);
+            let mut grep = subprocess::git(self.tree);
             grep.args(["grep", "-qE", &pattern, "--"]).args(files);
-            command::output(&mut grep, b"").is_ok_and(|output| output.status.success())
+            subprocess::output(&mut grep, b"").is_ok_and(|output| output.status.success())
         })
     }
 }
@@ -294,9 +299,9 @@ pub(crate) fn run_logged(make: &mut Command, log: &Path) -> Result<ExitStatus> {
     Ok(status)
 }
 
-/// Returns `make` in that directory, without the environment's variables for it.
+/// Returns `make` in that directory, without the environment's variables for it ([`subprocess::tool`]).
 pub(crate) fn make_in(directory: &Path) -> Command {
-    let mut command = command::tool("make");
+    let mut command = subprocess::tool("make");
     command.arg("-C").arg(directory);
     command
 }
@@ -378,7 +383,7 @@ mod tests {
         }
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("Makefile"), "all:\n\t@env\n").unwrap();
-        let environment = command::read(make_in(place.path()).arg("--no-print-directory"), b"").unwrap();
+        let environment = subprocess::read(make_in(place.path()).arg("--no-print-directory"), b"").unwrap();
         let names: BTreeSet<&str> =
             environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
         // Make and its shell have some of their own.
@@ -416,7 +421,7 @@ mod tests {
         ["a.S", "b.c"].iter().for_each(|name| fs::write(place.path().join(name), "").unwrap());
         let mut make = make_in(place.path());
         let output =
-            command::read(make.arg("--no-print-directory").arg(format!("CC={}", cached("gcc"))), b"");
+            subprocess::read(make.arg("--no-print-directory").arg(format!("CC={}", cached("gcc"))), b"");
         assert_eq!(output.unwrap(), "gcc a.S\nccache gcc b.c");
     }
 }

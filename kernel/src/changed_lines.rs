@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     BuildRequest, Error, Progress, Result, Series,
-    command::{git, read},
     diff_parser::hunk,
     sources::BASE,
+    subprocess::{git, read},
     tree::tree,
 };
 

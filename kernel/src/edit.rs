@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     Error, KernelSpec, Origin, Phase, Progress, Result,
-    command::{git, read},
     export::{self, BASE_OF, KERNEL_OF},
     source_clone::clone,
+    subprocess::{git, read},
     tree::{self, Base},
 };
 

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     Result,
-    command::{bytes, git, read},
+    subprocess::{bytes, git, read},
 };
 
 /// Options for a commit's diff.

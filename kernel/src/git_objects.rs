@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use crate::{
     Result,
-    command::{git, output, read},
+    subprocess::{git, output, read},
 };
 
 pub(crate) fn tree_of(repository: &Path, commit: &str) -> Result<String> {

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use crate::{
     Error, Origin, Progress, Result, Series, SeriesProblem,
-    command::{bytes, git},
     fs::scratch,
     image::has_image,
+    subprocess::{bytes, git},
     tree::cached_origin,
 };
 

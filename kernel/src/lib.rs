@@ -12,7 +12,6 @@ mod build;
 mod build_request;
 mod changed_lines;
 mod check;
-mod command;
 mod config;
 mod diagnostics;
 mod diff_parser;
@@ -38,6 +37,7 @@ mod series;
 mod series_comparison;
 mod source_clone;
 mod sources;
+mod subprocess;
 #[cfg(test)]
 mod testutil;
 mod tree;
@@ -49,7 +49,6 @@ pub use crate::{
     build_request::BuildRequest,
     changed_lines::{ChangedFile, changed_files, lines_since, touched_lines},
     check::{Check, CheckKind, Outcome, Report, Row, check},
-    command::{command_line, git, quoted},
     config::{Arch, Fragment, Profile},
     edit::{Edit, Edited, edit},
     error::Error,
@@ -69,6 +68,7 @@ pub use crate::{
     series::{ListedProblem, Patch, PatchProblem, Series, SeriesProblem},
     series_comparison::{Difference, UnlikeLine, differences, explanation},
     sources::{DebianPackage, Origin, hex},
+    subprocess::{command_line, git, quoted},
     tree::{Tree, fetch_tree, tree, whereabouts},
 };
 

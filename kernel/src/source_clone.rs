@@ -5,10 +5,10 @@ use std::{fs, path::Path};
 
 use crate::{
     Error, Result,
-    command::{git, read},
     fs::remove,
     git_objects::has,
     sources::BASE,
+    subprocess::{git, read},
     tree::Base,
 };
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::{
     Result,
-    command::{failed, git, output},
     git_objects::commit,
+    subprocess::{failed, git, output},
 };
 
 /// A change to apply: what leads from one tree to another.

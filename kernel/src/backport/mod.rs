@@ -25,7 +25,6 @@ use self::{
 };
 use crate::{
     Error, KernelSpec, Patch, Phase, Progress, Result, Series,
-    command::{git, output, read},
     export::{Exported, patches},
     format_patch::diff_of,
     fs::remove,
@@ -33,6 +32,7 @@ use crate::{
     lock::Lock,
     series::Stack,
     source_clone::keep_up,
+    subprocess::{git, output, read},
     tree::{self, Base},
 };
 

@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 
 use crate::{
     Error, Result, Series,
-    command::{git, output, read},
     fs::{read_if_present, scratch},
+    subprocess::{git, output, read},
 };
 
 /// The record's file, beside the patches.

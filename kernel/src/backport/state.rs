@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use super::record;
 use crate::{
     Error, KernelSpec, Result,
-    command::{git, output, read},
     fs::{read_if_present, remove},
     sources::hex,
+    subprocess::{git, output, read},
 };
 
 pub(super) struct State {

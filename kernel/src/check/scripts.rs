@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::worktree::Worktree;
-use crate::{Error, Patch, Result, command, diagnostics::Diagnostic, fs::scratch};
+use crate::{Error, Patch, Result, diagnostics::Diagnostic, fs::scratch, subprocess};
 
 /// Returns the complaints of the tree's `checkpatch.pl --strict` about a patch.
 pub(super) fn checkpatch(worktree: &Worktree<'_>, number: usize, patch: &Patch) -> Result<Vec<String>> {
@@ -11,14 +11,14 @@ pub(super) fn checkpatch(worktree: &Worktree<'_>, number: usize, patch: &Patch) 
     let mail = scratch.path().join(&*patch.file_name(number));
     fs::write(&mail, patch.mail()).map_err(Error::io("writing", &mail))?;
 
-    let mut perl = command::tool("perl");
+    let mut perl = subprocess::tool("perl");
     perl.args(["scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary"]);
     // The tree has no history with the commits that the message may name.
     perl.arg("--ignore=UNKNOWN_COMMIT_ID");
     perl.arg("--color=never").arg(&mail).current_dir(&worktree.tree);
     // This directory may have a configuration of the user's.
     perl.env("HOME", scratch.path());
-    let output = command::output(&mut perl, b"")?;
+    let output = subprocess::output(&mut perl, b"")?;
     let prefix = format!("{}/", scratch.path().display());
     let stdout = String::from_utf8_lossy(&output.stdout).replace(&prefix, "");
     let complaints: Vec<String> =
@@ -43,8 +43,8 @@ pub(super) fn kernel_doc(worktree: &Worktree<'_>, files: &[String]) -> Result<Ve
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut script = command::tool("./scripts/kernel-doc");
+    let mut script = subprocess::tool("./scripts/kernel-doc");
     script.arg("-none").args(files).current_dir(&worktree.tree);
-    let output = command::output(&mut script, b"")?;
+    let output = subprocess::output(&mut script, b"")?;
     Ok(Diagnostic::all(&String::from_utf8_lossy(&output.stderr), &worktree.tree))
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::Check;
 use crate::{
     Error, NoProgress, Patch, Progress, Result,
-    command::{git, read},
     error::DoesNotApply,
     lock::Lock,
     series::Stack,
     source_clone::keep_up,
+    subprocess::{git, read},
     tree::{self, Base},
 };
 

@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     Error, Kernels, Patch, Result, Series,
-    command::{git, output, read},
     format_patch::format_patch,
     fs::scratch,
+    subprocess::{git, output, read},
 };
 
 /// Key in the work tree's git configuration: the commit on which the series is based.

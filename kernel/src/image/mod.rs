@@ -13,12 +13,12 @@ use crate::{
     Arch, BuildRequest, Error, Fragment, Inputs, MutantSet, Profile, Progress, Result, Tree,
     build::{Build, Toolchain},
     changed_lines::{changed_files_in, files_of_series},
-    command::{read, tool},
     fs::{read_if_present, remove},
     lock::Lock,
     mutants,
     requirements::missing,
     sources::hex,
+    subprocess::{read, tool},
     tree::{check_out, tree},
     warnings::Warnings,
 };

@@ -8,8 +8,8 @@ use super::{Mutant, MutantSet};
 use crate::{
     Error, Phase, Progress, Result, Tree,
     build::Build,
-    command::{git, read},
     fs::scratch,
+    subprocess::{git, read},
     tree::check_out,
 };
 

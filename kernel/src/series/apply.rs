@@ -6,10 +6,10 @@ use std::path::Path;
 use super::{patch::Patch, problem::PatchProblem};
 use crate::{
     Error, Result,
-    command::{failed, git, output, read},
     error::DoesNotApply,
     fs::scratch,
     rejects::rejects,
+    subprocess::{failed, git, output, read},
 };
 
 /// Stack of commits, each made of a patch on top of the one before.

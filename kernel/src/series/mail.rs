@@ -14,11 +14,10 @@ use sha2::{Digest, Sha256};
 
 use super::{patch::Patch, problem::PatchProblem, subject::Subject};
 use crate::{
-    Error, Result,
-    command::{failed, git, output, read},
-    diff_parser,
+    Error, Result, diff_parser,
     error::printable,
     fs::scratch,
+    subprocess::{failed, git, output, read},
 };
 
 /// A file with one mail or several, or a diff without any header.

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     Error, Result,
-    command::{bytes, git, output, read},
     format_patch::diff_of,
     git_objects::tree_of,
+    subprocess::{bytes, git, output, read},
 };
 
 /// The commits of a range, as patches.

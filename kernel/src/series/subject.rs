@@ -183,7 +183,7 @@ fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{git, read};
+    use crate::subprocess::{git, read};
 
     #[test]
     fn subjects_of_every_tool_are_parsed() {

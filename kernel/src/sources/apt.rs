@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Error, Result,
-    command::{output, read},
+    subprocess::{output, read},
 };
 
 /// Places of the public keys of Debian's archive, from the package `debian-archive-keyring`.

@@ -10,9 +10,9 @@ use std::{
 use super::{BASE, place};
 use crate::{
     Error, Phase, Progress, Result,
-    command::{Running, git, output, read},
     fs::remove,
     git_objects::{self, has, tree_of},
+    subprocess::{Running, git, output, read},
 };
 
 /// Files at the top of every kernel source.

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     Error, Phase, Progress, Result,
-    command::{Running, read},
     fs::{read_if_present, remove},
     programs::has_program,
+    subprocess::{Running, read},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

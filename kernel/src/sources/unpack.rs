@@ -11,8 +11,8 @@ use std::{
 use super::Archive;
 use crate::{
     Error, Phase, Progress, Result,
-    command::{Running, git, read},
     git_objects::has,
+    subprocess::{Running, git, read},
 };
 
 /// The branch that holds the pristine source.

@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     BuildRequest, Error, KernelSpec, Origin, Phase, Progress, Result, Series,
-    command::{Running, git, read},
     fs::remove,
     lock::Lock,
     sources::{self, BASE, copy, hex, place},
+    subprocess::{Running, git, read},
 };
 
 /// A source tree with the series applied.
@@ -90,7 +90,12 @@ impl Base {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let name = kernel.name.as_str();
-        let lock = Lock::take(&cache.join("locks").join(name), progress)?;
+        // The trees of the user's own sources are shared by all kernels.
+        let lock_name = match origin {
+            Some(Origin::Directory(_) | Origin::Commit { .. }) => "directory",
+            _ => name,
+        };
+        let lock = Lock::take(&cache.join("locks").join(lock_name), progress)?;
         let (path, identity) = match origin {
             Some(Origin::Directory(directory)) => copy::directory(directory, cache, progress)?,
             Some(Origin::Commit { repository, commit }) => copy::commit(repository, commit, cache, progress)?,

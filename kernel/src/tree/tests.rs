@@ -130,6 +130,18 @@ fn interrupted_checkout_is_repeated() {
 }
 
 #[test]
+fn directory_has_the_same_lock_for_every_kernel() {
+    let mut fixture = Fixture::with_source(FILES);
+    for kernel in ["7.3", "6.12"] {
+        fixture.kernel.name = kernel.into();
+        fixture.tree("source", Series::default()).unwrap();
+    }
+    let locks: Vec<_> =
+        fs::read_dir(fixture.path("cache/locks")).unwrap().map(|lock| lock.unwrap().file_name()).collect();
+    assert_eq!(locks, ["directory"]);
+}
+
+#[test]
 fn edited_tree_is_not_overwritten() {
     let fixture = Fixture::new();
     fixture.write("linux.tar", tarball(FILES));

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::{
     Kernels,
-    command::{git, output, read},
     git_objects::tree_of,
     sources::hex,
+    subprocess::{git, output, read},
 };
 
 /// A repository with one file of 30 lines, and room for files beside it.
