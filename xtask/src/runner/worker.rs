@@ -136,7 +136,7 @@ fn is_as_before(verdict: &Verdict) -> bool {
 /// Returns the reason for skipping a scenario that needs a missing feature.
 pub fn missing_feature(feature: &str) -> String {
     let why = match feature {
-        "smp" => ": use --vm tcg".to_owned(),
+        "smp" => ": use --vm tcg, on a machine with two processors".to_owned(),
         SHELL => format!(", since this machine has no busybox ({})", install_command(&["busybox-static"])),
         _ => String::new(),
     };
