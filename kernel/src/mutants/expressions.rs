@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::operators::{Function, Returns, Walk};
+use super::functions::{Function, Returns, Walk};
 use super::parse::named;
 use super::{Change, swaps};
 

@@ -1,7 +1,7 @@
 //! Mutants of the C code that a series adds or changes: small faults, which the suite should notice.
 //!
 //! ```text
-//! changed files ─parse─> operators ─> Mutant… ─schemata─> mutated files ─compile─> image
+//! changed files ─parse─> functions ─operators─> Mutant… ─schemata─> mutated files ─compile─> image
 //! ```
 //!
 //! All mutants are in one image. The boot parameter `mutant=17` chooses one of them.
@@ -10,7 +10,7 @@ mod apply;
 mod blocks;
 mod compile;
 mod expressions;
-mod operators;
+mod functions;
 mod parse;
 mod schemata;
 mod statements;
@@ -96,7 +96,7 @@ const RULES: &[&str] = &[
     include_str!("blocks.rs"),
     include_str!("compile.rs"),
     include_str!("expressions.rs"),
-    include_str!("operators.rs"),
+    include_str!("functions.rs"),
     include_str!("parse.rs"),
     include_str!("schemata.rs"),
     include_str!("statements.rs"),
@@ -134,7 +134,7 @@ impl MutantSet {
     pub(crate) fn of(changed: &[ChangedFile], fragments: &[Fragment]) -> Self {
         let mut set = Self::default();
         for file in changed.iter().filter(|file| is_mutated(&file.path)) {
-            let mutants = operators::mutants(file, fragments);
+            let mutants = functions::mutants(file, fragments);
             if !mutants.is_empty() {
                 set.files.push(SourceFile { path: file.path.clone(), text: file.text.clone() });
                 set.mutants.extend(mutants);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tree_sitter::Node;
 
-use super::operators::{Function, Returns, Walk, is_unmutated};
+use super::functions::{Function, Returns, Walk, is_unmutated};
 use super::parse::{for_all, is_macro_loop, named};
 use super::{Change, Edit};
 
