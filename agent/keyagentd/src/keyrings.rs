@@ -114,7 +114,7 @@ pub(crate) fn check_unserved(types: &[String], replaced: Option<KeySerial>) -> R
         let by = match agent {
             Some(Agency { is_alive: false, .. }) => continue,
             Some(Agency { pid, .. }) => format!("process {pid} does so"),
-            None => "a process may do so, which /proc/keys would tell,".to_owned(),
+            None => "a process may do so, and /proc/keys does not tell,".to_owned(),
         };
         let remedy =
             if replaced.is_some() { "end it first" } else { "end it, or use --replace to take over" };
@@ -176,13 +176,15 @@ struct Agency {
     is_alive: bool,
 }
 
-/// Finds a keyagent key in /proc/keys.
+/// Finds a keyagent key in /proc/keys. `None` if two lines seem to be the key's: descriptions of other users' keys may
+/// contain line breaks.
 fn state(keys: &[u8], key: KeySerial) -> Option<Agency> {
     let lines = keys.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
     let is_key = |line: &&str| {
         line.split(' ').next().and_then(|word| i32::from_str_radix(word, 16).ok()) == Some(key.get())
     };
-    let line = lines.into_iter().find(is_key)?;
+    let mut lines = lines.filter(is_key);
+    let (line, None) = (lines.next()?, lines.next()) else { return None };
     let pid = line.rsplit(' ').find_map(|word| word.strip_prefix("pid:")).and_then(|pid| pid.parse().ok());
     Some(Agency { pid: pid.unwrap_or_default(), is_alive: line.ends_with(" alive") })
 }
@@ -200,5 +202,13 @@ mod tests {
         assert_eq!(state(0x1f), Some(Agency { pid: 412, is_alive: true }));
         assert_eq!(state(0x20), Some(Agency { pid: 0, is_alive: false }));
         assert_eq!(state(0x21), None);
+    }
+
+    #[test]
+    fn line_in_a_description_is_not_taken_for_the_keys() {
+        let keys = b"0000001e I--Q---     1 perm 3f3f3f3f  1000     0 user      x\n\
+            00000020 I--Q---     2 perm 1b250000     0     0 keyagent  user: pid:412 sig:35 pending:0 gone\n: 1\n\
+            00000020 I--Q---     2 perm 1b250000     0     0 keyagent  user: pid:412 sig:35 pending:3 alive\n";
+        assert_eq!(state(keys, KeySerial::new(0x20).unwrap()), None);
     }
 }
