@@ -527,7 +527,9 @@ fn helpers_user(text: &str) -> Result<User> {
 
 /// The ids of `NAME` or `UID:GID`.
 fn user(text: &str) -> Result<User> {
-    let ids = |uid: &str, gid: &str| Some(User { uid: uid.parse().ok()?, gid: gid.parse().ok()? });
+    // -1 stands for no change, and would leave the helper the daemon's own ids.
+    let id = |text: &str| text.parse().ok().filter(|id| *id != u32::MAX);
+    let ids = |uid: &str, gid: &str| Some(User { uid: id(uid)?, gid: id(gid)? });
     if let Some((uid, gid)) = text.split_once(':')
         && let Some(user) = ids(uid, gid)
     {
@@ -593,6 +595,8 @@ mod tests {
     fn user_is_a_name_or_ids() {
         assert_eq!(user("root").unwrap(), User { uid: 0, gid: 0 });
         assert_eq!(user("12:34").unwrap(), User { uid: 12, gid: 34 });
-        assert!(["12", "nobody:x", ""].iter().all(|text| user(text).is_err()));
+        assert!(
+            ["12", "nobody:x", "", "4294967295:0", "0:4294967295"].iter().all(|text| user(text).is_err())
+        );
     }
 }
