@@ -295,7 +295,7 @@ impl Service {
         true
     }
 
-    /// Takes a request of one agent. Returns false if there is none, or no room for it.
+    /// Takes a request of one agent. Returns false if there is none, or no room for one.
     fn take_request(&mut self, at: usize) -> bool {
         let agent = &self.agents[at];
         if !self.has_room(agent) {
@@ -310,7 +310,8 @@ impl Service {
             Ok(None) => false,
             Err(why) => {
                 log::error(&format!("can't take a request for a key of type {}: {why}", agent.kind()));
-                false
+                // Others may have arrived with it.
+                true
             }
         }
     }
