@@ -4,9 +4,13 @@ use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 use std::{env, io};
 
 use rustix::time::{ClockId, clock_gettime};
+
+/// How long a message may have to wait for the service manager to read earlier ones. Requests wait meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sends assignments, such as `READY=1`, if a service manager has asked for them.
 pub(crate) fn notify(state: &str) {
@@ -27,7 +31,9 @@ fn send(socket: &OsStr, state: &str) -> io::Result<()> {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(socket)?,
     };
-    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(drop)
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
 #[cfg(test)]
@@ -43,5 +49,16 @@ mod tests {
         let mut buffer = [0; 64];
         let length = manager.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..length], b"READY=1");
+    }
+
+    #[test]
+    fn manager_that_does_not_read_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let _manager = UnixDatagram::bind(&path).unwrap();
+        let filling = UnixDatagram::unbound().unwrap();
+        filling.set_nonblocking(true).unwrap();
+        while filling.send_to(b"x", &path).is_ok() {}
+        assert_eq!(send(path.as_os_str(), "READY=1").unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }
