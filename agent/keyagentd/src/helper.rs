@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, SendError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use keyagent::Delegation;
 use rustix::event::{PollFd, PollFlags};
@@ -67,11 +67,9 @@ pub(crate) struct Starting {
     events: PipeReader,
     received: Vec<u8>,
     child: Option<(Pid, OwnedFd)>,
-    started: Receiver<io::Result<Child>>,
+    started: Receiver<io::Result<Helper>>,
     /// Whether the result was taken. The child is then another value's.
     has_ended: bool,
-    path: PathBuf,
-    callout: Vec<u8>,
 }
 
 impl Starting {
@@ -95,26 +93,22 @@ impl Starting {
             event_pipe().map_err(|source| keyagent::Error::Io { call: "creating a pipe", source })?;
         child::isolate(&mut command, childs, user);
         let (sender, started) = channel();
+        let (callout, path) = (callout.to_vec(), program.path);
         delegation.spawn_then(command, move |spawned| {
-            if let Err(SendError(Ok(mut child))) = sender.send(spawned) {
-                // Nobody waits for it any more.
-                let _ = child.kill();
-                let _ = child.wait();
-            }
+            // If nobody waits for the helper any more, it is dropped, and so killed.
+            let _ = sender.send(spawned.and_then(|child| Helper::new(child, callout, &path)));
             let _ = threads.write_all(b".");
         })?;
-        let (received, child, callout) = (Vec::new(), None, callout.to_vec());
-        Ok(Self { events, received, child, started, has_ended: false, path: program.path, callout })
+        Ok(Self { events, received: Vec::new(), child: None, started, has_ended: false })
     }
 
     /// Returns the helper once it executes its program, or why it doesn't.
     pub(crate) fn advance(&mut self) -> Option<io::Result<Helper>> {
         self.pid();
         match self.started.try_recv() {
-            Ok(spawned) => {
+            Ok(helper) => {
                 self.has_ended = true;
-                let callout = std::mem::take(&mut self.callout);
-                Some(spawned.and_then(|child| Helper::new(child, callout, &self.path)))
+                Some(helper)
             }
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => {
@@ -188,6 +182,7 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
+    /// Waits for the child if it can't be watched.
     fn new(mut child: Child, callout: Vec<u8>, path: &Path) -> io::Result<Self> {
         let input = child.stdin.take().map(|stdin| (stdin, callout));
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
