@@ -167,7 +167,8 @@ impl Service {
             self.recheck_at = Instant::now() + RECHECK;
         }
         if self.answers.have_changed() {
-            self.reload_at = Some(Instant::now() + SETTLE);
+            // Further changes do not put it off: they could go on and on.
+            self.reload_at.get_or_insert(Instant::now() + SETTLE);
         }
         if self.reload_at.is_some_and(|at| at <= Instant::now()) {
             self.reload();
