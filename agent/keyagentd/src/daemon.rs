@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::args::DaemonOptions;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::service::Service;
 use super::signals::Signals;
 use super::{keyrings, log, notify};
@@ -29,7 +29,10 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     service.register(&options.service.types, options.fallback, keyring)?;
     let types = options.service.types.join(", ");
     log::info(&format!("serving {types} to processes with keyring {keyring} in their session keyring"));
-    writeln!(io::stdout(), "{keyring}").map_err(Failure::os("print the serial number of the keyring"))?;
+    if let Err(why) = writeln!(io::stdout(), "{keyring}") {
+        // It serves by now, and may have displaced another daemon.
+        log::warning(&format!("can't print the serial number of the keyring: {why}"));
+    }
     notify::notify(&format!("READY=1\nSTATUS=Serving {types}; keyring {keyring}"));
     let mut end_by: Option<Instant> = None;
     while !end_by.is_some_and(|time| service.is_idle() || time <= Instant::now()) {

@@ -76,6 +76,14 @@ wait $old
 echo "ended: $?"
 wait $asking
 echo "its request: $(cat answered)"
+# It has displaced the other, whether or not anybody gets its output.
+keyagentd --keyring web -t user --replace --exec 'echo second successor' >/dev/full 2>full &
+second=$!
+wait_for "can't print" full
+echo "without standard output: $(ask full)"
+kill $second
+wait $second
+echo "ended: $?"
 kill $pid
 wait $pid
 
