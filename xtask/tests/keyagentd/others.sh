@@ -15,6 +15,7 @@ serve --exec 'echo answer'
 keyctl link "$keyring" @s
 other keyctl clear "$keyring"
 other keyctl revoke "$keyring"
+other keyctl invalidate "$keyring"
 other keyctl setperm "$keyring" 0x3f3f3f3f
 other keyctl add user planted x "$keyring"
 echo "after another user's attempts: $(ask 1)"
@@ -25,6 +26,7 @@ echo "after a successor's failure: $(ask 2)"
 
 kill -KILL $pid
 wait $pid 2>/dev/null
+other keyctl invalidate "$keyring"
 serve --exec 'echo again'
 echo "after a restart: $(ask 3)"
 kill $pid
@@ -46,5 +48,6 @@ keyagentd run -t user --exec 'echo inside' -- sh -c '
 keyring=$(keyctl search @s keyring keyagentd-run)
 keyctl clear $keyring
 keyctl revoke $keyring
+keyctl invalidate $keyring
 keyctl setperm $keyring 0x3f3f3f3f
 keyctl pipe $(keyctl request2 user k x @s)'
