@@ -27,6 +27,12 @@ const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/"), ("PATH", "/sbin:/bin:/usr
 /// The most bytes of a helper's standard error that are logged.
 const MAX_ERRORS: usize = 16 << 10;
 
+/// The most bytes of standard error that are read before others have their turn. They may be many lines.
+const ERRORS_AT_ONCE: usize = 1 << 10;
+
+/// The same for what is not logged any more: as much as a pipe holds.
+const DROPPED_AT_ONCE: usize = 64 << 10;
+
 /// A line of standard error that is longer is logged in pieces.
 const MAX_LINE: usize = 1024;
 
@@ -200,7 +206,8 @@ impl Helper {
         Ok(Self { child, pidfd, input, stdout, output: Vec::new(), is_too_long: false, stderr, errors })
     }
 
-    /// What the helper waits for, or this program for it.
+    /// What the helper waits for, or this program for it. What it prints on standard error beyond the limit is none of
+    /// it: who prints without end would keep this program busy.
     pub(crate) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
         let mut add = |fd: BorrowedFd<'a>, flags| fds.push(PollFd::from_borrowed_fd(fd, flags));
         add(self.pidfd.as_fd(), PollFlags::IN);
@@ -210,7 +217,9 @@ impl Helper {
         if let Some(stdout) = &self.stdout {
             add(stdout.as_fd(), PollFlags::IN);
         }
-        if let Some(stderr) = &self.stderr {
+        if let Some(stderr) = &self.stderr
+            && self.errors.left > 0
+        {
             add(stderr.as_fd(), PollFlags::IN);
         }
     }
@@ -281,12 +290,12 @@ impl Helper {
     fn read_errors(&mut self) {
         let Some(stderr) = &mut self.stderr else { return };
         let errors = &mut self.errors;
-        let mut budget = MAX_ERRORS;
-        let is_at_end = read_available(stderr, |bytes| {
+        let budget = if errors.left > 0 { ERRORS_AT_ONCE } else { DROPPED_AT_ONCE };
+        let mut read = 0;
+        let is_at_end = read_available(&mut stderr.by_ref().take(budget as u64), |bytes| {
             errors.add(bytes);
-            // A helper that never stops printing leaves time for others.
-            budget = budget.saturating_sub(bytes.len());
-            budget > 0
+            read += bytes.len();
+            read < budget
         });
         if is_at_end {
             self.stderr = None;
@@ -349,5 +358,33 @@ impl ErrorLog {
             log::info(&format!("{}: {}", self.name, String::from_utf8_lossy(&self.line)));
             self.line.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn errors_beyond_the_limit_are_read_without_polling() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "head -c 300000 /dev/zero >&2"]).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut helper = Helper::new(command.spawn().unwrap(), Vec::new(), Path::new("helper")).unwrap();
+        helper.errors.left = 8;
+        let end = loop {
+            if let Some(end) = helper.advance() {
+                break end;
+            }
+            let mut fds = Vec::new();
+            helper.poll_fds(&mut fds);
+            assert_eq!(fds.len(), if helper.errors.left > 0 { 2 } else { 1 });
+            thread::sleep(Duration::from_millis(1));
+        };
+        assert!(end.status.unwrap().success());
+        assert_eq!(helper.errors.left, 0);
     }
 }

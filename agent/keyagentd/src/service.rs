@@ -22,8 +22,8 @@ use super::log;
 /// The time from a change of the rules until they are read, in which there may be others.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// How often the requests of helpers are looked at: the kernel ends them at their deadline, which is counted from when
-/// they were made, and in other cases.
+/// How often helpers and their requests are looked at: the kernel ends requests at their deadline, which is counted from
+/// when they were made, and in other cases; and a helper may have printed more than is logged.
 const RECHECK: Duration = Duration::from_millis(200);
 
 /// How long a helper may go on after its request has ended: it may have answered, and have something left to do.
@@ -152,9 +152,10 @@ impl Service {
     pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<()> {
         let limit = if self.take_requests() { Some(Duration::ZERO) } else { limit };
         let ready = self.wait(others, limit)?;
+        let is_recheck = self.recheck_at <= Instant::now();
         let mut at = 0;
         for (job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
-            let job = if is_ready { self.advance(job) } else { Some(job) };
+            let job = if is_ready || is_recheck { self.advance(job) } else { Some(job) };
             if let Some(mut job) = job {
                 job.check_deadline();
                 self.busy_at = Instant::now();
@@ -162,7 +163,7 @@ impl Service {
                 at += 1;
             }
         }
-        if self.recheck_at <= Instant::now() {
+        if is_recheck {
             self.jobs.iter_mut().for_each(Job::check_request);
             self.recheck_at = Instant::now() + RECHECK;
         }
