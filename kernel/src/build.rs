@@ -18,6 +18,10 @@ use crate::{
     warnings::Warnings,
 };
 
+/// Files without KCSAN, since it finds races of the stock kernel there: proc.c reads the numbers of
+/// /proc/key-users without the lock that they are changed under.
+const RACY: &[&str] = &["proc"];
+
 /// Characters that the path of a build directory must not contain, besides white space. make, the
 /// shell or the compiler interpret them.
 const NOT_IN_PATHS: &str = ":#$%=\\'\"`;&|<>()*?[]";
@@ -229,7 +233,12 @@ impl Build<'_> {
         };
         let sources = counted_sources(self.tree)?;
         let names = sources.iter().filter_map(|source| Path::new(source).file_stem()?.to_str());
-        Ok(names.map(|name| format!("{variable}_{name}.o=y")).chain(rest).collect())
+        let is_left_out = |name: &&str| self.profile == Profile::Kcsan && RACY.contains(name);
+        Ok(names
+            .filter(|name| !is_left_out(name))
+            .map(|name| format!("{variable}_{name}.o=y"))
+            .chain(rest)
+            .collect())
     }
 
     /// Returns the compiler's notes on the objects with line counters, by their paths in the
