@@ -148,7 +148,8 @@ impl Agent {
     }
 
     /// The number of requests that are pending with the agent: those that the program has, and those that the
-    /// kernel has queued. `None` if `/proc/keys` does not show it.
+    /// kernel has queued. `None` if `/proc/keys` does not show it, or has a line of the same serial number in the
+    /// description of another key.
     ///
     /// A program that is to finish its requests before it ends waits until this is zero.
     pub fn pending(&self) -> Option<u32> {
