@@ -20,6 +20,8 @@ const PACKAGES: &[Package] = &[
     Package { debian: "libc6-dev", fedora: "glibc-devel", arch: "glibc" },
     Package { debian: "libelf-dev", fedora: "elfutils-libelf-devel", arch: "libelf" },
     Package::everywhere("keyutils"),
+    Package { debian: "nfs-common", fedora: "nfs-utils", arch: "nfs-utils" },
+    Package::everywhere("cifs-utils"),
     Package { debian: "gnupg", fedora: "gnupg2", arch: "gnupg" },
     Package { debian: "busybox-static", fedora: "busybox", arch: "busybox" },
     Package { debian: "qemu-system-x86", fedora: "qemu-system-x86-core", arch: "qemu-system-x86" },

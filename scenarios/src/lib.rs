@@ -16,6 +16,7 @@ pub mod op;
 #[cfg(feature = "host")]
 pub mod parse;
 pub mod plan;
+pub mod programs;
 #[cfg(feature = "host")]
 pub mod rule;
 #[cfg(feature = "host")]

@@ -169,6 +169,11 @@ pub struct Process {
     /// [`Op::Reap`] or the plan's end.
     #[serde(default = "yes")]
     pub reaped: bool,
+    /// Texts of files by their absolute paths. They are written when it is root of its user namespace. The
+    /// directory at the root that a file is in becomes a copy in its own mount namespace first, so that
+    /// nobody else sees the file. A text that begins with `#!` is executable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// Its first operations, in order: keyrings to create, keys to add, a type to register for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<Setup>,
@@ -179,7 +184,7 @@ impl Process {
     pub fn ops(&self) -> impl Iterator<Item = &Op> {
         let reactions = match &self.role {
             Role::Keyagent(agent) => agent.reactions.as_slice(),
-            Role::Requester | Role::Observer => &[],
+            Role::Requester | Role::Observer | Role::Program(_) => &[],
         };
         self.setup.iter().map(|setup| &setup.op).chain(reactions.iter().flatten())
     }
@@ -193,6 +198,17 @@ pub enum Role {
     Requester,
     /// Observes, or interferes.
     Observer,
+    /// Executes a program once it is set up, and does no operation.
+    Program(Program),
+}
+
+/// A real program. It has no input. What it prints is kept for the report of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// One of [`crate::programs::PROGRAMS`].
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
 }
 
 /// Upcall handling of a keyagent.

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use serde::Deserialize;
 
 use crate::{
-    plan::{Op, Permissions, Plan},
+    plan::{Op, Permissions, Plan, Role},
     rule::Rule,
 };
 
@@ -68,7 +68,8 @@ impl Scenario {
     }
 
     /// Returns the features that a guest must have. These are the features that it names, a
-    /// namespace of each kind that its processes create or enter, and a shell for their commands.
+    /// namespace of each kind that its processes create or enter, its programs, and a shell for
+    /// their commands.
     pub fn requirements(&self) -> Vec<String> {
         let lived_in = self.plan.processes.iter().flat_map(|process| {
             process.unshare.iter().chain(process.join.iter().flat_map(|join| &join.namespaces))
@@ -79,6 +80,11 @@ impl Scenario {
         });
         let kinds = lived_in.chain(moved_to.flatten());
         let mut all: Vec<String> = kinds.map(|kind| kind.feature().to_owned()).collect();
+        let programs = self.plan.processes.iter().filter_map(|process| match &process.role {
+            Role::Program(program) => Some(program.name.clone()),
+            _ => None,
+        });
+        all.extend(programs);
         let runs = |op: &Op| matches!(op.core(), Op::Run { .. });
         all.extend(self.plan.ops().any(runs).then(|| SHELL.to_owned()));
         all.extend(self.needs.iter().cloned());

@@ -66,7 +66,7 @@ fn scenario(name: &str, text: &str) -> Result<Scenario> {
 #[test]
 fn panic_hang_and_leak_are_attributed_to_their_scenarios() -> Result<()> {
     let terminal = Terminal::default();
-    let testbed = Testbed::prepare(&MatrixOptions::default(), "containment", &terminal)?;
+    let testbed = Testbed::prepare(&MatrixOptions::default(), &[], "containment", &terminal)?;
     let scenarios = [
         ("a/well", PASSES),
         ("b/panics", PANICS),

@@ -14,7 +14,7 @@ use xtask::runner::testbed::Testbed;
 /// Runs these scenarios, and returns their verdicts.
 fn verdicts(scenarios: &[Scenario], label: &str) -> Result<Vec<Verdict>> {
     let terminal = Terminal::default();
-    let testbed = Testbed::prepare(&MatrixOptions::default(), label, &terminal)?;
+    let testbed = Testbed::prepare(&MatrixOptions::default(), scenarios, label, &terminal)?;
     scenarios.iter().map(|scenario| testbed.run(scenario, &terminal)).collect()
 }
 

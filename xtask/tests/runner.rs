@@ -34,7 +34,7 @@ struct CommandLine {
 /// Returns a testbed with one guest of User-Mode Linux at a time.
 fn testbed(label: &str, terminal: &Terminal) -> Result<Testbed> {
     let line = CommandLine::parse_from(["test", "--vm", "uml", "--jobs", "1"]);
-    Testbed::prepare(&line.options, label, terminal)
+    Testbed::prepare(&line.options, &[], label, terminal)
 }
 
 /// Creates a scenario without a snapshot, which expects this outcome of a request for a key that

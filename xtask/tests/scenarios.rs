@@ -40,7 +40,8 @@ fn judge(scenario: &Scenario) -> Result<Completion, Failed> {
 fn testbed() -> &'static Result<Testbed, String> {
     static TESTBED: OnceLock<Result<Testbed, String>> = OnceLock::new();
     TESTBED.get_or_init(|| {
-        Testbed::prepare(&MatrixOptions::default(), "cargo-test", &TERMINAL)
+        selection::select(&[])
+            .and_then(|all| Testbed::prepare(&MatrixOptions::default(), &all, "cargo-test", &TERMINAL))
             .map_err(|error| format!("{error:#}"))
     })
 }

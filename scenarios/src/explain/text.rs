@@ -8,7 +8,7 @@ use crate::{
         Step,
     },
     scenario::{Expect, Expectation, Scenario},
-    trace::describe_op,
+    trace::{command_line, describe_op},
 };
 
 pub(super) fn process(process: &Process) -> String {
@@ -34,12 +34,14 @@ pub(super) fn process(process: &Process) -> String {
         no_new_privs,
         label,
         reaped,
+        files,
         setup,
     } = process;
     let mut about = vec![match role {
         Role::Keyagent(_) => "is a keyagent".to_owned(),
         Role::Requester => "asks for keys".to_owned(),
         Role::Observer => "observes: it has no part in the request".to_owned(),
+        Role::Program(program) => format!("is the program `{}`", command_line(program)),
     }];
     about.extend(parent.iter().map(|parent| format!("is forked by {parent}")));
     about.extend(pid_of.iter().map(|other| format!("gets the pid that {other} had")));
@@ -58,6 +60,8 @@ pub(super) fn process(process: &Process) -> String {
     about.extend(dumpable.map(|yes| if yes { "is dumpable" } else { "is not dumpable" }.to_owned()));
     about.extend(no_new_privs.then(|| "can gain no new privileges".to_owned()));
     about.extend(label.iter().map(|label| format!("has the security label {label:?}")));
+    let paths: Vec<&String> = files.keys().collect();
+    about.extend((!files.is_empty()).then(|| format!("has its own {}", list(&paths))));
     about.extend(session_keyring(*session, parent.as_ref(), session_keys));
     about.extend((*start == Start::Step).then(|| "starts only when a step says so".to_owned()));
     about.extend((!reaped).then(|| "stays a zombie when it has ended".to_owned()));

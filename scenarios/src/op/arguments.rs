@@ -17,8 +17,11 @@ pub enum Condition {
     Blocked(String),
     /// The process is stopped.
     Stopped,
-    /// The process has ended, reaped or not.
+    /// The process has ended, reaped or not. Of a program, this gives the exit code, or 128 plus the
+    /// number of the signal that has ended it; success is 0.
     Ended,
+    /// The program has printed this text, on standard output or standard error.
+    Prints(String),
     /// The key is no longer in /proc/keys.
     Gone(KeyRef),
     /// The key's line in /proc/keys contains a text.

@@ -562,7 +562,8 @@ impl Op {
             Self::Wait { until, .. } => match until {
                 Condition::Gone(key) | Condition::Shows { key, .. } => vec![key],
                 Condition::Upcalls(_) | Condition::Signals(_) | Condition::Blocked(_) | Condition::Stopped
-                | Condition::Ended | Condition::Charged { .. } | Condition::Traced(_) => Vec::new(),
+                | Condition::Ended | Condition::Prints(_) | Condition::Charged { .. }
+                | Condition::Traced(_) => Vec::new(),
             },
             Self::JoinSession { .. } | Self::DefaultKeyring { .. } | Self::SessionToParent {}
             | Self::Notifications {} | Self::Capabilities {} | Self::Signal { .. } | Self::TakeSignals {}

@@ -13,6 +13,7 @@ mod old_words;
 mod on_upcall;
 mod placeholder;
 mod process;
+mod program;
 mod start_order;
 mod step;
 mod validate;

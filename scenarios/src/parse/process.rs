@@ -11,7 +11,7 @@ use toml::{
 
 use super::{
     deserialize::{self, Key, Value, keep},
-    old_words, on_upcall, step,
+    old_words, on_upcall, program, step,
 };
 use crate::{
     diagnostics::Problem,
@@ -34,6 +34,12 @@ pub(super) struct ParsedProcess {
     pub(super) reactions: Vec<step::ParsedOp>,
 }
 
+impl ParsedProcess {
+    pub(super) fn is_program(&self) -> bool {
+        matches!(self.process.role, Role::Program(_))
+    }
+}
+
 /// A process: its state before the first step, and its handling of upcalls.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +49,19 @@ pub(super) struct Spec {
     /// keyagent, and any other is a requester.
     #[schemars(with = "Option<RoleName>")]
     role: Option<Spanned<RoleName>>,
+    /// A real program that the process is, as a list of its name and its arguments; the guest has it from the host. Its
+    /// environment has `PATH` alone, and its input is empty. It takes no steps but `start`, `wait` and `reap`; what it
+    /// prints is shown when the scenario fails. Its agents' keys are found by those who have its session keyring, such
+    /// as the parent of a process with `session = "inherited"`.
+    #[serde(default, rename = "program")]
+    #[schemars(with = "OneOrMore<String>")]
+    _program: (),
+    /// Files of its own, by absolute path, each with its text. The directory at the root that a file is in becomes a
+    /// copy in its mount namespace, so that nobody else sees the file: `unshare` has to have `mount`. A text that
+    /// begins with `#!` is executable.
+    #[serde(default, rename = "files")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    _files: (),
     /// The types for which it registers as keyagent, in its session keyring. Its key has the name
     /// of the process, or, with several types, `PROCESS.TYPE`.
     serves: Option<OneOrMany>,
@@ -188,6 +207,8 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ParsedProcess, Ve
             "use letters, digits, `-` and `_`, and none of the words of a step (as, expect, background, count, …)",
         ));
     }
+    let program = program::take(&mut table, &mut problems);
+    let files = program::take_files(&mut table, &mut problems);
     let setup = take_ops(&mut table, "setup", &mut problems);
     old_words::refuse(&mut table, &mut problems);
     list_alone(&mut table, "join");
@@ -201,7 +222,15 @@ pub(super) fn read(name: &Key<'_>, value: Value<'_>) -> Result<ParsedProcess, Ve
     problems.extend(hears.and_then(|place| unheard(&spec, reactions.is_some(), place)));
     problems.extend(with.and_then(|place| unregistered(&spec, place)));
     problems.extend(repeated(&spec.session_keys));
-    if problems.is_empty() { build(name, spec, setup, reactions) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut read = build(name, spec, setup, reactions)?;
+    read.process.files = files;
+    if let Some(program) = program {
+        read.process.role = Role::Program(program);
+    }
+    Ok(read)
 }
 
 /// Refuses `hears` where no upcalls come.
@@ -238,7 +267,7 @@ fn repeated(names: &[Spanned<String>]) -> Vec<Problem> {
 }
 
 /// Converts a single value into a list.
-fn list_alone(table: &mut DeTable<'_>, name: &str) {
+pub(super) fn list_alone(table: &mut DeTable<'_>, name: &str) {
     if let Some(value) = table.get_mut(name).filter(|value| !value.get_ref().is_array()) {
         let alone = Spanned::new(value.span(), std::mem::replace(value.get_mut(), DeValue::Boolean(false)));
         *value.get_mut() = DeValue::Array(std::iter::once(alone).collect());
@@ -312,6 +341,7 @@ fn build(
         no_new_privs: spec.no_new_privs,
         label: spec.label,
         reaped: spec.reaped,
+        files: BTreeMap::new(),
         setup,
     };
     Ok(ParsedProcess {

@@ -195,6 +195,10 @@ impl<'s> ScenarioState<'s> {
                     refuse(message, help);
                 }
             }
+            _ if process.is_program() => refuse(
+                format!("`{name}` is a program, which takes no steps"),
+                "let another process do it; for a program, there are `start`, `wait` and `reap`",
+            ),
             _ if self.ended.contains(name) => {
                 refuse(format!("`{name}` has ended: this would wait for ever"), "let another process do it");
             }

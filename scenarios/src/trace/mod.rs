@@ -35,6 +35,7 @@ use fold::Fold;
 pub use line::Line;
 use names::Names;
 use outcome::ended;
+pub(crate) use process::command_line;
 use upcalls::{Upcall, Upcalls};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

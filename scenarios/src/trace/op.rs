@@ -212,6 +212,7 @@ fn condition(until: &Condition, names: &Names) -> String {
         Condition::Blocked(job) => format!("waits until {job} is blocked"),
         Condition::Stopped => "is stopped".to_owned(),
         Condition::Ended => "has ended".to_owned(),
+        Condition::Prints(text) => format!("has printed {text:?}"),
         Condition::Gone(gone) => format!("waits until {} is gone", key(gone)),
         Condition::Shows { key: shown, text } => format!("waits until {} shows {text:?}", key(shown)),
         Condition::Charged { uid, keys } => format!("waits until user {uid} is charged with {keys} keys"),

@@ -46,6 +46,7 @@ fn of_value(process: &str, value: &Value, names: &Names) -> String {
             count => format!("{count} events"),
         },
         Value::Notifications(all) => in_order(all.iter().map(|it| notification(it, names))),
+        Value::ExitCode(code) => format!("exit code {code}"),
         Value::Command { status: 0, output } => format!("{output:?}"),
         Value::Command { status, output } => format!("{output:?}, exit code {status}"),
     }

@@ -1,10 +1,10 @@
 //! English text of a process's initial state.
 
-use crate::plan::{Hears, IdRange, Namespace, Process, Role, Session};
+use crate::plan::{Hears, IdRange, Namespace, Process, Program, Role, Session};
 
 /// Returns the properties of a process that are not the default.
 pub(super) fn of(process: &Process) -> String {
-    let mut parts = vec![role(&process.role).to_owned()];
+    let mut parts = vec![role(&process.role)];
     parts.extend(process.parent.iter().map(|parent| format!("a child of {parent}")));
     parts.extend(process.pid_of.iter().map(|former| format!("with the pid that {former} had")));
     parts.extend(session(process).map(str::to_owned));
@@ -32,12 +32,16 @@ pub(super) fn of(process: &Process) -> String {
     parts.extend(process.no_new_privs.then(|| "with no new privileges to come".to_owned()));
     parts.extend(process.label.iter().map(|label| format!("labelled {label}")));
     parts.extend(process.rlimits.iter().map(|(name, value)| format!("{name} limited to {value}")));
+    parts.extend((!process.files.is_empty()).then(|| {
+        let files: Vec<&str> = process.files.keys().map(String::as_str).collect();
+        format!("with {} of its own", files.join(", "))
+    }));
     parts.extend((!process.reaped).then(|| "reaped by nobody".to_owned()));
     parts.join(", ")
 }
 
-fn role(role: &Role) -> &'static str {
-    match role {
+fn role(role: &Role) -> String {
+    let role = match role {
         Role::Keyagent(agent) => match agent.hears {
             Hears::Signal => "a keyagent",
             Hears::Watch => "a keyagent that watches its keyring",
@@ -45,7 +49,19 @@ fn role(role: &Role) -> &'static str {
         },
         Role::Requester => "a requester",
         Role::Observer => "an observer",
-    }
+        Role::Program(program) => return format!("the program `{}`", command_line(program)),
+    };
+    role.to_owned()
+}
+
+/// Returns a program and its arguments in the words of a shell.
+pub(crate) fn command_line(program: &Program) -> String {
+    let word = |word: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("{word:?}") }
+    };
+    let words = std::iter::once(&program.name).chain(&program.arguments);
+    words.map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn session(process: &Process) -> Option<&'static str> {
@@ -95,6 +111,17 @@ mod tests {
             "uid_map":[{"inside":0,"outside":100000,"count":65536}],
             "gid_map":[{"inside":0,"outside":100000,"count":65536}]}"#;
         assert_eq!(told(usual), "a requester, with user namespace of its own");
+    }
+
+    #[test]
+    fn program_is_told_with_its_arguments_and_files() {
+        let program = r#"{"name":"p","role":{"program":{"name":"keyagentd","arguments":["--exec","tr a-z A-Z",""]}},
+            "unshare":["mount"],"files":{"/etc/a":"b","/etc/c":"d"}}"#;
+        assert_eq!(
+            told(program),
+            "the program `keyagentd --exec \"tr a-z A-Z\" \"\"`, with mount namespace of its own, \
+             with /etc/a, /etc/c of its own"
+        );
     }
 
     #[test]

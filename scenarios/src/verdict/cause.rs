@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::trace::Trace;
+use crate::wire::Printed;
 
 /// Cause of a crash, a hang or a broken run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Cause {
     pub unlocated: Option<String>,
     /// The trace up to this point, if there is one.
     pub trace: Option<Trace>,
+    /// What the scenario's programs have printed.
+    pub printed: Vec<Printed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,9 @@ impl fmt::Display for Cause {
         }
         if let Some(why) = &self.unlocated {
             write!(f, "\n  (functions without file and line: {why})")?;
+        }
+        for printed in &self.printed {
+            write!(f, "\n{printed}")?;
         }
         match &self.trace {
             Some(trace) => write!(f, "\n\nuntil then:\n{trace}"),

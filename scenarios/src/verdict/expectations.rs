@@ -90,7 +90,7 @@ fn meets(expect: &Expect, outcome: &Outcome, variable: &dyn Fn(&str) -> Option<i
         (Expect::AllOf(all), _) => all.iter().all(|expect| meets(expect, outcome, variable)),
         (Expect::Error(name), Outcome::Error(found)) => name == found,
         (Expect::TimedOut, Outcome::TimedOut) => true,
-        (Expect::Ok, Outcome::Ok(Value::Command { status, .. })) => *status == 0,
+        (Expect::Ok, Outcome::Ok(Value::Command { status, .. } | Value::ExitCode(status))) => *status == 0,
         (Expect::Ok, Outcome::Ok(_)) => true,
         (_, Outcome::Ok(value)) => meets_value(expect, value, variable),
         _ => false,
@@ -104,7 +104,9 @@ fn meets_value(expect: &Expect, value: &Value, variable: &dyn Fn(&str) -> Option
         (Expect::Has(part), _) => text_of(value).is_some_and(|text| text.contains(part.as_str())),
         (Expect::Lacks(part), _) => text_of(value).is_some_and(|text| !text.contains(part.as_str())),
         (Expect::Number(number), Value::Number(found)) => number == found,
-        (Expect::Number(number), Value::Command { status, .. }) => *number == i64::from(*status),
+        (Expect::Number(number), Value::Command { status, .. } | Value::ExitCode(status)) => {
+            *number == i64::from(*status)
+        }
         (Expect::Number(number), Value::Serial(found)) => *number == i64::from(*found),
         (Expect::Count(count), _) => size(value) == Some(*count),
         (Expect::Tries(allowed), Value::Tries { failed, last }) => {
@@ -157,6 +159,7 @@ fn got(outcome: &Outcome) -> String {
         Outcome::Ok(Value::None) => "success".to_owned(),
         Outcome::Ok(Value::Text(text)) => format!("{text:?}"),
         Outcome::Ok(Value::Command { status, output }) => format!("exit code {status} and {output:?}"),
+        Outcome::Ok(Value::ExitCode(code)) => format!("exit code {code}"),
         Outcome::Ok(value) => format!("{value:?}"),
         Outcome::Error(name) => name.clone(),
         Outcome::Skipped(why) => format!("nothing: {why}"),

@@ -17,7 +17,7 @@ use crate::{
     scenario::Scenario,
     snapshot::{self, DiffLine},
     trace::Trace,
-    wire::{Completion, Event, Finished},
+    wire::{Completion, Event, Finished, Printed},
 };
 
 /// Verdict on a scenario. None is ever counted as another.
@@ -47,6 +47,8 @@ pub struct Failure {
     /// Diff against the snapshot, or the trace if there is no snapshot.
     pub difference: Vec<DiffLine>,
     pub trace: Trace,
+    /// What the scenario's programs have printed.
+    pub printed: Vec<Printed>,
 }
 
 impl Failure {
@@ -55,10 +57,12 @@ impl Failure {
         self.mismatches.is_empty() && self.left.is_empty() && !self.difference.is_empty()
     }
 
-    /// Returns a line for each difference that is not one of the trace.
+    /// Returns a line for each difference that is not one of the trace, and what the programs have
+    /// printed.
     pub fn complaints(&self) -> impl Iterator<Item = String> {
         let left = self.left.iter().map(|key| format!("left behind: {key}"));
-        self.mismatches.iter().map(ToString::to_string).chain(left)
+        let printed = self.printed.iter().map(ToString::to_string);
+        self.mismatches.iter().map(ToString::to_string).chain(left).chain(printed)
     }
 }
 
@@ -121,6 +125,21 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The process, and its lines, indented.
+impl fmt::Display for Printed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} printed:", self.process)?;
+        self.text.lines().try_for_each(|line| write!(out, "\n  │ {}", shown(line)))
+    }
+}
+
+/// Returns a line with its control characters escaped.
+fn shown(line: &str) -> String {
+    let escape =
+        |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.into() };
+    line.chars().map(escape).collect()
+}
+
 impl FailureKind {
     pub fn verdict(self, said: Cause) -> Verdict {
         match self {
@@ -153,7 +172,10 @@ pub fn compare(scenario: &Scenario, events: &[Event], finished: &Finished) -> io
     if let Some(verdict) = kernel_fault(finished) {
         return Ok(verdict);
     }
-    let hung = |why: String| Verdict::Hung(Cause { trace: Some(trace.clone()), ..why.into() });
+    let hung = |why: String| {
+        let printed = finished.printed.clone();
+        Verdict::Hung(Cause { trace: Some(trace.clone()), printed, ..why.into() })
+    };
     match &finished.completion {
         Completion::Complete => {}
         Completion::Deadline { waiting } => return Ok(hung(deadline(scenario, waiting))),
@@ -167,7 +189,8 @@ pub fn compare(scenario: &Scenario, events: &[Event], finished: &Finished) -> io
     if mismatches.is_empty() && finished.left.is_empty() && difference.is_empty() {
         return Ok(Verdict::Passed);
     }
-    Ok(Verdict::Failed(Failure { mismatches, left, difference, trace }))
+    let printed = finished.printed.clone();
+    Ok(Verdict::Failed(Failure { mismatches, left, difference, trace, printed }))
 }
 
 /// Taint bits of a kernel that oopsed (D) or warned (W).

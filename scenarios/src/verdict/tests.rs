@@ -5,7 +5,7 @@ use crate::{
     scenario::Scenario,
     suite,
     verdict::{Cause, Verdict, expectations::mismatches, judge},
-    wire::{Completion, Done, Event, EventKind, Finished, Outcome, Value},
+    wire::{Completion, Done, Event, EventKind, Finished, Outcome, Printed, Value},
 };
 
 const TEXT: &str = r#"
@@ -37,6 +37,7 @@ fn finished(completion: Completion, taint: u64) -> Finished {
         left: Vec::new(),
         taint,
         log: vec!["WARNING: at key.c:1".into()],
+        printed: Vec::new(),
     }
 }
 
@@ -205,4 +206,35 @@ fn a_snapshot_without_a_header_is_an_error() {
     fs::write(scenario.snapshot(), "rubbish\n").unwrap();
     let error = judge(&scenario, &[], &finished(Completion::Complete, 0)).unwrap_err();
     assert!(error.to_string().ends_with("name.snap is no snapshot: restore it or delete it"), "{error}");
+}
+
+#[test]
+fn failed_or_hung_scenario_shows_what_its_programs_printed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let scenario = scenario(temporary.path());
+    let printed = vec![Printed { process: "daemon".into(), text: "serving\nno \u{1b}[2J rule\n".into() }];
+    let shown = "daemon printed:\n  │ serving\n  │ no \\u{1b}[2J rule";
+    for (completion, word) in
+        [(Completion::Complete, "failed"), (Completion::Deadline { waiting: vec![0] }, "hung")]
+    {
+        let finished = Finished { printed: printed.clone(), ..finished(completion, 0) };
+        let verdict = judge(&scenario, &answer(Outcome::TimedOut, 5), &finished).unwrap();
+        assert_eq!(verdict.word(), word);
+        assert!(verdict.details().contains(shown), "{}", verdict.details());
+    }
+}
+
+#[test]
+fn end_of_a_program_is_a_success_if_its_exit_code_is_zero() {
+    let temporary = tempfile::tempdir().unwrap();
+    let text = "title = \"t\"\nrules = []\nprocess.daemon = { program = \"keyagentd\" }\n[[step]]\ndaemon.wait = { until = \"ended\" }\n";
+    let complaints = |text: &str, code| {
+        let path = temporary.path().join("name.toml");
+        let scenario = parse::scenarios("family/name", &path, text).unwrap().remove(0);
+        let events = answer(Outcome::Ok(Value::ExitCode(code)), 5);
+        mismatches(&scenario, &events).into_iter().map(|it| it.complaint).collect::<Vec<_>>()
+    };
+    assert_eq!(complaints(text, 0), [""; 0]);
+    assert_eq!(complaints(text, 137), ["expected success, got exit code 137"]);
+    assert_eq!(complaints(&format!("{text}expect = 137\n"), 137), [""; 0]);
 }

@@ -143,6 +143,8 @@ pub enum Value {
     Signals(Vec<UpcallSignal>),
     /// Notifications that were read from a watch queue, each as `subtype serial`, as in `linked 305419896`.
     Notifications(Vec<Notification>),
+    /// How a program has ended: its exit code, or 128 plus the signal's number.
+    ExitCode(i32),
     /// A command's exit status and its output on both streams.
     Command {
         /// Exit code, or 128 plus the signal's number.

@@ -29,7 +29,7 @@ use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host
 /// and guest must use the same version.
-pub const PROTOCOL: u32 = 13;
+pub const PROTOCOL: u32 = 14;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -145,6 +145,17 @@ pub struct Finished {
     pub taint: u64,
     /// Lines of the kernel log of warning level and worse that appeared during the plan.
     pub log: Vec<String>,
+    /// What the programs of the plan have printed, in the plan's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub printed: Vec<Printed>,
+}
+
+/// Output of a process that is a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Printed {
+    pub process: String,
+    /// The end of its standard output and standard error.
+    pub text: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,8 +74,7 @@ pub fn initramfs(
     let is_new = !place(&archive, cache).exists();
     let path = keep(&archive, cache)?;
     work.done();
-    // Additional programs were requested, and need no explanation.
-    if is_new && programs.is_empty() {
+    if is_new {
         explain(&shell.programs, terminal)?;
     }
     Ok(path)
@@ -83,6 +82,11 @@ pub fn initramfs(
 
 pub fn agent(terminal: &Terminal) -> Result<PathBuf> {
     alone("guest", "guest", "guest", terminal)
+}
+
+/// Builds a program of this workspace for guests, from the package of the same name.
+pub fn program(name: &str, terminal: &Terminal) -> Result<PathBuf> {
+    alone(name, name, "guest", terminal)
 }
 
 /// Builds the program that judges a scenario in a guest without a host connection.
@@ -154,7 +158,8 @@ fn explain(programs: &[Program], terminal: &Terminal) -> Result<()> {
         inputs.add(&program.path, |hash| hash.update(bytes));
     }
     let record = directory().join("inputs");
-    if let Some(before) = Inputs::read(&record) {
+    // Additional programs were requested, and need no explanation.
+    if let Some(before) = Inputs::read(&record).filter(|before| *before != inputs) {
         terminal.note(&format!("the guest is built again: {}", inputs.changes_since(&before)));
     }
     inputs.write(&record).with_context(|| format!("can't write {}", record.display()))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::slice;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -78,10 +79,9 @@ impl Options {
     ) -> Result<Verdict> {
         let began = Instant::now();
         let label = format!("bisect-{patch:02}");
-        let verdict = self
-            .testbed
-            .up_to(patch)
-            .qemu_environment(&Extras::default(), &label, terminal)
+        let extras = Extras::for_scenarios(slice::from_ref(scenario), self.testbed.install, terminal);
+        let verdict = extras
+            .and_then(|extras| self.testbed.up_to(patch).qemu_environment(&extras, &label, terminal))
             .map(|environment| {
                 let mut worker = Worker::default();
                 let verdict = worker.run(&environment, scenario);

@@ -71,7 +71,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         bail!("can't write a bundle to standard output: name a file");
     }
     output::check_writable(&options.output)?;
-    let environment = options.environment(terminal)?;
+    let environment = options.environment(&scenario, terminal)?;
     let (verdict, trace) = run_here(&environment, &scenario)?;
     let judge = initramfs::judge(terminal)?;
     let began = Instant::now();
@@ -90,10 +90,11 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    fn environment(&self, terminal: &Terminal) -> Result<Environment> {
+    fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
         let vm = (self.vm == Machine::Uml).then_some(Kind::Uml);
         let guest = GuestOptions { kernel: self.kernel.clone(), vm, install: self.install };
-        guest.qemu_environment(&Extras::default(), "bundle", terminal)
+        let extras = Extras::for_scenarios(std::slice::from_ref(scenario), self.install, terminal)?;
+        guest.qemu_environment(&extras, "bundle", terminal)
     }
 }
 

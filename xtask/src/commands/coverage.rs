@@ -63,8 +63,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let list = exemptions::read::<Unreachable>(&kernel)?;
     gcov::check()?;
 
+    let testbed = Testbed::prepare(&matrix, &scenarios, "coverage", terminal)?;
     let results = SharedResults::new(scenarios, matrix.about()?);
-    let testbed = Testbed::prepare(&matrix, "coverage", terminal)?;
     let mut collector = Collector::default();
     let code = live::run(&testbed, &results, Policy::default(), terminal, |event| {
         collector.on_event(event);

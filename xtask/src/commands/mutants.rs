@@ -125,7 +125,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let scenarios = options.scenarios()?;
-    let testbed = Testbed::prepare(&matrix, "mutants", terminal)?;
+    let testbed = Testbed::prepare(&matrix, &scenarios, "mutants", terminal)?;
     let environment = testbed.environment(0, terminal)?;
     terminal.say(&format!(
         "{} {}",

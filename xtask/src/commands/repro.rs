@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::process::ExitCode;
+use std::slice;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -146,8 +147,9 @@ impl Options {
     fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
         let mut kinds = self.guest.kinds(&cache::directory()?, terminal)?;
         kinds.retain(|kind| self.gdb.is_none() || *kind != Kind::Uml);
+        let extras = Extras::for_scenarios(slice::from_ref(scenario), self.guest.install, terminal)?;
         while !kinds.is_empty() {
-            let environment = self.guest.environment(&kinds, &Extras::default(), "repro", terminal)?;
+            let environment = self.guest.environment(&kinds, &extras, "repro", terminal)?;
             let features = match &environment.features {
                 Some(features) => features.clone(),
                 // Without a trial boot the features are unknown, but QEMU's guests have all of them.

@@ -158,7 +158,8 @@ fn judge(
     reporter: &ReportWriter,
     terminal: &Terminal,
 ) -> Result<u8> {
-    let testbed = Testbed::prepare(&options.testbed, "test", terminal)?;
+    let scenarios = results.entries().scenarios.clone();
+    let testbed = Testbed::prepare(&options.testbed, &scenarios, "test", terminal)?;
     let policy = Policy { fail_fast: options.fail_fast, retries: options.retries };
     live::run(&testbed, results, policy, terminal, |event| {
         reporter.write_event(|events| events.write_event(event, &testbed, results, terminal));

@@ -10,13 +10,15 @@ use crate::host::packages;
 use crate::vm::vng;
 
 /// Optional programs, their Debian packages and their purposes.
-const OPTIONAL: [(&str, &str, &str); 6] = [
+const OPTIONAL: [(&str, &str, &str); 8] = [
     (
         "busybox",
         "busybox-static",
         "needed by `cargo xtask shell`, and by scenarios that run a shell in the guest",
     ),
     ("keyctl", "keyutils", "available in the guests of `cargo xtask shell` and `run`"),
+    ("nfsidmap", "nfs-common", "needed by scenarios in which it answers for a daemon"),
+    ("cifs.upcall", "cifs-utils", "needed by scenarios in which it answers for a daemon"),
     ("ccache", "ccache", "makes rebuilds of kernels faster"),
     ("clang", "clang", "used by `cargo xtask kernel check` as a second compiler"),
     ("sparse", "sparse", "used by `cargo xtask kernel check`"),

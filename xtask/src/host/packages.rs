@@ -80,7 +80,18 @@ pub fn ensure(purpose: Purpose, install: bool, terminal: &Terminal) -> Result<()
         // Without a usable cache, the build would fail after the installation.
         cache::directory()?;
     }
-    let Missing { required, useful } = purpose.missing();
+    install_all(|| purpose.missing(), install, terminal)
+}
+
+/// Installs further packages if possible, as [`ensure`] does.
+pub fn ensure_useful(missing: &[&'static str], install: bool, terminal: &Terminal) -> Result<()> {
+    let mut useful = missing.to_vec();
+    useful.dedup();
+    install_all(|| Missing { required: Vec::new(), useful: useful.clone() }, install, terminal)
+}
+
+fn install_all(missing: impl Fn() -> Missing, install: bool, terminal: &Terminal) -> Result<()> {
+    let Missing { required, useful } = missing();
     let root = geteuid().is_root();
     let allowed = root || install;
     let packages = [required.as_slice(), useful.as_slice()].concat();
@@ -109,9 +120,9 @@ pub fn ensure(purpose: Purpose, install: bool, terminal: &Terminal) -> Result<()
     // everything in the meantime.
     let _one_at_a_time =
         cache::lock(&cache::directory()?, "packages", LockMode::Exclusive, |who| terminal.note(who))?;
-    install_missing(&purpose.missing(), manager, sudo, terminal)?;
+    install_missing(&missing(), manager, sudo, terminal)?;
     work.done();
-    match purpose.missing().required.as_slice() {
+    match missing().required.as_slice() {
         [] => Ok(()),
         missing => bail!("{} succeeded, and still missing: {}", manager.program(), missing.join(" ")),
     }

@@ -7,6 +7,7 @@ pub mod executor;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod last_run;
+pub mod programs;
 pub mod result_word;
 pub mod run_results;
 pub mod scenario_result;

@@ -37,28 +37,37 @@ pub struct Testbed {
     pub fresh: bool,
     pub cache: PathBuf,
     label: String,
+    extras: Extras,
     initramfs: PathBuf,
     environments: Vec<OnceLock<Result<Environment, String>>>,
     idle: Mutex<Vec<(usize, Worker)>>,
 }
 
 impl Testbed {
-    /// Prepares the parts common to all environments: packages, and the guest's programs.
+    /// Prepares the parts common to all environments: packages, and the guest's programs, with
+    /// those that the scenarios need.
     ///
     /// `label` prefixes the names of this testbed's logs.
-    pub fn prepare(options: &MatrixOptions, label: &str, terminal: &Terminal) -> Result<Self> {
+    pub fn prepare(
+        options: &MatrixOptions,
+        scenarios: &[Scenario],
+        label: &str,
+        terminal: &Terminal,
+    ) -> Result<Self> {
         options.check()?;
         packages::ensure(options.purpose(), options.install, terminal)?;
         let cache = cache::directory()?;
         let (specs, columns) = layout(options, &choices(options, &cache, terminal)?);
         specs.iter().try_for_each(|spec| spec.kernel.require_source(&cache, terminal))?;
-        let initramfs = thread::scope(|scope| {
+        let (extras, initramfs) = thread::scope(|scope| {
             // Unpacking takes one processor for half a minute, and so does the last part of
             // compilation. A failure is reported again where the source is used.
             scope.spawn(|| {
                 specs.first().map(|first| image::fetch_tree(&first.kernel, first.arch(), &cache, terminal))
             });
-            Extras::default().initramfs(&cache, terminal)
+            let extras = Extras::for_scenarios(scenarios, options.install, terminal)?;
+            let initramfs = extras.initramfs(&cache, terminal)?;
+            anyhow::Ok((extras, initramfs))
         })?;
         environment::clear_logs(label)?;
         Ok(Self {
@@ -70,6 +79,7 @@ impl Testbed {
             fresh: options.fresh,
             cache,
             label: label.to_owned(),
+            extras,
             initramfs,
             idle: Mutex::default(),
         })
@@ -93,16 +103,8 @@ impl Testbed {
             let by_name =
                 self.columns.iter().any(|column| column.environments == [number] && !column.optional);
             let retry = if by_name { Retry::Always } else { Retry::WhenExpired };
-            Environment::prepare(
-                spec,
-                &self.initramfs,
-                &Extras::default(),
-                &label,
-                retry,
-                &self.cache,
-                terminal,
-            )
-            .map_err(|error| format!("{error:#}"))
+            Environment::prepare(spec, &self.initramfs, &self.extras, &label, retry, &self.cache, terminal)
+                .map_err(|error| format!("{error:#}"))
         };
         self.environments[number].get_or_init(prepare).as_ref().map_err(|error| anyhow!("{error}"))
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use scenarios::plan::Plan;
+use scenarios::programs::{self, Origin};
 use scenarios::scenario::{SHELL, Scenario};
 use scenarios::verdict::{Verdict, compare, judge};
 use scenarios::wire::{Counters, Event, Finished};
@@ -138,7 +139,12 @@ pub fn missing_feature(feature: &str) -> String {
     let why = match feature {
         "smp" => ": use --vm tcg, on a machine with two processors".to_owned(),
         SHELL => format!(", since this machine has no busybox ({})", install_command(&["busybox-static"])),
-        _ => String::new(),
+        name => match programs::find(name).map(|program| program.origin) {
+            Some(Origin::Package(package)) => {
+                format!(", since this machine has none ({})", install_command(&[package]))
+            }
+            Some(Origin::Workspace) | None => String::new(),
+        },
     };
     format!("this guest has no {feature}{why}")
 }
@@ -147,6 +153,13 @@ pub fn missing_feature(feature: &str) -> String {
 mod tests {
     use super::*;
     use crate::session::FailureKind;
+
+    #[test]
+    fn missing_program_is_named_with_the_package_that_has_it() {
+        let why = missing_feature("nfsidmap");
+        let package = install_command(&["nfs-common"]);
+        assert_eq!(why, format!("this guest has no nfsidmap, since this machine has none ({package})"));
+    }
 
     #[test]
     fn shutdown_report_is_symbolized_and_names_the_scenarios_of_its_guest() {

@@ -2,6 +2,7 @@
 
 use keyring::{Errno, KeySerial, WatchQueue};
 use nix::sys::utsname::uname;
+use scenarios::programs::PROGRAMS;
 use scenarios::wire::{Hello, PROTOCOL};
 
 use super::mounts::is_mounted;
@@ -12,6 +13,8 @@ use crate::sys::{fault_injection, procfs};
 pub(super) fn hello(lending: KeySerial) -> Hello {
     let features =
         FEATURES.iter().filter(|(_, is_there)| is_there(lending)).map(|(name, _)| (*name).to_owned());
+    let programs = PROGRAMS.iter().filter(|program| std::path::Path::new(program.path).exists());
+    let features = features.chain(programs.map(|program| program.name.to_owned()));
     Hello { features: features.collect(), ..bare_hello() }
 }
 

@@ -2,9 +2,9 @@
 
 use scenarios::plan::{Condition, KeyRef};
 
-use super::PlanRunner;
 use super::leak_check::KeySnapshot;
 use super::state::Lifecycle;
+use super::{PlanRunner, outputs};
 use crate::sys::{procfs, tracefs};
 
 impl PlanRunner<'_> {
@@ -16,6 +16,7 @@ impl PlanRunner<'_> {
             Condition::Signals(count) => pid.is_some_and(|pid| procfs::pending_signals(pid) >= *count),
             Condition::Stopped => pid.and_then(procfs::state).is_some_and(|state| matches!(state, 'T' | 't')),
             Condition::Ended => self.lifecycle(name) == Lifecycle::Exited,
+            Condition::Prints(text) => self.has_printed(name, text),
             Condition::Gone(KeyRef::Serial(serial)) => {
                 KeySnapshot::take().is_ok_and(|census| !census.has(*serial))
             }
@@ -33,6 +34,11 @@ impl PlanRunner<'_> {
             }
             Condition::Blocked(job) => self.is_blocked(job),
         }
+    }
+
+    fn has_printed(&self, name: &str, text: &str) -> bool {
+        let printed = self.context.outputs.get(name).and_then(|output| outputs::read(output).ok());
+        printed.is_some_and(|printed| String::from_utf8_lossy(&printed).contains(text))
     }
 
     /// Returns true if every worker has been seen asleep. A worker that has woken since has begun nothing new.

@@ -4,6 +4,7 @@ mod block;
 mod condition;
 mod leak_check;
 pub(crate) mod lending;
+mod outputs;
 mod quiesce;
 mod reports;
 mod setuid;
@@ -95,6 +96,7 @@ fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Res
     let mut runner = PlanRunner::new(channel, guest, plan, lenders, &keys)?;
     let ended = runner.run_steps();
     let survivors = runner.kill_all()?;
+    let printed = outputs::printed(plan, &runner.context.outputs);
     drop(runner);
     let completion = ended?;
 
@@ -106,7 +108,7 @@ fn run_plan(channel: &mut Channel, guest: &mut GuestContext, plan: &Plan) -> Res
     } else {
         (Completion::Unkillable { who: survivors }, Vec::new())
     };
-    Ok(Finished { plan: plan.name.clone(), completion, left, taint: taint(), log: log.warnings() })
+    Ok(Finished { plan: plan.name.clone(), completion, left, taint: taint(), log: log.warnings(), printed })
 }
 
 /// Starts recording tracepoints if the plan reads the trace; other plans avoid the overhead.
@@ -179,6 +181,7 @@ impl<'a> PlanRunner<'a> {
             .map_err(PlanError::during(ipc::REPORT_SOCKET))?;
         let proc = File::open("/proc").map_err(PlanError::during("/proc"))?;
         let epoll = epoll(guest).map_err(PlanError::during("epoll"))?;
+        let outputs = outputs::open(plan).map_err(PlanError::during("the outputs of programs"))?;
         let mut receivers = HashMap::new();
         let mut processes = BTreeMap::new();
         for process in &plan.processes {
@@ -196,7 +199,7 @@ impl<'a> PlanRunner<'a> {
             guest,
             plan,
             deadline: Instant::now() + Duration::from_millis(plan.deadline_ms),
-            context: ProcessContext { run, session: None, reporter, receivers, proc, depth: 0 },
+            context: ProcessContext { run, session: None, reporter, receivers, outputs, proc, depth: 0 },
             processes,
             jobs: Vec::new(),
             epoll,

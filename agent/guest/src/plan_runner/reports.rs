@@ -200,6 +200,7 @@ impl PlanRunner<'_> {
             return Ok(());
         };
         process.lifecycle = Lifecycle::Exited;
+        process.ending = Some(ending);
         self.report_event(&name, None, None, EventKind::Ended(ending))?;
         self.record_pidns_exits(&name)
     }

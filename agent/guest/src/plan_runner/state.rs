@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scenarios::plan::Process;
+use scenarios::wire::Ending;
 
 use crate::ipc::CommandSender;
 
@@ -17,6 +18,8 @@ pub(super) struct ProcessState {
     pub(super) plan: Process,
     pub(super) commands: CommandSender,
     pub(super) lifecycle: Lifecycle,
+    /// How it has ended.
+    pub(super) ending: Option<Ending>,
     pub(super) pid_path: PidPath,
     pub(super) upcalls: u32,
     /// Has served all upcalls that were pending at the last
@@ -27,7 +30,7 @@ pub(super) struct ProcessState {
 impl ProcessState {
     pub(super) fn new(plan: Process, commands: CommandSender) -> Self {
         let (lifecycle, pid_path) = (Lifecycle::NotStarted, PidPath::default());
-        Self { plan, commands, lifecycle, pid_path, upcalls: 0, quiesced: false }
+        Self { plan, commands, lifecycle, ending: None, pid_path, upcalls: 0, quiesced: false }
     }
 }
 

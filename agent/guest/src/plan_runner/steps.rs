@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::plan::{Condition, KeyRef, Op, Setup, Step};
-use scenarios::wire::{Done, EventKind, Outcome, Value};
+use scenarios::plan::{Condition, KeyRef, Op, Role, Setup, Step};
+use scenarios::wire::{Done, Ending, EventKind, Outcome, Value};
 
 use super::state::{Job, Lifecycle, PidPath};
 use super::{Child, PendingTask, PlanError, PlanRunner, Result};
@@ -158,7 +158,27 @@ impl PlanRunner<'_> {
         let is_announced = matches!(until, Condition::Upcalls(_) | Condition::Ended);
         let tick = (!is_announced).then_some(TICK);
         let limit = Instant::now() + Duration::from_millis(within_ms);
-        self.wait_until(|runner| runner.is_met(name, &until), Some(limit), tick)
+        // A program that has ended prints nothing more.
+        let awaits_output = matches!(until, Condition::Prints(_));
+        let is_over = |runner: &Self| awaits_output && runner.lifecycle(name) == Lifecycle::Exited;
+        let waited =
+            self.wait_until(|runner| runner.is_met(name, &until) || is_over(runner), Some(limit), tick)?;
+        Ok(match waited {
+            Outcome::Ok(_) if awaits_output && !self.is_met(name, &until) => Outcome::TimedOut,
+            Outcome::Ok(_) if until == Condition::Ended => self.exit_code(name),
+            waited => waited,
+        })
+    }
+
+    /// The result of a wait for the end of a process: of a program, its exit code.
+    fn exit_code(&self, name: &str) -> Outcome {
+        let process = self.processes.get(name);
+        let ending = process.filter(|it| matches!(it.plan.role, Role::Program(_))).and_then(|it| it.ending);
+        Outcome::Ok(match ending {
+            None => Value::None,
+            Some(Ending::Exited(code)) => Value::ExitCode(code),
+            Some(Ending::Killed(signal)) => Value::ExitCode(128 + signal),
+        })
     }
 
     fn wait_for_job(&mut self, name: &str, within_ms: u64) -> Result<Outcome> {

@@ -86,6 +86,7 @@ pub(crate) fn resume(state: &str) -> ExitCode {
         session: state.session,
         reporter: ReportSender(reports.into()),
         receivers: Default::default(),
+        outputs: Default::default(),
         proc: proc.into(),
         depth: state.depth,
     };

@@ -7,6 +7,8 @@ mod exec;
 mod keyagent;
 mod loopback;
 mod ops;
+mod own_files;
+mod program;
 mod spawn;
 mod thread;
 
@@ -19,7 +21,7 @@ use keyring::{KeyId, KeySerial, WatchQueue};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
-use scenarios::plan::{Op, Process, Role, Special};
+use scenarios::plan::{Op, Process, Program, Role, Special};
 use scenarios::wire::{Done, Ending, Event, EventKind, Identity, Outcome, Value};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,8 @@ pub(crate) struct ProcessContext {
     pub(crate) reporter: ReportSender,
     /// Receiving ends of the processes' command sockets, by name.
     pub(crate) receivers: HashMap<String, CommandReceiver>,
+    /// Files for the output of the programs, by process.
+    pub(crate) outputs: HashMap<String, File>,
     /// The initial /proc, which shows pids of the initial namespace to every process.
     pub(crate) proc: File,
     /// Number of pid namespaces above the process's own.
@@ -114,14 +118,18 @@ pub(crate) fn run_process(process: &Process, context: &mut ProcessContext, sessi
     let Some(commands) = context.receivers.remove(&process.name) else { exit_now(1) };
     let agent = match &process.role {
         Role::Keyagent(agent) => Some(AgentState::new(agent.clone())),
-        Role::Requester | Role::Observer => None,
+        Role::Requester | Role::Observer | Role::Program(_) => None,
     };
+    let role = &process.role;
     let mut process = match PlanProcess::new(process.name.clone(), context, commands, agent) {
         Ok(process) => process,
         Err(_) => exit_now(1),
     };
     if let Err(why) = process.report_start() {
         process.report_failure(why);
+    }
+    if let Role::Program(program) = role {
+        process.execute(program)
     }
     process.event_loop()
 }
@@ -146,6 +154,17 @@ impl<'a> PlanProcess<'a> {
             signals: SignalFd::new(Signals::REAL_TIME)?,
             child_signals: SignalFd::new(Signals::CHILD)?,
         })
+    }
+
+    /// Becomes a program.
+    fn execute(&self, program: &Program) -> ! {
+        let failure = match self.context.outputs.get(&self.name) {
+            Some(output) => program::execute(program, output),
+            // Its parent is the program of an `exec` step.
+            None => "the process that has forked it has lost the file for its output".to_owned(),
+        };
+        self.report_failure(failure);
+        exit_now(1)
     }
 
     fn report_start(&mut self) -> std::io::Result<()> {

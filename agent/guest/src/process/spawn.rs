@@ -20,7 +20,7 @@ use scenarios::plan::{IdRange, Ids, Namespace, Process, Session};
 use serde::{Deserialize, Serialize};
 
 use super::credentials::{Credentials, set_rlimits};
-use super::{ProcessContext, loopback};
+use super::{ProcessContext, loopback, own_files};
 use crate::ipc::SpawnRequest;
 use crate::sys::process::{exit_now, fork, reap};
 use crate::sys::{errno, prefault, procfs};
@@ -163,7 +163,9 @@ impl ChildSetup<'_> {
         self.unshare_rest()?;
         self.send(&SetupMessage::Pids(own_pids(context)?))?;
         self.set_up_namespaces()?;
-        self.apply_credentials(enters_user)?;
+        self.apply_limits_and_root(enters_user)?;
+        own_files::write(&self.process.files)?;
+        self.apply_credentials()?;
         self.send(&SetupMessage::Ready)?;
         Ok(session)
     }
@@ -273,20 +275,23 @@ impl ChildSetup<'_> {
         }
     }
 
-    /// Applies limits, ids and capabilities. In a new user namespace the process is root unless the plan
-    /// differs.
-    fn apply_credentials(&self, enters_user: bool) -> Result<(), String> {
-        let process = self.process;
-        during("limits", set_rlimits(&process.rlimits))?;
-        if enters_user {
-            let root =
-                Credentials { uid: Some(Ids::All(0)), gid: Some(Ids::All(0)), ..Credentials::default() };
-            match root.apply() {
-                // The map has no root.
-                Err(Errno::EINVAL) => {}
-                assumed => during("root", assumed)?,
-            }
+    /// Applies limits. In a new user namespace, makes the process root.
+    fn apply_limits_and_root(&self, enters_user: bool) -> Result<(), String> {
+        during("limits", set_rlimits(&self.process.rlimits))?;
+        if !enters_user {
+            return Ok(());
         }
+        let root = Credentials { uid: Some(Ids::All(0)), gid: Some(Ids::All(0)), ..Credentials::default() };
+        match root.apply() {
+            // The map has no root.
+            Err(Errno::EINVAL) => Ok(()),
+            assumed => during("root", assumed),
+        }
+    }
+
+    /// Applies ids and capabilities.
+    fn apply_credentials(&self) -> Result<(), String> {
+        let process = self.process;
         let credentials = Credentials {
             uid: process.uid.map(Ids::All),
             gid: process.gid.map(Ids::All),

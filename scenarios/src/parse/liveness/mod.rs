@@ -124,6 +124,12 @@ pub(super) fn never_true(
         (Condition::Stopped, _) if !effects.may_stop(name) => {
             Some((format!("nobody stops `{name}`"), "send it SIGSTOP before"))
         }
+        (Condition::Prints(_), _) if !process.is_program() => Some((
+            format!("`{name}` is no program, and prints nothing"),
+            "only a process with `program` prints; wait for something else",
+        )),
+        // A program may end by itself.
+        (Condition::Ended, _) if process.is_program() => None,
         (Condition::Ended, _) if !effects.may_end(name, processes) => {
             Some((format!("nobody ends `{name}`"), "let it exit, or send it a signal"))
         }

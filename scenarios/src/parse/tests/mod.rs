@@ -1,4 +1,5 @@
 mod process;
+mod program;
 mod words;
 
 use std::path::Path;

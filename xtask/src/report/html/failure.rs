@@ -67,7 +67,7 @@ impl FailureView {
         let trace = match verdict {
             Verdict::Passed => return None,
             Verdict::Failed(failure) => {
-                told.plain.extend(failure.complaints());
+                told.plain.extend(failure.complaints().flat_map(lines));
                 told.diff = failure.difference.clone();
                 Some(&failure.trace)
             }
@@ -116,8 +116,13 @@ impl FailureView {
         let log = cause.log.iter().map(|log| format!("the whole console: {}", log.display()));
         let unlocated = cause.unlocated.iter().map(|why| format!("functions without file and line: {why}"));
         self.plain.extend(cause.summary.lines().map(str::to_owned).chain(log).chain(unlocated));
+        self.plain.extend(cause.printed.iter().flat_map(|printed| lines(printed.to_string())));
         self.console.extend(cause.console.iter().map(ConsoleLine::of));
     }
+}
+
+fn lines(text: String) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
 }
 
 impl ConsoleLine {

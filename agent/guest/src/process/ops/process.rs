@@ -8,6 +8,7 @@ use scenarios::wire::{Outcome, Value};
 
 use super::{done, misplaced};
 use crate::process::credentials::{Credentials, set_rlimits};
+use crate::process::program::PATH;
 use crate::process::{Cause, PlanProcess};
 use crate::sys::{errno, process::exit_now};
 
@@ -60,7 +61,7 @@ fn run(command: &Command) -> Outcome {
     let ran = std::io::pipe().and_then(|(mut reader, writer)| {
         let mut child = process::Command::new(program)
             .args(arguments)
-            .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
+            .env("PATH", PATH)
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
