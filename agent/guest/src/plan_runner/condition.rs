@@ -36,9 +36,10 @@ impl PlanRunner<'_> {
         }
     }
 
-    fn has_printed(&self, name: &str, text: &str) -> bool {
-        let printed = self.context.outputs.get(name).and_then(|output| outputs::read(output).ok());
-        printed.is_some_and(|printed| String::from_utf8_lossy(&printed).contains(text))
+    fn has_printed(&mut self, name: &str, text: &str) -> bool {
+        let Some(output) = self.context.outputs.get(name) else { return false };
+        let searched = self.searched.entry((name.to_owned(), text.to_owned())).or_default();
+        outputs::has(output, text.as_bytes(), searched).unwrap_or(false)
     }
 
     /// Returns true if every worker has been seen asleep. A worker that has woken since has begun nothing new.

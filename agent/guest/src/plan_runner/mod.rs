@@ -149,6 +149,8 @@ struct PlanRunner<'a> {
     /// The result of [`Self::pending`].
     result: Option<Done>,
     pending: Option<PendingTask>,
+    /// The number of bytes of a program's output that a text does not begin in, by both.
+    searched: HashMap<(String, String), u64>,
     /// Steps of a race without a result.
     racing: BTreeSet<usize>,
     /// The step begun last.
@@ -208,6 +210,7 @@ impl<'a> PlanRunner<'a> {
             children: Children::default(),
             result: None,
             pending: None,
+            searched: HashMap::new(),
             racing: BTreeSet::new(),
             current_step: None,
         })

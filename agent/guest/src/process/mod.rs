@@ -33,6 +33,7 @@ use crate::sys::{errno, process::exit_now, procfs};
 pub(crate) use exec::{EXEC_NAME, resume, setuid_copy};
 use keyagent::AgentState;
 pub(crate) use keyagent::resolve_refs;
+pub(crate) use program::MAX_PRINTED;
 pub(crate) use spawn::{Forked, spawn};
 
 /// Facts about the running plan that its processes share.
