@@ -164,7 +164,9 @@ impl PlanRunner<'_> {
         let waited =
             self.wait_until(|runner| runner.is_met(name, &until) || is_over(runner), Some(limit), tick)?;
         Ok(match waited {
-            Outcome::Ok(_) if awaits_output && !self.is_met(name, &until) => Outcome::TimedOut,
+            Outcome::Ok(_) if awaits_output && !self.is_met(name, &until) => {
+                Outcome::Skipped(format!("{name} has ended without printing it"))
+            }
             Outcome::Ok(_) if until == Condition::Ended => self.exit_code(name),
             waited => waited,
         })
