@@ -64,7 +64,7 @@ pub(crate) struct RunOptions {
     pub(crate) service: ServiceOptions,
 
     /// The command, and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<std::ffi::OsString>,
 }
 
@@ -166,6 +166,22 @@ mod tests {
         assert_eq!(options.service.types, ["a", "b"]);
         assert_eq!(options.command, ["sh", "-c", "-v"]);
         assert!(!arguments.verbose);
+    }
+
+    #[test]
+    fn unknown_option_is_not_taken_for_the_command() {
+        let parse = |arguments: &[&str]| {
+            Arguments::try_parse_from([&["keyagentd", "run", "-t", "a"], arguments].concat())
+        };
+        for option in ["--nonexistent", "--keyring=k", "--replace", "--fallback", "-x"] {
+            let error = parse(&[option, "--", "true"]).unwrap_err().to_string();
+            assert!(error.starts_with("error: unexpected argument"), "{error}");
+        }
+        for command in [&["sh", "-c", "-v", "--replace"][..], &["--", "-x", "--replace"]] {
+            let arguments = parse(command).unwrap();
+            let Some(Subcommand::Run(options)) = arguments.command else { panic!("another command") };
+            assert_eq!(options.command.last().unwrap(), "--replace");
+        }
     }
 
     #[test]
