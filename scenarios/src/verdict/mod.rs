@@ -125,19 +125,27 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The process, and its lines, indented.
+/// The process, and its last lines, indented.
 impl fmt::Display for Printed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} printed:", self.process)?;
-        self.text.lines().try_for_each(|line| write!(out, "\n  │ {}", shown(line)))
+        let lines: Vec<&str> = self.text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        let part = if last.len() < lines.len() { ", at the end" } else { "" };
+        write!(out, "{} printed{part}:", self.process)?;
+        last.iter().try_for_each(|line| write!(out, "\n  │ {}", shown(line)))
     }
 }
 
-/// Returns a line with its control characters escaped.
+/// The most lines of a program's output that are shown.
+const SHOWN_LINES: usize = 20;
+
+/// Returns a line with its control characters escaped. A run of NUL, such as a hole in a file, is one.
 fn shown(line: &str) -> String {
+    let mut chars: Vec<char> = line.chars().collect();
+    chars.dedup_by(|next, before| (*next, *before) == ('\0', '\0'));
     let escape =
         |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.into() };
-    line.chars().map(escape).collect()
+    chars.into_iter().map(escape).collect()
 }
 
 impl FailureKind {

@@ -238,3 +238,13 @@ fn end_of_a_program_is_a_success_if_its_exit_code_is_zero() {
     assert_eq!(complaints(text, 137), ["expected success, got exit code 137"]);
     assert_eq!(complaints(&format!("{text}expect = 137\n"), 137), [""; 0]);
 }
+
+#[test]
+fn only_the_end_of_a_long_output_is_shown_and_a_run_of_nul_once() {
+    let lines: Vec<String> = (1..=21).map(|number| format!("line {number}")).collect();
+    let long = Printed { process: "p".into(), text: lines.join("\n") }.to_string();
+    assert!(long.starts_with("p printed, at the end:\n  │ line 2\n"), "{long}");
+    assert!(long.ends_with("  │ line 21"), "{long}");
+    let hole = Printed { process: "p".into(), text: format!("a{}b", "\0".repeat(4096)) };
+    assert_eq!(hole.to_string(), "p printed:\n  │ a\\u{0}b");
+}
