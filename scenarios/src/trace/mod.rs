@@ -25,7 +25,7 @@ use std::{
 };
 
 use crate::{
-    plan::{Block, KeyRef, Op, Order, Plan, Process, Step},
+    plan::{Block, Condition, KeyRef, Op, Order, Plan, Process, Role, Step},
     scenario::{Expect, Expectation, Scenario},
     wire::{Ending, Event, EventKind, Outcome, Value},
 };
@@ -376,9 +376,12 @@ impl Renderer<'_> {
         }
     }
 
-    /// Writes the exits of processes, except by SIGKILL, which ends every plan.
+    /// Writes the exits of processes, except by SIGKILL, which ends every plan, and except the ends of
+    /// programs that no step has seen, since they may come after the plan's.
     fn endings(&self, lines: &mut Vec<Line>) {
-        for process in &self.plan.processes {
+        let is_program = |process: &Process| matches!(process.role, Role::Program(_));
+        let seen = |process: &&Process| !is_program(process) || self.has_seen_end_of(&process.name);
+        for process in self.plan.processes.iter().filter(seen) {
             for event in self.of_setup(&process.name) {
                 if let EventKind::Ended(ending) = &event.kind
                     && *ending != Ending::Killed(KILL)
@@ -387,6 +390,18 @@ impl Renderer<'_> {
                 }
             }
         }
+    }
+
+    /// Returns true if a step has waited for the end of a process, or has reaped it.
+    fn has_seen_end_of(&self, process: &str) -> bool {
+        let is_wait = |op: &Op| matches!(op, Op::Wait { until: Condition::Ended, .. } | Op::Reap {});
+        let mut steps = self.plan.steps.iter().enumerate();
+        steps.any(|(index, step)| {
+            let mut outcomes = self.of_step(index).filter_map(Event::done).map(|done| &done.outcome);
+            step.process == process
+                && is_wait(&step.op)
+                && outcomes.any(|outcome| matches!(outcome, Outcome::Ok(_)))
+        })
     }
 }
 

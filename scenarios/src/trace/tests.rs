@@ -8,7 +8,7 @@ use crate::{
     plan::{KeyRef, Op, Payload, Special},
     scenario::Scenario,
     verdict::expectations::mismatches,
-    wire::{Described, Done, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
+    wire::{Described, Done, Ending, Event, EventKind, Identity, Outcome, UpcallSignal, Value},
 };
 
 /// Two containers send requests to one agent: the first with three workers that race for one key,
@@ -438,4 +438,20 @@ fn ten_thousand_upcalls_are_told_in_no_time() {
     let trace = Trace::of_scenario(&scenario(), &run).to_string();
     assert!(trace.contains("10000 times:"), "{trace}");
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn end_of_a_program_is_traced_if_a_step_has_waited_for_it() {
+    let text = |until: &str| {
+        format!(
+            "title = \"t\"\nrules = []\nprocess.p = {{ program = \"keyctl\" }}\n[[step]]\np.wait = {{ until = {until} }}\n"
+        )
+    };
+    let ended = event("p", None, None, EventKind::Ended(Ending::Exited(3)));
+    let traced = |until: &str, outcome: Outcome| {
+        trace(&parsed(&text(until)), [ended.clone(), done("p", 0, None, outcome)])
+    };
+    assert!(traced("\"ended\"", Outcome::Ok(Value::ExitCode(3))).ends_with("\np exits with 3"));
+    assert!(!traced("\"ended\"", Outcome::TimedOut).contains("exits with"));
+    assert!(!traced("{ prints = \"x\" }", Outcome::Ok(Value::None)).contains("exits with"));
 }
