@@ -58,7 +58,8 @@ pub(super) struct Spec {
     _program: (),
     /// Files of its own, by absolute path, each with its text. The directory at the root that a file is in becomes a
     /// copy in its mount namespace, so that nobody else sees the file: `unshare` has to have `mount`. A text that
-    /// begins with `#!` is executable.
+    /// begins with `#!` is executable. All texts together have at most 64 KiB. A symbolic link in the place of a file
+    /// is replaced, and one in its path is refused.
     #[serde(default, rename = "files")]
     #[schemars(with = "BTreeMap<String, String>")]
     _files: (),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 use toml::{
@@ -27,6 +27,9 @@ const NOT_FOR_PROGRAMS: [&str; 7] = ["role", "serves", "with", "on_upcall", "hea
 /// Directories of the kernel's and of devices.
 const NOT_FOR_FILES: [&str; 3] = ["proc", "sys", "dev"];
 
+/// The most bytes of the files of a process.
+const MAX_FILES: usize = 64 << 10;
+
 /// Takes `program` out of a process.
 pub(super) fn take(table: &mut DeTable<'_>, problems: &mut Vec<Problem>) -> Option<Program> {
     list_alone(table, "program");
@@ -38,6 +41,12 @@ pub(super) fn take(table: &mut DeTable<'_>, problems: &mut Vec<Problem>) -> Opti
     }));
     let place = value.span();
     let words: Vec<Spanned<String>> = keep(deserialize::value(value), problems)?;
+    problems.extend(
+        words
+            .iter()
+            .filter(|word| word.get_ref().contains('\0'))
+            .map(|word| Problem::new(word.span(), "no argument has a NUL").with_help("take it out")),
+    );
     let mut words = words.into_iter();
     let Some(name) = words.next() else {
         let problem = Problem::new(place, "there is no program");
@@ -66,13 +75,23 @@ pub(super) fn take_files(table: &mut DeTable<'_>, problems: &mut Vec<Problem>) -
         problems.push(Problem::new(key.span(), message).with_help(help));
     }
     let mut texts = BTreeMap::new();
+    let paths: Vec<String> = files.keys().map(|path| path.get_ref().to_string()).collect();
     for (path, text) in files {
-        if !is_fit(path.get_ref()) {
-            let problem = Problem::new(path.span(), format!("`{}` can't be a file", path.get_ref()));
+        let name: &str = path.get_ref();
+        let is_below = |other: &&String| *other != name && Path::new(other).starts_with(name);
+        if !is_fit(name) {
+            let problem = Problem::new(path.span(), format!("`{}` can't be a file", name.escape_debug()));
             let help = "say an absolute path as in /etc/hosts, and none below /proc, /sys or /dev";
             problems.push(problem.with_help(help));
+        } else if let Some(other) = paths.iter().find(is_below) {
+            let message = format!("`{name}` can't be a file and the directory of `{other}`");
+            problems.push(Problem::new(path.span(), message).with_help("rename one of them"));
         }
         texts.extend(keep(deserialize::value(text), problems).map(|text| (path.get_ref().to_string(), text)));
+    }
+    if texts.values().map(String::len).sum::<usize>() > MAX_FILES {
+        let message = format!("these files have more than {} KiB", MAX_FILES >> 10);
+        problems.push(Problem::new(key.span(), message).with_help("let a program write long ones"));
     }
     texts
 }
@@ -94,5 +113,10 @@ fn is_fit(path: &str) -> bool {
     let (Some(Component::RootDir), Some(Component::Normal(top))) = top else { return false };
     let below: Vec<Component<'_>> = parts.collect();
     let is_plain = below.iter().all(|part| matches!(part, Component::Normal(_)));
-    is_plain && !below.is_empty() && !path.ends_with('/') && !NOT_FOR_FILES.iter().any(|it| top == *it)
+    let is_normal = Path::new(path).components().collect::<PathBuf>().as_os_str() == path;
+    is_plain
+        && !below.is_empty()
+        && is_normal
+        && !path.contains('\0')
+        && !NOT_FOR_FILES.iter().any(|it| top == *it)
 }

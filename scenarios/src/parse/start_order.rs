@@ -47,6 +47,15 @@ impl Sorting<'_> {
                 }
                 continue;
             };
+            if self.processes[index].process.parent.as_ref() == Some(name.get_ref())
+                && self.processes[other].is_program()
+            {
+                let message = format!("`{}` is a program, which starts no process", name.get_ref());
+                problems.push(
+                    Problem::new(name.span(), message)
+                        .with_help("name another `parent`, or share its namespaces by `join`"),
+                );
+            }
             if self.open.contains(&other) {
                 problems
                     .push(Problem::new(name.span(), "these processes wait for each other to start").with_help(

@@ -18,6 +18,15 @@ files = { "/etc/hosts" = "x" }
 [process.e]
 unshare = ["mount"]
 files = { "etc/hosts" = "x", "/hosts" = "x", "/proc/sys/x" = "1", "/etc/../x" = "1", "/etc/" = "" , "/etc/y" = 1 }
+[process.g]
+program = ["keyctl", "a\u0000"]
+unshare = ["mount"]
+[process.g.files]
+"/etc//a" = ""
+"/etc/a\u0000" = ""
+"/etc/b" = ""
+"/etc/b/c" = ""
+
 [process.f]
 unshare = ["mount"]
 files = "/etc/hosts"
@@ -36,8 +45,43 @@ a.describe = { key = "@s" }
 14:67 «"/etc/../x"» `/etc/../x` can't be a file → say an absolute path as in /etc/hosts, and none below /proc, /sys or /dev
 14:86 «"/etc/"» `/etc/` can't be a file → say an absolute path as in /etc/hosts, and none below /proc, /sys or /dev
 14:112 «1» invalid type: integer `1`, expected a string
-17:9 «"/etc/hosts"» `files` is not a table → say files = { "/etc/hosts" = "TEXT", … }
+16:22 «"a\u0000"» no argument has a NUL → take it out
+19:1 «"/etc//a"» `/etc//a` can't be a file → say an absolute path as in /etc/hosts, and none below /proc, /sys or /dev
+20:1 «"/etc/a\u0000"» `/etc/a\0` can't be a file → say an absolute path as in /etc/hosts, and none below /proc, /sys or /dev
+21:1 «"/etc/b"» `/etc/b` can't be a file and the directory of `/etc/b/c` → rename one of them
+26:9 «"/etc/hosts"» `files` is not a table → say files = { "/etc/hosts" = "TEXT", … }
 "##);
+}
+
+#[test]
+fn long_files_are_refused() {
+    let complaint = |length: usize| {
+        let text = "x".repeat(length);
+        let text = format!(
+            "title = \"t\"\nrules = []\n[process.a]\nunshare = [\"mount\"]\nfiles = {{ \"/etc/a\" = \"{text}\", \"/etc/b\" = \"b\" }}\n\
+             [[step]]\na.describe = {{ key = \"@s\" }}\n"
+        );
+        cases(&text).err().map(|file| Diagnostics { files: vec![file] }.to_string())
+    };
+    assert_eq!(complaint((64 << 10) - 1), None);
+    let complaint = complaint(64 << 10).unwrap();
+    assert!(complaint.contains("these files have more than 64 KiB"), "{complaint:.200}");
+}
+
+#[test]
+fn program_has_no_children() {
+    let text = r##"title = "t"
+rules = []
+[process.daemon]
+program = "keyagentd"
+[process.child]
+parent = "daemon"
+[[step]]
+child.describe = { key = "@s" }
+[[step]]
+daemon.wait = { until = "ended" }
+"##;
+    assert_snapshot!(complaint(text), @"6:10 «\"daemon\"» `daemon` is a program, which starts no process → name another `parent`, or share its namespaces by `join`");
 }
 
 #[test]
