@@ -9,15 +9,17 @@ use std::{fmt, fs, io};
 
 use keyagent::{Agent, Builder, Errno, KeySerial, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, WaitOptions, geteuid, getpid, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 
 use super::answers::{Answers, CREATE, Handler, NEGATE};
 use super::args::ServiceOptions;
 use super::child::{self, User};
 use super::failure::{Code, Failure, Result};
 use super::helper::{Answering, End, Helper, Starting};
+use super::helpers_user::helpers_user;
 use super::keyrings::Predecessors;
 use super::log;
+use super::record::Record;
 
 /// The time from a change of the rules until they are read, in which there may be others.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -518,88 +520,4 @@ fn kernel_timeout() -> Duration {
     let milliseconds = fs::read_to_string("/proc/sys/kernel/keys/keyagent_timeout_ms");
     let milliseconds = milliseconds.ok().and_then(|text| text.trim().parse().ok()).filter(|time| *time > 0);
     milliseconds.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
-}
-
-/// The user of `--user`, if this process may become another one.
-fn helpers_user(text: &str) -> Result<User> {
-    if !geteuid().is_root() {
-        return Err(Failure::new(Code::NoPermission, "can't run helpers as another user: --user needs root"));
-    }
-    user(text)
-}
-
-/// The ids of `NAME` or `UID:GID`.
-fn user(text: &str) -> Result<User> {
-    // -1 stands for no change, and would leave the helper the daemon's own ids.
-    let id = |text: &str| text.parse().ok().filter(|id| *id != u32::MAX);
-    let ids = |uid: &str, gid: &str| Some(User { uid: id(uid)?, gid: id(gid)? });
-    if let Some((uid, gid)) = text.split_once(':')
-        && let Some(user) = ids(uid, gid)
-    {
-        return Ok(user);
-    }
-    let passwd = fs::read_to_string("/etc/passwd").map_err(Failure::os("read /etc/passwd"))?;
-    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|entry| entry[0] == text);
-    let found = entry.and_then(|entry| ids(entry.get(2)?, entry.get(3)?));
-    let unknown =
-        || Failure::new(Code::Usage, format!("can't find the user {text:?} in /etc/passwd; use UID:GID"));
-    found.ok_or_else(unknown)
-}
-
-/// The most bytes of a description that are logged.
-const MAX_LOGGED: usize = 256;
-
-/// A request in the log.
-#[derive(Debug)]
-struct Record {
-    request: String,
-    by: Option<String>,
-    taken: Instant,
-}
-
-impl Record {
-    fn new(request: &Request) -> Self {
-        let (requester, description) = (request.requester(), request.description());
-        let request = format!(
-            "type={} key={} uid={} gid={} description={} callout_bytes={}",
-            request.kind(),
-            request.key(),
-            requester.uid,
-            requester.gid,
-            log::quoted(&description[..description.len().min(MAX_LOGGED)]),
-            // It may be a secret.
-            request.callout().len(),
-        );
-        Self { request, by: None, taken: Instant::now() }
-    }
-
-    /// The request has ended as it should.
-    fn done(&self, result: &str) {
-        log::debug(&self.line(result));
-    }
-
-    /// The request is rejected because of a fault.
-    fn warn(&self, result: &str) {
-        log::warning(&self.line(result));
-    }
-
-    fn line(&self, result: &str) -> String {
-        let Self { request, by, taken } = self;
-        let by = by.as_deref().unwrap_or("none");
-        format!("request {request} by={by} ms={} result={result:?}", taken.elapsed().as_millis())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_is_a_name_or_ids() {
-        assert_eq!(user("root").unwrap(), User { uid: 0, gid: 0 });
-        assert_eq!(user("12:34").unwrap(), User { uid: 12, gid: 34 });
-        assert!(
-            ["12", "nobody:x", "", "4294967295:0", "0:4294967295"].iter().all(|text| user(text).is_err())
-        );
-    }
 }
