@@ -97,23 +97,22 @@ mod tests {
 
     #[test]
     fn symbolic_links_are_replaced_and_never_followed() {
-        let root = env::temp_dir().join(format!("own-files-{}", std::process::id()));
-        fs::create_dir_all(root.join("shared")).unwrap();
-        fs::create_dir_all(root.join("own")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir(root.join("shared")).unwrap();
+        fs::create_dir(root.join("own")).unwrap();
         fs::write(root.join("shared/keyctl"), "shared").unwrap();
         symlink("../shared/keyctl", root.join("own/keyctl")).unwrap();
         symlink("../shared", root.join("own/link")).unwrap();
-        let write = |path: &str| write_file(&root, Path::new(path), "#!own");
+        let write = |path: &str| write_file(root, Path::new(path), "#!own");
 
         write("/own/keyctl").unwrap();
         write("/own/new/file").unwrap();
         let refusal = write("/own/link/keyctl").map_err(|why| why.to_string());
 
         let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
-        let texts = ["own/keyctl", "own/new/file", "shared/keyctl"].map(read);
+        assert_eq!(["own/keyctl", "own/new/file", "shared/keyctl"].map(read), ["#!own", "#!own", "shared"]);
         let mode = fs::symlink_metadata(root.join("own/keyctl")).unwrap().permissions().mode();
-        fs::remove_dir_all(&root).unwrap();
-        assert_eq!(texts, ["#!own", "#!own", "shared"]);
         assert_eq!(mode & 0o7777, 0o755);
         assert_eq!(refusal, Err("link: a symbolic link or a file, not a directory".to_owned()));
     }
