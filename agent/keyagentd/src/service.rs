@@ -92,6 +92,10 @@ impl Service {
                 "can't serve anything: name the types of keys, as in --types user",
             ));
         }
+        let twice = options.types.iter().enumerate().find(|(at, kind)| options.types[..*at].contains(kind));
+        if let Some((_, kind)) = twice {
+            return Err(Failure::new(Code::Usage, format!("can't serve a type twice: name {kind:?} once")));
+        }
         let lifetimes =
             options.lifetime.iter().map(|lifetime| (lifetime.kind.clone(), lifetime.time)).collect();
         Ok(Self {

@@ -49,7 +49,9 @@ fn wrong_options_and_rules_have_codes_of_their_own() {
     for (arguments, code) in [
         (&["--nonexistent"][..], 64),
         (&[], 64),
+        (&["-t", "user,user", "--exec", "cat"], 64),
         (&["-t", "user", "--lifetime", "600"], 64),
+        (&["run", "-t", "user", "--keyring", "k", "--", "true"], 64),
         (&["-t", "user", "--exec", "cat", "--rules", "rules"], 64),
         (&["-t", "user", "--exec", "/nonexistent"], 78),
         (&["-t", "user", "--rules", "rules"], 78),
