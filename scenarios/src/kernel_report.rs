@@ -257,6 +257,7 @@ mod tests {
             "crashed",
         ),
         ("[    2.1] BUG: KASAN: slab-use-after-free in key_put+0x12/0x90", Kind::Sanitizer, "crashed"),
+        ("[    2.1] UBSAN: shift-out-of-bounds in security/keys/key.c:7:3", Kind::Sanitizer, "crashed"),
         (
             "[    2.1][   T12] BUG: kernel NULL pointer dereference, address: 0000000000000010",
             Kind::Bug,
@@ -326,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_first_of_several_reports_counts_for_awk_as_it_does_in_a_conversation() {
-        let both = format!("{}\n{}\n", REPORTS[9].0, REPORTS[0].0);
+        let both = format!("{}\n{}\n", REPORTS[10].0, REPORTS[0].0);
         assert!(awk_says(&both).starts_with("hung\n"));
     }
 }

@@ -78,7 +78,7 @@ pub enum Error {
     #[error("can't answer the request: it has ended")]
     Ended,
     /// An error number that a key can't be rejected with.
-    #[error("can't reject a request with error {number}: choose one from 1 to 511", number = .0.raw_os_error())]
+    #[error("can't reject a request with error {number}: choose one from 1 to {max}", number = .0.raw_os_error(), max = keyring::MAX_ERROR)]
     Rejection(Errno),
     /// This process was forked from the one that has registered.
     #[error("can't use a keyagent in a forked process; register there")]

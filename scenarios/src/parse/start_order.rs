@@ -56,9 +56,8 @@ impl Sorting<'_> {
                         .with_help("name another `parent`, or share its namespaces by `join`"),
                 );
             }
-            if self.open.contains(&other) {
-                problems
-                    .push(Problem::new(name.span(), "these processes wait for each other to start").with_help(
+            if let Some(from) = self.open.iter().position(|open| *open == other) {
+                problems.push(Problem::new(name.span(), self.circle(from)).with_help(
                     "processes start one after another: `parent`, `join` and `session_keys` can't go in a circle",
                 ));
             } else {
@@ -67,6 +66,16 @@ impl Sorting<'_> {
         }
         self.open.pop();
         self.order.push(index);
+    }
+
+    /// Describes a circle: the processes that are being visited, from one of them on.
+    fn circle(&self, from: usize) -> String {
+        let names = self.open[from..].iter().map(|index| &self.processes[*index].process.name);
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        match names.as_slice() {
+            [own] => format!("{own} can't wait for itself to start"),
+            circle => format!("these processes wait for each other to start: {}", circle.join(", ")),
+        }
     }
 
     /// Returns the processes that have to start before this one.
@@ -100,5 +109,19 @@ impl Sorting<'_> {
             .enumerate()
             .find(|(index, process)| *index != not && stores(process))
             .map(|(_, process)| Spanned::new(place.clone(), process.process.name.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::tests::complaint;
+
+    #[test]
+    fn a_circle_is_named_without_those_outside_it() {
+        let text = "title = \"t\"\nrules = []\n[process.a]\njoin = \"b\"\n[process.b]\njoin = \"c\"\n[process.c]\njoin = \"b\"\n\
+                    [process.d]\njoin = \"d\"\n";
+        let complaint = complaint(text);
+        assert!(complaint.contains("wait for each other to start: `b`, `c` →"), "{complaint}");
+        assert!(complaint.contains("`d` can't wait for itself to start"), "{complaint}");
     }
 }

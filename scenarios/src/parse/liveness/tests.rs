@@ -26,7 +26,7 @@ b.request = { description = "d" }
 at_least_ms = 600
 "##;
     assert_snapshot!(complaint(text), @r##"
-7:8 «"a"» these processes wait for each other to start → processes start one after another: `parent`, `join` and `session_keys` can't go in a circle
+7:8 «"a"» these processes wait for each other to start: `a`, `b` → processes start one after another: `parent`, `join` and `session_keys` can't go in a circle
 11:6 «describe» `late` has not started → add a step with `start = {}` before
 13:3 «wait» `a` is no keyagent and gets no upcalls → say serves = "TYPE"
 17:3 «describe» `a` has ended: this would wait for ever → let another process do it
