@@ -1,4 +1,4 @@
-//! Fingerprint of the inputs of a build, which gives the reason for a rebuild.
+//! Fingerprint of the inputs of a build, which gives the reason for a rebuild. `image::Recipe` names the inputs.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
@@ -63,9 +63,10 @@ mod tests {
 
     #[test]
     fn changed_added_and_removed_inputs_are_named() {
-        let before = inputs(&[("0001-a.patch", "x"), ("base.config", "y"), ("the compiler", "z")]);
+        let before =
+            inputs(&[("0001-a.patch", "x"), ("base.config", "y"), ("the compiler or the linker", "z")]);
         let now = inputs(&[("0001-a.patch", "x"), ("base.config", "new"), ("0002-b.patch", "w")]);
-        let words = "0002-b.patch is new, base.config has changed, the compiler was removed";
+        let words = "0002-b.patch is new, base.config has changed, the compiler or the linker was removed";
         assert_eq!(now.changes_since(&before), words);
         assert_eq!(now.changes_since(&now), "what it was made into is not in the cache any more");
         let none = inputs(&[]);

@@ -184,7 +184,7 @@ mod tests {
         // Its source in the cache makes all the difference, and needs no archive.
         let identity = "debian linux-source-2 2.0-1";
         fs::create_dir_all(cache.path().join("sources")).unwrap();
-        fs::write(cache.path().join("sources/linux-source-2"), identity).unwrap();
+        fs::write(cache.path().join("sources/linux-source-2-from-never"), identity).unwrap();
         fs::create_dir_all(place(cache.path(), "2", identity)).unwrap();
         let found = kernels.first_available(cache.path(), &NoProgress).unwrap();
         assert_eq!((found.kernel.name.as_str(), found.passed_over.len()), ("2", 0));

@@ -41,13 +41,22 @@ impl DebianPackage {
     /// Returns the version that was fetched last, so that a newer one in the archive does not
     /// change a kernel unasked.
     pub(super) fn last_seen(&self, cache: &Path) -> Result<Option<String>> {
-        read_if_present(&record(&self.package, cache))
+        read_if_present(&self.record(cache))
+    }
+
+    fn record(&self, cache: &Path) -> PathBuf {
+        cache.join("sources").join(self.file_name())
+    }
+
+    /// Name of files about the package. Another suite has other versions of it.
+    fn file_name(&self) -> String {
+        self.to_string().replace([' ', '/'], "-")
     }
 
     /// Fetches the newest version.
     pub(super) fn fetch(&self, cache: &Path, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
         self.require_apt()?;
-        let bring = |candidate: Candidate| candidate.bring(cache, downloads, progress);
+        let bring = |candidate: Candidate| candidate.bring(&self.record(cache), downloads, progress);
         // The lists may be missing or outdated: the version that they name is gone.
         let is_stale = |error: &Error| matches!(error, Error::Download { .. } | Error::Command { .. });
         match &self.suite {
@@ -94,7 +103,7 @@ impl DebianPackage {
         lists: Lists,
     ) -> Result<Candidate> {
         let suite = Suite::of_debian(suite).map_err(|reason| self.failure(&reason))?;
-        self.candidate(&suite, &downloads.join(format!("apt-{}", self.package)), progress, lists)
+        self.candidate(&suite, &downloads.join(format!("apt-{}", self.file_name())), progress, lists)
     }
 
     fn candidate(
@@ -131,10 +140,6 @@ impl DebianPackage {
     }
 }
 
-fn record(package: &str, cache: &Path) -> PathBuf {
-    cache.join("sources").join(package)
-}
-
 /// Age of a suite's lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lists {
@@ -166,16 +171,16 @@ impl Candidate {
     }
 
     /// Fetches the package and records its version.
-    fn bring(&self, cache: &Path, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
+    fn bring(&self, record: &Path, downloads: &Path, progress: &dyn Progress) -> Result<Archive> {
         let Self { package, version, .. } = self;
         let path = downloads.join(format!("{package}-{version}.deb"));
         if !path.is_file() {
             self.download(downloads, &path, progress)?;
         }
         let identity = format!("debian {package} {version}");
-        let record = record(package, cache);
-        fs::create_dir_all(cache.join("sources")).map_err(Error::io("creating", cache.join("sources")))?;
-        fs::write(&record, &identity).map_err(Error::io("writing", &record))?;
+        let directory = record.parent().unwrap_or(record);
+        fs::create_dir_all(directory).map_err(Error::io("creating", directory))?;
+        fs::write(record, &identity).map_err(Error::io("writing", record))?;
         Ok(Archive { path, identity, fetched: true })
     }
 
@@ -318,11 +323,13 @@ mod tests {
         let Some(bench) = Bench::new() else { return };
         let (cache, downloads) = (bench.path("cache"), bench.path("downloads"));
         let candidate = bench.look_for("linux-source-0", "suite", "own").unwrap();
-        let archive = candidate.bring(&cache, &downloads, &NoProgress).unwrap();
+        let from =
+            |suite: &str| DebianPackage { package: "linux-source-0".into(), suite: Some(suite.into()) };
+        let archive = candidate.bring(&from("suite").record(&cache), &downloads, &NoProgress).unwrap();
         assert_eq!(archive.identity, "debian linux-source-0 0.1-1");
         assert_eq!(fs::read(&archive.path).unwrap(), fs::read(bench.path("archive/p.deb")).unwrap());
-        let package = DebianPackage { package: "linux-source-0".into(), suite: None };
-        assert_eq!(package.last_seen(&cache).unwrap(), Some(archive.identity));
+        assert_eq!(from("suite").last_seen(&cache).unwrap(), Some(archive.identity));
+        assert_eq!(from("another").last_seen(&cache).unwrap(), None);
     }
 
     #[test]
@@ -342,7 +349,7 @@ mod tests {
         let mut bytes = fs::read(bench.path("archive/p.deb")).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(bench.path("archive/p.deb"), bytes).unwrap();
-        assert!(candidate.bring(&bench.path("cache"), &bench.path("downloads"), &NoProgress).is_err());
+        assert!(candidate.bring(&bench.path("record"), &bench.path("downloads"), &NoProgress).is_err());
     }
 
     #[test]
