@@ -40,6 +40,32 @@ pub enum Measurement {
         /// Whether each of the other processes has registered a keyagent.
         registered: bool,
     },
+    /// Time of a request that keyagentd answers, in turn with keyagents that make only the necessary
+    /// calls and with `/sbin/request-key`; then the memory of the daemons, and a burst of requests.
+    Daemon {
+        /// Samples of each case.
+        rounds: u32,
+        /// Command of the daemon that answers by rules. They have one for descriptions that begin
+        /// with `bench:`, and none for others.
+        rules: Vec<String>,
+        /// The same for a second one, which gets requests without a rule: a process that has forked
+        /// for a helper has page faults later.
+        rejecting: Vec<String>,
+        /// Command of the daemon that answers by `--exec`.
+        exec: Vec<String>,
+        /// Program to install as `/sbin/request-key`, which has the same rules. Without one, no rule
+        /// is used.
+        request_key: Option<String>,
+        burst: Burst,
+    },
+}
+
+/// Requests to the daemon that answers by `--exec`, many at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burst {
+    pub requests: u32,
+    /// Processes that make them, each one request after the other.
+    pub requesters: u32,
 }
 
 /// A program in the guest.
@@ -64,6 +90,17 @@ pub enum UnrelatedAgent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
     pub case: String,
-    /// Nanoseconds per request or process, in the order of the measurements.
-    pub samples_ns: Vec<u64>,
+    pub unit: SampleUnit,
+    /// In the order of the measurements.
+    pub samples: Vec<u64>,
+}
+
+/// What a sample counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleUnit {
+    /// Nanoseconds per request or process.
+    Nanoseconds,
+    /// Memory.
+    Kibibytes,
 }

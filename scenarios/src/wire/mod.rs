@@ -29,7 +29,7 @@ use program::{AttachedProgram, Bytes, Output, Program, Returned, WindowSize};
 
 /// The version of everything in this module, in [`crate::plan`] and in [`crate::wire::bench`]. Host
 /// and guest must use the same version.
-pub const PROTOCOL: u32 = 14;
+pub const PROTOCOL: u32 = 15;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

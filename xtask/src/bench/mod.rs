@@ -1,8 +1,9 @@
 //! Benchmarks and their results. The figures are not judged.
 
 pub mod boot;
+pub mod daemon;
 pub mod fresh_vm;
-pub mod minimal_request_key;
+pub mod minimal_programs;
 pub mod miss;
 pub mod pending;
 pub mod process;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use scenarios::wire::bench::{Measurement, Series};
+use scenarios::wire::bench::{Measurement, SampleUnit, Series};
 
 pub use stats::{Figure, Unit};
 
@@ -37,6 +38,9 @@ pub enum Subject {
     Fresh,
     /// A request answered by a keyagent, by /sbin/request-key, and the lower bound
     Request,
+    /// A request answered by keyagentd in each of its ways, by plain agents and by /sbin/request-key; its memory;
+    /// 10,000 requests to it
+    Daemon,
     /// A request that thousands of others wait with, from 1 to 10,000
     Pending,
     /// A request without an answer, with keyagents and without: builds three kernels the first time
@@ -53,6 +57,7 @@ impl Subject {
             Self::Boot => "From the start of a virtual machine to PID 1's first message",
             Self::Fresh => "A scenario on a pristine kernel, from the start of the guest to the verdict",
             Self::Request => "A request, from the call to the key",
+            Self::Daemon => "A request to keyagentd, from the call to the answer; and its memory",
             Self::Pending => "A request while others are pending with one agent (RLIMIT_SIGPENDING 64)",
             Self::Miss => "A request without an answer, on a kernel that starts no program for it",
             Self::Process => "A process that never registered, from its fork to its end",
@@ -88,6 +93,7 @@ pub fn measure(subject: Subject, setup: &Setup<'_>) -> Result<Results> {
         Subject::Boot => boot::measure(setup),
         Subject::Fresh => fresh_vm::measure(setup),
         Subject::Request => request::measure(setup),
+        Subject::Daemon => daemon::measure(setup),
         Subject::Pending => pending::measure(setup),
         Subject::Miss => miss::measure(setup),
         Subject::Process => process::measure(setup),
@@ -145,11 +151,15 @@ fn measure_in_guest(environment: &Environment, measurement: &Measurement) -> Res
     Ok(series)
 }
 
-/// Returns a figure in microseconds for each series of a guest.
+/// Returns a figure for each series of a guest: times in microseconds, memory in KiB.
 fn figures(bench: &'static str, vm: &str, series: Vec<Series>) -> Vec<Figure> {
     let figure = |one: Series| {
-        let samples: Vec<f64> = one.samples_ns.iter().map(|ns| *ns as f64 / 1000.0).collect();
-        Figure::of(bench, format!("{vm}: {}", one.case), Unit::Microseconds, &samples)
+        let (unit, divisor) = match one.unit {
+            SampleUnit::Nanoseconds => (Unit::Microseconds, 1000.0),
+            SampleUnit::Kibibytes => (Unit::Kibibytes, 1.0),
+        };
+        let samples: Vec<f64> = one.samples.iter().map(|sample| *sample as f64 / divisor).collect();
+        Figure::of(bench, format!("{vm}: {}", one.case), unit, &samples)
     };
     series.into_iter().filter_map(figure).collect()
 }

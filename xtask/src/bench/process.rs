@@ -5,7 +5,7 @@ use anyhow::Result;
 use scenarios::wire::bench::Measurement;
 
 use super::stock_comparison::{self, State, Variant};
-use super::{Results, Setup, minimal_request_key};
+use super::{Results, Setup, minimal_programs};
 use crate::artifacts::guest_file::Program;
 use crate::runner::environment::Extras;
 
@@ -21,7 +21,7 @@ const PROGRAM: &str = "/bin/minimal";
 const OTHERS: u32 = 100;
 
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
-    let program = Program { path: PROGRAM.into(), file: minimal_request_key::build()? };
+    let program = Program { path: PROGRAM.into(), file: minimal_programs::request_key()? };
     let extras = Extras { programs: vec![program], ..Extras::default() };
     let state = |name, kernel, registered| State {
         name,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use scenarios::wire::bench::{Measurement, Upcall};
 
-use super::{Results, Setup, figures, measure_in_guest, minimal_request_key};
+use super::{Results, Setup, figures, measure_in_guest, minimal_programs};
 use crate::artifacts::guest_file::Program;
 use crate::artifacts::libraries;
 use crate::host::packages::install_command;
@@ -15,14 +15,14 @@ const SAMPLES: u32 = 60;
 
 /// Paths in the guest of the programs in the place of `/sbin/request-key`.
 const MINIMAL: &str = "/sbin/request-key.minimal";
-const KEYUTILS: &str = "/sbin/request-key.keyutils";
+pub(super) const KEYUTILS: &str = "/sbin/request-key.keyutils";
 
 /// Rule for keyutils' program, from the example in its manual page.
 const RULE: &str = "create user bench:* * /bin/keyctl instantiate %k %c %S\n";
 
 pub fn measure(setup: &Setup<'_>) -> Result<Results> {
     let mut results = Results::default();
-    let minimal = minimal_request_key::build()?;
+    let minimal = minimal_programs::request_key()?;
     let mut extras =
         Extras { programs: vec![Program { path: MINIMAL.into(), file: minimal }], ..Extras::default() };
     let mut upcalls = vec![upcall("minimal static /sbin/request-key", MINIMAL)];
@@ -31,10 +31,7 @@ pub fn measure(setup: &Setup<'_>) -> Result<Results> {
             extras.programs.extend(files);
             upcalls.push(upcall("keyutils' /sbin/request-key with a rule", KEYUTILS));
         }
-        None => results.remarks.push(format!(
-            "keyutils' request-key is left out: this host has none ({})",
-            install_command(&["keyutils"])
-        )),
+        None => results.remarks.push(without_keyutils()),
     }
     let environment = setup.testbed.qemu_environment(&extras, "bench", setup.terminal)?;
     let vm = environment.kind().to_string();
@@ -53,16 +50,26 @@ fn upcall(case: &str, program: &str) -> Upcall {
 
 /// Returns keyutils' programs with their libraries and the rule; `None` if the host has no
 /// keyutils.
-fn keyutils() -> Result<Option<Vec<Program>>> {
+pub(super) fn keyutils() -> Result<Option<Vec<Program>>> {
     let (Some(request_key), Some(keyctl)) = (program::find("request-key"), program::find("keyctl")) else {
         return Ok(None);
     };
     let mut files = libraries::with_libraries(&request_key, KEYUTILS)?;
     files.extend(libraries::with_libraries(&keyctl, "/bin/keyctl")?);
-    let rule = workspace::target().join("keyagents/request-key.conf");
-    cache::write_whole(&rule, RULE.as_bytes())?;
-    files.push(Program { path: "/etc/request-key.conf".into(), file: rule });
+    files.push(rules()?);
     Ok(Some(files))
+}
+
+/// Returns the file with the rule.
+pub(super) fn rules() -> Result<Program> {
+    let file = workspace::target().join("keyagents/request-key.conf");
+    cache::write_whole(&file, RULE.as_bytes())?;
+    Ok(Program { path: "/etc/request-key.conf".into(), file })
+}
+
+/// Returns the remark for a host without keyutils.
+pub(super) fn without_keyutils() -> String {
+    format!("keyutils' request-key is left out: this host has none ({})", install_command(&["keyutils"]))
 }
 
 fn compare(results: &mut Results, vm: &str) {

@@ -23,6 +23,9 @@ pub enum Unit {
     /// Instructions executed by the guest's processor.
     #[serde(rename = "instructions")]
     Instructions,
+    /// Memory.
+    #[serde(rename = "KiB")]
+    Kibibytes,
 }
 
 impl Unit {
@@ -31,13 +34,14 @@ impl Unit {
             Self::Seconds => "s",
             Self::Microseconds => "µs",
             Self::Instructions => "instructions",
+            Self::Kibibytes => "KiB",
         }
     }
 
     /// Formats a number of this unit with its significant digits.
     pub fn show(self, number: f64) -> String {
         match (self, number) {
-            (Self::Instructions, _) => format!("{number:.0}"),
+            (Self::Instructions | Self::Kibibytes, _) => format!("{number:.0}"),
             (_, ..10.0) => format!("{number:.2}"),
             (_, ..1000.0) => format!("{number:.1}"),
             _ => format!("{number:.0}"),

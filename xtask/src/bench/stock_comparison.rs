@@ -92,8 +92,8 @@ impl Variant {
 impl Case<'_> {
     fn boot(&mut self, environment: &mut Environment) -> Result<()> {
         environment.boot.clock = self.clock;
-        for Series { case, samples_ns } in measure_in_guest(environment, &self.state.measurement)? {
-            let samples: Vec<f64> = samples_ns.iter().map(|ns| self.in_unit(*ns)).collect();
+        for Series { case, samples, .. } in measure_in_guest(environment, &self.state.measurement)? {
+            let samples: Vec<f64> = samples.iter().map(|ns| self.in_unit(*ns)).collect();
             let Some(sample) = median(&samples) else { continue };
             match self.boots.iter_mut().find(|(name, _)| *name == case) {
                 Some((_, boots)) => boots.push(sample),

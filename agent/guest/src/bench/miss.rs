@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use keyring::{Errno, KeySerial, SpecialKey};
 use scenarios::wire::bench::{Series, UnrelatedAgent};
 
-use super::keyagent::BenchAgent;
+use super::keyagent::{BenchAgent, Reply};
 use super::{
     BenchError, CALLOUT, KIND, OTHER_KIND, Result, during, nanoseconds, pin_to_last_cpu, sample_in_turn,
 };
@@ -35,7 +35,7 @@ fn unrelated_agent(other: UnrelatedAgent) -> Result<Option<BenchAgent>> {
     if other == UnrelatedAgent::None {
         return Ok(None);
     }
-    let agent = BenchAgent::start(OTHER_KIND, None)?;
+    let agent = BenchAgent::start(OTHER_KIND, Reply::Instantiate, None)?;
     if other == UnrelatedAgent::OtherType {
         agent.subscribe()?;
     }

@@ -1,6 +1,7 @@
 //! Measurements for the host. PID 1 is the requester, and forks the other processes.
 
 mod child;
+mod daemon;
 mod keyagent;
 mod miss;
 mod pending;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
-use scenarios::wire::bench::{Measurement, Series};
+use scenarios::wire::bench::{Measurement, SampleUnit, Series};
 
 /// Type of the requested keys.
 const KIND: &CStr = c"user";
@@ -32,6 +33,10 @@ pub(crate) fn measure(measurement: &Measurement) -> Result<Vec<Series>> {
         Measurement::Request { rounds, upcalls } => request::measure(*rounds, upcalls),
         Measurement::Pending { counts } => pending::measure(counts),
         Measurement::Miss { rounds, calls, agent } => miss::measure(*rounds, *calls, *agent),
+        Measurement::Daemon { rounds, rejecting, rules, exec, request_key, burst } => {
+            let servers = daemon::Servers::start(rejecting, rules, exec)?;
+            daemon::measure(*rounds, &servers, request_key.as_deref(), *burst)
+        }
         Measurement::Process { rounds, calls, program, others, registered } => {
             let _others = process::start_others(*others, *registered)?;
             process::measure(*rounds, *calls, program)
@@ -58,7 +63,8 @@ fn sample_in_turn(
     mut sample: impl FnMut(usize, u32) -> Result<u64>,
 ) -> Result<Vec<Series>> {
     const WARM_UP: u32 = 3;
-    let new = |case: &&str| Series { case: (*case).to_owned(), samples_ns: Vec::new() };
+    let new =
+        |case: &&str| Series { case: (*case).to_owned(), unit: SampleUnit::Nanoseconds, samples: Vec::new() };
     let mut series: Vec<_> = cases.iter().map(new).collect();
     for round in 0..WARM_UP + rounds {
         let mut order: Vec<_> = (0..cases.len()).collect();
@@ -67,7 +73,7 @@ fn sample_in_turn(
         for case in order {
             let sample = sample(case, round)?;
             if round >= WARM_UP {
-                series[case].samples_ns.push(sample);
+                series[case].samples.push(sample);
             }
         }
     }

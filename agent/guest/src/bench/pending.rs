@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use keyring::{Errno, SpecialKey};
 use scenarios::wire::KeyUser;
-use scenarios::wire::bench::Series;
+use scenarios::wire::bench::{SampleUnit, Series};
 
 use super::child::Child;
-use super::keyagent::BenchAgent;
+use super::keyagent::{BenchAgent, Reply};
 use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds};
 use crate::sys::procfs;
 
@@ -30,9 +30,7 @@ const QUOTA: [(&str, &str); 4] = [
 ];
 
 pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>> {
-    for (knob, value) in QUOTA {
-        fs::write(format!("/proc/sys/kernel/keys/{knob}"), value).map_err(during(knob))?;
-    }
+    raise_quota()?;
     let mut samples: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
     for count in counts {
         let before = key_users()?;
@@ -40,13 +38,23 @@ pub(super) fn measure(counts: &[u32]) -> Result<Vec<Series>> {
         poll_until("/proc/key-users does not become what it was", || Ok(key_users()? == before))?;
         samples.entry(*count).or_default().push(sample);
     }
-    let series = |(count, samples_ns)| Series { case: format!("{count} pending"), samples_ns };
+    let series = |(count, samples)| Series {
+        case: format!("{count} pending"),
+        unit: SampleUnit::Nanoseconds,
+        samples,
+    };
     Ok(samples.into_iter().map(series).collect())
+}
+
+pub(super) fn raise_quota() -> Result<()> {
+    QUOTA.iter().try_for_each(|(knob, value)| {
+        fs::write(format!("/proc/sys/kernel/keys/{knob}"), value).map_err(during(knob))
+    })
 }
 
 /// Starts all requests, waits until they are pending, and measures the time of each answer from then on.
 fn measure_pending(count: u32) -> Result<u64> {
-    let mut agent = BenchAgent::start(KIND, Some(SIGPENDING))?;
+    let mut agent = BenchAgent::start(KIND, Reply::Instantiate, Some(SIGPENDING))?;
     agent.subscribe()?;
     let (gate, mut opener) = pipe().map_err(during("a pipe"))?;
     let (answers, answer) = pipe().map_err(during("a pipe"))?;
@@ -58,17 +66,11 @@ fn measure_pending(count: u32) -> Result<u64> {
 
     let begun = Instant::now();
     agent.start_serving()?;
-    let failed = failures(answers, count)?;
+    let answered = all_answered(answers, count);
     let took = begun.elapsed();
     drop((requesters, agent));
     keyring::clear(SpecialKey::Session).map_err(during("the session keyring"))?;
-    match failed.first() {
-        None => Ok(nanoseconds(took) / u64::from(count)),
-        Some(errno) => Err(BenchError(format!(
-            "{} of {count} requests failed, the first one with {errno}",
-            failed.len()
-        ))),
-    }
+    answered.map(|()| nanoseconds(took) / u64::from(count))
 }
 
 /// Runs a requester: requests once the gate opens, sends the result, and waits to be killed. Its exit does
@@ -84,18 +86,27 @@ fn run_requester(number: u32, mut gate: &PipeReader, mut answer: &PipeWriter) ->
     }
 }
 
-/// Waits for all requesters; returns the errors of failed requests.
-fn failures(answers: PipeReader, count: u32) -> Result<Vec<Errno>> {
+/// Waits for the results of all requests, error numbers of 4 bytes each. Failed requests are an error that
+/// counts them by error number.
+pub(super) fn all_answered(answers: PipeReader, count: u32) -> Result<()> {
     let mut answers = BufReader::new(answers);
-    let mut failed = Vec::new();
-    for _ in 0..count {
+    let mut failed: BTreeMap<i32, u32> = BTreeMap::new();
+    for done in 0..count {
         let mut errno = [0; 4];
-        answers.read_exact(&mut errno).map_err(during("a requester exited"))?;
-        failed.extend(
-            Some(i32::from_ne_bytes(errno)).filter(|errno| *errno != 0).map(Errno::from_raw_os_error),
-        );
+        let lost = |why| BenchError(format!("{} of {count} requests have no result: {why}", count - done));
+        answers.read_exact(&mut errno).map_err(lost)?;
+        match i32::from_ne_bytes(errno) {
+            0 => {}
+            errno => *failed.entry(errno).or_default() += 1,
+        }
     }
-    Ok(failed)
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let causes =
+        failed.iter().map(|(errno, times)| format!("{times} with {}", Errno::from_raw_os_error(*errno)));
+    let causes = causes.collect::<Vec<_>>().join(", ");
+    Err(BenchError(format!("{} of {count} requests failed: {causes}", failed.values().sum::<u32>())))
 }
 
 fn wait_until_pending(agent: &BenchAgent, count: u32) -> Result<()> {

@@ -8,12 +8,12 @@ use std::time::Instant;
 use keyring::{Errno, KeySerial, SpecialKey};
 use scenarios::wire::bench::{Series, Upcall};
 
-use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG};
+use super::keyagent::{BenchAgent, HELD, HOLD, PING, PONG, Reply};
 use super::{BenchError, CALLOUT, KIND, Result, during, nanoseconds, sample_in_turn};
 use crate::sys::signals::{self, SignalFd, Signals};
 
 /// The program that the kernel runs where no keyagent serves.
-const REQUEST_KEY: &str = "/sbin/request-key";
+pub(super) const REQUEST_KEY: &str = "/sbin/request-key";
 
 pub(super) fn measure(rounds: u32, upcalls: &[Upcall]) -> Result<Vec<Series>> {
     let mut bench = Bench::set_up()?;
@@ -39,7 +39,7 @@ impl Bench {
     fn set_up() -> Result<Self> {
         let pongs = SignalFd::blocking(Signals::one(PONG)).map_err(during("signalfd"))?;
         signals::install_noop_handler(HELD).map_err(during("sigaction"))?;
-        let mut agent = BenchAgent::start(KIND, None)?;
+        let mut agent = BenchAgent::start(KIND, Reply::Instantiate, None)?;
         agent.start_serving()?;
         Ok(Self { agent, pongs, requests: 0 })
     }
@@ -92,7 +92,8 @@ fn unlink_key(key: KeySerial) -> Result<()> {
     keyring::unlink(key, SpecialKey::Process).map_err(during("a key that was answered"))
 }
 
-fn install(program: &str) -> Result<()> {
+/// Puts a program in the place of [`REQUEST_KEY`].
+pub(super) fn install(program: &str) -> Result<()> {
     let new = format!("{REQUEST_KEY}.new");
     fs::hard_link(program, &new).map_err(during(program))?;
     fs::rename(&new, REQUEST_KEY).map_err(during(REQUEST_KEY))?;
