@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
 
-use super::{Error, Result};
+use super::{Error, Result, pid};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -22,7 +22,7 @@ impl KeyThread {
         let (jobs, queue) = channel::<Job>();
         let run = move || queue.into_iter().for_each(|job| job());
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)?;
-        Ok(Self { jobs, pid: std::process::id() })
+        Ok(Self { jobs, pid: pid::current() })
     }
 
     /// Runs a job in the thread, and returns its result.
@@ -36,7 +36,7 @@ impl KeyThread {
 
     /// Runs a job in the thread, without waiting for it.
     pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
-        if std::process::id() != self.pid {
+        if pid::current() != self.pid {
             return Err(Error::Forked);
         }
         self.jobs.send(Box::new(job)).map_err(|_| Error::Forked)

@@ -63,6 +63,7 @@ mod delivery;
 mod error;
 mod key_thread;
 mod params;
+mod pid;
 mod proc_keys;
 mod request;
 mod signals;

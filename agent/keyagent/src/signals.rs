@@ -1,4 +1,4 @@
-//! The signal of an agent, with all `unsafe` code of the crate.
+//! The signal of an agent.
 
 #![allow(unsafe_code)]
 
