@@ -129,7 +129,12 @@ impl SignalFd {
         let mut taken = Vec::new();
         loop {
             match (&self.0).read(&mut buffer) {
-                Ok(length) => taken.extend(parse_signals(&buffer[..length])),
+                Ok(length) => {
+                    taken.extend(parse_signals(&buffer[..length]));
+                    if length < buffer.len() {
+                        return Ok(taken);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(taken),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
