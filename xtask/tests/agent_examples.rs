@@ -21,8 +21,12 @@ static BUILT: LazyLock<Result<(), String>> = LazyLock::new(|| {
 #[rstest]
 #[case::by_watch_queue("answers", &[], "all as documented\n")]
 #[case::by_signal("answers", &["signal"], "all as documented\n")]
+#[case::by_watch_queue_in_one_thread("answers", &["current-thread"], "all as documented\n")]
+#[case::by_signal_in_one_thread("answers", &["signal", "current-thread"], "all as documented\n")]
 #[case::from_other_threads("threads", &[], "all as documented\n")]
+#[case::from_later_threads("threads", &["current-thread"], "all as documented\n")]
 #[case::by_helpers("helper", &[], "all as documented\n")]
+#[case::by_helpers_of_one_thread("helper", &["current-thread"], "all as documented\n")]
 #[case::in_tasks_of_tokio("async", &[], "all as documented\n")]
 #[case::for_a_command("shout", &["sh", "-c", "keyctl pipe $(keyctl request2 user greeting hello @s)"], "HELLO")]
 fn example_runs_as_documented(

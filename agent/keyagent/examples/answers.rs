@@ -1,5 +1,5 @@
-//! Completes requests in every way, and checks what the requesters see. The argument is the delivery: `signal`
-//! or nothing.
+//! Completes requests in every way, and checks what the requesters see. Arguments: `signal` for that delivery, and
+//! `current-thread` for an agent without a thread of its own.
 
 use std::env;
 use std::io::{self, Write};
@@ -21,11 +21,15 @@ fn main() -> Result<()> {
     if ask::is_child()? {
         return Ok(());
     }
-    let by_signal = env::args().nth(1).is_some_and(|argument| argument == "signal");
-    let delivery = if by_signal { Delivery::Signal } else { Delivery::WatchQueue };
-    let builder = Agent::builder("user").delivery(delivery);
+    let has_argument = |word: &str| env::args().any(|argument| argument == word);
+    let delivery = if has_argument("signal") { Delivery::Signal } else { Delivery::WatchQueue };
+    let mut builder = Agent::builder("user").delivery(delivery);
+    if has_argument("current-thread") {
+        builder = builder.current_thread();
+    }
     join_session_keyring(None)?;
     complete(&builder)?;
+    serve(&builder)?;
     late(&builder)?;
     burst(&builder)?;
     end(&builder)?;
@@ -79,6 +83,70 @@ fn complete(builder: &Builder) -> Result<()> {
     assert_eq!(answer(child)?, "error 126");
     assert!(agent.try_next_request()?.is_none());
     Ok(())
+}
+
+/// Requests that are answered where they are taken, or later.
+fn serve(builder: &Builder) -> Result<()> {
+    let agent = builder.clone().register()?;
+    assert!(!agent.try_serve(drop)?);
+
+    let (child, taken) = served(&agent, "at once", |request| request.instantiate(b"payload"))?;
+    taken?;
+    assert_eq!(answer(child)?, "payload");
+
+    let (child, taken) = served(&agent, "dropped at once", drop)?;
+    assert_eq!((answer(child)?.as_str(), taken), ("error 126", ()));
+
+    let (child, taken) = served(&agent, "not taken by the type at once", |request| request.instantiate(b""))?;
+    assert!(matches!(taken, Err(Error::Call { errno: Errno::INVAL, .. })), "{taken:?}");
+    assert_eq!(answer(child)?, "error 22");
+
+    let (child, taken) = served(&agent, "later", |request| request)?;
+    let undone = keyring::read(keyring::SpecialKey::AssumedAuthkey);
+    assert!(undone.is_err(), "the authority is given up");
+    let (other, taken_after) =
+        served(&agent, "one within another", |other| (taken.instantiate(b"first"), other))?;
+    taken_after.0?;
+    taken_after.1.instantiate(b"second")?;
+    assert_eq!((answer(child)?.as_str(), answer(other)?.as_str()), ("first", "second"));
+
+    let (child, taken) = served(&agent, "forked", |request| (can_be_answered_in_fork(&request), request))?;
+    assert!(!taken.0?, "a forked process has no authority");
+    assert!(taken.1.is_pending());
+    taken.1.instantiate(b"by its parent")?;
+    assert_eq!(answer(child)?, "by its parent");
+    Ok(())
+}
+
+/// Asks, and returns the requester with what `then` makes of its request.
+fn served<T>(agent: &Agent, description: &str, then: impl FnOnce(Request) -> T) -> Result<(Child, T)> {
+    let child = ask(description)?;
+    let (mut then, mut result) = (Some(then), None);
+    while result.is_none() {
+        agent.try_serve(|request| {
+            assert_eq!(request.description(), description.as_bytes());
+            result = then.take().map(|then| then(request));
+        })?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok((child, result.ok_or("nothing was served")?))
+}
+
+/// Whether a forked process can do something with a request.
+fn can_be_answered_in_fork(request: &Request) -> io::Result<bool> {
+    // SAFETY: the child makes no call that needs another thread or its locks, and ends without running handlers.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let refused = matches!(request.set_timeout(CACHED), Err(Error::Forked)) && !request.is_pending();
+        // SAFETY: the call takes a number, and does not return.
+        unsafe { libc::_exit(i32::from(refused)) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is borrowed over the call.
+    if child == -1 || unsafe { libc::waitpid(child, &raw mut status, 0) } != child {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 1))
 }
 
 /// This process's uid.

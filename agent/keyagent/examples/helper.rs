@@ -1,5 +1,5 @@
 //! Leaves requests to helpers that are started as the kernel starts /sbin/request-key:
-//! `create KEY UID GID 0 0 SESSION`.
+//! `create KEY UID GID 0 0 SESSION`. With the argument `current-thread`, the agent has no thread of its own.
 
 use std::env;
 use std::io::{self, Write};
@@ -22,7 +22,9 @@ fn main() -> Result<()> {
     }
 
     join_session_keyring(None)?;
-    let agent = Agent::builder("user").register()?;
+    let builder = Agent::builder("user");
+    let in_current_thread = arguments == ["current-thread"];
+    let agent = if in_current_thread { builder.current_thread() } else { builder }.register()?;
     let helped = ask("k")?;
     let request = agent.next_request()?;
     let delegation = request.delegate()?;

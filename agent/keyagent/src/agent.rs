@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use keyring::KeySerial;
+use keyring::{KeySerial, SpecialKey};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::authority;
 use super::delivery::{Announced, Source};
-use super::key_thread::KeyThread;
+use super::key_calls::KeyCalls;
 use super::proc_keys;
 use super::request::reject_unread;
 use super::signals::AgentSignal;
@@ -25,20 +26,30 @@ const QUIET: Duration = Duration::from_millis(100);
 /// What an agent shares with its requests.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) keys: KeyThread,
+    pub(crate) keys: KeyCalls,
     pub(crate) kind: String,
     pub(crate) key: KeySerial,
+    /// A keyring with the key, in the thread keyring of the program's thread that has registered.
+    keeper: Option<KeySerial>,
     source: Source,
     arrived: Mutex<VecDeque<Announced>>,
+    /// Whether `arrived` has everything that there was when the source was read last.
+    is_read: AtomicBool,
     /// Targets of the requests that the program has.
     taken: Mutex<BTreeSet<KeySerial>>,
     has_ended: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(keys: KeyThread, kind: String, key: KeySerial, source: Source) -> Self {
-        let (arrived, taken, has_ended) = Default::default();
-        Self { keys, kind, key, source, arrived, taken, has_ended }
+    pub(crate) fn new(
+        keys: KeyCalls,
+        kind: String,
+        key: KeySerial,
+        keeper: Option<KeySerial>,
+        source: Source,
+    ) -> Self {
+        let (arrived, is_read, taken, has_ended) = Default::default();
+        Self { keys, kind, key, keeper, source, arrived, is_read, taken, has_ended }
     }
 
     pub(crate) fn taken(&self) -> MutexGuard<'_, BTreeSet<KeySerial>> {
@@ -56,9 +67,15 @@ impl Shared {
             return Ok(first);
         }
         let new = self.source.take(&self.keys)?;
+        self.is_read.store(!new.is_empty(), Relaxed);
         let mut arrived = self.arrived();
         arrived.extend(new);
         Ok(arrived.pop_front())
+    }
+
+    /// Whether the last read has left nothing to take. The next call returns false.
+    fn is_used_up(&self) -> bool {
+        self.arrived().is_empty() && self.is_read.swap(false, Relaxed)
     }
 
     /// Waits until something has arrived, or the time has passed.
@@ -107,6 +124,14 @@ impl Shared {
                 return false;
             }
             let _ = self.wait(Some(QUIET / 10));
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper {
+            let _ = self.keys.run(move || keyring::unlink(keeper, SpecialKey::Thread));
         }
     }
 }
@@ -161,8 +186,35 @@ impl Agent {
     /// # Errors
     /// [`Error::Forked`]; [`Error::Call`] and [`Error::Io`] if the kernel is short of memory.
     pub fn try_next_request(&self) -> Result<Option<Request>> {
+        self.take_request(false)
+    }
+
+    /// Takes a request if one has arrived, and lets `answer` have it. Returns whether there was one: if not, it is time
+    /// to wait for the descriptor, with poll(2) or another call that is not edge-triggered.
+    ///
+    /// With [`Builder::current_thread`], this makes fewer system calls than
+    /// [`try_next_request`](Self::try_next_request) if `answer` completes the request. The thread may have the
+    /// authority over it until `answer` returns; so `answer` starts no process that must not inherit it, and assumes no
+    /// other authority.
+    ///
+    /// # Errors
+    /// As for [`try_next_request`](Self::try_next_request).
+    pub fn try_serve(&self, answer: impl FnOnce(Request)) -> Result<bool> {
+        // One that has arrived since makes the descriptor readable.
+        if self.shared.is_used_up() {
+            return Ok(false);
+        }
+        let keep = self.shared.keys.are_in_current_thread();
+        let Some(request) = self.take_request(keep)? else { return Ok(false) };
+        // Also if `answer` panics.
+        let _given_up = keep.then_some(KeptAuthority);
+        answer(request);
+        Ok(true)
+    }
+
+    fn take_request(&self, keep: bool) -> Result<Option<Request>> {
         while let Some(announced) = self.shared.next_announced()? {
-            if let Some(request) = Request::take(&self.shared, announced)? {
+            if let Some(request) = Request::take(&self.shared, announced, keep)? {
                 return Ok(Some(request));
             }
         }
@@ -205,6 +257,15 @@ impl Agent {
                 let _ = keyring::unlink(key, home);
             }
         })
+    }
+}
+
+/// Authority that this thread may keep. Dropping this value gives it up.
+struct KeptAuthority;
+
+impl Drop for KeptAuthority {
+    fn drop(&mut self) {
+        authority::give_up();
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::{Child, Command};
 
 use keyring::{KeySerial, SpecialKey};
 
+use super::key_calls::KeyCalls;
 use super::key_thread::KeyThread;
 use super::{Error, Requester, Result};
 
@@ -37,9 +38,8 @@ pub struct Delegation {
 
 impl Delegation {
     /// Prepares a thread, which the children are forked from, so that they inherit its credentials.
-    pub(crate) fn new(keys: &KeyThread, target: KeySerial, requester: Requester) -> Result<Self> {
-        let thread = keys.run(|| KeyThread::start("keyagent-child"))?;
-        let thread = thread.map_err(Error::io("starting a thread"))?;
+    pub(crate) fn new(keys: &KeyCalls, target: KeySerial, requester: Requester) -> Result<Self> {
+        let thread = keys.start_thread("keyagent-child")?;
         let session = thread.run(move || {
             let session = keyring::join_session_keyring(None)?;
             keyring::assume_authority(target)?;

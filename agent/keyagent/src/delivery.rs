@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use keyring::{Change, KeySerial, Notification, SpecialKey, WatchQueue};
 
-use super::key_thread::KeyThread;
+use super::key_calls::KeyCalls;
 use super::signals::{SignalFd, UpcallSignal};
 use super::{Error, Result};
 
@@ -32,13 +32,15 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Announced {
     pub(crate) target: KeySerial,
+    /// The authorization key. A signal does not name it.
+    pub(crate) authkey: Option<KeySerial>,
     pub(crate) pid: Option<u32>,
     pub(crate) real_uid: Option<u32>,
 }
 
 impl Source {
     /// The requests since the last call. One that is announced twice may be among them.
-    pub(crate) fn take(&self, keys: &KeyThread) -> Result<Vec<Announced>> {
+    pub(crate) fn take(&self, keys: &KeyCalls) -> Result<Vec<Announced>> {
         match self {
             Self::Signal(signals) => {
                 let taken = signals.take().map_err(Error::io("reading the signalfd"))?;
@@ -67,7 +69,7 @@ impl AsFd for Source {
 
 impl From<UpcallSignal> for Announced {
     fn from(signal: UpcallSignal) -> Self {
-        Self { target: signal.target, pid: signal.pid, real_uid: Some(signal.uid) }
+        Self { target: signal.target, authkey: None, pid: signal.pid, real_uid: Some(signal.uid) }
     }
 }
 
@@ -98,9 +100,11 @@ fn targets(linked: Linked) -> Result<Vec<Announced>> {
             keyring::members(SpecialKey::Process).map_err(Error::call("reading the process keyring"))?
         }
     };
-    let target = |key: KeySerial| keyring::describe(key).ok()?.target();
-    let announced = |target| Announced { target, pid: None, real_uid: None };
-    Ok(keys.into_iter().filter_map(target).map(announced).collect())
+    let announced = |authkey: KeySerial| {
+        let target = keyring::describe(authkey).ok()?.target()?;
+        Some(Announced { target, authkey: Some(authkey), pid: None, real_uid: None })
+    };
+    Ok(keys.into_iter().filter_map(announced).collect())
 }
 
 #[cfg(test)]

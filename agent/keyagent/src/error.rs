@@ -83,6 +83,13 @@ pub enum Error {
     /// This process was forked from the one that has registered.
     #[error("can't use a keyagent in a forked process; register there")]
     Forked,
+    /// The thread was started before the agent was registered with
+    /// [`Builder::current_thread`](super::Builder::current_thread).
+    #[error(
+        "can't use this keyagent in this thread: it was started before the agent registered; start it later, or \
+         register without Builder::current_thread"
+    )]
+    EarlierThread,
     /// A system call failed in another way.
     #[error("{call} failed: {errno}")]
     Call {

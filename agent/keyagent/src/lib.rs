@@ -40,6 +40,9 @@
 //! keyrings change. That thread has the credentials and the session keyring that the registering thread has at
 //! that time. Two agents of one process that serve the same type may see each other's requests.
 //!
+//! A program with one thread for its requests does without this other thread: [`Builder::current_thread`] makes the
+//! calls where they are asked for, so that no thread waits for another.
+//!
 //! # The end of a registration
 //!
 //! An [`Agent`] that is dropped revokes its key, and rejects what was not taken from it. What the kernel has queued
@@ -57,10 +60,12 @@
 mod agent;
 #[cfg(feature = "tokio")]
 mod async_agent;
+mod authority;
 mod builder;
 mod delegation;
 mod delivery;
 mod error;
+mod key_calls;
 mod key_thread;
 mod params;
 mod pid;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyring::{Errno, KeySerial, SpecialKey};
+use keyring::{Errno, KeySerial};
 
 use super::agent::Shared;
+use super::authority::{read_callout, with_authority};
 use super::delivery::Announced;
 use super::error::has_ended;
 use super::{Delegation, Error, Result};
@@ -51,14 +52,15 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads what is requested. `None` if the request has ended, is another agent's, or was taken before.
-    pub(crate) fn take(shared: &Arc<Shared>, announced: Announced) -> Result<Option<Self>> {
-        let Announced { target, pid, real_uid } = announced;
+    /// Reads what is requested. `None` if the request has ended, is another agent's, or was taken before. If that
+    /// needs the authority and `keep` says so, the thread in which calls are made keeps it.
+    pub(crate) fn take(shared: &Arc<Shared>, announced: Announced, keep: bool) -> Result<Option<Self>> {
+        let Announced { target, pid, real_uid, .. } = announced;
         if !shared.taken().insert(target) {
             return Ok(None);
         }
         let kind = shared.kind.clone();
-        let question = shared.keys.run(move || Question::read(target, &kind));
+        let question = shared.keys.run(move || Question::read(announced, &kind, keep));
         match question.and_then(|read| read.map_err(Error::call("reading a request"))) {
             Ok(Some(Question { authkey, uid, gid, description, callout })) => Ok(Some(Self {
                 shared: Arc::clone(shared),
@@ -218,15 +220,17 @@ impl Question {
     /// Reads a request for a key of this type. `None` if it has ended, or is for another agent.
     ///
     /// One that can't be read is rejected, as nobody else can answer it.
-    fn read(target: KeySerial, kind: &str) -> keyring::Result<Option<Self>> {
+    fn read(announced: Announced, kind: &str, keep: bool) -> keyring::Result<Option<Self>> {
+        let target = announced.target;
         let read = keyring::describe(target).and_then(|described| {
             if described.kind != kind {
                 return Ok(None);
             }
-            let authkey = keyring::assume_authority(target)?;
-            let callout = keyring::read(SpecialKey::AssumedAuthkey);
-            keyring::drop_authority()?;
-            let callout = callout?;
+            let (authkey, callout) = match announced.authkey {
+                // Its possessor reads it without authority.
+                Some(authkey) => (authkey, keyring::read(authkey)?),
+                None => read_callout(target, keep)?,
+            };
             if callout.len() > MAX_CALLOUT {
                 return Err(Errno::TOOBIG);
             }
@@ -243,16 +247,6 @@ impl Question {
             read => Ok(read?),
         }
     }
-}
-
-/// Assumes authority over a target for one call. Success of a call that completes the target ends it.
-fn with_authority(target: KeySerial, call: impl FnOnce() -> keyring::Result<()>) -> keyring::Result<()> {
-    keyring::assume_authority(target)?;
-    let returned = call();
-    if returned.is_err() {
-        let _ = keyring::drop_authority();
-    }
-    returned
 }
 
 /// Whole seconds, rounded up.
