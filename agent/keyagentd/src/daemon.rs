@@ -36,8 +36,8 @@ pub(crate) fn serve(options: &DaemonOptions) -> Result<ExitCode> {
     notify::notify(&format!("READY=1\nSTATUS=Serving {types}; keyring {keyring}"));
     let mut end_by: Option<Instant> = None;
     while !end_by.is_some_and(|time| service.is_idle() || time <= Instant::now()) {
-        service.turn(&[signals.as_fd()], end_by.map(|_| RECHECK))?;
-        while let Some(received) = signals.take() {
+        let is_signalled = service.turn(&[signals.as_fd()], end_by.map(|_| RECHECK))?;
+        while let Some(received) = is_signalled.then(|| signals.take()).flatten() {
             match received.signal {
                 // For `reap_orphans`.
                 Signal::SIGCHLD => {}

@@ -2,40 +2,51 @@
 
 use std::time::Instant;
 
-use keyagent::Request;
+use keyagent::{KeySerial, Request, Requester};
 
 use super::log;
 
 /// The most bytes of a description that are logged.
 const MAX_LOGGED: usize = 256;
 
-/// A request in the log.
+/// A request in the log. A line is made only when it is written.
 #[derive(Debug)]
 pub(crate) struct Record {
-    request: String,
-    pub(crate) by: Option<String>,
-    taken: Instant,
+    kind: String,
+    key: KeySerial,
+    requester: Requester,
+    description: Vec<u8>,
+    callout_bytes: usize,
+    by: Option<String>,
+    started: Option<Instant>,
 }
 
 impl Record {
     pub(crate) fn new(request: &Request) -> Self {
-        let (requester, description) = (request.requester(), request.description());
-        let request = format!(
-            "type={} key={} uid={} gid={} description={} callout_bytes={}",
-            request.kind(),
-            request.key(),
-            requester.uid,
-            requester.gid,
-            log::quoted(&description[..description.len().min(MAX_LOGGED)]),
+        let description = request.description();
+        Self {
+            kind: request.kind().to_owned(),
+            key: request.key(),
+            requester: request.requester(),
+            description: description[..description.len().min(MAX_LOGGED)].to_owned(),
             // It may be a secret.
-            request.callout().len(),
-        );
-        Self { request, by: None, taken: Instant::now() }
+            callout_bytes: request.callout().len(),
+            by: None,
+            started: None,
+        }
+    }
+
+    /// Notes when work on an answer begins, and what finds it.
+    pub(crate) fn start(&mut self, by: String, at: Instant) {
+        self.by = Some(by);
+        self.started.get_or_insert(at);
     }
 
     /// The request has ended as it should.
     pub(crate) fn done(&self, result: &str) {
-        log::debug(&self.line(result));
+        if log::is_verbose() {
+            log::debug(&self.line(result));
+        }
     }
 
     /// The request is rejected because of a fault.
@@ -44,8 +55,12 @@ impl Record {
     }
 
     fn line(&self, result: &str) -> String {
-        let Self { request, by, taken } = self;
-        let by = by.as_deref().unwrap_or("none");
-        format!("request {request} by={by} ms={} result={result:?}", taken.elapsed().as_millis())
+        let Self { kind, key, requester: Requester { uid, gid, .. }, callout_bytes, .. } = self;
+        let (description, by) = (log::quoted(&self.description), self.by.as_deref().unwrap_or("none"));
+        let ms = self.started.map_or(0, |started| started.elapsed().as_millis());
+        format!(
+            "request type={kind} key={key} uid={uid} gid={gid} description={description} \
+             callout_bytes={callout_bytes} by={by} ms={ms} result={result:?}"
+        )
     }
 }

@@ -49,7 +49,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(Failure::os("watch the command"))?;
     loop {
-        service.turn(&[signals.as_fd(), pidfd.as_fd()], None)?;
+        if !service.turn(&[signals.as_fd(), pidfd.as_fd()], None)? {
+            continue;
+        }
         while let Some(received) = signals.take() {
             forward(received, pid);
         }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, fs, io};
 
-use keyagent::{Agent, Builder, Errno, KeySerial, Request};
+use keyagent::{Agent, Builder, Delivery, Errno, KeySerial, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 
@@ -56,8 +56,12 @@ pub(crate) struct Service {
     user: Option<User>,
     reload_at: Option<Instant>,
     recheck_at: Instant,
-    /// When there was a request last.
+    /// When there was a request last, as far as that is known.
     busy_at: Instant,
+    /// Whether there was a request since then.
+    is_busy: bool,
+    /// Whether this is process 1 of its pid namespace.
+    is_init: bool,
 }
 
 /// A request with the helper that runs for it.
@@ -81,6 +85,14 @@ struct Job {
 enum Stage {
     Starting(Starting),
     Running(Helper),
+}
+
+/// What a wait has ended for.
+struct Ready {
+    /// For each job whether something has happened to it.
+    jobs: Vec<bool>,
+    rules: bool,
+    others: bool,
 }
 
 impl Service {
@@ -109,6 +121,8 @@ impl Service {
             reload_at: None,
             recheck_at: Instant::now(),
             busy_at: Instant::now(),
+            is_busy: false,
+            is_init: getpid().is_init(),
         })
     }
 
@@ -119,7 +133,7 @@ impl Service {
         types.dedup();
         let builder = |kind: &String| {
             let builder = Agent::builder(kind).timeout(self.timeout).window(self.window as u32);
-            builder.fallback(fallback).keyring(keyring)
+            builder.fallback(fallback).keyring(keyring).delivery(delivery()).current_thread()
         };
         let builders: Vec<_> = types.iter().map(builder).collect();
         builders.iter().try_for_each(Builder::check)?;
@@ -154,13 +168,13 @@ impl Service {
     }
 
     /// Waits until something has happened or the time has passed, and does what there is to do. `others` end the
-    /// wait, too.
-    pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<()> {
+    /// wait, too: returns whether one of them is ready.
+    pub(crate) fn turn(&mut self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<bool> {
         let limit = if self.take_requests() { Some(Duration::ZERO) } else { limit };
         let ready = self.wait(others, limit)?;
-        let is_recheck = self.recheck_at <= Instant::now();
+        let is_recheck = !self.jobs.is_empty() && self.recheck_at <= Instant::now();
         let mut at = 0;
-        for (job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready) {
+        for (job, is_ready) in std::mem::take(&mut self.jobs).into_iter().zip(ready.jobs) {
             let job = if is_ready || is_recheck { self.advance(job) } else { Some(job) };
             if let Some(mut job) = job {
                 job.check_deadline();
@@ -173,14 +187,14 @@ impl Service {
             self.jobs.iter_mut().for_each(Job::check_request);
             self.recheck_at = Instant::now() + RECHECK;
         }
-        if self.answers.have_changed() {
+        if ready.rules && self.answers.have_changed() {
             // Further changes do not put it off: they could go on and on.
             self.reload_at.get_or_insert(Instant::now() + SETTLE);
         }
         if self.reload_at.is_some_and(|at| at <= Instant::now()) {
             self.reload();
         }
-        Ok(())
+        Ok(ready.others)
     }
 
     /// Does what there is to do for a helper. Returns the job unless the helper has ended.
@@ -223,7 +237,10 @@ impl Service {
     }
 
     /// Whether nothing is pending, with helpers or in the kernel.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&mut self) -> bool {
+        if std::mem::take(&mut self.is_busy) {
+            self.busy_at = Instant::now();
+        }
         let is_quiet = || self.busy_at.elapsed() > HANDOVER;
         self.jobs.is_empty() && self.pending().map_or_else(is_quiet, |pending| pending == 0)
     }
@@ -235,7 +252,7 @@ impl Service {
 
     /// As process 1, waits for children that are not this program's own: orphans. `own` is a child that is no helper.
     pub(crate) fn reap_orphans(&mut self, own: Option<Pid>) {
-        if !getpid().is_init() {
+        if !self.is_init {
             return;
         }
         // One of its own that has ended is waited for elsewhere, and hides the others until then.
@@ -252,8 +269,8 @@ impl Service {
         })
     }
 
-    /// Polls, and returns for each job whether something has happened to it.
-    fn wait(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<Vec<bool>> {
+    /// Polls, and returns what has happened.
+    fn wait(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Result<Ready> {
         let mut fds = Vec::new();
         let mut ends = Vec::new();
         for job in &self.jobs {
@@ -264,7 +281,7 @@ impl Service {
             ends.push(fds.len());
         }
         let agents = self.agents.iter().filter(|agent| self.has_room(agent)).map(AsFd::as_fd);
-        let rest = others.iter().copied().chain(self.answers.watch_fd()).chain(agents);
+        let rest = self.answers.watch_fd().into_iter().chain(others.iter().copied()).chain(agents);
         fds.extend(rest.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let jobs = self.jobs.iter().filter(|job| job.request.is_some());
         let next = jobs.map(|job| job.deadline.min(self.recheck_at)).chain(self.reload_at).min();
@@ -276,11 +293,17 @@ impl Service {
             Err(why) => return Err(Failure::os("wait for requests")(why)),
         }
         let mut start = 0;
-        let is_ready = |end: usize| {
+        let mut is_ready = |end: usize| {
             let part = &fds[std::mem::replace(&mut start, end)..end];
             part.iter().any(|fd| !fd.revents().is_empty())
         };
-        Ok(ends.into_iter().map(is_ready).collect())
+        let jobs_end = ends.last().copied().unwrap_or_default();
+        let rules_end = jobs_end + usize::from(self.answers.watch_fd().is_some());
+        Ok(Ready {
+            jobs: ends.into_iter().map(&mut is_ready).collect(),
+            rules: is_ready(rules_end),
+            others: is_ready(rules_end + others.len()),
+        })
     }
 
     /// Whether another helper may run for the agent's type. A helper counts until it has ended, not only until it
@@ -291,31 +314,21 @@ impl Service {
 
     /// Takes requests of all types in turn. Returns whether some may be left that there is room for.
     fn take_requests(&mut self) -> bool {
-        for _ in 0..BATCH {
-            let mut has_taken = false;
-            for at in 0..self.agents.len() {
-                has_taken |= self.take_request(at);
-            }
-            if !has_taken {
-                return false;
-            }
-        }
-        true
+        // Helpers are started while an agent is borrowed.
+        let agents = std::mem::take(&mut self.agents);
+        let may_be_more =
+            (0..BATCH).all(|_| agents.iter().filter(|agent| self.take_request(agent)).count() > 0);
+        self.agents = agents;
+        may_be_more
     }
 
     /// Takes a request of one agent. Returns false if there is none, or no room for one.
-    fn take_request(&mut self, at: usize) -> bool {
-        let agent = &self.agents[at];
+    fn take_request(&mut self, agent: &Agent) -> bool {
         if !self.has_room(agent) {
             return false;
         }
-        match agent.try_next_request() {
-            Ok(Some(request)) => {
-                self.busy_at = Instant::now();
-                self.start(request);
-                true
-            }
-            Ok(None) => false,
+        match agent.try_serve(|request| self.start(request)) {
+            Ok(has_served) => has_served,
             Err(why) => {
                 log::error(&format!("can't take a request for a key of type {}: {why}", agent.kind()));
                 // Others may have arrived with it.
@@ -328,8 +341,9 @@ impl Service {
         let record = Record::new(&request);
         match self.answers.handler(CREATE, &request) {
             None => {
-                record.warn("no rule matches");
+                // The requester need not wait for the rest.
                 drop(request);
+                record.warn("no rule matches");
             }
             Some(handler) => {
                 if let Some(lifetime) = self.lifetimes.get(request.kind()) {
@@ -340,6 +354,7 @@ impl Service {
                 self.start_helper(CREATE, &handler, request, record, deadline);
             }
         }
+        self.is_busy = true;
     }
 
     fn start_helper(
@@ -350,7 +365,7 @@ impl Service {
         mut record: Record,
         deadline: Instant,
     ) {
-        record.by = Some(handler.origin());
+        record.start(handler.origin(), Instant::now());
         let started = request.delegate().map_err(|why| why.to_string()).and_then(|delegation| {
             let program = handler.program(operation, &request, delegation.session_keyring());
             let program = program.map_err(|why| why.to_string())?;
@@ -517,6 +532,12 @@ fn rejection(code: i32) -> Option<Errno> {
 /// Why a helper was not started.
 fn unstarted(program: &Path, why: &dyn fmt::Display) -> String {
     format!("can't start the helper {}: {why}", program.display())
+}
+
+/// A signal names its request, and reaches one agent alone; notifications reach all agents of the process. Without /proc,
+/// nothing tells whether the signal is blocked everywhere.
+fn delivery() -> Delivery {
+    if Path::new("/proc/self/task").exists() { Delivery::Signal } else { Delivery::WatchQueue }
 }
 
 /// How long a request may take if the daemon does not say it.
