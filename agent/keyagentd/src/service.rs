@@ -108,6 +108,11 @@ impl Service {
         if let Some((_, kind)) = twice {
             return Err(Failure::new(Code::Usage, format!("can't serve a type twice: name {kind:?} once")));
         }
+        if let Some(lifetime) = options.lifetime.iter().find(|it| !options.types.contains(&it.kind)) {
+            let kind = &lifetime.kind;
+            let message = format!("can't set a lifetime for keys of type {kind:?}: add it to --types");
+            return Err(Failure::new(Code::Usage, message));
+        }
         let lifetimes =
             options.lifetime.iter().map(|lifetime| (lifetime.kind.clone(), lifetime.time)).collect();
         Ok(Self {

@@ -51,6 +51,7 @@ fn wrong_options_and_rules_have_codes_of_their_own() {
         (&[], 64),
         (&["-t", "user,user", "--exec", "cat"], 64),
         (&["-t", "user", "--lifetime", "600"], 64),
+        (&["-t", "user", "--lifetime", "user=1,dns_resolver=1", "--exec", "cat"], 64),
         (&["run", "-t", "user", "--keyring", "k", "--", "true"], 64),
         (&["-t", "user", "--exec", "cat", "--rules", "rules"], 64),
         (&["-t", "user", "--exec", "/nonexistent"], 78),
