@@ -12,7 +12,19 @@ pub(crate) fn helpers_user(text: &str) -> Result<User> {
     if !geteuid().is_root() {
         return Err(Failure::new(Code::NoPermission, "can't run helpers as another user: --user needs root"));
     }
+    // Namespaces of Linux before 3.19 have no such file.
+    check_setgroups(&fs::read_to_string("/proc/self/setgroups").unwrap_or_default())?;
     user(text)
+}
+
+/// Refuses a user namespace in which helpers could not give up supplementary groups.
+fn check_setgroups(setting: &str) -> Result<()> {
+    if setting.trim() != "deny" {
+        return Ok(());
+    }
+    let message = "can't run helpers as another user: this user namespace denies setgroups(2); have its gid map \
+                   written with privilege, as newgidmap(1) does, or leave out --user";
+    Err(Failure::new(Code::NoPermission, message))
 }
 
 /// The ids of `NAME` or `UID:GID`.
@@ -36,6 +48,14 @@ fn user(text: &str) -> Result<User> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn namespace_that_denies_setgroups_is_refused() {
+        assert!(check_setgroups("allow\n").is_ok() && check_setgroups("").is_ok());
+        let refused = check_setgroups("deny\n").unwrap_err();
+        assert_eq!(refused.code, Code::NoPermission);
+        assert!(refused.message.ends_with("or leave out --user"), "{}", refused.message);
+    }
 
     #[test]
     fn user_is_a_name_or_ids() {
