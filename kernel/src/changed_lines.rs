@@ -6,8 +6,8 @@ use crate::{
     BuildRequest, Error, Progress, Result, Series,
     diff_parser::hunk,
     sources::BASE,
-    subprocess::{git, read},
-    tree::tree,
+    subprocess::{bytes, git, read},
+    tree::{Commits, commits, tree},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,16 +28,18 @@ pub fn changed_files(
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<ChangedFile>> {
-    changed_files_in(&tree(request, cache, progress)?.path)
+    let Commits { path, base, head } = commits(request, cache, progress)?;
+    changed_files_between(&path, &base, &head)
 }
 
-/// Like [`changed_files`], in a tree that is checked out.
-pub(crate) fn changed_files_in(tree: &Path) -> Result<Vec<ChangedFile>> {
-    let diff = read(&mut diff(tree, &["--unified=0"]), b"")?;
+/// Returns the C files that the second commit has changed. They are read from the commit, since
+/// another command may have put mutants into the tree's files.
+pub(crate) fn changed_files_between(tree: &Path, base: &str, head: &str) -> Result<Vec<ChangedFile>> {
+    let diff = read(&mut diff(tree, [base, head], &["--unified=0"]), b"")?;
     let mut files = Vec::new();
     for (path, is_new, lines) in added(&diff) {
-        let file = tree.join(&path);
-        let text = fs::read_to_string(&file).map_err(Error::io("reading", &file))?;
+        let bytes = bytes(git(tree).args(["cat-file", "blob", &format!("{head}:{path}")]))?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         files.push(ChangedFile { path, text, lines, is_new });
     }
     Ok(files)
@@ -61,7 +63,7 @@ pub fn lines_since(
 /// Returns the paths of the C files, without headers, for line counters. These are the files that
 /// the series adds or changes, and all of security/keys, whose headers it may have changed.
 pub(crate) fn counted_sources(tree: &Path) -> Result<BTreeSet<String>> {
-    let changed = read(&mut diff(tree, &["--name-only"]), b"")?;
+    let changed = read(&mut diff(tree, [BASE, "HEAD"], &["--name-only"]), b"")?;
     let keys = tree.join("security/keys");
     let entries = fs::read_dir(&keys).map_err(Error::io("reading", &keys))?;
     let names = entries.flatten().map(|entry| format!("security/keys/{}", entry.file_name().display()));
@@ -82,11 +84,11 @@ pub(crate) fn files_of_series(tree: &Path, series: &Series) -> Result<BTreeSet<S
     Ok(read(&mut command, b"")?.lines().map(str::to_owned).collect())
 }
 
-/// Returns `git diff` of the series' C files.
-fn diff(tree: &Path, options: &[&str]) -> std::process::Command {
+/// Returns `git diff` of the C files of two commits.
+fn diff(tree: &Path, commits: [&str; 2], options: &[&str]) -> std::process::Command {
     let mut command = git(tree);
     command.args(["diff", "--no-renames", "--no-color", "--no-ext-diff", "--diff-filter=AM"]).args(options);
-    command.args([BASE, "HEAD", "--", "*.c", "*.h", ":!tools", ":!samples", ":!scripts", ":!Documentation"]);
+    command.args(commits).args(["--", "*.c", "*.h", ":!tools", ":!samples", ":!scripts", ":!Documentation"]);
     command.args([":!*_test.c", ":!*_kunit.c"]);
     command
 }
@@ -137,7 +139,45 @@ fn added(diff: &str) -> Vec<(String, bool, BTreeSet<usize>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NoProgress, testutil::Fixture};
+    use crate::{NoProgress, Phase, Series, testutil::Fixture};
+
+    /// Progress of a command that must not wait.
+    struct Impatient;
+
+    impl Progress for Impatient {
+        fn started(&self, _: &Phase, _: Option<u64>) {}
+        fn done(&self, _: u64) {}
+        fn finished(&self) {}
+        fn note(&self, text: &str) {
+            panic!("{text}");
+        }
+    }
+
+    #[test]
+    fn changed_files_are_read_while_the_tree_is_built_with_mutants() {
+        let fixture = Fixture::new();
+        let mut header = tar::Header::new_gnu();
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, text) in [("Makefile", "VERSION = 1\n"), ("Kconfig", "\n"), ("a.c", "1\n2\n")] {
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, format!("linux-1/{name}"), text.as_bytes()).unwrap();
+        }
+        fixture.write("linux.tar", archive.into_inner().unwrap());
+        fixture.write_patch(1, "a.c", "@@ -1,2 +1,3 @@\n 1\n+new\n 2");
+        let request = fixture.request("linux.tar", fixture.patches().unwrap()).unwrap();
+        let built = tree(&request, &fixture.path("cache"), &NoProgress).unwrap();
+        fs::write(built.path.join("a.c"), "1\nmutant(1)\n2\n").unwrap();
+
+        let files = changed_files(&request, &fixture.path("cache"), &Impatient).unwrap();
+        let lines = [2].into();
+        assert_eq!(
+            files,
+            [ChangedFile { path: "a.c".into(), text: "1\nnew\n2\n".into(), lines, is_new: false }]
+        );
+        let pristine = fixture.request("linux.tar", Series::default()).unwrap();
+        assert_eq!(changed_files(&pristine, &fixture.path("cache"), &Impatient).unwrap(), []);
+    }
 
     #[test]
     fn changed_lines_are_numbered_in_the_new_file() {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Arch, BuildRequest, Error, Fragment, Inputs, MutantSet, Profile, Progress, Result, Tree,
     build::{Build, Toolchain},
-    changed_lines::{changed_files_in, files_of_series},
+    changed_lines::{changed_files_between, files_of_series},
     fs::{read_if_present, remove},
     lock::Lock,
     mutants,
@@ -224,7 +224,7 @@ impl Recipe {
         warnings: &mut Warnings,
         progress: &dyn Progress,
     ) -> Result<MutantSet> {
-        let set = MutantSet::of(&changed_files_in(&tree.path)?, &self.fragments);
+        let set = MutantSet::of(&changed_files_between(&tree.path, &tree.base, &tree.head)?, &self.fragments);
         let built = mutants::build(set, tree, build, progress).and_then(|set| {
             build.run(warnings, progress)?;
             Ok(set)

@@ -45,6 +45,39 @@ pub fn tree(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -
     Ok(Tree { path: base.path, base: base.commit, head, identity: base.identity, _lock: base.lock })
 }
 
+/// A source with a series on top as commits, whose files can be read while another command builds
+/// from the tree.
+pub(crate) struct Commits {
+    /// The repository.
+    pub(crate) path: PathBuf,
+    pub(crate) base: String,
+    pub(crate) head: String,
+}
+
+/// Returns the commits for that request. Takes the tree's lock only if they have to be made.
+pub(crate) fn commits(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<Commits> {
+    if let Some(commits) = known_commits(request, cache)? {
+        return Ok(commits);
+    }
+    let base = Base::prepare(request.kernel, request.origin.as_ref(), cache, progress)?;
+    let head = apply(&request.series, &base, progress)?;
+    Ok(Commits { path: base.path, base: base.commit, head })
+}
+
+/// Returns the commits that an earlier command has made. A tree of an archive has the same base
+/// forever. That of a directory or a repository follows it under the lock.
+fn known_commits(request: &BuildRequest<'_>, cache: &Path) -> Result<Option<Commits>> {
+    let is_archive = |origin: &Origin| !matches!(origin, Origin::Directory(_) | Origin::Commit { .. });
+    let Some((_, path, _)) = cached_origin(&request.kernel.name, request.origins(), cache)?
+        .filter(|(origin, ..)| is_archive(origin))
+    else {
+        return Ok(None);
+    };
+    let base = read(git(&path).args(["rev-parse", "--verify", BASE]), b"")?;
+    let head = known_head(&request.series, &path, &base);
+    Ok(head.map(|head| Commits { path, base, head }))
+}
+
 /// Brings the source into the cache with the series on top, if it is not there. A later build need
 /// not wait for it.
 pub fn fetch_tree(request: &BuildRequest<'_>, cache: &Path, progress: &dyn Progress) -> Result<()> {
@@ -167,21 +200,29 @@ fn unpack(name: &str, origin: &Origin, cache: &Path, progress: &dyn Progress) ->
 }
 
 fn apply(series: &Series, base: &Base, progress: &dyn Progress) -> Result<String> {
-    if series.is_empty() {
-        return Ok(base.commit.clone());
-    }
-    // The same series on the same base is the same commit, which is kept under their hash.
-    let mut hash = Sha256::new_with_prefix(&base.commit);
-    series.digest(&mut hash);
-    let kept = format!("refs/series/{}", hex(&hash.finalize()));
-    if let Ok(head) = read(git(&base.path).args(["rev-parse", "--verify", "--quiet", &kept]), b"") {
+    if let Some(head) = known_head(series, &base.path, &base.commit) {
         return Ok(head);
     }
     progress.started(&Phase::Series, Some(series.patches().len() as u64));
     let head = series.commit(&base.path, &base.commit, |done| progress.done(done as u64))?;
-    read(git(&base.path).args(["update-ref", &kept, &head]), b"")?;
+    read(git(&base.path).args(["update-ref", &series_ref(series, &base.commit), &head]), b"")?;
     progress.finished();
     Ok(head)
+}
+
+/// Returns the commit of that series, if it has been applied before.
+fn known_head(series: &Series, path: &Path, base: &str) -> Option<String> {
+    if series.is_empty() {
+        return Some(base.to_owned());
+    }
+    read(git(path).args(["rev-parse", "--verify", "--quiet", &series_ref(series, base)]), b"").ok()
+}
+
+/// The same series on the same base is the same commit, which is kept under their hash.
+fn series_ref(series: &Series, base: &str) -> String {
+    let mut hash = Sha256::new_with_prefix(base);
+    series.digest(&mut hash);
+    format!("refs/series/{}", hex(&hash.finalize()))
 }
 
 /// Checks that commit out, and writes only the files that differ.

@@ -171,8 +171,7 @@ pub fn fetch_tree(options: &KernelOptions, arch: Arch, cache: &Path, terminal: &
     Ok(())
 }
 
-/// Returns the files that the series adds or changes, with its own lines. Checks the tree out,
-/// which takes seconds after another series.
+/// Returns the files that the series adds or changes, with its own lines.
 pub fn changed_files(options: &KernelOptions, cache: &Path, terminal: &Terminal) -> Result<Vec<ChangedFile>> {
     Ok(kernel::changed_files(&options.noted(Arch::X86_64, terminal)?, cache, terminal)?)
 }
