@@ -203,8 +203,8 @@ impl Run<'_> {
         let mut judgements: BTreeMap<u32, Judgement> = BTreeMap::new();
         let mut open = Vec::new();
         for mutant in selected {
-            let known = before.iter().find(|judgement| judgement.mutant == mutant.id);
-            match known.cloned().or_else(|| self.unrun(mutant, listed)) {
+            let known = || before.iter().find(|judgement| judgement.mutant == mutant.id).cloned();
+            match self.unrun(mutant, listed).or_else(known) {
                 Some(judgement) => _ = judgements.insert(mutant.id, judgement),
                 None => open.push(*mutant),
             }
