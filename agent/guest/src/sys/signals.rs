@@ -171,6 +171,9 @@ struct SigInfo {
 
 /// Sends a signal with a forged siginfo (R15).
 pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: i32) -> Result<()> {
+    // The kernel ignores the last bytes if it knows the code's layout, and refuses others: E2BIG.
+    let mut rest = [0; 96];
+    rest[95] = 1;
     let info = SigInfo {
         signo: signal,
         errno: 0,
@@ -179,7 +182,7 @@ pub(crate) fn send_forged(by: Forgery, pid: i32, signal: i32, code: i32, value: 
         pid: nix::unistd::getpid().as_raw(),
         uid: nix::unistd::getuid().as_raw(),
         value: u64::from(value as u32),
-        rest: [0; 96],
+        rest,
     };
     let info = &raw const info;
     let answer = match by {
