@@ -20,7 +20,7 @@ use crate::host::terminal::Terminal;
 use crate::host::{cache, exemptions, output, workspace};
 use crate::mutants::baseline::Baseline;
 use crate::mutants::equivalents::{self, Equivalent};
-use crate::mutants::journal::Journal;
+use crate::mutants::journal::{Journal, SuiteDigests};
 use crate::mutants::judge::Judge;
 use crate::mutants::order::History;
 use crate::mutants::selection::Touched;
@@ -72,7 +72,7 @@ pub struct Options {
     #[arg(long, value_name = "SCENARIO")]
     without: Vec<String>,
 
-    /// Take over the outcomes of an interrupted run of the same kernel and suite
+    /// Take over the outcomes of earlier runs of the same kernel, as far as the scenarios that gave them are the same
     #[arg(long)]
     resume: bool,
 
@@ -199,7 +199,8 @@ impl Run<'_> {
         listed: &[Equivalent],
         selected: &[&Mutant],
     ) -> Result<Vec<Judgement>> {
-        let (mut journal, before) = Journal::open(&self.journal_file(environment), options.resume)?;
+        let file = directory().join(format!("{}.jsonl", identity(environment)));
+        let (mut journal, before) = Journal::open(&file, self.digests(), options.resume)?;
         let mut judgements: BTreeMap<u32, Judgement> = BTreeMap::new();
         let mut open = Vec::new();
         for mutant in selected {
@@ -269,13 +270,12 @@ impl Run<'_> {
         self.terminal.say(&format!("\n{}", table::summary(judgements)));
     }
 
-    /// Returns the file of the judgements by this kernel, guest and suite.
-    fn journal_file(&self, environment: &Environment) -> PathBuf {
+    fn digests(&self) -> SuiteDigests {
+        let digest = |(name, scenario): (&&str, &&Scenario)| (name.to_string(), Baseline::digest(scenario));
+        let scenarios: BTreeMap<String, String> = self.scenarios.iter().map(digest).collect();
         let mut hash = Sha256::new();
-        for (name, scenario) in &self.scenarios {
-            hash.update(format!("{name}\n{}\n", Baseline::digest(scenario)));
-        }
-        directory().join(format!("{}-{}.jsonl", identity(environment), &hex(&hash.finalize())[..10]))
+        scenarios.iter().for_each(|(name, digest)| hash.update(format!("{name}\n{digest}\n")));
+        SuiteDigests { whole: hex(&hash.finalize())[..10].to_owned(), scenarios }
     }
 }
 
