@@ -7,7 +7,7 @@ use scenarios::wire::{Hello, PROTOCOL};
 
 use super::mounts::is_mounted;
 use crate::raw_add_key;
-use crate::sys::{fault_injection, kmsg, procfs};
+use crate::sys::{fault_injection, procfs};
 
 /// The first message of a guest that runs plans.
 pub(super) fn hello(lending: KeySerial) -> Hello {
@@ -49,7 +49,6 @@ const FEATURES: &[(&str, Trial)] = &[
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
     ("fault_injection", |_| fault_injection::configure()),
-    ("no_quarantine", |_| !keeps_freed_memory()),
     ("yama", |_| std::path::Path::new("/proc/sys/kernel/yama").exists()),
     ("smack", |_| std::path::Path::new("/proc/self/attr/smack").exists()),
     ("compat", |_| raw_add_key::takes_compat_calls()),
@@ -63,11 +62,6 @@ fn has_keyagents(lending: KeySerial) -> bool {
 fn has_file_system(name: &str) -> bool {
     let known = procfs::read("/proc/filesystems").unwrap_or_default();
     known.lines().any(|line| line.split_whitespace().last() == Some(name))
-}
-
-/// KASAN keeps freed memory for a while, which counts as used.
-fn keeps_freed_memory() -> bool {
-    kmsg::has_logged("kasan: KernelAddressSanitizer initialized")
 }
 
 fn has_namespace(name: &str) -> bool {

@@ -45,12 +45,6 @@ pub(crate) fn since_plan_start() -> io::Result<Vec<String>> {
     }
 }
 
-/// Checks whether the kernel has logged a line with this text since it booted.
-pub(crate) fn has_logged(text: &str) -> bool {
-    let found = |record: &str| record.contains(text).then(String::new);
-    open().is_ok_and(|file| !LogReader(file).records(found).is_empty())
-}
-
 fn open() -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(DEVICE)
 }
