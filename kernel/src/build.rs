@@ -12,7 +12,7 @@ use crate::{
     Arch, Error, Fragment, Phase, Profile, Progress, Result,
     changed_lines::counted_sources,
     config,
-    fs::is_full,
+    fs::{is_full, read_if_present},
     programs::has_program,
     subprocess::{self, Running},
     warnings::Warnings,
@@ -21,6 +21,9 @@ use crate::{
 /// Files without KCSAN, since it finds races of the stock kernel there: proc.c reads the numbers of
 /// /proc/key-users without the lock that they are changed under.
 const RACY: &[&str] = &["proc"];
+
+/// Header that delays calls of the kernel's functions.
+pub(crate) const PERTURB: &str = include_str!("../perturb/perturb.h");
 
 /// Characters that the path of a build directory must not contain, besides white space. make, the
 /// shell or the compiler interpret them.
@@ -135,7 +138,7 @@ impl Build<'_> {
     /// Compiles these objects, and continues with the next one after an error.
     pub(crate) fn compile(&self, objects: &[String]) -> Result<Compiled> {
         let mut command = self.make();
-        command.arg(format!("-j{}", self.jobs)).arg("-k").args(objects);
+        command.arg(format!("-j{}", self.jobs)).arg("-k").args(objects).args(self.instrumented_objects()?);
         let output = subprocess::output(&mut command, b"")?;
         let log = self.log();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -222,12 +225,27 @@ impl Build<'_> {
         Error::Build { status: status.to_string(), first, log: self.log() }
     }
 
+    /// Returns the kbuild variables by which the series' files of the key service get its delays. Like
+    /// instrumentation, this needs no change to the tree.
+    fn delayed_objects(&self) -> Result<BTreeSet<String>> {
+        let header = self.directory.join("perturb.h");
+        // Written anew, it would be a reason to compile.
+        if read_if_present(&header)?.as_deref() != Some(PERTURB) {
+            fs::write(&header, PERTURB).map_err(Error::io("writing", &header))?;
+        }
+        let sources = counted_sources(self.tree)?;
+        let of_keys = sources.iter().filter(|source| source.starts_with("security/keys/"));
+        let names = of_keys.filter_map(|source| Path::new(source).file_stem()?.to_str());
+        Ok(names.map(|name| format!("CFLAGS_{name}.o=-include {}", header.display())).collect())
+    }
+
     /// Returns the kbuild variables by which only the series' files are instrumented, without a
     /// change to the tree's Makefiles. kbuild matches objects by their bare names, so a file of the
     /// same name elsewhere is instrumented, too.
     fn instrumented_objects(&self) -> Result<BTreeSet<String>> {
         let (variable, rest) = match self.profile {
-            Profile::Plain | Profile::Debug | Profile::Mutants => return Ok(BTreeSet::new()),
+            Profile::Plain => return Ok(BTreeSet::new()),
+            Profile::Debug | Profile::Mutants => return self.delayed_objects(),
             Profile::Coverage => ("GCOV_PROFILE", None),
             Profile::Kcsan => ("KCSAN_SANITIZE", Some("KCSAN_SANITIZE=n".to_owned())),
         };

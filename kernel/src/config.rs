@@ -46,6 +46,11 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// Returns true if a boot parameter can delay the locks and wake-ups of the key service.
+    pub fn has_delays(self) -> bool {
+        matches!(self, Self::Debug | Self::Mutants)
+    }
+
     /// Returns the name for the cache's file names and messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Arch, BuildRequest, Error, Fragment, Inputs, MutantSet, Profile, Progress, Result, Tree,
-    build::{Build, Toolchain},
+    build::{Build, PERTURB, Toolchain},
     changed_lines::{changed_files_between, files_of_series},
     fs::{read_if_present, remove},
     lock::Lock,
@@ -141,6 +141,10 @@ impl Recipe {
         if profile == Profile::Mutants {
             mutants::digest(&mut hash);
             inputs.add("the rules for mutants", mutants::digest);
+        }
+        if profile.has_delays() {
+            hash.update(PERTURB);
+            inputs.add("the delays", |hash| hash.update(PERTURB));
         }
         for patch in request.series.patches() {
             inputs.add(&patch.name, |hash| patch.digest(hash));

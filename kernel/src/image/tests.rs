@@ -154,6 +154,7 @@ fn image_with_mutants_has_those_that_compile_and_leaves_the_tree_as_it_was() {
     let compile = "%.o: %.c\n\t@mkdir -p $(O)/$(@D); gcc -c -DEIO=5 -o $(O)/$@ $(CURDIR)/$<\n";
     fixture.write("source/Makefile", format!("{MAKEFILE}\n{compile}"));
     fixture.write("source/lib/Makefile", "");
+    fixture.write("source/security/keys/Makefile", "");
     fixture.write("source/a.c", "struct id { int n; };\nint g(int);\n");
     let added = "int f(struct id id)\n{\n\tstruct { struct id id; int n; } s = { .id = id, .n = 7 };\n\tg(s.n);\n\treturn 0;\n}\n";
     let hunk: String = added.lines().map(|line| format!("+{line}\n")).collect();

@@ -48,6 +48,10 @@ pub struct MatrixOptions {
     /// Install missing packages, with sudo if necessary
     #[arg(long)]
     pub(crate) install: bool,
+
+    /// The seed of delays in the kernel.
+    #[arg(skip)]
+    pub(crate) perturb: Option<NonZero<u32>>,
 }
 
 /// Virtual machines of one `--vm` value.
@@ -59,6 +63,9 @@ pub enum Choice {
     All,
     One(Kind),
 }
+
+/// The error for a seed and another profile.
+pub(crate) const NO_DELAYS: &str = "--perturb needs a profile with delays: mutants (which is quick) or debug";
 
 impl MatrixOptions {
     /// Returns these options with the coverage profile and one kernel, since lines of two kernels
@@ -93,6 +100,17 @@ impl MatrixOptions {
             _ => bail!("--vm takes one virtual machine here: uml, tcg or kvm"),
         };
         Ok(Self { profile: vec![Profile::Mutants], vm, fresh: true, ..self.clone() })
+    }
+
+    /// Returns these options with a profile that can delay by a seed, and a guest of its own for each
+    /// scenario.
+    pub fn for_seed(&self, seed: NonZero<u32>) -> Result<Self> {
+        if self.profile.iter().any(|profile| !profile.has_delays()) {
+            bail!("{NO_DELAYS}");
+        }
+        let profile = if self.profile.is_empty() { vec![Profile::Mutants] } else { self.profile.clone() };
+        let vm = if self.vm.is_empty() { vec![Choice::One(Kind::Uml)] } else { self.vm.clone() };
+        Ok(Self { profile, vm, fresh: true, perturb: Some(seed), ..self.clone() })
     }
 
     /// Checks the options before any work.
@@ -145,5 +163,18 @@ mod tests {
             assert!(on(&vm).unwrap_err().to_string().starts_with("--vm takes tcg or kvm here"));
         }
         assert!(on(&[]).is_ok() && on(&[Choice::Auto, Choice::One(Kind::Kvm)]).is_ok());
+    }
+
+    #[test]
+    fn a_seed_needs_a_profile_with_delays() {
+        let seed = NonZero::<u32>::MIN;
+        let of = |profile: &[Profile]| {
+            MatrixOptions { profile: profile.to_vec(), ..MatrixOptions::default() }.for_seed(seed)
+        };
+        let options = of(&[]).unwrap();
+        assert_eq!(options.profile, [Profile::Mutants]);
+        assert!(options.fresh && options.perturb == Some(seed));
+        assert_eq!(of(&[Profile::Debug]).unwrap().profile, [Profile::Debug]);
+        assert_eq!(of(&[Profile::Plain]).unwrap_err().to_string(), NO_DELAYS);
     }
 }

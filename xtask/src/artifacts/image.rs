@@ -126,6 +126,11 @@ impl Profile {
     pub fn name(self) -> &'static str {
         kernel::Profile::from(self).name()
     }
+
+    /// Returns true if its kernels can delay the key service by a seed.
+    pub fn has_delays(self) -> bool {
+        kernel::Profile::from(self).has_delays()
+    }
 }
 
 impl From<Profile> for kernel::Profile {

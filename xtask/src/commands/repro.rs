@@ -15,6 +15,7 @@ use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
 use crate::args::at_least_one;
+use crate::args::matrix::NO_DELAYS;
 use crate::args::one_guest::GuestOptions;
 use crate::artifacts::image::{self, Profile};
 use crate::debug::timeline::Timeline;
@@ -25,7 +26,7 @@ use crate::host::terminal::{Terminal, seconds};
 use crate::host::{cache, output};
 use crate::mutants::judge::boot_parameter;
 use crate::mutants::table;
-use crate::runner::environment::{Environment, Extras};
+use crate::runner::environment::{Environment, Extras, seed_parameter};
 use crate::runner::result_word::Word;
 use crate::runner::scenario_result::accept_hint;
 use crate::runner::selection;
@@ -38,6 +39,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask repro serving/raced --until-fail             until a run fails; prints the seed
   cargo xtask repro serving/raced --seed 17                with a given seed
   cargo xtask repro rejection/chosen-error --mutant 17     with a fault in the series
+  cargo xtask repro serving/raced --perturb 17             with delays in the kernel, by a seed
   cargo xtask repro chosen-error --gdb keyagent_dispatch   a gdb command that stops at that function";
 
 /// Time limit of a guest under a debugger, long enough never to expire.
@@ -75,6 +77,10 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", conflicts_with = "gdb")]
     mutant: Option<u32>,
 
+    /// Delay locks and wake-ups of the key service as this seed says [default profile: mutants; default virtual machine: UML]
+    #[arg(long, value_name = "SEED", value_parser = at_least_one::<NonZero<u32>>, conflicts_with = "gdb")]
+    perturb: Option<NonZero<u32>>,
+
     #[command(flatten)]
     guest: GuestOptions,
 }
@@ -85,13 +91,17 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         bail!("only QEMU supports gdb: use --vm tcg or --vm kvm");
     }
     let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
-    let options = &options.with_mutant()?;
+    let options = &options.with_profile()?;
     options.guest.ensure_host(terminal)?;
     let environment = options.environment(&scenario, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));
     terminal.say(&format!("{} {}", style(&scenario.name).bold(), style(&scenario.title).dim()));
     let environment = match options.mutant {
         Some(number) => options.choose_mutant(environment, number, terminal)?,
+        None => environment,
+    };
+    let environment = match options.perturb {
+        Some(seed) => environment.with_parameter(seed_parameter(seed)),
         None => environment,
     };
     let verdict = match port {
@@ -106,16 +116,19 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 impl Options {
-    /// Returns these options with the profile and the virtual machine of a mutant, if there is one.
-    fn with_mutant(&self) -> Result<Self> {
-        let mut options = self.clone();
-        if self.mutant.is_some() {
-            if ![Profile::Plain, Profile::Mutants].contains(&self.guest.kernel.profile) {
-                bail!("--profile can't be set with --mutant: it is mutants");
-            }
-            options.guest.kernel.profile = Profile::Mutants;
-            options.guest.vm = self.guest.vm.or(Some(Kind::Uml));
+    /// Returns these options with the profile and the virtual machine that a mutant or a seed implies.
+    fn with_profile(&self) -> Result<Self> {
+        if self.mutant.is_none() && self.perturb.is_none() {
+            return Ok(self.clone());
         }
+        let mut options = self.clone();
+        options.guest.kernel.profile = match self.guest.kernel.profile {
+            Profile::Plain | Profile::Mutants => Profile::Mutants,
+            _ if self.mutant.is_some() => bail!("--profile can't be set with --mutant: it is mutants"),
+            profile if profile.has_delays() => profile,
+            _ => bail!("{NO_DELAYS}"),
+        };
+        options.guest.vm = self.guest.vm.or(Some(Kind::Uml));
         Ok(options)
     }
 
@@ -133,9 +146,7 @@ impl Options {
             bail!("there is no mutant {number} in this kernel: `cargo xtask mutants --list` shows all")
         };
         terminal.say(&format!("mutant {}\n{}", table::line(mutant), set.diff(mutant)));
-        let mut environment = environment.without_spare();
-        environment.boot.parameters.push(boot_parameter(mutant));
-        Ok(environment)
+        Ok(environment.with_parameter(boot_parameter(mutant)))
     }
 
     /// Returns what judges a run. The trace of a mutant is no proposal for a snapshot.

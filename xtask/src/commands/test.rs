@@ -1,5 +1,6 @@
 //! `cargo xtask test`: runs scenarios on the patched kernel.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use scenarios::scenario::Scenario;
 
+use crate::args::at_least_one;
 use crate::args::matrix::MatrixOptions;
 use crate::host::completion;
 use crate::host::terminal::Terminal;
@@ -24,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask test timeout linking/confined         scenarios with these names
   cargo xtask test --failed --fail-fast             the last run's failures, until one fails again
   cargo xtask test --vm uml --fresh                 a new kernel for each scenario
+  cargo xtask test lifetime timeout --perturb 17    other interleavings, by a seed
   cargo xtask test --kernel 7.3,6.12 --vm uml,tcg   four columns, and a table of what differs
   cargo xtask test --shard 2/3 --retries 2          the second of three shares
   cargo xtask test timeout --list                   the names of the selected scenarios
@@ -54,7 +57,7 @@ pub struct Options {
 }
 
 /// Options of `cargo xtask test` and `cargo xtask watch`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Run only scenarios whose names (FAMILY/NAME) contain one of these
     #[arg(value_name = "FILTER", add = completion::scenario())]
@@ -83,6 +86,11 @@ pub struct Common {
     #[arg(long, value_name = "N", default_value_t)]
     retries: u32,
 
+    /// Delay locks and wake-ups of the key service as this seed says, with a new guest for each scenario [default profile: mutants;
+    /// default virtual machine: UML]
+    #[arg(long, value_name = "SEED", value_parser = at_least_one::<NonZero<u32>>)]
+    perturb: Option<NonZero<u32>>,
+
     #[command(flatten)]
     pub(super) testbed: MatrixOptions,
 
@@ -104,6 +112,15 @@ enum MessageFormat {
 }
 
 impl Common {
+    /// Returns these options with what a seed implies.
+    pub fn with_seed(&self) -> Result<Self> {
+        let testbed = match self.perturb {
+            Some(seed) => self.testbed.for_seed(seed)?,
+            None => self.testbed.clone(),
+        };
+        Ok(Self { testbed, ..self.clone() })
+    }
+
     pub fn named(&self) -> Result<Vec<Scenario>> {
         let mut scenarios = if self.exact {
             selection::select_exactly(&self.filters)?
@@ -119,7 +136,7 @@ impl Common {
 }
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
-    let common = &options.common;
+    let common = &options.common.with_seed()?;
     // Mistakes are reported before any long work starts.
     report::check(&common.report)?;
     let events = (options.message_format == Some(MessageFormat::Jsonl)).then(Stream::default);

@@ -101,7 +101,7 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
                         profile: *profile,
                         ..KernelOptions::default()
                     };
-                    let spec = EnvironmentSpec { kernel, kind: *kind };
+                    let spec = EnvironmentSpec { kernel, kind: *kind, perturb: options.perturb };
                     let number = specs.iter().position(|it| *it == spec).unwrap_or_else(|| {
                         specs.push(spec);
                         specs.len() - 1

@@ -49,6 +49,8 @@ impl Extras {
 pub struct EnvironmentSpec {
     pub kernel: KernelOptions,
     pub kind: Kind,
+    /// The seed of delays in the kernel.
+    pub perturb: Option<NonZero<u32>>,
 }
 
 impl EnvironmentSpec {
@@ -70,7 +72,7 @@ impl EnvironmentSpec {
         BootConfig {
             image,
             initramfs,
-            parameters: Vec::new(),
+            parameters: self.perturb.map(seed_parameter).into_iter().collect(),
             memory_mib: memory_mib(profile),
             cpus: cpus(),
             clock: Clock::default(),
@@ -151,6 +153,12 @@ impl Environment {
         Self { spare: Mutex::default(), ..self }
     }
 
+    /// Adds a kernel parameter, and drops the guest that the probe has started without it.
+    pub fn with_parameter(mut self, parameter: String) -> Self {
+        self.boot.parameters.push(parameter);
+        self.without_spare()
+    }
+
     /// Replaces the back end, and drops the guest that the probe has started.
     pub fn with_backend(self, backend: Box<dyn Backend>) -> Self {
         Self { backend, spare: Mutex::default(), ..self }
@@ -202,6 +210,11 @@ fn runs_no_guest(kind: Kind, why: &Unusable) -> String {
         Kind::Tcg => "use --vm uml".to_owned(),
     };
     format!("{} runs no guest on this machine: {why}; {remedy}", kind.full_name())
+}
+
+/// Returns the kernel parameter that distributes delays, in the profiles that have them.
+pub fn seed_parameter(seed: NonZero<u32>) -> String {
+    format!("perturb={seed}")
 }
 
 /// Creates the directory for logs. Removes earlier logs with this prefix, and directories left by

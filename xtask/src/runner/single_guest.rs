@@ -46,7 +46,7 @@ impl GuestOptions {
         let mut last = anyhow!("can't start a guest: there is no virtual machine to choose from");
         let retry = if self.vm.is_some() { Retry::Always } else { Retry::WhenExpired };
         for (index, kind) in kinds.iter().enumerate() {
-            let spec = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind };
+            let spec = EnvironmentSpec { kernel: self.kernel.clone(), kind: *kind, perturb: None };
             match Environment::prepare(&spec, &initramfs, extras, label, retry, &cache, terminal) {
                 Ok(environment) => return Ok(environment),
                 Err(error) if index + 1 == kinds.len() => last = error,
