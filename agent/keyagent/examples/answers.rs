@@ -3,7 +3,7 @@
 
 use std::env;
 use std::io::{self, Write};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use ask::{Result, answer, ask};
@@ -30,6 +30,7 @@ fn main() -> Result<()> {
     join_session_keyring(None)?;
     complete(&builder)?;
     serve(&builder)?;
+    serve_with_late_answer(&builder)?;
     late(&builder)?;
     burst(&builder)?;
     end(&builder)?;
@@ -118,6 +119,24 @@ fn serve(builder: &Builder) -> Result<()> {
     Ok(())
 }
 
+/// An answer that comes too late does not leave the thread the authority over another request.
+fn serve_with_late_answer(builder: &Builder) -> Result<()> {
+    let agent = builder.clone().register()?;
+    let (child, late) = request(&agent, "too late")?;
+    let mut helper = Command::new("keyctl");
+    helper.args(["negate", &late.key().to_string(), "0", "0"]);
+    assert!(late.delegate()?.spawn(helper)?.wait()?.success());
+    assert_eq!(answer(child)?, "error 126");
+    let (child, (refused, taken)) =
+        served(&agent, "in time", |request| (late.instantiate(b"late"), request))?;
+    assert!(matches!(refused, Err(Error::Ended)), "{refused:?}");
+    let undone = keyring::read(keyring::SpecialKey::AssumedAuthkey);
+    assert!(undone.is_err(), "the authority is given up");
+    taken.instantiate(b"in time")?;
+    assert_eq!(answer(child)?, "in time");
+    Ok(())
+}
+
 /// Asks, and returns the requester with what `then` makes of its request.
 fn served<T>(agent: &Agent, description: &str, then: impl FnOnce(Request) -> T) -> Result<(Child, T)> {
     let child = ask(description)?;
@@ -132,10 +151,13 @@ fn served<T>(agent: &Agent, description: &str, then: impl FnOnce(Request) -> T) 
     Ok((child, result.ok_or("nothing was served")?))
 }
 
-/// Whether a forked process can do something with a request.
+/// Whether a forked process can do something with a request. It is the first one of a pid namespace, as its parent may
+/// be.
 fn can_be_answered_in_fork(request: &Request) -> io::Result<bool> {
-    // SAFETY: the child makes no call that needs another thread or its locks, and ends without running handlers.
-    let child = unsafe { libc::fork() };
+    // SAFETY: the call takes numbers. The child makes no call that needs another thread or its locks, and ends without
+    // running handlers.
+    let child =
+        unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_NEWPID | libc::SIGCHLD, 0, 0, 0, 0) as i32 };
     if child == 0 {
         let refused = matches!(request.set_timeout(CACHED), Err(Error::Forked)) && !request.is_pending();
         // SAFETY: the call takes a number, and does not return.

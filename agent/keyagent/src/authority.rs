@@ -12,8 +12,7 @@ thread_local! {
 /// Reads the callout information of a target's request with assumed authority, which is kept if that is wanted. Returns
 /// the authorization key, too.
 pub(crate) fn read_callout(target: KeySerial, keep: bool) -> keyring::Result<(KeySerial, Vec<u8>)> {
-    KEPT.set(None);
-    let authkey = keyring::assume_authority(target)?;
+    let authkey = assume(target)?;
     let callout = keyring::read(SpecialKey::AssumedAuthkey);
     if keep && callout.is_ok() {
         KEPT.set(Some(target));
@@ -29,14 +28,25 @@ pub(crate) fn with_authority(
     target: KeySerial,
     call: impl FnOnce() -> keyring::Result<()>,
 ) -> keyring::Result<()> {
-    if KEPT.take() != Some(target) {
-        keyring::assume_authority(target)?;
+    if KEPT.get() != Some(target) {
+        assume(target)?;
     }
+    KEPT.set(None);
     let returned = call();
     if returned.is_err() {
         let _ = keyring::drop_authority();
     }
     returned
+}
+
+/// Assumes the authority over a target in place of another one that is kept. If that fails, none is left.
+fn assume(target: KeySerial) -> keyring::Result<KeySerial> {
+    let assumed = keyring::assume_authority(target);
+    if assumed.is_err() {
+        give_up();
+    }
+    KEPT.set(None);
+    assumed
 }
 
 /// Gives up the authority that was kept and not used.
