@@ -34,11 +34,28 @@ fn example_runs_as_documented(
     #[case] arguments: &[&str],
     #[case] expected: &str,
 ) -> Result<()> {
+    let program = built(example)?;
+    run(&[&["--", &*program][..], arguments].concat(), expected)
+}
+
+/// A process that is forked into a pid namespace of its own has the pid of its parent, which is not to be taken for it.
+#[test]
+fn example_runs_as_first_process_of_a_pid_namespace() -> Result<()> {
+    let program = built("answers")?;
+    let command = ["--include", &*program, "--", "unshare", "--pid", "--fork", &*program, "current-thread"];
+    run(&command, "all as documented\n")
+}
+
+/// The path of an example.
+fn built(example: &str) -> Result<String> {
     BUILT.as_ref().map_err(|why| anyhow::anyhow!("can't build the examples: {why}"))?;
     let program = workspace::target().join("debug/examples").join(example);
-    let program = program.to_string_lossy();
-    let mut command = vec!["run", "--vm", "uml", "--", &*program];
-    command.extend(arguments);
+    Ok(program.to_string_lossy().into_owned())
+}
+
+/// Runs a program in a guest.
+fn run(arguments: &[&str], expected: &str) -> Result<()> {
+    let command = [&["run", "--vm", "uml"][..], arguments].concat();
     let (code, stdout, stderr) = streams(&xtask(&command).output()?);
     assert_eq!((code, stdout.as_str()), (Some(0), expected), "{stderr}");
     Ok(())

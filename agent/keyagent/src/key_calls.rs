@@ -6,7 +6,8 @@ use std::thread::{self, ThreadId};
 use keyring::{KeySerial, SpecialKey};
 
 use super::key_thread::KeyThread;
-use super::{Error, Result, pid};
+use super::process;
+use super::{Error, Result};
 
 /// Makes calls on keys.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl KeyCalls {
 #[derive(Debug)]
 pub(crate) struct CurrentThread {
     /// The process that has registered. A forked one has another process keyring.
-    pid: u32,
+    process: u64,
     registered_in: ThreadId,
     process_keyring: KeySerial,
 }
@@ -57,11 +58,11 @@ impl CurrentThread {
     fn new() -> Result<Self> {
         let process_keyring = keyring::get_keyring_id(SpecialKey::Process, true);
         let process_keyring = process_keyring.map_err(Error::call("creating a process keyring"))?;
-        Ok(Self { pid: pid::current(), registered_in: thread::current().id(), process_keyring })
+        Ok(Self { process: process::identity(), registered_in: thread::current().id(), process_keyring })
     }
 
     fn run<T>(&self, job: impl FnOnce() -> T) -> Result<T> {
-        if pid::current() != self.pid {
+        if process::identity() != self.process {
             return Err(Error::Forked);
         }
         if thread::current().id() != self.registered_in
@@ -79,7 +80,7 @@ mod tests {
 
     fn current() -> CurrentThread {
         CurrentThread {
-            pid: pid::current(),
+            process: process::identity(),
             registered_in: thread::current().id(),
             process_keyring: KeySerial::new(1).unwrap(),
         }
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn forked_process_is_refused() {
-        let calls = CurrentThread { pid: pid::current() + 1, ..current() };
+        let calls = CurrentThread { process: process::identity() + 1, ..current() };
         assert!(matches!(calls.run(|| ()), Err(Error::Forked)));
     }
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
 
-use super::{Error, Result, pid};
+use super::process;
+use super::{Error, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -13,7 +14,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct KeyThread {
     jobs: Sender<Job>,
     /// The process that has the thread. A forked one has only this value.
-    pid: u32,
+    process: u64,
 }
 
 impl KeyThread {
@@ -22,7 +23,7 @@ impl KeyThread {
         let (jobs, queue) = channel::<Job>();
         let run = move || queue.into_iter().for_each(|job| job());
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)?;
-        Ok(Self { jobs, pid: pid::current() })
+        Ok(Self { jobs, process: process::identity() })
     }
 
     /// Runs a job in the thread, and returns its result.
@@ -36,7 +37,7 @@ impl KeyThread {
 
     /// Runs a job in the thread, without waiting for it.
     pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
-        if pid::current() != self.pid {
+        if process::identity() != self.process {
             return Err(Error::Forked);
         }
         self.jobs.send(Box::new(job)).map_err(|_| Error::Forked)

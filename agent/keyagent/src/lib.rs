@@ -68,8 +68,8 @@ mod error;
 mod key_calls;
 mod key_thread;
 mod params;
-mod pid;
 mod proc_keys;
+mod process;
 mod request;
 mod signals;
 
