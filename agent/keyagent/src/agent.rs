@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) keys: KeyCalls,
     pub(crate) kind: String,
     pub(crate) key: KeySerial,
-    /// A keyring with the key, in the thread keyring of the program's thread that has registered.
+    /// A keyring with the key, in the process keyring.
     keeper: Option<KeySerial>,
     source: Source,
     arrived: Mutex<VecDeque<Announced>>,
@@ -131,7 +131,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(keeper) = self.keeper {
-            let _ = self.keys.run(move || keyring::unlink(keeper, SpecialKey::Thread));
+            let _ = self.keys.run(move || keyring::unlink(keeper, SpecialKey::Process));
         }
     }
 }

@@ -85,8 +85,8 @@ impl Builder {
     /// [`Error::EarlierThread`]; a request that is dropped in one of them ends at its deadline.
     ///
     /// The calls are made with the credentials that the thread has at that time. An authority that it has assumed
-    /// itself is replaced, and dropped. The registering thread gets a process keyring, and a keyring with the agent's key
-    /// in its thread keyring.
+    /// itself is replaced, and dropped. The registering thread gets a process keyring, and in it a keyring with the
+    /// agent's key.
     pub fn current_thread(mut self) -> Self {
         self.current_thread = true;
         self
@@ -158,15 +158,15 @@ impl Builder {
     }
 }
 
-/// Keeps an agent's key in /proc/keys, whatever becomes of its link. The thread keyring of the program may have the key
-/// of another agent for the same type, which a link would displace: so the key gets a keyring there, which is returned.
+/// Keeps an agent's key in /proc/keys, whatever becomes of its link. The process keyring may have the key of another agent
+/// for the same type, which a link would displace: so the key gets a keyring there, which is returned.
 fn keep_visible(key: KeySerial, in_current_thread: bool) -> Option<KeySerial> {
     if !in_current_thread {
         let _ = keyring::link(key, SpecialKey::Thread);
         return None;
     }
     let name = CString::new(format!("keyagent {key}")).ok()?;
-    let keeper = keyring::add_key(c"keyring", &name, &[], SpecialKey::Thread).ok()?;
+    let keeper = keyring::add_key(c"keyring", &name, &[], SpecialKey::Process).ok()?;
     let _ = keyring::link(key, keeper);
     Some(keeper)
 }
