@@ -10,7 +10,7 @@ use keyring::{KeySerial, SpecialKey};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::authority;
-use super::delivery::{Announced, Source};
+use super::delivery::{self, Announced, Source};
 use super::key_calls::KeyCalls;
 use super::proc_keys;
 use super::request::reject_unread;
@@ -22,6 +22,9 @@ const HANDOVER: Duration = Duration::from_secs(2);
 
 /// The same where requests that the program has may keep others in the queue.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// How often a program that waits for a signal looks for requests whose signal could not be queued.
+const RESCAN: Duration = Duration::from_secs(1);
 
 /// What an agent shares with its requests.
 #[derive(Debug)]
@@ -78,12 +81,12 @@ impl Shared {
         self.arrived().is_empty() && self.is_read.swap(false, Relaxed)
     }
 
-    /// Waits until something has arrived, or the time has passed.
-    fn wait(&self, limit: Option<Duration>) -> Result<()> {
+    /// Waits until something has arrived, or the time has passed. Returns false in the latter case.
+    fn wait(&self, limit: Option<Duration>) -> Result<bool> {
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         match poll(&mut [PollFd::new(&self.source, PollFlags::IN)], limit.as_ref()) {
-            Err(Errno::INTR) => Ok(()),
-            polled => polled.map(drop).map_err(Error::call("poll")),
+            Err(Errno::INTR) => Ok(true),
+            polled => polled.map(|ready| ready > 0).map_err(Error::call("poll")),
         }
     }
 
@@ -231,8 +234,29 @@ impl Agent {
             if let Some(request) = self.try_next_request()? {
                 return Ok(request);
             }
-            self.shared.wait(None)?;
+            let is_signalled = matches!(self.shared.source, Source::Signal(_));
+            if !self.shared.wait(is_signalled.then_some(RESCAN))? {
+                self.rescan()?;
+            }
         }
+    }
+
+    /// Finds requests that nothing has announced, to be taken as all others.
+    ///
+    /// With [`Delivery::Signal`](super::Delivery::Signal), the kernel can't announce a request while the processes of this
+    /// user have used up `RLIMIT_SIGPENDING`. It hands over one such request at a time.
+    /// [`next_request`](Self::next_request) looks for it every second; a program that waits for the descriptor calls this
+    /// now and then.
+    ///
+    /// # Errors
+    /// As for [`try_next_request`](Self::try_next_request).
+    pub fn rescan(&self) -> Result<()> {
+        let mut found = delivery::rescan(&self.shared.keys)?;
+        found.retain(|new| !self.shared.taken().contains(&new.target));
+        let mut arrived = self.shared.arrived();
+        found.retain(|new| !arrived.iter().any(|known| known.target == new.target));
+        arrived.extend(found);
+        Ok(())
     }
 
     /// Iterates over requests, and waits for each. The iterator has no end.

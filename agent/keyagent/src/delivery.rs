@@ -14,7 +14,8 @@ pub enum Delivery {
     /// By a watch on the keyring into which the kernel links authorization keys.
     #[default]
     WatchQueue,
-    /// By a signal that is blocked in all threads.
+    /// By a signal that is blocked in all threads. While it can't be queued, as `RLIMIT_SIGPENDING` is used up,
+    /// [`Agent::rescan`](super::Agent::rescan) finds requests.
     Signal,
 }
 
@@ -71,6 +72,11 @@ impl From<UpcallSignal> for Announced {
     fn from(signal: UpcallSignal) -> Self {
         Self { target: signal.target, authkey: None, pid: signal.pid, real_uid: Some(signal.uid) }
     }
+}
+
+/// The requests in the process keyring, those that were taken before included.
+pub(crate) fn rescan(keys: &KeyCalls) -> Result<Vec<Announced>> {
+    keys.run(|| targets(Linked::Unknown))?
 }
 
 /// Keys that were linked into the watched keyring.

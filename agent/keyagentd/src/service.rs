@@ -28,6 +28,10 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// when they were made, and in other cases; and a helper may have printed more than is logged.
 const RECHECK: Duration = Duration::from_millis(200);
 
+/// How often requests are looked for that the kernel can't announce, as this user's processes have used up
+/// `RLIMIT_SIGPENDING`.
+const RESCAN: Duration = Duration::from_secs(1);
+
 /// How long a helper may go on after its request has ended: it may have answered, and have something left to do.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -56,6 +60,7 @@ pub(crate) struct Service {
     user: Option<User>,
     reload_at: Option<Instant>,
     recheck_at: Instant,
+    rescan_at: Instant,
     /// When there was a request last, as far as that is known.
     busy_at: Instant,
     /// Whether there was a request since then.
@@ -125,6 +130,7 @@ impl Service {
             user: options.user.as_deref().map(helpers_user).transpose()?,
             reload_at: None,
             recheck_at: Instant::now(),
+            rescan_at: Instant::now(),
             busy_at: Instant::now(),
             is_busy: false,
             is_init: getpid().is_init(),
@@ -192,6 +198,7 @@ impl Service {
             self.jobs.iter_mut().for_each(Job::check_request);
             self.recheck_at = Instant::now() + RECHECK;
         }
+        self.rescan();
         if ready.rules && self.answers.have_changed() {
             // Further changes do not put it off: they could go on and on.
             self.reload_at.get_or_insert(Instant::now() + SETTLE);
@@ -232,6 +239,19 @@ impl Service {
                     None
                 }
             },
+        }
+    }
+
+    /// Looks for requests that nothing has announced, if it is time to.
+    fn rescan(&mut self) {
+        if self.rescan_at > Instant::now() {
+            return;
+        }
+        self.rescan_at = Instant::now() + RESCAN;
+        for agent in &self.agents {
+            if let Err(why) = agent.rescan() {
+                log::warning(&format!("can't look for requests for keys of type {}: {why}", agent.kind()));
+            }
         }
     }
 
@@ -289,7 +309,8 @@ impl Service {
         let rest = self.answers.watch_fd().into_iter().chain(others.iter().copied()).chain(agents);
         fds.extend(rest.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let jobs = self.jobs.iter().filter(|job| job.request.is_some());
-        let next = jobs.map(|job| job.deadline.min(self.recheck_at)).chain(self.reload_at).min();
+        let next = jobs.map(|job| job.deadline.min(self.recheck_at));
+        let next = next.chain(self.reload_at).chain([self.rescan_at]).min();
         let next = next.map(|next| next.saturating_duration_since(Instant::now()));
         let limit = next.into_iter().chain(limit).min();
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());

@@ -32,6 +32,13 @@ echo "after a restart: $(ask 3)"
 kill $pid
 wait $pid
 
+(ulimit -i 0; exec keyagentd --keyring web -t user --exec 'echo without signals') >ready 2>log &
+pid=$!
+read -r keyring <ready
+echo "while no signal can be sent: $(ask 5)"
+kill $pid
+wait $pid
+
 cat >lingers <<'EOF'
 #!/bin/sh
 keyctl instantiate $KEY_SERIAL itself 0
