@@ -73,19 +73,37 @@ fn start(command: &[OsString], signals: &Signals) -> std::result::Result<Child, 
     })
 }
 
-/// Passes a signal on. The terminal sends its own signals to the command as well.
+/// Passes a signal on.
 fn forward(received: Received, to: Pid) {
     let signal = rustix::process::Signal::from_named_raw(received.signal as i32);
     if let Some(signal) = signal
-        && received.is_from_process
-        && received.signal != Signal::SIGCHLD
+        && is_forwarded(received)
     {
         let _ = kill_process(to, signal);
     }
+}
+
+/// Whether the command has not received the signal already. A terminal sends its own signals to the command as well, but
+/// the end of the connection only to the leader of its session, which may be this program.
+fn is_forwarded(Received { signal, is_from_process }: Received) -> bool {
+    signal == Signal::SIGHUP || is_from_process && signal != Signal::SIGCHLD
 }
 
 /// The exit code of a shell for this status.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     u8::try_from(code).unwrap_or(u8::MAX).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_signals_are_left_to_it_except_for_its_end() {
+        let of = |signal, is_from_process| is_forwarded(Received { signal, is_from_process });
+        assert!(of(Signal::SIGTERM, true) && of(Signal::SIGHUP, true) && of(Signal::SIGHUP, false));
+        assert!(!of(Signal::SIGINT, false) && !of(Signal::SIGWINCH, false));
+        assert!(!of(Signal::SIGCHLD, true) && !of(Signal::SIGCHLD, false));
+    }
 }
