@@ -1,8 +1,9 @@
 //! Errors that end the program, with an exit code of sysexits(3).
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
-use keyagent::Error;
+use keyagent::{Errno, Error};
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -43,8 +44,16 @@ impl Failure {
     }
 
     /// A system call that failed, for use with `map_err`.
-    pub(crate) fn os<E: std::fmt::Display>(verb: &'static str) -> impl Fn(E) -> Self {
+    pub(crate) fn os<E: Display>(verb: &'static str) -> impl Fn(E) -> Self {
         move |why| Self::new(Code::OsError, format!("can't {verb}: {why}"))
+    }
+
+    /// The same for a call on keys, which may have used up the quota.
+    pub(crate) fn keys(verb: impl Display) -> impl Fn(Errno) -> Self {
+        move |why| match why {
+            Errno::DQUOT => Error::Quota.into(),
+            why => Self::new(Code::OsError, format!("can't {verb}: {why}")),
+        }
     }
 }
 
@@ -58,5 +67,16 @@ impl From<Error> for Failure {
             _ => Code::OsError,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn used_up_quota_is_a_temporary_failure() {
+        let code = |why| Failure::keys("create a keyring")(why).code;
+        assert_eq!((code(Errno::DQUOT), code(Errno::NOMEM)), (Code::TemporaryFailure, Code::OsError));
     }
 }

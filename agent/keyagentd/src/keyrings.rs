@@ -16,16 +16,16 @@ use super::log;
 /// That one has a name as well. So a daemon finds it if it was started again, though nobody but those that are served
 /// has kept it.
 pub(crate) fn join(name: &str) -> Result<KeySerial> {
-    let refused = |why| Failure::new(Code::OsError, format!("can't use the keyring {name:?}: {why}"));
+    let refused = Failure::keys(format!("use the keyring {name:?}"));
     let (agents, _) = enter(&format!("keyagentd:{name}"))?;
     protect(agents, Rights::all())?;
     // Kept over the change of the session keyring.
-    keyring::link(agents, SpecialKey::Thread).map_err(refused)?;
+    keyring::link(agents, SpecialKey::Thread).map_err(&refused)?;
     let (session, mut permissions) = enter(name)?;
     // The kernel finds a keyring by its name only with this.
     permissions.user |= Rights::SEARCH;
-    keyring::set_permissions(session, permissions).map_err(refused)?;
-    keyring::link(agents, session).map_err(refused)?;
+    keyring::set_permissions(session, permissions).map_err(&refused)?;
+    keyring::link(agents, session).map_err(&refused)?;
     let _ = keyring::unlink(agents, SpecialKey::Thread);
     Ok(agents)
 }
@@ -34,10 +34,9 @@ pub(crate) fn join(name: &str) -> Result<KeySerial> {
 fn enter(name: &str) -> Result<(KeySerial, Permissions)> {
     let usage = |_| Failure::new(Code::Usage, "can't join a keyring: its name contains a NUL byte");
     let cname = CString::new(name).map_err(usage)?;
-    let refused =
-        |why| Failure::new(Code::OsError, format!("can't join the session keyring {name:?}: {why}"));
-    let keyring = keyring::join_session_keyring(Some(&cname)).map_err(refused)?;
-    let described = keyring::describe(keyring).map_err(refused)?;
+    let refused = Failure::keys(format!("join the session keyring {name:?}"));
+    let keyring = keyring::join_session_keyring(Some(&cname)).map_err(&refused)?;
+    let described = keyring::describe(keyring).map_err(&refused)?;
     // Its owner could put another agent's key in the place of this one's.
     if described.uid != geteuid().as_raw() {
         let message = format!(
@@ -85,12 +84,12 @@ const POSSESSORS: Rights = Rights::VIEW.union(Rights::READ).union(Rights::SEARCH
 
 fn create(name: &CStr) -> Result<KeySerial> {
     keyring::add_key(c"keyring", name, &[], SpecialKey::Session)
-        .map_err(Failure::os("create a keyring for the agents"))
+        .map_err(Failure::keys("create a keyring for the agents"))
 }
 
 fn protect(keyring: KeySerial, owner: Rights) -> Result<()> {
     let permissions = Permissions { possessor: POSSESSORS, user: owner, ..Permissions::default() };
-    keyring::set_permissions(keyring, permissions).map_err(Failure::os("protect the keyring of the agents"))
+    keyring::set_permissions(keyring, permissions).map_err(Failure::keys("protect the keyring of the agents"))
 }
 
 fn members_of_session() -> Vec<KeySerial> {

@@ -35,7 +35,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     // Before there are threads that would get them.
     let signals = Signals::block(&[&FORWARDED[..], &[Signal::SIGCHLD]].concat())?;
     let mut service = Service::new(&options.service)?;
-    keyring::join_session_keyring(None).map_err(Failure::os("create a session keyring"))?;
+    keyring::join_session_keyring(None).map_err(Failure::keys("create a session keyring"))?;
     let keyring = keyrings::private()?;
     service.register(&options.service.types, false, keyring)?;
     keyrings::seal(keyring)?;
