@@ -1,6 +1,6 @@
 //! The files of rules, in the order of request-key(8).
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
@@ -68,8 +68,9 @@ fn files(path: &Path, mistakes: &mut Vec<Mistake>) -> io::Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
+    let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(DirEntry::file_name);
+    for entry in entries {
         let name = entry.file_name();
         if name.as_bytes().starts_with(b".") || !name.as_bytes().ends_with(b".conf") {
             continue;
@@ -81,7 +82,6 @@ fn files(path: &Path, mistakes: &mut Vec<Mistake>) -> io::Result<Vec<PathBuf>> {
             mistakes.push(Mistake::in_file(&entry.path(), Severity::Warning, message));
         }
     }
-    files.sort();
     Ok(files)
 }
 
@@ -101,12 +101,17 @@ mod tests {
         write("a.conf", "/a");
         write(".hidden.conf", "/hidden");
         write("a.conf~", "/backup");
-        symlink("b.conf", directory.path().join("c.conf")).unwrap();
+        for name in ["d.conf", "c.conf"] {
+            symlink("b.conf", directory.path().join(name)).unwrap();
+        }
         let (rules, mistakes) = load(&[directory.path().to_owned()]);
         let programs: Vec<_> = rules.iter().map(|rule| rule.action.program.display().to_string()).collect();
         assert_eq!(programs, ["/a", "/b"]);
+        let ignored = |mistake: &Mistake, name: &str| {
+            mistake.to_string().contains(&format!("{name}: warning: ignored"))
+        };
         assert!(
-            mistakes.len() == 1 && mistakes[0].to_string().contains("c.conf: warning: ignored"),
+            mistakes.len() == 2 && ignored(&mistakes[0], "c.conf") && ignored(&mistakes[1], "d.conf"),
             "{mistakes:?}"
         );
     }
