@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Requirement,
+    Requirement, Subsystem,
     packages::install_command,
     rejects::{RejectReason, RejectedHunk},
     series::{PatchProblem, SeriesProblem},
@@ -21,6 +21,9 @@ pub enum Error {
 
     #[error("there is no kernel named `{name}`; there are {known}")]
     NoSuchKernel { name: String, known: String },
+
+    #[error("kernel {kernel} has no patches for {subsystem}; kernel/kernels.toml lists those that have some")]
+    NoSubsystem { kernel: String, subsystem: Subsystem },
 
     #[error("missing on this machine: {}\ninstall with: {}", list(.missing), install(.missing))]
     MissingTools { missing: Vec<Requirement> },

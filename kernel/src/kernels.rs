@@ -1,6 +1,7 @@
 //! Named kernels.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -8,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    Error, Origin, Progress, Result, Series, SeriesProblem,
+    Error, Origin, Progress, Result, Series, SeriesProblem, Subsystem,
     fs::scratch,
     image::has_image,
     subprocess::{bytes, git},
@@ -30,6 +31,9 @@ pub struct KernelSpec {
     /// Possible sources. The first that this machine can use serves.
     pub origins: Vec<Origin>,
     pub(crate) series: String,
+    /// Directories of the series of subsystems, each on top of `series`.
+    #[serde(default)]
+    pub(crate) subsystems: BTreeMap<Subsystem, String>,
 }
 
 impl Kernels {
@@ -132,6 +136,20 @@ impl KernelSpec {
         Series::read(&self.series_directory())
     }
 
+    /// Returns this repository's series for this kernel with that of a subsystem on top.
+    pub fn series_with(&self, subsystem: Option<Subsystem>) -> Result<Series> {
+        let series = self.series()?;
+        match subsystem {
+            Some(subsystem) => Ok(series.then(Series::read(&self.subsystem_directory(subsystem)?)?)),
+            None => Ok(series),
+        }
+    }
+
+    /// Returns true if this kernel has a series for that subsystem.
+    pub fn has(&self, subsystem: Subsystem) -> bool {
+        self.subsystems.contains_key(&subsystem)
+    }
+
     /// Returns the series as a revision of this repository has it.
     pub fn series_at(&self, revision: &str) -> Result<Series> {
         let patches = scratch()?;
@@ -153,6 +171,17 @@ impl KernelSpec {
     pub fn series_directory(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(&self.series)
     }
+
+    /// Returns the directory of a subsystem's series.
+    ///
+    /// # Errors
+    /// [`Error::NoSubsystem`] if this kernel has none.
+    pub(crate) fn subsystem_directory(&self, subsystem: Subsystem) -> Result<PathBuf> {
+        let directory = self.subsystems.get(&subsystem);
+        let directory =
+            directory.ok_or_else(|| Error::NoSubsystem { kernel: self.name.clone(), subsystem })?;
+        Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join(directory))
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +199,24 @@ mod tests {
     fn unknown_kernel_is_refused_with_the_known_names_in_the_order_of_the_file() {
         let error = toml::from_str::<Kernels>(TWO).unwrap().get("5.4").unwrap_err();
         assert_eq!(error.to_string(), "there is no kernel named `5.4`; there are 2, 1");
+    }
+
+    #[test]
+    fn series_of_a_subsystem_is_on_top_of_the_kernels_own() {
+        let kernels = Kernels::load().unwrap();
+        let [new, old] = ["7.3", "6.12"].map(|name| kernels.get(name).unwrap());
+        let (own, with) = (new.series().unwrap(), new.series_with(Some(Subsystem::Nfs)).unwrap());
+        let (first, rest) = with.patches().split_at(own.patches().len());
+        assert_eq!(first, own.patches());
+        assert_eq!(rest, Series::read(&new.subsystem_directory(Subsystem::Nfs).unwrap()).unwrap().patches());
+        assert!(!rest.is_empty());
+
+        assert!(new.has(Subsystem::Nfs) && !old.has(Subsystem::Nfs));
+        let error = old.series_with(Some(Subsystem::Nfs)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "kernel 6.12 has no patches for nfs; kernel/kernels.toml lists those that have some"
+        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod series_comparison;
 mod source_clone;
 mod sources;
 mod subprocess;
+mod subsystem;
 #[cfg(test)]
 mod testutil;
 mod tree;
@@ -69,6 +70,7 @@ pub use crate::{
     series_comparison::{Difference, UnlikeLine, differences, explanation},
     sources::{DebianPackage, Origin, hex},
     subprocess::{command_line, git, quoted},
+    subsystem::Subsystem,
     tree::{Tree, fetch_tree, tree, whereabouts},
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Outcome, Switch, worktree::Worktree};
 use crate::{
-    Arch, Error, Fragment, NoProgress, Profile, Result,
+    Arch, Error, Fragment, NoProgress, Profile, Result, Subsystem,
     build::{Build, Toolchain, run_logged},
     diagnostics::{Diagnostic, Known},
     programs::has_program,
@@ -97,7 +97,8 @@ impl<'a> Compiler<'a> {
     /// Sets all options that the series has added so far to the same value.
     fn configure(&self) -> Result<()> {
         let mut fragments = Profile::Plain.fragments(Arch::X86_64, false)?;
-        for purpose in ["keys", "kunit"] {
+        let subsystem = self.worktree.check.subsystem.map(Subsystem::name);
+        for purpose in ["keys", "kunit"].into_iter().chain(subsystem) {
             fragments.push(Fragment::named(purpose)?);
         }
         let added = self.worktree.added_options()?;

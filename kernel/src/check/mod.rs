@@ -8,7 +8,7 @@ use std::{ops::RangeInclusive, path::Path};
 
 use self::{compile::Compiler, worktree::Worktree};
 use crate::{
-    Error, KernelSpec, Origin, Patch, Phase, Progress, Result, Series, diagnostics::Known,
+    Error, KernelSpec, Origin, Patch, Phase, Progress, Result, Series, Subsystem, diagnostics::Known,
     image::require_tools,
 };
 
@@ -18,6 +18,8 @@ pub struct Check<'a> {
     /// A source of the user's own in place of the named kernel's.
     pub origin: Option<Origin>,
     pub series: Series,
+    /// The subsystem that is compiled, too.
+    pub subsystem: Option<Subsystem>,
     /// Range of patches to check, counted from 1. The patches before them are applied and count as
     /// the base.
     pub patches: RangeInclusive<usize>,

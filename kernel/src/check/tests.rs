@@ -51,6 +51,7 @@ impl Fixture {
             kernel: &self.kernel,
             origin: Some(Origin::at(&self.path("source"))?),
             series: self.patches()?,
+            subsystem: None,
             patches,
             jobs: 1,
         };

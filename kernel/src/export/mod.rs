@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Error, Kernels, Patch, Result, Series,
+    Error, KernelSpec, Kernels, Patch, Result, Series,
     format_patch::format_patch,
     fs::scratch,
     subprocess::{git, output, read},
@@ -17,6 +17,9 @@ use crate::{
 pub(crate) const BASE_OF: &str = "keyagents.base";
 /// Key in the work tree's git configuration: the kernel of the series.
 pub(crate) const KERNEL_OF: &str = "keyagents.kernel";
+/// Key in the work tree's git configuration: the subsystem of the series, if it is not the kernel's
+/// own.
+pub(crate) const SUBSYSTEM_OF: &str = "keyagents.subsystem";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
@@ -40,7 +43,19 @@ pub fn export(work_tree: &Path, kernel: Option<&str>) -> Result<Exported> {
         return Err(Error::work_tree(&work_tree, format!("it has the series for {name}, not for {other}")));
     }
     require_series(&work_tree, &base)?;
-    replace(&work_tree, &base, &Kernels::load()?.get(&name)?.series_directory())
+    let kernel = Kernels::load()?.get(&name)?;
+    replace(&work_tree, &base, &series_of(&work_tree, kernel)?)
+}
+
+/// Returns the directory of the series that the work tree was made of.
+fn series_of(work_tree: &Path, kernel: &KernelSpec) -> Result<PathBuf> {
+    match read(git(work_tree).args(["config", "--local", SUBSYSTEM_OF]), b"") {
+        Ok(name) => {
+            let subsystem = name.parse().map_err(|why: String| Error::work_tree(work_tree, why))?;
+            kernel.subsystem_directory(subsystem)
+        }
+        Err(_) => Ok(kernel.series_directory()),
+    }
 }
 
 fn require_series(work_tree: &Path, base: &str) -> Result<()> {
@@ -63,7 +78,7 @@ fn require_series(work_tree: &Path, base: &str) -> Result<()> {
     let is_ancestor = output(git(work_tree).args(["merge-base", "--is-ancestor", base, "HEAD"]), b"")?;
     if !is_ancestor.status.success() {
         return refuse(format!(
-            "HEAD is not based on the pristine source {base}: `git rebase --onto {base}` the commits of the series"
+            "HEAD is not based on {base}, the commit below the series: `git rebase --onto {base}` the commits of the series"
         ));
     }
     let range = format!("{base}..HEAD");

@@ -119,6 +119,13 @@ impl Series {
         }
     }
 
+    /// Returns this series with the patches of another one on top.
+    pub(crate) fn then(mut self, other: Self) -> Self {
+        self.patches.extend(other.patches);
+        self.left_out.extend(other.left_out);
+        self
+    }
+
     pub fn first(&self, count: usize) -> Self {
         let is_cut = self.is_cut || count < self.patches.len();
         Self { patches: self.patches.iter().take(count).cloned().collect(), is_cut, ..self.clone() }

@@ -124,7 +124,7 @@ impl MatrixOptions {
         }
         let name = self.kernel.first().map(String::as_str);
         let first = kernel_choice::kernel(name, self.kernel_src.is_some())?;
-        self.series.of(first, self.kernel_src.as_deref())?;
+        self.series.of(first, None, self.kernel_src.as_deref())?;
         Ok(())
     }
 

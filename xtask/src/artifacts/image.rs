@@ -9,8 +9,9 @@ use std::thread;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use kernel::{
-    Arch, BuildRequest, ChangedFile, Fragment, Image, KernelSpec, MutantSet, Origin, Patch, Series,
+    Arch, BuildRequest, ChangedFile, Fragment, Image, KernelSpec, MutantSet, Origin, Patch, Series, Subsystem,
 };
+use scenarios::scenario::Scenario;
 
 use crate::artifacts::kernel_choice;
 use crate::host::completion;
@@ -30,6 +31,10 @@ pub struct KernelOptions {
     /// Patches of the kernel.
     #[command(flatten)]
     pub series: SeriesOption,
+
+    /// A subsystem to build in, with its own patches on top of the kernel's: nfs
+    #[arg(long, value_name = "NAME")]
+    pub subsystem: Option<Subsystem>,
 
     /// Number of patches to apply, from the first [default: all].
     #[arg(skip)]
@@ -53,9 +58,14 @@ pub struct SeriesOption {
 const APPLIED: &str = "none";
 
 impl SeriesOption {
-    /// The given series, or the kernel's own.
-    pub fn of(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
-        let series = self.named(kernel, kernel_src)?;
+    /// The given series, or the kernel's own with that of a subsystem.
+    pub fn of(
+        &self,
+        kernel: &KernelSpec,
+        subsystem: Option<Subsystem>,
+        kernel_src: Option<&Path>,
+    ) -> Result<Series> {
+        let series = self.named(kernel, subsystem, kernel_src)?;
         kernel_src.map(|source| Origin::below(&series, source)).transpose()?;
         Ok(series)
     }
@@ -72,8 +82,13 @@ impl SeriesOption {
         self.series.as_deref()
     }
 
-    fn named(&self, kernel: &KernelSpec, kernel_src: Option<&Path>) -> Result<Series> {
-        let Some(name) = &self.series else { return Ok(kernel.series()?) };
+    fn named(
+        &self,
+        kernel: &KernelSpec,
+        subsystem: Option<Subsystem>,
+        kernel_src: Option<&Path>,
+    ) -> Result<Series> {
+        let Some(name) = &self.series else { return Ok(kernel.series_with(subsystem)?) };
         if name == APPLIED {
             ensure!(
                 kernel_src.is_some(),
@@ -153,7 +168,8 @@ pub fn image(
     cache: &Path,
     terminal: &Terminal,
 ) -> Result<Image> {
-    let request = BuildRequest { fragments: fragments.to_vec(), ..options.noted(arch, terminal)? };
+    let mut request = options.noted(arch, terminal)?;
+    request.fragments.extend_from_slice(fragments);
     Ok(kernel::image(&request, cache, terminal)?)
 }
 
@@ -215,6 +231,19 @@ impl KernelOptions {
         Ok(self.request(Arch::X86_64)?.series.patches().to_vec())
     }
 
+    /// Returns true if the subsystem can be built in. A series of the user's own counts as having its
+    /// patches. Other profiles than plain and debug are about the lines of the kernel's own series.
+    pub fn can_have(&self, subsystem: Subsystem) -> Result<bool> {
+        let fits = matches!(self.profile, Profile::Plain | Profile::Debug);
+        Ok(fits && (self.series.given().is_some() || self.spec()?.has(subsystem)))
+    }
+
+    /// Returns these options with the subsystem that a scenario needs.
+    pub fn for_scenario(&self, scenario: &Scenario) -> Self {
+        let needed = Subsystem::among(&scenario.requirements());
+        Self { subsystem: needed.or(self.subsystem), ..self.clone() }
+    }
+
     /// Returns the same selection as arguments of another command.
     pub fn arguments(&self) -> Vec<OsString> {
         [
@@ -222,6 +251,7 @@ impl KernelOptions {
             self.kernel_src.as_ref().map(|path| ("--kernel-src", path.into())),
             self.series.series.as_ref().map(|name| ("--series", name.into())),
             Some(("--profile", self.profile.name().into())),
+            self.subsystem.map(|subsystem| ("--subsystem", subsystem.name().into())),
         ]
         .into_iter()
         .flatten()
@@ -257,7 +287,8 @@ impl KernelOptions {
         let name = &self.spec()?.name;
         let source = if self.kernel_src.is_some() { ", a source of its own" } else { "" };
         let series = if self.series.series.is_some() { ", a series of its own" } else { "" };
-        Ok(format!("{name}{source}{series}"))
+        let subsystem = self.subsystem.map(|it| format!(", with {it}")).unwrap_or_default();
+        Ok(format!("{name}{source}{series}{subsystem}"))
     }
 
     /// Returns the request, after a note about the parts of a given series that are not patches.
@@ -269,7 +300,7 @@ impl KernelOptions {
 
     fn request(&self, arch: Arch) -> Result<BuildRequest<'static>> {
         let kernel = self.spec()?;
-        let whole = self.series.of(kernel, self.kernel_src.as_deref())?;
+        let whole = self.series.of(kernel, self.subsystem, self.kernel_src.as_deref())?;
         Ok(BuildRequest {
             kernel,
             origin: self.kernel_src.as_deref().map(|path| Origin::below(&whole, path)).transpose()?,
@@ -279,7 +310,7 @@ impl KernelOptions {
             },
             arch,
             profile: self.profile.into(),
-            fragments: Vec::new(),
+            fragments: self.subsystem.map(|it| Fragment::named(it.name())).transpose()?.into_iter().collect(),
             jobs: thread::available_parallelism().map_or(1, NonZero::get),
         })
     }

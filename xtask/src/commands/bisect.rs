@@ -25,7 +25,7 @@ use crate::runner::selection;
 use crate::runner::worker::Worker;
 
 /// Scenario, series and guest of a bisection.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask bisect chosen-error                           # in this repository's series
@@ -42,6 +42,8 @@ pub struct Options {
 
 pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     let scenario = selection::named(&options.scenario)?;
+    let mut options = options.clone();
+    options.testbed.kernel = options.testbed.kernel.for_scenario(&scenario);
     let patches = options.testbed.kernel.patches()?;
     if patches.is_empty() {
         bail!("there are no patches to search: name a series with --series");

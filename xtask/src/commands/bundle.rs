@@ -92,7 +92,7 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
 impl Options {
     fn environment(&self, scenario: &Scenario, terminal: &Terminal) -> Result<Environment> {
         let vm = (self.vm == Machine::Uml).then_some(Kind::Uml);
-        let guest = GuestOptions { kernel: self.kernel.clone(), vm, install: self.install };
+        let guest = GuestOptions { kernel: self.kernel.for_scenario(scenario), vm, install: self.install };
         let extras = Extras::for_scenarios(std::slice::from_ref(scenario), self.install, terminal)?;
         guest.qemu_environment(&extras, "bundle", terminal)
     }

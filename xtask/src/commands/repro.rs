@@ -91,7 +91,9 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
         bail!("only QEMU supports gdb: use --vm tcg or --vm kvm");
     }
     let port = options.gdb.as_ref().map(|_| gdb::port(options.gdb_port)).transpose()?;
-    let options = &options.with_profile()?;
+    let mut options = options.with_profile()?;
+    options.guest.kernel = options.guest.kernel.for_scenario(&scenario);
+    let options = &options;
     options.guest.ensure_host(terminal)?;
     let environment = options.environment(&scenario, terminal)?;
     terminal.say(&format!("{} {}", style("keyagents").bold(), style(environment.describe()).dim()));

@@ -196,6 +196,8 @@ impl<'a> LiveReporter<'a> {
             Profile::Plain => environment.describe(),
             profile => format!("{} {}", profile.name(), environment.describe()),
         };
+        let with = self.testbed.specs[number].kernel.subsystem.map(|it| format!(" · with {it}"));
+        let about = format!("{about}{}", with.unwrap_or_default());
         self.terminal.say(&format!("{} {}", style("keyagents").bold(), style(about).dim()));
     }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
+use kernel::Subsystem;
+use scenarios::scenario::Scenario;
 
 use crate::args::matrix::{Choice, MatrixOptions};
 use crate::artifacts::image::{KernelOptions, Profile};
@@ -19,10 +21,28 @@ pub struct Column {
     pub title: String,
     /// Numbers of the environments that its scenarios may run on, in order of preference.
     pub environments: Vec<usize>,
+    /// The same for scenarios that need a subsystem, if the column has images with it.
+    pub with_subsystem: Vec<(Subsystem, Vec<usize>)>,
     /// The `--vm` choice that it represents.
     pub vm: &'static str,
     /// True if the run may go on without this column where none of its environments works.
     pub optional: bool,
+}
+
+impl Column {
+    /// Returns the environments for a scenario. Without images for the subsystem that it needs, these
+    /// are the usual ones, where it is skipped.
+    pub fn environments_for(&self, scenario: &Scenario) -> &[usize] {
+        let needed = Subsystem::among(&scenario.requirements());
+        let found = self.with_subsystem.iter().find(|(subsystem, _)| Some(*subsystem) == needed);
+        found.map_or(&self.environments, |(_, environments)| environments)
+    }
+
+    /// Returns its lists of environments, one for each set of scenarios.
+    pub fn alternatives(&self) -> impl Iterator<Item = &[usize]> {
+        let further = self.with_subsystem.iter().map(|(_, environments)| environments.as_slice());
+        std::iter::once(self.environments.as_slice()).chain(further)
+    }
 }
 
 /// A `--vm` choice: its title, its kinds of virtual machines, and whether it is optional.
@@ -75,7 +95,12 @@ pub(super) fn choices(options: &MatrixOptions, cache: &Path, terminal: &Terminal
 }
 
 /// Combines every kernel, profile and choice. Returns the distinct environments, and the columns.
-pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<EnvironmentSpec>, Vec<Column>) {
+/// Each column has environments for `subsystems`, too, where images can have them.
+pub(super) fn layout(
+    options: &MatrixOptions,
+    chosen: &[Chosen],
+    subsystems: &[Subsystem],
+) -> Result<(Vec<EnvironmentSpec>, Vec<Column>)> {
     let kernels: Vec<Option<String>> = if options.kernel.is_empty() {
         vec![None]
     } else {
@@ -91,22 +116,25 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
                 // Other profiles are not spread over two kernels: UML checks less.
                 let spread = choice.kinds.len() > 1 && *profile != Profile::Plain;
                 let kinds = choice.kinds.iter().filter(|kind| !(spread && **kind == Kind::Uml));
-                let mut environments = Vec::new();
-                for kind in kinds {
-                    let kernel_src = options.kernel_src.clone();
-                    let kernel = KernelOptions {
-                        kernel: kernel.clone(),
-                        kernel_src,
-                        series: options.series.clone(),
-                        profile: *profile,
-                        ..KernelOptions::default()
-                    };
-                    let spec = EnvironmentSpec { kernel, kind: *kind, perturb: options.perturb };
-                    let number = specs.iter().position(|it| *it == spec).unwrap_or_else(|| {
-                        specs.push(spec);
-                        specs.len() - 1
-                    });
-                    environments.push(number);
+                let kernel_options = KernelOptions {
+                    kernel: kernel.clone(),
+                    kernel_src: options.kernel_src.clone(),
+                    series: options.series.clone(),
+                    profile: *profile,
+                    ..KernelOptions::default()
+                };
+                let mut numbers = |subsystem: Option<Subsystem>| {
+                    let kernel = KernelOptions { subsystem, ..kernel_options.clone() };
+                    let perturb = options.perturb;
+                    let spec = |kind: &Kind| EnvironmentSpec { kernel: kernel.clone(), kind: *kind, perturb };
+                    kinds.clone().map(|kind| number_of(spec(kind), &mut specs)).collect::<Vec<_>>()
+                };
+                let environments = numbers(None);
+                let mut with_subsystem = Vec::new();
+                for subsystem in subsystems {
+                    if kernel_options.can_have(*subsystem)? {
+                        with_subsystem.push((*subsystem, numbers(Some(*subsystem))));
+                    }
                 }
                 let parts = [
                     kernel.as_deref().filter(|_| kernels.len() > 1),
@@ -114,11 +142,20 @@ pub(super) fn layout(options: &MatrixOptions, chosen: &[Chosen]) -> (Vec<Environ
                     Some(choice.title).filter(|_| chosen.len() > 1),
                 ];
                 let title = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-                columns.push(Column { title, environments, vm: choice.title, optional: choice.optional });
+                let (vm, optional) = (choice.title, choice.optional);
+                columns.push(Column { title, environments, with_subsystem, vm, optional });
             }
         }
     }
-    (specs, columns)
+    Ok((specs, columns))
+}
+
+/// Returns the number of an environment, which is added if it is new.
+fn number_of(spec: EnvironmentSpec, specs: &mut Vec<EnvironmentSpec>) -> usize {
+    specs.iter().position(|it| *it == spec).unwrap_or_else(|| {
+        specs.push(spec);
+        specs.len() - 1
+    })
 }
 
 impl MatrixOptions {
@@ -131,7 +168,7 @@ impl MatrixOptions {
             Choice::All => Chosen { title: "all", ..Chosen::one(Kind::Tcg) },
             Choice::One(kind) => Chosen::one(*kind),
         };
-        let (specs, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>());
+        let (specs, columns) = layout(self, &asked.iter().map(chosen).collect::<Vec<_>>(), &[])?;
         about(&specs, &columns)
     }
 }
@@ -153,6 +190,7 @@ pub(super) fn about(specs: &[EnvironmentSpec], columns: &[Column]) -> Result<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runner::fixtures;
 
     fn chosen() -> [Chosen; 2] {
         [
@@ -163,7 +201,7 @@ mod tests {
 
     #[test]
     fn columns_share_equal_environments() {
-        let (specs, columns) = layout(&MatrixOptions::default(), &chosen());
+        let (specs, columns) = layout(&MatrixOptions::default(), &chosen(), &[]).unwrap();
         assert_eq!(specs.iter().map(|it| it.kind).collect::<Vec<_>>(), [Kind::Uml, Kind::Tcg]);
         let columns: Vec<_> =
             columns.iter().map(|it| (it.title.as_str(), it.environments.as_slice())).collect();
@@ -177,10 +215,41 @@ mod tests {
             profile: vec![Profile::Plain, Profile::Debug],
             ..MatrixOptions::default()
         };
-        let (specs, columns) = layout(&options, &chosen()[..1]);
+        let (specs, columns) = layout(&options, &chosen()[..1], &[]).unwrap();
         let titles: Vec<_> = columns.iter().map(|it| it.title.as_str()).collect();
         assert_eq!(titles, ["6.12 plain", "6.12 debug", "7.3 plain", "7.3 debug"]);
         // A debug kernel is not spread over UML, which checks less.
         assert_eq!(columns[1].environments.iter().map(|it| specs[*it].kind).collect::<Vec<_>>(), [Kind::Tcg]);
+    }
+
+    #[test]
+    fn scenarios_that_need_a_subsystem_have_environments_of_their_own_where_images_can_have_it() {
+        let options = MatrixOptions {
+            kernel: vec!["7.3".into(), "6.12".into()],
+            profile: vec![Profile::Plain, Profile::Mutants],
+            ..MatrixOptions::default()
+        };
+        let (specs, columns) = layout(&options, &chosen()[1..], &[Subsystem::Nfs]).unwrap();
+        let with: Vec<_> = columns
+            .iter()
+            .map(|it| (it.title.as_str(), it.alternatives().map(<[usize]>::to_vec).collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(
+            with,
+            [
+                ("7.3 plain", vec![vec![0], vec![1]]),
+                ("7.3 mutants", vec![vec![2]]),
+                ("6.12 plain", vec![vec![3]]),
+                ("6.12 mutants", vec![vec![4]])
+            ]
+        );
+        let subsystems: Vec<_> = specs.iter().map(|it| it.kernel.subsystem).collect();
+        assert_eq!(subsystems, [None, Some(Subsystem::Nfs), None, None, None]);
+        let plain = fixtures::scenario("x");
+        let mut nfs = plain.clone();
+        nfs.needs.push("nfs".into());
+        assert_eq!(columns[0].environments_for(&plain), [0]);
+        assert_eq!(columns[0].environments_for(&nfs), [1]);
+        assert_eq!(columns[2].environments_for(&nfs), [3]);
     }
 }

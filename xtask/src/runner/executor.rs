@@ -116,7 +116,7 @@ fn jobs(testbed: &Testbed, scenarios: &[Scenario], timings: &Timings) -> Vec<Job
             scenarios.iter().enumerate().map(move |(scenario, one)| Job {
                 column,
                 scenario,
-                environments: it.environments.clone(),
+                environments: it.environments_for(one).to_vec(),
                 needs: one.requirements(),
                 seconds: environment.map_or(0.0, |spec| timings.of(spec, &one.name)),
             })

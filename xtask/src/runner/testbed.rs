@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use anyhow::{Result, anyhow};
+use kernel::Subsystem;
 use scenarios::scenario::Scenario;
 use scenarios::verdict::Verdict;
 
@@ -57,7 +58,9 @@ impl Testbed {
         options.check()?;
         packages::ensure(options.purpose(), options.install, terminal)?;
         let cache = cache::directory()?;
-        let (specs, columns) = layout(options, &choices(options, &cache, terminal)?);
+        let needs: Vec<String> = scenarios.iter().flat_map(Scenario::requirements).collect();
+        let subsystems: Vec<Subsystem> = Subsystem::among(&needs).into_iter().collect();
+        let (specs, columns) = layout(options, &choices(options, &cache, terminal)?, &subsystems)?;
         specs.iter().try_for_each(|spec| spec.kernel.require_source(&cache, terminal))?;
         let (extras, initramfs) = thread::scope(|scope| {
             // Unpacking takes one processor for half a minute, and so does the last part of
@@ -100,8 +103,10 @@ impl Testbed {
             let label =
                 if self.specs.len() > 1 { format!("{}-{number}", self.label) } else { self.label.clone() };
             // A column with only this environment has requested it by name.
-            let by_name =
-                self.columns.iter().any(|column| column.environments == [number] && !column.optional);
+            let by_name = self
+                .columns
+                .iter()
+                .any(|column| !column.optional && column.alternatives().any(|it| it == [number]));
             let retry = if by_name { Retry::Always } else { Retry::WhenExpired };
             Environment::prepare(spec, &self.initramfs, &self.extras, &label, retry, &self.cache, terminal)
                 .map_err(|error| format!("{error:#}"))
@@ -114,7 +119,7 @@ impl Testbed {
     }
 
     pub fn column_of(&self, environment: usize) -> Option<usize> {
-        self.columns.iter().position(|it| it.environments.contains(&environment))
+        self.columns.iter().position(|it| it.alternatives().any(|it| it.contains(&environment)))
     }
 
     /// Checks whether the environment's kernel is built, as far as a quick check shows.
@@ -129,12 +134,13 @@ impl Testbed {
         let column =
             self.columns.first().ok_or_else(|| anyhow!("can't run scenarios: there is no column"))?;
         let mut last = Err(anyhow!("can't run scenarios: there is no column"));
-        for number in &column.environments {
+        let environments = column.environments_for(scenario);
+        for number in environments {
             let is_tried = self.environments[*number].get().is_none();
             let environment = match self.environment(*number, terminal) {
                 Ok(environment) => environment,
                 Err(error) => {
-                    if is_tried && column.environments.last() != Some(number) {
+                    if is_tried && environments.last() != Some(number) {
                         terminal.note(&format!("{error:#}"));
                     }
                     last = Err(error);

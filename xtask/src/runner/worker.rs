@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use kernel::Subsystem;
 use scenarios::plan::Plan;
 use scenarios::programs::{self, Origin};
 use scenarios::scenario::{SHELL, Scenario};
@@ -138,6 +139,10 @@ fn is_as_before(verdict: &Verdict) -> bool {
 pub fn missing_feature(feature: &str) -> String {
     let why = match feature {
         "smp" => ": use --vm tcg, on a machine with two processors".to_owned(),
+        name if name.parse::<Subsystem>().is_ok() => {
+            ": kernels with patches for it in kernel/kernels.toml have it, with --profile plain or debug"
+                .to_owned()
+        }
         SHELL => format!(", since this machine has no busybox ({})", install_command(&["busybox-static"])),
         name => match programs::find(name).map(|program| program.origin) {
             Some(Origin::Package(package)) => {
@@ -159,6 +164,11 @@ mod tests {
         let why = missing_feature("nfsidmap");
         let package = install_command(&["nfs-common"]);
         assert_eq!(why, format!("this guest has no nfsidmap, since this machine has none ({package})"));
+        let why = missing_feature("nfs");
+        assert_eq!(
+            why,
+            "this guest has no nfs: kernels with patches for it in kernel/kernels.toml have it, with --profile plain or debug"
+        );
     }
 
     #[test]

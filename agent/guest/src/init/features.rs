@@ -48,6 +48,7 @@ const FEATURES: &[(&str, Trial)] = &[
     ("shell", |_| std::path::Path::new("/bin/sh").exists()),
     ("ceph", |_| has_file_system("ceph")),
     ("afs", |_| has_file_system("afs")),
+    ("nfs", |_| has_file_system("nfs4")),
     ("fault_injection", |_| fault_injection::configure()),
     ("yama", |_| std::path::Path::new("/proc/sys/kernel/yama").exists()),
     ("smack", |_| std::path::Path::new("/proc/self/attr/smack").exists()),

@@ -9,7 +9,9 @@ use std::thread;
 use anyhow::{Result, bail};
 use clap::Args;
 use console::{Style, style};
-use kernel::{Check, CheckKind, Difference, KernelSpec, Kernels, Origin, Outcome, Report, Row};
+use kernel::{
+    Check, CheckKind, Difference, KernelSpec, Kernels, Origin, Outcome, Report, Row, Series, Subsystem,
+};
 
 use crate::artifacts::image::SeriesOption;
 use crate::host::cache;
@@ -22,7 +24,8 @@ use crate::host::terminal::Terminal;
 Examples:
   cargo xtask kernel check                                  # every patch for every kernel
   cargo xtask kernel check --kernel 6.12 --patches 3..5     # three patches
-  cargo xtask kernel check --series v3.mbox --kernel 6.12   # another series")]
+  cargo xtask kernel check --series v3.mbox --kernel 6.12   # another series
+  cargo xtask kernel check --subsystem nfs --kernel 7.3     # NFS's patches")]
 pub struct Options {
     /// Kernels of kernel/kernels.toml, separated by commas [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -35,6 +38,10 @@ pub struct Options {
     /// Another kernel source, a directory or a tarball, for a single kernel
     #[arg(long, value_name = "DIR|TARBALL")]
     kernel_src: Option<PathBuf>,
+
+    /// A subsystem whose patches are checked, on top of the kernel's own: nfs
+    #[arg(long, value_name = "NAME", conflicts_with = "series")]
+    subsystem: Option<Subsystem>,
 
     #[command(flatten)]
     series: SeriesOption,
@@ -58,7 +65,8 @@ pub fn run(options: &Options, terminal: &Terminal) -> Result<ExitCode> {
     for (kernel, report) in &reports {
         terminal.say(&table(kernel, report));
     }
-    let has_own_series = options.series.given().is_none() && options.kernel_src.is_none();
+    let has_own_series =
+        options.series.given().is_none() && options.subsystem.is_none() && options.kernel_src.is_none();
     let compared = reports.iter().map(|(kernel, _)| *kernel).filter(|_| has_own_series);
     let unexplained = compare(compared, kernels.primary()?, terminal)?;
     let failed = unexplained || reports.iter().any(|(_, report)| report.failed());
@@ -117,17 +125,19 @@ impl Options {
     }
 
     fn check<'a>(&self, kernel: &'a KernelSpec, terminal: &Terminal) -> Result<Check<'a>> {
-        let series = self.series.of(kernel, self.kernel_src.as_deref())?;
+        let series = self.series.of(kernel, self.subsystem, self.kernel_src.as_deref())?;
         self.series.note_left_out(&series, terminal);
         if series.is_empty() {
             bail!("there are no patches for {} in {}", kernel.name, kernel.series_directory().display());
         }
-        let whole = 1..=series.patches().len();
+        let below = self.subsystem.map_or(Ok(Series::default()), |_| kernel.series())?.patches().len();
+        let whole = below + 1..=series.patches().len();
         Ok(Check {
             kernel,
             origin: self.kernel_src.as_deref().map(|path| Origin::below(&series, path)).transpose()?,
             patches: self.patches.clone().unwrap_or(whole),
             series,
+            subsystem: self.subsystem,
             jobs: thread::available_parallelism().map_or(1, NonZero::get),
         })
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kernel::{Edit, Exported, Origin, counted};
+use kernel::{Edit, Exported, Origin, Subsystem, counted};
 
 use crate::artifacts::kernel_choice;
 use crate::host::cache;
@@ -18,7 +18,8 @@ use crate::host::terminal::Terminal;
 Examples:
   cargo xtask kernel edit ~/keyagents
   git -C ~/keyagents rebase -i HEAD~3                       # work on the commits, then export them
-  cargo xtask kernel edit --kernel 6.12 ~/keyagents-6.12")]
+  cargo xtask kernel edit --kernel 6.12 ~/keyagents-6.12
+  cargo xtask kernel edit --subsystem nfs ~/keyagents-nfs   # NFS's patches, on top of the others")]
 pub struct EditOptions {
     /// A kernel of kernel/kernels.toml, such as 6.12 [default: the first that this machine can have]
     #[arg(long, value_name = "NAME")]
@@ -27,6 +28,10 @@ pub struct EditOptions {
     /// Another kernel source, a directory or a tarball; it is only read
     #[arg(long, value_name = "DIR|TARBALL")]
     kernel_src: Option<PathBuf>,
+
+    /// A subsystem whose patches become the commits, on top of the kernel's own: nfs
+    #[arg(long, value_name = "NAME")]
+    subsystem: Option<Subsystem>,
 
     /// The directory of the git tree; it must not exist yet
     directory: PathBuf,
@@ -50,6 +55,7 @@ pub struct ExportOptions {
 pub fn edit(options: &EditOptions, terminal: &Terminal) -> Result<ExitCode> {
     let edit = Edit {
         kernel: kernel_choice::kernel(options.kernel.as_deref(), options.kernel_src.is_some())?,
+        subsystem: options.subsystem,
         origin: options.kernel_src.as_deref().map(Origin::at).transpose()?,
         directory: options.directory.clone(),
     };
