@@ -21,6 +21,7 @@ const PACKAGES: &[Package] = &[
     Package { debian: "libelf-dev", fedora: "elfutils-libelf-devel", arch: "libelf" },
     Package::everywhere("keyutils"),
     Package { debian: "nfs-common", fedora: "nfs-utils", arch: "nfs-utils" },
+    Package { debian: "nfs-kernel-server", fedora: "nfs-utils", arch: "nfs-utils" },
     Package::everywhere("cifs-utils"),
     Package { debian: "gnupg", fedora: "gnupg2", arch: "gnupg" },
     Package { debian: "busybox-static", fedora: "busybox", arch: "busybox" },

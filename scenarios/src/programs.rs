@@ -23,20 +23,22 @@ pub enum Origin {
 }
 
 /// All of them.
-pub const PROGRAMS: [HostProgram; 5] = [
+pub const PROGRAMS: [HostProgram; 10] = [
     HostProgram { name: "keyagentd", path: "/sbin/keyagentd", origin: Origin::Workspace, directories: &[] },
     packaged("keyctl", "/bin/keyctl", "keyutils"),
     packaged("key.dns_resolver", "/sbin/key.dns_resolver", "keyutils"),
-    HostProgram {
-        directories: &[
-            "/usr/lib/x86_64-linux-gnu/libnfsidmap",
-            "/usr/lib64/libnfsidmap",
-            "/usr/lib/libnfsidmap",
-        ],
-        ..packaged("nfsidmap", "/usr/sbin/nfsidmap", "nfs-common")
-    },
+    HostProgram { directories: &ID_METHODS, ..packaged("nfsidmap", "/usr/sbin/nfsidmap", "nfs-common") },
+    HostProgram { directories: &ID_METHODS, ..packaged("rpc.idmapd", "/usr/sbin/rpc.idmapd", "nfs-common") },
+    packaged("mount.nfs4", "/sbin/mount.nfs4", "nfs-common"),
+    packaged("exportfs", "/usr/sbin/exportfs", "nfs-kernel-server"),
+    packaged("rpc.mountd", "/usr/sbin/rpc.mountd", "nfs-kernel-server"),
+    packaged("rpc.nfsd", "/usr/sbin/rpc.nfsd", "nfs-kernel-server"),
     packaged("cifs.upcall", "/usr/sbin/cifs.upcall", "cifs-utils"),
 ];
+
+/// Where distributions have the methods by which NFS maps names and ids.
+const ID_METHODS: [&str; 3] =
+    ["/usr/lib/x86_64-linux-gnu/libnfsidmap", "/usr/lib64/libnfsidmap", "/usr/lib/libnfsidmap"];
 
 const fn packaged(name: &'static str, path: &'static str, package: &'static str) -> HostProgram {
     HostProgram { name, path, origin: Origin::Package(package), directories: &[] }

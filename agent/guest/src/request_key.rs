@@ -7,6 +7,9 @@
 //! with it as callout information. For the callout `reject with NUMBER`, it rejects KEY with this error. For
 //! the callout `link`, it links KEY into the destination keyring, where the kernel has linked it before. If
 //! the callout is empty, as that of the kernel's own requests, KEY's description stands for it.
+//!
+//! Names and ids of NFS, which are keys of type `id_resolver`, are negated and not reported, as on a host
+//! whose request-key.conf(5) has no rule for them. NFS then asks rpc.idmapd(8).
 
 use std::ffi::CString;
 use std::process::ExitCode;
@@ -31,6 +34,9 @@ const REJECT_WITH: &[u8] = b"reject with ";
 /// Callout information that asks for a link.
 const LINK: &[u8] = b"link";
 
+/// Type of the keys of NFS's names and ids.
+const ID_RESOLVER: &str = "id_resolver";
+
 /// Seconds for which a rejected key remains.
 const REJECTED_FOR: u32 = 60;
 
@@ -48,6 +54,9 @@ pub(crate) fn answer(operation: &str, mut arguments: impl Iterator<Item = String
 fn instantiate(key: KeySerial) -> Result<(), Errno> {
     let target = KeyRef::Serial(key.get());
     let authkey = keyring::assume_authority(key);
+    if keyring::describe(key).is_ok_and(|described| described.kind == ID_RESOLVER) {
+        return keyring::reject(key, REJECTED_FOR, Errno::NOKEY, None);
+    }
     report(
         key,
         Op::Assume { key: Some(target.clone()) },

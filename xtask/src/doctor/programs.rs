@@ -10,7 +10,7 @@ use crate::host::packages;
 use crate::vm::vng;
 
 /// Optional programs, their Debian packages and their purposes.
-const OPTIONAL: [(&str, &str, &str); 8] = [
+const OPTIONAL: [(&str, &str, &str); 9] = [
     (
         "busybox",
         "busybox-static",
@@ -18,6 +18,7 @@ const OPTIONAL: [(&str, &str, &str); 8] = [
     ),
     ("keyctl", "keyutils", "available in the guests of `cargo xtask shell` and `run`"),
     ("nfsidmap", "nfs-common", "needed by scenarios in which it answers for a daemon"),
+    ("rpc.nfsd", "nfs-kernel-server", "needed by scenarios with NFS servers"),
     ("cifs.upcall", "cifs-utils", "needed by scenarios in which it answers for a daemon"),
     ("ccache", "ccache", "makes rebuilds of kernels faster"),
     ("clang", "clang", "used by `cargo xtask kernel check` as a second compiler"),
